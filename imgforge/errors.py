@@ -1,0 +1,145 @@
+"""The errors that a client may see.
+
+Every one of them is a single line of plain text and the HTTP status that it means, so that one place
+(`imgforge.web`) turns any exception into an answer. The text is shown to strangers: it names what was wrong in *their*
+request or source and never a path, a host name or a stack trace of ours.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BadOption",
+    "BadPath",
+    "BadSignature",
+    "BadToken",
+    "Expired",
+    "ImgforgeError",
+    "MethodNotAllowed",
+    "NotAnImage",
+    "OptionForbidden",
+    "OriginFailed",
+    "OriginTimeout",
+    "Overloaded",
+    "RequestTimeout",
+    "ResultTooLarge",
+    "SourceNotFound",
+    "SourceRefused",
+    "SourceTooLarge",
+    "UnsupportedFormat",
+]
+
+
+class ImgforgeError(Exception):
+    """An error that a client may see: one line, and the HTTP status that it means."""
+
+    status = 500
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+    @property
+    def message(self) -> str:
+        """The line for the client; it has no line breaks."""
+        return str(self.args[0])
+
+
+class BadPath(ImgforgeError):
+    """The path does not follow the grammar of image URLs."""
+
+    status = 400
+
+
+class BadOption(ImgforgeError):
+    """An unknown processing option or a value that it does not take."""
+
+    status = 400
+
+
+class ResultTooLarge(ImgforgeError):
+    """The options ask for a result beyond the operator's limit."""
+
+    status = 400
+
+
+class BadSignature(ImgforgeError):
+    """The signature does not belong to the path."""
+
+    status = 403
+
+
+class BadToken(ImgforgeError):
+    """The Authorization header does not carry the operator's secret."""
+
+    status = 403
+
+
+class OptionForbidden(ImgforgeError):
+    """An option that the operator has not allowed."""
+
+    status = 403
+
+
+class Expired(ImgforgeError):
+    """The URL's `expires` lies in the past."""
+
+    status = 404
+
+
+class SourceNotFound(ImgforgeError):
+    """No such source: unknown scheme, missing file, or an origin that says so."""
+
+    status = 404
+
+
+class SourceRefused(ImgforgeError):
+    """A source that policy forbids: its address, its scheme, its URL."""
+
+    status = 404
+
+
+class MethodNotAllowed(ImgforgeError):
+    """A method other than GET and HEAD."""
+
+    status = 405
+
+
+class RequestTimeout(ImgforgeError):
+    """The request took longer than IMGFORGE_TIMEOUT."""
+
+    status = 408
+
+
+class NotAnImage(ImgforgeError):
+    """The source's bytes are no image that can be read, or a broken one."""
+
+    status = 422
+
+
+class SourceTooLarge(ImgforgeError):
+    """The source has more bytes, pixels or frames than the limits allow."""
+
+    status = 422
+
+
+class UnsupportedFormat(ImgforgeError):
+    """The installed libvips cannot write the requested format."""
+
+    status = 422
+
+
+class Overloaded(ImgforgeError):
+    """More requests than the queue or the rate allows."""
+
+    status = 429
+
+
+class OriginFailed(ImgforgeError):
+    """The origin could not be reached, or broke off, or answered with a fault of its own."""
+
+    status = 502
+
+
+class OriginTimeout(ImgforgeError):
+    """The origin took longer than IMGFORGE_DOWNLOAD_TIMEOUT."""
+
+    status = 504

@@ -1,0 +1,62 @@
+"""The seams that others may fill; found through Twisted's plugin system, the built-in parts use the same door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IConsumer
+from zope.interface import Attribute, Interface
+
+from imgforge.model import CacheEntry, SourceHead, SourceImage
+
+__all__ = ["ICacheTier", "ISource", "ISourceFactory"]
+
+
+class ISource(Interface):
+    """Where originals come from; one per URL scheme. Cancelling a Deferred closes what it opened."""
+
+    def fetch(url: str, limit: int | None, headers: Mapping[str, str]) -> Deferred[SourceImage]:
+        """The whole original at *url*, at most *limit* bytes.
+
+        *headers* are sent along where the scheme knows headers. Fails with `SourceTooLarge` as soon as the limit is
+        passed, `SourceNotFound`, `SourceRefused`, `OriginFailed` or `OriginTimeout`.
+        """
+
+    def stream(url: str, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]) -> Deferred[None]:
+        """Send the original at *url* to the consumer that *started* returns once the head is known.
+
+        A `range` among *headers* asks for a part. The Deferred fires when all has been written (the consumer's
+        producer is unregistered by then); it fails as `fetch` does, before or after *started* was called. Nothing
+        bounds the size; the consumer's back-pressure bounds the memory.
+        """
+
+
+class ISourceFactory(Interface):
+    """A plugin that makes sources for some URL schemes."""
+
+    schemes: tuple[str, ...] = Attribute("The URL schemes, in lower case, that the sources serve.")
+
+    def make(reactor: object, settings: object) -> object | None:
+        """An `ISource`, or None where *settings* (`imgforge.sources.SourceSettings`) do not enable it."""
+
+
+class ICacheTier(Interface):
+    """A store of cache entries, bounded in bytes and entries; it may forget, and it never raises.
+
+    A fault of the medium is a miss on `get` and nothing on `put`, logged and counted by the tier.
+    """
+
+    name: str = Attribute("The tier's name in logs and metrics: memory, disk, ...")
+
+    def get(key: bytes) -> Deferred[CacheEntry | None]:
+        """The entry under *key* (32 bytes), verified, or None."""
+
+    def put(key: bytes, entry: CacheEntry) -> Deferred[None]:
+        """Store *entry*, replacing what is there."""
+
+    def remove(key: bytes) -> Deferred[bool]:
+        """Forget *key*; True if it was there."""
+
+    def close() -> Deferred[None]:
+        """Finish what is being written."""

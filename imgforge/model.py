@@ -1,0 +1,252 @@
+"""The frozen values that travel between the layers.
+
+Sizes are pixels of the image as it is seen (after EXIF orientation and rotation) unless a field says otherwise; times
+are seconds since the epoch; URLs and option values are `str`, bodies are `bytes`. `None` in an option means that the
+URL does not say, so that the operator's setting decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = [
+    "CENTRE",
+    "CacheEntry",
+    "Color",
+    "Crop",
+    "DeliveryOptions",
+    "Extend",
+    "Gravity",
+    "ImageInfo",
+    "ImageRequest",
+    "Padding",
+    "ProcessingOptions",
+    "Rendition",
+    "Size",
+    "SourceHead",
+    "SourceImage",
+    "Trim",
+    "Watermark",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A size in pixels; 0 means "not asked for"."""
+
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Color:
+    """An sRGB colour, 0..255 each."""
+
+    red: int
+    green: int
+    blue: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gravity:
+    """Which part of an image stays when another is cut, or where an image lies on a larger canvas.
+
+    `type` is one of no so ea we noea nowe soea sowe ce (edges and corners), fp (focus point: x and y in 0..1) or sm
+    (libvips' smartcrop). An offset of at least 1 in size is in pixels, below that a fraction of the outer size.
+    """
+
+    type: str = "ce"
+    x: float = 0.0
+    y: float = 0.0
+
+
+CENTRE = Gravity()
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """An area of the source: a side of at least 1 is pixels, below 1 a fraction, 0 is the full side."""
+
+    width: float = 0.0
+    height: float = 0.0
+    gravity: Gravity | None = None  # None: the request's own gravity
+
+
+@dataclass(frozen=True, slots=True)
+class Extend:
+    """Whether the canvas grows to what was asked for, and where the image lies on it."""
+
+    enabled: bool = False
+    gravity: Gravity = CENTRE
+
+
+@dataclass(frozen=True, slots=True)
+class Padding:
+    """Space added around the image, in pixels before dpr."""
+
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+    left: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """Removal of a uniform border; `color` None takes the top left pixel's."""
+
+    threshold: float
+    color: Color | None = None
+    equal_horizontal: bool = False
+    equal_vertical: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """Placement of a watermark; `position` is a gravity type, `re` (tiled) or `ch` (chessboard)."""
+
+    opacity: float = 0.0
+    position: str = "ce"
+    x: float = 0.0
+    y: float = 0.0
+    scale: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessingOptions:
+    """What is to be done with the pixels: the part of a request that decides the rendition's bytes."""
+
+    resizing_type: str = "fit"
+    resizing_algorithm: str = "lanczos3"
+    width: int = 0
+    height: int = 0
+    min_width: int = 0
+    min_height: int = 0
+    zoom_x: float = 1.0
+    zoom_y: float = 1.0
+    dpr: float = 1.0
+    enlarge: bool = False
+    extend: Extend = Extend()
+    extend_aspect_ratio: Extend = Extend()
+    gravity: Gravity = CENTRE
+    crop: Crop | None = None
+    trim: Trim | None = None
+    padding: Padding | None = None
+    auto_rotate: bool | None = None
+    rotate: int = 0
+    flip_horizontal: bool = False
+    flip_vertical: bool = False
+    background: Color | None = None
+    blur: float = 0.0
+    sharpen: float = 0.0
+    pixelate: int = 0
+    watermark: Watermark | None = None
+    quality: int = 0
+    format_quality: tuple[tuple[str, int], ...] = ()
+    format: str | None = None
+    max_bytes: int = 0
+    strip_metadata: bool | None = None
+    keep_copyright: bool | None = None
+    strip_color_profile: bool | None = None
+    preserve_hdr: bool | None = None
+    enforce_thumbnail: bool | None = None
+    skip_processing: tuple[str, ...] = ()
+    max_src_resolution: float | None = None
+    max_src_file_size: int | None = None
+    max_animation_frames: int | None = None
+    max_animation_frame_resolution: float | None = None
+    max_result_dimension: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryOptions:
+    """What the options say about the answer rather than the pixels."""
+
+    raw: bool = False
+    cachebuster: str = ""
+    expires: int | None = None
+    filename: str | None = None
+    return_attachment: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """One parsed image URL: the source, what to make of it, and how to deliver it.
+
+    `presets` are the names that the URL used, in order, for logs and for policies by preset.
+    """
+
+    source: str
+    options: ProcessingOptions = ProcessingOptions()
+    delivery: DeliveryOptions = DeliveryOptions()
+    presets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHead:
+    """What an origin says of an original before its bytes; header names in lower case.
+
+    `status` is 200, or 206 where a byte range was asked for and granted; `length` is None where it is not known.
+    """
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceImage:
+    """An original as it came from its origin, with the validators that came with it."""
+
+    body: bytes
+    content_type: str = ""
+    etag: str = ""
+    last_modified: str = ""
+    cache_control: str = ""
+    expires: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """A finished image: the bytes of an answer and what describes them. `format` is a key of the format table."""
+
+    body: bytes
+    format: str
+    content_type: str
+    width: int = 0
+    height: int = 0
+    source_format: str = ""
+    source_width: int = 0
+    source_height: int = 0
+    source_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """What a cache tier keeps: a rendition (or, with format "", an original) and what HTTP needs to know of it.
+
+    `etag` is the strong validator of our answer, without quotes; `source_*` are the origin's own words, kept for
+    revalidation and passthrough; `stored_at` is when it was made, and `source` the original's URL, for purging.
+    """
+
+    rendition: Rendition
+    stored_at: float
+    etag: str
+    source: str = ""
+    source_etag: str = ""
+    source_last_modified: str = ""
+    source_cache_control: str = ""
+    source_expires: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """What the header of an original tells, without its pixels; `width` and `height` as stored, before orientation."""
+
+    format: str
+    mime_type: str
+    width: int
+    height: int
+    size: int
+    orientation: int
+    pages: int
+    has_alpha: bool
