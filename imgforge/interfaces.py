@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
@@ -58,5 +58,5 @@ class ICacheTier(Interface):
     def remove(key: bytes) -> Deferred[bool]:
         """Forget *key*; True if it was there."""
 
-    def close() -> Deferred[None]:
+    def close() -> Awaitable[None]:
         """Finish what is being written."""

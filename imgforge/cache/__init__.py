@@ -1,0 +1,25 @@
+"""Finished renditions, kept: keys, tiers, and the cache that joins them."""
+
+from imgforge.cache._cache import Cache, CacheSettings, make_cache
+from imgforge.cache._disk import DiskTier, usable_directory
+from imgforge.cache._file import CorruptEntry, entry_path, read_entry, write_entry
+from imgforge.cache._janitor import Sweep, sweep
+from imgforge.cache._key import entry_key, fingerprint
+from imgforge.cache._memory import MemoryTier
+
+__all__ = [
+    "Cache",
+    "CacheSettings",
+    "CorruptEntry",
+    "DiskTier",
+    "MemoryTier",
+    "Sweep",
+    "entry_key",
+    "entry_path",
+    "fingerprint",
+    "make_cache",
+    "read_entry",
+    "sweep",
+    "usable_directory",
+    "write_entry",
+]

@@ -1,0 +1,24 @@
+"""What an operator sees: metrics, logs, the access log."""
+
+from imgforge.observability._access import Access, AccessLog
+from imgforge.observability._logs import (
+    LevelFilter,
+    bind_request_id,
+    current_request_id,
+    make_observer,
+    parse_level_spec,
+)
+from imgforge.observability._metrics import Metrics, mark_dead, render_directory
+
+__all__ = [
+    "Access",
+    "AccessLog",
+    "LevelFilter",
+    "Metrics",
+    "bind_request_id",
+    "current_request_id",
+    "make_observer",
+    "mark_dead",
+    "parse_level_spec",
+    "render_directory",
+]

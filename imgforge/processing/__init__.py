@@ -1,0 +1,30 @@
+"""Image processing on libvips: plain, synchronous, without any I/O. Called from threads, batch jobs and tests alike."""
+
+from imgforge.processing._cancellation import Cancellation
+from imgforge.processing._formats import FORMATS, Format, detect_format
+from imgforge.processing._plan import Geometry, Plan, geometry, plan
+from imgforge.processing._process import STAGES, inspect, process
+from imgforge.processing._samples import SAMPLES, draw_sample
+from imgforge.processing._settings import ProcessingSettings
+from imgforge.processing._vips import Capabilities, capabilities, configure, usage
+
+__all__ = [
+    "FORMATS",
+    "SAMPLES",
+    "STAGES",
+    "Cancellation",
+    "Capabilities",
+    "Format",
+    "Geometry",
+    "Plan",
+    "ProcessingSettings",
+    "capabilities",
+    "configure",
+    "detect_format",
+    "draw_sample",
+    "geometry",
+    "inspect",
+    "plan",
+    "process",
+    "usage",
+]

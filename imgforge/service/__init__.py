@@ -1,0 +1,1 @@
+"""The twistd service: processes, listeners, signals, and the composition of everything else."""

@@ -1,0 +1,17 @@
+"""Where originals come from, and what may be fetched at all."""
+
+from imgforge.sources._guard import AddressPolicy, address_class
+from imgforge.sources._http import HttpSource
+from imgforge.sources._local import LocalSource
+from imgforge.sources._settings import AllowedSources, SourceSettings
+from imgforge.sources._sources import Sources
+
+__all__ = [
+    "AddressPolicy",
+    "AllowedSources",
+    "HttpSource",
+    "LocalSource",
+    "SourceSettings",
+    "Sources",
+    "address_class",
+]

@@ -1,0 +1,19 @@
+"""Image URLs: their grammar, signatures and options."""
+
+from imgforge.urls._parser import UrlParser, UrlSettings
+from imgforge.urls._signature import Signer
+from imgforge.urls._source import build_path
+from imgforge.urls.options import BY_NAME, FORMATS, OPTIONS, Argument, Option, Together
+
+__all__ = [
+    "BY_NAME",
+    "FORMATS",
+    "OPTIONS",
+    "Argument",
+    "Option",
+    "Signer",
+    "Together",
+    "UrlParser",
+    "UrlSettings",
+    "build_path",
+]

@@ -1,0 +1,18 @@
+"""Processing options: the table, and the parser that reads it."""
+
+from imgforge.urls.options._parse import DEFAULT_PRESET, OptionParser, ParsedOptions
+from imgforge.urls.options._table import BY_NAME, OPTIONS, PRESET_NAMES, Argument, Option, Together
+from imgforge.urls.options._values import FORMATS
+
+__all__ = [
+    "BY_NAME",
+    "DEFAULT_PRESET",
+    "FORMATS",
+    "OPTIONS",
+    "PRESET_NAMES",
+    "Argument",
+    "Option",
+    "OptionParser",
+    "ParsedOptions",
+    "Together",
+]

@@ -1,0 +1,79 @@
+"""The grid of `compare.py`, read from `grid.toml`: groups of image URLs, products of sources, options and formats."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import re
+import tomllib
+import urllib.parse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench._works import image_path
+
+__all__ = ["Case", "grid"]
+
+_SET = re.compile(r"<([a-z]+)>")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One URL: the group that it belongs to, and its path and query."""
+
+    group: str
+    path: str
+
+
+def grid(prefix: str, photos: Sequence[str] = ()) -> list[Case]:
+    """Every case of the table, each path once; *prefix* (`local:///` or an origin's URL) goes before a source's name.
+
+    Without *photos* the cases are those on drawn pictures, else those on the photos, file names.
+    """
+    table = tomllib.loads(Path(__file__).with_name("grid.toml").read_text(encoding="utf-8"))
+    sets: dict[str, list[str]] = {name: words.split() for name, words in table["sets"].items()}
+    sets["photos"] = list(photos)
+    groups = [group for group in table["groups"] if ("<photos>" in group["sources"]) == bool(photos)]
+    cases = [case for group in groups for case in _product(group, prefix, sets)]
+    if not photos:
+        cases += [case for group in table["paths"] for case in _paths(group, prefix + "photo.jpg")]
+    return list({case.path: case for case in reversed(cases)}.values())[::-1]
+
+
+def _product(group: Mapping[str, Any], prefix: str, sets: Mapping[str, Sequence[str]]) -> Iterator[Case]:
+    parts = (_words(group.get(key, "png"), sets) for key in ("sources", "options", "extensions"))
+    for source, options, extension in itertools.product(*parts):
+        path = image_path(_given(options), prefix + source, _given(extension))
+        yield Case(group["name"], path)
+
+
+def _given(word: str) -> str:
+    return "" if word == "-" else word
+
+
+def _words(text: str, sets: Mapping[str, Sequence[str]]) -> list[str]:
+    """The words of *text*, those with `<set>` once for each member of that set."""
+    return [filled for word in text.split() for filled in _filled(word, sets)]
+
+
+def _filled(word: str, sets: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    found = _SET.search(word)
+    if found is None:
+        yield word
+        return
+    for member in sets[found[1]]:
+        yield from _filled(word.replace(found[0], member, 1), sets)
+
+
+def _paths(group: Mapping[str, Any], source: str) -> Iterator[Case]:
+    coded = base64.urlsafe_b64encode(source.encode()).decode().rstrip("=")
+    words = {
+        "source": source,
+        "quoted": urllib.parse.quote(source, safe=""),
+        "base64": coded,
+        "base64_split": "/".join(coded[at : at + 7] for at in range(0, len(coded), 7)),
+    }
+    for template in group["paths"].split():
+        yield Case(group["name"], template.format(**words))

@@ -1,0 +1,85 @@
+"""How the programs print: tables that are Markdown too, the machine on one line, and common arguments."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyvips
+
+from bench._servers import parse_server
+
+__all__ = ["add_json_argument", "add_server_arguments", "machine", "table", "write_json"]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table with aligned columns: the first to the left, the others to the right."""
+    cells = [list(head), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+
+    def line(row: Sequence[str]) -> str:
+        rest = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+        return "| " + " | ".join([row[0].ljust(widths[0]), *rest]) + " |"
+
+    return "\n".join(line(row) for row in [cells[0], rule, *cells[1:]])
+
+
+def machine() -> dict[str, object]:
+    """What a reader of figures needs to know of the machine that they were measured on."""
+    return {
+        "cpus": len(os.sched_getaffinity(0)),
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "libvips": ".".join(str(pyvips.version(part)) for part in range(3)),
+    }
+
+
+def add_server_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say what is measured, the same for every program that measures."""
+    parser.add_argument(
+        "--server",
+        action="append",
+        default=[],
+        type=parse_server,
+        metavar="NAME=URL[,PID]",
+        help="a running server, several times; with the root of its process tree its CPU time is told too."
+        " The first one named is what ratios are taken to",
+    )
+    parser.add_argument(
+        "--start",
+        action="store_true",
+        help="start this repository's imgforge too (done anyway where no --server is named); IMGFORGE_* of the"
+        " environment reach it",
+    )
+    parser.add_argument(
+        "--sources",
+        choices=("local", "http"),
+        default="local",
+        help="where servers get the sources: local:/// below their own root, or an HTTP origin that is started here"
+        " (default: local)",
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="rounds that each server gets, in turns (default: 3)")
+    add_json_argument(parser)
+
+
+def add_json_argument(parser: argparse.ArgumentParser) -> None:
+    """`--json`, whose value is for `write_json`."""
+    parser.add_argument("--json", metavar="FILE", help="write the result as JSON, too; - prints it instead of tables")
+
+
+def write_json(target: str | None, report: object) -> bool:
+    """Write *report* where `--json` says; True if that was standard output, which then takes nothing else."""
+    if target is None:
+        return False
+    text = json.dumps(report, indent=1) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+        return True
+    Path(target).write_text(text, encoding="utf-8")
+    return False

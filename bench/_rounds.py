@@ -1,0 +1,93 @@
+"""Contenders measured in turns (A B A B), so that whatever else the machine does hits all of them alike."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bench._servers import Server, cpu_seconds
+from bench.load import Load
+
+__all__ = ["Contender", "Figures", "Sample", "in_turns", "on_server", "say"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One contender's round: the load, and the CPU seconds that it cost the contender where they are known."""
+
+    load: Load
+    cpu: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A name and how to measure one round of it."""
+
+    name: str
+    measure: Callable[[], Sample]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A contender's rounds in short: medians over the rounds, and the sums of answers and failures.
+
+    `rate` is answers per second, latencies are seconds; `ratio` is the rate as a share of the reference's, and `cpu`
+    the contender's CPU seconds per answer.
+    """
+
+    name: str
+    rate: float
+    ratio: float
+    cpu: float | None
+    p50: float
+    p95: float
+    p99: float
+    answers: int
+    failures: int
+
+
+def say(line: str) -> None:
+    """Progress for the person who waits; results alone go to standard output."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def on_server(server: Server, load: Callable[[Server], Load]) -> Contender:
+    """The contender that is a server, with the CPU time of its process tree where its process id is known."""
+
+    def measure() -> Sample:
+        before = None if server.pid is None else cpu_seconds(server.pid)
+        result = load(server)
+        after = None if server.pid is None else cpu_seconds(server.pid)
+        return Sample(result, None if before is None or after is None else after - before)
+
+    return Contender(server.name, measure)
+
+
+def in_turns(contenders: Sequence[Contender], rounds: int, reference: str) -> list[Figures]:
+    """Measure *rounds* of each contender in alternation; ratios are to the contender named *reference*."""
+    samples: dict[str, list[Sample]] = {contender.name: [] for contender in contenders}
+    for number in range(rounds):
+        for contender in contenders:
+            sample = contender.measure()
+            say(f"  round {number + 1}/{rounds} {contender.name}: {sample.load.rate:.1f}/s")
+            samples[contender.name].append(sample)
+    rates = {name: statistics.median(sample.load.rate for sample in taken) for name, taken in samples.items()}
+    return [_figures(name, taken, rates[name], rates[reference]) for name, taken in samples.items()]
+
+
+def _figures(name: str, samples: Sequence[Sample], rate: float, reference: float) -> Figures:
+    loads = [sample.load for sample in samples]
+    costs = [s.cpu / s.load.answers for s in samples if s.cpu is not None and s.load.answers]
+    return Figures(
+        name=name,
+        rate=rate,
+        ratio=rate / reference if reference else 0.0,
+        cpu=statistics.median(costs) if costs else None,
+        p50=statistics.median(load.p50 for load in loads),
+        p95=statistics.median(load.p95 for load in loads),
+        p99=statistics.median(load.p99 for load in loads),
+        answers=sum(load.answers for load in loads),
+        failures=sum(load.failures for load in loads),
+    )

@@ -1,0 +1,174 @@
+"""The servers under test: how they are named, started, waited for and stopped, and the CPU time that they used."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+__all__ = [
+    "Server",
+    "StartFailed",
+    "cpu_seconds",
+    "free_port",
+    "own_server",
+    "parse_server",
+    "picture_origin",
+    "running",
+]
+
+_REPOSITORY = Path(__file__).resolve().parent.parent
+_TWISTD = "from twisted.scripts.twistd import run; run()"
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class StartFailed(Exception):
+    """A server that was to be started ended, or did not listen in time; the text ends with what it wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One contender: a name for the tables, its base URL, and the root of its process tree where that is known."""
+
+    name: str
+    url: str
+    pid: int | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and port to connect to."""
+        parts = urllib.parse.urlsplit(self.url)
+        return parts.hostname or "", parts.port or 80
+
+
+def parse_server(text: str) -> Server:
+    """The value of `--server`: `NAME=URL` or `NAME=URL,PID`, with an http URL that has no path."""
+    name, equals, rest = text.partition("=")
+    url, _, pid = rest.partition(",")
+    parts = urllib.parse.urlsplit(url)
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=URL or NAME=URL,PID")
+    if parts.scheme != "http" or not parts.hostname or parts.path.strip("/"):
+        raise argparse.ArgumentTypeError(f"{url!r} is not of the form http://HOST:PORT")
+    if pid and not pid.isdecimal():
+        raise argparse.ArgumentTypeError(f"{pid!r} is not a process id")
+    return Server(name, url.rstrip("/"), int(pid) if pid else None)
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system seconds so far of process *pid*, its descendants, and those of them that have ended."""
+    children: dict[int, list[int]] = {}
+    ticks: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        try:
+            stat = (entry / "stat").read_text()
+        except OSError:  # ended between the listing and the reading
+            continue
+        # proc_pid_stat(5); the name in parentheses may contain anything, so count from its end.
+        fields = stat.rpartition(")")[2].split()
+        children.setdefault(int(fields[1]), []).append(int(entry.name))
+        ticks[int(entry.name)] = sum(map(int, fields[11:15]))
+    if pid not in ticks:
+        raise ProcessLookupError(f"no process {pid}")
+    total, todo = 0, [pid]
+    while todo:
+        current = todo.pop()
+        total += ticks[current]
+        todo += children.get(current, ())
+    return total / _TICKS
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(
+    command: Sequence[str], port: int, *, settings: Mapping[str, str] | None = None, patience: float = 30.0
+) -> Iterator[int]:
+    """Start *command*, yield its process id once it listens on loopback *port*, and end its process group after."""
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command,
+            cwd=_REPOSITORY,
+            env={**os.environ, **(settings or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        try:
+            _wait_for(process, port, output, patience)
+            yield process.pid
+        finally:
+            _stop(process)
+
+
+def _wait_for(process: subprocess.Popen[bytes], port: int, output: IO[bytes], patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            ended = process.poll() is not None
+            if ended or time.monotonic() > deadline:
+                output.seek(0)
+                said = output.read().decode("utf-8", "replace").strip() or "it wrote nothing"
+                how = f"ended with status {process.returncode}" if ended else f"did not listen within {patience:g} s"
+                raise StartFailed(f"{process.args!r} {how}:\n{said[-2000:]}") from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextmanager
+def own_server(root: Path, settings: Mapping[str, str]) -> Iterator[Server]:
+    """This repository's imgforge on a free loopback port with *root* behind local://, unsigned.
+
+    *settings* come on top of ours, ours on top of the environment: `IMGFORGE_PROCESSES=1 python bench/cold.py` works.
+    """
+    port = free_port()
+    ours = {
+        "IMGFORGE_BIND": f"127.0.0.1:{port}",
+        "IMGFORGE_ALLOW_UNSIGNED": "true",
+        "IMGFORGE_ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true",
+        "IMGFORGE_LOCAL_FILESYSTEM_ROOT": str(root.resolve()),
+        "IMGFORGE_LOG_LEVEL": "warn",
+    }
+    command = (sys.executable, "-c", _TWISTD, "-n", "--pidfile=", "imgforge")
+    with running(command, port, settings={**ours, **settings}) as pid:
+        yield Server("imgforge", f"http://127.0.0.1:{port}", pid)
+
+
+@contextmanager
+def picture_origin(root: Path) -> Iterator[str]:
+    """An HTTP origin on loopback that serves the files in *root*; yields its base URL, which ends with a slash."""
+    port = free_port()
+    listen = f"tcp:{port}:interface=127.0.0.1"
+    with running((sys.executable, "-m", "twisted", "web", "--path", str(root.resolve()), "--listen", listen), port):
+        yield f"http://127.0.0.1:{port}/"

@@ -1,0 +1,91 @@
+"""The yardstick of the cold works: libvips alone, in as many processes as asked, no HTTP and no options to parse.
+
+Each process does what an image server cannot do without: read the file, shrink it on load, resize, encode.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyvips
+
+from bench._rounds import Contender, Sample
+from bench._works import Work
+from bench.load import Load, percentile
+
+__all__ = ["libvips_alone"]
+
+# One thread per process, and an allocator that keeps the big buffers instead of giving them back for each image.
+_ENVIRONMENT = {
+    "VIPS_CONCURRENCY": "1",
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+}
+_SAVE = {
+    "jpg": ("jpegsave_buffer", {"Q": 80, "optimize_coding": True}),
+    "webp": ("webpsave_buffer", {"Q": 79, "effort": 4}),
+}
+
+
+def _render(path: str, work: Work) -> None:
+    crop = {"crop": "centre"} if work.resizing_type == "fill" else {}
+    image = pyvips.Image.thumbnail(path, work.box, height=work.box, size="down", **crop)
+    saver, how = _SAVE[work.format]
+    getattr(image, saver)(keep="none", **how)
+
+
+def _render_for(path: str, work: Work, seconds: float) -> tuple[list[float], float]:
+    """Latencies of the images made within *seconds*, and the CPU seconds that they took."""
+    pyvips.cache_set_max(0)  # or libvips would answer the second image from its operation cache
+    started, used = time.perf_counter(), time.process_time()
+    latencies: list[float] = []
+    while True:
+        begun = time.perf_counter()
+        if begun - started >= seconds:
+            return latencies, time.process_time() - used
+        _render(path, work)
+        latencies.append(time.perf_counter() - begun)
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """Fresh processes with `_ENVIRONMENT`, which libvips and the C library read at their start only."""
+    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
+    os.environ.update(_ENVIRONMENT)
+    try:
+        with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+            yield pool
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def libvips_alone(photos: Path, work: Work, processes: int, seconds: float) -> Iterator[Contender]:
+    """The contender "libvips xN": *work* on *photos* in *processes* processes, rounds of *seconds*."""
+    path = str(photos / work.source)
+    with _pool(processes) as pool:
+
+        def measure() -> Sample:
+            started = time.perf_counter()
+            parts = [pool.submit(_render_for, path, work, seconds) for _ in range(processes)]
+            results = [part.result() for part in parts]
+            length = time.perf_counter() - started
+            ordered = sorted(latency for latencies, _ in results for latency in latencies)
+            p50, p95, p99 = (percentile(ordered, share) for share in (0.5, 0.95, 0.99))
+            return Sample(Load(len(ordered), 0, length, p50, p95, p99), sum(cpu for _, cpu in results))
+
+        warm = [pool.submit(_render_for, path, work, 0.2) for _ in range(processes)]
+        for part in warm:
+            part.result()
+        yield Contender(f"libvips x{processes}", measure)

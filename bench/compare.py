@@ -1,0 +1,163 @@
+"""Send a grid of image URLs to a peer and to imgforge, and report every difference in status, type, size, pixels
+and weight.
+
+    python bench/compare.py --local-root DIR --peer http://127.0.0.1:8081 --ours http://127.0.0.1:8080
+    python bench/compare.py --photos DIR --peer http://127.0.0.1:8081
+
+The pictures of the grid are drawn into `--local-root`, which both servers must have as the root of local:// sources;
+with `--photos` a smaller grid goes over the photos that are in that directory already. Without `--ours` this
+repository's imgforge is started. Both servers must take unsigned URLs (`/unsafe/...`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
+
+from bench._grid import Case, grid
+from bench._judge import VERDICTS, Thresholds, Verdict, judge
+from bench._report import add_json_argument, table, write_json
+from bench._rounds import say
+from bench._servers import Server, StartFailed, own_server, parse_server, picture_origin
+from bench.load import fetch
+from bench.pictures import draw_all
+
+__all__ = ["Row", "main", "worst_first"]
+
+_PHOTO_SUFFIXES = {".avif", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tiff", ".webp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A case and how the two answers to it compare."""
+
+    case: Case
+    verdict: Verdict
+
+
+def worst_first(rows: Sequence[Row]) -> list[Row]:
+    """The rows that differ: by kind of difference, then by how much."""
+    differing = [row for row in rows if row.verdict.name != "same"]
+    return sorted(differing, key=lambda row: (-VERDICTS.index(row.verdict.name), -(row.verdict.tile or 0.0)))
+
+
+def _compare(ours: Server, peer: Server, thresholds: Thresholds, save: Path | None, case: Case) -> Row:
+    answer, wanted = fetch(ours.address, case.path), fetch(peer.address, case.path)
+    row = Row(case, judge(answer, wanted, thresholds))
+    if save is not None and row.verdict.name != "same":
+        name = case.path.removeprefix("/unsafe/").replace("/", "_").replace(":", ".")[:150]
+        for who, one in (("ours", answer), ("peer", wanted)):
+            suffix = one.content_type.partition(";")[0].rpartition("/")[2].partition("+")[0] or "txt"
+            (save / f"{name}.{who}.{suffix}").write_bytes(one.body)
+    return row
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peer", required=True, metavar="URL", help="the server whose answers are the standard")
+    parser.add_argument("--ours", metavar="URL", help="the server to judge (default: start this repository's imgforge)")
+    root = parser.add_mutually_exclusive_group(required=True)
+    root.add_argument("--local-root", type=Path, metavar="DIR", help="draw the pictures there and send the whole grid")
+    root.add_argument("--photos", type=Path, metavar="DIR", help="send the smaller grid over the photos in DIR")
+    parser.add_argument(
+        "--sources",
+        choices=("local", "http"),
+        default="local",
+        help="sources as local:///, or from an HTTP origin on loopback that is started here (default: local)",
+    )
+    parser.add_argument(
+        "--only", action="append", metavar="GROUP", help="only groups whose name begins so; several times"
+    )
+    parser.add_argument(
+        "--threshold", type=float, default=1.0, help="mean difference (0..255) still the same (default: 1)"
+    )
+    parser.add_argument("--tile-threshold", type=float, default=8.0, help="the same for any 16x16 tile (default: 8)")
+    parser.add_argument(
+        "--weight-threshold", type=float, default=0.1, help="share by which bodies may differ in length (default: 0.1)"
+    )
+    parser.add_argument("--connections", type=int, default=4, help="cases at a time (default: 4)")
+    parser.add_argument("--worst", type=int, default=15, metavar="N", help="rows to print of each kind (default: 15)")
+    parser.add_argument("--save", type=Path, metavar="DIR", help="keep both bodies of every difference there")
+    add_json_argument(parser)
+    parser.add_argument("--list", action="store_true", help="print the paths and send nothing")
+    return parser
+
+
+def _chosen(arguments: argparse.Namespace, prefix: str) -> list[Case]:
+    photos = ()
+    if arguments.photos:
+        photos = tuple(sorted(p.name for p in arguments.photos.iterdir() if p.suffix.lower() in _PHOTO_SUFFIXES))
+    wanted = tuple(arguments.only or ("",))
+    return [case for case in grid(prefix, photos) if case.group.startswith(wanted)]
+
+
+def _print(rows: Sequence[Row], worst: int) -> None:
+    seen = [verdict for verdict in VERDICTS if verdict == "same" or any(row.verdict.name == verdict for row in rows)]
+    counts: dict[str, Counter[str]] = {}
+    for row in rows:
+        counts.setdefault(row.case.group, Counter())[row.verdict.name] += 1
+    counts["all"] = Counter(row.verdict.name for row in rows)
+    lines = ((group, *(count[verdict] or "" for verdict in seen), count.total()) for group, count in counts.items())
+    print(table(("group", *seen, "cases"), lines))
+    ratios = sorted(row.verdict.bytes_ratio for row in rows if row.verdict.bytes_ratio is not None)
+    if ratios:
+        print(f"\nOur bodies over the peer's: median {median(ratios):.2f}, from {ratios[0]:.2f} to {ratios[-1]:.2f}")
+    for kind, differing in groupby(worst_first(rows), key=lambda row: row.verdict.name):
+        listed = list(differing)
+        more = f", the worst {worst}" if len(listed) > worst else ""
+        print(f"\n{kind} ({len(listed)}{more})")
+        for row in listed[:worst]:
+            print(f"  {row.case.path}  {row.verdict.reason}")
+
+
+def _report(rows: Sequence[Row]) -> dict[str, object]:
+    totals = Counter(row.verdict.name for row in rows)
+    listed = [{"group": row.case.group, "path": row.case.path, **asdict(row.verdict)} for row in rows]
+    return {"totals": {name: totals[name] for name in VERDICTS}, "rows": listed}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compare as *argv* says; 0 where nothing differs."""
+    arguments = _arguments().parse_args(argv)
+    if arguments.list:
+        print("\n".join(case.path for case in _chosen(arguments, "local:///")))
+        return 0
+    root: Path = arguments.photos or arguments.local_root
+    if arguments.local_root:
+        draw_all(root)
+    if arguments.save:
+        arguments.save.mkdir(parents=True, exist_ok=True)
+    thresholds = Thresholds(arguments.threshold, arguments.tile_threshold, arguments.weight_threshold)
+    with ExitStack() as stack:
+        try:
+            peer = parse_server(f"peer={arguments.peer}")
+            if arguments.ours:
+                ours = parse_server(f"ours={arguments.ours}")
+            else:
+                ours = stack.enter_context(own_server(root, {"IMGFORGE_CACHE_TYPE": "none"}))
+            prefix = "local:///" if arguments.sources == "local" else stack.enter_context(picture_origin(root))
+        except (StartFailed, argparse.ArgumentTypeError) as failure:
+            say(str(failure))
+            return 2
+        chosen = _chosen(arguments, prefix)
+        say(f"{len(chosen)} cases")
+        with ThreadPoolExecutor(arguments.connections) as pool:
+            rows = list(pool.map(partial(_compare, ours, peer, thresholds, arguments.save), chosen))
+    if not write_json(arguments.json, _report(rows)):
+        _print(rows, arguments.worst)
+    return int(any(row.verdict.name != "same" for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

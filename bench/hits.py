@@ -1,0 +1,113 @@
+"""Cached hits: one image of some 20 kB over keep-alive connections; answers per second and per server CPU second.
+
+    python bench/hits.py                                     this repository's imgforge with its memory cache
+    python bench/hits.py --start --nginx --sources http \\
+        --server rust=http://127.0.0.1:8082,4712
+
+`--nginx` starts nginx with proxy_cache in front of the first server. Servers that were started by hand must have their
+cache on; with `--sources local` (the default) their local:// root is the directory given with `--local-root`, into
+which the source is drawn. Figures per CPU second do not need the client to be fast, as it is not what is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from functools import partial
+from itertools import repeat
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
+
+from bench._nginx import nginx_cache
+from bench._report import add_server_arguments, machine, table, write_json
+from bench._rounds import Figures, in_turns, on_server, say
+from bench._servers import Server, StartFailed, own_server, picture_origin
+from bench._works import image_path
+from bench.load import Load, drive, drive_wrk, fetch
+from bench.pictures import stand_in
+
+__all__ = ["main"]
+
+_SOURCE = "hit.jpg"
+_GRAIN = 13.0  # of the source: makes a result of some 20 kB
+_HEAD = ("server", "hits/CPU s", "ratio", "hits/s", "p50 ms", "p99 ms", "failed")
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_server_arguments(parser)
+    parser.add_argument(
+        "--local-root", type=Path, metavar="DIR", help="where the source is drawn (default: a temporary one)"
+    )
+    parser.add_argument("--nginx", action="store_true", help="measure nginx's proxy_cache before the first server, too")
+    parser.add_argument("--nginx-workers", type=int, default=1, help="its worker processes (default: 1)")
+    parser.add_argument(
+        "--generator", choices=("wrk", "own"), help="what makes the load (default: wrk if it is installed)"
+    )
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of a round (default: 4)")
+    parser.add_argument("--connections", type=int, default=32, help="keep-alive connections (default: 32)")
+    return parser
+
+
+def _load(path: str, arguments: argparse.Namespace, server: Server) -> Load:
+    generator = arguments.generator or ("wrk" if shutil.which("wrk") else "own")
+    if generator == "wrk":
+        return drive_wrk(server.url + path, connections=arguments.connections, seconds=arguments.seconds)
+    return drive(server.address, repeat(path), connections=arguments.connections, seconds=arguments.seconds)
+
+
+def _warm(server: Server, path: str, connections: int) -> None:
+    """Fill the cache, in every worker process that has one of its own, and say what is served."""
+    drive(server.address, repeat(path, 20 * connections), connections=connections)
+    answer = fetch(server.address, path)
+    say(f"{server.name}: status {answer.status}, {answer.content_type}, {len(answer.body)} bytes")
+
+
+def _row(figures: Figures, reference: Figures) -> tuple[object, ...]:
+    """A line of the table; the ratio is of hits per CPU second where both are known."""
+    per_cpu = f"{1 / figures.cpu:.0f}" if figures.cpu else "-"
+    ratio = f"{reference.cpu / figures.cpu:.2f}" if figures.cpu and reference.cpu else "-"
+    latencies = (f"{seconds * 1e3:.2f}" for seconds in (figures.p50, figures.p99))
+    return (figures.name, per_cpu, ratio, f"{figures.rate:.0f}", *latencies, figures.failures)
+
+
+def _measure(stack: ExitStack, arguments: argparse.Namespace) -> list[Figures]:
+    root = arguments.local_root or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    root.mkdir(parents=True, exist_ok=True)
+    (root / _SOURCE).write_bytes(stand_in(800, 600, grain=_GRAIN, quality=92))
+    servers: list[Server] = list(arguments.server)
+    if arguments.start or not servers:
+        servers.append(stack.enter_context(own_server(root, {"IMGFORGE_CACHE_TYPE": "memory"})))
+    if arguments.nginx:
+        servers.append(stack.enter_context(nginx_cache(servers[0], arguments.nginx_workers)))
+    prefix = "local:///" if arguments.sources == "local" else stack.enter_context(picture_origin(root))
+    path = image_path("rs:fit:400:300/q:80", prefix + _SOURCE, "jpg")
+    for server in servers:
+        _warm(server, path, arguments.connections)
+    contenders = [on_server(server, partial(_load, path, arguments)) for server in servers]
+    return in_turns(contenders, arguments.rounds, servers[0].name)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure what *argv* names and print it; 1 where an answer was not 200 or a server did not start."""
+    arguments = _arguments().parse_args(argv)
+    try:
+        with ExitStack() as stack:
+            results = _measure(stack, arguments)
+    except (StartFailed, OSError) as failure:
+        say(str(failure))
+        return 1
+    printed = write_json(arguments.json, {"machine": machine(), "servers": [asdict(row) for row in results]})
+    if not printed:
+        print(table(_HEAD, (_row(row, results[0]) for row in results)))
+    return int(any(row.failures for row in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""HTTP load: a few keep-alive connections that each send the next request as soon as an answer is complete.
+
+`drive` is our own client (asyncio and httptools, one process), good for some ten thousand requests per second;
+`drive_wrk` runs wrk for loads of a single URL beyond that. Both report the same figures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import httptools
+
+__all__ = ["Answer", "Load", "drive", "drive_wrk", "fetch", "percentile"]
+
+_SILENCE = 120.0  # seconds beyond a run's length after which a server is given up
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server said; status 0 where it did not answer, with the reason as the body."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+def fetch(address: tuple[str, int], path: str, timeout: float = 60.0) -> Answer:
+    """The answer to one GET of *path*, on a connection of its own."""
+    connection = http.client.HTTPConnection(*address, timeout=timeout)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return Answer(response.status, response.getheader("content-type", ""), response.read())
+    except (OSError, http.client.HTTPException) as failure:
+        return Answer(0, "", repr(failure).encode())
+    finally:
+        connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a load gave: good answers, others, its length in seconds, and latency percentiles in seconds."""
+
+    answers: int
+    failures: int
+    seconds: float
+    p50: float
+    p95: float
+    p99: float
+
+    @property
+    def rate(self) -> float:
+        """Good answers per second."""
+        return self.answers / self.seconds
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The value that *share* (0..1) of the ascending numbers do not exceed (nearest rank); 0 of none."""
+    if not ordered:
+        return 0.0
+    return ordered[max(0, -(-len(ordered) * round(share * 1000) // 1000) - 1)]
+
+
+@dataclass(slots=True)
+class _Run:
+    """What the connections of one run share; *paths* is asked for the next path until it or the time is used up."""
+
+    paths: Iterator[str]
+    deadline: float
+    host: str
+    latencies: list[float] = field(default_factory=list)
+    failures: int = 0
+    over: bool = False
+
+    def next_request(self) -> bytes | None:
+        path = None if self.over or time.perf_counter() >= self.deadline else next(self.paths, None)
+        if path is None:
+            self.over = True
+            return None
+        return f"GET {path} HTTP/1.1\r\nHost: {self.host}\r\n\r\n".encode("ascii")
+
+
+class _Connection(asyncio.Protocol):
+    """One keep-alive connection; also the callbacks of its response parser."""
+
+    def __init__(self, run: _Run, closed: asyncio.Future[None]) -> None:
+        self._run = run
+        self._closed = closed
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.WriteTransport
+        self._sent_at: float | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, asyncio.WriteTransport):
+            raise TypeError("not a stream")
+        self._transport = transport
+        self._send()
+
+    def _send(self) -> None:
+        request = self._run.next_request()
+        if request is None:
+            self._transport.close()
+            return
+        self._sent_at = time.perf_counter()
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._transport.abort()
+
+    def on_message_complete(self) -> None:
+        if self._sent_at is None:  # an answer that nobody asked for
+            self._transport.abort()
+            return
+        if self._parser.get_status_code() == 200:
+            self._run.latencies.append(time.perf_counter() - self._sent_at)
+        else:
+            self._run.failures += 1
+        self._sent_at = None
+        if self._parser.should_keep_alive():
+            self._send()
+        else:
+            self._transport.close()
+
+    def connection_lost(self, _reason: Exception | None) -> None:
+        if self._sent_at is not None:
+            self._run.failures += 1
+        self._closed.set_result(None)
+
+
+async def _client(run: _Run, address: tuple[str, int]) -> None:
+    """Keep one connection open, and open it anew when the server closes it, until the run is over."""
+    loop = asyncio.get_running_loop()
+    while not run.over:
+        closed: asyncio.Future[None] = loop.create_future()
+        await loop.create_connection(partial(_Connection, run, closed), *address)
+        await closed
+
+
+async def _clients(run: _Run, address: tuple[str, int], connections: int, limit: float) -> None:
+    async with asyncio.timeout(limit), asyncio.TaskGroup() as group:
+        for _ in range(connections):
+            group.create_task(_client(run, address))
+
+
+def drive(address: tuple[str, int], paths: Iterable[str], *, connections: int, seconds: float = float("inf")) -> Load:
+    """Request *paths* in order over *connections* until they end or *seconds* have passed.
+
+    What is under way at the end is waited for and counted. Raises OSError where nobody listens, TimeoutError where
+    answers stay away.
+    """
+    started = time.perf_counter()
+    run = _Run(iter(paths), started + seconds, f"{address[0]}:{address[1]}")
+    try:
+        asyncio.run(_clients(run, address, connections, seconds + _SILENCE))
+    except* OSError as group:
+        raise group.exceptions[0] from None
+    length = time.perf_counter() - started
+    ordered = sorted(run.latencies)
+    p50, p95, p99 = (percentile(ordered, share) for share in (0.5, 0.95, 0.99))
+    return Load(len(ordered), run.failures, length, p50, p95, p99)
+
+
+def drive_wrk(url: str, *, connections: int, seconds: float, threads: int = 1) -> Load:
+    """Request *url* over and over with wrk for whole *seconds*."""
+    script = Path(__file__).with_name("wrk_report.lua")
+    duration = f"{max(1, round(seconds))}s"
+    command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{duration}", f"-s{script}", url]
+    written = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    figures = json.loads(written.splitlines()[-1])
+    good = figures["requests"] - figures["bad_status"]
+    failures = figures["bad_status"] + figures["socket_errors"]
+    latencies = (figures[name] / 1e6 for name in ("p50", "p95", "p99"))
+    return Load(good, failures, figures["microseconds"] / 1e6, *latencies)

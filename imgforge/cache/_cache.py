@@ -1,0 +1,92 @@
+"""The cache as the pipeline sees it: one or two tiers, looked through from the fastest on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
+
+from imgforge.cache._disk import DiskTier, FaultObserver, IDiskReactor
+from imgforge.cache._memory import MemoryTier
+from imgforge.interfaces import ICacheTier
+from imgforge.model import CacheEntry
+
+__all__ = ["Cache", "CacheSettings", "make_cache"]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """`type` is memory, disk or hybrid; sizes in bytes, capacities in entries, `ttl` in seconds (0: no expiry)."""
+
+    type: str
+    memory_max_bytes: int = 64 << 20
+    memory_capacity: int = 1000
+    disk_path: str = ""
+    disk_max_bytes: int = 1 << 30
+    disk_capacity: int = 10000
+    ttl: float = 0.0
+
+
+class Cache:
+    """Tiers in the order in which they are asked; what a slower one has is promoted to the faster ones."""
+
+    def __init__(self, clock: IReactorTime, name: str, tiers: Sequence[ICacheTier], ttl: float = 0.0) -> None:
+        self._clock = clock
+        self.name = name
+        self.tiers = tuple(tiers)
+        self._ttl = ttl
+
+    async def get(self, key: bytes) -> tuple[CacheEntry, str] | None:
+        """The entry under *key* and the name of the tier that had it."""
+        for index, tier in enumerate(self.tiers):
+            entry = await tier.get(key)
+            if entry is None:
+                continue
+            if self._ttl and self._clock.seconds() - entry.stored_at > self._ttl:
+                await self.remove(key)
+                return None
+            for faster in self.tiers[:index]:
+                await faster.put(key, entry)
+            return entry, tier.name
+        return None
+
+    def put(self, key: bytes, entry: CacheEntry) -> Deferred[Any]:
+        """Store *entry* in every tier; fires when the slowest has it."""
+        return DeferredList([tier.put(key, entry) for tier in self.tiers], consumeErrors=True)
+
+    async def remove(self, key: bytes) -> bool:
+        """Forget *key* everywhere."""
+        return any([await tier.remove(key) for tier in self.tiers])
+
+    def start(self) -> None:
+        """Start what the tiers run in the background."""
+        for tier in self.tiers:
+            if isinstance(tier, DiskTier):
+                tier.start()
+
+    async def close(self) -> None:
+        """Finish what is being written."""
+        for tier in self.tiers:
+            await tier.close()
+
+
+def make_cache(reactor: IDiskReactor, settings: CacheSettings, on_fault: FaultObserver) -> Cache | None:
+    """The cache that *settings* describe; None for an empty type."""
+    tiers: list[ICacheTier] = []
+    if settings.type in {"memory", "hybrid"}:
+        tiers.append(MemoryTier(settings.memory_max_bytes, settings.memory_capacity))
+    if settings.type in {"disk", "hybrid"}:
+        tiers.append(
+            DiskTier(
+                reactor,
+                settings.disk_path,
+                max_bytes=settings.disk_max_bytes,
+                capacity=settings.disk_capacity,
+                max_age=settings.ttl,
+                on_fault=on_fault,
+            )
+        )
+    return Cache(reactor, settings.type, tiers, settings.ttl) if tiers else None

@@ -1,0 +1,116 @@
+"""The memory tier: SIEVE eviction, bounded in bytes and entries.
+
+SIEVE (Zhang et al., NSDI 2024) keeps entries in the order in which they came; a hit only marks its entry. To evict, a
+hand walks from the oldest to the newest, unmarks what is marked and takes the first that is not. One pass of requests
+that never come again is swept out without disturbing what is asked for: it resists scans, and a hit moves nothing.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from imgforge.interfaces import ICacheTier
+from imgforge.model import CacheEntry
+
+__all__ = ["MemoryTier"]
+
+# What an entry costs beside its body: the record, its strings, its place in the list and the table.
+_OVERHEAD = 1500
+
+
+class _Node:
+    __slots__ = ("cost", "entry", "key", "newer", "older", "visited")
+
+    def __init__(self, key: bytes, entry: CacheEntry, cost: int) -> None:
+        self.key = key
+        self.entry = entry
+        self.cost = cost
+        self.visited = False
+        self.newer: _Node | None = None
+        self.older: _Node | None = None
+
+
+@implementer(ICacheTier)
+class MemoryTier:
+    """Entries in this process's memory, at most *max_bytes* and *capacity* of them."""
+
+    name = "memory"
+
+    def __init__(self, max_bytes: int, capacity: int) -> None:
+        self._max_bytes = max_bytes
+        self._capacity = capacity
+        self._nodes: dict[bytes, _Node] = {}
+        self._newest: _Node | None = None
+        self._oldest: _Node | None = None
+        self._hand: _Node | None = None
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def peek(self, key: bytes) -> CacheEntry | None:
+        """What `get` gives, at once."""
+        node = self._nodes.get(key)
+        if node is None:
+            return None
+        node.visited = True
+        return node.entry
+
+    def get(self, key: bytes) -> Deferred[CacheEntry | None]:
+        """The entry under *key*, or None; always fired."""
+        return succeed(self.peek(key))
+
+    def put(self, key: bytes, entry: CacheEntry) -> Deferred[None]:
+        """Keep *entry*, evicting others for it; one that is larger than the tier is not kept."""
+        self._drop(key)
+        cost = len(entry.rendition.body) + _OVERHEAD
+        if cost <= self._max_bytes and self._capacity > 0:
+            while self.bytes + cost > self._max_bytes or len(self._nodes) >= self._capacity:
+                self._evict()
+            self._link(_Node(key, entry, cost))
+        return succeed(None)
+
+    def remove(self, key: bytes) -> Deferred[bool]:
+        """Forget *key*."""
+        return succeed(self._drop(key))
+
+    def close(self) -> Deferred[None]:
+        """Nothing is under way here, ever."""
+        return succeed(None)
+
+    def _link(self, node: _Node) -> None:
+        node.older = self._newest
+        if self._newest is not None:
+            self._newest.newer = node
+        self._newest = node
+        if self._oldest is None:
+            self._oldest = node
+        self._nodes[node.key] = node
+        self.bytes += node.cost
+
+    def _drop(self, key: bytes) -> bool:
+        node = self._nodes.pop(key, None)
+        if node is None:
+            return False
+        if self._hand is node:
+            self._hand = node.newer
+        if node.newer is None:
+            self._newest = node.older
+        else:
+            node.newer.older = node.older
+        if node.older is None:
+            self._oldest = node.newer
+        else:
+            node.older.newer = node.newer
+        self.bytes -= node.cost
+        return True
+
+    def _evict(self) -> None:
+        hand = self._hand or self._oldest
+        while hand is not None and hand.visited:
+            hand.visited = False
+            hand = hand.newer or self._oldest
+        if hand is not None:
+            self._hand = hand
+            self._drop(hand.key)

@@ -1,0 +1,182 @@
+"""The `imgforge` command line: keys, signatures, configuration, health.
+
+What a command needs is imported when it runs, so that `imgforge --version` stays quick.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import secrets
+import socket
+import sys
+from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit
+
+import click
+
+from imgforge import __version__
+
+if TYPE_CHECKING:
+    from imgforge.config import Settings
+
+__all__ = ["main"]
+
+_KEY_BYTES = 32
+_CONFIG = click.option("--config", "-c", "config_path", type=click.Path(), help="TOML file with settings.")
+
+
+def _fail(*lines: str) -> NoReturn:
+    for line in lines:
+        click.echo(f"imgforge: {line}", err=True)
+    raise SystemExit(1)
+
+
+def _settings(config_path: str | None) -> Settings:
+    from imgforge.config import ConfigurationError, load_settings
+
+    try:
+        return load_settings(config_path, os.environ)
+    except ConfigurationError as error:
+        _fail(*error.lines)
+
+
+def _key_pair(config_path: str | None) -> tuple[bytes, bytes, int]:
+    settings = _settings(config_path)
+    if not settings.key:
+        _fail("IMGFORGE_KEY and IMGFORGE_SALT are not set: `imgforge keygen` makes them")
+    return settings.key[0], settings.salt[0], settings.signature_size
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="imgforge")
+def main() -> None:
+    """Tools beside `twistd imgforge`, which is the server itself."""
+
+
+@main.command()
+def keygen() -> None:
+    """Make a key and a salt, as lines for an environment file."""
+    click.echo(f"IMGFORGE_KEY={secrets.token_hex(_KEY_BYTES)}")
+    click.echo(f"IMGFORGE_SALT={secrets.token_hex(_KEY_BYTES)}")
+
+
+@main.command()
+@click.argument("path", required=False)
+@click.option("--source", help="URL of the original, instead of a whole path.")
+@click.option("--options", default="", help="Processing options, such as rs:fill:300:200/q:80.")
+@click.option("--format", "-F", "format_name", help="Format of the result.")
+@click.option("--base-url", "-B", default="", help="Put in front of the signed path.")
+@_CONFIG
+def sign(
+    path: str | None, source: str | None, options: str, format_name: str | None, base_url: str, config_path: str | None
+) -> None:
+    """Sign PATH (from the slash before the options on), or the path for --source and --options."""
+    from imgforge.urls import Signer, build_path
+
+    if (path is None) == (source is None):
+        raise click.UsageError("give either PATH or --source")
+    key, salt, size = _key_pair(config_path)
+    path = path if path is not None else build_path(source or "", options, format_name)
+    if not path.startswith("/"):
+        path = "/" + path
+    click.echo(base_url.rstrip("/") + Signer(key, salt, size).sign(path))
+
+
+@main.command()
+@click.argument("path")
+@_CONFIG
+def verify(path: str, config_path: str | None) -> None:
+    """Check the signature of a whole PATH: exit status 0 if it is good, 1 if not."""
+    from imgforge.errors import ImgforgeError
+    from imgforge.urls import UrlParser, UrlSettings
+
+    settings = _settings(config_path)
+    pairs = tuple(zip(settings.key, settings.salt, strict=True))
+    parser = UrlParser(UrlSettings(keys=pairs, signature_size=settings.signature_size, presets=settings.presets))
+    try:
+        parser.parse(path.encode())
+    except ImgforgeError as error:
+        _fail(error.message)
+    click.echo("the signature is good")
+
+
+@main.group(invoke_without_command=True)
+@click.option("--schema", is_flag=True, help="Print the JSON schema of a configuration file.")
+@click.pass_context
+def config(context: click.Context, schema: bool) -> None:
+    """Check and show the configuration."""
+    from imgforge.config import json_schema
+
+    if schema:
+        click.echo(json.dumps(json_schema(), indent=2))
+    elif context.invoked_subcommand is None:
+        context.invoke(show)
+
+
+@config.command()
+@_CONFIG
+def check(config_path: str | None) -> None:
+    """Say what is wrong with the configuration, one line for each mistake; exit status 1 if anything is."""
+    for line in _settings(config_path).warnings():
+        click.echo(f"warning: {line}", err=True)
+    click.echo("the configuration is good")
+
+
+@config.command()
+@_CONFIG
+def show(config_path: str | None = None) -> None:
+    """Print the effective values as JSON, secrets masked."""
+    click.echo(json.dumps(_settings(config_path).masked(), indent=2))
+
+
+@config.command()
+def reference() -> None:
+    """Print all settings, with their defaults and what they mean."""
+    from imgforge.config import markdown_reference
+
+    click.echo(markdown_reference())
+
+
+@main.command()
+@click.option("--url", help="The server's address; without it the configured one.")
+@_CONFIG
+def health(url: str | None, config_path: str | None) -> None:
+    """Ask the running server for /health: exit status 0 if it takes work."""
+    connection = _connection(url, config_path)
+    try:
+        connection.request("GET", "/health")
+        answer = connection.getresponse()
+        line = answer.read(1000).decode("utf-8", "replace").strip()
+    except OSError as error:
+        _fail(f"no answer: {error}")
+    finally:
+        connection.close()
+    click.echo(line)
+    sys.exit(0 if answer.status == 200 else 1)
+
+
+def _connection(url: str | None, config_path: str | None) -> http.client.HTTPConnection:
+    if url:
+        parts = urlsplit(url)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        return kind(parts.hostname or "127.0.0.1", parts.port, timeout=5)
+    address = _settings(config_path).listeners[0]
+    if address.kind == "unix":
+        return _UnixConnection(address.path)
+    host = "127.0.0.1" if address.host in {"0.0.0.0", "::"} else address.host  # noqa: S104
+    return http.client.HTTPConnection(host, address.port, timeout=5)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a socket file."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=5)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(5)
+        self.sock.connect(self._path)

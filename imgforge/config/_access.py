@@ -1,0 +1,35 @@
+"""Settings of who may ask for what: signatures, tokens, presets, options."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from imgforge.config._types import HexKeys, NamedTexts, Pairs, Words
+
+__all__ = ["AccessSettings"]
+
+
+class AccessSettings(BaseModel):
+    """What URLs must prove and may say."""
+
+    key: HexKeys = Field(
+        (), description="hexadecimal keys that sign URLs, several by commas: any of them may have signed"
+    )
+    salt: HexKeys = Field((), description="hexadecimal salts, one for each key")
+    signature_size: int = Field(32, ge=1, le=32, description="bytes of a signature before base64")
+    trusted_signatures: Words = Field((), description="signatures that are taken without a check")
+    allow_unsigned: bool = Field(False, description="take URLs whose signature is `unsafe`")
+    secret: str = Field("", description="requests must carry `Authorization: Bearer <secret>`")
+    arguments_separator: str = Field(
+        ":", min_length=1, max_length=8, pattern=r"^[^/]+$", description="stands between the arguments of options"
+    )
+    presets: NamedTexts = Field({}, description="named lists of options: thumb=rs:fit:150:150/q:80,banner=w:1200")
+    presets_path: str = Field("", description="a file with one preset a line")
+    only_presets: bool = Field(False, description="URLs may use presets only")
+    allow_security_options: bool = Field(False, description="URLs may change the limits of sources and results")
+    allowed_processing_options: Words = Field((), description="the options that URLs may use; empty is all")
+    base_url: str = Field("", description="stands in front of every source that does not begin with it")
+    url_replacements: Pairs = Field((), description="rewriting of sources: pattern=replacement;... with * and ${1}")
+    base64_url_includes_filename: bool = Field(
+        False, description="the last part of a base64 source is a name to throw away"
+    )

@@ -1,0 +1,33 @@
+"""Settings of answers: headers, logs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+__all__ = ["AnswersSettings"]
+
+_HEADER = r"^[\x20-\x7e]*$"
+
+
+class AnswersSettings(BaseModel):
+    """What clients and operators get to see."""
+
+    ttl: int = Field(31536000, ge=0, description="seconds that clients and CDNs may keep an image")
+    cache_control_passthrough: bool = Field(False, description="hand on the origin's Cache-Control and Expires instead")
+    use_etag: bool = Field(True, description="send ETag and answer If-None-Match")
+    etag_buster: str = Field(
+        "", pattern=r"^[A-Za-z0-9._-]*$", description="part of every ETag: change it to make all copies stale"
+    )
+    use_last_modified: bool = Field(True, description="send the origin's Last-Modified and answer If-Modified-Since")
+    set_canonical_header: bool = Field(False, description='send Link: <source>; rel="canonical"')
+    return_attachment: bool = Field(False, description="ask browsers to save images")
+    allow_origin: str = Field("", pattern=_HEADER, description="Access-Control-Allow-Origin; empty sends none")
+    enable_debug_headers: bool = Field(False, description="send the sizes of original and result")
+    server_name: str = Field("imgforge", pattern=_HEADER, description="the Server header; empty sends none")
+    log_level: str = Field("info", description="debug, info, warn or error, by namespace: imgforge=debug,treq=info")
+    log_format: Literal["text", "json"] = Field("text", description="of log lines")
+    access_log: Literal["off", "common", "combined", "json"] = Field(
+        "off", description="a line for every answer, on standard output"
+    )

@@ -1,0 +1,55 @@
+"""Settings of results: formats, quality, colour, metadata."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from imgforge.config._types import Base64, FormatQuality, Formats
+
+__all__ = ["ResultSettings"]
+
+
+class ResultSettings(BaseModel):
+    """What is made of originals."""
+
+    default_format: Literal["source", "jpeg", "png", "webp", "avif", "gif", "tiff"] = Field(
+        "source", description="the format where the URL names none; source keeps the original's"
+    )
+    auto_webp: bool = Field(False, description="WebP for clients that take it, where the URL names no format")
+    auto_avif: bool = Field(False, description="AVIF for clients that take it, where the URL names no format")
+    auto_jxl: bool = Field(False, description="JPEG XL for clients that take it, where the URL names no format")
+    enforce_webp: bool = Field(False, description="WebP for clients that take it, whatever the URL names")
+    enforce_avif: bool = Field(False, description="AVIF for clients that take it, whatever the URL names")
+    enforce_jxl: bool = Field(False, description="JPEG XL for clients that take it, whatever the URL names")
+    max_result_dimension: int = Field(
+        16384, ge=0, description="pixels of the longest side of a result, padding included; 0 is no limit"
+    )
+    quality: int = Field(80, ge=1, le=100, description="of lossy formats")
+    format_quality: FormatQuality = Field({"webp": 79, "avif": 63, "jxl": 77}, description="quality by format")
+    jpeg_progressive: bool = Field(False, description="write progressive JPEG")
+    png_interlaced: bool = Field(False, description="write interlaced PNG")
+    png_quantize: bool = Field(False, description="write PNG with a palette")
+    png_quantization_colors: int = Field(256, ge=2, le=256, description="colours of that palette at most")
+    webp_effort: int = Field(4, ge=0, le=6, description="0 is fast, 6 small")
+    webp_preset: Literal["default", "picture", "photo", "drawing", "icon", "text"] = Field(
+        "default", description="what the WebP encoder is told of the picture"
+    )
+    avif_speed: int = Field(8, ge=0, le=9, description="0 is small, 9 fast")
+    jxl_effort: int = Field(4, ge=1, le=9, description="1 is fast, 9 small")
+    strip_metadata: bool = Field(True, description="remove EXIF, IPTC and XMP")
+    keep_copyright: bool = Field(True, description="but for the copyright")
+    strip_color_profile: bool = Field(True, description="convert to sRGB and remove the profile")
+    auto_rotate: bool = Field(True, description="obey the EXIF orientation")
+    preserve_hdr: bool = Field(False, description="keep 16 bits where the format can")
+    enforce_thumbnail: bool = Field(False, description="use the thumbnail that a HEIC or AVIF carries")
+    use_linear_colorspace: bool = Field(False, description="resize in linear light: slower, truer")
+    disable_shrink_on_load: bool = Field(False, description="decode JPEG, WebP and HEIC in full")
+    skip_processing_formats: Formats = Field((), description="originals of these formats are served as they are")
+    sanitize_svg: bool = Field(True, description="remove scripts and foreign references from SVG")
+    watermark_path: str = Field("", description="a file with the watermark")
+    watermark_data: Base64 = Field(b"", description="the watermark itself, as base64")
+    watermark_opacity: float = Field(
+        1, ge=0, le=1, allow_inf_nan=False, description="of the watermark, times the URL's own"
+    )

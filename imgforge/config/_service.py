@@ -1,0 +1,54 @@
+"""Settings of the service: listeners, processes, time limits, load."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from imgforge.config._types import Bind
+
+__all__ = ["ServiceSettings"]
+
+Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
+
+
+class ServiceSettings(BaseModel):
+    """How the server runs."""
+
+    bind: Bind = Field(
+        "",
+        description="where to listen: host:port, a port, /path, or a Twisted endpoint; several by commas. "
+        "Empty: 127.0.0.1:3000 without keys, 0.0.0.0:3000 with",
+    )
+    prometheus_bind: Bind = Field("", description="a listener of its own for /metrics, in the same notations")
+    processes: int = Field(
+        0, ge=0, le=1024, description="worker processes; 0 is one per usable CPU, 1 runs all in twistd's own process"
+    )
+    workers: int = Field(
+        0, ge=0, le=4096, description="images processed at once, over all processes; 0 is two per usable CPU"
+    )
+    requests_queue_size: int = Field(
+        0, ge=0, description="requests that may wait for a worker; beyond it 429 at once; 0 is unlimited"
+    )
+    timeout: Seconds = Field(30, description="seconds for one image, from request to result; then 408")
+    read_request_timeout: Seconds = Field(10, description="seconds in which a request must have arrived")
+    keep_alive_timeout: float = Field(
+        10, gt=0, le=86400, allow_inf_nan=False, description="seconds that an idle connection stays open"
+    )
+    graceful_stop_timeout: float = Field(
+        0,
+        ge=0,
+        le=86400,
+        allow_inf_nan=False,
+        description="seconds that requests under way may take after SIGTERM; 0 is twice the timeout",
+    )
+    shutdown_delay: float = Field(
+        0,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="seconds that /status answers 503 while requests are still taken, before the stop",
+    )
+    path_prefix: str = Field("", pattern=r"^(/.*)?$", description="a prefix of all paths, such as /images")
+    health_check_path: str = Field("", pattern=r"^(/.*)?$", description="one more path of the health check")

@@ -1,0 +1,146 @@
+"""The settings as a whole: the sections, the rules between them, and what follows from them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import ConfigDict, PrivateAttr, model_validator
+
+from imgforge.config._access import AccessSettings
+from imgforge.config._bind import BindAddress, parse_bind
+from imgforge.config._cache import CachesSettings
+from imgforge.config._http import AnswersSettings
+from imgforge.config._processing import ResultSettings
+from imgforge.config._service import ServiceSettings
+from imgforge.config._sources import SourcesSettings
+
+__all__ = ["ALIASES", "SECRET", "Settings"]
+
+# Older names and those of imgproxy Pro.
+ALIASES = {
+    "last_modified_enabled": "use_last_modified",
+    "enable_webp_detection": "auto_webp",
+    "enable_avif_detection": "auto_avif",
+    "cache_use": "cache_type",
+}
+# Never shown.
+SECRET = frozenset({"key", "salt", "secret"})
+
+_KEYLESS_BIND = "127.0.0.1:3000"
+_BIND = "0.0.0.0:3000"
+
+# What makes the server's risk the operator's: the setting, its safe value, what to say of another.
+_RISKS: tuple[tuple[str, object, str], ...] = (
+    ("allow_unsigned", False, "unsigned URLs are taken: anybody can have any image made"),
+    ("allow_loopback_source_addresses", False, "sources may be on this machine"),
+    ("allow_link_local_source_addresses", False, "sources may have link-local addresses: cloud metadata is in reach"),
+    ("ignore_ssl_verification", False, "the certificates of origins are not checked"),
+    ("allow_security_options", False, "URLs may lift the limits"),
+    ("sanitize_svg", True, "SVG is passed on with its scripts"),
+    ("max_src_resolution", None, "originals may have any number of pixels"),
+    ("max_src_file_size", None, "originals may have any number of bytes"),
+    ("max_result_dimension", None, "results may have any size"),
+)
+
+
+class Settings(ServiceSettings, AccessSettings, SourcesSettings, ResultSettings, CachesSettings, AnswersSettings):
+    """All settings; frozen. `embedded` says that nothing but the address was configured: somebody tries it out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    _given: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What was configured, as it was written: from it an equal value can be made in another process."""
+        return self._given
+
+    @classmethod
+    def from_given(cls, given: dict[str, Any]) -> Settings:
+        """The settings that *given* describes; `pydantic.ValidationError` with all mistakes."""
+        settings = cls.model_validate(given)
+        settings._given.update(given)  # noqa: SLF001  # its own
+        return settings
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        if len(self.key) != len(self.salt):
+            raise ValueError(
+                f"IMGFORGE_KEY has {len(self.key)} keys and IMGFORGE_SALT {len(self.salt)} salts: each key needs a salt"
+            )
+        if any(not key for key in self.key) or any(not salt for salt in self.salt):
+            raise ValueError("IMGFORGE_KEY and IMGFORGE_SALT must not be empty")
+        if self.cache_type in {"disk", "hybrid"} and not self.cache_disk_path:
+            raise ValueError(f"IMGFORGE_CACHE_TYPE={self.cache_type} needs IMGFORGE_CACHE_DISK_PATH, a directory")
+        if not self.key and not self.allow_unsigned and not self.on_loopback:
+            where = ", ".join(str(one) for one in self.listeners if not one.is_loopback)
+            raise ValueError(
+                f"IMGFORGE_KEY and IMGFORGE_SALT are needed to listen on {where}: make them with `imgforge keygen`, "
+                "or set IMGFORGE_ALLOW_UNSIGNED=true to serve anybody anything"
+            )
+        return self
+
+    @property
+    def embedded(self) -> bool:
+        """Whether nothing but the address was configured."""
+        return not self._given.keys() - {"bind"}
+
+    @property
+    def listeners(self) -> tuple[BindAddress, ...]:
+        """Where to listen."""
+        return parse_bind(self.bind or (_BIND if self.key or self.allow_unsigned else _KEYLESS_BIND))
+
+    @property
+    def metrics_listeners(self) -> tuple[BindAddress, ...]:
+        """Where to serve metrics apart from the rest."""
+        return parse_bind(self.prometheus_bind)
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return all(one.is_loopback for one in self.listeners)
+
+    @property
+    def unsigned_allowed(self) -> bool:
+        """Whether `unsafe` is taken: where it is allowed, or nobody else can reach a server without keys."""
+        return self.allow_unsigned or not self.key
+
+    @property
+    def grace(self) -> float:
+        """Seconds for requests under way after SIGTERM."""
+        return self.graceful_stop_timeout or 2 * self.timeout
+
+    @property
+    def cache(self) -> tuple[str, str]:
+        """The type of the cache and its directory: hybrid, in the user's cache directory, when it is tried out."""
+        if not self.embedded:
+            return self.cache_type, self.cache_disk_path
+        home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        for parent in (home, tempfile.gettempdir()):
+            path = Path(parent, "imgforge" if parent == home else f"imgforge-{os.getuid()}")
+            try:
+                path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            except OSError:
+                continue
+            if os.access(path, os.W_OK | os.X_OK) and path.stat().st_uid == os.getuid():
+                return "hybrid", str(path)
+        return "memory", ""
+
+    def warnings(self) -> tuple[str, ...]:
+        """One line for each risky setting."""
+        lines = [
+            f"IMGFORGE_{name.upper()}: {text}"
+            for name, safe, text in _RISKS
+            if (getattr(self, name) == 0 if safe is None else getattr(self, name) != safe)
+        ]
+        if not self.key and not self.allow_unsigned:
+            lines.append("no IMGFORGE_KEY: unsigned URLs are taken, from this machine only")
+        return tuple(lines)
+
+    def masked(self) -> dict[str, Any]:
+        """All values by name, secrets replaced."""
+        values = self.model_dump(mode="json")
+        return {name: "***" if name in SECRET and value else value for name, value in values.items()}

@@ -1,0 +1,109 @@
+"""How the text of a setting becomes its value; ValueError says what is allowed."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
+
+from imgforge.config._bind import parse_bind
+
+__all__ = ["FORMAT_NAMES", "Base64", "Bind", "FormatQuality", "Formats", "HexKeys", "NamedTexts", "Pairs", "Words"]
+
+FORMAT_NAMES = ("jpeg", "png", "webp", "avif", "gif", "tiff", "heic", "jxl", "svg")
+_FORMAT_ALIASES = {"jpg": "jpeg", "tif": "tiff", "heif": "heic"}
+
+
+def _items(value: object, separator: str = ",") -> list[str]:
+    """The parts of a list, given as text or as a TOML array."""
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(separator) if item.strip()]
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return list(value)
+    raise ValueError(f"must be a list of texts, or one text with {separator!r} between them")
+
+
+def _words(value: object) -> tuple[str, ...]:
+    return tuple(_items(value))
+
+
+def _hex_keys(value: object) -> tuple[bytes, ...]:
+    try:
+        return tuple(bytes.fromhex(item) for item in _items(value))
+    except ValueError:
+        raise ValueError("must be hexadecimal digits, an even number of them; several separated by commas") from None
+
+
+def _format(name: str) -> str:
+    canonical = _FORMAT_ALIASES.get(name.lower(), name.lower())
+    if canonical not in FORMAT_NAMES:
+        raise ValueError(f"must name formats among {', '.join(FORMAT_NAMES)}, not {name!r}")
+    return canonical
+
+
+def _formats(value: object) -> tuple[str, ...]:
+    return tuple(_format(name) for name in _items(value))
+
+
+def _format_quality(value: object) -> dict[str, int]:
+    pairs = value.items() if isinstance(value, dict) else (item.partition("=")[::2] for item in _items(value))
+    made = {}
+    for name, quality in pairs:
+        if not re.fullmatch(r"[0-9]{1,3}", str(quality)) or not 1 <= int(quality) <= 100:
+            raise ValueError("must be pairs such as webp=79,avif=63 with qualities from 1 to 100")
+        made[_format(name)] = int(quality)
+    return made
+
+
+def _pairs(value: object) -> tuple[tuple[str, str], ...]:
+    pairs = [(name, text) for name, equals, text in (item.partition("=") for item in _items(value, ";")) if equals]
+    if len(pairs) != len(_items(value, ";")):
+        raise ValueError("must be pairs pattern=replacement, separated by semicolons")
+    return tuple(pairs)
+
+
+def _named_texts(value: object) -> dict[str, str]:
+    if isinstance(value, dict) and all(isinstance(text, str) for text in value.values()):
+        return {str(name): text for name, text in value.items()}
+    named = [item.partition("=") for item in _items(value)]
+    if any(not equals or not name for name, equals, _ in named):
+        raise ValueError("must be pairs name=options, separated by commas")
+    return {name: text for name, _, text in named}
+
+
+def _base64(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    try:
+        return base64.b64decode(str(value), validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("must be base64") from None
+
+
+def _bind(text: str) -> str:
+    parse_bind(text)
+    return text
+
+
+def _kind(convert: Callable[[Any], object]) -> tuple[BeforeValidator, WithJsonSchema]:
+    return BeforeValidator(convert), WithJsonSchema({"type": "string"})
+
+
+Words = Annotated[tuple[str, ...], *_kind(_words)]
+HexKeys = Annotated[
+    tuple[bytes, ...],
+    *_kind(_hex_keys),
+    PlainSerializer(lambda keys: ",".join(key.hex() for key in keys), return_type=str),
+]
+Formats = Annotated[tuple[str, ...], *_kind(_formats)]
+FormatQuality = Annotated[dict[str, int], *_kind(_format_quality)]
+Pairs = Annotated[tuple[tuple[str, str], ...], *_kind(_pairs)]
+NamedTexts = Annotated[dict[str, str], *_kind(_named_texts)]
+Bind = Annotated[str, AfterValidator(_bind)]
+Base64 = Annotated[
+    bytes, *_kind(_base64), PlainSerializer(lambda data: base64.b64encode(data).decode(), return_type=str)
+]

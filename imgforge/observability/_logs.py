@@ -1,0 +1,139 @@
+"""Log lines: text or JSON, one line per event, filtered by namespace, each with the id of its request.
+
+The id travels in a context variable: coroutines that Twisted runs keep the context that they were started in, so
+that whatever logs on a request's behalf logs its id without having been told.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
+from twisted.python.failure import Failure
+from zope.interface import provider
+
+__all__ = ["LevelFilter", "bind_request_id", "current_request_id", "make_observer", "parse_level_spec"]
+
+_REQUEST_ID: ContextVar[str] = ContextVar("imgforge_request_id", default="")
+
+_LEVELS = {
+    "debug": LogLevel.debug,
+    "info": LogLevel.info,
+    "warn": LogLevel.warn,
+    "warning": LogLevel.warn,
+    "error": LogLevel.error,
+    "critical": LogLevel.critical,
+}
+_RANK = {level: rank for rank, level in enumerate(LogLevel.iterconstants())}
+
+
+def bind_request_id(identity: str) -> None:
+    """Give the current context, and what is started in it, the id of a request."""
+    _REQUEST_ID.set(identity)
+
+
+def current_request_id() -> str:
+    """The id of the request that the current context works for, or ""."""
+    return _REQUEST_ID.get()
+
+
+class LevelFilter:
+    """The least level by namespace: the longest prefix that is set decides."""
+
+    def __init__(self, default: Any, namespaces: Mapping[str, Any]) -> None:
+        self._default = default
+        self._namespaces = dict(namespaces)
+
+    def passes(self, namespace: str, level: Any) -> bool:
+        """Whether an event is to be logged."""
+        least, probe = self._default, namespace
+        while probe:
+            if probe in self._namespaces:
+                least = self._namespaces[probe]
+                break
+            probe = probe.rpartition(".")[0]
+        return _RANK[level] >= _RANK[least]
+
+
+def parse_level_spec(text: str) -> LevelFilter:
+    """`info`, or `imgforge=debug,treq=info`, or both: a bare level is for what is not named."""
+    default: Any = LogLevel.info
+    namespaces = {}
+    for item in filter(None, (item.strip() for item in text.split(","))):
+        namespace, equals, name = item.rpartition("=")
+        level = _LEVELS.get(name.strip().lower())
+        if level is None or (equals and not namespace.strip()):
+            raise ValueError(f"{item!r} is no level: one of {', '.join(_LEVELS)}, or namespace=level")
+        if equals:
+            namespaces[namespace.strip().replace("::", ".")] = level
+        else:
+            default = level
+    return LevelFilter(default, namespaces)
+
+
+def make_observer(stream: TextIO, *, json_lines: bool, levels: LevelFilter) -> ILogObserver:
+    """An observer that writes what *levels* lets pass to *stream*, flushed line by line."""
+    write = _json_line if json_lines else _text_line
+
+    @provider(ILogObserver)
+    def observer(event: LogEvent) -> None:
+        level = event.get("log_level") or LogLevel.info
+        namespace = str(event.get("log_namespace") or "-")
+        if levels.passes(namespace, level):
+            stream.write(write(event, namespace, level.name) + "\n")
+            stream.flush()
+
+    made: ILogObserver = observer
+    return made
+
+
+def _time(event: LogEvent) -> str:
+    return datetime.fromtimestamp(event.get("log_time", 0.0), UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def _message(event: LogEvent) -> str:
+    message = formatEvent(event)
+    failure = event.get("log_failure")
+    if isinstance(failure, Failure):
+        message = f"{message}: {failure.getErrorMessage()}" if message else failure.getErrorMessage()
+    return message
+
+
+def _traceback(event: LogEvent) -> str:
+    failure = event.get("log_failure")
+    return failure.getTraceback() if isinstance(failure, Failure) else ""
+
+
+def _one_line(text: str) -> str:
+    """*text* with line breaks and control characters escaped: no value can forge a line."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def _text_line(event: LogEvent, namespace: str, level: str) -> str:
+    identity = event.get("request_id") or current_request_id()
+    head = f"{_time(event)} {level:<5} {namespace}" + (f" [{identity}]" if identity else "")
+    traceback = _traceback(event)
+    indented = "".join(f"\n    {_one_line(line)}" for line in traceback.splitlines()) if traceback else ""
+    return f"{head} {_one_line(_message(event))}{indented}"
+
+
+def _json_line(event: LogEvent, namespace: str, level: str) -> str:
+    line: dict[str, object] = {"time": _time(event), "level": level, "namespace": namespace, "message": _message(event)}
+    identity = event.get("request_id") or current_request_id()
+    if identity:
+        line["request_id"] = identity
+    for name, value in event.items():
+        if not name.startswith("log_") and name not in _NOT_FIELDS and isinstance(value, (str, int, float, bool)):
+            line.setdefault(name, value)
+    traceback = _traceback(event)
+    if traceback:
+        line["traceback"] = traceback
+    return json.dumps(line, ensure_ascii=True, default=str)
+
+
+# What twisted's old logging puts into every event, and what is written already.
+_NOT_FIELDS = frozenset({"time", "isError", "message", "format", "system", "request_id"})

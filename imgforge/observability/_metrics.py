@@ -1,0 +1,169 @@
+"""All Prometheus metrics, in one object.
+
+What happens on every request only adds to plain numbers here; `flush` hands them to prometheus_client a few times a
+second and before a scrape, since one labelled observation there costs more than serving a hit. With
+PROMETHEUS_MULTIPROC_DIR set (before prometheus_client is imported) every process writes its values to files in it,
+and `render` sums them over all workers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+__all__ = ["Metrics", "mark_dead", "render_directory"]
+
+_REQUEST_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_WORK_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+# One answered request: (method, path label, status) -> [count, the seconds of each].
+_Answers = dict[tuple[str, str, int], list[float]]
+
+# Methods come from clients: what is none of these shares one label.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PURGE", "PATCH"})
+
+
+class Metrics:
+    """The metrics of this process; see docs/operations.md for what each means."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry if registry is not None else CollectorRegistry()
+        self._multiprocess = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
+        self._answers: _Answers = defaultdict(list)
+        self._hits: dict[str, int] = defaultdict(int)
+        self._misses: dict[str, int] = defaultdict(int)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=self.registry)
+
+        def histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = _WORK_SECONDS) -> Histogram:
+            return Histogram(name, text, labels, registry=self.registry, buckets=buckets)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(name, text, labels, registry=self.registry, multiprocess_mode="livesum")
+
+        self._requests = histogram(
+            "http_requests_duration_seconds", "Time to answer.", "method", "path", buckets=_REQUEST_SECONDS
+        )
+        self._statuses = counter("status_codes_total", "Answers by status.", "status")
+        self._cache_hits = counter("cache_hits_total", "Look-ups that found an entry.", "cache_type")
+        self._cache_misses = counter("cache_misses_total", "Look-ups that found none.", "cache_type")
+        self._cache_faults = counter("cache_faults_total", "Cache entries lost to faults.", "cache_type", "fault")
+        self._processed = counter("processed_images_total", "Images made.", "format")
+        self._processing = histogram("image_processing_duration_seconds", "Time to make an image.", "format")
+        self._fetched = counter("source_images_fetched_total", "Originals fetched.", "status")
+        self._fetching = histogram("source_image_fetch_duration_seconds", "Time to fetch an original.")
+        self._waits = histogram(
+            "image_operation_semaphore_wait_duration_seconds", "Time waiting for a free slot.", "operation"
+        )
+        self._queues = histogram(
+            "image_operation_blocking_queue_duration_seconds", "Time from slot to thread.", "operation"
+        )
+        self._runs = histogram("image_operation_execution_duration_seconds", "Time on the thread.", "operation")
+        self._limit = gauge("image_operation_concurrency_limit", "Image operations that may run at once.")
+        self._active = gauge("image_operations_active", "Image operations on threads.", "operation")
+        self._waiting = gauge("image_operations_waiting", "Image operations waiting for a thread.", "operation")
+        self._vips = {
+            name: gauge(f"vips_{name}", text)
+            for name, text in (
+                ("memory_bytes", "Bytes that libvips has allocated."),
+                ("memory_highwater_bytes", "The most bytes that libvips had allocated."),
+                ("allocations", "Allocations that libvips holds."),
+                ("files", "Files that libvips has open."),
+                ("threads", "Threads that libvips may use for one image."),
+            )
+        }
+        self._restarts = counter("worker_restarts_total", "Worker processes started anew.")
+        for operation in ("process", "info"):
+            self._active.labels(operation).set(0)
+            self._waiting.labels(operation).set(0)
+
+    def answered(self, method: str, path: str, status: int, seconds: float) -> None:
+        """A request was answered."""
+        self._answers[method if method in _METHODS else "other", path, status].append(seconds)
+
+    def cache_hit(self, cache: str) -> None:
+        """A look-up found an entry."""
+        self._hits[cache] += 1
+
+    def cache_miss(self, cache: str) -> None:
+        """A look-up found nothing."""
+        self._misses[cache] += 1
+
+    def cache_fault(self, cache: str, fault: str) -> None:
+        """An entry was lost; *fault* is one of a few words (corrupt, io, too_large, ...)."""
+        self._cache_faults.labels(cache, fault).inc()
+
+    def source_fetched(self, seconds: float, *, ok: bool) -> None:
+        """An original came, or did not."""
+        self._fetching.observe(seconds)
+        self._fetched.labels("success" if ok else "error").inc()
+
+    def image_processed(self, format_name: str, seconds: float) -> None:
+        """An image was made, waiting for a thread included."""
+        self._processing.labels(format_name).observe(seconds)
+        self._processed.labels(format_name).inc()
+
+    def concurrency_limit(self, limit: int) -> None:
+        """How many operations this process may run at once."""
+        self._limit.set(limit)
+
+    def operation_waiting(self, operation: str, change: int) -> None:
+        """One more (1) or one less (-1) waits for a slot."""
+        self._waiting.labels(operation).inc(change)
+
+    def operation_active(self, operation: str, change: int) -> None:
+        """One more (1) or one less (-1) is on a thread."""
+        self._active.labels(operation).inc(change)
+
+    def operation_timed(self, operation: str, waited: float, queued: float, ran: float) -> None:
+        """An operation ended; seconds that it waited for a slot, for its thread, and ran."""
+        self._waits.labels(operation).observe(waited)
+        self._queues.labels(operation).observe(queued)
+        self._runs.labels(operation).observe(ran)
+
+    def update_vips(self, values: Mapping[str, float]) -> None:
+        """libvips' own figures, by the names above without `vips_`."""
+        for name, value in values.items():
+            self._vips[name].set(value)
+
+    def worker_restarted(self) -> None:
+        """A worker process was replaced."""
+        self._restarts.inc()
+
+    def flush(self) -> None:
+        """Hand what has been added up since the last time to prometheus_client."""
+        answers, self._answers = self._answers, defaultdict(list)
+        for (method, path, status), seconds in answers.items():
+            self._statuses.labels(str(status)).inc(len(seconds))
+            duration = self._requests.labels(method, path)
+            for one in seconds:
+                duration.observe(one)
+        for counts, metric in ((self._hits, self._cache_hits), (self._misses, self._cache_misses)):
+            for cache, count in counts.items():
+                metric.labels(cache).inc(count)
+            counts.clear()
+
+    def render(self) -> tuple[bytes, str]:
+        """The metrics of all processes in Prometheus' text format, and its content type."""
+        self.flush()
+        if self._multiprocess:
+            return render_directory(self._multiprocess)
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+
+def render_directory(directory: str) -> tuple[bytes, str]:
+    """The sum of what all processes have written to *directory*."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=directory)
+    return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def mark_dead(pid: int, directory: str) -> None:
+    """Take the gauges of a process that has ended out of the sums; its counters stay."""
+    mark_process_dead(pid, directory)

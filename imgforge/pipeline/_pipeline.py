@@ -1,0 +1,170 @@
+"""One request's way: cache, single flight, admission, fetch, render, store.
+
+image ── cache hit ────────────────────────────────────────────────> Served
+   └─ miss ── flight (equal requests join) ── place in the queue ── fetch ── render on a thread ─┬─> Served
+                                                                                                 └─> cache
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IConsumer
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from imgforge import processing
+from imgforge.cache import Cache, entry_key
+from imgforge.errors import ImgforgeError, RequestTimeout
+from imgforge.model import CacheEntry, ImageInfo, ImageRequest, Rendition, SourceHead, SourceImage
+from imgforge.observability import Metrics
+from imgforge.pipeline._admission import Admission
+from imgforge.pipeline._single_flight import SingleFlight
+from imgforge.pipeline._threads import IThreadReactor, RenderThreads
+from imgforge.processing import Cancellation, ProcessingSettings
+from imgforge.sources import Sources
+
+__all__ = ["Pipeline", "PipelineSettings", "Served"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """What the way of a request depends on; times in seconds, sizes in bytes, 0 is unlimited for `max_src_file_size`.
+
+    `fingerprint` stands for all settings that change pixels: entries made under another one are not found.
+    """
+
+    timeout: float
+    max_src_file_size: int
+    processing: ProcessingSettings
+    fingerprint: bytes
+    watermark: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What an image request ends with; `tier` names the cache tier that had it, None where it was made."""
+
+    entry: CacheEntry
+    tier: str | None
+
+
+class Pipeline:
+    """Turns image requests into cache entries."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: IThreadReactor,
+        settings: PipelineSettings,
+        *,
+        sources: Sources,
+        cache: Cache | None,
+        threads: RenderThreads,
+        admission: Admission,
+        metrics: Metrics,
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._sources = sources
+        self._cache = cache
+        self._threads = threads
+        self._admission = admission
+        self._metrics = metrics
+        self._flights: SingleFlight[bytes, CacheEntry] = SingleFlight()
+        self._inspections: SingleFlight[str, ImageInfo] = SingleFlight()
+
+    async def image(self, request: ImageRequest, accepted: tuple[str, ...] = ()) -> Served:
+        """The rendition of *request*; *accepted* are the formats that the client takes and the operator offers."""
+        key = entry_key(request, accepted, self._settings.fingerprint)
+        if self._cache is not None:
+            found = await self._cache.get(key)
+            if found is not None:
+                entry, tier = found
+                self._metrics.cache_hit(self._cache.name)
+                return Served(entry, tier)
+            self._metrics.cache_miss(self._cache.name)
+        entry = await self._flights.do(key, lambda: self._bounded(self._make(key, request, accepted)))
+        return Served(entry, None)
+
+    async def info(self, request: ImageRequest) -> ImageInfo:
+        """What the header of the request's source says."""
+        return await self._inspections.do(request.source, lambda: self._bounded(self._inspect(request)))
+
+    def stream(
+        self, request: ImageRequest, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]
+    ) -> Deferred[None]:
+        """The source itself, unread and unchecked (`raw:1`), to the consumer that *started* returns."""
+        return self._sources.stream(request.source, headers, started)
+
+    def _bounded(self, work: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
+        """*work* under the request timeout; past it libvips is stopped and everybody who waits is told."""
+
+        def late(_: object, timeout: float) -> T:
+            raise RequestTimeout(f"the request took longer than {timeout:g} seconds")
+
+        return Deferred.fromCoroutine(work).addTimeout(self._settings.timeout, self._reactor, late)
+
+    async def _make(self, key: bytes, request: ImageRequest, accepted: tuple[str, ...]) -> CacheEntry:
+        with self._admission.place():
+            original = await self._fetch(request)
+
+            def render(cancellation: Cancellation) -> tuple[Rendition, str]:
+                rendition = processing.process(
+                    original.body,
+                    request.options,
+                    self._settings.processing,
+                    accepted=accepted,
+                    watermark=self._settings.watermark,
+                    cancellation=cancellation,
+                )
+                # Hashed on the thread: a large body would hold the reactor up for milliseconds.
+                return rendition, blake2b(rendition.body, digest_size=16).hexdigest()
+
+            began = self._reactor.seconds()
+            rendition, etag = await self._threads.run("process", render)
+            self._metrics.image_processed(rendition.format, self._reactor.seconds() - began)
+        entry = CacheEntry(
+            rendition=rendition,
+            stored_at=self._reactor.seconds(),
+            etag=etag,
+            source=request.source,
+            source_etag=original.etag,
+            source_last_modified=original.last_modified,
+            source_cache_control=original.cache_control,
+            source_expires=original.expires,
+        )
+        if self._cache is not None:
+            # Not waited for: a slow disk delays no answer.
+            self._cache.put(key, entry).addErrback(self._store_failed)
+        return entry
+
+    async def _inspect(self, request: ImageRequest) -> ImageInfo:
+        with self._admission.place():
+            original = await self._fetch(request)
+            return await self._threads.run(
+                "info", lambda _: processing.inspect(original.body, self._settings.processing)
+            )
+
+    async def _fetch(self, request: ImageRequest) -> SourceImage:
+        limit = self._settings.max_src_file_size
+        if request.options.max_src_file_size is not None:
+            limit = request.options.max_src_file_size
+        began = self._reactor.seconds()
+        try:
+            original = await self._sources.fetch(request.source, limit or None, {})
+        except ImgforgeError:
+            self._metrics.source_fetched(self._reactor.seconds() - began, ok=False)
+            raise
+        self._metrics.source_fetched(self._reactor.seconds() - began, ok=True)
+        return original
+
+    def _store_failed(self, failure: Failure) -> None:
+        self.log.failure("an entry could not be cached; the answer was sent all the same", failure)

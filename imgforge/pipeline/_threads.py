@@ -1,0 +1,85 @@
+"""libvips work on threads: the only place where the reactor's world and `imgforge.processing` meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+
+from imgforge.processing import Cancellation
+
+__all__ = ["IThreadReactor", "OperationObserver", "RenderThreads"]
+
+T = TypeVar("T")
+
+
+class IThreadReactor(IReactorTime, IReactorFromThreads):
+    """What the threads need of a reactor."""
+
+
+class OperationObserver(Protocol):
+    """Who counts the operations and the seconds that they waited and ran."""
+
+    def operation_waiting(self, operation: str, change: int) -> None: ...
+    def operation_active(self, operation: str, change: int) -> None: ...
+    def operation_timed(self, operation: str, waited: float, queued: float, ran: float) -> None: ...
+
+
+class RenderThreads:
+    """Runs libvips work on a pool of threads, at most *limit* at once.
+
+    A cancelled operation is killed inside libvips; its slot stays taken until the thread has really come back, so
+    that threads never outnumber the limit.
+    """
+
+    def __init__(self, reactor: IThreadReactor, limit: int, observer: OperationObserver) -> None:
+        self._reactor = reactor
+        self._slots = DeferredSemaphore(limit)
+        self._observer = observer
+        self.limit = limit
+        self.pool = ThreadPool(minthreads=0, maxthreads=limit, name="imgforge-render")
+
+    def start(self) -> None:
+        """Start the pool; threads come as they are needed."""
+        self.pool.start()
+
+    def stop(self) -> None:
+        """Wait for the running operations and end the threads."""
+        self.pool.stop()
+
+    async def run(self, operation: str, work: Callable[[Cancellation], T]) -> T:
+        """The result of *work* called on a thread; *operation* names it in the metrics."""
+        clock = self._reactor.seconds
+        arrived = clock()
+        self._observer.operation_waiting(operation, 1)
+        try:
+            await self._slots.acquire()
+        finally:
+            self._observer.operation_waiting(operation, -1)
+        admitted = clock()
+        cancellation = Cancellation()
+        result: Deferred[T] = Deferred(lambda _: cancellation.cancel())
+
+        def on_thread() -> tuple[float, T]:
+            return clock(), work(cancellation)
+
+        def came_back(outcome: tuple[float, T] | Failure) -> None:
+            self._observer.operation_active(operation, -1)
+            self._slots.release()
+            if result.called:  # cancelled meanwhile: nobody waits for what the thread brings back
+                return
+            if isinstance(outcome, Failure):
+                result.errback(outcome)
+                return
+            started, value = outcome
+            self._observer.operation_timed(operation, admitted - arrived, started - admitted, clock() - started)
+            result.callback(value)
+
+        self._observer.operation_active(operation, 1)
+        deferToThreadPool(self._reactor, self.pool, on_thread).addBoth(came_back)
+        return await result

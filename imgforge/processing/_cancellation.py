@@ -1,0 +1,42 @@
+"""Stopping libvips from another thread."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from imgforge.errors import RequestTimeout
+
+__all__ = ["Cancellation"]
+
+
+class Cancellation:
+    """A flag that stops the evaluation of the images that it watches, within milliseconds.
+
+    An encoder that has all its pixels already is not interrupted; the thread comes back when it is done.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._watched: list[Any] = []
+        self.cancelled = False
+
+    def watch(self, image: Any) -> Any:
+        """Have *image* killed by `cancel`; returns it. Raises `RequestTimeout` if that has happened already."""
+        with self._lock:
+            if self.cancelled:
+                raise RequestTimeout("the work was given up")
+            self._watched.append(image)
+        return image
+
+    def check(self) -> None:
+        """Raise `RequestTimeout` once cancelled."""
+        if self.cancelled:
+            raise RequestTimeout("the work was given up")
+
+    def cancel(self) -> None:
+        """Stop; callable from any thread, any number of times."""
+        with self._lock:
+            self.cancelled = True
+            for image in self._watched:
+                image.set_kill(True)

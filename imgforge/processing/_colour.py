@@ -1,0 +1,115 @@
+"""Colour: into a space in which pixels can be worked on, and out of it at the end.
+
+RGB and grey images are worked on in their own profile's space, which costs nothing, and transformed to sRGB at the
+end, when there are few pixels left. Others (CMYK, Lab) are brought to sRGB at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyvips
+
+from imgforge.processing._state import State
+
+__all__ = ["interpretation", "standard_rgb", "to_processing_colours", "to_result_colours"]
+
+_PROFILE = "icc-profile-data"
+_NATIVE = frozenset({"rgb", "srgb", "rgb16", "scrgb", "grey16", "b-w"})
+_DEEP = frozenset({"rgb16", "grey16", "scrgb"})
+# What is left where nothing deeper is asked for.
+_SHALLOW = {"rgb16": "srgb", "grey16": "b-w", "cmyk": "srgb"}
+_DEEP_OUT = {"rgb16": "rgb16", "grey16": "grey16", "cmyk": "srgb"}
+_UNCHANGED = frozenset({"rgb", "srgb", "b-w"})
+
+
+def interpretation(image: Any) -> str:
+    """What the pixels mean, guessed from bands and format where the file does not say."""
+    said = str(image.interpretation)
+    if said in _NATIVE or said in {"cmyk", "lab", "labs", "labq", "xyz"}:
+        return said
+    colours = image.bands - (1 if image.bands in {2, 4} else 0)
+    if image.format in {"uchar", "char"}:
+        return "b-w" if colours == 1 else "srgb"
+    if image.format in {"ushort", "short"}:
+        return "grey16" if colours == 1 else "rgb16"
+    return said
+
+
+def to_processing_colours(state: State) -> None:
+    """Radiance decoded, profiles of odd spaces imported, then sRGB, grey or their 16-bit forms."""
+    image = state.image
+    if image.coding == "rad":
+        image = image.rad2float()
+    kind = interpretation(image)
+    keep = state.settings.preserve_hdr if state.options.preserve_hdr is None else state.options.preserve_hdr
+    deep = keep and state.format.deep
+    target = kind if kind in _UNCHANGED else (_DEEP_OUT if deep else _SHALLOW).get(kind, "rgb16" if deep else "srgb")
+    has_profile = image.get_typeof(_PROFILE) != 0
+    if has_profile and kind == "scrgb":  # converting from linear light, the profile no longer tells the truth
+        image = image.copy()
+        image.remove(_PROFILE)
+    elif has_profile:
+        state.profile = state.profile or _profile(image)
+        if kind not in _NATIVE and image.format in {"uchar", "ushort"}:
+            image = image.icc_import(embedded=True, pcs=_connection_space(state.profile))
+            state.imported = True
+    if image.interpretation != target:
+        image = image.colourspace(target)
+    state.image = image
+
+
+def standard_rgb(image: Any) -> Any:
+    """*image* with colours: grey becomes sRGB or its 16-bit form."""
+    kind = interpretation(image)
+    if kind in {"srgb", "rgb16", "rgb"}:
+        return image
+    return image.colourspace("rgb16" if kind in _DEEP else "srgb")
+
+
+def to_result_colours(state: State) -> None:
+    """Keep the profile, or leave its space for sRGB (sGrey) and drop it."""
+    options, settings = state.options, state.settings
+    strip = settings.strip_color_profile if options.strip_color_profile is None else options.strip_color_profile
+    keep = not strip and state.format.profile
+    profile = state.profile
+    if profile is None:
+        return
+    image = state.image.copy()
+    if image.get_typeof(_PROFILE) == 0:  # some operations lose it
+        image.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
+    depth = 16 if interpretation(image) in _DEEP else 8
+    if keep and state.imported:
+        image = image.icc_export(pcs=_connection_space(profile), depth=depth)
+    elif not keep and not state.imported and not _is_srgb(profile):
+        grey = interpretation(image) in {"b-w", "grey16"}
+        name = "sGrey" if grey else "sRGB"
+        image = image.icc_transform(name, embedded=True, pcs=_connection_space(profile), depth=depth)
+    if not keep:
+        image = image.copy()
+        for field in (_PROFILE, "exif-ifd0-WhitePoint", "exif-ifd0-PrimaryChromaticities", "exif-ifd2-ColorSpace"):
+            if image.get_typeof(field):
+                image.remove(field)
+    state.image = image
+
+
+def _profile(image: Any) -> bytes | None:
+    """The profile, if it is long enough to have a header."""
+    data = bytes(image.get(_PROFILE))
+    return data if len(data) >= 128 else None
+
+
+def _connection_space(profile: bytes | None) -> str:
+    return "xyz" if profile is not None and profile[20:24] == b"XYZ " else "lab"
+
+
+def _is_srgb(profile: bytes) -> bool:
+    """Whether it is the usual sRGB IEC61966-2.1, by its header: transforming from it would change nothing."""
+    return (
+        profile[48:52] == b"IEC "
+        and profile[16:20] == b"RGB "
+        and profile[52:56] == b"sRGB"
+        and profile[80:84] == b"HP  "
+        and profile[24:30] == bytes((7, 206, 0, 2, 0, 9))
+        and profile[8:12] == bytes((2, 16, 0, 0))
+    )

@@ -1,0 +1,76 @@
+"""Cutting: the crop before scaling, the crop to the result after it, and the trimming of borders."""
+
+from __future__ import annotations
+
+from imgforge.model import Gravity
+from imgforge.processing._canvas import flattened
+from imgforge.processing._colour import interpretation, to_processing_colours
+from imgforge.processing._gravity import position, turned_back
+from imgforge.processing._rounding import min_nonzero
+from imgforge.processing._state import State
+
+__all__ = ["crop", "crop_to_result", "trim"]
+
+# Transparent pixels count as this when borders are looked for.
+_MAGENTA = (255, 0, 255)
+
+
+def crop(state: State) -> None:
+    """Take the asked-for part. Pixels are not turned yet, so the part's size and gravity are turned back instead."""
+    plan, options = state.plan, state.options
+    gravity = turned_back(state.crop_gravity, options.rotate, options.flip_horizontal, options.flip_vertical)
+    gravity = turned_back(gravity, plan.angle, plan.flip, False)
+    width, height = plan.crop.width, plan.crop.height
+    if plan.swapped:
+        width, height = height, width
+    _cut(state, width, height, gravity, 1.0)
+
+
+def crop_to_result(state: State) -> None:
+    """Cut what projects beyond the size that was asked for."""
+    box = state.plan.result_crop
+    _cut(state, box.width, box.height, state.options.gravity, state.plan.dpr)
+
+
+def _cut(state: State, width: int, height: int, gravity: Gravity, scale: float) -> None:
+    image = state.image
+    width, height = min_nonzero(width, image.width), min_nonzero(height, image.height)
+    if width >= image.width and height >= image.height:
+        return
+    width, height = min(width, image.width), min(height, image.height)
+    if gravity.type == "sm":
+        state.to_memory()
+        state.image = state.image.smartcrop(width, height)
+        return
+    left, top = position((image.width, image.height), (width, height), gravity, scale)
+    state.image = image.crop(left, top, width, height)
+
+
+def trim(state: State) -> None:
+    """Remove a border of one colour; the sizes are planned anew for what is left."""
+    wanted = state.options.trim
+    if wanted is None:
+        return
+    to_processing_colours(state)
+    state.to_memory()
+    image = state.image
+    probe = image if interpretation(image) == "srgb" else image.colourspace("srgb")
+    if probe.hasalpha():
+        probe = flattened(probe, _MAGENTA)
+    colour = wanted.color
+    background = probe(0, 0) if colour is None else [colour.red, colour.green, colour.blue]
+    left, top, width, height = probe.find_trim(background=background, threshold=wanted.threshold)
+    if wanted.equal_horizontal:
+        left, width = _equal(left, width, image.width)
+    if wanted.equal_vertical:
+        top, height = _equal(top, height, image.height)
+    if width and height:
+        state.image = image.crop(left, top, width, height)
+    state.original = None
+    state.replan(state.image.width, state.image.height)
+
+
+def _equal(start: int, length: int, full: int) -> tuple[int, int]:
+    """The same margin on both sides: the smaller of the two."""
+    margin = min(start, full - start - length)
+    return margin, full - 2 * margin

@@ -1,0 +1,104 @@
+"""The formats: one row adds one. Whether the installed libvips can do what a row says is asked of it (`_vips`)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["DEFAULT_FORMATS", "FORMATS", "Format", "detect_format"]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What a format can do, and libvips' names for reading and writing it ("" where it does not).
+
+    `longest` is the longest side that can be written, 0 for no limit that matters. `saver_options` are those that
+    are always given. The flags are those of the results: which need a background, which a quality, and so on.
+    """
+
+    mime_type: str
+    loader: str = ""
+    saver: str = ""
+    saver_options: dict[str, Any] = field(default_factory=dict)
+    alpha: bool = True
+    animation: bool = False
+    quality: bool = False
+    deep: bool = False  # more than 8 bits a sample
+    profile: bool = True
+    vector: bool = False
+    thumbnail: bool = False
+    longest: int = 0
+
+
+FORMATS: dict[str, Format] = {
+    "jpeg": Format(
+        "image/jpeg", "jpegload_buffer", "jpegsave_buffer", {"optimize_coding": True}, alpha=False, quality=True
+    ),
+    "png": Format("image/png", "pngload_buffer", "pngsave_buffer", deep=True),
+    "webp": Format("image/webp", "webpload_buffer", "webpsave_buffer", animation=True, quality=True, longest=16383),
+    "avif": Format(
+        "image/avif",
+        "heifload_buffer",
+        "heifsave_buffer",
+        {"compression": "av1"},
+        quality=True,
+        deep=True,
+        thumbnail=True,
+        longest=16384,
+    ),
+    "gif": Format("image/gif", "gifload_buffer", "gifsave_buffer", animation=True, profile=False, longest=65535),
+    "tiff": Format("image/tiff", "tiffload_buffer", "tiffsave_buffer", quality=True, deep=True),
+    "heic": Format(
+        "image/heic",
+        "heifload_buffer",
+        "heifsave_buffer",
+        {"compression": "hevc"},
+        quality=True,
+        thumbnail=True,
+        longest=16384,
+    ),
+    "jxl": Format("image/jxl", "jxlload_buffer", "jxlsave_buffer", animation=True, quality=True, deep=True),
+    "svg": Format("image/svg+xml", "svgload_buffer", vector=True),
+}
+
+# What an open format becomes where the source's own cannot stay: the first of these that holds the result.
+DEFAULT_FORMATS = ("jpeg", "png", "gif")
+
+_SIGNATURES: tuple[tuple[str, int, bytes], ...] = (
+    ("jpeg", 0, b"\xff\xd8\xff"),
+    ("png", 0, b"\x89PNG\r\n\x1a\n"),
+    ("gif", 0, b"GIF87a"),
+    ("gif", 0, b"GIF89a"),
+    ("tiff", 0, b"II*\x00"),
+    ("tiff", 0, b"MM\x00*"),
+    ("jxl", 0, b"\xff\x0a"),
+    ("jxl", 0, b"\x00\x00\x00\x0cJXL \r\n\x87\n"),
+)
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"})
+# An SVG begins with its element, after a byte order mark, a declaration, a document type and comments.
+_SVG = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\]\s*)?>|\s)*<(?:svg|\w+:svg)[\s>/]",
+    re.DOTALL,
+)
+_SVG_WINDOW = 32768
+
+
+def detect_format(source: bytes) -> str | None:
+    """The name of the format of *source*, by its content only; None for what is no image that is known here."""
+    for name, offset, signature in _SIGNATURES:
+        if source.startswith(signature, offset):
+            return name
+    if source[:4] == b"RIFF" and source[8:12] == b"WEBP":
+        return "webp"
+    if source[4:8] == b"ftyp":
+        brands = {source[8:12], *(source[at : at + 4] for at in range(16, min(_box_length(source), 64), 4))}
+        if brands & _AVIF_BRANDS:
+            return "avif"
+        return "heic" if brands & _HEIC_BRANDS else None
+    return "svg" if _SVG.match(source[:_SVG_WINDOW]) else None
+
+
+def _box_length(source: bytes) -> int:
+    return int.from_bytes(source[:4], "big")

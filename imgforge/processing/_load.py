@@ -1,0 +1,88 @@
+"""Opening sources: the header first, then again only where fewer pixels or more pages are wanted.
+
+Opening reads no pixels: those come, top to bottom, when the result is saved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyvips
+
+from imgforge.errors import NotAnImage, SourceTooLarge, UnsupportedFormat
+from imgforge.processing._formats import FORMATS, detect_format
+from imgforge.processing._svg import sanitised
+from imgforge.processing._vips import broken, capabilities
+
+__all__ = ["Original", "open_original"]
+
+# Browsers render SVG at 96 dots per inch, libvips at 72 unless told.
+_SVG_DPI = 96.0
+_MEGA = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A source and what its header says. `height` is that of one page."""
+
+    body: bytes
+    format: str
+    image: Any
+    width: int
+    height: int
+    pages: int
+    orientation: int
+    animated: bool
+
+    def load(self, **options: Any) -> Any:
+        """The image anew, with options of the format's loader; `NotAnImage` where it is broken."""
+        return _load(self.body, self.format, **options)
+
+    def check_resolution(self, megapixels: float, frames: int, frame_megapixels: float) -> None:
+        """Raise `SourceTooLarge` where the header says that there are more pixels than allowed, all frames counted."""
+        pixels = self.width * self.height
+        if self.animated and frame_megapixels:
+            if pixels > frame_megapixels * _MEGA:
+                raise SourceTooLarge(f"a frame of the source has more than {frame_megapixels:g} megapixels")
+        elif megapixels and pixels * frames > megapixels * _MEGA:
+            raise SourceTooLarge(f"the source has more than {megapixels:g} megapixels ({self.width}x{self.height})")
+
+
+def open_original(body: bytes, *, sanitize_svg: bool = True) -> Original:
+    """Read the header of *body*. `NotAnImage` for what is none, `UnsupportedFormat` for what libvips does not read."""
+    name = detect_format(body)
+    if name is None:
+        raise NotAnImage("the source is no image of a known format")
+    if name not in capabilities().loads:
+        raise UnsupportedFormat(f"this server's libvips does not read {name}")
+    if name == "svg" and sanitize_svg:
+        body = sanitised(body)
+    image = _load(body, name)
+    fields = frozenset(image.get_fields())
+    pages = image.get("n-pages") if "n-pages" in fields else 1
+    return Original(
+        body=body,
+        format=name,
+        image=image,
+        width=image.width,
+        height=image.get("page-height") if "page-height" in fields else image.height,
+        pages=pages,
+        orientation=_orientation(image, fields),
+        animated=pages > 1 and "delay" in fields and "loop" in fields,
+    )
+
+
+def _load(body: bytes, name: str, **options: Any) -> Any:
+    if name == "svg":
+        options = {"dpi": _SVG_DPI, "scale": options.get("scale", 1.0) * 72 / _SVG_DPI}
+    try:
+        # Truncated files fail rather than end in grey.
+        return pyvips.Operation.call(FORMATS[name].loader, body, access="sequential", fail_on="truncated", **options)
+    except pyvips.Error as error:
+        raise broken(error) from None
+
+
+def _orientation(image: Any, fields: frozenset[str]) -> int:
+    value = image.get("orientation") if "orientation" in fields else 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1

@@ -1,0 +1,42 @@
+"""What a file says beside its pixels: taken away, but for what has to stay."""
+
+from __future__ import annotations
+
+from imgforge.processing._state import State
+
+__all__ = ["strip_metadata"]
+
+# Needed by the encoders, not shown to anybody.
+_TECHNICAL = frozenset(
+    {
+        "icc-profile-data",
+        "bits-per-sample",
+        "palette",
+        "palette-bit-depth",
+        "background",
+        "vips-loader",
+        "vips-sequential",
+    }
+)
+_ANIMATION = frozenset({"page-height", "delay", "loop", "n-pages"})
+_COPYRIGHT = frozenset({"exif-data", "exif-ifd0-Copyright", "exif-ifd0-Artist"})
+# An image that has been turned must not be turned again by its viewer.
+_ORIENTATION = frozenset({"orientation", "exif-ifd0-Orientation"})
+_DEFAULT_RESOLUTION = 72.0 / 25.4  # pixels per millimetre
+
+
+def strip_metadata(state: State, *, animated: bool) -> None:
+    """Remove EXIF, IPTC, XMP and the rest, unless asked to keep them; the orientation goes once it has been obeyed."""
+    options, settings = state.options, state.settings
+    strip = settings.strip_metadata if options.strip_metadata is None else options.strip_metadata
+    copyright_stays = settings.keep_copyright if options.keep_copyright is None else options.keep_copyright
+    kept = _TECHNICAL | (_ANIMATION if animated else frozenset()) | (_COPYRIGHT if copyright_stays else frozenset())
+    image = state.image
+    fields = image.get_fields()
+    image = image.copy(xres=_DEFAULT_RESOLUTION, yres=_DEFAULT_RESOLUTION) if strip else image.copy()
+    for name in fields:
+        # The first fields are the image's own geometry, which is no metadata: removing them does nothing.
+        obeyed = name in _ORIENTATION and state.auto_rotate
+        if obeyed or (strip and name not in kept) or (not animated and name in _ANIMATION):
+            image.remove(name)
+    state.image = image

@@ -1,0 +1,47 @@
+"""The operator's defaults and limits, and what a request makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from imgforge.model import ProcessingOptions
+
+__all__ = ["ProcessingSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessingSettings:
+    """Resolutions are in megapixels, dimensions in pixels, 0 is no limit. The names are those of the settings."""
+
+    quality: int = 80
+    format_quality: Mapping[str, int] = field(default_factory=lambda: {"webp": 79, "avif": 63, "jxl": 77})
+    default_format: str = "source"
+    auto_rotate: bool = True
+    strip_metadata: bool = True
+    keep_copyright: bool = True
+    strip_color_profile: bool = True
+    preserve_hdr: bool = False
+    enforce_thumbnail: bool = False
+    use_linear_colorspace: bool = False
+    disable_shrink_on_load: bool = False
+    max_src_resolution: float = 50.0
+    max_animation_frames: int = 1
+    max_animation_frame_resolution: float = 0.0
+    max_result_dimension: int = 0
+    skip_processing_formats: tuple[str, ...] = ()
+    sanitize_svg: bool = True
+    jpeg_progressive: bool = False
+    png_interlaced: bool = False
+    png_quantize: bool = False
+    png_quantization_colors: int = 256
+    webp_effort: int = 4
+    webp_preset: str = "default"
+    avif_speed: int = 8
+    jxl_effort: int = 4
+    watermark_opacity: float = 1.0
+
+    def quality_of(self, format_name: str, options: ProcessingOptions) -> int:
+        """The quality to save with: the URL's own, the URL's by format, the operator's by format, the operator's."""
+        by_format = {**self.format_quality, **dict(options.format_quality)}
+        return options.quality or by_format.get(format_name) or self.quality

@@ -1,0 +1,99 @@
+"""What the stages of one image share and change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from imgforge.model import Gravity, ProcessingOptions
+from imgforge.processing._cancellation import Cancellation
+from imgforge.processing._formats import FORMATS, Format
+from imgforge.processing._load import Original
+from imgforge.processing._plan import Plan, geometry, plan
+from imgforge.processing._settings import ProcessingSettings
+
+__all__ = ["State", "start"]
+
+
+@dataclass(slots=True)
+class State:
+    """One image, or one frame, on its way through the stages.
+
+    `original` is None once its pixels can no longer be had in another size (a frame, a trimmed image). `profile` is
+    the ICC profile as it was, `imported` whether pixels have left its space.
+    """
+
+    image: Any
+    options: ProcessingOptions
+    settings: ProcessingSettings
+    plan: Plan
+    crop_gravity: Gravity
+    format_name: str
+    cancellation: Cancellation
+    original: Original | None = None
+    profile: bytes | None = None
+    imported: bool = False
+    watermark: bytes | None = None
+
+    @property
+    def format(self) -> Format:
+        """The result's format."""
+        return FORMATS[self.format_name]
+
+    @property
+    def auto_rotate(self) -> bool:
+        """Whether the EXIF orientation is obeyed."""
+        return self.settings.auto_rotate if self.options.auto_rotate is None else self.options.auto_rotate
+
+    @property
+    def flattens(self) -> bool:
+        """Whether the result will have no alpha."""
+        return self.options.background is not None or not self.format.alpha
+
+    def replan(self, width: int, height: int) -> None:
+        """Plan anew for an image of another size, as it is stored."""
+        source = geometry(width, height, 1, auto_rotate=False)
+        turned = replace(source, angle=self.plan.angle, flip=self.plan.flip)
+        self.plan = plan(turned, self.options, max_dimension=_limit(self.options, self.settings))
+
+    def to_memory(self) -> None:
+        """Decode into memory, for what reads pixels other than from top to bottom; costs a copy of all pixels."""
+        self.image = self.cancellation.watch(self.image.copy_memory())
+
+
+def _limit(options: ProcessingOptions, settings: ProcessingSettings) -> int:
+    return settings.max_result_dimension if options.max_result_dimension is None else options.max_result_dimension
+
+
+def start(
+    original: Original,
+    image: Any,
+    options: ProcessingOptions,
+    settings: ProcessingSettings,
+    format_name: str,
+    cancellation: Cancellation,
+    *,
+    frame: bool = False,
+    watermark: bytes | None = None,
+) -> State:
+    """The state before the first stage; `ResultTooLarge` where the options ask for too much."""
+    auto_rotate = settings.auto_rotate if options.auto_rotate is None else options.auto_rotate
+    source = geometry(
+        original.width,
+        original.height,
+        original.orientation,
+        auto_rotate=auto_rotate,
+        vector=FORMATS[original.format].vector and not frame,
+    )
+    crop = options.crop
+    return State(
+        image=image,
+        options=options,
+        settings=settings,
+        plan=plan(source, options, max_dimension=_limit(options, settings)),
+        crop_gravity=crop.gravity if crop is not None and crop.gravity is not None else options.gravity,
+        format_name=format_name,
+        cancellation=cancellation,
+        original=None if frame else original,
+        watermark=watermark,
+    )

@@ -1,0 +1,101 @@
+"""libvips itself: how it is set up for a server, what it can read and write, and what it has in use.
+
+Everything else in this package talks to libvips through pyvips' operations; what is process-wide is here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from dataclasses import dataclass
+from functools import cache
+
+import pyvips
+
+from imgforge.errors import NotAnImage
+from imgforge.processing._formats import FORMATS
+
+__all__ = ["Capabilities", "broken", "capabilities", "configure", "usage"]
+
+# The loader of SVG counts as untrusted in libvips; it is given sanitised documents only.
+_TRUSTED_AFTER_ALL = "VipsForeignLoadSvg"
+
+
+def configure() -> None:
+    """Set libvips up for this process: one thread an image, no operation cache, no loader for hostile formats.
+
+    Many images are in work at once, so that threads within one would only take turns; no two requests share
+    operations; and the loaders that libvips' authors do not trust with hostile bytes stay shut.
+    """
+    pyvips.cache_set_max(0)
+    pyvips.concurrency_set(1)
+    if pyvips.at_least_libvips(8, 13):
+        pyvips.block_untrusted_set(True)
+        pyvips.operation_block_set(_TRUSTED_AFTER_ALL, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What the installed libvips does: its version, and the names of formats that it reads and writes."""
+
+    version: str
+    loads: tuple[str, ...]
+    saves: tuple[str, ...]
+
+
+@cache
+def capabilities() -> Capabilities:
+    """Asked of libvips once: a format counts as written only if a small picture really can be."""
+    version = ".".join(str(pyvips.version(part)) for part in range(3))
+    loads = tuple(name for name, one in FORMATS.items() if one.loader and _exists(one.loader))
+    saves = tuple(name for name, one in FORMATS.items() if one.saver and _exists(one.saver) and _saves(name))
+    return Capabilities(version, loads, saves)
+
+
+def _exists(operation: str) -> bool:
+    return bool(pyvips.type_find("VipsOperation", operation))
+
+
+def _saves(name: str) -> bool:
+    one = FORMATS[name]
+    probe = pyvips.Image.black(16, 16, bands=3).copy(interpretation="srgb")
+    try:
+        pyvips.Operation.call(one.saver, probe, **one.saver_options)
+    except pyvips.Error:
+        return False
+    return True
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
+    """The libvips that is loaded, for what pyvips does not declare."""
+    with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
+        paths = {line.split(None, 5)[5].strip() for line in maps if "/libvips" in line}
+    path = next((path for path in sorted(paths) if "libvips-cpp" not in path), None)
+    if path is None:
+        return None
+    library = ctypes.CDLL(path)
+    library.vips_tracked_get_mem.restype = ctypes.c_size_t
+    library.vips_tracked_get_mem_highwater.restype = ctypes.c_size_t
+    return library
+
+
+def usage() -> dict[str, float]:
+    """libvips' own figures: memory in bytes, allocations, open files, threads for one image; empty if unknown."""
+    library = _library()
+    if library is None:
+        return {}
+    return {
+        "memory_bytes": library.vips_tracked_get_mem(),
+        "memory_highwater_bytes": library.vips_tracked_get_mem_highwater(),
+        "allocations": library.vips_tracked_get_allocs(),
+        "files": library.vips_tracked_get_files(),
+        "threads": library.vips_concurrency_get(),
+    }
+
+
+def broken(error: Exception) -> NotAnImage:
+    """What a client is told of an error of libvips: its first line, without addresses and names of ours."""
+    lines = [line.strip() for line in str(error).splitlines()[1:] if line.strip()]
+    reason = re.sub(r"[^\x20-\x7e]", "", lines[0])[:120] if lines else "it cannot be decoded"
+    return NotAnImage(f"the source image is broken: {reason}")

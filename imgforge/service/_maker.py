@@ -1,0 +1,121 @@
+"""`twistd imgforge`: the command line, and which service it makes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterable
+from typing import Any, NoReturn, TextIO
+
+from twisted.application.service import IService, MultiService
+from twisted.logger import ILogObserver, Logger
+from twisted.python import usage
+
+from imgforge.config import ConfigurationError, Settings, load_settings
+from imgforge.service._listeners import ListenError, open_listeners
+from imgforge.service._machine import tune_allocator, usable_cpus
+
+__all__ = ["Options", "makeService"]
+
+
+class Options(usage.Options):
+    """The options of `twistd imgforge`; everything else is in the environment or the file."""
+
+    synopsis = "[options]"
+    longdesc = (
+        "Serve images: fetched from an origin, resized, cropped, converted and cached. Every setting is an "
+        "environment variable IMGFORGE_X or a key of the TOML file; `imgforge config reference` lists them."
+    )
+    optParameters = [
+        ["config", "c", None, "TOML file with settings."],
+        ["bind", "b", None, "Where to listen: host:port, a port, /path, or an endpoint such as tcp:8080."],
+    ]
+
+
+class ImgforgeService(MultiService):
+    """The service that twistd runs; it brings the log observer with it and says at the start what it is."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, settings: Settings, stream: TextIO | None, lines: Iterable[str]) -> None:
+        super().__init__()
+        self._reactor = reactor
+        self._settings = settings
+        self._stream = stream
+        self._lines = tuple(lines)
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Hand our observer to the application: twistd asks it for one when the logging starts."""
+        if self._stream is not None:
+            from imgforge.service._logging import observer_for
+
+            parent.setComponent(ILogObserver, observer_for(self._settings, self._stream))
+        super().setServiceParent(parent)
+
+    def startService(self) -> None:
+        """Say what starts, then start it."""
+        for line in self._lines:
+            self.log.info("{line}", line=line)
+        for line in self._settings.warnings():
+            self.log.warn("{line}", line=line)
+        from imgforge.service._process import stop_on_signals
+
+        self._reactor.callWhenRunning(stop_on_signals, self._reactor)
+        super().startService()
+
+
+def _give_up(lines: Iterable[str]) -> NoReturn:
+    for line in lines:
+        print(f"imgforge: {line}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def makeService(options: Options) -> IService:
+    """The service for *options*; a mistake in the configuration ends the process with one line for each."""
+    overrides = {"bind": options["bind"]} if options["bind"] else {}
+    try:
+        settings = load_settings(options["config"], os.environ, overrides)
+        listeners = open_listeners(settings.listeners)
+        metrics_listeners = open_listeners(settings.metrics_listeners)
+    except ConfigurationError as error:
+        _give_up(error.lines)
+    except ListenError as error:
+        _give_up([str(error)])
+    cpus = usable_cpus()
+    count = settings.processes or cpus
+    directory = ""
+    if count > 1:
+        # Before prometheus_client is imported, which then keeps its values in files there: hence the late imports.
+        directory = tempfile.mkdtemp(prefix="imgforge-metrics-")
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
+    from twisted.internet import reactor
+
+    from imgforge.service._assembly import check, summary, threads_per_process
+    from imgforge.service._logging import log_stream
+    from imgforge.service._process import ServingProcess
+    from imgforge.service._supervisor import Supervisor
+
+    try:
+        check(settings)
+    except ValueError as error:
+        _give_up([str(error)])
+    threads = threads_per_process(settings.workers, count, cpus)
+    stream = log_stream(options.parent)
+    service = ImgforgeService(reactor, settings, stream, summary(settings, count, threads))
+    if count > 1:
+        child: Any = Supervisor(
+            reactor,
+            settings,
+            listeners,
+            count=count,
+            threads=threads,
+            metrics_directory=directory,
+            log_stream=stream,
+            metrics_listeners=metrics_listeners,
+        )
+    else:
+        tune_allocator()
+        child = ServingProcess(reactor, settings, listeners, threads=threads, metrics_listeners=metrics_listeners)
+    child.setServiceParent(service)
+    return service

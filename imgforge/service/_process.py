@@ -1,0 +1,89 @@
+"""One serving process: an application on sockets that are open already, from the start to the last answer."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+
+from imgforge.config import Settings
+from imgforge.observability import Metrics
+from imgforge.service._assembly import Application
+from imgforge.service._listeners import Listener, adopt
+from imgforge.service._metrics_site import metrics_site
+
+__all__ = ["ServingProcess", "stop_on_signals"]
+
+
+class ServingProcess(Service):
+    """Accepts connections while it runs; stopping closes the listeners first and lets requests finish."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        listeners: Sequence[Listener],
+        *,
+        threads: int,
+        metrics_listeners: Sequence[Listener] = (),
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._listeners = listeners
+        self._metrics_listeners = metrics_listeners
+        self._threads = threads
+        self._ports: list[IListeningPort] = []
+        self._application: Application | None = None
+
+    def startService(self) -> None:
+        """Build the application and start to accept."""
+        super().startService()
+        metrics = Metrics()
+        self._application = Application(self._reactor, self._settings, metrics, threads=self._threads)
+        self._application.start()
+        site = self._application.factory
+        self._ports = [adopt(self._reactor, listener, site) for listener in self._listeners]
+        if self._metrics_listeners:
+            apart = metrics_site(self._reactor, self._settings, metrics.render)
+            self._ports += [adopt(self._reactor, listener, apart) for listener in self._metrics_listeners]
+
+    def stopService(self) -> Deferred[None]:
+        """Close the listeners, finish what is under way."""
+        super().stopService()
+        return ensureDeferred(self._stop())
+
+    async def _stop(self) -> None:
+        application = self._application
+        if application is None:
+            return
+        await application.announce_stop(self._settings.shutdown_delay)
+        ports, self._ports = self._ports, []
+        await DeferredList([stopping for port in ports if (stopping := port.stopListening()) is not None])
+        for listener in (*self._listeners, *self._metrics_listeners):
+            listener.socket.close()
+        await application.stop(self._settings.grace)
+
+
+def stop_on_signals(reactor: Any) -> None:
+    """SIGTERM and SIGINT stop the reactor, in order, with exit status 0; the second one ends the process at once.
+
+    To be called once the reactor runs: its own handlers would have twistd end by the signal itself.
+    """
+
+    def handle(number: int, _: object) -> None:
+        if stopping:
+            os._exit(128 + number)
+        stopping.append(number)
+        reactor.callFromThread(reactor.stop)
+
+    stopping: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)

@@ -1,0 +1,60 @@
+"""`sample://name`: the pictures of the demo page, for a server that is tried out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.interfaces import IConsumer
+from twisted.internet.threads import deferToThreadPool
+from zope.interface import implementer
+
+from imgforge.errors import SourceNotFound
+from imgforge.interfaces import ISource, ISourceFactory
+from imgforge.model import SourceHead, SourceImage
+from imgforge.processing import SAMPLES, draw_sample
+
+__all__ = ["SampleFactory"]
+
+
+@implementer(ISource)
+class SampleSource:
+    """Draws its pictures when they are asked for, on a thread."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def fetch(self, url: str, limit: int | None, headers: Mapping[str, str]) -> Deferred[SourceImage]:  # noqa: ARG002
+        """See `ISource`."""
+        return ensureDeferred(self._fetch(url))
+
+    async def _fetch(self, url: str) -> SourceImage:
+        name = url.partition("://")[2].strip("/")
+        if name not in SAMPLES:
+            raise SourceNotFound(f"no such sample: there are {', '.join(SAMPLES)}")
+        return SourceImage(await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), draw_sample, name))
+
+    def stream(
+        self,
+        url: str,
+        headers: Mapping[str, str],  # noqa: ARG002
+        started: Callable[[SourceHead], IConsumer],
+    ) -> Deferred[None]:
+        """See `ISource`."""
+        return ensureDeferred(self._stream(url, started))
+
+    async def _stream(self, url: str, started: Callable[[SourceHead], IConsumer]) -> None:
+        body = (await self._fetch(url)).body
+        started(SourceHead(200, {}, len(body))).write(body)
+
+
+@implementer(ISourceFactory)
+class SampleFactory:
+    """Makes the source for `sample://`."""
+
+    schemes = ("sample",)
+
+    def make(self, reactor: Any, settings: Any) -> SampleSource:  # noqa: ARG002
+        """Always: who passes this factory wants it."""
+        return SampleSource(reactor)

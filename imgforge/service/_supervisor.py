@@ -1,0 +1,168 @@
+"""The parent of several processes: it opens the listeners, starts workers that inherit them, and replaces the dead.
+
+    parent ── fd 0: one JSON line (settings, sockets), then open for as long as the parent lives ──> worker
+           ── fd 1, 2: the log
+           ── fd 3...: the listening sockets
+
+The parent accepts nothing and decodes nothing. A worker ends when SIGTERM comes or fd 0 closes, so that no worker
+outlives its parent however that ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, TextIO
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IDelayedCall, IListeningPort
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from imgforge.config import Settings
+from imgforge.observability import Metrics, mark_dead
+from imgforge.service._listeners import Listener, adopt
+from imgforge.service._machine import allocator_environment
+from imgforge.service._metrics_site import metrics_site
+
+__all__ = ["Supervisor"]
+
+_FIRST_SOCKET = 3
+_RESTART_DELAY = 0.1
+# A worker that dies this soon after its start may die again: each time the wait doubles, up to the longest.
+_TOO_SOON = 2.0
+_LONGEST_DELAY = 5.0
+# What a worker may take beyond the grace of its requests before it is killed.
+_KILL_AFTER = 5.0
+
+
+class Supervisor(Service):
+    """Keeps *count* workers running on *listeners*."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        listeners: Sequence[Listener],
+        *,
+        count: int,
+        threads: int,
+        metrics_directory: str,
+        log_stream: TextIO | None,
+        metrics_listeners: Sequence[Listener] = (),
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._listeners = listeners
+        self._count = count
+        self._threads = threads
+        self._metrics_directory = metrics_directory
+        self._log_stream = log_stream
+        self._metrics_listeners = metrics_listeners
+        self._metrics = Metrics()
+        self._workers: set[_Worker] = set()
+        self._starting: set[IDelayedCall] = set()
+        self._ports: list[IListeningPort] = []
+        self._stopping = False
+
+    def startService(self) -> None:
+        """Start the workers."""
+        super().startService()
+        if self._metrics_listeners:
+            site = metrics_site(self._reactor, self._settings, self._metrics.render)
+            self._ports = [adopt(self._reactor, listener, site) for listener in self._metrics_listeners]
+        for _ in range(self._count):
+            self._spawn(_RESTART_DELAY)
+
+    def stopService(self) -> Deferred[None]:
+        """Stop the workers, wait for them, and remove what they shared."""
+        super().stopService()
+        self._stopping = True
+        for call in self._starting:
+            call.cancel()
+        for listener in (*self._listeners, *self._metrics_listeners):
+            listener.socket.close()
+            if listener.address.kind == "unix" and os.path.exists(listener.address.path):
+                os.unlink(listener.address.path)
+        deadline = self._settings.shutdown_delay + self._settings.grace + _KILL_AFTER
+        waits: list[Deferred[Any]] = [worker.stop(deadline) for worker in self._workers]
+        waits += [stopping for port in self._ports if (stopping := port.stopListening()) is not None]
+        return DeferredList(waits).addCallback(self._clean)
+
+    def _clean(self, _: object) -> None:
+        shutil.rmtree(self._metrics_directory, ignore_errors=True)
+
+    def _spawn(self, delay: float) -> None:
+        sockets = [asdict(listener.address) for listener in self._listeners]
+        line = json.dumps({"settings": self._settings.given, "sockets": sockets, "threads": self._threads})
+        worker = _Worker(self, line.encode() + b"\n", self._reactor.seconds(), delay)
+        output = self._log_stream.fileno() if self._log_stream is not None else 1
+        descriptors: dict[int, Any] = {0: "w", 1: output, 2: output}
+        for number, listener in enumerate(self._listeners):
+            descriptors[_FIRST_SOCKET + number] = listener.socket.fileno()
+        environment = dict(os.environ) | allocator_environment()
+        command = [sys.executable, "-m", "imgforge.service.worker"]
+        self._reactor.spawnProcess(worker, sys.executable, command, env=environment, childFDs=descriptors)
+        self._workers.add(worker)
+
+    def worker_ended(self, worker: _Worker, reason: Failure) -> None:
+        """A worker is gone: start another unless all are to go."""
+        self._workers.discard(worker)
+        mark_dead(worker.pid, self._metrics_directory)
+        if self._stopping:
+            return
+        lived = self._reactor.seconds() - worker.born
+        delay = min(worker.delay * 2, _LONGEST_DELAY) if lived < _TOO_SOON else _RESTART_DELAY
+        self.log.error(
+            "worker {pid} ended ({reason}); another one starts in {delay:g} s",
+            pid=worker.pid,
+            reason=reason.getErrorMessage(),
+            delay=worker.delay,
+        )
+        self._metrics.worker_restarted()
+
+        def start() -> None:
+            self._starting.discard(call)
+            self._spawn(delay)
+
+        call = self._reactor.callLater(worker.delay, start)
+        self._starting.add(call)
+
+
+class _Worker(ProcessProtocol):
+    """One worker process, from the parent's side."""
+
+    def __init__(self, supervisor: Supervisor, configuration: bytes, born: float, delay: float) -> None:
+        self._supervisor = supervisor
+        self._configuration = configuration
+        self._ended: Deferred[None] = Deferred()
+        self.born = born
+        self.delay = delay
+        self.pid = 0
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        self.pid = transport.pid
+        transport.write(self._configuration)
+
+    def processEnded(self, reason: Failure) -> None:
+        self._ended.callback(None)
+        self._supervisor.worker_ended(self, reason)
+
+    def stop(self, deadline: float) -> Deferred[None]:
+        """Ask the worker to end; kill it after *deadline* seconds."""
+        transport: Any = self.transport
+        if not self._ended.called:
+            transport.signalProcess("TERM")
+            reactor = self._supervisor._reactor  # noqa: SLF001  # the two are one
+            killing = reactor.callLater(deadline, transport.signalProcess, "KILL")
+            self._ended.addCallback(lambda _: killing.active() and killing.cancel())
+        return self._ended

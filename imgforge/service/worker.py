@@ -1,0 +1,85 @@
+"""A worker process: `python -m imgforge.service.worker`, started by the supervisor only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+from twisted.internet.error import ReactorNotRunning
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.main import CONNECTION_DONE
+from twisted.logger import globalLogBeginner
+from zope.interface import implementer
+
+from imgforge.config import BindAddress, Settings
+from imgforge.service._listeners import Listener
+from imgforge.service._logging import observer_for
+from imgforge.service._machine import die_with_parent
+from imgforge.service._process import ServingProcess, stop_on_signals
+
+__all__ = ["main"]
+
+_FIRST_SOCKET = 3
+
+
+@implementer(IReadDescriptor)
+class _Parent:
+    """The parent's end of the pipe; when it closes the parent is gone."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def fileno(self) -> int:
+        return 0
+
+    def logPrefix(self) -> str:
+        return "parent"
+
+    def doRead(self) -> Any:
+        return None if os.read(0, 4096) else CONNECTION_DONE
+
+    def connectionLost(self, reason: object) -> None:  # noqa: ARG002
+        """The pipe is closed, which epoll may say without anything to read."""
+        with contextlib.suppress(ReactorNotRunning):  # its death may have been told by a signal already
+            self._reactor.stop()
+
+
+def main() -> None:
+    """Read what to do from the parent, and serve until told to stop."""
+    die_with_parent(signal.SIGTERM)
+    document = json.loads(_first_line())
+    from twisted.internet import reactor  # installed now, not when the module is looked at
+
+    settings = Settings.from_given(document["settings"])
+    globalLogBeginner.beginLoggingTo([observer_for(settings, sys.stdout)], redirectStandardIO=False)
+    listeners = [
+        Listener(socket.socket(fileno=_FIRST_SOCKET + number), BindAddress(**address))
+        for number, address in enumerate(document["sockets"])
+    ]
+    service = ServingProcess(reactor, settings, listeners, threads=document["threads"])
+    running: Any = reactor
+    running.addReader(_Parent(reactor))
+    running.callWhenRunning(stop_on_signals, reactor)
+    running.callWhenRunning(service.startService)
+    running.addSystemEventTrigger("before", "shutdown", service.stopService)
+    running.run()
+
+
+def _first_line() -> bytes:
+    """The line that the parent wrote, and nothing behind it."""
+    line = b""
+    while not line.endswith(b"\n"):
+        part = os.read(0, 65536)
+        if not part:
+            sys.exit("the parent process is gone")
+        line += part
+    return line
+
+
+if __name__ == "__main__":
+    main()

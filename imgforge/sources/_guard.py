@@ -1,0 +1,196 @@
+"""Which addresses may be dialled.
+
+The decision is made on the numeric address that is connected to, after name resolution, so that neither a strange
+spelling of an address nor a name that resolves differently the next time gets around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import (
+    IAddress,
+    IHostnameResolver,
+    IHostResolution,
+    IReactorPluggableNameResolver,
+    IReactorTCP,
+    IReactorTime,
+    IResolutionReceiver,
+    IStreamClientEndpoint,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from imgforge.errors import SourceRefused
+
+__all__ = ["AddressPolicy", "GuardedEndpoint", "IDialReactor", "address_class"]
+
+Address = IPv4Address | IPv6Address
+
+# The first network that holds an address names its class; what is in none is public. RFC 6890 and successors.
+_CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("loopback", ("127.0.0.0/8", "0.0.0.0/8", "::1/128", "::/128")),
+    ("link-local", ("169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32", "fe80::/10", "ff00::/8")),
+    (
+        "private",
+        (
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "fc00::/7",
+            "fec0::/10",
+            "100.64.0.0/10",  # carrier-grade NAT
+            "192.0.0.0/24",
+            "192.0.2.0/24",  # documentation
+            "198.51.100.0/24",
+            "203.0.113.0/24",
+            "2001:db8::/32",
+            "3fff::/20",
+            "198.18.0.0/15",  # benchmarks
+            "240.0.0.0/4",
+            "100::/64",  # discard
+        ),
+    ),
+)
+_NETWORKS: tuple[tuple[str, IPv4Network | IPv6Network], ...] = tuple(
+    (name, IPv6Network(network) if ":" in network else IPv4Network(network))
+    for name, networks in _CLASSES
+    for network in networks
+)
+# IPv6 networks whose last four bytes are an IPv4 address: NAT64 and the deprecated compatible form.
+_EMBEDDING = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"), IPv6Network("::/96"))
+
+
+def _unwrapped(address: Address) -> Address:
+    """The IPv4 address inside an IPv6 one, however it is embedded."""
+    if isinstance(address, IPv4Address):
+        return address
+    inner: IPv4Address | None = address.ipv4_mapped or address.sixtofour
+    if inner is None and address.teredo is not None:
+        inner = address.teredo[1]
+    if inner is None and int(address) > 1 and any(address in network for network in _EMBEDDING):
+        inner = IPv4Address(int(address) & 0xFFFFFFFF)
+    return inner if inner is not None else address
+
+
+def address_class(text: str) -> str:
+    """loopback, link-local, private or public; *text* is a numeric address, with or without a zone."""
+    address = _unwrapped(ip_address(text.partition("%")[0]))
+    return next((name for name, network in _NETWORKS if address in network), "public")
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPolicy:
+    """The operator's choice; the names are those of the settings IMGFORGE_ALLOW_..._SOURCE_ADDRESSES."""
+
+    allow_loopback: bool = False
+    allow_link_local: bool = False
+    allow_private: bool = True
+
+    def allows(self, kind: str) -> bool:
+        """Whether addresses of a class may be dialled."""
+        refused = {
+            "loopback": not self.allow_loopback,
+            "link-local": not self.allow_link_local,
+            "private": not self.allow_private,
+        }
+        return not refused.get(kind, False)
+
+
+class IDialReactor(IReactorPluggableNameResolver, IReactorTCP, IReactorTime):
+    """What dialling needs of a reactor."""
+
+
+@implementer(IResolutionReceiver)
+class _Filter:
+    """Passes the addresses on that the policy allows, and remembers what it refused."""
+
+    def __init__(self, receiver: IResolutionReceiver, policy: AddressPolicy, refused: list[str]) -> None:
+        self._receiver = receiver
+        self._policy = policy
+        self._refused = refused
+
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+        self._receiver.resolutionBegan(resolutionInProgress)
+
+    def addressResolved(self, address: IAddress) -> None:
+        kind = address_class(address.host)  # type: ignore[attr-defined]
+        if self._policy.allows(kind):
+            self._receiver.addressResolved(address)
+        else:
+            self._refused.append(kind)
+
+    def resolutionComplete(self) -> None:
+        self._receiver.resolutionComplete()
+
+
+@implementer(IHostnameResolver)
+class _GuardedResolver:
+    def __init__(self, resolver: IHostnameResolver, policy: AddressPolicy, refused: list[str]) -> None:
+        self._resolver = resolver
+        self._policy = policy
+        self._refused = refused
+
+    def resolveHostName(
+        self,
+        resolutionReceiver: IResolutionReceiver,
+        hostName: str,
+        portNumber: int = 0,
+        addressTypes: Sequence[type[IAddress]] | None = None,
+        transportSemantics: str = "TCP",
+    ) -> IHostResolution:
+        receiver = _Filter(resolutionReceiver, self._policy, self._refused)
+        return self._resolver.resolveHostName(receiver, hostName, portNumber, addressTypes, transportSemantics)
+
+
+@implementer(IReactorPluggableNameResolver, IReactorTCP, IReactorTime)
+class _GuardedReactor:
+    """The reactor with a resolver that answers allowed addresses only; HostnameEndpoint dials what it answers."""
+
+    def __init__(self, reactor: IDialReactor, policy: AddressPolicy, refused: list[str]) -> None:
+        self._reactor = reactor
+        self.nameResolver = _GuardedResolver(reactor.nameResolver, policy, refused)
+
+    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
+        raise NotImplementedError("the guard's resolver stays")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+
+@implementer(IStreamClientEndpoint)
+class GuardedEndpoint:
+    """Connects to a host by name or address, trying only the addresses that *policy* allows.
+
+    Fails with `SourceRefused` where it allows none. The message names the class and not the address, which a stranger
+    could use to map an inner network; the log has both.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: IDialReactor, host: str, port: int, policy: AddressPolicy, timeout: float) -> None:
+        self._host = host
+        self._refused: list[str] = []
+        guarded: Any = _GuardedReactor(reactor, policy, self._refused)
+        self._endpoint = HostnameEndpoint(guarded, host, port, timeout=timeout)
+
+    def connect(self, protocolFactory: Any) -> Deferred[Any]:
+        """Connect; see `IStreamClientEndpoint`."""
+        self._refused.clear()
+        return self._endpoint.connect(protocolFactory).addErrback(self._explain)
+
+    def _explain(self, failure: Failure) -> Failure:
+        if not self._refused:
+            return failure
+        kind = self._refused[0]
+        setting = f"IMGFORGE_ALLOW_{kind.upper().replace('-', '_')}_SOURCE_ADDRESSES"
+        self.log.info(
+            "refused to connect to {host}: a {kind} address ({setting})", host=self._host, kind=kind, setting=setting
+        )
+        raise SourceRefused(f"the source's address is {kind}, which this server refuses ({setting})")

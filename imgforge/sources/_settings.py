@@ -1,0 +1,47 @@
+"""The operator's rules for sources, and the list of those that are allowed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from imgforge.sources._guard import AddressPolicy
+
+__all__ = ["AllowedSources", "SourceSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """Times in seconds; an empty `allowed_sources` allows all, an empty `local_filesystem_root` serves no files."""
+
+    download_timeout: float = 10.0
+    max_redirects: int = 10
+    user_agent: str = "imgforge"
+    keep_alive_timeout: float = 90.0
+    connections_per_host: int = 16
+    ignore_ssl_verification: bool = False
+    ca_file: str = ""
+    addresses: AddressPolicy = field(default_factory=AddressPolicy)
+    allowed_sources: tuple[str, ...] = ()
+    local_filesystem_root: str = ""
+
+
+class AllowedSources:
+    """Prefixes of source URLs; `*` stands for anything within a host or a part of a path.
+
+    A pattern that ends inside the host must end where the host does: `https://example.com` does not let
+    `https://example.com.evil.net` in.
+    """
+
+    def __init__(self, patterns: tuple[str, ...]) -> None:
+        self._patterns = tuple(re.compile(_expression(pattern)) for pattern in patterns)
+
+    def allow(self, url: str) -> bool:
+        """Whether *url* may be fetched."""
+        return not self._patterns or any(pattern.match(url) for pattern in self._patterns)
+
+
+def _expression(pattern: str) -> str:
+    expression = re.escape(pattern).replace(r"\*", r"[^/?#@\\]*")
+    _, scheme, host = pattern.partition("://")
+    return expression + (r"(?=[/?#:]|\Z)" if scheme and host and "/" not in host else "")

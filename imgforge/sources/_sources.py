@@ -1,0 +1,93 @@
+"""All sources: the one for a URL is found by its scheme; built-in ones come through the same door as plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IConsumer
+from twisted.plugin import getPlugins
+from zope.interface import implementer
+
+from imgforge.errors import ImgforgeError, SourceNotFound, SourceRefused
+from imgforge.interfaces import ISource, ISourceFactory
+from imgforge.model import SourceHead, SourceImage
+from imgforge.sources._http import HttpSource
+from imgforge.sources._local import LocalSource
+from imgforge.sources._settings import AllowedSources, SourceSettings
+
+__all__ = ["BUILT_IN", "Sources"]
+
+
+@implementer(ISourceFactory)
+class _HttpFactory:
+    schemes = ("http", "https")
+
+    def make(self, reactor: Any, settings: Any) -> HttpSource:
+        return HttpSource(reactor, settings)
+
+
+@implementer(ISourceFactory)
+class _LocalFactory:
+    schemes = ("local",)
+
+    def make(self, reactor: Any, settings: Any) -> LocalSource | None:
+        root = settings.local_filesystem_root
+        return LocalSource(reactor, reactor.getThreadPool(), root) if root else None
+
+
+BUILT_IN: tuple[ISourceFactory, ...] = (_HttpFactory(), _LocalFactory())
+
+
+@implementer(ISource)
+class Sources:
+    """An `ISource` for all schemes: those of *factories*, of plugins and the built-in ones; the first to offer wins."""
+
+    def __init__(self, reactor: Any, settings: SourceSettings, factories: Iterable[ISourceFactory] = ()) -> None:
+        self._allowed = AllowedSources(settings.allowed_sources)
+        self._sources: dict[str, ISource] = {}
+        for factory in (*factories, *getPlugins(ISourceFactory), *BUILT_IN):
+            source: Any = factory.make(reactor, settings)
+            if source is not None:
+                for scheme in factory.schemes:
+                    self._sources.setdefault(scheme, source)
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """The schemes that are served, in alphabetical order."""
+        return tuple(sorted(self._sources))
+
+    def fetch(self, url: str, limit: int | None, headers: Mapping[str, str]) -> Deferred[SourceImage]:
+        """See `ISource`."""
+        try:
+            source = self._source(url)
+        except ImgforgeError as error:
+            return fail(error)
+        return source.fetch(url, limit, headers)
+
+    def stream(
+        self, url: str, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]
+    ) -> Deferred[None]:
+        """See `ISource`."""
+        try:
+            source = self._source(url)
+        except ImgforgeError as error:
+            return fail(error)
+        return source.stream(url, headers, started)
+
+    async def close(self) -> None:
+        """Close what the sources keep open."""
+        for source in set(self._sources.values()):
+            if isinstance(source, HttpSource):
+                await source.close()
+
+    def _source(self, url: str) -> ISource:
+        scheme = url.partition("://")[0].lower()
+        source = self._sources.get(scheme)
+        if source is None:
+            known = ", ".join(f"{name}://" for name in self.schemes)
+            raise SourceNotFound(f"no source for {scheme[:40]!r}: this server knows {known}")
+        if not self._allowed.allow(url):
+            raise SourceRefused("the source is not among those that this server allows")
+        return source

@@ -1,0 +1,131 @@
+"""The source part of a path: plain or base64, with an optional format behind it; and the rewriting of source URLs.
+
+plain/https://example.com/a%20b.jpg@webp
+aHR0cHM6Ly9leGFt/cGxlLmNvbS9hLmpwZw.webp
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from urllib.parse import quote, unquote_to_bytes
+
+from imgforge.errors import BadPath
+from imgforge.urls.options import FORMATS
+
+__all__ = ["SourceRewriter", "build_path", "percent_decoded", "split_source"]
+
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_FOLDED_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/(?!/)")
+_WILDCARD = re.compile(r"\\\*")
+_GROUP = re.compile(r"\$\{(\d+)\}")
+
+
+def percent_decoded(text: str, what: str) -> str:
+    """*text* decoded once; `BadPath` for broken escapes, for what is not UTF-8, and for control characters."""
+    if "%" in text:
+        if _BROKEN_ESCAPE.search(text):
+            raise BadPath(f"a broken percent-escape in the {what}")
+        try:
+            text = unquote_to_bytes(text).decode("utf-8")
+        except UnicodeDecodeError:
+            raise BadPath(f"the {what} is not UTF-8") from None
+    if any(char < " " or char == "\x7f" for char in text):
+        raise BadPath(f"a control character in the {what}")
+    return text
+
+
+def split_source(parts: Sequence[str], *, with_filename: bool = False) -> tuple[str, str | None]:
+    """The source URL and the format's canonical name, from the path's parts behind the options.
+
+    *with_filename*: the last part of a base64 source is a name for search engines, which is thrown away.
+    """
+    if not parts or not any(parts):
+        raise BadPath("the source is missing")
+    if parts[0] == "plain":
+        return _plain("/".join(parts[1:]))
+    if parts[0] == "enc":
+        raise BadPath("encrypted sources are not supported by this version")
+    return _base64("".join(parts[:-1] if with_filename and len(parts) > 1 else parts))
+
+
+def _plain(text: str) -> tuple[str, str | None]:
+    encoded, *extensions = text.split("@")
+    if len(extensions) > 1:
+        raise BadPath("more than one format behind the source (a '@' in it is written %40)")
+    source = percent_decoded(encoded, "source")
+    if not source:
+        raise BadPath("the source is missing")
+    return _unfolded(source), _format(extensions)
+
+
+def _base64(text: str) -> tuple[str, str | None]:
+    encoded, *extensions = text.split(".")
+    if len(extensions) > 1:
+        raise BadPath("more than one format behind the source")
+    encoded = encoded.rstrip("=")
+    try:
+        decoded = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True).decode("utf-8")
+    except (binascii.Error, ValueError):
+        raise BadPath(f"the source is neither plain/ nor URL-safe base64: {encoded[:40]!r}") from None
+    if not decoded or any(char < " " or char == "\x7f" for char in decoded):
+        raise BadPath("the source is empty or has control characters")
+    return decoded, _format(extensions)
+
+
+def _format(extensions: Sequence[str]) -> str | None:
+    if not extensions or not extensions[0]:
+        return None
+    if extensions[0] not in FORMATS:
+        raise BadPath(f"unknown format {extensions[0]!r} behind the source")
+    return FORMATS[extensions[0]]
+
+
+def _unfolded(source: str) -> str:
+    """Proxies in front may have folded the slashes behind the scheme into one."""
+    match = _FOLDED_SCHEME.match(source)
+    if match is None:
+        return source
+    return f"{match[1]}:{'///' if match[1] == 'local' else '//'}{source[match.end() :]}"
+
+
+class SourceRewriter:
+    """The operator's rewriting: replacements first, then the base URL in front of what does not begin with it."""
+
+    def __init__(self, base_url: str, replacements: Sequence[tuple[str, str]]) -> None:
+        self._base_url = base_url
+        self._replacements = tuple((_pattern(pattern), replacement) for pattern, replacement in replacements)
+
+    def __call__(self, source: str) -> str:
+        for pattern, replacement in self._replacements:
+            match = pattern.match(source)
+            if match is not None:
+                source = _filled(replacement, match) + source[match.end() :]
+        return source if source.startswith(self._base_url) else self._base_url + source
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """A prefix in which `*` stands for anything but a slash."""
+    return re.compile(_WILDCARD.sub("([^/]*)", re.escape(text)))
+
+
+def _filled(replacement: str, match: re.Match[str]) -> str:
+    def group(reference: re.Match[str]) -> str:
+        number = int(reference[1])
+        return match[number] if number <= match.re.groups else reference[0]
+
+    return _GROUP.sub(group, replacement)
+
+
+def build_path(source: str, options: str = "", format: str | None = None, *, encoding: str = "plain") -> str:  # noqa: A002
+    """The path to sign for *source*: `/<options>/plain/<source>@<format>` or its base64 form.
+
+    *options* is text such as `rs:fit:300:200/q:80`; *encoding* is plain or base64.
+    """
+    head = f"/{options.strip('/')}" if options.strip("/") else ""
+    if encoding == "plain":
+        return f"{head}/plain/{quote(source, safe='/:')}" + (f"@{format}" if format else "")
+    encoded = base64.urlsafe_b64encode(source.encode("utf-8")).rstrip(b"=").decode("ascii")
+    return f"{head}/{encoded}" + (f".{format}" if format else "")

@@ -1,0 +1,142 @@
+"""Options whose arguments make one value together: each turns (arguments, what was set before) into the new value.
+
+An empty argument keeps its part of what was set, as in imgproxy. ValueError says what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from imgforge.model import CENTRE, Color, Crop, Extend, Gravity, Padding, Trim, Watermark
+from imgforge.urls.options._values import base64_text, boolean, choice, color, format_name, fraction, integer, number
+
+__all__ = [
+    "background",
+    "crop",
+    "extend",
+    "filename",
+    "format_quality",
+    "formats",
+    "gravity",
+    "padding",
+    "trim",
+    "watermark",
+]
+
+Arguments = Sequence[str]
+
+PLACES = ("no", "so", "ea", "we", "noea", "nowe", "soea", "sowe", "ce")
+_PLACE = choice(*PLACES)
+_ANY_GRAVITY = choice(*PLACES, "fp", "sm")
+_CANVAS_GRAVITY = choice(*PLACES, "fp")
+_POSITION = choice(*PLACES, "re")
+_OFFSET = number()
+_SIDE = number(low=0)
+_BYTE = integer(0, 255)
+_PIXELS = integer()
+_QUALITY = integer(0, 100)
+
+
+def _place(arguments: Arguments, allowed: object = _ANY_GRAVITY) -> Gravity:
+    """A gravity from its type and numbers."""
+    kind = allowed(arguments[0])  # type: ignore[operator]
+    numbers = [argument for argument in arguments[1:] if argument]
+    if kind == "sm":
+        if numbers:
+            raise ValueError("the smart gravity takes no offsets")
+        return Gravity("sm")
+    if kind == "fp":
+        if len(numbers) != 2:
+            raise ValueError("the focus point needs two numbers from 0 to 1")
+        return Gravity("fp", fraction(numbers[0]), fraction(numbers[1]))
+    x, y = ([*arguments[1:3], "", ""])[:2]
+    return Gravity(kind, _OFFSET(x) if x else 0.0, _OFFSET(y) if y else 0.0)
+
+
+def gravity(arguments: Arguments, current: Gravity) -> Gravity:
+    """type:x:y"""
+    return _place(arguments) if arguments[0] else current
+
+
+def extend(arguments: Arguments, current: Extend) -> Extend:
+    """enabled:type:x:y"""
+    enabled = boolean(arguments[0]) if arguments[0] else current.enabled
+    return Extend(enabled, _place(arguments[1:], _CANVAS_GRAVITY) if len(arguments) > 1 and arguments[1] else CENTRE)
+
+
+def crop(arguments: Arguments, current: Crop | None) -> Crop:
+    """width:height:type:x:y"""
+    made = current or Crop()
+    if arguments[0]:
+        made = replace(made, width=_SIDE(arguments[0]))
+    if len(arguments) > 1 and arguments[1]:
+        made = replace(made, height=_SIDE(arguments[1]))
+    if len(arguments) > 2 and arguments[2]:
+        made = replace(made, gravity=_place(arguments[2:]))
+    return made
+
+
+def padding(arguments: Arguments, current: Padding | None) -> Padding:
+    """top:right:bottom:left, filled in as in CSS"""
+    made = current or Padding()
+    top, right, bottom, left = [*arguments, "", "", ""][:4]
+    if top:
+        made = Padding(*[_PIXELS(top)] * 4)
+    if right:
+        made = replace(made, right=_PIXELS(right), left=_PIXELS(right))
+    if bottom:
+        made = replace(made, bottom=_PIXELS(bottom))
+    if left:
+        made = replace(made, left=_PIXELS(left))
+    return made
+
+
+def background(arguments: Arguments, _: Color | None) -> Color | None:
+    """hex, or red:green:blue; nothing takes the background away"""
+    if len(arguments) == 3:
+        return Color(*(_BYTE(argument) for argument in arguments))
+    if len(arguments) == 2:
+        raise ValueError("must be hexadecimal digits or three numbers from 0 to 255")
+    return color(arguments[0]) if arguments[0] else None
+
+
+def trim(arguments: Arguments, _: Trim | None) -> Trim | None:
+    """threshold:colour:equal_hor:equal_ver; without a threshold nothing is trimmed"""
+    threshold, colour, horizontal, vertical = [*arguments, "", "", ""][:4]
+    if not threshold:
+        return None
+    return Trim(number(low=0)(threshold), color(colour) if colour else None, boolean(horizontal), boolean(vertical))
+
+
+def watermark(arguments: Arguments, _: Watermark | None) -> Watermark:
+    """opacity:position:x:y:scale"""
+    opacity, position, x, y, scale = [*arguments, "", "", "", ""][:5]
+    return Watermark(
+        fraction(opacity) if opacity else 0.0,
+        _POSITION(position) if position else "ce",
+        _OFFSET(x) if x else 0.0,
+        _OFFSET(y) if y else 0.0,
+        _SIDE(scale) if scale else 0.0,
+    )
+
+
+def format_quality(arguments: Arguments, current: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+    """format:quality:format:quality..., added to what was set"""
+    if len(arguments) % 2:
+        raise ValueError("must be pairs of a format and a quality")
+    pairs = dict(current)
+    for name, quality in zip(arguments[::2], arguments[1::2], strict=True):
+        pairs[format_name(name)] = _QUALITY(quality)
+    return tuple(sorted(pairs.items()))
+
+
+def formats(arguments: Arguments, current: tuple[str, ...]) -> tuple[str, ...]:
+    """format:format..., added to what was set"""
+    return tuple(sorted({*current, *(format_name(argument) for argument in arguments if argument)}))
+
+
+def filename(arguments: Arguments, _: str | None) -> str | None:
+    """name:encoded"""
+    encoded = len(arguments) > 1 and boolean(arguments[1])
+    return (base64_text(arguments[0]) if encoded else arguments[0]) or None

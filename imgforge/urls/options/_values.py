@@ -1,0 +1,132 @@
+"""The types of option arguments: each turns text into a value, or raises ValueError saying what it takes.
+
+Numbers are ASCII and finite: no exponents, no NaN, no digits of other scripts, nothing beyond what a picture can need.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+
+from imgforge.model import Color
+
+__all__ = [
+    "FORMATS",
+    "Converter",
+    "base64_text",
+    "boolean",
+    "choice",
+    "color",
+    "format_name",
+    "fraction",
+    "integer",
+    "number",
+    "positive",
+    "text",
+]
+
+Converter = Callable[[str], object]
+
+# What a URL may call the formats; whether libvips can write one is asked later.
+FORMATS = {
+    "jpg": "jpeg",
+    "jpeg": "jpeg",
+    "png": "png",
+    "webp": "webp",
+    "avif": "avif",
+    "gif": "gif",
+    "tiff": "tiff",
+    "tif": "tiff",
+    "heic": "heic",
+    "heif": "heic",
+    "bmp": "bmp",
+    "ico": "ico",
+    "jxl": "jxl",
+    "svg": "svg",
+}
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}\Z")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})\Z")
+_HEX = re.compile(r"(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})\Z")
+_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+_LARGEST = 10**9
+
+
+def boolean(argument: str) -> bool:
+    """True for 1, t and true; anything else is False, as in imgproxy."""
+    return argument in _TRUE
+
+
+def integer(low: int = 0, high: int = _LARGEST) -> Callable[[str], int]:
+    """A whole number from *low* to *high*; a sign and leading zeros are fine."""
+
+    def convert(argument: str) -> int:
+        if not _INTEGER.match(argument) or not low <= int(argument) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}, not {argument!r}")
+        return int(argument)
+
+    return convert
+
+
+def number(low: float = -_LARGEST, high: float = _LARGEST) -> Callable[[str], float]:
+    """A decimal number from *low* to *high*."""
+
+    def convert(argument: str) -> float:
+        if not _NUMBER.match(argument) or not low <= float(argument) <= high:
+            raise ValueError(f"must be a number from {low:g} to {high:g}, not {argument!r}")
+        return float(argument)
+
+    return convert
+
+
+def positive(argument: str) -> float:
+    """A decimal number above 0."""
+    if not _NUMBER.match(argument) or not 0 < float(argument) <= _LARGEST:
+        raise ValueError(f"must be a number above 0, not {argument!r}")
+    return float(argument)
+
+
+fraction = number(0, 1)
+
+
+def choice(*names: str) -> Callable[[str], str]:
+    """One of *names*."""
+
+    def convert(argument: str) -> str:
+        if argument not in names:
+            raise ValueError(f"must be one of {', '.join(names)}, not {argument!r}")
+        return argument
+
+    return convert
+
+
+def format_name(argument: str) -> str:
+    """The canonical name of the format that an extension stands for."""
+    if argument not in FORMATS:
+        raise ValueError(f"must be one of {', '.join(FORMATS)}, not {argument!r}")
+    return FORMATS[argument]
+
+
+def color(argument: str) -> Color:
+    """A colour of 3 or 6 hexadecimal digits."""
+    if not _HEX.match(argument):
+        raise ValueError(f"must be a colour of 3 or 6 hexadecimal digits, not {argument!r}")
+    digits = argument if len(argument) == 6 else "".join(digit * 2 for digit in argument)
+    red, green, blue = bytes.fromhex(digits)
+    return Color(red, green, blue)
+
+
+def text(argument: str) -> str:
+    """Any text."""
+    return argument
+
+
+def base64_text(argument: str) -> str:
+    """URL-safe base64 of UTF-8, padded or not."""
+    try:
+        padded = argument.rstrip("=") + "=" * (-len(argument.rstrip("=")) % 4)
+        return base64.b64decode(padded, altchars=b"-_", validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeError, ValueError):
+        raise ValueError(f"must be URL-safe base64 of UTF-8 text, not {argument!r}") from None

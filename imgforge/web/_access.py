@@ -1,0 +1,32 @@
+"""Who may ask: the bearer token, and the identity of a request in logs and answers."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import uuid
+
+from imgforge.errors import BadToken
+
+__all__ = ["BearerGate", "request_id"]
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}\Z")
+
+
+class BearerGate:
+    """Lets through what carries the operator's secret; an empty secret lets everything through."""
+
+    def __init__(self, secret: str) -> None:
+        self._expected = f"Bearer {secret}".encode() if secret else b""
+
+    def check(self, authorization: bytes | None) -> None:
+        """Raise `BadToken` unless the header is exactly the secret's; takes the same time for every wrong one."""
+        if self._expected and not hmac.compare_digest(authorization or b"", self._expected):
+            raise BadToken("the Authorization header does not carry this server's bearer token")
+
+
+def request_id(offered: bytes | None) -> str:
+    """The client's X-Request-ID if it is a plain token of at most 128 characters, else a new one."""
+    if offered is not None and _REQUEST_ID.match(offered):
+        return offered.decode("ascii")
+    return uuid.uuid4().hex

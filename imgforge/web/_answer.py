@@ -1,0 +1,154 @@
+"""HTTP semantics of a finished image: from a cache entry and a request to status, headers and body.
+
+Pure functions: what an answer says depends on the entry, the request's own headers and the operator's settings only.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from email.utils import formatdate, parsedate_to_datetime
+from urllib.parse import quote, unquote, urlsplit
+
+from imgforge.model import CacheEntry, DeliveryOptions, ImageRequest
+
+__all__ = ["Answer", "AnswerSettings", "Conditions", "content_disposition", "image_answer", "not_modified"]
+
+_SECURITY_POLICY = b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+
+# The first extension of each format is what a downloaded file is called.
+_EXTENSIONS = {"jpeg": "jpg"}
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer; `body` is sent for GET only, its length always."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSettings:
+    """The operator's settings for the headers of images; `ttl` is in seconds."""
+
+    ttl: int = 31536000
+    cache_control_passthrough: bool = False
+    use_etag: bool = True
+    etag_buster: str = ""
+    use_last_modified: bool = True
+    set_canonical_header: bool = False
+    return_attachment: bool = False
+    debug_headers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """The request headers that can turn an answer into 304; empty where they are absent."""
+
+    if_none_match: str = ""
+    if_modified_since: str = ""
+
+
+def image_answer(
+    entry: CacheEntry, request: ImageRequest, settings: AnswerSettings, *, now: float, vary: bool, state: str
+) -> Answer:
+    """The 200 answer for *entry*; *state* is the Cache-Status value (RFC 9211), *now* is in seconds since the epoch."""
+    rendition = entry.rendition
+    headers: Headers = [
+        (b"Content-Type", rendition.content_type.encode("ascii")),
+        (b"Cache-Control", cache_control(entry, request.delivery, settings, now)),
+        (b"Content-Security-Policy", _SECURITY_POLICY),
+        (b"X-Content-Type-Options", b"nosniff"),
+        (b"Content-Disposition", content_disposition(request, rendition.format, settings.return_attachment)),
+        (b"Cache-Status", state.encode("ascii")),
+    ]
+    if settings.cache_control_passthrough and entry.source_expires and not entry.source_cache_control:
+        headers.append((b"Expires", _header_value(entry.source_expires)))
+    if settings.use_etag:
+        headers.append((b"ETag", b'"' + (settings.etag_buster + entry.etag).encode("ascii") + b'"'))
+    if settings.use_last_modified and (modified := _http_date(entry.source_last_modified)):
+        headers.append((b"Last-Modified", modified))
+    if vary:
+        headers.append((b"Vary", b"Accept"))
+    if settings.set_canonical_header and request.source.startswith(("http://", "https://")):
+        headers.append(
+            (b"Link", b"<" + quote(request.source, safe="/:?&=%@+,;~!$'()*[]#").encode() + b'>; rel="canonical"')
+        )
+    if settings.debug_headers:
+        headers += [
+            (b"X-Origin-Content-Length", b"%d" % rendition.source_bytes),
+            (b"X-Origin-Width", b"%d" % rendition.source_width),
+            (b"X-Origin-Height", b"%d" % rendition.source_height),
+            (b"X-Result-Width", b"%d" % rendition.width),
+            (b"X-Result-Height", b"%d" % rendition.height),
+        ]
+    return Answer(200, headers, rendition.body)
+
+
+def not_modified(answer: Answer, conditions: Conditions) -> bool:
+    """Whether the client's copy is still good (RFC 9110, section 13.2.2: If-None-Match comes first)."""
+    validators = dict(answer.headers)
+    etag = validators.get(b"ETag", b"").decode("ascii")
+    if conditions.if_none_match:
+        candidates = {tag.strip().removeprefix("W/") for tag in conditions.if_none_match.split(",")}
+        return bool(etag) and ("*" in candidates or etag in candidates)
+    modified = validators.get(b"Last-Modified")
+    if not conditions.if_modified_since or modified is None:
+        return False
+    try:
+        since = parsedate_to_datetime(conditions.if_modified_since)
+        return parsedate_to_datetime(modified.decode("ascii")) <= since
+    except (ValueError, TypeError):  # a date that is none, or one without a zone: the condition is ignored
+        return False
+
+
+def cache_control(entry: CacheEntry, delivery: DeliveryOptions, settings: AnswerSettings, now: float) -> bytes:
+    """What caches in front of us may do: the origin's own word if passed through, else our TTL, cut by `expires`."""
+    if settings.cache_control_passthrough and (entry.source_cache_control or entry.source_expires):
+        if entry.source_cache_control:
+            return _header_value(entry.source_cache_control)
+        return b"public"
+    max_age = settings.ttl
+    if delivery.expires is not None and delivery.expires > 0:
+        max_age = min(max_age, max(0, int(delivery.expires - now)))
+    return b"max-age=%d, public" % max_age if max_age else b"no-cache"
+
+
+def content_disposition(request: ImageRequest, format_name: str, attachment: bool) -> bytes:
+    """`inline` or `attachment` with a file name: the URL's own or the source's stem, and the format's extension."""
+    delivery = request.delivery
+    if delivery.return_attachment is not None:
+        attachment = delivery.return_attachment
+    stem = delivery.filename or _stem(request.source)
+    name = f"{stem}.{_EXTENSIONS.get(format_name, format_name)}" if format_name else stem
+    kind = b"attachment" if attachment else b"inline"
+    if name.isascii() and name.isprintable():
+        return kind + b'; filename="' + name.replace("\\", "%5C").replace('"', "%22").encode("ascii") + b'"'
+    encoded = quote(name, safe="").encode("ascii")
+    return kind + b'; filename="' + encoded + b"\"; filename*=UTF-8''" + encoded
+
+
+def _stem(source: str) -> str:
+    if source.startswith("data:"):
+        return "image"
+    name = posixpath.basename(unquote(urlsplit(source).path))
+    return posixpath.splitext(name)[0] or "image"
+
+
+def _header_value(text: str) -> bytes:
+    """An origin's header value, safe to send on: no line breaks or other control characters."""
+    return "".join(char for char in text if char.isprintable()).encode("latin-1", "replace")
+
+
+def _http_date(text: str) -> bytes:
+    """*text* rewritten as an HTTP date; empty where it is none, so that nothing of an origin's is echoed."""
+    if not text:
+        return b""
+    try:
+        return formatdate(parsedate_to_datetime(text).timestamp(), usegmt=True).encode("ascii")
+    except (ValueError, TypeError, OverflowError):
+        return b""

@@ -1,0 +1,182 @@
+"""The endpoints: images, /info, /status and /health, /metrics, and the page at /."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IConsumer, IReactorTime
+from twisted.web.server import Request
+
+from imgforge.errors import Expired
+from imgforge.model import ImageRequest, SourceHead
+from imgforge.observability import Metrics
+from imgforge.pipeline import Pipeline, Served
+from imgforge.urls import UrlParser
+from imgforge.web._access import BearerGate
+from imgforge.web._answer import (
+    Answer,
+    AnswerSettings,
+    Conditions,
+    content_disposition,
+    image_answer,
+    not_modified,
+)
+from imgforge.web._negotiation import Negotiation
+from imgforge.web._server import STREAMED, Endpoint
+
+__all__ = ["HealthEndpoint", "ImageEndpoint", "InfoEndpoint", "MetricsEndpoint", "page_endpoint"]
+
+
+def _header(request: Request, name: bytes) -> str:
+    return (request.getHeader(name) or b"").decode("latin-1")
+
+
+def _target(request: Request) -> bytes:
+    """The request target as it was sent, in origin form (an absolute one loses its scheme and host)."""
+    target: bytes = request.uri
+    if not target.startswith(b"/"):
+        _, _, rest = target.partition(b"://")
+        _, slash, path = rest.partition(b"/")
+        target = slash + path
+    return target
+
+
+def _check_expiry(request: ImageRequest, now: float) -> None:
+    expires = request.delivery.expires
+    if expires is not None and 0 < expires < now:
+        raise Expired("the URL has expired")
+
+
+class ImageEndpoint:
+    """`/<signature>/<options>/<source>`: a rendition, or with `raw:1` the source itself."""
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        gate: BearerGate,
+        parser: UrlParser,
+        pipeline: Pipeline,
+        negotiation: Negotiation,
+        settings: AnswerSettings,
+    ) -> None:
+        self._clock = clock
+        self._gate = gate
+        self._parser = parser
+        self._pipeline = pipeline
+        self._negotiation = negotiation
+        self._settings = settings
+
+    async def __call__(self, request: Request) -> Answer:
+        """The signature is checked before anything else is looked at, and nothing is fetched before all is checked."""
+        image = self._parser.parse(_target(request))
+        self._gate.check(request.getHeader(b"authorization"))
+        _check_expiry(image, self._clock.seconds())
+        if image.delivery.raw:
+            return await self._stream(request, image)
+        wanted, accepted = self._negotiation.apply(image, _header(request, b"accept"))
+        served = await self._pipeline.image(wanted, accepted)
+        answer = image_answer(
+            served.entry,
+            image,
+            self._settings,
+            now=self._clock.seconds(),
+            vary=self._negotiation.varies(image),
+            state=cache_status(served),
+        )
+        conditions = Conditions(_header(request, b"if-none-match"), _header(request, b"if-modified-since"))
+        if not_modified(answer, conditions):
+            kept = [(name, value) for name, value in answer.headers if not name.startswith(b"Content-")]
+            return Answer(304, kept)
+        return answer
+
+    async def _stream(self, request: Request, image: ImageRequest) -> Answer:
+        def started(head: SourceHead) -> IConsumer:
+            request.setResponseCode(head.status)
+            request.setHeader(b"Cache-Control", b"max-age=%d, public" % self._settings.ttl)
+            request.setHeader(b"Content-Security-Policy", b"default-src 'none'; sandbox")
+            request.setHeader(b"X-Content-Type-Options", b"nosniff")
+            request.setHeader(b"Content-Disposition", content_disposition(image, "", self._settings.return_attachment))
+            for name in ("content-type", "etag", "last-modified", "content-range", "accept-ranges"):
+                if name in head.headers:
+                    request.setHeader(name.encode("ascii"), head.headers[name].encode("latin-1", "replace"))
+            if head.length is not None:
+                request.setHeader(b"Content-Length", b"%d" % head.length)
+            return request
+
+        wanted = _header(request, b"range")
+        await self._pipeline.stream(image, {"range": wanted} if wanted else {}, started)
+        return STREAMED
+
+
+def cache_status(served: Served) -> str:
+    """RFC 9211: which of our caches had the entry, or that it had to be made."""
+    return f'imgforge; hit; detail="HIT {served.tier}"' if served.tier else "imgforge; fwd=miss; detail=MISS"
+
+
+class InfoEndpoint:
+    """`/info/<signature>/<options>/<source>`: what the header of the source says, as JSON."""
+
+    def __init__(self, clock: IReactorTime, gate: BearerGate, parser: UrlParser, pipeline: Pipeline) -> None:
+        self._clock = clock
+        self._gate = gate
+        self._parser = parser
+        self._pipeline = pipeline
+
+    async def __call__(self, request: Request) -> Answer:
+        """Width and height are those of the picture as it is seen, after its EXIF orientation."""
+        image = self._parser.parse_info(_target(request))
+        self._gate.check(request.getHeader(b"authorization"))
+        _check_expiry(image, self._clock.seconds())
+        info = await self._pipeline.info(image)
+        width, height = (info.height, info.width) if info.orientation > 4 else (info.width, info.height)
+        body = {
+            "format": info.format,
+            "mime_type": info.mime_type,
+            "width": width,
+            "height": height,
+            "size": info.size,
+            "orientation": info.orientation,
+            "pages": info.pages,
+            "alpha": info.has_alpha,
+        }
+        return Answer(200, [(b"Content-Type", b"application/json")], json.dumps(body).encode("ascii"))
+
+
+class HealthEndpoint:
+    """`/status` and `/health`: open to all, and answered whatever else is under way."""
+
+    def __init__(self) -> None:
+        self.draining = False
+
+    async def __call__(self, _: Request) -> Answer:
+        """200 while the server takes work, 503 while it drains."""
+        headers = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"Cache-Control", b"no-store")]
+        if self.draining:
+            return Answer(503, headers, b"imgforge is shutting down\n")
+        return Answer(200, headers, b"imgforge is running\n")
+
+
+class MetricsEndpoint:
+    """`/metrics`: the sum over all worker processes, in Prometheus' text format."""
+
+    def __init__(self, gate: BearerGate, metrics: Metrics, refresh: Callable[[], None]) -> None:
+        self._gate = gate
+        self._metrics = metrics
+        self._refresh = refresh
+
+    async def __call__(self, request: Request) -> Answer:
+        """*refresh* is called first, to bring gauges up to date that nobody pushes."""
+        self._gate.check(request.getHeader(b"authorization"))
+        self._refresh()
+        body, content_type = self._metrics.render()
+        return Answer(200, [(b"Content-Type", content_type.encode("ascii")), (b"Cache-Control", b"no-store")], body)
+
+
+def page_endpoint(page: Answer) -> Endpoint:
+    """An endpoint that always answers the same."""
+
+    async def endpoint(_: Request) -> Answer:
+        return page
+
+    return endpoint

@@ -1,0 +1,195 @@
+"""The resource that answers every request: it finds the endpoint, runs it, and turns any outcome into an answer.
+
+render ── request id ── route ── endpoint(request) ─┬─ Answer ── headers, body
+                                                    ├─ STREAMED (the endpoint wrote it)
+                                                    └─ error ── one line of text with its status
+                                 and whatever it was, counted and logged once
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from imgforge.errors import ImgforgeError, MethodNotAllowed
+from imgforge.observability import Access, AccessLog, Metrics, bind_request_id
+from imgforge.web._access import request_id
+from imgforge.web._answer import Answer, Headers
+
+__all__ = ["STREAMED", "Endpoint", "Route", "Server", "error_answer"]
+
+# An endpoint that has written its answer itself returns this.
+STREAMED = Answer(0, [])
+
+# What the logs and metrics say when the client left before its answer (nginx's convention).
+_CLIENT_GONE = 499
+
+Endpoint = Callable[[Request], Coroutine[Any, Any, Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An endpoint and the paths that lead to it: one path, or with *prefix* all that begin with it.
+
+    `label` names it in the metrics, where the number of distinct paths must stay small.
+    """
+
+    path: bytes
+    label: str
+    endpoint: Endpoint
+    prefix: bool = False
+
+    def matches(self, path: bytes) -> bool:
+        """Whether a request for *path* is answered here."""
+        return path.startswith(self.path) if self.prefix else path == self.path
+
+
+def error_answer(error: ImgforgeError) -> Answer:
+    """The error's line as plain text; nothing may keep it, for the next try can go well."""
+    headers: Headers = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"X-Content-Type-Options", b"nosniff")]
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"Allow", b"GET, HEAD"))
+    return Answer(error.status, headers, error.message.encode("utf-8") + b"\n")
+
+
+class Server(Resource):
+    """All paths of a listener; the first of *routes* that matches answers. *headers* go out with every answer."""
+
+    isLeaf = True
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        routes: Sequence[Route],
+        metrics: Metrics,
+        access_log: AccessLog,
+        headers: Headers,
+        prefix: bytes = b"",
+    ) -> None:
+        super().__init__()
+        self._clock = clock
+        self._routes = tuple(routes)
+        self._metrics = metrics
+        self._access_log = access_log
+        self._headers = headers
+        self._prefix = prefix
+        self.active = 0
+
+    def render(self, request: Request) -> int:
+        """Start the answer in a context of its own, in which every log line carries the request's id."""
+        contextvars.copy_context().run(self._start, request)
+        return NOT_DONE_YET
+
+    def _start(self, request: Request) -> None:
+        identity = request_id(request.getHeader(b"x-request-id"))
+        bind_request_id(identity)
+        request.setHeader(b"X-Request-ID", identity.encode("ascii"))
+        for name, value in self._headers:
+            request.setHeader(name, value)
+        path = request.path.removeprefix(self._prefix)
+        route = next(route for route in self._routes if route.matches(path))
+        exchange = _Exchange(request, route.label, identity, self._clock.seconds())
+        self.active += 1
+        answering = Deferred.fromCoroutine(self._answer(request, route.endpoint))
+        request.notifyFinish().addErrback(exchange.client_left, answering)
+        answering.addErrback(self._explain, exchange)
+        answering.addCallback(self._send, exchange)
+        answering.addBoth(self._account, exchange)
+
+    async def _answer(self, request: Request, endpoint: Endpoint) -> Answer:
+        if request.method not in {b"GET", b"HEAD"}:
+            raise MethodNotAllowed("only GET and HEAD are answered here")
+        return await endpoint(request)
+
+    def _explain(self, failure: Failure, exchange: _Exchange) -> Answer:
+        if exchange.gone:
+            return Answer(_CLIENT_GONE, [])
+        error = failure.value
+        if isinstance(error, CancelledError):
+            error = ImgforgeError("the request was given up")
+        elif not isinstance(error, ImgforgeError):
+            self.log.failure("a fault of imgforge's own", failure)
+            error = ImgforgeError("internal error")
+        elif error.status >= 500:
+            self.log.warn("{status}: {line}", status=error.status, line=error.message)
+        else:
+            self.log.info("{status}: {line}", status=error.status, line=error.message)
+        return error_answer(error)
+
+    def _send(self, answer: Answer, exchange: _Exchange) -> None:
+        request = exchange.request
+        exchange.status = answer.status or request.code
+        if exchange.gone:
+            exchange.status = _CLIENT_GONE
+        elif answer is STREAMED:
+            request.finish()
+        elif request.startedWriting:  # the stream broke: only a cut connection tells the client so
+            request.loseConnection()
+        else:
+            request.setResponseCode(answer.status)
+            for name, value in answer.headers:
+                request.setHeader(name, value)
+            exchange.size = len(answer.body)
+            request.setHeader(b"Content-Length", b"%d" % exchange.size)
+            request.write(answer.body)
+            request.finish()
+
+    def _account(self, outcome: object, exchange: _Exchange) -> None:
+        self.active -= 1
+        if isinstance(outcome, Failure):
+            self.log.failure("an answer could not be written", outcome)
+        request = exchange.request
+        seconds = self._clock.seconds() - exchange.began
+        self._metrics.answered(request.method.decode("latin-1"), exchange.label, exchange.status, seconds)
+        if self._access_log.enabled:
+            self._access_log.write(_access(exchange, self._clock.seconds(), seconds))
+
+
+@dataclass(eq=False, slots=True)
+class _Exchange:
+    """A request under way: what is needed to account for it at the end."""
+
+    request: Request
+    label: str
+    identity: str
+    began: float
+    status: int = 0
+    size: int = 0
+    gone: bool = False
+
+    def client_left(self, _: Failure, answering: Deferred[Any]) -> None:
+        self.gone = True
+        answering.cancel()
+
+
+def _access(exchange: _Exchange, now: float, seconds: float) -> Access:
+    request = exchange.request
+
+    def header(name: bytes) -> str:
+        return (request.getHeader(name) or b"").decode("latin-1")
+
+    cache = request.responseHeaders.getRawHeaders(b"cache-status") or [b""]
+    return Access(
+        at=now,
+        client=request.getClientIP() or "",
+        method=request.method.decode("latin-1"),
+        target=request.uri.decode("latin-1"),
+        protocol=request.clientproto.decode("latin-1"),
+        status=exchange.status,
+        size=exchange.size,
+        seconds=seconds,
+        request_id=exchange.identity,
+        cache=cache[0].decode("latin-1"),
+        referrer=header(b"referer"),
+        agent=header(b"user-agent"),
+    )

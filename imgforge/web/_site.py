@@ -1,0 +1,84 @@
+"""The HTTP factory: twisted.web's, with an eye on its connections so that they can be closed in order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import IResource
+from twisted.web.server import Site
+
+__all__ = ["ImageSite"]
+
+
+class _Channel(HTTPChannel):
+    """A connection that its factory knows of."""
+
+    factory: ImageSite
+    site: ImageSite
+    _arriving: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.factory.connections.add(self)
+
+    def lineReceived(self, line: bytes) -> None:
+        """The first line of a request starts the time that all of it may take: a trickle is not a client."""
+        if self._arriving is None:
+            self._arriving = self.factory.reactor.callLater(self.factory.read_timeout, self._too_slow)
+        super().lineReceived(line)
+
+    def allContentReceived(self) -> None:
+        """The request is complete."""
+        self._arrived()
+        super().allContentReceived()
+
+    def _arrived(self) -> None:
+        arriving, self._arriving = self._arriving, None
+        if arriving is not None and arriving.active():
+            arriving.cancel()
+
+    def _too_slow(self) -> None:
+        self.forceAbortClient()
+
+    def connectionLost(self, reason: Any) -> None:  # type: ignore[override]
+        self._arrived()
+        self.factory.connections.discard(self)
+        super().connectionLost(reason)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is being answered; one that has only half arrived does not count."""
+        return not self.requests
+
+
+class ImageSite(Site):
+    """Serves *resource*.
+
+    An idle connection is closed after *keep_alive* seconds, one whose request takes longer than *read_timeout* seconds
+    to arrive is cut.
+    """
+
+    def __init__(self, resource: IResource, reactor: Any, *, keep_alive: float, read_timeout: float) -> None:
+        super().__init__(resource, reactor=reactor, timeout=keep_alive or None)
+        self.connections: set[_Channel] = set()
+        self.read_timeout = read_timeout
+        self.displayTracebacks = False
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: ARG002
+        """A channel of ours in place of twisted.web's negotiating one: HTTP/1.1 is all that is spoken here."""
+        channel: Any = _Channel()
+        channel.factory = channel.site = self
+        channel.requestFactory = self.requestFactory
+        channel.timeOut = self.timeOut
+        channel.callLater = self.reactor.callLater
+        return channel
+
+    def log(self, request: Any) -> None:
+        """The access log is written elsewhere, with more in it."""
+
+    def close_idle(self) -> None:
+        """Close the connections on which nothing is under way; what was written to them still goes out."""
+        for channel in [channel for channel in self.connections if channel.idle]:
+            channel.loseConnection()

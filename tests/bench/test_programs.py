@@ -1,0 +1,68 @@
+"""The programs of `bench/`, run for a moment on this repository's own server."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from bench import cold, compare, hits
+from bench._servers import own_server
+from bench._works import WORKS
+from bench.pictures import draw_all, stand_in
+
+
+class ProgramTests(SynchronousTestCase):
+    """Each test starts a server of its own and reads the JSON report."""
+
+    def setUp(self) -> None:
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.root = Path(directory.name)
+
+    def _report(self, program: Callable[[Sequence[str]], int], words: str) -> Any:
+        output, progress = StringIO(), StringIO()
+        with redirect_stdout(output), redirect_stderr(progress):
+            status = program([*shlex.split(words), "--json", "-"])
+        self.assertEqual(status, 0, progress.getvalue() + output.getvalue())
+        return json.loads(output.getvalue())
+
+    def test_cold_images_cost_time_and_none_fails(self) -> None:
+        (self.root / WORKS[0].source).write_bytes(stand_in(640, 400, grain=3, quality=80))
+        load = "--rounds 1 --requests 9 --libvips --seconds 0.2 --processes 1"
+        report = self._report(cold.main, f"--photos {self.root} --work 1 {load}")
+        ours, libvips = report["works"][0]["servers"]
+        self.assertEqual((ours["name"], ours["answers"], ours["failures"], ours["ratio"]), ("imgforge", 9, 0, 1.0))
+        self.assertGreater(ours["cpu"], 0)
+        self.assertGreater(libvips["answers"], 0)
+        self.assertEqual(report["drawn"], [])
+
+    def test_hits_are_measured_with_and_without_nginx_before_us(self) -> None:
+        nginx = "--nginx" if shutil.which("nginx") else ""
+        report = self._report(hits.main, f"--rounds 1 --seconds 0.2 --connections 4 --generator own {nginx}")
+        self.assertEqual(len(report["servers"]), 2 if nginx else 1)
+        for row in report["servers"]:
+            self.assertGreater(row["answers"], 0)
+            self.assertEqual(row["failures"], 0)
+
+    def test_wrk_measures_the_same_thing(self) -> None:
+        if not shutil.which("wrk"):
+            raise SkipTest("wrk is not installed")
+        report = self._report(hits.main, "--rounds 1 --seconds 1 --connections 4 --generator wrk")
+        self.assertGreater(report["servers"][0]["answers"], 0)
+
+    def test_nothing_differs_between_a_server_and_itself(self) -> None:
+        draw_all(self.root)
+        with own_server(self.root, {}) as server:
+            servers = f"--peer {server.url} --ours {server.url}"
+            report = self._report(compare.main, f"{servers} --local-root {self.root} --only tiny --only path")
+        self.assertEqual(report["totals"]["same"], len(report["rows"]))
+        self.assertGreater(len(report["rows"]), 20)

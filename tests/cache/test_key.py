@@ -1,0 +1,47 @@
+"""Which requests share an entry."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge.cache import entry_key, fingerprint
+from imgforge.model import DeliveryOptions, ImageRequest, ProcessingOptions, Size
+from imgforge.urls import UrlParser, UrlSettings
+
+REQUEST = ImageRequest("http://x/a.jpg", ProcessingOptions(width=3))
+
+
+def key(request: ImageRequest = REQUEST, accepted: tuple[str, ...] = (), settings: bytes = b"s") -> bytes:
+    return entry_key(request, accepted, settings)
+
+
+class KeyTests(SynchronousTestCase):
+    def test_equal_urls_written_differently_share_one(self) -> None:
+        parser = UrlParser(UrlSettings(allow_unsigned=True))
+        spellings = (b"/_/rs:fill:3:4/plain/http://x/a.jpg@png", b"/other/h:9/rt:fill/s:3:4/f:png/aHR0cDovL3gvYS5qcGc")
+        self.assertEqual(len({key(parser.parse(target)) for target in spellings}), 1)
+
+    def test_everything_that_changes_pixels_changes_it(self) -> None:
+        values = {key()}
+        defaults = ProcessingOptions()
+        for field in fields(ProcessingOptions):
+            current = getattr(defaults, field.name)
+            other: Any = {bool: True, int: 7, float: 7.5, str: "other", tuple: ("x",)}.get(type(current), Size(1, 2))
+            values.add(key(replace(REQUEST, options=replace(REQUEST.options, **{field.name: other}))))
+        self.assertEqual(len(values), len(fields(ProcessingOptions)) + 1)
+
+    def test_source_formats_settings_and_cachebuster_count(self) -> None:
+        busted = replace(REQUEST, delivery=DeliveryOptions(cachebuster="1"))
+        keys = [key(), key(replace(REQUEST, source="y")), key(accepted=("webp",)), key(settings=b"t"), key(busted)]
+        self.assertEqual(len(set(keys)), 5)
+
+    def test_what_only_changes_the_answer_does_not(self) -> None:
+        delivery = DeliveryOptions(filename="a", return_attachment=True, expires=9)
+        self.assertEqual(key(replace(REQUEST, delivery=delivery)), key())
+
+    def test_a_fingerprint_tells_settings_apart(self) -> None:
+        self.assertNotEqual(fingerprint("1", {"q": 80}), fingerprint("1", {"q": 81}))
+        self.assertEqual(fingerprint("1", {"q": 80}), fingerprint("1", {"q": 80}))

@@ -1,0 +1,72 @@
+"""The imgforge command, run as its users run it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge import __version__
+from tests.live._process import Twistd
+
+KEYS = {"IMGFORGE_KEY": "aa" * 32, "IMGFORGE_SALT": "bb" * 32}
+
+
+def imgforge(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The finished command."""
+    program = "from imgforge.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+class CommandTests(SynchronousTestCase):
+    def test_version(self) -> None:
+        self.assertIn(__version__, imgforge("--version").stdout)
+
+    def test_keygen_makes_a_new_pair_each_time(self) -> None:
+        first, second = (dict(line.split("=") for line in imgforge("keygen").stdout.split()) for _ in range(2))
+        self.assertEqual([len(bytes.fromhex(value)) for value in first.values()], [32, 32])
+        self.assertEqual(list(first), ["IMGFORGE_KEY", "IMGFORGE_SALT"])
+        self.assertNotEqual(first, second)
+
+    def test_what_sign_signs_verify_finds_good(self) -> None:
+        for arguments in (
+            ("/w:3/plain/http://x/a.jpg",),
+            ("--source", "http://x/ü@.jpg", "--options", "w:3", "-F", "webp"),
+        ):
+            signed = imgforge("sign", *arguments, **KEYS).stdout.strip()
+            self.assertEqual(imgforge("verify", signed, **KEYS).returncode, 0)
+            self.assertEqual(imgforge("verify", signed + "x", **KEYS).returncode, 1)
+
+    def test_sign_without_keys_says_how_to_make_them(self) -> None:
+        result = imgforge("sign", "/plain/x")
+        self.assertEqual((result.returncode, "keygen" in result.stderr), (1, True))
+
+    def test_config_check_gives_a_line_for_each_mistake(self) -> None:
+        result = imgforge("config", "check", IMGFORGE_WORKERS="x", IMGFORGE_QUALITY="0")
+        self.assertEqual((result.returncode, len(result.stderr.splitlines())), (1, 2))
+        self.assertEqual(imgforge("config", "check", **KEYS).returncode, 0)
+
+    def test_config_show_masks_secrets(self) -> None:
+        shown = json.loads(imgforge("config", "show", **KEYS).stdout)
+        self.assertEqual((shown["key"], shown["quality"]), ("***", 80))
+        self.assertIn("properties", json.loads(imgforge("config", "--schema").stdout))
+        self.assertIn("IMGFORGE_QUALITY", imgforge("config", "reference").stdout)
+
+    def test_health_asks_the_server(self) -> None:
+        server = Twistd({"PROCESSES": "1"})
+        self.addCleanup(server.clean)
+        server.start()
+        url = f"http://127.0.0.1:{server.port}"
+        self.assertEqual(imgforge("health", "--url", url).returncode, 0)
+        self.assertEqual(imgforge("health", IMGFORGE_BIND=f"127.0.0.1:{server.port}").returncode, 0)
+        server.stop()
+        self.assertEqual(imgforge("health", "--url", url).returncode, 1)

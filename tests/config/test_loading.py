@@ -1,0 +1,151 @@
+"""Settings: where they come from, which wins, and one line for each mistake."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from unittest.mock import patch
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge.config import ConfigurationError, Settings, json_schema, load_settings
+
+KEYS = {"IMGFORGE_KEY": "aa" * 32, "IMGFORGE_SALT": "bb" * 32}
+
+
+class LoadingCase(SynchronousTestCase):
+    def load(self, file: str = "", bind: str = "", **environ: str) -> Settings:
+        environ = {f"IMGFORGE_{name}": value for name, value in environ.items()}
+        if not file:
+            return load_settings(None, environ, {"bind": bind})
+        with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as written:
+            written.write(file)
+            written.flush()
+            return load_settings(written.name, environ, {"bind": bind})
+
+    def mistakes(self, file: str = "", **environ: str) -> tuple[str, ...]:
+        with self.assertRaises(ConfigurationError) as caught:
+            self.load(file, **environ)
+        lines: tuple[str, ...] = caught.exception.lines
+        return lines
+
+
+class PrecedenceTests(LoadingCase):
+    def test_the_environment_wins_over_the_file_and_the_command_line_over_both(self) -> None:
+        settings = self.load(
+            'quality = 10\nttl = 5\nbind = "127.0.0.1:1"', bind="127.0.0.1:3", QUALITY="20", BIND="127.0.0.1:2"
+        )
+        self.assertEqual((settings.quality, settings.ttl, settings.bind), (20, 5, "127.0.0.1:3"))
+
+    def test_an_empty_variable_is_the_default(self) -> None:
+        self.assertEqual(self.load("quality = 10", QUALITY="").quality, 10)
+
+    def test_older_names_are_taken(self) -> None:
+        settings = self.load(
+            ENABLE_WEBP_DETECTION="1", LAST_MODIFIED_ENABLED="false", CACHE_USE="fs", CACHE_DISK_PATH="/x"
+        )
+        self.assertEqual((settings.auto_webp, settings.use_last_modified, settings.cache_type), (True, False, "disk"))
+
+    def test_lists_come_as_text_and_as_arrays(self) -> None:
+        self.assertEqual(self.load('allowed_sources = ["a", "b"]').allowed_sources, ("a", "b"))
+        self.assertEqual(self.load(ALLOWED_SOURCES="a, b").allowed_sources, ("a", "b"))
+        self.assertEqual(self.load(FORMAT_QUALITY="jpg=70,webp=60").format_quality, {"jpeg": 70, "webp": 60})
+        self.assertEqual(self.load(URL_REPLACEMENTS="a=b;c=d=e").url_replacements, (("a", "b"), ("c", "d=e")))
+
+    def test_presets_come_from_a_file_too(self) -> None:
+        with tempfile.NamedTemporaryFile("w") as written:
+            written.write("# ours\nthumb=w:1\n\nwide=w:9\n")
+            written.flush()
+            settings = self.load(PRESETS="thumb=w:2", PRESETS_PATH=written.name)
+        self.assertEqual(settings.presets, {"thumb": "w:2", "wide": "w:9"})
+
+    def test_what_was_given_makes_an_equal_value_elsewhere(self) -> None:
+        settings = self.load(
+            "quality = 33", PRESETS="a=w:1", **{n.removeprefix("IMGFORGE_"): v for n, v in KEYS.items()}
+        )
+        self.assertEqual(Settings.from_given(settings.given), settings)
+
+
+class MistakeTests(LoadingCase):
+    def test_each_mistake_is_a_line_that_names_setting_value_and_what_is_allowed(self) -> None:
+        lines = self.mistakes('workers = "many"\nquality = 400\ntimout = 3')
+        self.assertEqual(len(lines), 3)
+        for line, words in zip(
+            sorted(lines), (("QUALITY=400", "100"), ("WORKERS='many'", "integer"), ("timout", "timeout")), strict=True
+        ):
+            for word in words:
+                self.assertIn(word, line)
+
+    def test_secrets_are_not_repeated(self) -> None:
+        (line,) = self.mistakes(KEY="not-hex-but-secret", SALT="aa")
+        self.assertIn("IMGFORGE_KEY=***", line)
+        self.assertNotIn("secret", line)
+
+    def test_keys_and_salts_come_in_pairs(self) -> None:
+        self.assertIn("2 keys", self.mistakes(KEY="aa,bb", SALT="cc")[0])
+        self.assertIn("1 keys", self.mistakes(KEY="aa")[0])
+
+    def test_limits_are_finite_and_positive(self) -> None:
+        for name in ("TIMEOUT", "DOWNLOAD_TIMEOUT", "MAX_SRC_RESOLUTION"):
+            for value in ("nan", "inf", "-1", "1e400", "x"):
+                self.assertEqual(len(self.mistakes(**{name: value})), 1, (name, value))
+
+    def test_a_file_that_cannot_be_read_or_parsed(self) -> None:
+        self.assertIn("no TOML", self.mistakes("quality = ")[0])
+        with self.assertRaises(ConfigurationError):
+            load_settings("/nonexistent/imgforge.toml", {})
+
+    def test_the_disk_needs_a_directory(self) -> None:
+        self.assertIn("CACHE_DISK_PATH", self.mistakes(CACHE_TYPE="hybrid")[0])
+
+    @given(st.sampled_from(sorted(Settings.model_fields)), st.text(max_size=30))
+    def test_no_text_raises_anything_but_a_configuration_error(self, name: str, value: str) -> None:
+        try:
+            load_settings(None, {f"IMGFORGE_{name.upper()}": value})
+        except ConfigurationError as error:
+            self.assertTrue(all(len(line.splitlines()) == 1 for line in error.lines), error.lines)
+
+
+class LoopbackTests(LoadingCase):
+    def test_without_keys_only_loopback_is_served(self) -> None:
+        for bind in ("127.0.0.1:1", "localhost:1", "[::1]:1", "unix:/x", "/x", "tcp:1:interface=127.0.0.1", ""):
+            self.assertTrue(self.load(BIND=bind).unsigned_allowed, bind)
+        for bind in ("0.0.0.0:1", ":1", "1", "10.0.0.1:1", "tcp:1", "[::]:1", "systemd:domain=INET:index=0"):
+            self.assertIn("imgforge keygen", self.mistakes(BIND=bind)[0], bind)
+            self.assertTrue(self.load(BIND=bind, ALLOW_UNSIGNED="true").unsigned_allowed)
+
+    def test_with_keys_the_default_is_every_interface(self) -> None:
+        settings = load_settings(None, KEYS)
+        self.assertEqual([str(one) for one in settings.listeners], ["http://0.0.0.0:3000"])
+        self.assertFalse(settings.unsigned_allowed)
+
+    def test_risky_settings_are_warned_of(self) -> None:
+        names = ("ALLOW_UNSIGNED", "IGNORE_SSL_VERIFICATION", "ALLOW_LOOPBACK_SOURCE_ADDRESSES")
+        warnings = "\n".join(self.load(**dict.fromkeys(names, "true")).warnings())
+        for name in names:
+            self.assertIn(name, warnings)
+        self.assertEqual(load_settings(None, KEYS).warnings(), ())
+
+
+class TryOutTests(LoadingCase):
+    def test_nothing_configured_is_a_hybrid_cache_in_the_users_directory(self) -> None:
+        with tempfile.TemporaryDirectory() as home, patch.dict(os.environ, {"XDG_CACHE_HOME": home}):
+            settings = self.load(bind="127.0.0.1:9")
+            self.assertTrue(settings.embedded)
+            self.assertEqual(settings.cache, ("hybrid", str(Path(home, "imgforge"))))
+
+    def test_anything_configured_is_no_try_out(self) -> None:
+        settings = self.load(QUALITY="80")
+        self.assertEqual((settings.embedded, settings.cache), (False, ("", "")))
+
+
+class ShowingTests(LoadingCase):
+    def test_secrets_are_masked(self) -> None:
+        masked = load_settings(None, KEYS | {"IMGFORGE_SECRET": "hush"}).masked()
+        self.assertEqual([masked[name] for name in ("key", "salt", "secret")], ["***"] * 3)
+
+    def test_the_schema_knows_every_setting(self) -> None:
+        self.assertEqual(set(json_schema()["properties"]), set(Settings.model_fields))

@@ -1,0 +1,189 @@
+"""The real server as a child process, and real origins beside it, for tests that behave as clients."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+ROOT = Path(__file__).parents[2]
+TWISTD = Path(sys.executable).with_name("twistd")
+DEADLINE = 60.0  # seconds that anything may take before a test gives up on it
+
+
+def free_port() -> int:
+    """A port on loopback that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    """Poll until *condition* holds; AssertionError naming *what* after the deadline."""
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {DEADLINE:g} s in vain for {what}")
+        time.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer as a client sees it; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass
+class Twistd:
+    """`twistd -n imgforge` with a clean environment and *settings* (names without the prefix)."""
+
+    settings: Mapping[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.port = free_port()
+        self.scratch = tempfile.TemporaryDirectory(prefix="imgforge-test-")
+        self.log = Path(self.scratch.name, "log")
+        self.process: subprocess.Popen[bytes] | None = None
+        self.options: tuple[str, ...] = ()  # of twistd itself
+
+    def start(self) -> Twistd:
+        """Start it and wait until it answers."""
+        self.launch()
+        wait_for(lambda: self.ended or self.answers(), "the server's first answer")
+        if self.ended:
+            raise AssertionError(f"the server ended at once:\n{self.output()}")
+        return self
+
+    def launch(self) -> None:
+        """Start it without waiting."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("IMGFORGE_")}
+        environment |= {"XDG_CACHE_HOME": self.scratch.name, "PYTHONPATH": str(ROOT)}
+        environment |= {f"IMGFORGE_{name}": value for name, value in self.settings.items()} | dict(self.environment)
+        command = [str(TWISTD), "-n", "--pidfile=", *self.options, "imgforge"]
+        if "BIND" not in self.settings:
+            command += ["--bind", f"127.0.0.1:{self.port}"]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, *self.arguments], cwd=self.scratch.name, env=environment, stdout=log, stderr=log
+            )
+
+    @property
+    def ended(self) -> bool:
+        return self.process is None or self.process.poll() is not None
+
+    def answers(self) -> bool:
+        """Whether /status says that it is running."""
+        try:
+            return self.get("/status").status == 200
+        except OSError:
+            return False
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Reply:
+        """One request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
+        try:
+            connection.request(method, path, headers=dict(headers or {}))
+            answer = connection.getresponse()
+            return Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+        finally:
+            connection.close()
+
+    def output(self) -> str:
+        """All that it has logged."""
+        return self.log.read_text("utf-8", "replace")
+
+    def children(self) -> list[int]:
+        """The pids of its worker processes."""
+        if self.process is None or self.ended:
+            return []
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return sorted({int(pid) for task in tasks for pid in task.read_text().split()})
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status."""
+        if self.process is None:
+            return 0
+        if not self.ended:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(DEADLINE)
+        finally:
+            self.process.kill()
+            self.process.wait()
+
+    def clean(self) -> None:
+        """End it whatever it does, and remove what it left."""
+        if self.process is not None and not self.ended:
+            self.process.kill()
+            self.process.wait()
+        self.scratch.cleanup()
+
+
+@contextmanager
+def twistd(*arguments: str, **settings: str) -> Iterator[Twistd]:
+    """A running server with *settings*, gone at the end."""
+    server = Twistd(settings, arguments)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+        server.clean()
+
+
+@dataclass
+class Origin:
+    """An HTTP origin on loopback that serves *files* by path and remembers what it was asked."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.requests: list[tuple[str, dict[str, str]]] = []
+        origin = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                origin.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
+                time.sleep(origin.delay)
+                body = origin.files.get(self.path.partition("?")[0])
+                self.send_response(404 if body is None else 200)
+                for name, value in origin.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body or b"")))
+                self.end_headers()
+                self.wfile.write(body or b"")
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
+                """Quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def url(self, path: str) -> str:
+        """The address of *path* here."""
+        return f"http://127.0.0.1:{self.server.server_address[1]}{path}"
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()

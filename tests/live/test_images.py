@@ -1,0 +1,253 @@
+"""The main job, end to end: a real origin, the real twistd, a client."""
+
+from __future__ import annotations
+
+import base64
+import json
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge.urls import Signer
+from tests.live._pictures import decode, encode, gradient
+from tests.live._process import Origin, Reply, Twistd
+
+KEY, SALT = bytes(range(32)), bytes(range(32, 64))
+TOKEN = "Bearer open sesame"
+
+
+class LiveServer(SynchronousTestCase):
+    """One server per class, started once: tests behave as its clients."""
+
+    settings: dict[str, str] = {}
+    server: Twistd
+    origin: Origin
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.origin = Origin(
+            {"/photo.jpg": encode(gradient(640, 400), "JPEG", quality=95), "/not-an-image": b"just words"},
+            {"Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT"},
+        )
+        cls.server = Twistd({"ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true", "PROCESSES": "1"} | cls.settings).start()
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        cls.server.stop()
+        cls.server.clean()
+        cls.origin.close()
+
+    def image(self, options: str, source: str = "/photo.jpg", extension: str = "", **headers: str) -> Reply:
+        url = quote(self.origin.url(source), safe="")
+        path = "/".join(part for part in ("/unsafe", options, "plain", url) if part)
+        return self.server.get(path + extension, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+class ImageTests(LiveServer):
+    def test_a_photo_is_resized_and_converted(self) -> None:
+        reply = self.image("rs:fit:320:320", extension="@webp")
+        self.assertEqual((reply.status, reply.headers["content-type"]), (200, "image/webp"))
+        picture = decode(reply.body).convert("RGB")
+        self.assertEqual((decode(reply.body).format, picture.size), ("WEBP", (320, 200)))
+        for x, y in ((10, 10), (300, 20), (160, 190)):
+            red, green, _ = picture.getpixel((x, y))  # type: ignore[misc]
+            self.assertApproximates(red, 255 * x / 319, 12)
+            self.assertApproximates(green, 255 * y / 199, 12)
+
+    def test_the_source_may_be_base64_split_by_slashes(self) -> None:
+        encoded = base64.urlsafe_b64encode(self.origin.url("/photo.jpg").encode()).decode().rstrip("=")
+        reply = self.server.get(f"/unsafe/w:100/{encoded[:16]}/{encoded[16:]}.png")
+        self.assertEqual((decode(reply.body).format, decode(reply.body).size), ("PNG", (100, 63)))
+
+    def test_every_format_that_is_promised_is_written(self) -> None:
+        for extension, mime_type, name in (
+            ("jpg", "image/jpeg", "JPEG"),
+            ("png", "image/png", "PNG"),
+            ("webp", "image/webp", "WEBP"),
+            ("gif", "image/gif", "GIF"),
+            ("tiff", "image/tiff", "TIFF"),
+        ):
+            reply = self.image("w:40", extension=f"@{extension}")
+            self.assertEqual((reply.status, reply.headers["content-type"]), (200, mime_type), reply.body[:200])
+            self.assertEqual((decode(reply.body).format, decode(reply.body).size), (name, (40, 25)))
+        reply = self.image("w:40", extension="@avif")
+        self.assertEqual((reply.headers["content-type"], reply.body[4:12]), ("image/avif", b"ftypavif"))
+
+    def test_the_headers_of_an_image(self) -> None:
+        reply = self.image("w:50", extension="@png")
+        self.assertEqual(reply.headers["cache-control"], "max-age=31536000, public")
+        self.assertEqual(reply.headers["content-disposition"], 'inline; filename="photo.png"')
+        self.assertEqual(reply.headers["last-modified"], "Wed, 21 Oct 2015 07:28:00 GMT")
+        self.assertIn("sandbox", reply.headers["content-security-policy"])
+        self.assertEqual(int(reply.headers["content-length"]), len(reply.body))
+
+    def test_a_client_with_a_good_copy_gets_304(self) -> None:
+        first = self.image("w:50", extension="@png")
+        again = self.image("w:50", extension="@png", If_None_Match=first.headers["etag"])
+        self.assertEqual((again.status, again.body, again.headers["etag"]), (304, b"", first.headers["etag"]))
+
+    def test_head_is_get_without_the_body(self) -> None:
+        url = quote(self.origin.url("/photo.jpg"), safe="")
+        got, head = (self.server.get(f"/unsafe/w:60/plain/{url}@png", method=method) for method in ("GET", "HEAD"))
+        self.assertEqual((head.status, head.body), (200, b""))
+        for name in ("content-type", "content-length", "etag"):
+            self.assertEqual(head.headers[name], got.headers[name])
+
+    def test_errors_say_what_was_wrong_in_one_line(self) -> None:
+        url = quote(self.origin.url("/photo.jpg"), safe="")
+        for path, status, word in (
+            (f"/unsafe/rs:fil:3:3/plain/{url}", 400, "fil"),
+            (f"/unsafe/nonsense:1/plain/{url}", 400, "nonsense"),
+            (f"/unsafe/w:50/plain/{url}@nonsense", 400, "nonsense"),
+            (f"/unsafe/exp:1000/plain/{url}", 404, "expired"),
+            ("/unsafe/w:50/plain/gopher://x/a.jpg", 404, "gopher"),
+            (f"/unsafe/w:50/plain/{quote(self.origin.url('/missing.jpg'), safe='')}", 404, "404"),
+            (f"/unsafe/w:50/plain/{quote(self.origin.url('/not-an-image'), safe='')}", 422, "image"),
+        ):
+            reply = self.server.get(path)
+            line = reply.body.decode()
+            self.assertEqual((reply.status, line.count("\n")), (status, 1), f"{path}: {line}")
+            self.assertIn(word, line)
+            self.assertEqual(reply.headers["content-type"], "text/plain; charset=utf-8")
+            self.assertNotIn("cache-control", reply.headers)
+
+    def test_other_methods_are_not_allowed(self) -> None:
+        for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+            reply = self.server.get("/status", method=method)
+            self.assertEqual((reply.status, reply.headers["allow"]), (405, "GET, HEAD"))
+
+    def test_the_request_id_is_taken_or_made(self) -> None:
+        self.assertEqual(self.server.get("/status", {"X-Request-ID": "abc-1"}).headers["x-request-id"], "abc-1")
+        made = [self.server.get("/status").headers["x-request-id"] for _ in range(2)]
+        self.assertNotEqual(*made)
+        hostile = self.server.get("/status", {"X-Request-ID": 'a" onclick="b'}).headers["x-request-id"]
+        self.assertTrue(hostile.isalnum())
+
+    def test_the_request_id_is_in_the_log_lines_of_that_request(self) -> None:
+        self.server.get("/unsafe/nonsense:1/plain/http://x/", {"X-Request-ID": "find-me-42"})
+        self.assertIn("find-me-42", self.server.output())
+
+    def test_info_tells_what_the_header_says(self) -> None:
+        reply = self.server.get(f"/info/unsafe/plain/{quote(self.origin.url('/photo.jpg'), safe='')}")
+        self.assertEqual(reply.headers["content-type"], "application/json")
+        told = json.loads(reply.body)
+        self.assertEqual((told["format"], told["width"], told["height"], told["orientation"]), ("jpeg", 640, 400, 1))
+        self.assertEqual(told["size"], len(self.origin.files["/photo.jpg"]))
+
+    def test_raw_streams_the_source_as_it_is(self) -> None:
+        reply = self.image("raw:1", source="/not-an-image")
+        self.assertEqual((reply.status, reply.body), (200, b"just words"))
+
+    def test_metrics_count_what_happened(self) -> None:
+        self.image("w:41", extension="@png")
+        metrics = self.server.get("/metrics").body.decode()
+        for name in (
+            "http_requests_duration_seconds_count",
+            "image_processing_duration_seconds_count",
+            "processed_images_total",
+            "status_codes_total",
+            "source_image_fetch_duration_seconds_count",
+            "source_images_fetched_total",
+            "image_operation_semaphore_wait_duration_seconds_count",
+            "image_operation_blocking_queue_duration_seconds_count",
+            "image_operation_execution_duration_seconds_count",
+            "image_operation_concurrency_limit",
+            "image_operations_active",
+            "image_operations_waiting",
+        ):
+            self.assertIn(f"\n{name}", metrics)
+
+    def test_the_start_is_summed_up_and_the_risks_are_named(self) -> None:
+        log = self.server.output()
+        for words in ("libvips 8.", "unsigned", "LOOPBACK"):
+            self.assertIn(words, log)
+
+
+class SignedTests(LiveServer):
+    settings = {"KEY": KEY.hex(), "SALT": SALT.hex(), "SECRET": "open sesame"}
+
+    def get(self, path: str, token: str = TOKEN) -> Reply:
+        return self.server.get(path, {"Authorization": token} if token else {})
+
+    def test_what_the_signer_signs_is_served(self) -> None:
+        path = Signer(KEY, SALT).sign(f"/w:80/plain/{self.origin.url('/photo.jpg')}@png")
+        self.assertEqual(decode(self.get(path).body).size, (80, 50))
+
+    def test_nothing_else_is(self) -> None:
+        path = Signer(KEY, SALT).sign(f"/w:80/plain/{self.origin.url('/photo.jpg')}@png")
+        signature, _, rest = path[1:].partition("/")
+        before = len(self.origin.requests)
+        for wrong in (
+            f"/unsafe/{rest}",
+            f"/{signature}=/{rest}",
+            f"/{signature[:-1]}/{rest}",
+            f"/{signature}/{rest.replace('w:80', 'w:81')}",
+            f"/{signature}/{rest.replace('plain', '%70lain')}",
+        ):
+            self.assertEqual(self.get(wrong).status, 403, wrong)
+        self.assertEqual(len(self.origin.requests), before)
+
+    def test_the_token_is_needed_beside_the_signature(self) -> None:
+        path = Signer(KEY, SALT).sign(f"/w:80/plain/{self.origin.url('/photo.jpg')}@png")
+        for token in ("", "Bearer open", "open sesame", "bearer open sesame"):
+            self.assertEqual(self.get(path, token).status, 403, token)
+            self.assertEqual(self.get("/metrics", token).status, 403, token)
+        for open_to_all in ("/status", "/health"):
+            self.assertEqual(self.get(open_to_all, "").status, 200)
+
+
+class NegotiationTests(LiveServer):
+    settings = {"AUTO_WEBP": "true", "AUTO_AVIF": "true"}
+
+    def test_the_client_gets_the_best_it_takes(self) -> None:
+        for accept, mime_type in (
+            ("image/avif,image/webp,*/*", "image/avif"),
+            ("image/webp,*/*", "image/webp"),
+            ("image/webp;q=0,*/*", "image/jpeg"),
+        ):
+            reply = self.image("w:64", Accept=accept)
+            self.assertEqual((reply.headers["content-type"], reply.headers["vary"]), (mime_type, "Accept"))
+
+
+class LocalTests(SynchronousTestCase):
+    def test_local_files_are_served_from_their_root_only(self) -> None:
+        with tempfile.TemporaryDirectory() as root:
+            Path(root, "inside").mkdir()
+            Path(root, "inside", "a.png").write_bytes(encode(gradient(30, 20), "PNG"))
+            Path(root, "secret.png").write_bytes(encode(gradient(10, 10), "PNG"))
+            Path(root, "inside", "link.png").symlink_to(Path(root, "secret.png"))
+            server = Twistd({"LOCAL_FILESYSTEM_ROOT": f"{root}/inside", "PROCESSES": "1"}).start()
+            try:
+                self.assertEqual(decode(server.get("/unsafe/plain/local:///a.png").body).size, (30, 20))
+                for path in ("../secret.png", "%2e%2e/secret.png", "link.png", "", "a.png/..%2f../secret.png"):
+                    self.assertEqual(server.get(f"/unsafe/plain/local:///{path}").status // 100, 4, path)
+            finally:
+                server.stop()
+                server.clean()
+
+
+class GuardTests(LiveServer):
+    settings = {"ALLOW_LOOPBACK_SOURCE_ADDRESSES": "false"}
+
+    def test_loopback_is_refused_by_default_and_never_connected_to(self) -> None:
+        port = self.origin.server.server_address[1]
+        for host in ("127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "0.0.0.0"):  # noqa: S104
+            reply = self.server.get(f"/unsafe/plain/{quote(f'http://{host}:{port}/photo.jpg', safe='')}")
+            self.assertEqual(reply.status // 100, 4, host)
+        self.assertEqual(self.origin.requests, [])
+
+
+class TimeoutTests(LiveServer):
+    settings = {"TIMEOUT": "1", "DOWNLOAD_TIMEOUT": "30", "WORKERS": "1"}
+
+    def test_work_over_the_limit_is_408_and_its_thread_comes_back(self) -> None:
+        big = encode(gradient(3000, 2000), "JPEG")
+        self.origin.files["/big.jpg"] = big
+        slow = self.image("bl:200/rs:force:6000:6000/el:1", source="/big.jpg", extension="@avif")
+        self.assertEqual(slow.status, 408)
+        began = time.monotonic()
+        self.assertEqual(self.image("w:50").status, 200)
+        self.assertLess(time.monotonic() - began, 20)  # far below what the killed work would have taken

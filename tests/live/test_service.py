@@ -1,0 +1,269 @@
+"""The life of the service: processes that die, signals, listeners that are taken, mistakes in the configuration."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import tempfile
+from pathlib import Path
+from threading import Thread
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.live._pictures import decode, encode, gradient
+from tests.live._process import Origin, Reply, Twistd, wait_for
+
+
+def alive(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class ServiceCase(SynchronousTestCase):
+    def server(self, *arguments: str, **settings: str) -> Twistd:
+        made = Twistd(settings, arguments)
+        self.addCleanup(made.clean)
+        return made
+
+    def slow_origin(self, delay: float) -> Origin:
+        origin = Origin({"/a.png": encode(gradient(40, 30), "PNG")}, delay=delay)
+        self.addCleanup(origin.close)
+        return origin
+
+
+class WorkerTests(ServiceCase):
+    def setUp(self) -> None:
+        self.running = self.server(PROCESSES="2", ALLOW_LOOPBACK_SOURCE_ADDRESSES="true").start()
+        wait_for(lambda: len(self.running.children()) == 2, "two workers")
+
+    def test_a_worker_that_is_killed_is_replaced(self) -> None:
+        first = self.running.children()
+        os.kill(first[0], signal.SIGKILL)
+        wait_for(lambda: set(self.running.children()) - set(first), "another worker")
+        wait_for(lambda: len(self.running.children()) == 2, "two workers again")
+        self.assertIn(first[1], self.running.children())
+        for _ in range(10):
+            self.assertEqual(self.running.get("/status").status, 200)
+        self.assertIn(f"worker {first[0]} ended", self.running.output())
+        wait_for(
+            lambda: b"\nworker_restarts_total 1.0\n" in self.running.get("/metrics").body, "the restart in the metrics"
+        )
+
+    def test_workers_end_when_their_parent_is_killed(self) -> None:
+        workers = self.running.children()
+        if self.running.process is not None:
+            self.running.process.kill()
+            self.running.process.wait()
+        wait_for(lambda: not any(alive(pid) for pid in workers), "the end of the workers")
+
+    def test_metrics_are_summed_over_all_workers(self) -> None:
+        for _ in range(30):
+            self.running.get("/status")
+
+        def counted() -> float:
+            lines = self.running.get("/metrics").body.decode().splitlines()
+            return sum(
+                float(line.split()[-1])
+                for line in lines
+                if line.startswith('http_requests_duration_seconds_count{method="GET",path="/status"}')
+            )
+
+        wait_for(lambda: counted() >= 30, "all requests in the metrics")
+
+    def test_sigterm_ends_everything_with_status_0(self) -> None:
+        workers = self.running.children()
+        self.assertEqual(self.running.stop(), 0)
+        self.assertFalse(any(alive(pid) for pid in workers))
+
+
+class DrainTests(ServiceCase):
+    def finish_under_way(self, processes: str) -> None:
+        origin = self.slow_origin(1.5)
+        server = self.server(PROCESSES=processes, ALLOW_LOOPBACK_SOURCE_ADDRESSES="true").start()
+        replies: list[Reply] = []
+        client = Thread(target=lambda: replies.append(server.get(f"/unsafe/w:20/plain/{origin.url('/a.png')}@png")))
+        client.start()
+        wait_for(lambda: origin.requests, "the request at the origin")
+        self.assertEqual(server.stop(), 0)
+        client.join()
+        self.assertEqual((replies[0].status, decode(replies[0].body).size), (200, (20, 15)))
+        with self.assertRaises(OSError):
+            server.get("/status")
+
+    def test_requests_under_way_are_finished_by_workers(self) -> None:
+        self.finish_under_way("2")
+
+    def test_requests_under_way_are_finished_in_one_process(self) -> None:
+        self.finish_under_way("1")
+
+    def test_the_second_signal_ends_at_once(self) -> None:
+        origin = self.slow_origin(30)
+        server = self.server(PROCESSES="2", ALLOW_LOOPBACK_SOURCE_ADDRESSES="true", DOWNLOAD_TIMEOUT="60").start()
+        workers = server.children()
+
+        def ask() -> None:
+            try:
+                server.get(f"/unsafe/w:20/plain/{origin.url('/a.png')}@png")
+            except (OSError, http.client.HTTPException):
+                """The server goes away under it."""
+
+        client = Thread(target=ask, daemon=True)
+        client.start()
+        wait_for(lambda: origin.requests, "the request at the origin")
+        process = server.process
+        if process is None:
+            raise AssertionError("it runs")
+        process.send_signal(signal.SIGTERM)
+        wait_for(lambda: not server.answers(), "the listeners' end")
+        process.send_signal(signal.SIGTERM)
+        self.assertNotEqual(process.wait(20), 0)
+        wait_for(lambda: not any(alive(pid) for pid in workers), "the end of the workers")
+
+
+class StartTests(ServiceCase):
+    def ended(self, server: Twistd) -> str:
+        server.launch()
+        wait_for(lambda: server.ended, "the end of a start that fails")
+        self.assertEqual(server.process and server.process.returncode, 1)
+        return server.output()
+
+    def test_three_mistakes_are_three_lines(self) -> None:
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            file.write('workers = "many"\nquality = 400\ntimout = 3\n')
+            file.flush()
+            lines = self.ended(self.server("--config", file.name)).splitlines()
+        self.assertEqual(len(lines), 3, lines)
+        self.assertEqual(
+            [sum(name in line for line in lines) for name in ("WORKERS='many'", "QUALITY=400", "timout")], [1, 1, 1]
+        )
+        self.assertIn("did you mean timeout", "".join(lines))
+
+    def test_a_taken_port_ends_the_start(self) -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            output = self.ended(self.server(BIND=f"127.0.0.1:{port}"))
+        self.assertEqual(output.strip(), f"imgforge: cannot listen on http://127.0.0.1:{port}: the address is in use")
+
+    def test_the_world_is_not_served_without_a_key(self) -> None:
+        output = self.ended(self.server(BIND="0.0.0.0:0"))
+        self.assertIn("imgforge keygen", output)
+        self.assertEqual(output.count("\n"), 1)
+
+    def test_a_broken_preset_ends_the_start(self) -> None:
+        self.assertIn("preset 'bad'", self.ended(self.server(PRESETS="bad=w:x")))
+
+    def test_the_command_line_wins_over_the_environment_and_that_over_the_file(self) -> None:
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            file.write('server_name = "from-file"\nhealth_check_path = "/from-file"\nbind = "nonsense"\n')
+            file.flush()
+            server = self.server("--config", file.name, SERVER_NAME="from-environment", PROCESSES="1").start()
+        self.assertEqual(server.get("/from-file").headers["server"], "from-environment")
+
+
+class ListenerTests(ServiceCase):
+    def test_a_unix_socket_and_a_port_at_once(self) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            path = f"{scratch}/imgforge.sock"
+            server = self.server(PROCESSES="2")
+            server.settings = {**server.settings, "BIND": f"127.0.0.1:{server.port},unix:{path}"}
+            server.start()
+            for _ in range(2):
+                with socket.socket(socket.AF_UNIX) as client:
+                    client.connect(path)
+                    client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                    self.assertTrue(client.recv(1000).startswith(b"HTTP/1.1 200 "))
+            self.assertEqual(server.stop(), 0)
+            self.assertFalse(Path(path).exists())
+
+    def test_metrics_on_a_listener_of_their_own(self) -> None:
+        for processes in ("1", "2"):
+            apart = self.server()
+            server = self.server(PROCESSES=processes, PROMETHEUS_BIND=f"127.0.0.1:{apart.port}", SECRET="s").start()
+            self.assertEqual(apart.get("/metrics").status, 403)
+            reply = apart.get("/metrics", {"Authorization": "Bearer s"})
+            self.assertIn(b"image_operation_concurrency_limit", reply.body)
+            self.assertEqual(apart.get("/unsafe/plain/sample://logo").status, 404)
+            self.assertEqual(server.stop(), 0)
+
+
+class LogTests(ServiceCase):
+    def test_json_lines_carry_the_request_id(self) -> None:
+        import json
+
+        server = self.server(LOG_FORMAT="json", PROCESSES="2", ACCESS_LOG="json").start()
+        server.get("/unsafe/nonsense:1/plain/http://x/", {"X-Request-ID": "abc-7"})
+        wait_for(lambda: "abc-7" in server.output(), "the line")
+        lines = [json.loads(line) for line in server.output().splitlines()]
+        mine = [line for line in lines if line.get("request_id") == "abc-7"]
+        self.assertEqual({line.get("status") for line in mine}, {400})
+        self.assertTrue(any("nonsense" in line.get("message", "") for line in mine))
+
+    def test_a_log_file_gets_the_workers_lines_too(self) -> None:
+        server = self.server(PROCESSES="2")
+        path = Path(server.scratch.name, "imgforge.log")
+        server.options = ("--logfile", str(path))
+        server.start()
+        server.get("/unsafe/nonsense:1/plain/http://x/")
+        wait_for(lambda: "nonsense" in path.read_text(), "the worker's line in the file")
+        self.assertIn("libvips", path.read_text())
+
+
+class CacheTests(ServiceCase):
+    def ask(self, server: Twistd, origin: Origin) -> Reply:
+        return server.get(f"/unsafe/w:20/plain/{origin.url('/a.png')}@png")
+
+    def test_entries_survive_a_restart(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            origin = self.slow_origin(0)
+            settings = {
+                "CACHE_TYPE": "hybrid",
+                "CACHE_DISK_PATH": directory,
+                "ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true",
+                "PROCESSES": "1",
+            }
+            first = self.server(**settings).start()
+            made = self.ask(first, origin)
+            self.assertIn("MISS", made.headers["cache-status"])
+            self.assertIn("HIT memory", self.ask(first, origin).headers["cache-status"])
+            self.assertEqual(first.stop(), 0)
+            second = self.server(**settings).start()
+            again = self.ask(second, origin)
+            self.assertIn("HIT disk", again.headers["cache-status"])
+            self.assertEqual((again.body, again.headers["etag"]), (made.body, made.headers["etag"]))
+            self.assertEqual(len(origin.requests), 1)
+            self.assertEqual(second.stop(), 0)
+
+    def test_equal_requests_in_flight_share_one_fetch(self) -> None:
+        origin = self.slow_origin(0.7)
+        server = self.server(ALLOW_LOOPBACK_SOURCE_ADDRESSES="true", PROCESSES="1").start()
+        replies: list[Reply] = []
+        clients = [Thread(target=lambda: replies.append(self.ask(server, origin))) for _ in range(12)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        self.assertEqual({(reply.status, reply.body) for reply in replies}, {(200, replies[0].body)})
+        self.assertEqual((len(replies), len(origin.requests)), (12, 1))
+
+    def test_beyond_the_queue_429_comes_at_once_and_status_still_answers(self) -> None:
+        origin = self.slow_origin(1.5)
+        server = self.server(
+            ALLOW_LOOPBACK_SOURCE_ADDRESSES="true", PROCESSES="1", WORKERS="1", REQUESTS_QUEUE_SIZE="1"
+        ).start()
+        replies: list[Reply] = []
+        paths = [f"/unsafe/w:{width}/plain/{origin.url('/a.png')}@png" for width in range(10, 16)]
+        clients = [Thread(target=lambda path=path: replies.append(server.get(path))) for path in paths]
+        for client in clients:
+            client.start()
+        wait_for(lambda: any(reply.status == 429 for reply in replies), "a refusal")
+        self.assertEqual(server.get("/status").status, 200)
+        for client in clients:
+            client.join()
+        self.assertEqual(sorted(reply.status for reply in replies), [200, 200, 429, 429, 429, 429])

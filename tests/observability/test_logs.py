@@ -1,0 +1,102 @@
+"""Log lines: one event, one line, whatever is in it, with the id of the request that it belongs to."""
+
+from __future__ import annotations
+
+import io
+import json
+from contextvars import copy_context
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+from twisted.logger import Logger
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from imgforge.observability import bind_request_id, current_request_id, make_observer, parse_level_spec
+
+
+class LogCase(SynchronousTestCase):
+    def log(self, levels: str = "debug", *, json_lines: bool = False) -> tuple[Logger, io.StringIO]:
+        stream = io.StringIO()
+        observer = make_observer(stream, json_lines=json_lines, levels=parse_level_spec(levels))
+        return Logger(namespace="imgforge.test", observer=observer), stream
+
+
+class LineTests(LogCase):
+    def test_a_text_line(self) -> None:
+        log, stream = self.log()
+        log.warn("{count} things", count=3)
+        self.assertRegex(stream.getvalue(), r"^\d{4}-\d\d-\d\dT[\d:.]+Z warn  imgforge.test 3 things\n$")
+
+    def test_a_json_line(self) -> None:
+        log, stream = self.log(json_lines=True)
+        log.info("{count} things", count=3)
+        line = json.loads(stream.getvalue())
+        self.assertEqual((line["level"], line["message"], line["count"]), ("info", "3 things", 3))
+
+    def test_a_failure_says_what_and_where(self) -> None:
+        for json_lines in (False, True):
+            log, stream = self.log(json_lines=json_lines)
+            try:
+                1 / 0  # noqa: B018
+            except ZeroDivisionError:
+                log.failure("it broke")
+            self.assertIn("it broke: division by zero", stream.getvalue())
+            self.assertIn("Traceback", stream.getvalue())
+
+    @given(st.text())
+    def test_nothing_in_a_value_makes_another_line(self, value: str) -> None:
+        for json_lines in (False, True):
+            log, stream = self.log(json_lines=json_lines)
+            log.info("{value}", value=value)
+            self.assertEqual(len(stream.getvalue().splitlines()), 1)
+
+
+class LevelTests(LogCase):
+    def passed(self, levels: str) -> str:
+        log, stream = self.log(levels)
+        log.debug("d")
+        log.info("i")
+        log.error("e")
+        return "".join(line[-1] for line in stream.getvalue().splitlines())
+
+    def test_levels_by_namespace(self) -> None:
+        for levels, lines in (
+            ("info", "ie"),
+            ("debug", "die"),
+            ("error", "e"),
+            ("error,imgforge=debug", "die"),
+            ("imgforge.test=error,imgforge=debug", "e"),
+            ("imgforge.te=debug", "ie"),
+            ("treq=debug", "ie"),
+        ):
+            self.assertEqual(self.passed(levels), lines, levels)
+
+    def test_an_unknown_level_is_named(self) -> None:
+        with self.assertRaisesRegex(ValueError, "'loud'"):
+            parse_level_spec("imgforge=debug,loud")
+
+
+class RequestIdTests(TestCase):
+    async def test_it_follows_coroutines_and_callbacks_and_stays_with_its_request(self) -> None:
+        seen: dict[str, list[str]] = {}
+
+        async def work(identity: str) -> None:
+            seen[identity] = [current_request_id()]
+            await deferLater(reactor, 0.01)
+            seen[identity].append(current_request_id())
+            await deferToThread(lambda: None)
+            seen[identity].append(current_request_id())
+
+        def start(identity: str) -> Deferred[None]:
+            bind_request_id(identity)
+            return Deferred.fromCoroutine(work(identity))
+
+        running = [copy_context().run(start, identity) for identity in ("a", "b", "c")]
+        for one in running:
+            await one
+        self.assertEqual(seen, {identity: [identity] * 3 for identity in ("a", "b", "c")})
+        self.assertEqual(current_request_id(), "")

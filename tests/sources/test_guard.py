@@ -1,0 +1,71 @@
+"""Which addresses may be dialled, in whatever notation they come."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge.sources import AddressPolicy, AllowedSources, address_class
+
+CLASSES = {
+    "loopback": """127.0.0.1 127.255.255.254 0.0.0.0 0.1.2.3 ::1 :: ::ffff:127.0.0.1 ::127.0.0.1 64:ff9b::7f00:1
+        2002:7f00:1::""",
+    "link-local": """169.254.169.254 224.0.0.1 239.1.1.1 255.255.255.255 fe80::1 fe80::1%eth0 ff02::1
+        ::ffff:169.254.169.254""",
+    "private": """10.0.0.1 172.16.0.1 172.31.255.255 192.168.1.1 100.64.0.1 198.18.0.1 192.0.2.1 203.0.113.9 fd00::1
+        2001:db8::1 64:ff9b::a00:1 240.0.0.1""",
+    "public": "8.8.8.8 172.32.0.1 100.128.0.1 2606:4700::1111 ::ffff:8.8.8.8",
+}
+
+
+class AddressTests(SynchronousTestCase):
+    def test_every_address_has_its_class(self) -> None:
+        for kind, addresses in CLASSES.items():
+            for address in addresses.split():
+                self.assertEqual(address_class(address), kind, address)
+
+    @given(st.ip_addresses(v=4))
+    def test_an_embedded_address_has_the_class_of_the_inner_one(self, address: object) -> None:
+        inner = address_class(str(address))
+        self.assertEqual(address_class(f"::ffff:{address}"), inner)
+        self.assertEqual(address_class(f"64:ff9b::{address}"), inner)
+
+    def test_the_defaults_are_imgproxys(self) -> None:
+        policy = AddressPolicy()
+        allowed = [kind for kind in CLASSES if policy.allows(kind)]
+        self.assertEqual(allowed, ["private", "public"])
+
+    def test_each_class_has_its_own_switch(self) -> None:
+        self.assertTrue(AddressPolicy(allow_loopback=True).allows("loopback"))
+        self.assertTrue(AddressPolicy(allow_link_local=True).allows("link-local"))
+        self.assertFalse(AddressPolicy(allow_private=False).allows("private"))
+
+
+class AllowedSourcesTests(SynchronousTestCase):
+    def allow(self, pattern: str, url: str) -> bool:
+        return AllowedSources((pattern,)).allow(url)
+
+    def test_no_list_allows_all(self) -> None:
+        self.assertTrue(AllowedSources(()).allow("anything"))
+
+    def test_prefixes(self) -> None:
+        self.assertTrue(self.allow("http://a.example/img/", "http://a.example/img/x.jpg"))
+        self.assertFalse(self.allow("http://a.example/img/", "http://a.example/other/x.jpg"))
+        self.assertFalse(self.allow("http://a.example/", "x http://a.example/"))
+
+    def test_a_star_stays_within_its_part(self) -> None:
+        pattern = "https://*.example.com/"
+        self.assertTrue(self.allow(pattern, "https://cdn.example.com/x"))
+        for end in "/?#\\":
+            self.assertFalse(self.allow(pattern, f"https://evil.net{end}.example.com/"), end)
+
+    def test_a_host_without_a_slash_ends_where_it_ends(self) -> None:
+        self.assertTrue(self.allow("https://example.com", "https://example.com/a"))
+        self.assertTrue(self.allow("https://example.com", "https://example.com:8080/a"))
+        self.assertFalse(self.allow("https://example.com", "https://example.com.evil.net/a"))
+        self.assertFalse(self.allow("https://example.com", "https://example.com@evil.net/a"))
+
+    def test_a_scheme_alone(self) -> None:
+        self.assertTrue(self.allow("local://", "local:///a.jpg"))
+        self.assertFalse(self.allow("local://", "http://x/a.jpg"))

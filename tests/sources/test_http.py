@@ -1,0 +1,248 @@
+"""HTTP origins: good ones are fetched, broken, slow, endless and hostile ones are not believed."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+
+from imgforge.errors import ImgforgeError, OriginFailed, OriginTimeout, SourceNotFound, SourceRefused, SourceTooLarge
+from imgforge.model import SourceImage
+from imgforge.sources import AddressPolicy, Sources, SourceSettings
+from tests.sources._origin import Origin, reactor, whole
+
+HERE = SourceSettings(addresses=AddressPolicy(allow_loopback=True), download_timeout=20)
+
+
+_LOOPBACK = """127.0.0.1 localhost LOCALHOST. 2130706433 0x7f000001 0177.0.0.1 127.1 0.0.0.0 [::1] [::ffff:127.0.0.1]
+    [::ffff:7f00:1] [0:0:0:0:0:ffff:127.0.0.1]"""
+
+
+class HttpCase(TestCase):
+    """Origins and sources that are gone at the end of a test."""
+
+    def origin(self, answer: Any) -> Origin:
+        made = Origin(answer if callable(answer) else lambda _: answer)
+        self.addCleanup(lambda: Deferred.fromCoroutine(made.close()))
+        return made
+
+    def sources(self, **changes: Any) -> Sources:
+        made = Sources(reactor, replace(HERE, **changes))
+        self.addCleanup(lambda: Deferred.fromCoroutine(made.close()))
+        return made
+
+    async def fetch(self, answer: Any, limit: int | None = None, **changes: Any) -> SourceImage:
+        return await self.sources(**changes).fetch(self.origin(answer).url(), limit, {})
+
+    async def assert_fails(
+        self, error: type[ImgforgeError], answer: Any, limit: int | None = None, **changes: Any
+    ) -> str:
+        try:
+            got = await self.fetch(answer, limit, **changes)
+        except error as caught:
+            return caught.message
+        raise AssertionError(f"{error.__name__} was expected, not {got!r}")
+
+
+class GoodOriginTests(HttpCase):
+    async def test_body_and_validators_arrive(self) -> None:
+        answer = whole(
+            b"picture", ETag='"v1"', Last_Modified="yesterday", Cache_Control="max-age=5", Content_Type="image/png"
+        )
+        got = await self.fetch(answer)
+        self.assertEqual(got, SourceImage(b"picture", "image/png", '"v1"', "yesterday", "max-age=5", ""))
+
+    async def test_connections_are_kept_and_used_again(self) -> None:
+        origin, sources = self.origin(whole(b"x")), self.sources()
+        for _ in range(5):
+            await sources.fetch(origin.url(), None, {})
+        self.assertEqual((origin.connected, len(origin.heads)), (1, 5))
+
+    async def test_chunks_and_bodies_that_end_with_the_connection(self) -> None:
+        chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"
+        self.assertEqual((await self.fetch(chunked)).body, b"abcdefg")
+
+        def until_close(transport: Any) -> None:
+            transport.write(b"HTTP/1.0 200 OK\r\n\r\nall of it")
+            transport.loseConnection()
+
+        self.assertEqual((await self.fetch(lambda _: until_close)).body, b"all of it")
+
+    async def test_gzip_is_unpacked(self) -> None:
+        packed = gzip.compress(b"<svg/>" * 100)
+        self.assertEqual((await self.fetch(whole(packed, Content_Encoding="gzip"))).body, b"<svg/>" * 100)
+
+    async def test_odd_characters_reach_the_origin_escaped(self) -> None:
+        origin = self.origin(whole(b"x"))
+        await self.sources().fetch(origin.url("/a b/ä%2Fc?d=e f#g"), None, {})
+        self.assertEqual(origin.heads[0].split(b"\r\n")[0], b"GET /a%20b/%C3%A4%2Fc?d=e%20f HTTP/1.1")
+
+    async def test_redirects_are_followed(self) -> None:
+        def answer(head: bytes) -> bytes:
+            if b"/a.jpg" in head:
+                return whole(b"", "302 Found", Location="/b.jpg")
+            return whole(b"moved")
+
+        self.assertEqual((await self.fetch(answer)).body, b"moved")
+
+    async def test_headers_are_sent_along(self) -> None:
+        origin = self.origin(whole(b"x"))
+        await self.sources(user_agent="tester/1").fetch(origin.url(), None, {"x-extra": "1"})
+        head = origin.heads[0].lower()
+        self.assertIn(b"user-agent: tester/1", head)
+        self.assertIn(b"x-extra: 1", head)
+
+
+class BadOriginTests(HttpCase):
+    async def test_statuses_mean_what_they_say(self) -> None:
+        for status, error in (("404 No", SourceNotFound), ("403 No", SourceNotFound), ("410 No", SourceNotFound),
+                              ("500 No", OriginFailed), ("503 No", OriginFailed), ("429 No", OriginFailed),
+                              ("206 Part", OriginFailed), ("304 Same", OriginFailed)):  # fmt: skip
+            await self.assert_fails(error, whole(b"", status))
+
+    async def test_a_short_body_is_no_body(self) -> None:
+        def short(transport: Any) -> None:
+            transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this")
+            transport.loseConnection()
+
+        await self.assert_fails(OriginFailed, lambda _: short)
+
+    async def test_broken_chunking_is_no_body(self) -> None:
+        await self.assert_fails(OriginFailed, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n")
+
+    async def test_no_http_at_all(self) -> None:
+        await self.assert_fails(OriginFailed, b"SSH-2.0-OpenSSH\r\n\r\n")
+
+    async def test_nobody_there(self) -> None:
+        origin = self.origin(whole(b"x"))
+        url = origin.url()
+        await origin.close()
+        with self.assertRaises(OriginFailed):
+            await self.sources().fetch(url, None, {})
+
+    async def test_too_long_a_body_is_refused_before_it_comes(self) -> None:
+        message = await self.assert_fails(SourceTooLarge, whole(b"x" * 1000), limit=999)
+        self.assertIn("1000 bytes", message)
+
+    async def test_an_endless_body_is_cut_at_the_limit(self) -> None:
+        def endless(transport: Any) -> None:
+            transport.write(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 100_000)
+
+        origin = self.origin(lambda _: endless)
+        with self.assertRaises(SourceTooLarge):
+            await self.sources().fetch(origin.url(), 50_000, {})
+        while origin.open:
+            await deferLater(reactor, 0.01)
+
+    async def test_a_bomb_is_cut_at_the_limit_of_what_it_unpacks_to(self) -> None:
+        bomb = gzip.compress(bytes(5_000_000))
+        await self.assert_fails(SourceTooLarge, whole(bomb, Content_Encoding="gzip"), limit=100_000)
+
+    async def test_unknown_encodings_are_refused(self) -> None:
+        await self.assert_fails(OriginFailed, whole(b"x", Content_Encoding="br"))
+
+    async def test_a_silent_origin_is_given_up(self) -> None:
+        def silent(_: Any) -> None:
+            """Says nothing."""
+
+        await self.assert_fails(OriginTimeout, lambda _: silent, download_timeout=0.2)
+
+    async def test_a_trickle_has_the_same_deadline(self) -> None:
+        def trickle(transport: Any) -> None:
+            transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx")
+            for turn in range(1, 20):
+                reactor.callLater(turn * 0.05, transport.write, b"x")
+
+        await self.assert_fails(OriginTimeout, lambda _: trickle, download_timeout=0.3)
+        await deferLater(reactor, 0.8)  # until its last call has been made
+
+    async def test_surplus_bytes_never_become_the_next_picture(self) -> None:
+        def later(transport: Any) -> None:
+            transport.write(whole(b"first"))
+            reactor.callLater(0.05, transport.write, whole(b"poison"))
+
+        for answer in (whole(b"first") + whole(b"poison"), lambda _: later):
+            origin, sources = self.origin(answer), self.sources()
+            for _ in range(3):
+                self.assertEqual((await sources.fetch(origin.url(), None, {})).body, b"first")
+                await deferLater(reactor, 0.1)
+
+    async def test_a_fetch_that_is_cancelled_closes_its_connection(self) -> None:
+        def silent(_: Any) -> None:
+            """Says nothing."""
+
+        origin = self.origin(lambda _: silent)
+        fetching = self.sources().fetch(origin.url(), None, {})
+        while not origin.heads:
+            await deferLater(reactor, 0.01)
+        fetching.cancel()
+        with self.assertRaises(CancelledError):
+            await fetching
+        while origin.open:
+            await deferLater(reactor, 0.01)
+
+    async def test_endless_redirects_end(self) -> None:
+        await self.assert_fails(OriginFailed, whole(b"", "302 Found", Location="/a.jpg"), max_redirects=3)
+
+    async def test_redirects_lead_to_http_only(self) -> None:
+        for target in ("local:///etc/passwd", "file:///etc/passwd", "ftp://x/"):
+            await self.assert_fails(SourceRefused, whole(b"", "302 Found", Location=target))
+
+
+class PolicyTests(HttpCase):
+    async def test_no_spelling_of_loopback_is_connected_to(self) -> None:
+        canary = self.origin(whole(b"secret"))
+        sources = self.sources(addresses=AddressPolicy())
+        for host in _LOOPBACK.split():
+            with self.assertRaises(ImgforgeError):
+                await sources.fetch(canary.url(host=host), None, {})
+        self.assertEqual(canary.connected, 0)
+
+    async def test_a_refusal_names_the_setting_and_not_the_address(self) -> None:
+        canary = self.origin(whole(b"secret"))
+        with self.assertRaises(SourceRefused) as caught:
+            await self.sources(addresses=AddressPolicy()).fetch(canary.url(host="localhost"), None, {})
+        self.assertIn("IMGFORGE_ALLOW_LOOPBACK_SOURCE_ADDRESSES", caught.exception.message)
+        self.assertNotIn("127.0.0.1", caught.exception.message)
+
+    async def test_redirects_pass_the_list_again(self) -> None:
+        other = self.origin(whole(b"secret"))
+        first = self.origin(whole(b"", "302 Found", Location=other.url("/forbidden/x")))
+        sources = self.sources(allowed_sources=(first.url("/"),))
+        with self.assertRaises(SourceRefused):
+            await sources.fetch(first.url(), None, {})
+        self.assertEqual(other.connected, 0)
+
+    async def test_credentials_in_urls_are_refused(self) -> None:
+        canary = self.origin(whole(b"x"))
+        with self.assertRaises(SourceRefused):
+            await self.sources().fetch(canary.url(host="user:pw@127.0.0.1"), None, {})
+        self.assertEqual(canary.connected, 0)
+
+    async def test_ipv6_literals_can_be_dialled(self) -> None:
+        port = reactor.listenTCP(0, Origin(lambda _: whole(b"six")), interface="::1")
+        origin = port.factory
+        try:
+            url = f"http://[::1]:{port.getHost().port}/"
+            self.assertEqual((await self.sources().fetch(url, None, {})).body, b"six")
+        finally:
+            await port.stopListening()
+            await origin.close()
+
+    async def test_unknown_schemes_and_broken_urls(self) -> None:
+        for url in (
+            "gopher://x/",
+            "a.jpg",
+            "",
+            "http://",
+            "http:///a",
+            "http://x:99999/",
+            "http://[::1/",
+            "local:///a",
+        ):
+            with self.assertRaises(ImgforgeError):
+                await self.sources().fetch(url, None, {})

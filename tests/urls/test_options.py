@@ -1,0 +1,133 @@
+"""Processing options: what each argument means, and what none may be."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge.errors import BadOption, ImgforgeError
+from imgforge.model import Color, Crop, Extend, Gravity, Padding, ProcessingOptions, Trim, Watermark
+from imgforge.urls import BY_NAME, OPTIONS
+from imgforge.urls.options import OptionParser
+
+# Option text -> the fields that it sets, by imgproxy's documentation.
+MEANINGS: tuple[tuple[str, dict[str, object]], ...] = (
+    (
+        "rs:fill:300:200:1:1:no:1:2",
+        {
+            "resizing_type": "fill",
+            "width": 300,
+            "height": 200,
+            "enlarge": True,
+            "extend": Extend(True, Gravity("no", 1, 2)),
+        },
+    ),
+    ("resize:fill-down::7", {"resizing_type": "fill-down", "height": 7}),
+    ("s:3:4:t", {"width": 3, "height": 4, "enlarge": True}),
+    ("size::5", {"height": 5}),
+    ("rt:auto", {"resizing_type": "auto"}),
+    ("ra:nearest", {"resizing_algorithm": "nearest"}),
+    ("w:+050", {"width": 50}),
+    ("mw:3", {"min_width": 3}),
+    ("min-height:4", {"min_height": 4}),
+    ("z:2", {"zoom_x": 2, "zoom_y": 2}),
+    ("zoom:0.5:3", {"zoom_x": 0.5, "zoom_y": 3}),
+    ("dpr:1.5", {"dpr": 1.5}),
+    ("el:True", {"enlarge": True}),
+    ("el:yes", {"enlarge": False}),
+    ("ex:1:soea:5:6", {"extend": Extend(True, Gravity("soea", 5, 6))}),
+    ("exar:1", {"extend_aspect_ratio": Extend(True)}),
+    ("g:ce:0.1:-20", {"gravity": Gravity("ce", 0.1, -20)}),
+    ("g:fp:0.25:1", {"gravity": Gravity("fp", 0.25, 1)}),
+    ("g:sm", {"gravity": Gravity("sm")}),
+    ("c:100:0.5", {"crop": Crop(100, 0.5)}),
+    ("crop:0:10:nowe:1:2", {"crop": Crop(0, 10, Gravity("nowe", 1, 2))}),
+    ("t:10", {"trim": Trim(10)}),
+    ("trim:5:f00:1:0", {"trim": Trim(5, Color(255, 0, 0), True, False)}),
+    ("t:", {"trim": None}),
+    ("t::ff0000", {"trim": None}),
+    ("pd:1", {"padding": Padding(1, 1, 1, 1)}),
+    ("pd:1:2", {"padding": Padding(1, 2, 1, 2)}),
+    ("pd:1:2:3", {"padding": Padding(1, 2, 3, 2)}),
+    ("padding:::10", {"padding": Padding(0, 0, 10, 0)}),
+    ("rot:-90", {"rotate": 270}),
+    ("rotate:450", {"rotate": 90}),
+    ("fl:1:1", {"flip_horizontal": True, "flip_vertical": True}),
+    ("fl::1", {"flip_vertical": True}),
+    ("bg:ffa", {"background": Color(255, 255, 170)}),
+    ("bg:1:2:3", {"background": Color(1, 2, 3)}),
+    ("bg:", {"background": None}),
+    ("bl:0.5", {"blur": 0.5}),
+    ("sh:2", {"sharpen": 2}),
+    ("pix:9", {"pixelate": 9}),
+    ("q:0", {"quality": 0}),
+    ("fq:jpg:70:webp:80", {"format_quality": (("jpeg", 70), ("webp", 80))}),
+    ("ext:jpg", {"format": "jpeg"}),
+    ("sm:0", {"strip_metadata": False}),
+    ("scp:0", {"strip_color_profile": False}),
+    ("skp:jpg:gif", {"skip_processing": ("gif", "jpeg")}),
+    ("mb:1000", {"max_bytes": 1000}),
+    ("wm:0.5:soea:-10:0.1:0.2", {"watermark": Watermark(0.5, "soea", -10, 0.1, 0.2)}),
+)
+
+WRONG = (
+    "w:1.5", "w:-1", "w:1e3", "w:x", "w:1:2", "w:\u0661", "w: 1", "h:99999999999999999999", "rs:fil:1",
+    "rs:fit:1:2:1:1:ce:1:2:3",
+    "dpr:0", "dpr:-1", "dpr:nan", "dpr:inf", "dpr:1e3", "z:0", "g:xx", "g:fp:1", "g:fp:2:0", "g:sm:1:1", "g:ce:1:2:3",
+    "ex:1:sm", "exar:1:sm", "c:-1:2", "c:1:2:zz", "pd:-1", "rot:45", "rot:x", "bg:ff", "bg:ggg", "bg:1:2", "bg:1:2:256",
+    "bl:-1", "bl:nan", "q:101", "fq:jpg", "fq:xyz:80", "f:PNG", "f:exe", "skp:exe", "wm:2", "wm:1:sm", "fn:%%%:1",
+    "nonsense", "nonsense:1", "exp:soon", "t:x", "t:1:red", "mb:-5",
+)  # fmt: skip
+
+
+class MeaningTests(SynchronousTestCase):
+    def parse(self, *texts: str) -> ProcessingOptions:
+        return OptionParser().parse(texts).processing
+
+    def test_each_option_sets_what_it_says_and_nothing_else(self) -> None:
+        for text, fields in MEANINGS:
+            self.assertEqual(self.parse(text), ProcessingOptions(**fields), text)  # type: ignore[arg-type]
+
+    def test_what_is_wrong_is_refused_with_the_option_named(self) -> None:
+        for text in WRONG:
+            with self.assertRaises(BadOption) as caught:
+                OptionParser(security=True).parse([text])
+            self.assertIn(text.split(":")[0], caught.exception.message, text)
+
+    def test_empty_arguments_keep_what_was_set(self) -> None:
+        self.assertEqual(self.parse("s:3:4", "s::5").width, 3)
+        self.assertEqual(self.parse("bg:fff", "bg:").background, None)
+
+    def test_delivery_options_touch_no_pixel(self) -> None:
+        parsed = OptionParser().parse(["raw:1", "cb:x", "exp:123", "fn:YS5wbmc:1", "att:1"])
+        self.assertEqual(parsed.processing, ProcessingOptions())
+        delivery = parsed.delivery
+        self.assertEqual((delivery.raw, delivery.cachebuster, delivery.expires), (True, "x", 123))
+        self.assertEqual((delivery.filename, delivery.return_attachment), ("a.png", True))
+
+    def test_another_separator_may_be_chosen(self) -> None:
+        self.assertEqual(OptionParser(separator=",").parse(["rs,fill,3,4"]).processing.height, 4)
+
+    def test_thousands_of_options_are_too_many(self) -> None:
+        with self.assertRaises(BadOption):
+            self.parse(*["w:1"] * 5000)
+        with self.assertRaises(BadOption):
+            self.parse("skp" + ":png" * 5000)
+
+
+class TableTests(SynchronousTestCase):
+    def test_no_name_is_taken_twice(self) -> None:
+        names = [name for option in OPTIONS for name in (option.name, *option.aliases)]
+        self.assertEqual(len(names), len(set(names)))
+
+    def test_every_row_says_what_it_is_for(self) -> None:
+        for option in OPTIONS:
+            self.assertTrue(option.summary and option.usage, option.name)
+
+    @given(st.sampled_from(sorted(BY_NAME)), st.lists(st.text(max_size=12), max_size=9))
+    def test_no_argument_raises_anything_but_our_errors(self, name: str, arguments: list[str]) -> None:
+        try:
+            OptionParser(security=True).parse([":".join([name, *arguments])])
+        except ImgforgeError as error:
+            self.assertIn(error.status, (400, 403))

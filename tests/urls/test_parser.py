@@ -1,0 +1,191 @@
+"""The grammar of paths, forwards and backwards."""
+
+from __future__ import annotations
+
+import base64
+from urllib.parse import quote
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge.errors import BadOption, BadPath, ImgforgeError, OptionForbidden
+from imgforge.model import ImageRequest
+from imgforge.urls import Signer, UrlParser, UrlSettings, build_path
+
+SOURCE = "http://origin.example/some/a.jpg"
+
+
+def parsed(path: str, **settings: object) -> ImageRequest:
+    return UrlParser(UrlSettings(allow_unsigned=True, **settings)).parse(f"/unsafe{path}".encode())  # type: ignore[arg-type]
+
+
+def encoded(source: str) -> str:
+    return base64.urlsafe_b64encode(source.encode()).decode().rstrip("=")
+
+
+class SourceTests(SynchronousTestCase):
+    def assert_bad(self, path: str, words: str = "") -> None:
+        with self.assertRaises(BadPath) as caught:
+            parsed(path)
+        self.assertIn(words, caught.exception.message)
+
+    def test_plain_sources_are_percent_decoded_once(self) -> None:
+        self.assertEqual(parsed(f"/plain/{quote(SOURCE, safe='')}").source, SOURCE)
+        self.assertEqual(parsed("/plain/http://x/a%2520b").source, "http://x/a%20b")
+
+    def test_the_format_stands_behind_an_at(self) -> None:
+        request = parsed(f"/plain/{SOURCE}@webp")
+        self.assertEqual((request.source, request.options.format), (SOURCE, "webp"))
+        self.assertEqual(parsed(f"/plain/{SOURCE}@jpg").options.format, "jpeg")
+        self.assertIsNone(parsed(f"/plain/{SOURCE}@").options.format)
+
+    def test_base64_may_be_split_and_padded(self) -> None:
+        text = encoded(SOURCE)
+        for path in (text, f"{text[:5]}/{text[5:20]}/{text[20:]}", text + "=" * (-len(text) % 4)):
+            self.assertEqual(parsed(f"/{path}.png").source, SOURCE)
+            self.assertEqual(parsed(f"/{path}.png").options.format, "png")
+
+    def test_a_trailing_dot_is_no_format(self) -> None:
+        self.assertIsNone(parsed(f"/{encoded(SOURCE)}.").options.format)
+
+    def test_what_is_wrong_is_said(self) -> None:
+        self.assert_bad(f"/plain/{SOURCE}@png@jpg", "more than one format")
+        self.assert_bad(f"/plain/{SOURCE}@PNG", "'PNG'")
+        self.assert_bad(f"/{encoded(SOURCE)}.a.b", "more than one format")
+        self.assert_bad("/plain/", "missing")
+        self.assert_bad("/w:10", "missing")
+        self.assert_bad("/plain/http://x/%zz", "percent-escape")
+        self.assert_bad("/plain/http://x/%ff", "UTF-8")
+        self.assert_bad("/plain/http://x/%0d%0aSet-Cookie:1", "control character")
+        self.assert_bad("/plain/http://x/%00", "control character")
+        self.assert_bad("/***", "base64")
+        self.assert_bad(f"/{encoded('http://x/' + chr(10))}", "control character")
+
+    def test_a_name_behind_base64_is_thrown_away_where_asked(self) -> None:
+        path = f"/{encoded(SOURCE)}/puppy.jpg"
+        self.assertEqual(parsed(path, base64_url_includes_filename=True).source, SOURCE)
+
+    def test_folded_slashes_are_repaired(self) -> None:
+        self.assertEqual(parsed("/plain/https:/x/a.jpg").source, "https://x/a.jpg")
+        self.assertEqual(parsed("/plain/local:/a/b.jpg").source, "local:///a/b.jpg")
+
+    def test_too_long_a_path_is_refused(self) -> None:
+        self.assert_bad("/plain/http://x/" + "a" * 20000, "longer")
+
+    def test_the_prefix_is_taken_off(self) -> None:
+        parser = UrlParser(UrlSettings(allow_unsigned=True, path_prefix="/images"))
+        self.assertEqual(parser.parse(f"/images/unsafe/plain/{SOURCE}".encode()).source, SOURCE)
+
+    def test_info_paths_have_a_signature_of_their_own_part(self) -> None:
+        parser = UrlParser(UrlSettings(keys=((b"k", b"s"),)))
+        target = "/info" + Signer(b"k", b"s").sign(f"/size:1/plain/{SOURCE}")
+        self.assertEqual(parser.parse_info(target.encode()).source, SOURCE)
+        with self.assertRaises(BadOption):
+            parser.parse_info(("/info" + Signer(b"k", b"s").sign(f"/w:10/plain/{SOURCE}")).encode())
+
+
+class RewritingTests(SynchronousTestCase):
+    def test_the_base_url_stands_in_front_once(self) -> None:
+        base = "http://origin.example/img/"
+        self.assertEqual(parsed("/plain/a.jpg", base_url=base).source, base + "a.jpg")
+        self.assertEqual(parsed(f"/plain/{base}a.jpg", base_url=base).source, base + "a.jpg")
+
+    def test_replacements_keep_what_the_stars_matched(self) -> None:
+        rules = (("mys3://*/", "http://${1}.s3.example/"), ("old://", "new://"))
+        self.assertEqual(
+            parsed("/plain/mys3://bucket/a/b.jpg", url_replacements=rules).source, "http://bucket.s3.example/a/b.jpg"
+        )
+        self.assertEqual(parsed("/plain/old://a/old://", url_replacements=rules).source, "new://a/old://")
+
+
+class PresetTests(SynchronousTestCase):
+    presets = {"thumb": "rs:fill:10:20/q:50", "wide": "w:99/pr:thumb/pr:wide", "plain": "bl:1"}
+
+    def test_later_options_win_over_presets(self) -> None:
+        options = parsed(f"/pr:thumb/w:7/plain/{SOURCE}", presets=self.presets).options
+        self.assertEqual((options.width, options.height, options.quality), (7, 20, 50))
+
+    def test_presets_may_name_presets_but_not_themselves(self) -> None:
+        request = parsed(f"/pr:wide/plain/{SOURCE}", presets=self.presets)
+        self.assertEqual((request.options.width, request.presets), (10, ("wide",)))
+
+    def test_the_default_preset_comes_first(self) -> None:
+        presets = {"default": "w:5/h:6"}
+        options = parsed(f"/h:7/plain/{SOURCE}", presets=presets).options
+        self.assertEqual((options.width, options.height), (5, 7))
+
+    def test_an_unknown_preset_is_named(self) -> None:
+        with self.assertRaisesRegex(BadOption, "'nope'"):
+            parsed(f"/pr:nope/plain/{SOURCE}", presets=self.presets)
+
+    def test_a_broken_preset_stops_the_start(self) -> None:
+        with self.assertRaisesRegex(ValueError, "preset 'bad'.*'w:x'"):
+            UrlParser(UrlSettings(presets={"bad": "w:x"}))
+
+    def test_presets_only(self) -> None:
+        def only(path: str) -> ImageRequest:
+            return parsed(path, presets=self.presets, only_presets=True)
+
+        self.assertEqual(only(f"/thumb/plain/{SOURCE}").options.width, 10)
+        self.assertEqual(only(f"/thumb:plain/plain/{SOURCE}").presets, ("thumb", "plain"))
+        self.assertEqual(only(f"/pr:thumb/plain/{SOURCE}").options.height, 20)
+        self.assertEqual(only(f"/thumb/exp:99/cb:7/{encoded(SOURCE)}").delivery.expires, 99)
+        self.assertEqual(only(f"/plain/{SOURCE}").presets, ())
+        for bad in ("/w:1/", "/thumb/w:1/", "/thumb:nope/"):
+            with self.assertRaises(BadOption):
+                only(f"{bad}plain/{SOURCE}")
+
+
+class PermissionTests(SynchronousTestCase):
+    def test_security_options_need_permission(self) -> None:
+        with self.assertRaises(OptionForbidden):
+            parsed(f"/msr:100/plain/{SOURCE}")
+        options = parsed(f"/msr:100/plain/{SOURCE}", allow_security_options=True).options
+        self.assertEqual(options.max_src_resolution, 100)
+
+    def test_an_operators_preset_may_hold_them(self) -> None:
+        options = parsed(f"/pr:big/plain/{SOURCE}", presets={"big": "msr:100"}).options
+        self.assertEqual(options.max_src_resolution, 100)
+
+    def test_only_listed_options_are_taken_in_all_their_spellings(self) -> None:
+        allowed = frozenset({"width", "q"})
+        self.assertEqual(parsed(f"/w:3/quality:4/plain/{SOURCE}", allowed_processing_options=allowed).options.width, 3)
+        with self.assertRaises(OptionForbidden):
+            parsed(f"/h:3/plain/{SOURCE}", allowed_processing_options=allowed)
+
+
+sources = st.one_of(
+    st.builds("http://{}/{}".format, st.from_regex(r"[a-z]{1,9}\.example", fullmatch=True), st.text(max_size=40)),
+    st.text(min_size=1, max_size=60),
+).filter(lambda text: all(char >= " " and char != "\x7f" and not "\ud800" <= char <= "\udfff" for char in text))
+formats = st.sampled_from([None, "png", "webp", "avif", "gif", "tiff"])
+options = st.sampled_from(
+    ["", "w:10", "rs:fill:3:4:1/g:no:1:2", "q:50/pd:1:2/bl:0.5", "rot:90/fl:1:0", "c:10:20:fp:0.1:0.2"]
+)
+
+
+class PropertyTests(SynchronousTestCase):
+    @given(sources, options, formats, st.sampled_from(["plain", "base64"]), st.integers(1, 32))
+    def test_what_the_signer_builds_the_parser_reads_back(
+        self, source: str, text: str, name: str | None, encoding: str, size: int
+    ) -> None:
+        path = build_path(source, text, name, encoding=encoding)
+        target = Signer(b"key", b"salt", size).sign(path).encode()
+        parser = UrlParser(UrlSettings(keys=((b"key", b"salt"),), signature_size=size))
+        request = parser.parse(target)
+        without = parser.parse(Signer(b"key", b"salt", size).sign(build_path("x", text)).encode())
+        self.assertEqual(request.options.format, name)
+        self.assertEqual(request.options.crop, without.options.crop)
+        if "://" in source or ":/" not in source:
+            self.assertEqual(request.source, source)
+
+    @given(st.binary(max_size=200))
+    def test_no_bytes_raise_anything_but_our_errors(self, target: bytes) -> None:
+        parser = UrlParser(UrlSettings(allow_unsigned=True))
+        for parse in (parser.parse, parser.parse_info):
+            try:
+                parse(b"/unsafe/" + target)
+            except ImgforgeError as error:
+                self.assertEqual(error.message.count("\n"), 0)
+                self.assertIn(error.status, range(400, 500))

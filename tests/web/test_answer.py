@@ -1,0 +1,114 @@
+"""The headers of an image, and when a client's copy is still good."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from email.message import Message
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge.model import CacheEntry, DeliveryOptions, ImageRequest, Rendition
+from imgforge.web._answer import Answer, AnswerSettings, Conditions, content_disposition, image_answer, not_modified
+
+NOW = 1_800_000_000.0
+RENDITION = Rendition(b"pixels", "jpeg", "image/jpeg", 3, 2, "png", 30, 20, 999)
+ENTRY = CacheEntry(RENDITION, NOW, "abc123", source_last_modified="Wed, 21 Oct 2015 07:28:00 GMT")
+REQUEST = ImageRequest("http://origin.example/some/photo.one.png?size=1")
+
+
+def answer(entry: CacheEntry = ENTRY, request: ImageRequest = REQUEST, **settings: object) -> Answer:
+    chosen = replace(AnswerSettings(), **settings)  # type: ignore[arg-type]
+    return image_answer(entry, request, chosen, now=NOW, vary=False, state="imgforge; hit")
+
+
+def header(name: bytes, made: Answer) -> bytes | None:
+    return dict(made.headers).get(name)
+
+
+class HeaderTests(SynchronousTestCase):
+    def test_the_defaults_are_imgproxys(self) -> None:
+        made = answer()
+        self.assertEqual((made.status, made.body), (200, b"pixels"))
+        self.assertEqual(header(b"Content-Type", made), b"image/jpeg")
+        self.assertEqual(header(b"Cache-Control", made), b"max-age=31536000, public")
+        self.assertEqual(header(b"ETag", made), b'"abc123"')
+        self.assertEqual(header(b"Last-Modified", made), b"Wed, 21 Oct 2015 07:28:00 GMT")
+        self.assertEqual(header(b"Content-Disposition", made), b'inline; filename="photo.one.jpg"')
+        self.assertIn(b"sandbox", header(b"Content-Security-Policy", made) or b"")
+        self.assertIsNone(header(b"Vary", made))
+
+    def test_expires_cuts_the_max_age(self) -> None:
+        soon = replace(REQUEST, delivery=DeliveryOptions(expires=int(NOW) + 60))
+        self.assertEqual(header(b"Cache-Control", answer(request=soon)), b"max-age=60, public")
+
+    def test_an_expiry_of_zero_is_never(self) -> None:
+        never = replace(REQUEST, delivery=DeliveryOptions(expires=0))
+        self.assertEqual(header(b"Cache-Control", answer(request=never)), b"max-age=31536000, public")
+
+    def test_the_origins_word_passes_through_where_asked(self) -> None:
+        entry = replace(ENTRY, source_cache_control="private, max-age=5")
+        self.assertEqual(header(b"Cache-Control", answer(entry)), b"max-age=31536000, public")
+        passed = answer(entry, cache_control_passthrough=True)
+        self.assertEqual(header(b"Cache-Control", passed), b"private, max-age=5")
+
+    def test_no_origin_can_break_a_header(self) -> None:
+        entry = replace(ENTRY, source_cache_control="x\r\nSet-Cookie: a", source_last_modified="no date\r\n")
+        made = answer(entry, cache_control_passthrough=True)
+        self.assertEqual(header(b"Cache-Control", made), b"xSet-Cookie: a")
+        self.assertIsNone(header(b"Last-Modified", made))
+
+    def test_debug_headers_tell_the_sizes(self) -> None:
+        made = answer(debug_headers=True)
+        self.assertEqual(header(b"X-Origin-Width", made), b"30")
+        self.assertEqual(header(b"X-Result-Height", made), b"2")
+        self.assertEqual(header(b"X-Origin-Content-Length", made), b"999")
+
+
+class DispositionTests(SynchronousTestCase):
+    def named(self, name: str, attachment: bool = False) -> bytes:
+        return content_disposition(replace(REQUEST, delivery=DeliveryOptions(filename=name)), "png", attachment)
+
+    def test_a_given_name_replaces_the_stem_as_it_stands(self) -> None:
+        self.assertEqual(self.named("a.png"), b'inline; filename="a.png.png"')
+
+    def test_quotes_cannot_end_the_name(self) -> None:
+        self.assertEqual(self.named('a"b'), b'inline; filename="a%22b.png"')
+
+    def test_the_operator_may_ask_for_attachments_and_the_url_may_differ(self) -> None:
+        self.assertTrue(self.named("a", attachment=True).startswith(b"attachment;"))
+        inline = replace(REQUEST, delivery=DeliveryOptions(return_attachment=False))
+        self.assertTrue(content_disposition(inline, "png", True).startswith(b"inline;"))
+
+    @given(st.text(min_size=1))
+    def test_any_name_makes_one_parameter_of_printable_ascii(self, name: str) -> None:
+        value = self.named(name).decode("ascii")
+        self.assertTrue(value.isprintable())
+        message = Message()
+        message["Content-Disposition"] = value
+        self.assertEqual(message.get_content_disposition(), "inline")
+
+    def test_a_source_without_a_name_is_called_image(self) -> None:
+        self.assertEqual(
+            content_disposition(ImageRequest("http://origin.example/"), "webp", False), b'inline; filename="image.webp"'
+        )
+
+
+class ConditionTests(SynchronousTestCase):
+    def good(self, *, none_match: str = "", since: str = "") -> bool:
+        return not_modified(answer(), Conditions(none_match, since))
+
+    def test_the_entry_tag_matches_weakly_and_in_lists(self) -> None:
+        for tags in ('"abc123"', 'W/"abc123"', '"x", "abc123"', "*"):
+            self.assertTrue(self.good(none_match=tags), tags)
+        self.assertFalse(self.good(none_match='"other"'))
+
+    def test_the_date_counts_only_without_a_tag(self) -> None:
+        same = "Wed, 21 Oct 2015 07:28:00 GMT"
+        self.assertTrue(self.good(since=same))
+        self.assertFalse(self.good(since="Wed, 21 Oct 2015 07:27:59 GMT"))
+        self.assertFalse(self.good(none_match='"other"', since=same))
+
+    def test_a_broken_date_is_no_condition(self) -> None:
+        self.assertFalse(self.good(since="yesterday"))

@@ -1,0 +1,45 @@
+"""Which format a client gets where the URL leaves it open."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge.model import ImageRequest, ProcessingOptions
+from imgforge.web._negotiation import Negotiation, accepted_types
+
+OPEN = ImageRequest("http://x/a.jpg")
+AS_PNG = ImageRequest("http://x/a.jpg", ProcessingOptions(format="png"))
+CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+
+
+class AcceptTests(SynchronousTestCase):
+    def test_wildcards_promise_nothing(self) -> None:
+        self.assertEqual(list(accepted_types("image/*, */*;q=0.8")), [])
+
+    def test_a_quality_of_zero_is_a_refusal(self) -> None:
+        self.assertEqual(list(accepted_types("image/webp;q=0, image/avif;q=0.1")), ["image/avif"])
+
+    def test_case_and_space_do_not_matter(self) -> None:
+        self.assertEqual(list(accepted_types(" Image/WebP ; q=0.5 ,, ")), ["image/webp"])
+
+
+class NegotiationTests(SynchronousTestCase):
+    def test_nothing_is_negotiated_unless_the_operator_says_so(self) -> None:
+        self.assertEqual(Negotiation().apply(OPEN, CHROME), (OPEN, ()))
+        self.assertFalse(Negotiation().varies(OPEN))
+
+    def test_the_best_format_comes_first(self) -> None:
+        both = Negotiation(auto=frozenset({"webp", "avif"}))
+        self.assertEqual(both.apply(OPEN, CHROME), (OPEN, ("avif", "webp")))
+        self.assertEqual(both.apply(OPEN, "image/webp"), (OPEN, ("webp",)))
+
+    def test_a_format_in_the_url_stands(self) -> None:
+        auto = Negotiation(auto=frozenset({"webp"}))
+        self.assertEqual(auto.apply(AS_PNG, CHROME), (AS_PNG, ()))
+        self.assertFalse(auto.varies(AS_PNG))
+
+    def test_an_enforced_format_replaces_the_urls_where_the_client_takes_it(self) -> None:
+        enforced = Negotiation(enforced=frozenset({"webp"}))
+        self.assertEqual(enforced.apply(AS_PNG, CHROME), (OPEN, ("webp",)))
+        self.assertEqual(enforced.apply(AS_PNG, "image/png"), (AS_PNG, ()))
+        self.assertTrue(enforced.varies(AS_PNG))

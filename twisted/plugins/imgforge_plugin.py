@@ -1,0 +1,7 @@
+"""`twistd imgforge`. Light, for twistd imports every plugin to list them."""
+
+from twisted.application.service import ServiceMaker
+
+imgforge = ServiceMaker(
+    "imgforge", "imgforge.service._maker", "An image-processing reverse proxy for object storage.", "imgforge"
+)
