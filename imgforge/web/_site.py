@@ -65,6 +65,7 @@ class ImageSite(Site):
         self.connections: set[_Channel] = set()
         self.read_timeout = read_timeout
         self.displayTracebacks = False
+        self.noisy = False
 
     def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: ARG002
         """A channel of ours in place of twisted.web's negotiating one: HTTP/1.1 is all that is spoken here."""

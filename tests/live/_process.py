@@ -19,6 +19,11 @@ from threading import Thread
 
 ROOT = Path(__file__).parents[2]
 TWISTD = Path(sys.executable).with_name("twistd")
+# Passes a socket on as systemd does: as descriptor 3, with the process's own id in the environment.
+_AS_SYSTEMD = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid()); "
+    "os.execv(sys.argv[2], sys.argv[2:])"
+)
 DEADLINE = 60.0  # seconds that anything may take before a test gives up on it
 
 
@@ -62,6 +67,7 @@ class Twistd:
         self.log = Path(self.scratch.name, "log")
         self.process: subprocess.Popen[bytes] | None = None
         self.options: tuple[str, ...] = ()  # of twistd itself
+        self.inherited: int | None = None  # a listening socket that it gets as systemd would pass it
 
     def start(self) -> Twistd:
         """Start it and wait until it answers."""
@@ -79,9 +85,14 @@ class Twistd:
         command = [str(TWISTD), "-n", "--pidfile=", *self.options, "imgforge"]
         if "BIND" not in self.settings:
             command += ["--bind", f"127.0.0.1:{self.port}"]
+        command += self.arguments
+        passed: tuple[int, ...] = ()
+        if self.inherited is not None:
+            passed = (self.inherited,)
+            command = [sys.executable, "-c", _AS_SYSTEMD, str(self.inherited), *command]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, *self.arguments], cwd=self.scratch.name, env=environment, stdout=log, stderr=log
+                command, cwd=self.scratch.name, env=environment, stdout=log, stderr=log, pass_fds=passed
             )
 
     @property

@@ -6,6 +6,7 @@ import http.client
 import os
 import signal
 import socket
+import ssl
 import tempfile
 from pathlib import Path
 from threading import Thread
@@ -13,7 +14,8 @@ from threading import Thread
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.live._pictures import decode, encode, gradient
-from tests.live._process import Origin, Reply, Twistd, wait_for
+from tests.live._process import Origin, Reply, Twistd, free_port, wait_for
+from tests.sources.test_tls import certificate
 
 
 def alive(pid: int) -> bool:
@@ -181,6 +183,36 @@ class ListenerTests(ServiceCase):
                     self.assertTrue(client.recv(1000).startswith(b"HTTP/1.1 200 "))
             self.assertEqual(server.stop(), 0)
             self.assertFalse(Path(path).exists())
+
+    def test_tls_is_spoken_by_workers(self) -> None:
+        for processes in ("1", "2"):
+            with tempfile.TemporaryDirectory() as scratch:
+                pem = Path(scratch, "own.pem")
+                pem.write_bytes(certificate("localhost"))
+                server = self.server(PROCESSES=processes, HEALTH_CHECK_PATH="/ok")
+                plain = f"127.0.0.1:{server.port}"
+                tls = free_port()
+                endpoint = f"ssl:{tls}:interface=127.0.0.1:privateKey={pem}"
+                server.settings = {**server.settings, "BIND": f"{plain},{endpoint}"}
+                server.start()
+                context = ssl.create_default_context(cafile=str(pem))
+                connection = http.client.HTTPSConnection("localhost", tls, context=context, timeout=20)
+                connection.request("GET", "/ok")
+                self.assertEqual(connection.getresponse().status, 200)
+                connection.close()
+                self.assertEqual(server.stop(), 0)
+
+    def test_sockets_that_systemd_opened_are_served(self) -> None:
+        with socket.socket() as opened:
+            opened.bind(("127.0.0.1", 0))
+            opened.listen()
+            server = self.server(BIND="systemd:domain=INET:name=web", ALLOW_UNSIGNED="true", PROCESSES="2")
+            server.port = opened.getsockname()[1]
+            server.environment = {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "web"}
+            server.inherited = opened.fileno()
+            server.start()
+            self.assertEqual(server.get("/status").status, 200)
+            self.assertEqual(server.stop(), 0)
 
     def test_metrics_on_a_listener_of_their_own(self) -> None:
         for processes in ("1", "2"):
