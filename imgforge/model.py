@@ -9,6 +9,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from imgforge.effects import (
+    AutoQuality,
+    AvifOptions,
+    BlurAreas,
+    Color,
+    Colorize,
+    Duotone,
+    Gradient,
+    JpegOptions,
+    Monochrome,
+    PngOptions,
+    ProgressiveBlur,
+    Unsharp,
+    WebpOptions,
+)
+
 __all__ = [
     "CENTRE",
     "CacheEntry",
@@ -36,15 +52,6 @@ class Size:
 
     width: int = 0
     height: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Color:
-    """An sRGB colour, 0..255 each."""
-
-    red: int
-    green: int
-    blue: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,10 @@ class Trim:
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """Placement of a watermark; `position` is a gravity type, `re` (tiled) or `ch` (chessboard)."""
+    """Placement of a watermark; `position` is a gravity type, `re` (tiled) or `ch` (chessboard).
+
+    `scale` is a fraction of the result; where it is 0 the `watermark_size` of the options counts.
+    """
 
     opacity: float = 0.0
     position: str = "ce"
@@ -129,6 +139,8 @@ class ProcessingOptions:
     extend_aspect_ratio: Extend = Extend()
     gravity: Gravity = CENTRE
     crop: Crop | None = None
+    crop_aspect_ratio: float = 0.0  # width over height; 0 is as it is
+    crop_aspect_ratio_enlarge: bool = False
     trim: Trim | None = None
     padding: Padding | None = None
     auto_rotate: bool | None = None
@@ -136,14 +148,42 @@ class ProcessingOptions:
     flip_horizontal: bool = False
     flip_vertical: bool = False
     background: Color | None = None
+    background_alpha: float = 1.0
+    brightness: int = 0
+    contrast: float = 1.0
+    saturation: float = 1.0
+    monochrome: Monochrome = Monochrome()
+    duotone: Duotone = Duotone()
+    colorize: Colorize = Colorize()
+    gradient: Gradient = Gradient()
+    unsharp_masking: Unsharp | None = None
+    blur_areas: BlurAreas = BlurAreas()
+    progressive_blur: ProgressiveBlur = ProgressiveBlur()
+    round: float = 0.0  # pixels; infinity is as round as can be
     blur: float = 0.0
     sharpen: float = 0.0
     pixelate: int = 0
     watermark: Watermark | None = None
+    watermark_url: str = ""
+    watermark_text: str = ""
+    watermark_size: Size = Size()
+    watermark_rotate: float = 0.0
+    watermark_shadow: float = 0.0
+    style: str = ""
     quality: int = 0
     format_quality: tuple[tuple[str, int], ...] = ()
     format: str | None = None
     max_bytes: int = 0
+    autoquality: AutoQuality | None = None
+    jpeg_options: JpegOptions = JpegOptions()
+    png_options: PngOptions = PngOptions()
+    webp_options: WebpOptions = WebpOptions()
+    avif_options: AvifOptions = AvifOptions()
+    dpi: float = 0.0
+    color_profile: str = ""
+    page: int = 0
+    pages: int = 1
+    disable_animation: bool = False
     strip_metadata: bool | None = None
     keep_copyright: bool | None = None
     strip_color_profile: bool | None = None

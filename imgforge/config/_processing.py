@@ -1,4 +1,4 @@
-"""Settings of results: formats, quality, colour, metadata."""
+"""Settings of results: formats, colour, metadata."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from imgforge.config._types import Base64, FormatQuality, Formats
+from imgforge.config._types import Base64, Formats
 
 __all__ = ["ResultSettings"]
 
@@ -26,24 +26,13 @@ class ResultSettings(BaseModel):
     max_result_dimension: int = Field(
         16384, ge=0, description="pixels of the longest side of a result, padding included; 0 is no limit"
     )
-    quality: int = Field(80, ge=1, le=100, description="of lossy formats")
-    format_quality: FormatQuality = Field({"webp": 79, "avif": 63, "jxl": 77}, description="quality by format")
-    jpeg_progressive: bool = Field(False, description="write progressive JPEG")
-    png_interlaced: bool = Field(False, description="write interlaced PNG")
-    png_quantize: bool = Field(False, description="write PNG with a palette")
-    png_quantization_colors: int = Field(256, ge=2, le=256, description="colours of that palette at most")
-    webp_effort: int = Field(4, ge=0, le=6, description="0 is fast, 6 small")
-    webp_preset: Literal["default", "picture", "photo", "drawing", "icon", "text"] = Field(
-        "default", description="what the WebP encoder is told of the picture"
-    )
-    avif_speed: int = Field(8, ge=0, le=9, description="0 is small, 9 fast")
-    jxl_effort: int = Field(4, ge=1, le=9, description="1 is fast, 9 small")
     strip_metadata: bool = Field(True, description="remove EXIF, IPTC and XMP")
     keep_copyright: bool = Field(True, description="but for the copyright")
     strip_color_profile: bool = Field(True, description="convert to sRGB and remove the profile")
     auto_rotate: bool = Field(True, description="obey the EXIF orientation")
     preserve_hdr: bool = Field(False, description="keep 16 bits where the format can")
     enforce_thumbnail: bool = Field(False, description="use the thumbnail that a HEIC or AVIF carries")
+    color_profiles_dir: str = Field("/usr/share/color/icc", description="where color_profile: finds profiles")
     use_linear_colorspace: bool = Field(False, description="resize in linear light: slower, truer")
     disable_shrink_on_load: bool = Field(False, description="decode JPEG, WebP and HEIC in full")
     skip_processing_formats: Formats = Field((), description="originals of these formats are served as they are")

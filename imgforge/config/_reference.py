@@ -8,6 +8,7 @@ from typing import Any
 
 from imgforge.config._access import AccessSettings
 from imgforge.config._cache import CachesSettings
+from imgforge.config._encoders import EncoderSettings
 from imgforge.config._http import AnswersSettings
 from imgforge.config._processing import ResultSettings
 from imgforge.config._service import ServiceSettings
@@ -16,7 +17,15 @@ from imgforge.config._sources import SourcesSettings
 
 __all__ = ["json_schema", "markdown_reference", "toml_example"]
 
-_SECTIONS = (ServiceSettings, AccessSettings, SourcesSettings, ResultSettings, CachesSettings, AnswersSettings)
+_SECTIONS = (
+    ServiceSettings,
+    AccessSettings,
+    SourcesSettings,
+    ResultSettings,
+    EncoderSettings,
+    CachesSettings,
+    AnswersSettings,
+)
 
 
 def _rows() -> Iterator[tuple[str, list[tuple[str, Any, str]]]]:

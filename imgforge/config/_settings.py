@@ -12,6 +12,7 @@ from pydantic import ConfigDict, PrivateAttr, model_validator
 from imgforge.config._access import AccessSettings
 from imgforge.config._bind import BindAddress, parse_bind
 from imgforge.config._cache import CachesSettings
+from imgforge.config._encoders import EncoderSettings
 from imgforge.config._http import AnswersSettings
 from imgforge.config._processing import ResultSettings
 from imgforge.config._service import ServiceSettings
@@ -46,7 +47,9 @@ _RISKS: tuple[tuple[str, object, str], ...] = (
 )
 
 
-class Settings(ServiceSettings, AccessSettings, SourcesSettings, ResultSettings, CachesSettings, AnswersSettings):
+class Settings(
+    ServiceSettings, AccessSettings, SourcesSettings, ResultSettings, EncoderSettings, CachesSettings, AnswersSettings
+):
     """All settings; frozen. `embedded` says that nothing but the address was configured: somebody tries it out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)

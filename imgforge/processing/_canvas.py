@@ -86,7 +86,21 @@ def flatten(state: State) -> None:
         return
     colour = state.options.background
     background = _WHITE if colour is None else (colour.red, colour.green, colour.blue)
-    state.image = flattened(state.image, background)
+    if state.options.background_alpha < 1 and state.format.alpha:
+        state.image = _on_translucent(state.image, background, state.options.background_alpha)
+    else:
+        state.image = flattened(state.image, background)
+
+
+def _on_translucent(image: Any, background: tuple[int, int, int], alpha: float) -> Any:
+    """*image* over a background that is itself partly transparent."""
+    if not image.hasalpha():
+        return image
+    image = standard_rgb(image)
+    factor = 257 if interpretation(image) == "rgb16" else 1
+    colour = [float(channel * factor) for channel in (*background, round(255 * alpha))]
+    below = (image.extract_band(0) * 0 + colour).cast(image.format).copy(interpretation=image.interpretation)
+    return below.composite2(image, "over", compositing_space=image.interpretation).cast(image.format)
 
 
 def flattened(image: Any, background: tuple[int, int, int]) -> Any:

@@ -28,6 +28,7 @@ class Format:
     profile: bool = True
     vector: bool = False
     thumbnail: bool = False
+    paged: bool = False  # its loader takes page and n
     longest: int = 0
 
 
@@ -36,7 +37,9 @@ FORMATS: dict[str, Format] = {
         "image/jpeg", "jpegload_buffer", "jpegsave_buffer", {"optimize_coding": True}, alpha=False, quality=True
     ),
     "png": Format("image/png", "pngload_buffer", "pngsave_buffer", deep=True),
-    "webp": Format("image/webp", "webpload_buffer", "webpsave_buffer", animation=True, quality=True, longest=16383),
+    "webp": Format(
+        "image/webp", "webpload_buffer", "webpsave_buffer", animation=True, quality=True, paged=True, longest=16383
+    ),
     "avif": Format(
         "image/avif",
         "heifload_buffer",
@@ -47,8 +50,10 @@ FORMATS: dict[str, Format] = {
         thumbnail=True,
         longest=16384,
     ),
-    "gif": Format("image/gif", "gifload_buffer", "gifsave_buffer", animation=True, profile=False, longest=65535),
-    "tiff": Format("image/tiff", "tiffload_buffer", "tiffsave_buffer", quality=True, deep=True),
+    "gif": Format(
+        "image/gif", "gifload_buffer", "gifsave_buffer", animation=True, profile=False, paged=True, longest=65535
+    ),
+    "tiff": Format("image/tiff", "tiffload_buffer", "tiffsave_buffer", quality=True, deep=True, paged=True),
     "heic": Format(
         "image/heic",
         "heifload_buffer",

@@ -5,7 +5,7 @@ Opening reads no pixels: those come, top to bottom, when the result is saved.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyvips
@@ -24,7 +24,10 @@ _MEGA = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """A source and what its header says. `height` is that of one page."""
+    """A source and what its header says. `height` is that of one page.
+
+    `whole` is False for a part of it, which cannot be loaded anew in another size.
+    """
 
     body: bytes
     format: str
@@ -34,6 +37,27 @@ class Original:
     pages: int
     orientation: int
     animated: bool
+    whole: bool = True
+
+    def with_pages(self, first: int, count: int) -> Original:
+        """The same source, with *count* pages from *first* on, below one another, taken for one picture."""
+        if not FORMATS[self.format].paged or (first == 0 and count == 1):
+            return self
+        first = min(first, self.pages - 1)
+        image = self.load(page=first, n=min(count, self.pages - first))
+        return replace(self, image=image, height=image.height, whole=False)
+
+    def with_thumbnail(self) -> Original:
+        """The embedded thumbnail in place of the picture, where there is one that is smaller."""
+        if not FORMATS[self.format].thumbnail:
+            return self
+        try:
+            image = self.load(thumbnail=True)
+        except NotAnImage:
+            return self
+        if image.width >= self.width:
+            return self
+        return replace(self, image=image, width=image.width, height=image.height, whole=False)
 
     def load(self, **options: Any) -> Any:
         """The image anew, with options of the format's loader; `NotAnImage` where it is broken."""

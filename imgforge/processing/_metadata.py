@@ -22,7 +22,8 @@ _ANIMATION = frozenset({"page-height", "delay", "loop", "n-pages"})
 _COPYRIGHT = frozenset({"exif-data", "exif-ifd0-Copyright", "exif-ifd0-Artist"})
 # An image that has been turned must not be turned again by its viewer.
 _ORIENTATION = frozenset({"orientation", "exif-ifd0-Orientation"})
-_DEFAULT_RESOLUTION = 72.0 / 25.4  # pixels per millimetre
+_INCH = 25.4  # millimetres
+_DEFAULT_RESOLUTION = 72.0 / _INCH  # pixels per millimetre
 
 
 def strip_metadata(state: State, *, animated: bool) -> None:
@@ -39,4 +40,6 @@ def strip_metadata(state: State, *, animated: bool) -> None:
         obeyed = name in _ORIENTATION and state.auto_rotate
         if obeyed or (strip and name not in kept) or (not animated and name in _ANIMATION):
             image.remove(name)
+    if options.dpi:
+        image = image.copy(xres=options.dpi / _INCH, yres=options.dpi / _INCH)
     state.image = image

@@ -73,9 +73,7 @@ def plan(source: Geometry, options: ProcessingOptions, *, max_dimension: int = 0
     """The sizes for *source* under *options*; `ResultTooLarge` where a side passes *max_dimension* (0 is no limit)."""
     swapped = (source.angle + options.rotate) % 180 == 90
     size = Size(source.height, source.width) if swapped else Size(source.width, source.height)
-    crop = Size()
-    if options.crop is not None:
-        crop = Size(_crop_side(size.width, options.crop.width), _crop_side(size.height, options.crop.height))
+    crop = _crop_size(size, options)
     cropped = Size(min_nonzero(crop.width, size.width), min_nonzero(crop.height, size.height))
     scale_x, scale_y, dpr = _scales(cropped, options, source.vector)
     sizes = _sizes(cropped, scale_x, scale_y, dpr, options)
@@ -86,6 +84,24 @@ def plan(source: Geometry, options: ProcessingOptions, *, max_dimension: int = 0
             f"the result would be {canvas.width}x{canvas.height}, more than {max_dimension} pixels a side"
         )
     return made
+
+
+def _crop_size(full: Size, options: ProcessingOptions) -> Size:
+    """The part that is cropped first, in its asked-for aspect ratio; 0 is a full side."""
+    crop = Size()
+    if options.crop is not None:
+        crop = Size(_crop_side(full.width, options.crop.width), _crop_side(full.height, options.crop.height))
+    ratio = options.crop_aspect_ratio
+    if not ratio:
+        return crop
+    width, height = min_nonzero(crop.width, full.width), min_nonzero(crop.height, full.height)
+    too_wide = width > height * ratio
+    if too_wide != options.crop_aspect_ratio_enlarge:  # less of what is too wide, or more of what is too tall
+        size = height * ratio, float(height)
+    else:
+        size = float(width), width / ratio
+    excess = max(size[0] / full.width, size[1] / full.height, 1)
+    return Size(max(1, half_away(size[0] / excess)), max(1, half_away(size[1] / excess)))
 
 
 def _crop_side(full: int, side: float) -> int:

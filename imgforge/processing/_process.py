@@ -15,15 +15,18 @@ import pyvips
 from imgforge.errors import UnsupportedFormat
 from imgforge.model import ImageInfo, ProcessingOptions, Rendition
 from imgforge.processing._animation import animate
+from imgforge.processing._blurs import blur_areas, progressive_blur, unsharp_mask
 from imgforge.processing._cancellation import Cancellation
 from imgforge.processing._canvas import extend, extend_aspect_ratio, flatten, pad, turn
 from imgforge.processing._colour import to_processing_colours, to_result_colours
+from imgforge.processing._colours import adjust_colours
 from imgforge.processing._cut import crop, crop_to_result, trim
 from imgforge.processing._filters import apply_filters
 from imgforge.processing._fit_format import fit_format
 from imgforge.processing._formats import DEFAULT_FORMATS, FORMATS
 from imgforge.processing._load import Original, open_original
 from imgforge.processing._metadata import strip_metadata
+from imgforge.processing._overlays import colorize, gradient, round_corners
 from imgforge.processing._resize import scale, scale_on_load
 from imgforge.processing._save import save
 from imgforge.processing._settings import ProcessingSettings
@@ -37,14 +40,21 @@ STAGES: tuple[Callable[[State], None], ...] = (
     trim,
     scale_on_load,
     to_processing_colours,
+    blur_areas,
     crop,
     scale,
     turn,
     crop_to_result,
+    unsharp_mask,
     apply_filters,
+    progressive_blur,
+    adjust_colours,
+    colorize,
+    gradient,
     extend,
     extend_aspect_ratio,
     pad,
+    round_corners,
     fit_format,
     flatten,
     watermark,
@@ -86,10 +96,13 @@ def _process(
         _check(original, options, settings, 1)
         return _rendition(original, original.body, original.format, original.width, original.height, len(source))
     most = settings.max_animation_frames if options.max_animation_frames is None else options.max_animation_frames
-    animated = original.animated and most > 1
+    animated = original.animated and most > 1 and not options.disable_animation
     name = _output_format(original, options, settings, accepted, animated=animated)
     animated = animated and FORMATS[name].animation
     frames = min(original.pages, most) if animated else 1
+    if not animated:
+        thumbnail = settings.enforce_thumbnail if options.enforce_thumbnail is None else options.enforce_thumbnail
+        original = original.with_thumbnail() if thumbnail else original.with_pages(options.page, options.pages)
     _check(original, options, settings, frames)
     if animated:
         state = animate(original, frames, options, settings, name, STAGES, cancellation, watermark)
@@ -160,7 +173,7 @@ def _output_format(
 
 def _first_that_holds(original: Original, options: ProcessingOptions, animated: bool) -> str:
     transparent = options.background is None and (
-        original.image.hasalpha() or options.padding is not None or options.extend.enabled
+        original.image.hasalpha() or options.padding is not None or options.extend.enabled or options.round
     )
     for name in DEFAULT_FORMATS:
         if (FORMATS[name].animation or not animated) and (FORMATS[name].alpha or not transparent):

@@ -1,4 +1,4 @@
-"""Encoding: what each format's saver is told, and the search for a quality that meets a size."""
+"""Encoding: what each format's saver is told."""
 
 from __future__ import annotations
 
@@ -8,49 +8,77 @@ from typing import Any
 import pyvips
 
 from imgforge.processing._formats import FORMATS
-from imgforge.processing._rounding import half_away
-from imgforge.processing._settings import ProcessingSettings
+from imgforge.processing._quality import fitted, searched
 from imgforge.processing._state import State
 
 __all__ = ["save"]
 
 # Formats whose encoders refuse smaller pictures.
 _SMALLEST_AVIF = 16
-_LEAST_QUALITY = 10
 
 Options = dict[str, Any]
 
 
-def _jpeg(settings: ProcessingSettings, _: Any) -> Options:
-    return {"interlace": settings.jpeg_progressive}
+def _chosen(url: Any, operator: Any) -> Any:
+    """What the URL says, where it says anything."""
+    return operator if url is None else url
 
 
-def _png(settings: ProcessingSettings, image: Any) -> Options:
+def _jpeg(state: State) -> Options:
+    settings, url = state.settings, state.options.jpeg_options
+    options: Options = {
+        "interlace": _chosen(url.progressive, settings.jpeg_progressive),
+        "trellis_quant": _chosen(url.trellis_quant, settings.jpeg_trellis_quant),
+        "overshoot_deringing": _chosen(url.overshoot_deringing, settings.jpeg_overshoot_deringing),
+        "optimize_scans": _chosen(url.optimize_scans, settings.jpeg_optimize_scans),
+        "quant_table": _chosen(url.quant_table, settings.jpeg_quant_table),
+    }
+    if _chosen(url.no_subsample, settings.jpeg_no_subsample):
+        options["subsample_mode"] = "off"
+    # libvips warns of each option that its JPEG library lacks: only what differs from its defaults is said.
+    return {name: value for name, value in options.items() if value}
+
+
+def _png(state: State) -> Options:
     """A palette stays a palette, of its own depth; the rest tries all filters, which is smallest."""
-    options: Options = {"interlace": settings.png_interlaced}
-    depth = _depth_of(settings.png_quantization_colors) if settings.png_quantize else _palette_depth(image)
+    settings, url = state.settings, state.options.png_options
+    options: Options = {"interlace": _chosen(url.interlaced, settings.png_interlaced)}
+    if _chosen(url.quantize, settings.png_quantize):
+        depth = _depth_of(_chosen(url.colors, settings.png_quantization_colors))
+    else:
+        depth = _palette_depth(state.image)
     if not depth:
         return options | {"filter": "all"}
     return options | {"filter": "none", "palette": True, "bitdepth": depth}
 
 
-def _webp(settings: ProcessingSettings, _: Any) -> Options:
-    return {"effort": settings.webp_effort, "preset": settings.webp_preset}
+def _webp(state: State) -> Options:
+    settings, url = state.settings, state.options.webp_options
+    preset = url.preset if url.preset in WEBP_PRESETS else settings.webp_preset
+    options: Options = {"effort": settings.webp_effort, "preset": preset}
+    compression = _chosen(url.compression, settings.webp_compression)
+    if compression != "lossy":
+        options[compression] = True
+    if _chosen(url.smart_subsample, settings.webp_smart_subsample):
+        options["smart_subsample"] = True
+    return options
 
 
-def _avif(settings: ProcessingSettings, _: Any) -> Options:
-    return {"effort": 9 - settings.avif_speed}
+def _avif(state: State) -> Options:
+    options: Options = {"effort": 9 - state.settings.avif_speed}
+    subsample = _chosen(state.options.avif_options.subsample, state.settings.avif_subsample)
+    return options if subsample == "auto" else options | {"subsample_mode": subsample}
 
 
-def _gif(_: ProcessingSettings, image: Any) -> Options:
-    return {"bitdepth": _palette_depth(image) or 8}
+def _gif(state: State) -> Options:
+    return {"bitdepth": _palette_depth(state.image) or 8}
 
 
-def _jxl(settings: ProcessingSettings, _: Any) -> Options:
-    return {"effort": settings.jxl_effort}
+def _jxl(state: State) -> Options:
+    return {"effort": state.settings.jxl_effort}
 
 
-_OPTIONS: dict[str, Callable[[ProcessingSettings, Any], Options]] = {
+_OPTIONS: dict[str, Callable[[State], Options]] = {
     "jpeg": _jpeg,
     "png": _png,
     "webp": _webp,
@@ -58,6 +86,7 @@ _OPTIONS: dict[str, Callable[[ProcessingSettings, Any], Options]] = {
     "gif": _gif,
     "jxl": _jxl,
 }
+WEBP_PRESETS = ("default", "picture", "photo", "drawing", "icon", "text")
 
 
 def _depth_of(colours: int) -> int:
@@ -79,28 +108,24 @@ def save(state: State) -> bytes:
     if state.format_name == "avif" and min(image.width, image.height) < _SMALLEST_AVIF:
         state.format_name = "png" if image.hasalpha() else "jpeg"
     quality = state.settings.quality_of(state.format_name, state.options)
-    if state.options.max_bytes and state.format.quality:
-        return _fitted(state, quality, state.options.max_bytes)
+    wanted = state.options.autoquality or state.settings.autoquality
+    if state.format.quality and (state.options.max_bytes or wanted.method != "none"):
+        state.to_memory()  # it is encoded several times
+
+        def encode(quality: int) -> bytes:
+            state.cancellation.check()
+            return _encoded(state, quality)
+
+        if state.options.max_bytes:
+            return fitted(encode, quality, state.options.max_bytes)
+        return searched(encode, state.image, state.format_name, wanted)
     return _encoded(state, quality)
 
 
 def _encoded(state: State, quality: int) -> bytes:
     one = FORMATS[state.format_name]
-    options = _OPTIONS[state.format_name](state.settings, state.image) if state.format_name in _OPTIONS else {}
+    options = _OPTIONS[state.format_name](state) if state.format_name in _OPTIONS else {}
     if one.quality:
         options["Q"] = quality
     image = state.cancellation.watch(state.image)
     return bytes(pyvips.Operation.call(one.saver, image, **one.saver_options, **options))
-
-
-def _fitted(state: State, quality: int, target: int) -> bytes:
-    """Lower the quality, faster the further away the size is, until it fits or cannot be lowered usefully."""
-    state.to_memory()
-    while True:
-        body = _encoded(state, quality)
-        if len(body) <= target or quality <= _LEAST_QUALITY:
-            return body
-        state.cancellation.check()
-        excess = len(body) / target
-        factor = 0.25 if excess > 3 else 0.5 if excess > 1.5 else 0.75
-        quality = max(1, min(quality - 1, half_away(quality * factor)))

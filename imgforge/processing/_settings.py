@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from imgforge.effects import AutoQuality, Unsharp
 from imgforge.model import ProcessingOptions
 
 __all__ = ["ProcessingSettings"]
@@ -32,14 +33,25 @@ class ProcessingSettings:
     skip_processing_formats: tuple[str, ...] = ()
     sanitize_svg: bool = True
     jpeg_progressive: bool = False
+    jpeg_no_subsample: bool = False
+    jpeg_trellis_quant: bool = False
+    jpeg_overshoot_deringing: bool = False
+    jpeg_optimize_scans: bool = False
+    jpeg_quant_table: int = 0
     png_interlaced: bool = False
     png_quantize: bool = False
     png_quantization_colors: int = 256
     webp_effort: int = 4
     webp_preset: str = "default"
+    webp_compression: str = "lossy"
+    webp_smart_subsample: bool = False
     avif_speed: int = 8
+    avif_subsample: str = "auto"
+    autoquality: AutoQuality = AutoQuality()
     jxl_effort: int = 4
     watermark_opacity: float = 1.0
+    unsharp_masking: Unsharp = Unsharp()
+    color_profiles_dir: str = "/usr/share/color/icc"
 
     def quality_of(self, format_name: str, options: ProcessingOptions) -> int:
         """The quality to save with: the URL's own, the URL's by format, the operator's by format, the operator's."""

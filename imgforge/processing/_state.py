@@ -94,6 +94,6 @@ def start(
         crop_gravity=crop.gravity if crop is not None and crop.gravity is not None else options.gravity,
         format_name=format_name,
         cancellation=cancellation,
-        original=None if frame else original,
+        original=original if original.whole and not frame else None,
         watermark=watermark,
     )

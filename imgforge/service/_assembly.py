@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from imgforge import __version__, processing
 from imgforge.cache import Cache, CacheSettings, fingerprint, make_cache, usable_directory
 from imgforge.config import Settings
+from imgforge.effects import AutoQuality, Unsharp
 from imgforge.observability import AccessLog, Metrics, parse_level_spec
 from imgforge.pipeline import Admission, Pipeline, PipelineSettings, RenderThreads
 from imgforge.processing import ProcessingSettings
@@ -82,9 +83,21 @@ def source_settings(settings: Settings) -> SourceSettings:
 
 
 def processing_settings(settings: Settings) -> ProcessingSettings:
-    """The defaults and limits of results: every field is the setting of its name."""
-    values = {name: getattr(settings, name) for name in ProcessingSettings.__dataclass_fields__}
-    return ProcessingSettings(**values)
+    """The defaults and limits of results: every field is the setting of its name, but for two records."""
+    records: dict[str, Any] = {
+        "autoquality": AutoQuality(
+            settings.autoquality_method,
+            settings.autoquality_target,
+            settings.autoquality_min,
+            settings.autoquality_max,
+            settings.autoquality_allowed_error,
+        ),
+        "unsharp_masking": Unsharp(
+            settings.unsharp_masking_mode, settings.unsharp_masking_weight, settings.unsharp_masking_divider
+        ),
+    }
+    names = ProcessingSettings.__dataclass_fields__.keys() - records.keys()
+    return ProcessingSettings(**{name: getattr(settings, name) for name in names}, **records)
 
 
 def answer_settings(settings: Settings) -> AnswerSettings:

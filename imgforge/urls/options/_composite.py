@@ -5,14 +5,17 @@ An empty argument keeps its part of what was set, as in imgproxy. ValueError say
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from typing import Any
 
+from imgforge.effects import BlurAreas
 from imgforge.model import CENTRE, Color, Crop, Extend, Gravity, Padding, Trim, Watermark
 from imgforge.urls.options._values import base64_text, boolean, choice, color, format_name, fraction, integer, number
 
 __all__ = [
     "background",
+    "blur_areas",
     "crop",
     "extend",
     "filename",
@@ -20,6 +23,7 @@ __all__ = [
     "formats",
     "gravity",
     "padding",
+    "record",
     "trim",
     "watermark",
 ]
@@ -30,7 +34,7 @@ PLACES = ("no", "so", "ea", "we", "noea", "nowe", "soea", "sowe", "ce")
 _PLACE = choice(*PLACES)
 _ANY_GRAVITY = choice(*PLACES, "fp", "sm")
 _CANVAS_GRAVITY = choice(*PLACES, "fp")
-_POSITION = choice(*PLACES, "re")
+_POSITION = choice(*PLACES, "re", "ch")
 _OFFSET = number()
 _SIDE = number(low=0)
 _BYTE = integer(0, 255)
@@ -140,3 +144,25 @@ def filename(arguments: Arguments, _: str | None) -> str | None:
     """name:encoded"""
     encoded = len(arguments) > 1 and boolean(arguments[1])
     return (base64_text(arguments[0]) if encoded else arguments[0]) or None
+
+
+def blur_areas(arguments: Arguments, _: BlurAreas) -> BlurAreas:
+    """sigma:left:top:width:height:..., as fractions of the source"""
+    sigma, *numbers = arguments
+    if len(numbers) % 4:
+        raise ValueError("must be a sigma and areas of four numbers each")
+    parts = [fraction(part) for part in numbers]
+    areas = tuple((parts[at], parts[at + 1], parts[at + 2], parts[at + 3]) for at in range(0, len(parts), 4))
+    return BlurAreas(_SIDE(sigma) if sigma else 0.0, areas)
+
+
+def record(kind: type[Any], *converters: Callable[[str], object]) -> Callable[[Arguments, Any], Any]:
+    """For options whose arguments are the fields of a frozen record, in order; an empty one keeps what was set."""
+    names = [one.name for one in fields(kind)]
+
+    def make(arguments: Arguments, current: Any) -> Any:
+        given = zip(names, converters, arguments, strict=False)
+        changes = {name: convert(argument) for name, convert, argument in given if argument}
+        return replace(current if current is not None else kind(), **changes)
+
+    return make

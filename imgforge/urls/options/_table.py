@@ -8,13 +8,10 @@ https://docs.imgproxy.net/usage/processing and in the Rust imgforge's doc/5_proc
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
 from imgforge.urls.options import _composite as composite
+from imgforge.urls.options._effects_table import EFFECTS
+from imgforge.urls.options._rows import Argument, Option, Together
 from imgforge.urls.options._values import (
-    Converter,
     boolean,
     choice,
     format_name,
@@ -25,45 +22,6 @@ from imgforge.urls.options._values import (
 )
 
 __all__ = ["BY_NAME", "OPTIONS", "PRESET_NAMES", "Argument", "Option", "Together"]
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """One argument that sets one field."""
-
-    field: str
-    convert: Converter
-
-
-@dataclass(frozen=True, slots=True)
-class Together:
-    """The remaining arguments, at most *most* of them, make one value: `make(arguments, what was set before)`."""
-
-    field: str
-    make: Callable[[Any, Any], object]
-    usage: str
-    most: int
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """A row: `kind` is processing (decides pixels), delivery (decides headers) or security (needs permission)."""
-
-    name: str
-    aliases: tuple[str, ...]
-    parts: tuple[Argument | Together, ...]
-    summary: str
-    kind: str = "processing"
-
-    @property
-    def most(self) -> int:
-        """How many arguments it takes at most."""
-        return sum(part.most if isinstance(part, Together) else 1 for part in self.parts)
-
-    @property
-    def usage(self) -> str:
-        """The arguments' names as they stand in a URL."""
-        return ":".join(part.usage if isinstance(part, Together) else part.field for part in self.parts)
 
 
 _pixels = integer()
@@ -222,6 +180,7 @@ OPTIONS = (
         kind="security",
     ),
     Option("max_result_dimension", ("mrd",), (Argument("max_result_dimension", integer()),), "pixels", kind="security"),
+    *EFFECTS,
 )
 
 # `preset` names other lists of options rather than a value; the parser expands it.

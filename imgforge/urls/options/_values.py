@@ -19,11 +19,13 @@ __all__ = [
     "boolean",
     "choice",
     "color",
+    "direction",
     "format_name",
     "fraction",
     "integer",
     "number",
     "positive",
+    "rounding",
     "text",
 ]
 
@@ -86,6 +88,24 @@ def positive(argument: str) -> float:
     if not _NUMBER.match(argument) or not 0 < float(argument) <= _LARGEST:
         raise ValueError(f"must be a number above 0, not {argument!r}")
     return float(argument)
+
+
+def rounding(argument: str) -> float:
+    """Pixels, or `max` for as round as can be."""
+    return float("inf") if argument == "max" else number(low=0)(argument)
+
+
+_DIRECTIONS = {"down": 0.0, "left": 90.0, "up": 180.0, "right": 270.0}
+
+
+def direction(argument: str) -> float:
+    """Degrees clockwise from downwards, or down, left, up, right."""
+    if argument in _DIRECTIONS:
+        return _DIRECTIONS[argument]
+    try:
+        return number(-360000, 360000)(argument)
+    except ValueError:
+        raise ValueError(f"must be degrees or one of {', '.join(_DIRECTIONS)}, not {argument!r}") from None
 
 
 fraction = number(0, 1)

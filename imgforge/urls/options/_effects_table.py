@@ -1,0 +1,222 @@
+"""The rows of options that imgproxy sells or the Rust imgforge adds: colours, overlays, encoders, pages."""
+
+from __future__ import annotations
+
+from imgforge.effects import (
+    AutoQuality,
+    AvifOptions,
+    Colorize,
+    Duotone,
+    Gradient,
+    JpegOptions,
+    Monochrome,
+    PngOptions,
+    ProgressiveBlur,
+    Unsharp,
+    WebpOptions,
+)
+from imgforge.model import Size
+from imgforge.urls.options import _composite as composite
+from imgforge.urls.options._rows import Argument, Option, Together
+from imgforge.urls.options._values import (
+    base64_text,
+    boolean,
+    choice,
+    color,
+    direction,
+    fraction,
+    integer,
+    number,
+    positive,
+    rounding,
+    text,
+)
+
+__all__ = ["EFFECTS"]
+
+_SIGMA = number(low=0)
+_FACTOR = number(low=0)
+_PIXELS = integer()
+_QUALITY = integer(1, 100)
+
+_BRIGHTNESS = Argument("brightness", integer(-255, 255))
+_CONTRAST = Argument("contrast", _FACTOR)
+_SATURATION = Argument("saturation", _FACTOR)
+
+
+def _webp_compression(argument: str) -> str:
+    """imgproxy's words, or the Rust imgforge's yes or no to "lossless"."""
+    if argument in {"lossy", "near_lossless", "lossless"}:
+        return argument
+    return "lossless" if boolean(argument) else "lossy"
+
+
+def _avif_subsample(argument: str) -> str:
+    """imgproxy's words, or the Rust imgforge's yes or no to "no subsampling"."""
+    if argument in {"auto", "on", "off"}:
+        return argument
+    return "off" if boolean(argument) else "auto"
+
+
+EFFECTS = (
+    Option("adjust", ("a",), (_BRIGHTNESS, _CONTRAST, _SATURATION), "brightness, contrast and saturation in one"),
+    Option("brightness", ("br",), (_BRIGHTNESS,), "from -255 to 255"),
+    Option("contrast", ("co",), (_CONTRAST,), "1 leaves it as it is"),
+    Option("saturation", ("sa",), (_SATURATION,), "0 is grey, 1 leaves it as it is"),
+    Option("background_alpha", ("bga",), (Argument("background_alpha", fraction),), "how opaque the background is"),
+    Option(
+        "monochrome",
+        ("mc",),
+        (Together("monochrome", composite.record(Monochrome, fraction, color), "intensity:color", 2),),
+        "shades of one colour",
+    ),
+    Option(
+        "duotone",
+        ("dt",),
+        (Together("duotone", composite.record(Duotone, fraction, color, color), "intensity:dark:light", 3),),
+        "from one colour to another",
+    ),
+    Option(
+        "colorize",
+        ("col",),
+        (Together("colorize", composite.record(Colorize, fraction, color, boolean), "opacity:color:keep_alpha", 3),),
+        "lays a colour over the picture",
+    ),
+    Option(
+        "gradient",
+        ("gr",),
+        (
+            Together(
+                "gradient",
+                composite.record(Gradient, fraction, color, direction, fraction, fraction),
+                "opacity:color:direction:start:stop",
+                5,
+            ),
+        ),
+        "lays a colour over it that comes up gradually",
+    ),
+    Option(
+        "unsharp_masking",
+        ("ush",),
+        (
+            Together(
+                "unsharp_masking",
+                composite.record(Unsharp, choice("auto", "none", "always"), positive, positive),
+                "mode:weight:divider",
+                3,
+            ),
+        ),
+        "sharpens a little after shrinking",
+    ),
+    Option(
+        "blur_areas",
+        ("ba",),
+        (Together("blur_areas", composite.blur_areas, "sigma:left:top:width:height:...", 401),),
+        "blurs parts of the source, given as fractions",
+    ),
+    Option(
+        "progressive_blur",
+        ("pbl",),
+        (
+            Together(
+                "progressive_blur",
+                composite.record(ProgressiveBlur, _SIGMA, direction, fraction, fraction),
+                "sigma:direction:start:stop",
+                4,
+            ),
+        ),
+        "a blur that grows across the picture",
+    ),
+    Option(
+        "round", ("rc",), (Argument("round", rounding),), "transparent corners of this radius; max for a full round"
+    ),
+    Option(
+        "crop_aspect_ratio",
+        ("crop_ar", "car"),
+        (Argument("crop_aspect_ratio", _FACTOR), Argument("crop_aspect_ratio_enlarge", boolean)),
+        "corrects the crop to this width over height",
+    ),
+    Option(
+        "watermark_url", ("wmu",), (Argument("watermark_url", base64_text),), "another watermark (base64 of its URL)"
+    ),
+    Option("watermark_text", ("wmt",), (Argument("watermark_text", base64_text),), "a text as watermark (base64)"),
+    Option(
+        "watermark_size",
+        ("wms",),
+        (Together("watermark_size", composite.record(Size, _PIXELS, _PIXELS), "width:height", 2),),
+        "fits the watermark into this",
+    ),
+    Option("watermark_rotate", ("wm_rot", "wmr"), (Argument("watermark_rotate", number(-360000, 360000)),), "turns it"),
+    Option("watermark_shadow", ("wmsh",), (Argument("watermark_shadow", _SIGMA),), "a shadow below it"),
+    Option("style", ("st",), (Argument("style", base64_text),), "CSS put into an SVG source (base64)"),
+    Option(
+        "autoquality",
+        ("aq",),
+        (
+            Together(
+                "autoquality",
+                composite.record(
+                    AutoQuality, choice("none", "size", "dssim"), positive, _QUALITY, _QUALITY, number(low=0)
+                ),
+                "method:target:min:max:allowed_error",
+                5,
+            ),
+        ),
+        "searches the quality for a size in bytes or a likeness",
+    ),
+    Option(
+        "jpeg_options",
+        ("jpgo",),
+        (
+            Together(
+                "jpeg_options",
+                composite.record(JpegOptions, boolean, boolean, boolean, boolean, boolean, integer(0, 8)),
+                "progressive:no_subsample:trellis_quant:overshoot_deringing:optimize_scans:quant_table",
+                6,
+            ),
+        ),
+        "tunes the encoder",
+    ),
+    Option(
+        "png_options",
+        ("pngo",),
+        (
+            Together(
+                "png_options",
+                composite.record(PngOptions, boolean, boolean, integer(2, 256)),
+                "interlaced:quantize:colors",
+                3,
+            ),
+        ),
+        "tunes the encoder",
+    ),
+    Option(
+        "webp_options",
+        ("webpo",),
+        (
+            Together(
+                "webp_options",
+                composite.record(WebpOptions, _webp_compression, boolean, text),
+                "compression:smart_subsample:preset",
+                3,
+            ),
+        ),
+        "tunes the encoder",
+    ),
+    Option(
+        "avif_options",
+        ("avifo",),
+        (Together("avif_options", composite.record(AvifOptions, _avif_subsample), "subsample", 1),),
+        "tunes the encoder",
+    ),
+    Option("dpi", (), (Argument("dpi", number(0, 100000)),), "the resolution that is written into the file"),
+    Option(
+        "color_profile",
+        ("cp", "icc"),
+        (Argument("color_profile", text),),
+        "converts to srgb, cmyk or a profile on disk",
+    ),
+    Option("page", ("pg",), (Argument("page", integer(0, 100000)),), "the page or frame to take"),
+    Option("pages", ("pgs",), (Argument("pages", integer(1, 1000)),), "how many of them, below one another"),
+    Option("disable_animation", ("da",), (Argument("disable_animation", boolean),), "makes a still of an animation"),
+)
