@@ -181,6 +181,7 @@ class ProcessingOptions:
     avif_options: AvifOptions = AvifOptions()
     dpi: float = 0.0
     color_profile: str = ""
+    hashsum: tuple[str, str] | None = None  # of the source: algorithm, hexadecimal digits
     page: int = 0
     pages: int = 1
     disable_animation: bool = False
@@ -206,17 +207,21 @@ class DeliveryOptions:
     expires: int | None = None
     filename: str | None = None
     return_attachment: bool | None = None
+    cache_tags: tuple[str, ...] = ()
+    fallback_image_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
     """One parsed image URL: the source, what to make of it, and how to deliver it.
 
-    `presets` are the names that the URL used, in order, for logs and for policies by preset.
+    `then` are the options of chained pipelines, each of which works on the result of the one before. `presets` are
+    the names that the URL used, in order, for logs and for policies by preset.
     """
 
     source: str
     options: ProcessingOptions = ProcessingOptions()
+    then: tuple[ProcessingOptions, ...] = ()
     delivery: DeliveryOptions = DeliveryOptions()
     presets: tuple[str, ...] = ()
 

@@ -25,5 +25,5 @@ def entry_key(request: ImageRequest, accepted: tuple[str, ...], settings: bytes)
 
     msgpack writes lengths before values, so that no two different requests have the same encoding. Some 10 us.
     """
-    decisive = (settings, request.source, request.options, request.delivery.cachebuster, accepted)
+    decisive = (settings, request.source, request.options, request.then, request.delivery.cachebuster, accepted)
     return blake2b(_encode(decisive), digest_size=KEY_BYTES).digest()

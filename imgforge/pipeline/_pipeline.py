@@ -7,7 +7,7 @@ image ── cache hit ───────────────────
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, TypeVar
@@ -20,7 +20,15 @@ from twisted.python.failure import Failure
 from imgforge import processing
 from imgforge.cache import Cache, entry_key
 from imgforge.errors import ImgforgeError, RequestTimeout
-from imgforge.model import CacheEntry, ImageInfo, ImageRequest, Rendition, SourceHead, SourceImage
+from imgforge.model import (
+    CacheEntry,
+    ImageInfo,
+    ImageRequest,
+    ProcessingOptions,
+    Rendition,
+    SourceHead,
+    SourceImage,
+)
 from imgforge.observability import Metrics
 from imgforge.pipeline._admission import Admission
 from imgforge.pipeline._single_flight import SingleFlight
@@ -114,15 +122,17 @@ class Pipeline:
 
     async def _make(self, key: bytes, request: ImageRequest, accepted: tuple[str, ...]) -> CacheEntry:
         with self._admission.place():
-            original = await self._fetch(request)
+            original = await self._fetch(request.source, request.options)
+            watermarks = await self._watermarks((request.options, *request.then))
 
             def render(cancellation: Cancellation) -> tuple[Rendition, str]:
                 rendition = processing.process(
                     original.body,
                     request.options,
                     self._settings.processing,
+                    then=request.then,
                     accepted=accepted,
-                    watermark=self._settings.watermark,
+                    watermarks=watermarks,
                     cancellation=cancellation,
                 )
                 # Hashed on the thread: a large body would hold the reactor up for milliseconds.
@@ -148,18 +158,27 @@ class Pipeline:
 
     async def _inspect(self, request: ImageRequest) -> ImageInfo:
         with self._admission.place():
-            original = await self._fetch(request)
+            original = await self._fetch(request.source, request.options)
             return await self._threads.run(
                 "info", lambda _: processing.inspect(original.body, self._settings.processing)
             )
 
-    async def _fetch(self, request: ImageRequest) -> SourceImage:
+    async def _watermarks(self, chain: Sequence[ProcessingOptions]) -> dict[str, bytes]:
+        """The watermarks that the options name, by URL; "" is the operator's own."""
+        watermarks = {} if self._settings.watermark is None else {"": self._settings.watermark}
+        for options in chain:
+            url = options.watermark_url
+            if url and options.watermark is not None and url not in watermarks:
+                watermarks[url] = (await self._fetch(url, options)).body
+        return watermarks
+
+    async def _fetch(self, source: str, options: ProcessingOptions) -> SourceImage:
         limit = self._settings.max_src_file_size
-        if request.options.max_src_file_size is not None:
-            limit = request.options.max_src_file_size
+        if options.max_src_file_size is not None:
+            limit = options.max_src_file_size
         began = self._reactor.seconds()
         try:
-            original = await self._sources.fetch(request.source, limit or None, {})
+            original = await self._sources.fetch(source, limit or None, {})
         except ImgforgeError:
             self._metrics.source_fetched(self._reactor.seconds() - began, ok=False)
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pyvips
@@ -25,11 +25,11 @@ def animate(
     options: ProcessingOptions,
     settings: ProcessingSettings,
     format_name: str,
-    stages: Sequence[Callable[[State], None]],
+    run: Callable[[State], State],
     cancellation: Cancellation,
-    watermark: bytes | None,
+    watermarks: Mapping[str, bytes],
 ) -> State:
-    """The first *frames* frames of *original*, processed and stacked, ready to be saved.
+    """The first *frames* frames of *original*, each processed by *run*, stacked, ready to be saved.
 
     Frames are not trimmed, for each would get another size, and cannot shrink on load. The watermark comes last, on
     all at once.
@@ -43,13 +43,12 @@ def animate(
         cancellation.check()
         frame = film.crop(0, index * original.height, film.width, original.height)
         state = start(original, frame, options, settings, format_name, cancellation, frame=True)
-        for stage in stages:
-            stage(state)
+        state = run(state)
         # Small by now; decoded here, one after another, so that the film is read once from top to bottom.
         state.to_memory()
         done.append(state.image)
     image = pyvips.Image.arrayjoin(done, across=1) if len(done) > 1 else done[0]
-    state.watermark = watermark
+    state.watermarks = watermarks
     image = watermarked(state, image, frames).copy()
     image.set_type(pyvips.GValue.gint_type, "page-height", done[0].height)
     image.set_type(pyvips.GValue.gint_type, "n-pages", frames)

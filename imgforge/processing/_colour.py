@@ -6,15 +6,18 @@ end, when there are few pixels left. Others (CMYK, Lab) are brought to sRGB at o
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pyvips
 
+from imgforge.errors import BadOption
 from imgforge.processing._state import State
 
-__all__ = ["interpretation", "standard_rgb", "to_processing_colours", "to_result_colours"]
+__all__ = ["embed_profile", "interpretation", "standard_rgb", "to_processing_colours", "to_result_colours"]
 
 _PROFILE = "icc-profile-data"
+_BUILT_IN = frozenset({"srgb", "cmyk", "p3"})
 _NATIVE = frozenset({"rgb", "srgb", "rgb16", "scrgb", "grey16", "b-w"})
 _DEEP = frozenset({"rgb16", "grey16", "scrgb"})
 # What is left where nothing deeper is asked for.
@@ -113,3 +116,29 @@ def _is_srgb(profile: bytes) -> bool:
         and profile[24:30] == bytes((7, 206, 0, 2, 0, 9))
         and profile[8:12] == bytes((2, 16, 0, 0))
     )
+
+
+def embed_profile(state: State) -> None:
+    """Convert to the profile that the options name and embed it, where the format can carry one."""
+    name = state.options.color_profile
+    if not name or not state.format.profile:
+        return
+    target = name if name in _BUILT_IN else _profile_path(state.settings.color_profiles_dir, name)
+    image = standard_rgb(state.image)
+    if target == "cmyk" and not state.format.cmyk:
+        return
+    try:
+        state.image = image.icc_transform(target, embedded=True, input_profile="srgb", depth=8)
+    except pyvips.Error:
+        raise BadOption(f"color profile {name!r} cannot be used for this image") from None
+
+
+def _profile_path(directory: str, name: str) -> str:
+    """A file directly in *directory*, with or without its ending."""
+    if "/" in name or name.startswith("."):
+        raise BadOption(f"color profile {name!r} is no name of a profile")
+    for ending in ("", ".icc", ".icm"):
+        path = Path(directory, name + ending)
+        if path.is_file():
+            return str(path)
+    raise BadOption(f"color profile {name!r} is not installed here")

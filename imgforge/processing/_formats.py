@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,7 @@ class Format:
     quality: bool = False
     deep: bool = False  # more than 8 bits a sample
     profile: bool = True
+    cmyk: bool = False
     vector: bool = False
     thumbnail: bool = False
     paged: bool = False  # its loader takes page and n
@@ -34,7 +36,13 @@ class Format:
 
 FORMATS: dict[str, Format] = {
     "jpeg": Format(
-        "image/jpeg", "jpegload_buffer", "jpegsave_buffer", {"optimize_coding": True}, alpha=False, quality=True
+        "image/jpeg",
+        "jpegload_buffer",
+        "jpegsave_buffer",
+        {"optimize_coding": True},
+        alpha=False,
+        quality=True,
+        cmyk=True,
     ),
     "png": Format("image/png", "pngload_buffer", "pngsave_buffer", deep=True),
     "webp": Format(
@@ -53,7 +61,7 @@ FORMATS: dict[str, Format] = {
     "gif": Format(
         "image/gif", "gifload_buffer", "gifsave_buffer", animation=True, profile=False, paged=True, longest=65535
     ),
-    "tiff": Format("image/tiff", "tiffload_buffer", "tiffsave_buffer", quality=True, deep=True, paged=True),
+    "tiff": Format("image/tiff", "tiffload_buffer", "tiffsave_buffer", quality=True, deep=True, paged=True, cmyk=True),
     "heic": Format(
         "image/heic",
         "heifload_buffer",
@@ -102,7 +110,17 @@ def detect_format(source: bytes) -> str | None:
         if brands & _AVIF_BRANDS:
             return "avif"
         return "heic" if brands & _HEIC_BRANDS else None
-    return "svg" if _SVG.match(source[:_SVG_WINDOW]) else None
+    return "svg" if _SVG.match(_beginning(source)) else None
+
+
+def _beginning(source: bytes) -> bytes:
+    """Where an SVG's element must stand, unpacked if the document is (svgz)."""
+    if not source.startswith(b"\x1f\x8b"):
+        return source[:_SVG_WINDOW]
+    try:
+        return zlib.decompressobj(wbits=31).decompress(source, _SVG_WINDOW)
+    except zlib.error:
+        return b""
 
 
 def _box_length(source: bytes) -> int:

@@ -73,15 +73,18 @@ class Original:
             raise SourceTooLarge(f"the source has more than {megapixels:g} megapixels ({self.width}x{self.height})")
 
 
-def open_original(body: bytes, *, sanitize_svg: bool = True) -> Original:
-    """Read the header of *body*. `NotAnImage` for what is none, `UnsupportedFormat` for what libvips does not read."""
+def open_original(body: bytes, *, sanitize_svg: bool = True, style: str = "") -> Original:
+    """Read the header of *body*; *style* is CSS for an SVG.
+
+    Raises `NotAnImage` for what is none, `UnsupportedFormat` for what libvips does not read.
+    """
     name = detect_format(body)
     if name is None:
         raise NotAnImage("the source is no image of a known format")
     if name not in capabilities().loads:
         raise UnsupportedFormat(f"this server's libvips does not read {name}")
-    if name == "svg" and sanitize_svg:
-        body = sanitised(body)
+    if name == "svg" and (sanitize_svg or style):
+        body = sanitised(body, style)
     image = _load(body, name)
     fields = frozenset(image.get_fields())
     pages = image.get("n-pages") if "n-pages" in fields else 1

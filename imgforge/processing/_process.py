@@ -8,17 +8,19 @@ The stages' order is imgproxy's. One call costs, beside libvips' own work, some 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pyvips
 
-from imgforge.errors import UnsupportedFormat
+from imgforge.errors import NotAnImage, UnsupportedFormat
 from imgforge.model import ImageInfo, ProcessingOptions, Rendition
 from imgforge.processing._animation import animate
 from imgforge.processing._blurs import blur_areas, progressive_blur, unsharp_mask
 from imgforge.processing._cancellation import Cancellation
 from imgforge.processing._canvas import extend, extend_aspect_ratio, flatten, pad, turn
-from imgforge.processing._colour import to_processing_colours, to_result_colours
+from imgforge.processing._colour import embed_profile, to_processing_colours, to_result_colours
 from imgforge.processing._colours import adjust_colours
 from imgforge.processing._cut import crop, crop_to_result, trim
 from imgforge.processing._filters import apply_filters
@@ -66,55 +68,125 @@ def process(
     options: ProcessingOptions,
     settings: ProcessingSettings,
     *,
+    then: Sequence[ProcessingOptions] = (),
     accepted: tuple[str, ...] = (),
-    watermark: bytes | None = None,
+    watermarks: Mapping[str, bytes] | None = None,
     cancellation: Cancellation | None = None,
 ) -> Rendition:
     """The rendition of *source* under *options*.
 
-    *accepted* are the formats, best first, that may replace one that the options leave open. Raises `NotAnImage`,
-    `SourceTooLarge`, `ResultTooLarge`, `UnsupportedFormat`, or `RequestTimeout` once *cancellation* was cancelled.
+    *then* are the options of chained pipelines. *accepted* are the formats, best first, that may replace one that the
+    options leave open. *watermarks* are images by the URL that the options name them by, "" is the operator's.
+    Raises `NotAnImage`, `SourceTooLarge`, `ResultTooLarge`, `UnsupportedFormat`, or `RequestTimeout` once
+    *cancellation* was cancelled.
     """
     cancellation = cancellation or Cancellation()
     try:
-        return _process(source, options, settings, accepted, watermark, cancellation)
+        return _Engine(settings, accepted, watermarks or {}, cancellation).process(source, (options, *then))
     except pyvips.Error as error:
         cancellation.check()
         raise broken(error) from None
 
 
-def _process(
-    source: bytes,
-    options: ProcessingOptions,
-    settings: ProcessingSettings,
-    accepted: tuple[str, ...],
-    watermark: bytes | None,
-    cancellation: Cancellation,
-) -> Rendition:
-    original = open_original(source, sanitize_svg=settings.sanitize_svg)
-    if _skips(original, options, settings):
-        _check(original, options, settings, 1)
-        return _rendition(original, original.body, original.format, original.width, original.height, len(source))
-    most = settings.max_animation_frames if options.max_animation_frames is None else options.max_animation_frames
-    animated = original.animated and most > 1 and not options.disable_animation
-    name = _output_format(original, options, settings, accepted, animated=animated)
-    animated = animated and FORMATS[name].animation
-    frames = min(original.pages, most) if animated else 1
-    if not animated:
-        thumbnail = settings.enforce_thumbnail if options.enforce_thumbnail is None else options.enforce_thumbnail
-        original = original.with_thumbnail() if thumbnail else original.with_pages(options.page, options.pages)
-    _check(original, options, settings, frames)
-    if animated:
-        state = animate(original, frames, options, settings, name, STAGES, cancellation, watermark)
-    else:
-        image = cancellation.watch(original.image)
-        state = start(original, image, options, settings, name, cancellation, watermark=watermark)
+@dataclass(frozen=True, slots=True)
+class _Engine:
+    """What one call carries along."""
+
+    settings: ProcessingSettings
+    accepted: tuple[str, ...]
+    watermarks: Mapping[str, bytes]
+    cancellation: Cancellation
+
+    def process(self, source: bytes, chain: Sequence[ProcessingOptions]) -> Rendition:
+        settings, options = self.settings, chain[0]
+        _check_hash(source, options)
+        original = open_original(source, sanitize_svg=settings.sanitize_svg, style=options.style)
+        size = len(source)
+        if _skips(original, options, settings):
+            _check(original, options, settings, 1)
+            return _rendition(original, original.body, original.format, original.width, original.height, size)
+        output = _output_options(chain)
+        most = settings.max_animation_frames if options.max_animation_frames is None else options.max_animation_frames
+        animated = original.animated and most > 1 and not options.disable_animation
+        name = _output_format(original, output, settings, self.accepted, animated=animated)
+        animated = animated and FORMATS[name].animation
+        frames = min(original.pages, most) if animated else 1
+        if not animated:
+            thumbnail = settings.enforce_thumbnail if options.enforce_thumbnail is None else options.enforce_thumbnail
+            original = original.with_thumbnail() if thumbnail else original.with_pages(options.page, options.pages)
+        _check(original, options, settings, frames)
+        state = self._animated(original, frames, chain, name) if animated else self._still(original, chain, name)
+        state.options = output
+        to_result_colours(state)
+        embed_profile(state)
+        strip_metadata(state, animated=animated)
+        body = save(state)
+        return _rendition(original, body, state.format_name, state.image.width, state.image.height // frames, size)
+
+    def _still(self, original: Original, chain: Sequence[ProcessingOptions], name: str) -> State:
+        image = self.cancellation.watch(original.image)
+        state = start(original, image, chain[0], self.settings, name, self.cancellation, watermarks=self.watermarks)
+        return _run(state, chain[1:])
+
+    def _animated(self, original: Original, frames: int, chain: Sequence[ProcessingOptions], name: str) -> State:
+        return animate(
+            original,
+            frames,
+            chain[0],
+            self.settings,
+            name,
+            lambda state: _run(state, chain[1:]),
+            self.cancellation,
+            self.watermarks,
+        )
+
+
+def _run(state: State, then: Sequence[ProcessingOptions]) -> State:
+    """All stages, once for each pipeline."""
+    for stage in STAGES:
+        stage(state)
+    for options in then:
+        state = state.chained(options)
         for stage in STAGES:
             stage(state)
-    to_result_colours(state)
-    strip_metadata(state, animated=animated)
-    body = save(state)
-    return _rendition(original, body, state.format_name, state.image.width, state.image.height // frames, len(source))
+    return state
+
+
+# What the options say of the file rather than of one pipeline's pixels: of chained ones the last that says it counts.
+_OUTPUT = (
+    "format",
+    "quality",
+    "format_quality",
+    "max_bytes",
+    "autoquality",
+    "jpeg_options",
+    "png_options",
+    "webp_options",
+    "avif_options",
+    "dpi",
+    "color_profile",
+    "strip_metadata",
+    "keep_copyright",
+    "strip_color_profile",
+    "preserve_hdr",
+    "auto_rotate",
+)
+
+
+def _output_options(chain: Sequence[ProcessingOptions]) -> ProcessingOptions:
+    output, unsaid = chain[0], ProcessingOptions()
+    for options in chain[1:]:
+        said = {name: getattr(options, name) for name in _OUTPUT if getattr(options, name) != getattr(unsaid, name)}
+        output = replace(output, **said)
+    return output
+
+
+def _check_hash(source: bytes, options: ProcessingOptions) -> None:
+    if options.hashsum is None:
+        return
+    kind, expected = options.hashsum
+    if hashlib.new(kind, source, usedforsecurity=False).hexdigest() != expected:
+        raise NotAnImage(f"the source does not have the {kind} hash that the URL names")
 
 
 def inspect(source: bytes, settings: ProcessingSettings) -> ImageInfo:

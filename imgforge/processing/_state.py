@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from imgforge.model import Gravity, ProcessingOptions
@@ -33,7 +34,12 @@ class State:
     original: Original | None = None
     profile: bytes | None = None
     imported: bool = False
-    watermark: bytes | None = None
+    watermarks: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def watermark(self) -> bytes | None:
+        """The watermark that the options ask for by its URL, or the operator's."""
+        return self.watermarks.get(self.options.watermark_url)
 
     @property
     def format(self) -> Format:
@@ -56,6 +62,18 @@ class State:
         turned = replace(source, angle=self.plan.angle, flip=self.plan.flip)
         self.plan = plan(turned, self.options, max_dimension=_limit(self.options, self.settings))
 
+    def chained(self, options: ProcessingOptions) -> State:
+        """The state before the first stage of a pipeline that works on the result of this one."""
+        self.to_memory()
+        source = geometry(self.image.width, self.image.height, 1, auto_rotate=False)
+        return replace(
+            self,
+            options=options,
+            plan=plan(source, options, max_dimension=_limit(options, self.settings)),
+            crop_gravity=_crop_gravity(options),
+            original=None,
+        )
+
     def to_memory(self) -> None:
         """Decode into memory, for what reads pixels other than from top to bottom; costs a copy of all pixels."""
         self.image = self.cancellation.watch(self.image.copy_memory())
@@ -63,6 +81,11 @@ class State:
 
 def _limit(options: ProcessingOptions, settings: ProcessingSettings) -> int:
     return settings.max_result_dimension if options.max_result_dimension is None else options.max_result_dimension
+
+
+def _crop_gravity(options: ProcessingOptions) -> Gravity:
+    crop = options.crop
+    return crop.gravity if crop is not None and crop.gravity is not None else options.gravity
 
 
 def start(
@@ -74,7 +97,7 @@ def start(
     cancellation: Cancellation,
     *,
     frame: bool = False,
-    watermark: bytes | None = None,
+    watermarks: Mapping[str, bytes] | None = None,
 ) -> State:
     """The state before the first stage; `ResultTooLarge` where the options ask for too much."""
     auto_rotate = settings.auto_rotate if options.auto_rotate is None else options.auto_rotate
@@ -85,15 +108,14 @@ def start(
         auto_rotate=auto_rotate,
         vector=FORMATS[original.format].vector and not frame,
     )
-    crop = options.crop
     return State(
         image=image,
         options=options,
         settings=settings,
         plan=plan(source, options, max_dimension=_limit(options, settings)),
-        crop_gravity=crop.gravity if crop is not None and crop.gravity is not None else options.gravity,
+        crop_gravity=_crop_gravity(options),
         format_name=format_name,
         cancellation=cancellation,
         original=original if original.whole and not frame else None,
-        watermark=watermark,
+        watermarks=watermarks or {},
     )

@@ -34,8 +34,11 @@ _CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _INVISIBLE = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]+")
 
 
-def sanitised(document: bytes) -> bytes:
-    """*document* without what is dangerous in it; `NotAnImage` where it is no well-formed SVG of bearable size."""
+def sanitised(document: bytes, style: str = "") -> bytes:
+    """*document* without what is dangerous in it, with the CSS *style* in front.
+
+    Raises `NotAnImage` where it is no well-formed SVG of bearable size.
+    """
     if document[:2] == b"\x1f\x8b":
         document = _unzipped(document)
     if len(document) > _MOST_BYTES:
@@ -50,6 +53,10 @@ def sanitised(document: bytes) -> bytes:
     if root.tag not in _SVG_NAMES:
         raise NotAnImage("the document is no SVG")
     _bound(root)
+    if style:
+        sheet = etree.Element(f"{root.tag.rpartition('}')[0]}}}style" if "}" in root.tag else "style")
+        sheet.text = "".join(char for char in style if char.isprintable() or char in "\n\t")
+        root.insert(0, sheet)
     _clean(root)
     return bytes(etree.tostring(root))
 

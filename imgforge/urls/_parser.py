@@ -9,7 +9,7 @@ from imgforge.errors import BadOption, BadPath
 from imgforge.model import ImageRequest
 from imgforge.urls._signature import Signer, Verifier
 from imgforge.urls._source import SourceRewriter, percent_decoded, split_source
-from imgforge.urls.options import BY_NAME, PRESET_NAMES, OptionParser
+from imgforge.urls.options import BY_NAME, CHAIN, PRESET_NAMES, OptionParser
 
 __all__ = ["INFO_OPTIONS", "UrlParser", "UrlSettings"]
 
@@ -85,7 +85,7 @@ class UrlParser:
         options = parsed.processing
         if named_format is not None:
             options = replace(options, format=named_format)
-        return ImageRequest(self._rewrite(source), options, parsed.delivery, parsed.presets)
+        return ImageRequest(self._rewrite(source), options, parsed.then, parsed.delivery, parsed.presets)
 
     def parse_info(self, target: bytes) -> ImageRequest:
         """The request of an `/info/...` target, whose signature covers what stands behind it."""
@@ -102,7 +102,7 @@ class UrlParser:
             shared.append(text)
         parsed = self._options.parse(shared)
         source, _ = split_source(rest, with_filename=self._settings.base64_url_includes_filename)
-        return ImageRequest(self._rewrite(source), parsed.processing, parsed.delivery)
+        return ImageRequest(self._rewrite(source), parsed.processing, delivery=parsed.delivery)
 
     def _verified(self, target: bytes) -> str:
         """The path behind the signature, as text, once the signature has been found good."""
@@ -128,7 +128,7 @@ class UrlParser:
             if not part:  # as imgproxy does: an empty part says nothing
                 continue
             text = percent_decoded(part, "options") if "%" in part and not self._ends(part) else part
-            if self._separator not in text:
+            if text != CHAIN and self._separator not in text:
                 return texts, parts[index:]
             texts.append(text)
         raise BadPath("the source is missing")

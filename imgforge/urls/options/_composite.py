@@ -5,6 +5,7 @@ An empty argument keeps its part of what was set, as in imgproxy. ValueError say
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -22,8 +23,10 @@ __all__ = [
     "format_quality",
     "formats",
     "gravity",
+    "hashsum",
     "padding",
     "record",
+    "tags",
     "trim",
     "watermark",
 ]
@@ -40,6 +43,7 @@ _SIDE = number(low=0)
 _BYTE = integer(0, 255)
 _PIXELS = integer()
 _QUALITY = integer(0, 100)
+_HASHES = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 
 
 def _place(arguments: Arguments, allowed: object = _ANY_GRAVITY) -> Gravity:
@@ -154,6 +158,27 @@ def blur_areas(arguments: Arguments, _: BlurAreas) -> BlurAreas:
     parts = [fraction(part) for part in numbers]
     areas = tuple((parts[at], parts[at + 1], parts[at + 2], parts[at + 3]) for at in range(0, len(parts), 4))
     return BlurAreas(_SIDE(sigma) if sigma else 0.0, areas)
+
+
+def hashsum(arguments: Arguments, _: tuple[str, str] | None) -> tuple[str, str] | None:
+    """type:hashsum"""
+    kind, digits = [*arguments, ""][:2]
+    if kind in {"", "none"}:
+        return None
+    length = _HASHES.get(kind)
+    if length is None:
+        raise ValueError(f"the type must be none or one of {', '.join(_HASHES)}, not {kind!r}")
+    if not re.fullmatch(rf"[0-9a-fA-F]{{{length}}}", digits):
+        raise ValueError(f"the hash must be {length} hexadecimal digits, not {digits!r}")
+    return kind, digits.lower()
+
+
+def tags(arguments: Arguments, current: tuple[str, ...]) -> tuple[str, ...]:
+    """tag:tag..., added to what was set"""
+    for tag in arguments:
+        if not re.fullmatch(r"[A-Za-z0-9._/-]{0,128}", tag):
+            raise ValueError(f"tags are letters, digits and ._/-, not {tag!r}")
+    return (*current, *(tag for tag in arguments if tag))
 
 
 def record(kind: type[Any], *converters: Callable[[str], object]) -> Callable[[Arguments, Any], Any]:

@@ -10,9 +10,13 @@ from imgforge.errors import BadOption, OptionForbidden
 from imgforge.model import DeliveryOptions, ProcessingOptions
 from imgforge.urls.options._table import BY_NAME, PRESET_NAMES, Option, Together
 
-__all__ = ["DEFAULT_PRESET", "OptionParser", "ParsedOptions"]
+__all__ = ["CHAIN", "DEFAULT_PRESET", "OptionParser", "ParsedOptions"]
 
 DEFAULT_PRESET = "default"
+
+# Stands between the options of chained pipelines.
+CHAIN = "-"
+_MOST_PIPELINES = 10
 
 # Together with the longest target this bounds the work of a hostile URL.
 _MOST_OPTIONS = 200
@@ -29,18 +33,22 @@ class ParsedOptions:
     processing: ProcessingOptions
     delivery: DeliveryOptions
     presets: tuple[str, ...]
+    then: tuple[ProcessingOptions, ...] = ()
 
 
 @dataclass(slots=True)
 class _Draft:
-    """The fields set so far; later options win."""
+    """The fields set so far, of each pipeline; later options win."""
 
-    values: dict[str, Any] = field(default_factory=dict)
+    pipelines: list[dict[str, Any]] = field(default_factory=lambda: [{}])
     presets: list[str] = field(default_factory=list)
     count: int = 0
 
-    def get(self, name: str) -> Any:
-        return self.values.get(name, _DEFAULTS[name])
+    def pipeline(self, number: int) -> dict[str, Any]:
+        """The fields of one pipeline; all before it exist too."""
+        while len(self.pipelines) <= number:
+            self.pipelines.append({})
+        return self.pipelines[number]
 
 
 class OptionParser:
@@ -74,23 +82,33 @@ class OptionParser:
         self._security = security
 
     def _check_all(self, texts: Iterable[str]) -> None:
-        draft = _Draft()
-        for text in texts:
-            self._apply(text, draft, (), trusted=True)
+        self._apply_all(texts, _Draft(), 0, (), trusted=True)
 
     def parse(self, texts: Iterable[str], presets: Iterable[str] = ()) -> ParsedOptions:
         """The `default` preset, then *presets*, then the option *texts*."""
         draft = _Draft()
         if DEFAULT_PRESET in self._presets:
-            self._expand(DEFAULT_PRESET, draft, ())
+            self._expand(DEFAULT_PRESET, draft, 0, ())
         for name in presets:
             draft.presets.append(name)
-            self._expand(name, draft, ())
-        for text in texts:
-            self._apply(text, draft, (), trusted=False)
+            self._expand(name, draft, 0, ())
+        self._apply_all(texts, draft, 0, (), trusted=False)
         return _freeze(draft)
 
-    def _apply(self, text: str, draft: _Draft, inside: tuple[str, ...], *, trusted: bool) -> None:
+    def _apply_all(
+        self, texts: Iterable[str], draft: _Draft, number: int, inside: tuple[str, ...], *, trusted: bool
+    ) -> None:
+        """Apply *texts* from pipeline *number* on; CHAIN goes on to the next."""
+        for text in texts:
+            if text == CHAIN:
+                number += 1
+                if number >= _MOST_PIPELINES:
+                    raise BadOption(f"more than {_MOST_PIPELINES} chained pipelines")
+                draft.pipeline(number)
+            else:
+                self._apply(text, draft, number, inside, trusted=trusted)
+
+    def _apply(self, text: str, draft: _Draft, number: int, inside: tuple[str, ...], *, trusted: bool) -> None:
         draft.count += 1
         if draft.count > _MOST_OPTIONS:
             raise BadOption(f"more than {_MOST_OPTIONS} options")
@@ -101,7 +119,7 @@ class OptionParser:
             for preset in arguments:
                 if not inside:
                     draft.presets.append(preset)
-                self._expand(preset, draft, inside)
+                self._expand(preset, draft, number, inside)
             return
         option = BY_NAME.get(name)
         if option is None:
@@ -111,47 +129,51 @@ class OptionParser:
         if not trusted and option.kind == "security" and not self._security:
             raise OptionForbidden(f"option {name!r} needs IMGFORGE_ALLOW_SECURITY_OPTIONS")
         try:
-            _set(option, arguments or [""], draft)
+            _set(option, arguments or [""], draft.pipeline(number))
         except ValueError as error:
             raise BadOption(f"option {text!r}: {error}") from None
 
-    def _expand(self, name: str, draft: _Draft, inside: tuple[str, ...]) -> None:
+    def _expand(self, name: str, draft: _Draft, number: int, inside: tuple[str, ...]) -> None:
         texts = self._presets.get(name)
         if texts is None:
             raise BadOption(f"unknown preset {name!r}")
         if name in inside:  # a preset that names itself adds nothing
             return
-        for text in texts:
-            self._apply(text, draft, (*inside, name), trusted=True)
+        self._apply_all(texts, draft, number, (*inside, name), trusted=True)
 
 
 def _texts(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split("/") if part)
 
 
-def _set(option: Option, arguments: list[str], draft: _Draft) -> None:
+def _set(option: Option, arguments: list[str], values: dict[str, Any]) -> None:
     if len(arguments) > option.most:
         raise ValueError(f"takes at most {option.most} arguments ({option.usage}), not {len(arguments)}")
     for index, part in enumerate(option.parts):
         if index >= len(arguments):
             break
         if isinstance(part, Together):
-            draft.values[part.field] = part.make(arguments[index:], draft.get(part.field))
+            values[part.field] = part.make(arguments[index:], values.get(part.field, _DEFAULTS[part.field]))
         elif arguments[index]:
             try:
-                draft.values[part.field] = part.convert(arguments[index])
+                values[part.field] = part.convert(arguments[index])
             except ValueError as error:
                 raise ValueError(f"{part.field.replace('_', ' ')} {error}") from None
     if option.name == "zoom" and len(arguments) == 1:
-        draft.values["zoom_y"] = draft.get("zoom_x")
+        values["zoom_y"] = values.get("zoom_x", 1.0)
     elif option.name == "rotate":
-        angle = draft.get("rotate")
+        angle = values.get("rotate", 0)
         if angle % 90:
             raise ValueError("the angle must be a multiple of 90")
-        draft.values["rotate"] = angle % 360
+        values["rotate"] = angle % 360
 
 
 def _freeze(draft: _Draft) -> ParsedOptions:
-    processing = {name: value for name, value in draft.values.items() if name in _PROCESSING_DEFAULTS}
-    delivery = {name: value for name, value in draft.values.items() if name in _DELIVERY_DEFAULTS}
-    return ParsedOptions(ProcessingOptions(**processing), DeliveryOptions(**delivery), tuple(draft.presets))
+    first, *then = (
+        ProcessingOptions(**{name: value for name, value in values.items() if name in _PROCESSING_DEFAULTS})
+        for values in draft.pipelines
+    )
+    delivery = {
+        name: value for values in draft.pipelines for name, value in values.items() if name in _DELIVERY_DEFAULTS
+    }
+    return ParsedOptions(first, DeliveryOptions(**delivery), tuple(draft.presets), tuple(then))

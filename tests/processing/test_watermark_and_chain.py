@@ -1,0 +1,126 @@
+"""Watermarks in all their forms, chained pipelines, hashes of sources, styles of drawings."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from imgforge.errors import BadOption, NotAnImage
+from imgforge.processing import ProcessingSettings, draw_sample, process
+from imgforge.urls.options import OptionParser
+from tests.processing.test_effects import EffectCase, flat
+
+RED = flat(255, 0, 0, width=20, height=10)
+
+
+def encoded(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def pixels(source: bytes, options: str, **watermarks: bytes) -> Any:
+    parsed = OptionParser().parse(["f:png", *options.split("/")])
+    named = {"": RED} | {f"http://{name}": body for name, body in watermarks.items()}
+    rendition = process(source, parsed.processing, ProcessingSettings(), then=parsed.then, watermarks=named)
+    return np.asarray(Image.open(io.BytesIO(rendition.body)).convert("RGBA"), float)
+
+
+class WatermarkTests(EffectCase):
+    def setUp(self) -> None:
+        self.black = flat(0, 0, 0, width=100, height=80)
+
+    def where(self, options: str, **watermarks: bytes) -> tuple[int, int, int, int]:
+        """Left, top, width and height of what is red."""
+        rows, columns = np.nonzero(pixels(self.black, options, **watermarks)[..., 0] > 127)
+        return columns.min(), rows.min(), columns.max() - columns.min() + 1, rows.max() - rows.min() + 1
+
+    def test_positions_and_offsets(self) -> None:
+        for options, box in (
+            ("wm:1", (40, 36, 20, 10)),
+            ("wm:1:nowe:3:4", (3, 4, 20, 10)),
+            ("wm:1:soea:3:4", (77, 66, 20, 10)),
+            ("wm:1:no:0:0.25", (40, 20, 20, 10)),
+            ("wm:1:we:-5", (0, 36, 15, 10)),
+            ("wm:1:nowe:0:0:0.5", (0, 0, 50, 25)),
+            ("wm:1:nowe/wms:40", (0, 0, 40, 20)),
+            ("wm:1:nowe/wms:0:5", (0, 0, 10, 5)),
+            ("wm:1:nowe/wmr:90", (0, 0, 10, 20)),
+        ):
+            self.assertEqual(self.where(options), box, options)
+
+    def test_opacity(self) -> None:
+        self.assert_near(pixels(self.black, "wm:0.5")[40, 50], [128, 0, 0, 255])
+
+    def test_rows_and_chessboard(self) -> None:
+        full = pixels(self.black, "wm:1:re")[..., 0]
+        self.assertEqual(float(full.min()), 255)
+        share = float((pixels(self.black, "wm:1:ch")[..., 0] > 127).mean())
+        self.assertGreater(share, 0.4)
+        self.assertLess(share, 0.6)
+
+    def test_another_one_by_its_url(self) -> None:
+        options = f"wm:1:nowe/wmu:{encoded('http://other')}"
+        self.assertEqual(self.where(options, other=flat(255, 0, 0, width=7, height=3)), (0, 0, 7, 3))
+
+    def test_a_text(self) -> None:
+        markup = "<span foreground='#ff0000' size='xx-large'>imgforge</span>"
+        _, _, width, height = self.where(f"wm:1:ce/wmt:{encoded(markup)}")
+        self.assertGreater(width, 40)
+        self.assertGreater(height, 8)
+        with self.assertRaises(BadOption):
+            pixels(self.black, f"wm:1/wmt:{encoded('<span>')}")
+
+    def test_a_shadow_darkens_around_it(self) -> None:
+        white = flat(255, 255, 255, width=100, height=80)
+        got = pixels(white, "wm:1:ce/wmsh:4")
+        self.assertLess(got[33, 50, 1], 200)
+        self.assert_near(got[0, 0], [255, 255, 255, 255])
+
+
+class ChainTests(EffectCase):
+    def test_each_pipeline_works_on_the_result_of_the_one_before(self) -> None:
+        source = flat(9, 9, 9, width=400, height=300)
+        self.assertEqual(pixels(source, "w:200/-/c:50:40/-/pd:5").shape[:2], (50, 60))
+        self.assertEqual(pixels(source, "c:50:40/-/w:25").shape[:2], (20, 25))
+
+    def test_two_watermarks(self) -> None:
+        got = pixels(flat(0, 0, 0, width=100, height=80), "wm:1:nowe/-/wm:1:soea")[..., 0]
+        self.assertEqual([got[2, 2], got[77, 97], got[2, 97]], [255, 255, 0])
+
+    def test_a_rotation_is_done_once(self) -> None:
+        image = Image.new("RGB", (40, 20))
+        exif = image.getexif()
+        exif[0x0112] = 6
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", exif=exif)
+        self.assertEqual(pixels(buffer.getvalue(), "w:10/-/pd:1").shape[:2], (22, 12))
+
+    def test_presets_chain_from_where_they_are_used(self) -> None:
+        parser = OptionParser(presets={"test": "w:300/h:300/-/w:200/h:200/-/w:100/h:200"})
+        parsed = parser.parse(["w:400", "-", "pr:test", "w:500", "-", "w:600"])
+        sizes = [(one.width, one.height) for one in (parsed.processing, *parsed.then)]
+        self.assertEqual(sizes, [(400, 0), (500, 300), (600, 200), (100, 200)])
+
+    def test_too_many_are_refused(self) -> None:
+        with self.assertRaises(BadOption):
+            OptionParser().parse(["-"] * 50)
+
+
+class SourceTests(EffectCase):
+    def test_a_hash_must_match(self) -> None:
+        for kind in ("md5", "sha1", "sha256", "sha512"):
+            digest = hashlib.new(kind, RED).hexdigest()
+            pixels(RED, f"hs:{kind}:{digest}")
+            with self.assertRaises(NotAnImage):
+                pixels(RED, f"hs:{kind}:{'0' * len(digest)}")
+
+    def test_a_style_changes_a_drawing_and_a_packed_one_is_read(self) -> None:
+        packed = gzip.compress(draw_sample("drawing"))
+        plain, styled = pixels(packed, "w:100"), pixels(packed, f"w:100/st:{encoded('circle{fill:#00ff00}')}")
+        self.assert_near(plain[50, 50], [0xFF, 0xD0, 0x54, 255], 2)
+        self.assert_near(styled[50, 50], [0, 255, 0, 255], 2)
