@@ -85,6 +85,20 @@ def sign(
 
 
 @main.command()
+@click.argument("url")
+@_CONFIG
+def encrypt(url: str, config_path: str | None) -> None:
+    """Encrypt a source URL, as it stands behind enc/ in a path."""
+    from imgforge.urls import SourceCipher, build_path
+
+    settings = _settings(config_path)
+    if not settings.source_url_encryption_key:
+        _fail("IMGFORGE_SOURCE_URL_ENCRYPTION_KEY is not set")
+    path = build_path(url, cipher=SourceCipher(settings.source_url_encryption_key[0]))
+    click.echo(path.removeprefix("/enc/"))
+
+
+@main.command()
 @click.argument("path")
 @_CONFIG
 def verify(path: str, config_path: str | None) -> None:

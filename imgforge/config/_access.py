@@ -20,6 +20,9 @@ class AccessSettings(BaseModel):
     trusted_signatures: Words = Field((), description="signatures that are taken without a check")
     allow_unsigned: bool = Field(False, description="take URLs whose signature is `unsafe`")
     secret: str = Field("", description="requests must carry `Authorization: Bearer <secret>`")
+    source_url_encryption_key: HexKeys = Field(
+        (), description="the hexadecimal key of encrypted sources, of 16, 24 or 32 bytes"
+    )
     arguments_separator: str = Field(
         ":", min_length=1, max_length=8, pattern=r"^[^/]+$", description="stands between the arguments of options"
     )

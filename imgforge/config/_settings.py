@@ -28,7 +28,7 @@ ALIASES = {
     "cache_use": "cache_type",
 }
 # Never shown.
-SECRET = frozenset({"key", "salt", "secret"})
+SECRET = frozenset({"key", "salt", "secret", "source_url_encryption_key"})
 
 _KEYLESS_BIND = "127.0.0.1:3000"
 _BIND = "0.0.0.0:3000"
@@ -76,6 +76,8 @@ class Settings(
             )
         if any(not key for key in self.key) or any(not salt for salt in self.salt):
             raise ValueError("IMGFORGE_KEY and IMGFORGE_SALT must not be empty")
+        if [len(key) for key in self.source_url_encryption_key] not in ([], [16], [24], [32]):
+            raise ValueError("IMGFORGE_SOURCE_URL_ENCRYPTION_KEY=*** must be one key of 16, 24 or 32 bytes")
         if self.cache_type in {"disk", "hybrid"} and not self.cache_disk_path:
             raise ValueError(f"IMGFORGE_CACHE_TYPE={self.cache_type} needs IMGFORGE_CACHE_DISK_PATH, a directory")
         if not self.key and not self.allow_unsigned and not self.on_loopback:

@@ -60,6 +60,7 @@ def url_settings(settings: Settings) -> UrlSettings:
         base_url=settings.base_url,
         url_replacements=settings.url_replacements,
         base64_url_includes_filename=settings.base64_url_includes_filename,
+        encryption_key=settings.source_url_encryption_key[0] if settings.source_url_encryption_key else b"",
     )
 
 

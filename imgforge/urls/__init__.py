@@ -1,5 +1,6 @@
 """Image URLs: their grammar, signatures and options."""
 
+from imgforge.urls._encryption import KEY_SIZES, SourceCipher
 from imgforge.urls._parser import UrlParser, UrlSettings
 from imgforge.urls._signature import Signer
 from imgforge.urls._source import build_path
@@ -8,10 +9,12 @@ from imgforge.urls.options import BY_NAME, FORMATS, OPTIONS, Argument, Option, T
 __all__ = [
     "BY_NAME",
     "FORMATS",
+    "KEY_SIZES",
     "OPTIONS",
     "Argument",
     "Option",
     "Signer",
+    "SourceCipher",
     "Together",
     "UrlParser",
     "UrlSettings",

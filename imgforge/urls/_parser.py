@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from imgforge.errors import BadOption, BadPath
 from imgforge.model import ImageRequest
+from imgforge.urls._encryption import SourceCipher
 from imgforge.urls._signature import Signer, Verifier
 from imgforge.urls._source import SourceRewriter, percent_decoded, split_source
 from imgforge.urls.options import BY_NAME, CHAIN, PRESET_NAMES, OptionParser
@@ -47,6 +48,7 @@ class UrlSettings:
     base_url: str = ""
     url_replacements: tuple[tuple[str, str], ...] = ()
     base64_url_includes_filename: bool = False
+    encryption_key: bytes = b""
 
 
 class UrlParser:
@@ -61,6 +63,7 @@ class UrlParser:
         self._separator = settings.arguments_separator
         signers = [Signer(key, salt, settings.signature_size) for key, salt in settings.keys]
         self._verifier = Verifier(signers, settings.trusted_signatures, allow_unsigned=settings.allow_unsigned)
+        self._cipher = SourceCipher(settings.encryption_key) if settings.encryption_key else None
         self._rewrite = SourceRewriter(settings.base_url, settings.url_replacements)
         self._options = OptionParser(
             separator=settings.arguments_separator,
@@ -81,7 +84,7 @@ class UrlParser:
         else:
             presets = ()
         parsed = self._options.parse(texts, presets)
-        source, named_format = split_source(rest, with_filename=self._settings.base64_url_includes_filename)
+        source, named_format = self._source(rest)
         options = parsed.processing
         if named_format is not None:
             options = replace(options, format=named_format)
@@ -101,8 +104,11 @@ class UrlParser:
                 raise BadOption(f"unknown info option {name!r} in {text!r}")
             shared.append(text)
         parsed = self._options.parse(shared)
-        source, _ = split_source(rest, with_filename=self._settings.base64_url_includes_filename)
+        source, _ = self._source(rest)
         return ImageRequest(self._rewrite(source), parsed.processing, delivery=parsed.delivery)
+
+    def _source(self, parts: list[str]) -> tuple[str, str | None]:
+        return split_source(parts, with_filename=self._settings.base64_url_includes_filename, cipher=self._cipher)
 
     def _verified(self, target: bytes) -> str:
         """The path behind the signature, as text, once the signature has been found good."""

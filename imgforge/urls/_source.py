@@ -1,4 +1,4 @@
-"""The source part of a path: plain or base64, with an optional format behind it; and the rewriting of source URLs.
+"""The source part of a path, with an optional format behind it; and the rewriting of source URLs.
 
 plain/https://example.com/a%20b.jpg@webp
 aHR0cHM6Ly9leGFt/cGxlLmNvbS9hLmpwZw.webp
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from urllib.parse import quote, unquote_to_bytes
 
 from imgforge.errors import BadPath
+from imgforge.urls._encryption import SourceCipher
 from imgforge.urls.options import FORMATS
 
 __all__ = ["SourceRewriter", "build_path", "percent_decoded", "split_source"]
@@ -37,18 +38,24 @@ def percent_decoded(text: str, what: str) -> str:
     return text
 
 
-def split_source(parts: Sequence[str], *, with_filename: bool = False) -> tuple[str, str | None]:
+def split_source(
+    parts: Sequence[str], *, with_filename: bool = False, cipher: SourceCipher | None = None
+) -> tuple[str, str | None]:
     """The source URL and the format's canonical name, from the path's parts behind the options.
 
-    *with_filename*: the last part of a base64 source is a name for search engines, which is thrown away.
+    *with_filename*: the last part of a base64 source is a name for search engines, which is thrown away. *cipher* opens
+    encrypted sources.
     """
     if not parts or not any(parts):
         raise BadPath("the source is missing")
     if parts[0] == "plain":
         return _plain("/".join(parts[1:]))
-    if parts[0] == "enc":
-        raise BadPath("encrypted sources are not supported by this version")
-    return _base64("".join(parts[:-1] if with_filename and len(parts) > 1 else parts))
+    encrypted = parts[0] == "enc"
+    if encrypted and cipher is None:
+        raise BadPath("encrypted sources need IMGFORGE_SOURCE_URL_ENCRYPTION_KEY")
+    rest = parts[1:] if encrypted else parts
+    message, name = _base64("".join(rest[:-1] if with_filename and len(rest) > 1 else rest))
+    return _checked(cipher.decrypt(message) if encrypted and cipher is not None else _text(message)), name
 
 
 def _plain(text: str) -> tuple[str, str | None]:
@@ -61,18 +68,29 @@ def _plain(text: str) -> tuple[str, str | None]:
     return _unfolded(source), _format(extensions)
 
 
-def _base64(text: str) -> tuple[str, str | None]:
+def _base64(text: str) -> tuple[bytes, str | None]:
     encoded, *extensions = text.split(".")
     if len(extensions) > 1:
         raise BadPath("more than one format behind the source")
     encoded = encoded.rstrip("=")
     try:
-        decoded = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True).decode("utf-8")
+        message = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise BadPath(f"the source is neither plain/ nor URL-safe base64: {encoded[:40]!r}") from None
-    if not decoded or any(char < " " or char == "\x7f" for char in decoded):
-        raise BadPath("the source is empty or has control characters")
-    return decoded, _format(extensions)
+    return message, _format(extensions)
+
+
+def _text(message: bytes) -> str:
+    try:
+        return message.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadPath("the source is not UTF-8") from None
+
+
+def _checked(source: str) -> str:
+    if not source or any(char < " " or char == "\x7f" for char in source):
+        raise BadPath("the source is empty or has a control character")
+    return source
 
 
 def _format(extensions: Sequence[str]) -> str | None:
@@ -119,12 +137,22 @@ def _filled(replacement: str, match: re.Match[str]) -> str:
     return _GROUP.sub(group, replacement)
 
 
-def build_path(source: str, options: str = "", format: str | None = None, *, encoding: str = "plain") -> str:  # noqa: A002
-    """The path to sign for *source*: `/<options>/plain/<source>@<format>` or its base64 form.
+def build_path(
+    source: str,
+    options: str = "",
+    format: str | None = None,  # noqa: A002  # the option's own name
+    *,
+    encoding: str = "plain",
+    cipher: SourceCipher | None = None,
+) -> str:
+    """The path to sign for *source*: `/<options>/plain/<source>@<format>`, its base64 or its encrypted form.
 
-    *options* is text such as `rs:fit:300:200/q:80`; *encoding* is plain or base64.
+    *options* is text such as `rs:fit:300:200/q:80`; *encoding* is plain or base64, and with a *cipher* neither counts.
     """
     head = f"/{options.strip('/')}" if options.strip("/") else ""
+    if cipher is not None:
+        encoded = base64.urlsafe_b64encode(cipher.encrypt(source)).rstrip(b"=").decode("ascii")
+        return f"{head}/enc/{encoded}" + (f".{format}" if format else "")
     if encoding == "plain":
         return f"{head}/plain/{quote(source, safe='/:')}" + (f"@{format}" if format else "")
     encoded = base64.urlsafe_b64encode(source.encode("utf-8")).rstrip(b"=").decode("ascii")

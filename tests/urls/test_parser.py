@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import BadOption, BadPath, ImgforgeError, OptionForbidden
 from imgforge.model import ImageRequest
-from imgforge.urls import Signer, UrlParser, UrlSettings, build_path
+from imgforge.urls import Signer, SourceCipher, UrlParser, UrlSettings, build_path
 
 SOURCE = "http://origin.example/some/a.jpg"
 
@@ -83,6 +83,31 @@ class SourceTests(SynchronousTestCase):
         self.assertEqual(parser.parse_info(target.encode()).source, SOURCE)
         with self.assertRaises(BadOption):
             parser.parse_info(("/info" + Signer(b"k", b"s").sign(f"/w:10/plain/{SOURCE}")).encode())
+
+
+class EncryptionTests(SynchronousTestCase):
+    key = bytes.fromhex("1eb5b0e971ad7f45324c1bb15c947cb207c43152fa5c6c7f35c4f36e0c18e0f1")
+
+    def test_the_example_of_imgproxys_documentation(self) -> None:
+        message = "p5VjorNdhs7mRRw8gA9TWoRlGci3l1kuzqN43UQlRaRIQ0qtBKW3qFABIsx-ZRz_cVc8iVTYbhsNsxNBL1BHaQ"
+        source = parsed(f"/rs:fit:300:300/enc/{message[:20]}/{message[20:]}.png", encryption_key=self.key).source
+        self.assertEqual(source, "http://example.com/images/curiosity.jpg")
+
+    def test_what_is_encrypted_is_decrypted(self) -> None:
+        for size in (16, 24, 32):
+            cipher = SourceCipher(self.key[:size])
+            path = build_path("http://x/ä.jpg?a=b", "w:3", "webp", cipher=cipher)
+            request = parsed(path, encryption_key=self.key[:size])
+            self.assertEqual((request.source, request.options.format), ("http://x/ä.jpg?a=b", "webp"))
+            self.assertEqual(path, build_path("http://x/ä.jpg?a=b", "w:3", "webp", cipher=cipher))
+
+    def test_another_key_or_a_changed_message_is_refused_without_details(self) -> None:
+        path = build_path("http://x/a.jpg", cipher=SourceCipher(bytes(32)))
+        for wrong in (path, "/enc/AAAA", "/enc/", "/enc/" + "A" * 43):
+            with self.assertRaises(BadPath):
+                parsed(wrong, encryption_key=self.key)
+        with self.assertRaisesRegex(BadPath, "ENCRYPTION_KEY"):
+            parsed(path)
 
 
 class RewritingTests(SynchronousTestCase):
