@@ -5,96 +5,175 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IConsumer
+from twisted.internet.interfaces import IConsumer, IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import IResponse
+from zope.interface import implementer
 
-from imgforge.errors import ImgforgeError, OriginFailed, SourceTooLarge
+from imgforge.errors import ImgforgeError, OriginFailed, OriginTimeout, SourceTooLarge
+from imgforge.sources._encoding import Inflater
 
-__all__ = ["collect", "forward"]
+__all__ = ["collect", "discard", "forward"]
+
+# What one read of a compressed body may become when nothing else bounds it.
+_BURST = 16 * 1024 * 1024
 
 
 class _Receiver(Protocol):
     """What both ways share: `done` fires at the end; cancelling it, or a failure, cuts the connection."""
 
-    def __init__(self) -> None:
-        self.done: Deferred[Any] = Deferred(lambda _: self.cut())
+    def __init__(self, inflater: Inflater | None) -> None:
+        self._inflater = inflater
+        self.done: Deferred[Any] = Deferred(lambda _: self.stop())
 
-    def cut(self) -> None:
-        """Drop the connection; what still comes is not wanted."""
+    def stop(self) -> None:
+        """Drop the connection: what still comes is not wanted."""
         transport: Any = self.transport
         if transport is not None:
-            getattr(transport, "abortConnection", transport.loseConnection)()
+            transport.loseConnection()
 
     def fail(self, error: ImgforgeError) -> None:
         if not self.done.called:
+            self.stop()
             self.done.errback(error)
-        self.cut()
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.done.called:
+            return
+        try:
+            self.received(data if self._inflater is None else self._inflater.unpack(data, self.room()))
+        except ImgforgeError as error:
+            self.fail(error)
 
     def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008  # twisted's signature
         if self.done.called:
             return
         # A body without a declared length ends with its connection; whether it is whole, the decoder will tell.
-        if reason.check(ResponseDone, PotentialDataLoss):
-            self.finished()
+        if not reason.check(ResponseDone, PotentialDataLoss):
+            self.fail(OriginFailed("the origin broke off before the end"))
+            return
+        try:
+            if self._inflater is not None:
+                self._inflater.finish()
+        except ImgforgeError as error:
+            self.fail(error)
         else:
-            self.done.errback(OriginFailed("the origin broke off before the end"))
+            self.finished()
+
+    def room(self) -> int:
+        """How many bytes may still come."""
+        return _BURST
+
+    def received(self, data: bytes) -> None:
+        raise NotImplementedError
 
     def finished(self) -> None:
         raise NotImplementedError
 
 
 class _Collector(_Receiver):
-    def __init__(self, limit: int | None) -> None:
-        super().__init__()
+    def __init__(self, inflater: Inflater | None, limit: int | None) -> None:
+        super().__init__(inflater)
         self._limit = limit
         self._chunks: list[bytes] = []
         self._size = 0
 
-    def dataReceived(self, data: bytes) -> None:
+    def room(self) -> int:
+        return super().room() if self._limit is None else self._limit - self._size
+
+    def received(self, data: bytes) -> None:
         self._size += len(data)
         if self._limit is not None and self._size > self._limit:
-            self._chunks.clear()
-            self.fail(SourceTooLarge(f"the source has more than {self._limit} bytes"))
-        elif not self.done.called:
-            self._chunks.append(data)
+            raise SourceTooLarge(f"the source has more than {self._limit} bytes")
+        self._chunks.append(data)
+
+    def stop(self) -> None:
+        self._chunks.clear()
+        super().stop()
 
     def finished(self) -> None:
         self.done.callback(b"".join(self._chunks))
 
 
+@implementer(IPushProducer)
 class _Forwarder(_Receiver):
-    def __init__(self, consumer: IConsumer) -> None:
-        super().__init__()
+    """Passes bytes on; the origin may be silent for *patience* seconds, not counting those when the consumer is."""
+
+    def __init__(self, inflater: Inflater | None, consumer: IConsumer, clock: IReactorTime, patience: float) -> None:
+        super().__init__(inflater)
         self._consumer = consumer
+        self._clock = clock
+        self._patience = patience
+        self._waiting: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
-        transport: Any = self.transport
-        self._consumer.registerProducer(transport, True)
+        self._wait()
+        self._consumer.registerProducer(self, True)
 
-    def dataReceived(self, data: bytes) -> None:
+    def received(self, data: bytes) -> None:
+        if self._waiting is not None:
+            self._waiting.reset(self._patience)
         self._consumer.write(data)
 
-    def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008
-        self._consumer.unregisterProducer()
-        super().connectionLost(reason)
-
     def finished(self) -> None:
+        self._release()
         self.done.callback(None)
 
+    def stop(self) -> None:
+        self._release()
+        super().stop()
 
-def collect(response: IResponse, limit: int | None) -> Deferred[bytes]:
-    """The whole body, copied once; `SourceTooLarge` as soon as it passes *limit*, `OriginFailed` if it breaks off."""
-    collector = _Collector(limit)
+    def pauseProducing(self) -> None:
+        self._rest()
+        self._origin().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self._rest()
+        if not self.done.called:
+            self._wait()
+            self._origin().resumeProducing()
+
+    def stopProducing(self) -> None:
+        self.done.cancel()
+
+    def _origin(self) -> Any:
+        return self.transport
+
+    def _wait(self) -> None:
+        late = OriginTimeout(f"the origin was silent for {self._patience:g} seconds")
+        self._waiting = self._clock.callLater(self._patience, self.fail, late)
+
+    def _rest(self) -> None:
+        if self._waiting is not None and self._waiting.active():
+            self._waiting.cancel()
+        self._waiting = None
+
+    def _release(self) -> None:
+        self._rest()
+        self._consumer.unregisterProducer()
+
+
+def collect(response: IResponse, inflater: Inflater | None, limit: int | None) -> Deferred[bytes]:
+    """The whole body, unpacked, copied once; `SourceTooLarge` as soon as it passes *limit*, `OriginFailed` if cut."""
+    collector = _Collector(inflater, limit)
     response.deliverBody(collector)
     return collector.done
 
 
-def forward(response: IResponse, consumer: IConsumer) -> Deferred[None]:
-    """Pass the body on to *consumer*, as fast as it takes it."""
-    forwarder = _Forwarder(consumer)
+def forward(
+    response: IResponse, inflater: Inflater | None, consumer: IConsumer, clock: IReactorTime, patience: float
+) -> Deferred[None]:
+    """Pass the body on to *consumer*, as fast as it takes it; `OriginTimeout` after *patience* seconds of silence."""
+    forwarder = _Forwarder(inflater, consumer, clock, patience)
     response.deliverBody(forwarder)
     return forwarder.done
+
+
+def discard(response: IResponse) -> None:
+    """Drop an answer unread; its connection with it, unless nothing more is to come."""
+    unread = collect(response, None, 0)
+    unread.addErrback(lambda _: None)
+    unread.cancel()

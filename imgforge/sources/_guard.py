@@ -7,7 +7,7 @@ spelling of an address nor a name that resolves differently the next time gets a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
@@ -53,6 +53,7 @@ _CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (
             "2001:db8::/32",
             "3fff::/20",
             "198.18.0.0/15",  # benchmarks
+            "2001:2::/48",
             "240.0.0.0/4",
             "100::/64",  # discard
         ),
@@ -107,24 +108,34 @@ class IDialReactor(IReactorPluggableNameResolver, IReactorTCP, IReactorTime):
     """What dialling needs of a reactor."""
 
 
+@dataclass(slots=True)
+class _Decisions:
+    """What became of the answers of one look-up."""
+
+    allowed: int = 0
+    refused: list[tuple[str, str]] = field(default_factory=list)  # class and address
+
+
 @implementer(IResolutionReceiver)
 class _Filter:
-    """Passes the addresses on that the policy allows, and remembers what it refused."""
+    """Passes the addresses on that the policy allows, and notes what it decided."""
 
-    def __init__(self, receiver: IResolutionReceiver, policy: AddressPolicy, refused: list[str]) -> None:
+    def __init__(self, receiver: IResolutionReceiver, policy: AddressPolicy, decisions: _Decisions) -> None:
         self._receiver = receiver
         self._policy = policy
-        self._refused = refused
+        self._decisions = decisions
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
         self._receiver.resolutionBegan(resolutionInProgress)
 
     def addressResolved(self, address: IAddress) -> None:
-        kind = address_class(address.host)  # type: ignore[attr-defined]
+        text: str = address.host  # type: ignore[attr-defined]
+        kind = address_class(text)
         if self._policy.allows(kind):
+            self._decisions.allowed += 1
             self._receiver.addressResolved(address)
         else:
-            self._refused.append(kind)
+            self._decisions.refused.append((kind, text))
 
     def resolutionComplete(self) -> None:
         self._receiver.resolutionComplete()
@@ -132,10 +143,10 @@ class _Filter:
 
 @implementer(IHostnameResolver)
 class _GuardedResolver:
-    def __init__(self, resolver: IHostnameResolver, policy: AddressPolicy, refused: list[str]) -> None:
+    def __init__(self, resolver: IHostnameResolver, policy: AddressPolicy, decisions: _Decisions) -> None:
         self._resolver = resolver
         self._policy = policy
-        self._refused = refused
+        self._decisions = decisions
 
     def resolveHostName(
         self,
@@ -145,7 +156,7 @@ class _GuardedResolver:
         addressTypes: Sequence[type[IAddress]] | None = None,
         transportSemantics: str = "TCP",
     ) -> IHostResolution:
-        receiver = _Filter(resolutionReceiver, self._policy, self._refused)
+        receiver = _Filter(resolutionReceiver, self._policy, self._decisions)
         return self._resolver.resolveHostName(receiver, hostName, portNumber, addressTypes, transportSemantics)
 
 
@@ -153,9 +164,9 @@ class _GuardedResolver:
 class _GuardedReactor:
     """The reactor with a resolver that answers allowed addresses only; HostnameEndpoint dials what it answers."""
 
-    def __init__(self, reactor: IDialReactor, policy: AddressPolicy, refused: list[str]) -> None:
+    def __init__(self, reactor: IDialReactor, policy: AddressPolicy, decisions: _Decisions) -> None:
         self._reactor = reactor
-        self.nameResolver = _GuardedResolver(reactor.nameResolver, policy, refused)
+        self.nameResolver = _GuardedResolver(reactor.nameResolver, policy, decisions)
 
     def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
         raise NotImplementedError("the guard's resolver stays")
@@ -175,22 +186,29 @@ class GuardedEndpoint:
     log = Logger()
 
     def __init__(self, reactor: IDialReactor, host: str, port: int, policy: AddressPolicy, timeout: float) -> None:
+        self._reactor = reactor
         self._host = host
-        self._refused: list[str] = []
-        guarded: Any = _GuardedReactor(reactor, policy, self._refused)
-        self._endpoint = HostnameEndpoint(guarded, host, port, timeout=timeout)
+        self._port = port
+        self._policy = policy
+        self._timeout = timeout
 
     def connect(self, protocolFactory: Any) -> Deferred[Any]:
         """Connect; see `IStreamClientEndpoint`."""
-        self._refused.clear()
-        return self._endpoint.connect(protocolFactory).addErrback(self._explain)
+        decisions = _Decisions()
+        guarded: Any = _GuardedReactor(self._reactor, self._policy, decisions)
+        endpoint = HostnameEndpoint(guarded, self._host, self._port, timeout=self._timeout)
+        return endpoint.connect(protocolFactory).addErrback(self._explain, decisions)
 
-    def _explain(self, failure: Failure) -> Failure:
-        if not self._refused:
+    def _explain(self, failure: Failure, decisions: _Decisions) -> Failure:
+        if decisions.allowed or not decisions.refused:
             return failure
-        kind = self._refused[0]
+        kind, address = decisions.refused[0]
         setting = f"IMGFORGE_ALLOW_{kind.upper().replace('-', '_')}_SOURCE_ADDRESSES"
         self.log.info(
-            "refused to connect to {host}: a {kind} address ({setting})", host=self._host, kind=kind, setting=setting
+            "refused to connect to {host}: {address} is a {kind} address ({setting})",
+            host=self._host,
+            address=address,
+            kind=kind,
+            setting=setting,
         )
         raise SourceRefused(f"the source's address is {kind}, which this server refuses ({setting})")

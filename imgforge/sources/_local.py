@@ -19,13 +19,13 @@ from urllib.parse import unquote
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IConsumer, IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
-from twisted.protocols.basic import FileSender
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
-from imgforge.errors import SourceNotFound, SourceTooLarge
+from imgforge.errors import OriginFailed, SourceNotFound, SourceTooLarge
 from imgforge.interfaces import ISource
 from imgforge.model import SourceHead, SourceImage
+from imgforge.sources._pump import Pump
 
 __all__ = ["LocalSource"]
 
@@ -34,26 +34,28 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z", re.ASCII)
 
 @implementer(ISource)
 class LocalSource:
-    """Regular files below *root*, read on *pool*."""
+    """Regular files below *root*, read on *pool*; what follows *query_separator* in a URL is no part of the name."""
 
-    def __init__(self, reactor: IReactorFromThreads, pool: ThreadPool, root: str) -> None:
+    def __init__(self, reactor: IReactorFromThreads, pool: ThreadPool, root: str, query_separator: str = "?") -> None:
         self._reactor = reactor
         self._pool = pool
         self._root = Path(root).resolve()
+        self._query_separator = query_separator
 
     def fetch(self, url: str, limit: int | None, headers: Mapping[str, str]) -> Deferred[SourceImage]:  # noqa: ARG002
         """See `ISource`; the validators are made of the file's time and size."""
 
         def read() -> SourceImage:
-            file, status = self._open(url)
+            name = self._name(url)
+            file, status = self._open(name)
             with file:
                 if limit is not None and status.st_size > limit:
                     raise SourceTooLarge(f"the source has {status.st_size} bytes, more than {limit}")
                 # One byte more than it should have: a file that grows meanwhile is not let past the limit.
                 body = file.read(status.st_size + 1)
                 if len(body) != status.st_size:
-                    raise SourceNotFound("the source changed while it was read")
-                return SourceImage(body, _content_type(url), _etag(status), _modified(status))
+                    raise OriginFailed("the source changed while it was read")
+                return SourceImage(body, _content_type(name), _etag(status), _modified(status))
 
         return deferToThreadPool(self._reactor, self._pool, read)
 
@@ -64,53 +66,45 @@ class LocalSource:
         return ensureDeferred(self._stream(url, headers.get("range", ""), started))
 
     async def _stream(self, url: str, wanted: str, started: Callable[[SourceHead], IConsumer]) -> None:
-        file, status = await deferToThreadPool(self._reactor, self._pool, self._open, url)
+        name = self._name(url)
+        file, status = await deferToThreadPool(self._reactor, self._pool, self._open, name)
         with file:
             head = {
-                "content-type": _content_type(url),
-                "etag": f'"{_etag(status)}"',
+                "content-type": _content_type(name),
+                "etag": _etag(status),
                 "last-modified": _modified(status),
                 "accept-ranges": "bytes",
             }
             size = status.st_size
             part = _part(wanted, size)
             if part is None:
-                consumer = started(SourceHead(200, head, size))
-                part = 0, size
+                start, end, code = 0, size, 200
             else:
-                head["content-range"] = f"bytes {part[0]}-{part[1] - 1}/{size}"
-                consumer = started(SourceHead(206, head, part[1] - part[0]))
-            file.seek(part[0])
-            await FileSender().beginFileTransfer(_Bounded(file, part[1] - part[0]), consumer)
+                start, end, code = *part, 206
+                head["content-range"] = f"bytes {start}-{end - 1}/{size}"
+            consumer = started(SourceHead(code, head, end - start))
+            file.seek(start)
+            await Pump(lambda most: deferToThreadPool(self._reactor, self._pool, file.read, most), consumer).run(
+                end - start
+            )
 
-    def _open(self, url: str) -> tuple[BinaryIO, os.stat_result]:
-        path = unquote(url.partition("://")[2].partition("?")[0])
-        if "\0" in path:
-            raise SourceNotFound("no such file")
+    def _name(self, url: str) -> str:
+        path = url.partition("://")[2]
+        return unquote(path.partition(self._query_separator)[0] if self._query_separator else path)
+
+    def _open(self, name: str) -> tuple[BinaryIO, os.stat_result]:
+        # Non-blocking, so that a named pipe does not hold the thread.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
         try:
-            # Non-blocking, so that a named pipe does not hold the thread.
-            descriptor = os.open(f"{self._root}/{path.lstrip('/')}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError:
+            descriptor = os.open(f"{self._root}/{name.lstrip('/')}", flags)
+        except (OSError, ValueError):  # ValueError: NUL, or what no file name can hold
             raise SourceNotFound("no such file") from None
         status = os.fstat(descriptor)
-        real = Path(f"/proc/self/fd/{descriptor}").resolve()
+        real = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
         if not stat.S_ISREG(status.st_mode) or not real.is_relative_to(self._root):
             os.close(descriptor)
             raise SourceNotFound("no such file")
-        return os.fdopen(descriptor, "rb", buffering=0), status
-
-
-class _Bounded:
-    """The next *left* bytes of a file."""
-
-    def __init__(self, file: BinaryIO, left: int) -> None:
-        self._file = file
-        self._left = left
-
-    def read(self, size: int) -> bytes:
-        data = self._file.read(min(size, self._left))
-        self._left -= len(data)
-        return data
+        return os.fdopen(descriptor, "rb"), status
 
 
 def _part(wanted: str, size: int) -> tuple[int, int] | None:
@@ -125,12 +119,12 @@ def _part(wanted: str, size: int) -> tuple[int, int] | None:
     return (start, end) if start < end else None
 
 
-def _content_type(url: str) -> str:
-    return mimetypes.guess_type(url.partition("?")[0])[0] or "application/octet-stream"
+def _content_type(name: str) -> str:
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 def _etag(status: os.stat_result) -> str:
-    return f"{status.st_mtime_ns:x}-{status.st_size:x}"
+    return f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
 
 
 def _modified(status: os.stat_result) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from imgforge.sources._guard import AddressPolicy
 
 __all__ = ["AllowedSources", "SourceSettings"]
+
+_QUERY = re.compile(r"[?#]")
+_SLASH = re.compile(r"[/\\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +28,14 @@ class SourceSettings:
     addresses: AddressPolicy = field(default_factory=AddressPolicy)
     allowed_sources: tuple[str, ...] = ()
     local_filesystem_root: str = ""
+    query_separator: str = "?"  # between path and query of what is not HTTP; "" where there are no queries
 
 
 class AllowedSources:
     """Prefixes of source URLs; `*` stands for anything within a host or a part of a path.
 
     A pattern that ends inside the host must end where the host does: `https://example.com` does not let
-    `https://example.com.evil.net` in.
+    `https://example.com.evil.net` in; and while there is a list, no path may climb out of its prefix by `..`.
     """
 
     def __init__(self, patterns: tuple[str, ...]) -> None:
@@ -38,7 +43,11 @@ class AllowedSources:
 
     def allow(self, url: str) -> bool:
         """Whether *url* may be fetched."""
-        return not self._patterns or any(pattern.match(url) for pattern in self._patterns)
+        if not self._patterns:
+            return True
+        path = _QUERY.split(url, maxsplit=1)[0]
+        climbs = ".." in _SLASH.split(unquote(path))
+        return not climbs and any(pattern.match(url) for pattern in self._patterns)
 
 
 def _expression(pattern: str) -> str:

@@ -34,7 +34,7 @@ class _LocalFactory:
 
     def make(self, reactor: Any, settings: Any) -> LocalSource | None:
         root = settings.local_filesystem_root
-        return LocalSource(reactor, reactor.getThreadPool(), root) if root else None
+        return LocalSource(reactor, reactor.getThreadPool(), root, settings.query_separator) if root else None
 
 
 BUILT_IN: tuple[ISourceFactory, ...] = (_HttpFactory(), _LocalFactory())

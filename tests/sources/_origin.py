@@ -9,8 +9,15 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import deferLater
 
 reactor: Any = _reactor
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Let the reactor turn until *true*; the test's own timeout ends it otherwise."""
+    while not true():
+        await deferLater(reactor, 0.005)
 
 
 class _Scripted(Protocol):

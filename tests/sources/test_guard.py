@@ -66,6 +66,12 @@ class AllowedSourcesTests(SynchronousTestCase):
         self.assertFalse(self.allow("https://example.com", "https://example.com.evil.net/a"))
         self.assertFalse(self.allow("https://example.com", "https://example.com@evil.net/a"))
 
+    def test_no_path_climbs_out_of_its_prefix(self) -> None:
+        for scheme in ("local://", "http://a.example"):
+            for climb in ("../", "%2e%2e/", "%2E./", "x/../../", "..%2f", "..\\"):
+                self.assertFalse(self.allow(f"{scheme}/public/", f"{scheme}/public/{climb}secret.jpg"), climb)
+            self.assertTrue(self.allow(f"{scheme}/public/", f"{scheme}/public/a..b/c.jpg?x=/../"))
+
     def test_a_scheme_alone(self) -> None:
         self.assertTrue(self.allow("local://", "local:///a.jpg"))
         self.assertFalse(self.allow("local://", "http://x/a.jpg"))

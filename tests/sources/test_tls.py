@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from twisted.internet.defer import Deferred
 from twisted.internet.ssl import PrivateCertificate
+from twisted.internet.task import deferLater
 
-from imgforge.errors import OriginFailed
-from tests.sources._origin import Origin, reactor, whole
+from imgforge.errors import OriginFailed, SourceTooLarge
+from tests.sources._origin import Origin, reactor, until, whole
 from tests.sources.test_http import HttpCase
 
 
@@ -46,14 +47,19 @@ def certificate(name: str) -> bytes:
     )
 
 
+SEALED = whole(b"sealed")
+
+
 class TlsTests(HttpCase):
-    def secure_origin(self, name: str) -> tuple[str, str]:
+    secured: Origin
+
+    def secure_origin(self, name: str, answer: bytes = SEALED) -> tuple[str, str]:
         """The URL of an origin under TLS whose certificate is for *name*, and the path of that certificate."""
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
         path = Path(scratch.name, "origin.pem")
         path.write_bytes(certificate(name))
-        origin = Origin(lambda _: whole(b"sealed"))
+        origin = self.secured = Origin(lambda _: answer)
         port: Any = reactor.listenSSL(
             0, origin, PrivateCertificate.loadPEM(path.read_bytes()).options(), interface="127.0.0.1"
         )
@@ -79,3 +85,31 @@ class TlsTests(HttpCase):
         url, _ = self.secure_origin("other.example")
         got = await self.sources(ignore_ssl_verification=True).fetch(url, None, {})
         self.assertEqual(got.body, b"sealed")
+
+    async def test_connections_are_kept_and_used_again(self) -> None:
+        url, path = self.secure_origin("localhost")
+        sources = self.sources(ca_file=path)
+        for _ in range(4):
+            await sources.fetch(url, None, {})
+            await deferLater(reactor, 0)
+        self.assertEqual((self.secured.connected, len(self.secured.heads)), (1, 4))
+
+    async def test_surplus_is_no_next_answer(self) -> None:
+        """The surplus is a record of TLS of its own, unpacked after the next request was sent."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 16000\r\nX-Pad: "
+        answer = head + b"p" * (16384 - 16000 - len(head) - 4) + b"\r\n\r\n" + b"x" * 16000
+        url, path = self.secure_origin("localhost", answer + whole(b"poison"))
+        sources = self.sources(ca_file=path)
+        for _ in range(3):
+            self.assertEqual((await sources.fetch(url, None, {})).body, b"x" * 16000)
+        self.assertEqual(self.secured.connected, 3)
+
+    async def test_a_body_beyond_the_limit_closes_the_connection(self) -> None:
+        url, path = self.secure_origin("localhost", b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 8_000_000)
+        with self.assertRaises(SourceTooLarge):
+            await self.sources(ca_file=path).fetch(url, 1000, {})
+        await until(lambda: not self.secured.open)
+
+    def test_a_file_without_certificates_stops_the_start(self) -> None:
+        with self.assertRaisesRegex(ValueError, "IMGFORGE_CA_FILE"):
+            self.sources(ca_file=__file__)

@@ -1,0 +1,91 @@
+"""From the URL of an origin to a connection: guarded TCP, and TLS on top for https."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import wrapClientTLS
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
+from twisted.internet.ssl import Certificate, CertificateOptions, trustRootFromCertificates
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.web.client import URI, BrowserLikePolicyForHTTPS
+from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
+from zope.interface import implementer
+
+from imgforge.sources._guard import GuardedEndpoint, IDialReactor
+from imgforge.sources._settings import SourceSettings
+
+__all__ = ["Dialler"]
+
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _Unverified:
+    """TLS without any check of who answers, for IMGFORGE_IGNORE_SSL_VERIFICATION."""
+
+    def __init__(self, host: bytes) -> None:
+        self._host = host
+        self._context = CertificateOptions(verify=False).getContext()
+
+    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: ARG002
+        connection = SSL.Connection(self._context, None)
+        connection.set_tlsext_host_name(self._host)
+        return connection
+
+
+@implementer(IPolicyForHTTPS)
+class _TrustAnyone:
+    def creatorForNetloc(self, hostname: bytes, port: int) -> _Unverified:  # noqa: ARG002
+        return _Unverified(hostname)
+
+
+def _tls_policy(settings: SourceSettings) -> Any:
+    if settings.ignore_ssl_verification:
+        return _TrustAnyone()
+    if not settings.ca_file:
+        return BrowserLikePolicyForHTTPS()
+    with open(settings.ca_file, encoding="ascii", errors="replace") as file:
+        blocks = _CERTIFICATE.findall(file.read())
+    if not blocks:
+        raise ValueError("IMGFORGE_CA_FILE holds no PEM certificate")
+    return BrowserLikePolicyForHTTPS(trustRootFromCertificates([Certificate.loadPEM(block) for block in blocks]))
+
+
+@implementer(IStreamClientEndpoint)
+class _Lazy:
+    """An agent asks for an endpoint per request, and mostly has a connection already: make it when it is dialled."""
+
+    def __init__(self, dialler: Dialler, uri: URI) -> None:
+        self._dialler = dialler
+        self._uri = uri
+
+    def connect(self, protocolFactory: Any) -> Deferred[Any]:
+        return self._dialler.endpoint(self._uri).connect(protocolFactory)
+
+
+@implementer(IAgentEndpointFactory)
+class Dialler:
+    """Makes the endpoints that a connection pool dials."""
+
+    def __init__(self, reactor: IDialReactor, settings: SourceSettings) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        # A TLS context loads the trusted certificates, which costs milliseconds: keep those of recent hosts.
+        self._creator = lru_cache(maxsize=64)(_tls_policy(settings).creatorForNetloc)
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        """See `IAgentEndpointFactory`."""
+        return _Lazy(self, uri)
+
+    def endpoint(self, uri: URI) -> IStreamClientEndpoint:
+        """What connects to the host of *uri*."""
+        host = uri.host.decode("ascii").strip("[]")
+        endpoint = GuardedEndpoint(
+            self._reactor, host, uri.port, self._settings.addresses, self._settings.download_timeout
+        )
+        return wrapClientTLS(self._creator(uri.host, uri.port), endpoint) if uri.scheme == b"https" else endpoint

@@ -1,0 +1,75 @@
+"""URLs of HTTP origins as they go on the wire."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv6Address
+from urllib.parse import quote, urljoin, urlsplit
+
+from imgforge.errors import OriginFailed, SourceNotFound, SourceRefused
+
+__all__ = ["same_origin", "target_of_redirect", "wire_url"]
+
+_BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,254}")
+_SAFE = "%/:=&?~+!$,;'@()*[]"
+
+
+def wire_url(url: str) -> str:
+    """*url* with what is not ASCII escaped, the host by IDNA, and the fragment gone.
+
+    Fails with `SourceNotFound` for what is no URL, and with `SourceRefused` for user information: it would end in logs
+    and caches, and serves to make one host look like another.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = parts.port
+    except ValueError:
+        raise SourceNotFound("the source is no valid URL") from None
+    if "@" in parts.netloc:
+        raise SourceRefused("the source URL carries user information")
+    netloc = _host(host) if port is None else f"{_host(host)}:{port}"
+    query = f"?{_escaped(parts.query)}" if parts.query else ""
+    return f"{parts.scheme.lower()}://{netloc}{_escaped(parts.path or '/')}{query}"
+
+
+def target_of_redirect(url: str, location: bytes) -> str:
+    """Where an answer of *url* with that Location leads; `SourceRefused` where that is not http(s)."""
+    try:
+        target = urljoin(url, location.decode("utf-8", "replace"))
+    except ValueError:
+        raise OriginFailed("the origin redirects to something that is no URL") from None
+    if not target.lower().startswith(("http://", "https://")):
+        raise SourceRefused("the origin redirects to something other than http(s)")
+    return wire_url(target)
+
+
+def same_origin(one: str, other: str) -> bool:
+    """Whether two wire URLs have scheme, host and port in common."""
+    return urlsplit(one)[:2] == urlsplit(other)[:2]
+
+
+def _escaped(text: str) -> str:
+    return _BROKEN_PERCENT.sub("%25", quote(text, safe=_SAFE))
+
+
+def _host(host: str) -> str:
+    if ":" in host:
+        return _literal(host.partition("%")[0])
+    try:
+        name = host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError:
+        name = ""
+    if not _NAME.fullmatch(name):
+        raise SourceNotFound("the source URL has no valid host")
+    return name
+
+
+def _literal(host: str) -> str:
+    """An IPv6 address as it stands in a URL; a mapped IPv4 one in its own form, which is what will be dialled."""
+    try:
+        address = IPv6Address(host)
+    except ValueError:
+        raise SourceNotFound("the source URL has no valid host") from None
+    return str(address.ipv4_mapped) if address.ipv4_mapped is not None else f"[{address.compressed}]"

@@ -1,0 +1,177 @@
+"""Origins that break HTTP around their answers, and what must not outlive them."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from typing import Any
+
+from twisted.internet.defer import CancelledError
+from twisted.internet.task import deferLater
+
+from imgforge.errors import ImgforgeError, OriginFailed, SourceNotFound, SourceRefused, SourceTooLarge
+from imgforge.sources import Sources
+from tests.sources._origin import Origin, reactor, until, whole
+from tests.sources.test_http import HttpCase
+
+SIZE = 200_000
+
+
+class SurplusTests(HttpCase):
+    """Bytes after an answer: the connection that carries them answers nothing else."""
+
+    async def connections_for_two(self, sources: Sources, origin: Origin) -> int:
+        for _ in range(2):
+            self.assertEqual((await sources.fetch(origin.url(), None, {})).body, b"first")
+        return origin.connected
+
+    async def test_surplus_in_the_same_segment(self) -> None:
+        origin = self.origin(whole(b"first") + whole(b"poison"))
+        self.assertEqual(await self.connections_for_two(self.sources(), origin), 2)
+
+    async def test_surplus_after_an_answer_without_body(self) -> None:
+        def answer(head: bytes) -> bytes:
+            if b"/moved" in head:
+                return whole(b"first")
+            return whole(b"", "302 Found", Location="/moved") + whole(b"poison")
+
+        origin = self.origin(answer)
+        self.assertEqual((await self.sources().fetch(origin.url(), None, {})).body, b"first")
+        self.assertEqual(origin.connected, 2)
+
+    async def test_surplus_that_waits_in_the_kernel(self) -> None:
+        """One read of the reactor ends exactly with the answer; the next request comes before the next read."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 65000\r\nX-Pad: "
+        answer = head + b"p" * (65536 - 65000 - len(head) - 4) + b"\r\n\r\n" + b"x" * 65000
+        origin, sources = self.origin(answer + whole(b"poison")), self.sources()
+        for _ in range(3):
+            self.assertEqual((await sources.fetch(origin.url(), None, {})).body, b"x" * 65000)
+        self.assertEqual(origin.connected, 3)
+
+    async def test_a_connection_that_died_while_idle_is_replaced(self) -> None:
+        def once(transport: Any) -> None:
+            transport.write(whole(b"first"))
+            transport.loseConnection()
+
+        origin = self.origin(lambda _: once)
+        self.assertEqual(await self.connections_for_two(self.sources(), origin), 2)
+
+
+class HeadTests(HttpCase):
+    async def test_endless_headers_are_cut(self) -> None:
+        def flood(transport: Any) -> None:
+            transport.write(b"HTTP/1.1 200 OK\r\n" + b"X-Flood: yes\r\n" * 20_000)
+
+        origin = self.origin(lambda _: flood)
+        with self.assertRaises(OriginFailed):
+            await self.sources().fetch(origin.url(), None, {})
+        await until(lambda: not origin.open)
+
+    async def test_endless_interim_answers_are_cut(self) -> None:
+        await self.assert_fails(OriginFailed, b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000)
+
+    async def test_a_few_interim_answers_are_passed_over(self) -> None:
+        answer = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 3 + whole(b"picture")
+        self.assertEqual((await self.fetch(answer)).body, b"picture")
+
+    async def test_contradictory_lengths_are_no_answer(self) -> None:
+        await self.assert_fails(OriginFailed, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd")
+
+    async def test_no_control_character_is_taken_over(self) -> None:
+        got = await self.fetch(whole(b"x", Content_Type="image/png\0\x85;a", ETag='"a\0b"'))
+        self.assertEqual((got.content_type, got.etag), ("image/png;a", '"ab"'))
+
+    async def test_no_line_break_is_sent(self) -> None:
+        origin = self.origin(whole(b"x"))
+        await self.sources().fetch(origin.url("/a\r\nEvil: 1"), None, {"x-extra": "1\r\nEvil: 1\0"})
+        self.assertNotIn(b"\r\nevil:", origin.heads[0].lower())
+        self.assertNotIn(b"\0", origin.heads[0])
+
+    async def test_cookies_are_not_kept(self) -> None:
+        origin, sources = self.origin(whole(b"x", Set_Cookie="a=b; Path=/")), self.sources()
+        for _ in range(2):
+            await sources.fetch(origin.url(), None, {})
+        self.assertNotIn(b"cookie", origin.heads[1].lower())
+
+
+class EncodingTests(HttpCase):
+    async def test_nothing_is_asked_for_but_zlib_is_understood(self) -> None:
+        origin = self.origin(whole(zlib.compress(b"picture"), Content_Encoding="deflate"))
+        self.assertEqual((await self.sources().fetch(origin.url(), None, {})).body, b"picture")
+        self.assertIn(b"accept-encoding: identity", origin.heads[0].lower())
+
+    async def test_damaged_bodies_are_no_pictures(self) -> None:
+        packed = gzip.compress(bytes(range(256)) * 50)
+        for wrong in (packed[:-9], packed + b"more", b"not packed", packed[:20] + b"\xff" * 20 + packed[40:]):
+            await self.assert_fails(OriginFailed, whole(wrong, Content_Encoding="gzip"))
+
+    async def test_the_limit_is_exact(self) -> None:
+        packed = gzip.compress(b"x" * 1000)
+        self.assertEqual(len((await self.fetch(whole(packed, Content_Encoding="gzip"), limit=1000)).body), 1000)
+        await self.assert_fails(SourceTooLarge, whole(packed, Content_Encoding="gzip"), limit=999)
+
+
+class LeftoverTests(HttpCase):
+    """What was not wanted leaves no connection behind."""
+
+    async def test_after_every_kind_of_refusal(self) -> None:
+        body = b"x" * SIZE
+        for answer, limit in (
+            (whole(body, "206 Partial Content"), None),
+            (whole(body, "500 Oops"), None),
+            (whole(body, "404 Not Found"), None),
+            (whole(body, Content_Encoding="br"), None),
+            (whole(body, "302 Found", Location="ftp://x/"), None),
+            (whole(body, "302 Found", Location="http://[::1"), None),
+            (whole(body), 10),
+            (b"HTTP/1.1 200 OK\r\n\r\n" + body, 10),
+        ):
+            origin = self.origin(answer)
+            with self.assertRaises(ImgforgeError):
+                await self.sources().fetch(origin.url(), limit, {})
+            await until(lambda origin=origin: not origin.open)  # type: ignore[misc]
+
+    async def test_cancelling_in_the_middle_of_a_body(self) -> None:
+        origin = self.origin(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nstart")
+        fetching = self.sources().fetch(origin.url(), None, {})
+        await until(lambda: bool(origin.heads))
+        await deferLater(reactor, 0.05)
+        fetching.cancel()
+        with self.assertRaises(CancelledError):
+            await fetching
+        await until(lambda: not origin.open)
+
+
+class RedirectTests(HttpCase):
+    def to(self, location: str) -> Origin:
+        return self.origin(whole(b"", "302 Found", Location=location))
+
+    async def test_credentials_stay_with_their_origin(self) -> None:
+        other = self.origin(whole(b"x"))
+        first = self.to(other.url())
+        sent = {"authorization": "secret", "X-Api-Key": "secret", "if-none-match": '"v"'}
+        await self.sources().fetch(first.url(), None, sent)
+        self.assertEqual(first.heads[0].count(b"secret"), 2)
+        self.assertNotIn(b"secret", other.heads[0])
+        self.assertIn(b'if-none-match: "v"', other.heads[0].lower())
+
+    async def test_credentials_stay_within_their_origin(self) -> None:
+        origin = self.origin(lambda head: whole(b"x") if b"/b" in head else whole(b"", "302 Found", Location="/b"))
+        await self.sources().fetch(origin.url(), None, {"authorization": "secret"})
+        self.assertIn(b"secret", origin.heads[1])
+
+    async def test_locations_in_utf8_are_escaped_as_they_are(self) -> None:
+        moved = "/ä b.jpg"
+        origin = self.origin(
+            lambda head: whole(b"x") if b"%C3%A4%20b" in head else whole(b"", "301 Moved", Location=moved)
+        )
+        self.assertEqual((await self.sources().fetch(origin.url(), None, {})).body, b"x")
+
+    async def test_a_location_must_be_a_url(self) -> None:
+        for location, error in (
+            ("http://[::1", OriginFailed),
+            ("http://a b/", SourceNotFound),
+            ("http://user@127.0.0.1/", SourceRefused),
+        ):
+            with self.assertRaises(error):
+                await self.sources().fetch(self.to(location).url(), None, {})
