@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from imgforge.config._types import Base64
+
 __all__ = ["AnswersSettings"]
 
 _HEADER = r"^[\x20-\x7e]*$"
@@ -23,6 +25,16 @@ class AnswersSettings(BaseModel):
     use_last_modified: bool = Field(True, description="send the origin's Last-Modified and answer If-Modified-Since")
     set_canonical_header: bool = Field(False, description='send Link: <source>; rel="canonical"')
     return_attachment: bool = Field(False, description="ask browsers to save images")
+    cache_tags_format: Literal["all", "cloudflare", "cloudfront", "none"] = Field(
+        "all", description="which headers carry the tags of cache_tags:"
+    )
+    fallback_image_data: Base64 = Field(b"", description="an image for sources that cannot be had, as base64")
+    fallback_image_path: str = Field("", description="a file with it")
+    fallback_image_url: str = Field("", description="where to fetch it")
+    fallback_image_http_code: int = Field(
+        200, ge=0, le=599, description="the status of such answers; 0 is the status of the failure"
+    )
+    fallback_image_ttl: int = Field(0, ge=0, description="seconds that they may be kept; 0 is the ttl of all images")
     allow_origin: str = Field("", pattern=_HEADER, description="Access-Control-Allow-Origin; empty sends none")
     enable_debug_headers: bool = Field(False, description="send the sizes of original and result")
     server_name: str = Field("imgforge", pattern=_HEADER, description="the Server header; empty sends none")

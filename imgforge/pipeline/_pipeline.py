@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from imgforge import processing
 from imgforge.cache import Cache, entry_key
-from imgforge.errors import ImgforgeError, RequestTimeout
+from imgforge.errors import ImgforgeError, NotAnImage, RequestTimeout
 from imgforge.model import (
     CacheEntry,
     ImageInfo,
@@ -53,14 +53,21 @@ class PipelineSettings:
     processing: ProcessingSettings
     fingerprint: bytes
     watermark: bytes | None = None
+    fallback: bytes | None = None
+    fallback_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What an image request ends with; `tier` names the cache tier that had it, None where it was made."""
+    """What an image request ends with.
+
+    `tier` names the cache tier that had it, None where it was made; `failure` is why a fallback image stands in for
+    the source.
+    """
 
     entry: CacheEntry
     tier: str | None
+    failure: ImgforgeError | None = None
 
 
 class Pipeline:
@@ -86,7 +93,7 @@ class Pipeline:
         self._threads = threads
         self._admission = admission
         self._metrics = metrics
-        self._flights: SingleFlight[bytes, CacheEntry] = SingleFlight()
+        self._flights: SingleFlight[bytes, Served] = SingleFlight()
         self._inspections: SingleFlight[str, ImageInfo] = SingleFlight()
 
     async def image(self, request: ImageRequest, accepted: tuple[str, ...] = ()) -> Served:
@@ -99,8 +106,7 @@ class Pipeline:
                 self._metrics.cache_hit(self._cache.name)
                 return Served(entry, tier)
             self._metrics.cache_miss(self._cache.name)
-        entry = await self._flights.do(key, lambda: self._bounded(self._make(key, request, accepted)))
-        return Served(entry, None)
+        return await self._flights.do(key, lambda: self._bounded(self._make(key, request, accepted)))
 
     async def info(self, request: ImageRequest) -> ImageInfo:
         """What the header of the request's source says."""
@@ -120,9 +126,9 @@ class Pipeline:
 
         return Deferred.fromCoroutine(work).addTimeout(self._settings.timeout, self._reactor, late)
 
-    async def _make(self, key: bytes, request: ImageRequest, accepted: tuple[str, ...]) -> CacheEntry:
+    async def _make(self, key: bytes, request: ImageRequest, accepted: tuple[str, ...]) -> Served:
         with self._admission.place():
-            original = await self._fetch(request.source, request.options)
+            original, failure = await self._original(request)
             watermarks = await self._watermarks((request.options, *request.then))
 
             def render(cancellation: Cancellation) -> tuple[Rendition, str]:
@@ -151,10 +157,34 @@ class Pipeline:
             source_cache_control=original.cache_control,
             source_expires=original.expires,
         )
-        if self._cache is not None:
+        if self._cache is not None and failure is None:
             # Not waited for: a slow disk delays no answer.
             self._cache.put(key, entry).addErrback(self._store_failed)
-        return entry
+        return Served(entry, None, failure)
+
+    async def _original(self, request: ImageRequest) -> tuple[SourceImage, ImgforgeError | None]:
+        """The source, or the fallback image and why it is needed."""
+        try:
+            original = await self._fetch(request.source, request.options)
+            if processing.detect_format(original.body) is None:
+                raise NotAnImage("the source is no image of a known format")
+        except ImgforgeError as error:
+            fallback = await self._fallback(request)
+            if fallback is None:
+                raise
+            self.log.info("a fallback image stands in: {line}", line=error.message)
+            return fallback, error
+        return original, None
+
+    async def _fallback(self, request: ImageRequest) -> SourceImage | None:
+        """The image that the URL or the operator names for sources that cannot be had; None for none."""
+        url = request.delivery.fallback_image_url or self._settings.fallback_url
+        if url:
+            try:
+                return await self._fetch(url, request.options)
+            except ImgforgeError as error:
+                self.log.warn("the fallback image cannot be had either: {line}", line=error.message)
+        return None if self._settings.fallback is None else SourceImage(self._settings.fallback)
 
     async def _inspect(self, request: ImageRequest) -> ImageInfo:
         with self._admission.place():

@@ -42,6 +42,12 @@ __all__ = ["Application", "check", "summary", "threads_per_process", "url_settin
 
 _FLUSH_INTERVAL = 0.25
 _POLL_INTERVAL = 0.02
+_TAG_HEADERS = {
+    "all": ("Cache-Tag", "X-Amz-Meta-Cache-Tag"),
+    "cloudflare": ("Cache-Tag",),
+    "cloudfront": ("X-Amz-Meta-Cache-Tag",),
+    "none": (),
+}
 
 
 def url_settings(settings: Settings) -> UrlSettings:
@@ -112,6 +118,9 @@ def answer_settings(settings: Settings) -> AnswerSettings:
         set_canonical_header=settings.set_canonical_header,
         return_attachment=settings.return_attachment,
         debug_headers=settings.enable_debug_headers,
+        fallback_status=settings.fallback_image_http_code,
+        fallback_ttl=settings.fallback_image_ttl,
+        cache_tag_headers=_TAG_HEADERS[settings.cache_tags_format],
     )
 
 
@@ -138,17 +147,18 @@ def cache_settings(settings: Settings) -> CacheSettings:
     )
 
 
-def _watermark(settings: Settings) -> bytes | None:
-    if settings.watermark_data:
-        return settings.watermark_data
-    return Path(settings.watermark_path).read_bytes() if settings.watermark_path else None
+def _operators_image(settings: Settings, name: str) -> bytes | None:
+    """The image that the settings *name*_data or *name*_path hold."""
+    data: bytes = getattr(settings, f"{name}_data")
+    path: str = getattr(settings, f"{name}_path")
+    return data or (Path(path).read_bytes() if path else None)
 
 
 def check(settings: Settings) -> None:
     """Raise `ValueError` for what only the parts themselves can judge: presets, option names, files, log levels."""
     UrlParser(url_settings(settings))
     parse_level_spec(settings.log_level)
-    for name in ("watermark_path", "ca_file"):
+    for name in ("watermark_path", "fallback_image_path", "ca_file"):
         path = getattr(settings, name)
         if path and not os.access(path, os.R_OK):
             raise ValueError(f"IMGFORGE_{name.upper()}={path!r} must name a readable file")
@@ -170,7 +180,7 @@ class Application:
         self._sources = Sources(reactor, source_settings(settings), [SampleFactory()] if settings.embedded else [])
         self._cache: Cache | None = make_cache(reactor, cache_settings(settings), metrics.cache_fault)
         self._threads = RenderThreads(reactor, threads, metrics)
-        watermark = _watermark(settings)
+        watermark = _operators_image(settings, "watermark")
         self._pipeline = Pipeline(
             reactor,
             PipelineSettings(
@@ -179,6 +189,8 @@ class Application:
                 processing=results,
                 fingerprint=fingerprint(__version__, processing.capabilities().version, results, watermark),
                 watermark=watermark,
+                fallback=_operators_image(settings, "fallback_image"),
+                fallback_url=settings.fallback_image_url,
             ),
             sources=self._sources,
             cache=self._cache,

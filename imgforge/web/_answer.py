@@ -6,10 +6,11 @@ Pure functions: what an answer says depends on the entry, the request's own head
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate, parsedate_to_datetime
 from urllib.parse import quote, unquote, urlsplit
 
+from imgforge.errors import ImgforgeError
 from imgforge.model import CacheEntry, DeliveryOptions, ImageRequest
 
 __all__ = ["Answer", "AnswerSettings", "Conditions", "content_disposition", "image_answer", "not_modified"]
@@ -43,6 +44,9 @@ class AnswerSettings:
     set_canonical_header: bool = False
     return_attachment: bool = False
     debug_headers: bool = False
+    fallback_status: int = 200  # 0: the status of the failure
+    fallback_ttl: int = 0  # 0: as any other image
+    cache_tag_headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +58,23 @@ class Conditions:
 
 
 def image_answer(
-    entry: CacheEntry, request: ImageRequest, settings: AnswerSettings, *, now: float, vary: bool, state: str
+    entry: CacheEntry,
+    request: ImageRequest,
+    settings: AnswerSettings,
+    *,
+    now: float,
+    vary: bool,
+    state: str,
+    failure: ImgforgeError | None = None,
 ) -> Answer:
-    """The 200 answer for *entry*; *state* is the Cache-Status value (RFC 9211), *now* is in seconds since the epoch."""
+    """The answer for *entry*.
+
+    *state* is the Cache-Status value (RFC 9211), *now* is in seconds since the epoch, *failure* is why the entry is
+    a fallback image.
+    """
     rendition = entry.rendition
+    if failure is not None and settings.fallback_ttl:
+        settings = replace(settings, ttl=settings.fallback_ttl)
     headers: Headers = [
         (b"Content-Type", rendition.content_type.encode("ascii")),
         (b"Cache-Control", cache_control(entry, request.delivery, settings, now)),
@@ -78,6 +95,8 @@ def image_answer(
         headers.append(
             (b"Link", b"<" + quote(request.source, safe="/:?&=%@+,;~!$'()*[]#").encode() + b'>; rel="canonical"')
         )
+    tags = ",".join(request.delivery.cache_tags).encode("ascii")
+    headers += [(name.encode("ascii"), tags) for name in settings.cache_tag_headers if tags]
     if settings.debug_headers:
         headers += [
             (b"X-Origin-Content-Length", b"%d" % rendition.source_bytes),
@@ -86,11 +105,16 @@ def image_answer(
             (b"X-Result-Width", b"%d" % rendition.width),
             (b"X-Result-Height", b"%d" % rendition.height),
         ]
+    if failure is not None:
+        headers.append((b"Fallback-Image", b"1"))
+        return Answer(settings.fallback_status or failure.status, headers, rendition.body)
     return Answer(200, headers, rendition.body)
 
 
 def not_modified(answer: Answer, conditions: Conditions) -> bool:
     """Whether the client's copy is still good (RFC 9110, section 13.2.2: If-None-Match comes first)."""
+    if answer.status != 200:
+        return False
     validators = dict(answer.headers)
     etag = validators.get(b"ETag", b"").decode("ascii")
     if conditions.if_none_match:

@@ -83,6 +83,7 @@ class ImageEndpoint:
             now=self._clock.seconds(),
             vary=self._negotiation.varies(image),
             state=cache_status(served),
+            failure=served.failure,
         )
         conditions = Conditions(_header(request, b"if-none-match"), _header(request, b"if-modified-since"))
         if not_modified(answer, conditions):

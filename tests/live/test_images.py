@@ -212,6 +212,35 @@ class NegotiationTests(LiveServer):
             self.assertEqual((reply.headers["content-type"], reply.headers["vary"]), (mime_type, "Accept"))
 
 
+class FallbackTests(LiveServer):
+    settings = {
+        "FALLBACK_IMAGE_DATA": base64.b64encode(encode(gradient(64, 48), "PNG")).decode(),
+        "FALLBACK_IMAGE_HTTP_CODE": "0",
+        "FALLBACK_IMAGE_TTL": "7",
+        "CACHE_TYPE": "memory",
+    }
+
+    def test_a_source_that_cannot_be_had_is_replaced(self) -> None:
+        for source, status in (("/missing.jpg", 404), ("/not-an-image", 422)):
+            for _ in range(2):
+                reply = self.image("w:32", source=source, extension="@png")
+                self.assertEqual((reply.status, decode(reply.body).size), (status, (32, 24)))
+                self.assertEqual(
+                    (reply.headers["fallback-image"], reply.headers["cache-control"]), ("1", "max-age=7, public")
+                )
+                self.assertIn("MISS", reply.headers["cache-status"])
+
+    def test_the_url_may_name_another_one(self) -> None:
+        other = base64.urlsafe_b64encode(self.origin.url("/photo.jpg").encode()).decode().rstrip("=")
+        reply = self.image(f"w:32/fiu:{other}", source="/missing.jpg", extension="@png")
+        self.assertEqual(decode(reply.body).size, (32, 20))
+
+    def test_what_can_be_had_is_served_as_ever(self) -> None:
+        reply = self.image("w:32/ct:a:b", extension="@png")
+        self.assertEqual((reply.status, reply.headers["cache-tag"]), (200, "a,b"))
+        self.assertNotIn("fallback-image", reply.headers)
+
+
 class LocalTests(SynchronousTestCase):
     def test_local_files_are_served_from_their_root_only(self) -> None:
         with tempfile.TemporaryDirectory() as root:

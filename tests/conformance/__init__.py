@@ -1,0 +1,1 @@
+"""Whole renditions against what the documented rules say, computed here without libvips: numpy, Pillow, fractions."""

@@ -1,0 +1,101 @@
+"""Resizing, cutting, turning and growing, alone and in pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations, product
+from typing import Any
+
+from imgforge.model import Color, Crop, Extend, Gravity, Padding
+from tests.conformance.case import Case, check, parameters
+
+GRAVITIES = ("no", "so", "ea", "we", "noea", "nowe", "soea", "sowe", "ce")
+TYPES = ("fit", "fill", "fill-down", "force", "auto")
+SIZES = ((96, 64), (64, 96), (80, 80), (37, 101))
+
+
+def resizes() -> Iterator[Case]:
+    boxes = ((48, 48), (30, 0), (0, 30), (150, 60), (60, 150), (200, 200), (96, 64), (2, 2))
+    for kind, box, size in product(TYPES, boxes, SIZES[:3]):
+        options = {"resizing_type": kind, "width": box[0], "height": box[1]}
+        name = f"{kind} {box[0]}x{box[1]} of {size[0]}x{size[1]}"
+        yield Case(name, options, size)
+        if box in {(150, 60), (200, 200), (0, 30)}:
+            yield Case(f"{name}, enlarged", options | {"enlarge": True}, size)
+
+
+def gravities() -> Iterator[Case]:
+    offsets: tuple[tuple[float, float], ...] = ((0, 0), (5, 3), (-4, 2), (0.1, -0.05))
+    for kind, (x, y) in product(GRAVITIES, offsets):
+        gravity = Gravity(kind, x, y)
+        yield Case(f"crop by {kind} {x} {y}", {"crop": Crop(48, 20, gravity)})
+        fill = {"resizing_type": "fill", "width": 40, "height": 64, "gravity": gravity}
+        yield Case(f"fill by {kind} {x} {y}", fill)
+        yield Case(f"extend by {kind} {x} {y}", {"width": 120, "height": 100, "extend": Extend(True, gravity)})
+    for x, y in product((0.0, 0.3, 0.5, 1.0), repeat=2):
+        yield Case(f"crop about {x} {y}", {"crop": Crop(48, 20), "gravity": Gravity("fp", x, y)})
+
+
+SINGLE: dict[str, dict[str, Any]] = {
+    "fit": {"width": 40, "height": 40},
+    "fill": {"width": 40, "height": 40, "resizing_type": "fill", "gravity": Gravity("nowe")},
+    "force": {"width": 52, "height": 52, "resizing_type": "force"},
+    "one side": {"width": 70},
+    "crop in pixels": {"crop": Crop(40, 44, Gravity("soea"))},
+    "crop in fractions": {"crop": Crop(0.5, 0.25, Gravity("no"))},
+    "rotated": {"rotate": 90},
+    "upside down": {"rotate": 180},
+    "flipped": {"flip_horizontal": True},
+    "flipped over": {"flip_vertical": True},
+    "padded": {"padding": Padding(3, 5, 7, 11)},
+    "extended": {"extend": Extend(True, Gravity("so", 2, 3))},
+    "extended to the ratio": {"extend_aspect_ratio": Extend(True)},
+    "twice as dense": {"dpr": 2.0},
+    "zoomed out": {"zoom_x": 0.5, "zoom_y": 0.75},
+    "zoomed in": {"zoom_x": 1.5, "zoom_y": 1.25},
+    "enlarged": {"enlarge": True},
+    "at least so wide": {"min_width": 60},
+    "at least so high": {"min_height": 90},
+    "on a background": {"background": Color(250, 40, 90)},
+    "as a jpeg": {"format": "jpeg", "quality": 95},
+}
+
+
+def pairs() -> Iterator[Case]:
+    for (first, one), (second, other) in combinations(SINGLE.items(), 2):
+        if not one.keys() & other.keys():
+            yield Case(f"{first} and {second}", one | other)
+
+
+def triples() -> Iterator[Case]:
+    chosen = ("fill", "crop in pixels", "rotated", "flipped", "padded", "extended", "twice as dense", "zoomed out")
+    for names in combinations(chosen, 3):
+        merged: dict[str, Any] = {}
+        for name in names:
+            merged |= SINGLE[name]
+        yield Case(", ".join(names), merged | {"background": Color(1, 2, 3)})
+
+
+@parameters(resizes())
+def test_resizing(case: Case) -> None:
+    check(case)
+
+
+@parameters(gravities())
+def test_gravity(case: Case) -> None:
+    check(case)
+
+
+@parameters([Case(name, options, size) for name, options in SINGLE.items() for size in SIZES[:1]])
+def test_one_option_alone(case: Case) -> None:
+    check(case)
+
+
+@parameters(pairs())
+def test_two_options(case: Case) -> None:
+    check(case)
+
+
+@parameters(triples())
+def test_three_options(case: Case) -> None:
+    check(case)
