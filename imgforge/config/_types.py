@@ -14,7 +14,7 @@ from imgforge.config._bind import parse_bind
 
 __all__ = ["FORMAT_NAMES", "Base64", "Bind", "FormatQuality", "Formats", "HexKeys", "NamedTexts", "Pairs", "Words"]
 
-FORMAT_NAMES = ("jpeg", "png", "webp", "avif", "gif", "tiff", "heic", "jxl", "svg")
+FORMAT_NAMES = ("jpeg", "png", "webp", "avif", "gif", "tiff", "heic", "jxl", "bmp", "ico", "psd", "svg")
 _FORMAT_ALIASES = {"jpg": "jpeg", "tif": "tiff", "heif": "heic"}
 
 

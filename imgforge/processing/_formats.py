@@ -32,6 +32,8 @@ class Format:
     thumbnail: bool = False
     paged: bool = False  # its loader takes page and n
     longest: int = 0
+    pillow: str = ""  # Pillow's name for it, where libvips has none
+    writes: bool = True
 
 
 FORMATS: dict[str, Format] = {
@@ -72,6 +74,9 @@ FORMATS: dict[str, Format] = {
         longest=16384,
     ),
     "jxl": Format("image/jxl", "jxlload_buffer", "jxlsave_buffer", animation=True, quality=True, deep=True),
+    "bmp": Format("image/bmp", pillow="BMP", profile=False),
+    "ico": Format("image/x-icon", pillow="ICO", profile=False, longest=256),
+    "psd": Format("image/vnd.adobe.photoshop", pillow="PSD", writes=False),
     "svg": Format("image/svg+xml", "svgload_buffer", vector=True),
 }
 
@@ -85,6 +90,9 @@ _SIGNATURES: tuple[tuple[str, int, bytes], ...] = (
     ("gif", 0, b"GIF89a"),
     ("tiff", 0, b"II*\x00"),
     ("tiff", 0, b"MM\x00*"),
+    ("bmp", 0, b"BM"),
+    ("ico", 0, b"\x00\x00\x01\x00"),
+    ("psd", 0, b"8BPS"),
     ("jxl", 0, b"\xff\x0a"),
     ("jxl", 0, b"\x00\x00\x00\x0cJXL \r\n\x87\n"),
 )

@@ -10,10 +10,11 @@ from typing import Any
 
 import pyvips
 
-from imgforge.errors import NotAnImage, SourceTooLarge, UnsupportedFormat
+from imgforge.errors import NotAnImage, SourceTooLarge
+from imgforge.processing import _pillow as pillow
 from imgforge.processing._formats import FORMATS, detect_format
 from imgforge.processing._svg import sanitised
-from imgforge.processing._vips import broken, capabilities
+from imgforge.processing._vips import broken, capabilities, missing
 
 __all__ = ["Original", "open_original"]
 
@@ -82,7 +83,7 @@ def open_original(body: bytes, *, sanitize_svg: bool = True, style: str = "") ->
     if name is None:
         raise NotAnImage("the source is no image of a known format")
     if name not in capabilities().loads:
-        raise UnsupportedFormat(f"this server's libvips does not read {name}")
+        raise missing(name, "read")
     if name == "svg" and (sanitize_svg or style):
         body = sanitised(body, style)
     image = _load(body, name)
@@ -101,6 +102,8 @@ def open_original(body: bytes, *, sanitize_svg: bool = True, style: str = "") ->
 
 
 def _load(body: bytes, name: str, **options: Any) -> Any:
+    if FORMATS[name].pillow:
+        return pillow.load(body, name)
     if name == "svg":
         options = {"dpi": _SVG_DPI, "scale": options.get("scale", 1.0) * 72 / _SVG_DPI}
     try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import pyvips
 
-from imgforge.errors import NotAnImage, UnsupportedFormat
+from imgforge.errors import NotAnImage
 from imgforge.model import ImageInfo, ProcessingOptions, Rendition
 from imgforge.processing._animation import animate
 from imgforge.processing._blurs import blur_areas, progressive_blur, unsharp_mask
@@ -33,7 +33,7 @@ from imgforge.processing._resize import scale, scale_on_load
 from imgforge.processing._save import save
 from imgforge.processing._settings import ProcessingSettings
 from imgforge.processing._state import State, start
-from imgforge.processing._vips import broken, capabilities
+from imgforge.processing._vips import broken, capabilities, missing
 from imgforge.processing._watermark import watermark
 
 __all__ = ["STAGES", "inspect", "process"]
@@ -239,7 +239,7 @@ def _output_format(
     if name is None:
         name = original.format if original.format in DEFAULT_FORMATS else _first_that_holds(original, options, animated)
     if name not in saves:
-        raise UnsupportedFormat(f"this server's libvips does not write {name}")
+        raise missing(name, "write")
     return name
 
 

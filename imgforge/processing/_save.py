@@ -7,6 +7,7 @@ from typing import Any
 
 import pyvips
 
+from imgforge.processing import _pillow as pillow
 from imgforge.processing._formats import FORMATS
 from imgforge.processing._quality import fitted, searched
 from imgforge.processing._state import State
@@ -124,6 +125,8 @@ def save(state: State) -> bytes:
 
 def _encoded(state: State, quality: int) -> bytes:
     one = FORMATS[state.format_name]
+    if one.pillow:
+        return pillow.save(state.cancellation.watch(state.image), state.format_name)
     options = _OPTIONS[state.format_name](state) if state.format_name in _OPTIONS else {}
     if one.quality:
         options["Q"] = quality

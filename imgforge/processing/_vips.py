@@ -12,10 +12,11 @@ from functools import cache
 
 import pyvips
 
-from imgforge.errors import NotAnImage
+from imgforge.errors import NotAnImage, UnsupportedFormat
 from imgforge.processing._formats import FORMATS
+from imgforge.processing._pillow import available
 
-__all__ = ["Capabilities", "broken", "capabilities", "configure", "usage"]
+__all__ = ["Capabilities", "broken", "capabilities", "configure", "missing", "usage"]
 
 # The loader of SVG counts as untrusted in libvips; it is given sanitised documents only.
 _TRUSTED_AFTER_ALL = "VipsForeignLoadSvg"
@@ -47,9 +48,23 @@ class Capabilities:
 def capabilities() -> Capabilities:
     """Asked of libvips once: a format counts as written only if a small picture really can be."""
     version = ".".join(str(pyvips.version(part)) for part in range(3))
-    loads = tuple(name for name, one in FORMATS.items() if one.loader and _exists(one.loader))
-    saves = tuple(name for name, one in FORMATS.items() if one.saver and _exists(one.saver) and _saves(name))
+    extra = available()
+    loads = tuple(
+        name for name, one in FORMATS.items() if (one.loader and _exists(one.loader)) or (one.pillow and extra)
+    )
+    saves = tuple(
+        name
+        for name, one in FORMATS.items()
+        if (one.saver and _exists(one.saver) and _saves(name)) or (one.pillow and one.writes and extra)
+    )
     return Capabilities(version, loads, saves)
+
+
+def missing(name: str, verb: str) -> UnsupportedFormat:
+    """What a client is told of a format that cannot be read or written here, and what an operator can do."""
+    if FORMATS[name].pillow and not available():
+        return UnsupportedFormat(f"this server does not {verb} {name}: it needs pip install 'imgforge[formats]'")
+    return UnsupportedFormat(f"this server's libvips does not {verb} {name}")
 
 
 def _exists(operation: str) -> bool:
