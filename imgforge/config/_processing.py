@@ -17,6 +17,13 @@ class ResultSettings(BaseModel):
     default_format: Literal["source", "jpeg", "png", "webp", "avif", "gif", "tiff"] = Field(
         "source", description="the format where the URL names none; source keeps the original's"
     )
+    best_format_by_default: bool = Field(False, description="as if URLs without a format said `best`")
+    best_format_complexity_threshold: float = Field(
+        5.5, ge=0, le=8, allow_inf_nan=False, description="bits of edges below which `best` tries formats without loss"
+    )
+    best_format_max_resolution: float = Field(
+        0, ge=0, allow_inf_nan=False, description="megapixels beyond which `best` tries one format only; 0 is no limit"
+    )
     auto_webp: bool = Field(False, description="WebP for clients that take it, where the URL names no format")
     auto_avif: bool = Field(False, description="AVIF for clients that take it, where the URL names no format")
     auto_jxl: bool = Field(False, description="JPEG XL for clients that take it, where the URL names no format")

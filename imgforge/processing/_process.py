@@ -17,15 +17,17 @@ import pyvips
 from imgforge.errors import NotAnImage
 from imgforge.model import ImageInfo, ProcessingOptions, Rendition
 from imgforge.processing._animation import animate
+from imgforge.processing._best import save_best
 from imgforge.processing._blurs import blur_areas, progressive_blur, unsharp_mask
 from imgforge.processing._cancellation import Cancellation
 from imgforge.processing._canvas import extend, extend_aspect_ratio, flatten, pad, turn
+from imgforge.processing._choose import output_formats, skips
 from imgforge.processing._colour import embed_profile, to_processing_colours, to_result_colours
 from imgforge.processing._colours import adjust_colours
 from imgforge.processing._cut import crop, crop_to_result, trim
 from imgforge.processing._filters import apply_filters
 from imgforge.processing._fit_format import fit_format
-from imgforge.processing._formats import DEFAULT_FORMATS, FORMATS
+from imgforge.processing._formats import FORMATS
 from imgforge.processing._load import Original, open_original
 from imgforge.processing._metadata import strip_metadata
 from imgforge.processing._overlays import colorize, gradient, round_corners
@@ -33,7 +35,7 @@ from imgforge.processing._resize import scale, scale_on_load
 from imgforge.processing._save import save
 from imgforge.processing._settings import ProcessingSettings
 from imgforge.processing._state import State, start
-from imgforge.processing._vips import broken, capabilities, missing
+from imgforge.processing._vips import broken
 from imgforge.processing._watermark import watermark
 
 __all__ = ["STAGES", "inspect", "process"]
@@ -102,13 +104,14 @@ class _Engine:
         _check_hash(source, options)
         original = open_original(source, sanitize_svg=settings.sanitize_svg, style=options.style)
         size = len(source)
-        if _skips(original, options, settings):
+        if skips(original, options, settings):
             _check(original, options, settings, 1)
             return _rendition(original, original.body, original.format, original.width, original.height, size)
         output = _output_options(chain)
         most = settings.max_animation_frames if options.max_animation_frames is None else options.max_animation_frames
         animated = original.animated and most > 1 and not options.disable_animation
-        name = _output_format(original, output, settings, self.accepted, animated=animated)
+        names = output_formats(original, output, settings, self.accepted, animated=animated)
+        name = names[0]
         animated = animated and FORMATS[name].animation
         frames = min(original.pages, most) if animated else 1
         if not animated:
@@ -120,7 +123,7 @@ class _Engine:
         to_result_colours(state)
         embed_profile(state)
         strip_metadata(state, animated=animated)
-        body = save(state)
+        body = save(state) if len(names) == 1 else save_best(state, names)
         return _rendition(original, body, state.format_name, state.image.width, state.image.height // frames, size)
 
     def _still(self, original: Original, chain: Sequence[ProcessingOptions], name: str) -> State:
@@ -213,44 +216,6 @@ def _check(original: Original, options: ProcessingOptions, settings: ProcessingS
         frames,
         settings.max_animation_frame_resolution if frame is None else frame,
     )
-
-
-def _skips(original: Original, options: ProcessingOptions, settings: ProcessingSettings) -> bool:
-    """Whether the source is served as it is: as listed, or an SVG that nobody wants as pixels."""
-    same = options.format is None or options.format == original.format
-    listed = original.format in {*settings.skip_processing_formats, *options.skip_processing}
-    return same and (listed or original.format == "svg")
-
-
-def _output_format(
-    original: Original,
-    options: ProcessingOptions,
-    settings: ProcessingSettings,
-    accepted: tuple[str, ...],
-    *,
-    animated: bool,
-) -> str:
-    saves = capabilities().saves
-    name = options.format or next(
-        (one for one in accepted if one in saves and (FORMATS[one].animation or not animated)), None
-    )
-    if name is None and settings.default_format != "source":
-        name = settings.default_format
-    if name is None:
-        name = original.format if original.format in DEFAULT_FORMATS else _first_that_holds(original, options, animated)
-    if name not in saves:
-        raise missing(name, "write")
-    return name
-
-
-def _first_that_holds(original: Original, options: ProcessingOptions, animated: bool) -> str:
-    transparent = options.background is None and (
-        original.image.hasalpha() or options.padding is not None or options.extend.enabled or options.round
-    )
-    for name in DEFAULT_FORMATS:
-        if (FORMATS[name].animation or not animated) and (FORMATS[name].alpha or not transparent):
-            return name
-    return DEFAULT_FORMATS[0]
 
 
 def _rendition(original: Original, body: bytes, name: str, width: int, height: int, size: int) -> Rendition:

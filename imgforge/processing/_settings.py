@@ -50,6 +50,9 @@ class ProcessingSettings:
     autoquality: AutoQuality = AutoQuality()
     jxl_effort: int = 4
     watermark_opacity: float = 1.0
+    best_format_by_default: bool = False
+    best_format_complexity_threshold: float = 5.5
+    best_format_max_resolution: float = 0.0
     unsharp_masking: Unsharp = Unsharp()
     color_profiles_dir: str = "/usr/share/color/icc"
 

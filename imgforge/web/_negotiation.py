@@ -12,6 +12,9 @@ __all__ = ["Negotiation", "accepted_types"]
 # Best first: the order in which a client that takes several gets them.
 _NEGOTIABLE = (("jxl", "image/jxl"), ("avif", "image/avif"), ("webp", "image/webp"))
 
+# What a URL may say of the format and still leave the choice to us.
+_OPEN = frozenset({None, "best"})
+
 
 def accepted_types(accept: str) -> Iterator[str]:
     """The media types that an Accept header names with a quality above 0, in lower case.
@@ -38,15 +41,15 @@ class Negotiation:
 
     def varies(self, request: ImageRequest) -> bool:
         """Whether the answer depends on the Accept header."""
-        return bool(self.enforced or (self.auto and request.options.format is None))
+        return bool(self.enforced or (self.auto and request.options.format in _OPEN))
 
     def apply(self, request: ImageRequest, accept: str) -> tuple[ImageRequest, tuple[str, ...]]:
         """The request to carry out and the formats, best first, that may be chosen for it."""
         if not self.varies(request):
             return request, ()
         taken = frozenset(accepted_types(accept))
-        wanted = self.enforced | self.auto if request.options.format is None else self.enforced
+        wanted = self.enforced | self.auto if request.options.format in _OPEN else self.enforced
         accepted = tuple(name for name, media_type in _NEGOTIABLE if name in wanted and media_type in taken)
-        if accepted and request.options.format is not None:
+        if accepted and request.options.format not in _OPEN:
             request = replace(request, options=replace(request.options, format=None))
         return request, accepted

@@ -47,6 +47,7 @@ FORMATS = {
     "ico": "ico",
     "jxl": "jxl",
     "svg": "svg",
+    "best": "best",
 }
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}\Z")

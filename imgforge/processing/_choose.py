@@ -1,0 +1,59 @@
+"""Which format the result gets, and whether anything is done at all."""
+
+from __future__ import annotations
+
+from imgforge.model import ProcessingOptions
+from imgforge.processing._best import BEST, candidates
+from imgforge.processing._formats import DEFAULT_FORMATS, FORMATS
+from imgforge.processing._load import Original
+from imgforge.processing._settings import ProcessingSettings
+from imgforge.processing._vips import capabilities, missing
+
+__all__ = ["output_formats", "skips"]
+
+
+def skips(original: Original, options: ProcessingOptions, settings: ProcessingSettings) -> bool:
+    """Whether the source is served as it is: as listed, or an SVG that nobody wants as pixels."""
+    same = options.format is None or options.format == original.format
+    listed = original.format in {*settings.skip_processing_formats, *options.skip_processing}
+    return same and (listed or original.format == "svg")
+
+
+def output_formats(
+    original: Original,
+    options: ProcessingOptions,
+    settings: ProcessingSettings,
+    accepted: tuple[str, ...],
+    *,
+    animated: bool,
+) -> list[str]:
+    """The formats to try for the result, mostly one; `UnsupportedFormat` where the one asked for cannot be written."""
+    saves = capabilities().saves
+    name = options.format
+    if name is None and settings.best_format_by_default:
+        name = BEST
+    if name == BEST:
+        transparent = options.background is None and _expects_alpha(original, options)
+        return candidates(accepted, saves, animated=animated, transparent=transparent)
+    if name is None:
+        name = next((one for one in accepted if one in saves and (FORMATS[one].animation or not animated)), None)
+    if name is None and settings.default_format != "source":
+        name = settings.default_format
+    if name is None:
+        name = original.format if original.format in DEFAULT_FORMATS else _first_that_holds(original, options, animated)
+    if name not in saves:
+        raise missing(name, "write")
+    return [name]
+
+
+def _expects_alpha(original: Original, options: ProcessingOptions) -> bool:
+    added = options.padding is not None or options.extend.enabled or bool(options.round)
+    return added or bool(original.image.hasalpha())
+
+
+def _first_that_holds(original: Original, options: ProcessingOptions, animated: bool) -> str:
+    transparent = options.background is None and _expects_alpha(original, options)
+    for name in DEFAULT_FORMATS:
+        if (FORMATS[name].animation or not animated) and (FORMATS[name].alpha or not transparent):
+            return name
+    return DEFAULT_FORMATS[0]

@@ -1,0 +1,52 @@
+"""`best` makes the smallest file among the formats that hold the picture and that the client takes."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from imgforge.model import ProcessingOptions, Rendition
+from imgforge.processing import ProcessingSettings, draw_sample, process
+from tests.processing.test_effects import EffectCase, flat
+
+
+def best(source: bytes, *accepted: str, **settings: float) -> Rendition:
+    options = ProcessingOptions(width=300, format="best")
+    return process(source, options, ProcessingSettings(**settings), accepted=accepted)  # type: ignore[arg-type]
+
+
+class BestTests(EffectCase):
+    def setUp(self) -> None:
+        rng = np.random.default_rng(1)
+        noise = rng.normal(128, 60, (200, 300, 3)).clip(0, 255).astype(np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(noise).save(buffer, "PNG")
+        self.photo = buffer.getvalue()
+
+    def test_it_is_the_smallest_of_what_there_is(self) -> None:
+        sizes = {
+            name: len(process(self.photo, ProcessingOptions(width=300, format=name), ProcessingSettings()).body)
+            for name in ("jpeg", "webp", "avif")
+        }
+        rendition = best(self.photo, "avif", "webp")
+        self.assertEqual(rendition.format, min(sizes, key=lambda name: sizes[name]))
+        self.assertEqual(len(rendition.body), min(sizes.values()))
+
+    def test_modern_formats_are_used_only_where_the_client_takes_them(self) -> None:
+        self.assertEqual(best(self.photo).format, "jpeg")
+
+    def test_simple_pictures_are_kept_without_loss(self) -> None:
+        rendition = best(flat(10, 200, 30, width=300, height=200))
+        exact = np.asarray(Image.open(io.BytesIO(rendition.body)).convert("RGB"))
+        self.assertEqual(rendition.format, "png")
+        self.assertEqual(exact[5, 5].tolist(), [10, 200, 30])
+
+    def test_transparency_is_kept(self) -> None:
+        rendition = best(draw_sample("logo"), "webp")
+        self.assertIn(rendition.format, ("png", "webp"))
+        self.assertEqual(Image.open(io.BytesIO(rendition.body)).convert("RGBA").getpixel((0, 0))[3], 0)  # type: ignore[index]
+
+    def test_large_ones_are_encoded_once(self) -> None:
+        self.assertEqual(best(self.photo, "avif", best_format_max_resolution=0.001).format, "avif")
