@@ -5,14 +5,11 @@ What a command needs is imported when it runs, so that `imgforge --version` stay
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import secrets
-import socket
 import sys
 from typing import TYPE_CHECKING, NoReturn
-from urllib.parse import urlsplit
 
 import click
 
@@ -107,12 +104,27 @@ def verify(path: str, config_path: str | None) -> None:
     from imgforge.urls import UrlParser, UrlSettings
 
     settings = _settings(config_path)
-    pairs = tuple(zip(settings.key, settings.salt, strict=True))
-    parser = UrlParser(UrlSettings(keys=pairs, signature_size=settings.signature_size, presets=settings.presets))
+    if not settings.key:
+        _fail("IMGFORGE_KEY and IMGFORGE_SALT are not set: there is nothing to check the signature with")
     try:
-        parser.parse(path.encode())
-    except ImgforgeError as error:
-        _fail(error.message)
+        UrlParser(
+            UrlSettings(
+                keys=tuple(zip(settings.key, settings.salt, strict=True)),
+                signature_size=settings.signature_size,
+                trusted_signatures=settings.trusted_signatures,
+                path_prefix=settings.path_prefix,
+                arguments_separator=settings.arguments_separator,
+                presets=settings.presets,
+                only_presets=settings.only_presets,
+                allow_security_options=settings.allow_security_options,
+                allowed_processing_options=frozenset(settings.allowed_processing_options),
+                base_url=settings.base_url,
+                base64_url_includes_filename=settings.base64_url_includes_filename,
+                encryption_key=b"".join(settings.source_url_encryption_key),
+            )
+        ).parse(path.encode())
+    except (ImgforgeError, ValueError) as error:
+        _fail(str(error))
     click.echo("the signature is good")
 
 
@@ -158,39 +170,11 @@ def reference() -> None:
 @_CONFIG
 def health(url: str | None, config_path: str | None) -> None:
     """Ask the running server for /health: exit status 0 if it takes work."""
-    connection = _connection(url, config_path)
+    from imgforge.cli._health import NoAnswer, ask
+
     try:
-        connection.request("GET", "/health")
-        answer = connection.getresponse()
-        line = answer.read(1000).decode("utf-8", "replace").strip()
-    except OSError as error:
-        _fail(f"no answer: {error}")
-    finally:
-        connection.close()
+        status, line = ask(url or _settings(config_path).listeners)
+    except NoAnswer as error:
+        _fail(str(error))
     click.echo(line)
-    sys.exit(0 if answer.status == 200 else 1)
-
-
-def _connection(url: str | None, config_path: str | None) -> http.client.HTTPConnection:
-    if url:
-        parts = urlsplit(url)
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        return kind(parts.hostname or "127.0.0.1", parts.port, timeout=5)
-    address = _settings(config_path).listeners[0]
-    if address.kind == "unix":
-        return _UnixConnection(address.path)
-    host = "127.0.0.1" if address.host in {"0.0.0.0", "::"} else address.host  # noqa: S104
-    return http.client.HTTPConnection(host, address.port, timeout=5)
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a socket file."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=5)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(5)
-        self.sock.connect(self._path)
+    sys.exit(0 if status == 200 else 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import re
@@ -12,14 +13,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from imgforge.config._rules import broken_rules
 from imgforge.config._settings import ALIASES, SECRET, Settings
+from imgforge.config._types import named_texts
 
 __all__ = ["ConfigurationError", "load_settings"]
 
 _PREFIX = "IMGFORGE_"
-
-# Named for what is to come, or for other programs; neither used nor refused.
-_FOREIGN = frozenset({"IMGFORGE_CONFIG"})
+_LONGEST_SHOWN = 80
 
 
 class ConfigurationError(Exception):
@@ -40,18 +41,15 @@ def load_settings(
     mistakes: list[str] = []
     given: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    for origin, values in (
-        (f"in {config_path}", _from_file(config_path, mistakes)),
-        ("in the environment", _from_environment(environ, mistakes)),
-        ("on the command line", {name: value for name, value in (overrides or {}).items() if value}),
+    for origin, prefix, values in (
+        (f"in {config_path}", "", _from_file(config_path, mistakes)),
+        ("in the environment", _PREFIX, _from_environment(environ)),
+        ("on the command line", "", {name: value for name, value in (overrides or {}).items() if value}),
     ):
-        given |= values
-        origins |= dict.fromkeys(values, origin)
+        for name, value, origin_of_it in _known(values, origin, prefix, mistakes):
+            given[name], origins[name] = value, origin_of_it
     _read_presets(given, mistakes)
-    try:
-        settings = Settings.from_given(given)
-    except ValidationError as error:
-        mistakes += [_line(one, given, origins) for one in error.errors(include_url=False)]
+    settings = _validated(given, origins, mistakes)
     if mistakes:
         raise ConfigurationError(mistakes)
     return settings
@@ -61,62 +59,90 @@ def _from_file(path: str | None, mistakes: list[str]) -> dict[str, Any]:
     if not path:
         return {}
     try:
-        values = tomllib.loads(Path(path).read_text("utf-8"))
+        return tomllib.loads(Path(path).read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        mistakes.append(f"the configuration file {path} is no TOML: {error}")
     except (OSError, UnicodeDecodeError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is not UTF-8"
         mistakes.append(f"the configuration file {path} cannot be read: {reason}")
-        return {}
-    except tomllib.TOMLDecodeError as error:
-        mistakes.append(f"the configuration file {path} is no TOML: {error}")
-        return {}
-    return _known(values, f"in {path}", mistakes, lambda name: name)
+    return {}
 
 
-def _from_environment(environ: Mapping[str, str], mistakes: list[str]) -> dict[str, Any]:
-    values = {
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    return {
         name.removeprefix(_PREFIX).lower(): value
         for name, value in environ.items()
-        if name.startswith(_PREFIX) and name not in _FOREIGN and value
+        if name.startswith(_PREFIX) and value
     }
-    return _known(values, "in the environment", mistakes, lambda name: _PREFIX + name.upper())
 
 
-def _known(values: Mapping[str, Any], origin: str, mistakes: list[str], shown: Any) -> dict[str, Any]:
-    known = {}
-    for name, value in values.items():
-        canonical = ALIASES.get(name, name)
-        if canonical in Settings.model_fields:
-            known[canonical] = value
+def _known(values: Mapping[str, Any], origin: str, prefix: str, mistakes: list[str]) -> list[tuple[str, Any, str]]:
+    """Name, value and origin of each of *values* that is a setting; the others are mistakes."""
+
+    def written(name: str) -> str:
+        whole = prefix + name.upper() if prefix else name
+        return whole if whole.isprintable() else _shown(whole)
+
+    known = []
+    # Where a setting is given under its own name too, that one comes later and wins.
+    for name, value in sorted(values.items(), key=lambda item: item[0] not in ALIASES):
+        if name in Settings.model_fields:
+            known.append((name, value, origin))
+        elif name in ALIASES:
+            known.append((ALIASES[name], value, f"{origin}, as {written(name)}"))
         else:
-            near = difflib.get_close_matches(name, Settings.model_fields, 1)
-            hint = f"; did you mean {shown(near[0])}?" if near else ""
-            mistakes.append(f"{shown(name)} {origin} is no setting{hint}")
+            near = difflib.get_close_matches(name, [*Settings.model_fields, *ALIASES], 1)
+            hint = f"; did you mean {written(near[0])}?" if near else ""
+            mistakes.append(f"{written(name)} {origin} is no setting{hint}")
     return known
 
 
 def _read_presets(given: dict[str, Any], mistakes: list[str]) -> None:
     """Add the presets of a file, one `name=options` a line, `#` for comments; those given directly win."""
     path = given.get("presets_path")
-    if not path:
+    if not isinstance(path, str) or not path or "\0" in path:
         return
     try:
-        lines = [line.strip() for line in Path(str(path)).read_text("utf-8").splitlines()]
+        lines = Path(path).read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
-        mistakes.append(f"IMGFORGE_PRESETS_PATH={path!r} must name a readable file")
+        mistakes.append(f"{_PREFIX}PRESETS_PATH={_shown(path)} must name a readable file")
         return
-    texts = [line for line in lines if line and not line.startswith("#")]
-    if not isinstance(given.get("presets", ""), dict):
-        given["presets"] = ",".join([*texts, given["presets"]] if given.get("presets") else texts)
-    else:
-        given["presets"] = dict(line.split("=", 1) for line in texts if "=" in line) | given["presets"]
+    from_file = {}
+    for number, line in enumerate(map(str.strip, lines), 1):
+        name, equals, options = line.partition("=")
+        if name and equals and not line.startswith("#"):
+            from_file[name] = options
+        elif line and not line.startswith("#"):
+            mistakes.append(
+                f"{_PREFIX}PRESETS_PATH={_shown(path)}: line {number} must be name=options, not {_shown(line)}"
+            )
+    with contextlib.suppress(ValueError):  # the direct ones are judged with all other settings
+        given["presets"] = from_file | named_texts(given.get("presets", {}))
+
+
+def _validated(given: Mapping[str, Any], origins: Mapping[str, str], mistakes: list[str]) -> Settings:
+    """The settings; what is wrong with some of them is added to *mistakes*, and their defaults stand in."""
+    unusable: set[str] = set()
+    try:
+        settings = Settings.from_given(dict(given))
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+        mistakes += [_line(one, given, origins) for one in errors]
+        unusable = {str(one["loc"][0]) for one in errors}
+        settings = Settings.from_given({name: value for name, value in given.items() if name not in unusable})
+    mistakes += broken_rules(settings, unusable)
+    return settings
 
 
 def _line(error: Any, given: Mapping[str, Any], origins: Mapping[str, str]) -> str:
     """One mistake that pydantic found: setting, value, origin, what is allowed."""
-    message = re.sub(r"^(Value error, |Input should be )", "", error["msg"])
-    if not error["loc"]:
-        return message
     name = str(error["loc"][0])
-    value = "***" if name in SECRET else repr(given.get(name))
-    allowed = message if message.startswith("must") else f"must be {message}"
-    return f"{_PREFIX}{name.upper()}={value} {origins.get(name, 'by default')}: {allowed}"
+    value = "***" if name in SECRET else _shown(given[name])
+    allowed = re.sub(r"^\w+ should ", "must ", error["msg"].removeprefix("Value error, "))
+    return f"{_PREFIX}{name.upper()}={value} {origins[name]}: {allowed}"
+
+
+def _shown(value: object) -> str:
+    """*value* as a mistake quotes it: in one line, and not all of a long one."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

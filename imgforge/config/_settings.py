@@ -1,13 +1,15 @@
-"""The settings as a whole: the sections, the rules between them, and what follows from them."""
+"""The settings as a whole: the sections, and what follows from them."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tempfile
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from pydantic import ConfigDict, PrivateAttr, model_validator
+from pydantic import ConfigDict, PrivateAttr, ValidationInfo, field_validator
 
 from imgforge.config._access import AccessSettings
 from imgforge.config._bind import BindAddress, parse_bind
@@ -27,8 +29,9 @@ ALIASES = {
     "enable_avif_detection": "auto_avif",
     "cache_use": "cache_type",
 }
-# Never shown.
-SECRET = frozenset({"key", "salt", "secret", "source_url_encryption_key"})
+# Never shown; a trusted signature opens every URL.
+SECRET = frozenset({"key", "salt", "secret", "source_url_encryption_key", "trusted_signatures"})
+_USER_INFO = re.compile(r"(?<=://)[^/@\s\"]+@")
 
 _KEYLESS_BIND = "127.0.0.1:3000"
 _BIND = "0.0.0.0:3000"
@@ -63,30 +66,20 @@ class Settings(
 
     @classmethod
     def from_given(cls, given: dict[str, Any]) -> Settings:
-        """The settings that *given* describes; `pydantic.ValidationError` with all mistakes."""
+        """The settings that *given* describes, each judged by itself; `pydantic.ValidationError` with all mistakes."""
         settings = cls.model_validate(given)
         settings._given.update(given)  # noqa: SLF001  # its own
         return settings
 
-    @model_validator(mode="after")
-    def _rules(self) -> Self:
-        if len(self.key) != len(self.salt):
-            raise ValueError(
-                f"IMGFORGE_KEY has {len(self.key)} keys and IMGFORGE_SALT {len(self.salt)} salts: each key needs a salt"
-            )
-        if any(not key for key in self.key) or any(not salt for salt in self.salt):
-            raise ValueError("IMGFORGE_KEY and IMGFORGE_SALT must not be empty")
-        if [len(key) for key in self.source_url_encryption_key] not in ([], [16], [24], [32]):
-            raise ValueError("IMGFORGE_SOURCE_URL_ENCRYPTION_KEY=*** must be one key of 16, 24 or 32 bytes")
-        if self.cache_type in {"disk", "hybrid"} and not self.cache_disk_path:
-            raise ValueError(f"IMGFORGE_CACHE_TYPE={self.cache_type} needs IMGFORGE_CACHE_DISK_PATH, a directory")
-        if not self.key and not self.allow_unsigned and not self.on_loopback:
-            where = ", ".join(str(one) for one in self.listeners if not one.is_loopback)
-            raise ValueError(
-                f"IMGFORGE_KEY and IMGFORGE_SALT are needed to listen on {where}: make them with `imgforge keygen`, "
-                "or set IMGFORGE_ALLOW_UNSIGNED=true to serve anybody anything"
-            )
-        return self
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain(cls, value: Any, info: ValidationInfo) -> Any:
+        """What pydantic would let pass: `true` as the number 1, and NUL, which no file name or header can hold."""
+        if isinstance(value, bool) and cls.model_fields[info.field_name or ""].annotation in {int, float}:
+            raise ValueError("must be a number, not a boolean")
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("must not contain NUL")
+        return value
 
     @property
     def embedded(self) -> bool:
@@ -146,6 +139,6 @@ class Settings(
         return tuple(lines)
 
     def masked(self) -> dict[str, Any]:
-        """All values by name, secrets replaced."""
-        values = self.model_dump(mode="json")
+        """All values by name, with secrets, and the names and passwords in URLs, replaced."""
+        values = json.loads(_USER_INFO.sub("***@", self.model_dump_json()))
         return {name: "***" if name in SECRET and value else value for name, value in values.items()}

@@ -12,10 +12,24 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonS
 
 from imgforge.config._bind import parse_bind
 
-__all__ = ["FORMAT_NAMES", "Base64", "Bind", "FormatQuality", "Formats", "HexKeys", "NamedTexts", "Pairs", "Words"]
+__all__ = [
+    "FORMAT_NAMES",
+    "Base64",
+    "Bind",
+    "FormatQuality",
+    "Formats",
+    "HexKeys",
+    "Levels",
+    "NamedTexts",
+    "Pairs",
+    "Words",
+    "named_texts",
+]
 
 FORMAT_NAMES = ("jpeg", "png", "webp", "avif", "gif", "tiff", "heic", "jxl", "bmp", "ico", "psd", "svg")
 _FORMAT_ALIASES = {"jpg": "jpeg", "tif": "tiff", "heif": "heic"}
+_HEX = re.compile(r"\s*(?:[0-9a-fA-F]{2})+\s*")
+_LEVEL_NAMES = ("debug", "info", "warn", "warning", "error", "critical")
 
 
 def _items(value: object, separator: str = ",") -> list[str]:
@@ -32,10 +46,13 @@ def _words(value: object) -> tuple[str, ...]:
 
 
 def _hex_keys(value: object) -> tuple[bytes, ...]:
-    try:
-        return tuple(bytes.fromhex(item) for item in _items(value))
-    except ValueError:
-        raise ValueError("must be hexadecimal digits, an even number of them; several separated by commas") from None
+    """Only what is quite empty means no keys: a stray comma or blank must not switch the signatures off."""
+    items = value.split(",") if isinstance(value, str) and value else value
+    if items in ("", (), []):
+        return ()
+    if not isinstance(items, list) or not all(isinstance(item, str) and _HEX.fullmatch(item) for item in items):
+        raise ValueError("must be hexadecimal digits, an even number of them; several separated by commas")
+    return tuple(bytes.fromhex(item) for item in items)
 
 
 def _format(name: str) -> str:
@@ -66,7 +83,8 @@ def _pairs(value: object) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def _named_texts(value: object) -> dict[str, str]:
+def named_texts(value: object) -> dict[str, str]:
+    """`a=x,b=y` or a table as a dict; `ValueError` where it is neither."""
     if isinstance(value, dict) and all(isinstance(text, str) for text in value.values()):
         return {str(name): text for name, text in value.items()}
     named = [item.partition("=") for item in _items(value)]
@@ -89,21 +107,38 @@ def _bind(text: str) -> str:
     return text
 
 
-def _kind(convert: Callable[[Any], object]) -> tuple[BeforeValidator, WithJsonSchema]:
-    return BeforeValidator(convert), WithJsonSchema({"type": "string"})
+def _levels(text: str) -> str:
+    for item in filter(None, (item.strip() for item in text.split(","))):
+        namespace, equals, level = item.rpartition("=")
+        if level.strip().lower() not in _LEVEL_NAMES or (equals and not namespace.strip()):
+            raise ValueError(f"must be of {', '.join(_LEVEL_NAMES)}, or namespace=level; several separated by commas")
+    return text
 
 
-Words = Annotated[tuple[str, ...], *_kind(_words)]
+_TEXT = {"type": "string"}
+_LIST = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
+
+
+def _table(value: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [_TEXT, {"type": "object", "additionalProperties": value}]}
+
+
+def _kind(convert: Callable[[Any], object], schema: dict[str, Any]) -> tuple[BeforeValidator, WithJsonSchema]:
+    return BeforeValidator(convert), WithJsonSchema(schema)
+
+
+Words = Annotated[tuple[str, ...], *_kind(_words, _LIST)]
 HexKeys = Annotated[
     tuple[bytes, ...],
-    *_kind(_hex_keys),
+    *_kind(_hex_keys, _LIST),
     PlainSerializer(lambda keys: ",".join(key.hex() for key in keys), return_type=str),
 ]
-Formats = Annotated[tuple[str, ...], *_kind(_formats)]
-FormatQuality = Annotated[dict[str, int], *_kind(_format_quality)]
-Pairs = Annotated[tuple[tuple[str, str], ...], *_kind(_pairs)]
-NamedTexts = Annotated[dict[str, str], *_kind(_named_texts)]
+Formats = Annotated[tuple[str, ...], *_kind(_formats, _LIST)]
+FormatQuality = Annotated[dict[str, int], *_kind(_format_quality, _table({"type": "integer"}))]
+Pairs = Annotated[tuple[tuple[str, str], ...], *_kind(_pairs, _LIST)]
+NamedTexts = Annotated[dict[str, str], *_kind(named_texts, _table(_TEXT))]
 Bind = Annotated[str, AfterValidator(_bind)]
+Levels = Annotated[str, AfterValidator(_levels)]
 Base64 = Annotated[
-    bytes, *_kind(_base64), PlainSerializer(lambda data: base64.b64encode(data).decode(), return_type=str)
+    bytes, *_kind(_base64, _TEXT), PlainSerializer(lambda data: base64.b64encode(data).decode(), return_type=str)
 ]

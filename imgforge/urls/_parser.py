@@ -84,7 +84,7 @@ class UrlParser:
         else:
             presets = ()
         parsed = self._options.parse(texts, presets)
-        source, named_format = self._source(rest)
+        source, named_format = self._source(rest, any_format=parsed.delivery.raw)
         options = parsed.processing
         if named_format is not None:
             options = replace(options, format=named_format)
@@ -92,8 +92,7 @@ class UrlParser:
 
     def parse_info(self, target: bytes) -> ImageRequest:
         """The request of an `/info/...` target, whose signature covers what stands behind it."""
-        target = target.removeprefix(self._prefix).removeprefix(b"/info")
-        texts, rest = self._split(self._verified(target))
+        texts, rest = self._split(self._verified(target, b"/info"))
         shared = []
         for text in texts:
             name = text.split(self._separator, 1)[0]
@@ -107,17 +106,22 @@ class UrlParser:
         source, _ = self._source(rest)
         return ImageRequest(self._rewrite(source), parsed.processing, delivery=parsed.delivery)
 
-    def _source(self, parts: list[str]) -> tuple[str, str | None]:
-        return split_source(parts, with_filename=self._settings.base64_url_includes_filename, cipher=self._cipher)
+    def _source(self, parts: list[str], *, any_format: bool = False) -> tuple[str, str | None]:
+        return split_source(
+            parts,
+            with_filename=self._settings.base64_url_includes_filename,
+            any_format=any_format,
+            cipher=self._cipher,
+        )
 
-    def _verified(self, target: bytes) -> str:
-        """The path behind the signature, as text, once the signature has been found good."""
+    def _verified(self, target: bytes, root: bytes = b"") -> str:
+        """The path behind *root* and the signature, as text, once the signature has been found good."""
         if len(target) > _LONGEST:
             raise BadPath(f"the path is longer than {_LONGEST} bytes")
         path = target.partition(b"?")[0]
         if self._prefix and path.startswith(self._prefix + b"/"):
             path = path[len(self._prefix) :]
-        signature, slash, rest = path.removeprefix(b"/").partition(b"/")
+        signature, slash, rest = path.removeprefix(root).removeprefix(b"/").partition(b"/")
         if not signature or not slash:
             raise BadPath("the path is not /<signature>/<options>/<source>")
         self._verifier.check(signature, slash + rest)
@@ -131,16 +135,13 @@ class UrlParser:
         parts = path.split("/")
         texts: list[str] = []
         for index, part in enumerate(parts):
-            if not part:  # as imgproxy does: an empty part says nothing
+            if not part:  # a doubled slash says nothing
                 continue
-            text = percent_decoded(part, "options") if "%" in part and not self._ends(part) else part
+            text = percent_decoded(part, "option")
             if text != CHAIN and self._separator not in text:
                 return texts, parts[index:]
             texts.append(text)
         raise BadPath("the source is missing")
-
-    def _ends(self, part: str) -> bool:
-        return part in {"plain", "enc"}
 
     def _presets_only(self, texts: list[str], rest: list[str]) -> tuple[tuple[str, ...], list[str], list[str]]:
         """Presets stand bare (`/thumb:wide/`) or named (`/pr:thumb/`); a single bare one has no ':' at all."""
@@ -156,7 +157,7 @@ class UrlParser:
             else:
                 presets += [name, *arguments]
         if not presets and len(rest) > 1 and rest[0] not in {"plain", "enc"}:
-            presets.append(percent_decoded(rest[0], "presets"))
+            presets.append(percent_decoded(rest[0], "preset"))
             rest = rest[1:]
             more, rest = self._split("/".join(rest))
             if more:

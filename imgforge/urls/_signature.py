@@ -12,7 +12,7 @@ import hmac
 import re
 from collections.abc import Sequence
 
-from imgforge.errors import BadSignature
+from imgforge.errors import BadPath, BadSignature
 
 __all__ = ["Signer", "Verifier"]
 
@@ -53,8 +53,13 @@ class Verifier:
         self._allow_unsigned = allow_unsigned
 
     def check(self, signature: bytes, path: bytes) -> None:
-        """Raise `BadSignature` unless *signature* stands for *path*; every pair is compared, in constant time."""
+        """Raise `BadSignature` unless *signature* stands for *path*; every pair is compared, in constant time.
+
+        Where anything passes for a signature, `BadPath` still tells those who left it out.
+        """
         if self._allow_unsigned and (signature == UNSAFE or not self._signers):
+            if b":" in signature:
+                raise BadPath("the signature is missing: the path begins with an option")
             return
         good = False
         for trusted in self._trusted:

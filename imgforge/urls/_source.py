@@ -7,7 +7,6 @@ aHR0cHM6Ly9leGFt/cGxlLmNvbS9hLmpwZw.webp
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Sequence
 from urllib.parse import quote, unquote_to_bytes
@@ -18,66 +17,87 @@ from imgforge.urls.options import FORMATS
 
 __all__ = ["SourceRewriter", "build_path", "percent_decoded", "split_source"]
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_BASE64 = re.compile(r"[A-Za-z0-9_-]+")
 _FOLDED_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/(?!/)")
 _WILDCARD = re.compile(r"\\\*")
 _GROUP = re.compile(r"\$\{(\d+)\}")
 
+# How many characters of a client's text a message repeats.
+_SHOWN = 60
+
 
 def percent_decoded(text: str, what: str) -> str:
     """*text* decoded once; `BadPath` for broken escapes, for what is not UTF-8, and for control characters."""
+    decoded = text
     if "%" in text:
         if _BROKEN_ESCAPE.search(text):
-            raise BadPath(f"a broken percent-escape in the {what}")
+            raise BadPath(f"a broken percent-escape in the {what}: {_shown(text)}")
         try:
-            text = unquote_to_bytes(text).decode("utf-8")
+            decoded = unquote_to_bytes(text).decode("utf-8")
         except UnicodeDecodeError:
-            raise BadPath(f"the {what} is not UTF-8") from None
-    if any(char < " " or char == "\x7f" for char in text):
-        raise BadPath(f"a control character in the {what}")
-    return text
+            raise BadPath(f"the {what} is not UTF-8: {_shown(text)}") from None
+    if _CONTROL.search(decoded):
+        raise BadPath(f"a control character in the {what}: {_shown(text)}")
+    return decoded
+
+
+def _shown(text: str) -> str:
+    """The beginning of *text* for a message."""
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
 
 
 def split_source(
-    parts: Sequence[str], *, with_filename: bool = False, cipher: SourceCipher | None = None
+    parts: Sequence[str],
+    *,
+    with_filename: bool = False,
+    any_format: bool = False,
+    cipher: SourceCipher | None = None,
 ) -> tuple[str, str | None]:
     """The source URL and the format's canonical name, from the path's parts behind the options.
 
-    *with_filename*: the last part of a base64 source is a name for search engines, which is thrown away. *cipher* opens
-    encrypted sources.
+    *with_filename*: the last part of a base64 source is a name for search engines, which is thrown away.
+    *any_format*: so is whatever stands where the format does, for what is streamed as it is. *cipher* opens encrypted
+    sources.
     """
     if not parts or not any(parts):
         raise BadPath("the source is missing")
     if parts[0] == "plain":
-        return _plain("/".join(parts[1:]))
-    encrypted = parts[0] == "enc"
+        source, extension = _plain("/".join(parts[1:]))
+        return source, None if any_format else _format(extension)
+    encrypted = parts[0] == "enc" and len(parts) > 1  # alone it is the base64 of two letters
     if encrypted and cipher is None:
         raise BadPath("encrypted sources need IMGFORGE_SOURCE_URL_ENCRYPTION_KEY")
     rest = parts[1:] if encrypted else parts
-    message, name = _base64("".join(rest[:-1] if with_filename and len(rest) > 1 else rest))
-    return _checked(cipher.decrypt(message) if encrypted and cipher is not None else _text(message)), name
+    message, extension = _base64("".join(rest[:-1] if with_filename and len(rest) > 1 else rest))
+    source = _checked(cipher.decrypt(message) if encrypted and cipher is not None else _text(message))
+    return source, None if any_format else _format(extension)
 
 
-def _plain(text: str) -> tuple[str, str | None]:
-    encoded, *extensions = text.split("@")
-    if len(extensions) > 1:
+def _plain(text: str) -> tuple[str, str]:
+    encoded, _, extension = text.partition("@")
+    if "@" in extension:
         raise BadPath("more than one format behind the source (a '@' in it is written %40)")
-    source = percent_decoded(encoded, "source")
-    if not source:
+    if not encoded:
         raise BadPath("the source is missing")
-    return _unfolded(source), _format(extensions)
+    return percent_decoded(_unfolded(encoded), "source"), extension
 
 
-def _base64(text: str) -> tuple[bytes, str | None]:
-    encoded, *extensions = text.split(".")
-    if len(extensions) > 1:
+def _base64(text: str) -> tuple[bytes, str]:
+    encoded, _, extension = text.partition(".")
+    if "." in extension:
         raise BadPath("more than one format behind the source")
     encoded = encoded.rstrip("=")
+    if not encoded:
+        raise BadPath("the source is missing")
     try:
-        message = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise BadPath(f"the source is neither plain/ nor URL-safe base64: {encoded[:40]!r}") from None
-    return message, _format(extensions)
+        if not _BASE64.fullmatch(encoded):
+            raise ValueError(encoded)
+        message = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+    except ValueError:
+        raise BadPath(f"the source is neither plain/ nor URL-safe base64: {_shown(encoded)}") from None
+    return message, extension
 
 
 def _text(message: bytes) -> str:
@@ -88,21 +108,21 @@ def _text(message: bytes) -> str:
 
 
 def _checked(source: str) -> str:
-    if not source or any(char < " " or char == "\x7f" for char in source):
+    if not source or _CONTROL.search(source):
         raise BadPath("the source is empty or has a control character")
     return source
 
 
-def _format(extensions: Sequence[str]) -> str | None:
-    if not extensions or not extensions[0]:
+def _format(extension: str) -> str | None:
+    if not extension:
         return None
-    if extensions[0] not in FORMATS:
-        raise BadPath(f"unknown format {extensions[0]!r} behind the source")
-    return FORMATS[extensions[0]]
+    if extension not in FORMATS:
+        raise BadPath(f"unknown format {_shown(extension)} behind the source")
+    return FORMATS[extension]
 
 
 def _unfolded(source: str) -> str:
-    """Proxies in front may have folded the slashes behind the scheme into one."""
+    """*source*, still percent-encoded: proxies in front may have folded the slashes behind its scheme into one."""
     match = _FOLDED_SCHEME.match(source)
     if match is None:
         return source
@@ -154,6 +174,9 @@ def build_path(
         encoded = base64.urlsafe_b64encode(cipher.encrypt(source)).rstrip(b"=").decode("ascii")
         return f"{head}/enc/{encoded}" + (f".{format}" if format else "")
     if encoding == "plain":
-        return f"{head}/plain/{quote(source, safe='/:')}" + (f"@{format}" if format else "")
+        quoted = quote(source, safe="/:")
+        if _FOLDED_SCHEME.match(quoted):  # one slash is what is meant, and an encoded colon keeps it
+            quoted = quoted.replace(":", "%3A")
+        return f"{head}/plain/{quoted}" + (f"@{format}" if format else "")
     encoded = base64.urlsafe_b64encode(source.encode("utf-8")).rstrip(b"=").decode("ascii")
     return f"{head}/{encoded}" + (f".{format}" if format else "")

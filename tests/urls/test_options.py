@@ -77,7 +77,7 @@ WRONG = (
     "dpr:0", "dpr:-1", "dpr:nan", "dpr:inf", "dpr:1e3", "z:0", "g:xx", "g:fp:1", "g:fp:2:0", "g:sm:1:1", "g:ce:1:2:3",
     "ex:1:sm", "exar:1:sm", "c:-1:2", "c:1:2:zz", "pd:-1", "rot:45", "rot:x", "bg:ff", "bg:ggg", "bg:1:2", "bg:1:2:256",
     "bl:-1", "bl:nan", "q:101", "fq:jpg", "fq:xyz:80", "f:PNG", "f:exe", "skp:exe", "wm:2", "wm:1:sm", "fn:%%%:1",
-    "nonsense", "nonsense:1", "exp:soon", "t:x", "t:1:red", "mb:-5",
+    "fn:YQ0KYg:1", "fn:ab+A:1", "wmu:YQpi", "wmt:YQBi", "nonsense", "nonsense:1", "exp:soon", "t:x", "t:1:red", "mb:-5",
 )  # fmt: skip
 
 
@@ -98,6 +98,19 @@ class MeaningTests(SynchronousTestCase):
     def test_empty_arguments_keep_what_was_set(self) -> None:
         self.assertEqual(self.parse("s:3:4", "s::5").width, 3)
         self.assertEqual(self.parse("bg:fff", "bg:").background, None)
+        self.assertEqual(self.parse("z:2:3", "z:").zoom_y, 3)
+
+    def test_a_later_option_changes_only_what_it_names(self) -> None:
+        self.assertEqual(self.parse("g:no:1:2", "g:so::7").gravity, Gravity("so", 1, 7))
+        self.assertEqual(self.parse("g:no:1:2", "g:sm").gravity, Gravity("sm"))
+        self.assertEqual(self.parse("ex:0:no:1", "ex:1").extend, Extend(True, Gravity("no", 1)))
+        self.assertEqual(self.parse("c:10:20:we:5", "c:30").crop, Crop(30, 20, Gravity("we", 5)))
+        self.assertEqual(self.parse("t:1:f00:1:1", "t:2").trim, Trim(2, None, True, True))
+        self.assertEqual(self.parse("wm:0.5:soea:1:2:0.3", "wm:0.7").watermark, Watermark(0.7, "soea", 1, 2, 0.3))
+
+    def test_padding_is_filled_in_from_its_own_option_but_for_the_top(self) -> None:
+        self.assertEqual(self.parse("pd:1:2:3:4", "pd::9").padding, Padding(1, 9, 1, 9))
+        self.assertEqual(self.parse("pd:1:2:3:4", "pd:::7").padding, Padding(1, 1, 7, 1))
 
     def test_delivery_options_touch_no_pixel(self) -> None:
         parsed = OptionParser().parse(["raw:1", "cb:x", "exp:123", "fn:YS5wbmc:1", "att:1"])

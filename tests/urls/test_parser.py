@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from urllib.parse import quote
 
 from hypothesis import given
@@ -60,11 +61,34 @@ class SourceTests(SynchronousTestCase):
         self.assert_bad("/plain/http://x/%0d%0aSet-Cookie:1", "control character")
         self.assert_bad("/plain/http://x/%00", "control character")
         self.assert_bad("/***", "base64")
+        self.assert_bad("/aHR0+A", "URL-safe")
+        self.assert_bad("/=.png", "missing")
+        self.assert_bad("/enc/aHR0cA", "encrypted")
         self.assert_bad(f"/{encoded('http://x/' + chr(10))}", "control character")
+
+    def test_no_control_character_hides_in_an_option(self) -> None:
+        for part in ("cb:a\rb", "cb:a\0", "cb:%0a", "cb:\x7f"):
+            self.assert_bad(f"/{part}/plain/{SOURCE}", "control character in the option")
+
+    def test_what_is_streamed_raw_may_be_called_anything(self) -> None:
+        request = parsed("/raw:1/plain/http://x/a.pdf@pdf")
+        self.assertEqual((request.source, request.options.format), ("http://x/a.pdf", None))
 
     def test_a_name_behind_base64_is_thrown_away_where_asked(self) -> None:
         path = f"/{encoded(SOURCE)}/puppy.jpg"
         self.assertEqual(parsed(path, base64_url_includes_filename=True).source, SOURCE)
+
+    def test_messages_repeat_the_wrong_part_but_not_all_of_a_long_one(self) -> None:
+        self.assert_bad("/plain/http://x/%zz", "'http://x/%zz'")
+        with self.assertRaises(BadPath) as caught:
+            parsed("/plain/%zz" + "a" * 10000)
+        self.assertLess(len(caught.exception.message), 200)
+
+    def test_the_two_letters_whose_base64_is_enc_are_a_source(self) -> None:
+        self.assertEqual(parsed(build_path("zw", encoding="base64")).source, "zw")
+
+    def test_a_lone_slash_that_is_meant_survives(self) -> None:
+        self.assertEqual(parsed(build_path("a:/b:c")).source, "a:/b:c")
 
     def test_folded_slashes_are_repaired(self) -> None:
         self.assertEqual(parsed("/plain/https:/x/a.jpg").source, "https://x/a.jpg")
@@ -191,19 +215,26 @@ options = st.sampled_from(
 
 
 class PropertyTests(SynchronousTestCase):
+    def assert_read_back(self, path: str, size: int, source: str, text: str, name: str | None) -> None:
+        signer = Signer(b"key", b"salt", size)
+        parser = UrlParser(UrlSettings(keys=((b"key", b"salt"),), signature_size=size))
+        plainest = parser.parse(signer.sign(build_path("x", text)).encode())
+        expected = replace(plainest, source=source, options=replace(plainest.options, format=name))
+        self.assertEqual(parser.parse(signer.sign(path).encode()), expected)
+
     @given(sources, options, formats, st.sampled_from(["plain", "base64"]), st.integers(1, 32))
     def test_what_the_signer_builds_the_parser_reads_back(
         self, source: str, text: str, name: str | None, encoding: str, size: int
     ) -> None:
-        path = build_path(source, text, name, encoding=encoding)
-        target = Signer(b"key", b"salt", size).sign(path).encode()
-        parser = UrlParser(UrlSettings(keys=((b"key", b"salt"),), signature_size=size))
-        request = parser.parse(target)
-        without = parser.parse(Signer(b"key", b"salt", size).sign(build_path("x", text)).encode())
-        self.assertEqual(request.options.format, name)
-        self.assertEqual(request.options.crop, without.options.crop)
-        if "://" in source or ":/" not in source:
-            self.assertEqual(request.source, source)
+        self.assert_read_back(build_path(source, text, name, encoding=encoding), size, source, text, name)
+
+    @given(sources, options, formats, st.integers(6, 40))
+    def test_base64_reads_back_wherever_slashes_split_it(
+        self, source: str, text: str, name: str | None, every: int
+    ) -> None:
+        head, _, last = build_path(source, text, name, encoding="base64").rpartition("/")
+        pieces = [last[start : start + every] for start in range(0, len(last), every)]
+        self.assert_read_back("/".join([head, *pieces]), 32, source, text, name)
 
     @given(st.binary(max_size=200))
     def test_no_bytes_raise_anything_but_our_errors(self, target: bytes) -> None:

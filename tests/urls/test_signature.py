@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.errors import BadSignature
+from imgforge.errors import BadPath, BadSignature
 from imgforge.urls import Signer, UrlParser, UrlSettings
 
 PATH = "/w:10/plain/http://origin.example/a.jpg"
@@ -70,6 +70,10 @@ class VerificationTests(SynchronousTestCase):
         self.assert_refused(f"/unsafe{PATH}", UrlParser(UrlSettings()))
         for signature in ("unsafe", "_", "insecure"):
             UrlParser(UrlSettings(allow_unsigned=True)).parse(f"/{signature}{PATH}".encode())
+
+    def test_a_forgotten_signature_is_said_and_not_taken_for_an_option(self) -> None:
+        with self.assertRaisesRegex(BadPath, "signature is missing"):
+            UrlParser(UrlSettings(allow_unsigned=True)).parse(PATH.encode())
 
     def test_a_trusted_signature_is_taken_unchecked(self) -> None:
         trusting = UrlParser(UrlSettings(keys=PAIRS, trusted_signatures=("friend",)))

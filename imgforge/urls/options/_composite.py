@@ -12,7 +12,7 @@ from typing import Any
 
 from imgforge.effects import BlurAreas
 from imgforge.model import CENTRE, Color, Crop, Extend, Gravity, Padding, Trim, Watermark
-from imgforge.urls.options._values import base64_text, boolean, choice, color, format_name, fraction, integer, number
+from imgforge.urls.options._values import base64_line, boolean, choice, color, format_name, fraction, integer, number
 
 __all__ = [
     "background",
@@ -46,9 +46,9 @@ _QUALITY = integer(0, 100)
 _HASHES = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 
 
-def _place(arguments: Arguments, allowed: object = _ANY_GRAVITY) -> Gravity:
-    """A gravity from its type and numbers."""
-    kind = allowed(arguments[0])  # type: ignore[operator]
+def _place(arguments: Arguments, current: Gravity, allowed: Callable[[str], str] = _ANY_GRAVITY) -> Gravity:
+    """A gravity from its type and numbers; as in imgproxy, numbers that were set stay when only the type changes."""
+    kind = allowed(arguments[0])
     numbers = [argument for argument in arguments[1:] if argument]
     if kind == "sm":
         if numbers:
@@ -59,18 +59,20 @@ def _place(arguments: Arguments, allowed: object = _ANY_GRAVITY) -> Gravity:
             raise ValueError("the focus point needs two numbers from 0 to 1")
         return Gravity("fp", fraction(numbers[0]), fraction(numbers[1]))
     x, y = ([*arguments[1:3], "", ""])[:2]
-    return Gravity(kind, _OFFSET(x) if x else 0.0, _OFFSET(y) if y else 0.0)
+    return Gravity(kind, _OFFSET(x) if x else current.x, _OFFSET(y) if y else current.y)
 
 
 def gravity(arguments: Arguments, current: Gravity) -> Gravity:
     """type:x:y"""
-    return _place(arguments) if arguments[0] else current
+    return _place(arguments, current) if arguments[0] else current
 
 
 def extend(arguments: Arguments, current: Extend) -> Extend:
     """enabled:type:x:y"""
     enabled = boolean(arguments[0]) if arguments[0] else current.enabled
-    return Extend(enabled, _place(arguments[1:], _CANVAS_GRAVITY) if len(arguments) > 1 and arguments[1] else CENTRE)
+    if len(arguments) < 2 or not arguments[1]:
+        return Extend(enabled, current.gravity)
+    return Extend(enabled, _place(arguments[1:], current.gravity, _CANVAS_GRAVITY))
 
 
 def crop(arguments: Arguments, current: Crop | None) -> Crop:
@@ -81,23 +83,18 @@ def crop(arguments: Arguments, current: Crop | None) -> Crop:
     if len(arguments) > 1 and arguments[1]:
         made = replace(made, height=_SIDE(arguments[1]))
     if len(arguments) > 2 and arguments[2]:
-        made = replace(made, gravity=_place(arguments[2:]))
+        made = replace(made, gravity=_place(arguments[2:], made.gravity or CENTRE))
     return made
 
 
 def padding(arguments: Arguments, current: Padding | None) -> Padding:
-    """top:right:bottom:left, filled in as in CSS"""
-    made = current or Padding()
-    top, right, bottom, left = [*arguments, "", "", ""][:4]
-    if top:
-        made = Padding(*[_PIXELS(top)] * 4)
-    if right:
-        made = replace(made, right=_PIXELS(right), left=_PIXELS(right))
-    if bottom:
-        made = replace(made, bottom=_PIXELS(bottom))
-    if left:
-        made = replace(made, left=_PIXELS(left))
-    return made
+    """top:right:bottom:left, filled in as in CSS: only the top keeps what was set"""
+    given = [_PIXELS(argument) if argument else None for argument in [*arguments, "", "", ""][:4]]
+    top = (current or Padding()).top if given[0] is None else given[0]
+    right = top if given[1] is None else given[1]
+    bottom = top if given[2] is None else given[2]
+    left = right if given[3] is None else given[3]
+    return Padding(top, right, bottom, left)
 
 
 def background(arguments: Arguments, _: Color | None) -> Color | None:
@@ -109,23 +106,17 @@ def background(arguments: Arguments, _: Color | None) -> Color | None:
     return color(arguments[0]) if arguments[0] else None
 
 
-def trim(arguments: Arguments, _: Trim | None) -> Trim | None:
+def trim(arguments: Arguments, current: Trim | None) -> Trim | None:
     """threshold:colour:equal_hor:equal_ver; without a threshold nothing is trimmed"""
     threshold, colour, horizontal, vertical = [*arguments, "", "", ""][:4]
     if not threshold:
         return None
-    return Trim(number(low=0)(threshold), color(colour) if colour else None, boolean(horizontal), boolean(vertical))
-
-
-def watermark(arguments: Arguments, _: Watermark | None) -> Watermark:
-    """opacity:position:x:y:scale"""
-    opacity, position, x, y, scale = [*arguments, "", "", "", ""][:5]
-    return Watermark(
-        fraction(opacity) if opacity else 0.0,
-        _POSITION(position) if position else "ce",
-        _OFFSET(x) if x else 0.0,
-        _OFFSET(y) if y else 0.0,
-        _SIDE(scale) if scale else 0.0,
+    before = current or Trim(0)
+    return Trim(
+        _SIDE(threshold),
+        color(colour) if colour else None,
+        boolean(horizontal) if horizontal else before.equal_horizontal,
+        boolean(vertical) if vertical else before.equal_vertical,
     )
 
 
@@ -147,7 +138,7 @@ def formats(arguments: Arguments, current: tuple[str, ...]) -> tuple[str, ...]:
 def filename(arguments: Arguments, _: str | None) -> str | None:
     """name:encoded"""
     encoded = len(arguments) > 1 and boolean(arguments[1])
-    return (base64_text(arguments[0]) if encoded else arguments[0]) or None
+    return (base64_line(arguments[0]) if encoded else arguments[0]) or None
 
 
 def blur_areas(arguments: Arguments, _: BlurAreas) -> BlurAreas:
@@ -191,3 +182,7 @@ def record(kind: type[Any], *converters: Callable[[str], object]) -> Callable[[A
         return replace(current if current is not None else kind(), **changes)
 
     return make
+
+
+# opacity:position:x:y:scale
+watermark = record(Watermark, fraction, _POSITION, _OFFSET, _OFFSET, _SIDE)

@@ -19,6 +19,7 @@ from imgforge.model import Size
 from imgforge.urls.options import _composite as composite
 from imgforge.urls.options._rows import Argument, Option, Together
 from imgforge.urls.options._values import (
+    base64_line,
     base64_text,
     boolean,
     choice,
@@ -137,7 +138,7 @@ EFFECTS = (
         "corrects the crop to this width over height",
     ),
     Option(
-        "watermark_url", ("wmu",), (Argument("watermark_url", base64_text),), "another watermark (base64 of its URL)"
+        "watermark_url", ("wmu",), (Argument("watermark_url", base64_line),), "another watermark (base64 of its URL)"
     ),
     Option("watermark_text", ("wmt",), (Argument("watermark_text", base64_text),), "a text as watermark (base64)"),
     Option(

@@ -73,13 +73,12 @@ class OptionParser:
         self._presets = {name: _texts(text) for name, text in (presets or {}).items()}
         # The names as resolved: allowing an option allows all its aliases.
         self._allowed = frozenset(BY_NAME[name].name if name in BY_NAME else "preset" for name in allowed)
-        self._security = True  # an operator's own presets may loosen the limits
+        self._security = security
         for name, texts in self._presets.items():
             try:
                 self._check_all(texts)
-            except (BadOption, OptionForbidden) as error:
+            except BadOption as error:
                 raise ValueError(f"preset {name!r}: {error.message}") from None
-        self._security = security
 
     def _check_all(self, texts: Iterable[str]) -> None:
         self._apply_all(texts, _Draft(), 0, (), trusted=True)
@@ -159,7 +158,7 @@ def _set(option: Option, arguments: list[str], values: dict[str, Any]) -> None:
                 values[part.field] = part.convert(arguments[index])
             except ValueError as error:
                 raise ValueError(f"{part.field.replace('_', ' ')} {error}") from None
-    if option.name == "zoom" and len(arguments) == 1:
+    if option.name == "zoom" and len(arguments) == 1 and arguments[0]:
         values["zoom_y"] = values.get("zoom_x", 1.0)
     elif option.name == "rotate":
         angle = values.get("rotate", 0)

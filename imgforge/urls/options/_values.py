@@ -6,7 +6,6 @@ Numbers are ASCII and finite: no exponents, no NaN, no digits of other scripts, 
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Callable
 
@@ -15,6 +14,7 @@ from imgforge.model import Color
 __all__ = [
     "FORMATS",
     "Converter",
+    "base64_line",
     "base64_text",
     "boolean",
     "choice",
@@ -53,7 +53,10 @@ FORMATS = {
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}\Z")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})\Z")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})\Z")
+_BASE64 = re.compile(r"[A-Za-z0-9_-]*=*\Z")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+_LAYOUT = dict.fromkeys(map(ord, "\t\n\r"), " ")
 _LARGEST = 10**9
 
 
@@ -145,9 +148,20 @@ def text(argument: str) -> str:
 
 
 def base64_text(argument: str) -> str:
-    """URL-safe base64 of UTF-8, padded or not."""
+    """URL-safe base64 of UTF-8, padded or not; of control characters it may have line breaks and tabs only."""
+    unpadded = argument.rstrip("=")
     try:
-        padded = argument.rstrip("=") + "=" * (-len(argument.rstrip("=")) % 4)
-        return base64.b64decode(padded, altchars=b"-_", validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeError, ValueError):
-        raise ValueError(f"must be URL-safe base64 of UTF-8 text, not {argument!r}") from None
+        decoded = base64.urlsafe_b64decode(unpadded + "=" * (-len(unpadded) % 4)).decode("utf-8")
+    except ValueError:
+        decoded = "\0"
+    if not _BASE64.match(argument) or _CONTROL.search(decoded.translate(_LAYOUT)):
+        raise ValueError(f"must be URL-safe base64 of UTF-8 text, not {argument!r}")
+    return decoded
+
+
+def base64_line(argument: str) -> str:
+    """As `base64_text`, but of a single line: for what goes into headers and requests."""
+    decoded = base64_text(argument)
+    if _CONTROL.search(decoded):
+        raise ValueError(f"must be the base64 of a single line, not {argument!r}")
+    return decoded
