@@ -50,10 +50,8 @@ NOTES = {
 
 def compatibility_table() -> str:
     """Every option, and how far it is what the peers document."""
-    rows = ["| option | |", "|---|---|"]
-    for option in sorted(OPTIONS, key=lambda option: option.name):
-        rows.append(f"| `{option.name}` | {NOTES.get(option.name, 'same')} |")
-    return "\n".join(rows)
+    names = sorted(option.name for option in OPTIONS)
+    return "\n".join(["| option | |", "|---|---|", *(f"| `{name}` | {NOTES.get(name, 'same')} |" for name in names)])
 
 
 def filled(text: str, name: str, content: str) -> str:

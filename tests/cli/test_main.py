@@ -31,6 +31,14 @@ class CommandTests(SynchronousTestCase):
     def test_version(self) -> None:
         self.assertIn(__version__, imgforge("--version").stdout)
 
+    def test_the_version_needs_no_libvips_no_reactor_and_no_settings(self) -> None:
+        program = (
+            "import sys; from imgforge.cli import main; main(['--version'], standalone_mode=False); "
+            "print([name for name in ('pyvips', 'twisted', 'pydantic') if name in sys.modules])"
+        )
+        shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+        self.assertIn("[]", shown.stdout)
+
     def test_keygen_makes_a_new_pair_each_time(self) -> None:
         first, second = (dict(line.split("=") for line in imgforge("keygen").stdout.split()) for _ in range(2))
         self.assertEqual([len(bytes.fromhex(value)) for value in first.values()], [32, 32])
@@ -45,6 +53,15 @@ class CommandTests(SynchronousTestCase):
             signed = imgforge("sign", *arguments, **KEYS).stdout.strip()
             self.assertEqual(imgforge("verify", signed, **KEYS).returncode, 0)
             self.assertEqual(imgforge("verify", signed + "x", **KEYS).returncode, 1)
+
+    def test_verify_reads_paths_as_the_server_would(self) -> None:
+        rules = {"IMGFORGE_ARGUMENTS_SEPARATOR": "_", "IMGFORGE_PATH_PREFIX": "/images"}
+        signed = imgforge("sign", "/w_3/plain/http://x/a.jpg", **KEYS, **rules).stdout.strip()
+        self.assertEqual(imgforge("verify", "/images" + signed, **KEYS, **rules).returncode, 0)
+        self.assertEqual(imgforge("verify", signed, **KEYS).returncode, 1)
+
+    def test_nothing_is_good_without_keys(self) -> None:
+        self.assertEqual(imgforge("verify", "/unsafe/plain/http://x/a.jpg").returncode, 1)
 
     def test_sign_without_keys_says_how_to_make_them(self) -> None:
         result = imgforge("sign", "/plain/x")
@@ -70,3 +87,12 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(imgforge("health", IMGFORGE_BIND=f"127.0.0.1:{server.port}").returncode, 0)
         server.stop()
         self.assertEqual(imgforge("health", "--url", url).returncode, 1)
+
+    def test_health_says_in_one_line_why_there_is_no_answer(self) -> None:
+        for arguments, bind in (
+            (("--url", "nonsense"), ""),
+            (("--url", "http://x:999999"), ""),
+            ((), "systemd:index=0"),
+        ):
+            result = imgforge("health", *arguments, IMGFORGE_BIND=bind, IMGFORGE_ALLOW_UNSIGNED="true")
+            self.assertEqual((result.returncode, len(result.stderr.splitlines())), (1, 1), result.stderr)

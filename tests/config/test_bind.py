@@ -15,6 +15,8 @@ TCP = {
     "tcp:80": ("0.0.0.0", 80),  # noqa: S104
     "tcp:port=80:interface=127.0.0.1": ("127.0.0.1", 80),
     "tcp6:80": ("::", 80),
+    "tcp:80:127.0.0.1": ("127.0.0.1", 80),
+    "tcp::interface=127.0.0.1:port=80": ("127.0.0.1", 80),
     r"tcp:80:interface=\:\:1": ("::1", 80),
 }
 
@@ -38,6 +40,14 @@ class BindTests(SynchronousTestCase):
         self.assertEqual([one.port for one in parse_bind("127.0.0.1:1, 127.0.0.1:2 127.0.0.1:3")], [1, 2, 3])
 
     def test_nonsense(self) -> None:
-        for text in ("nonsense", "host:port", "1.2.3.4:99999", "tcp:", "tcp:x", "unix:", "ssl:443", "http://x:1"):
-            with self.assertRaises(ValueError):
+        for text in (
+            "nonsense", "host:port", "1.2.3.4:99999", "tcp:", "tcp:x", "unix:", "ssl:443", "http://x:1", "[:::]:1",
+            "unix:/x:mode=999", "systemd:index=first", ",", " ",
+        ):  # fmt: skip
+            with self.assertRaises(ValueError, msg=text):
+                parse_bind(text)
+
+    def test_a_misspelt_argument_does_not_open_every_interface(self) -> None:
+        for text in ("tcp:80:interfase=127.0.0.1", "tcp:80:127.0.0.1:5:more", "ssl:443:privateKey=k:extraCertChain=c"):
+            with self.assertRaises(ValueError, msg=text):
                 parse_bind(text)

@@ -55,12 +55,19 @@ class PrecedenceTests(LoadingCase):
         self.assertEqual(self.load(FORMAT_QUALITY="jpg=70,webp=60").format_quality, {"jpeg": 70, "webp": 60})
         self.assertEqual(self.load(URL_REPLACEMENTS="a=b;c=d=e").url_replacements, (("a", "b"), ("c", "d=e")))
 
+    def test_a_setting_under_its_own_name_wins_over_its_older_one(self) -> None:
+        for names in (("AUTO_WEBP", "ENABLE_WEBP_DETECTION"), ("ENABLE_WEBP_DETECTION", "AUTO_WEBP")):
+            given = {name: str(name == "AUTO_WEBP").lower() for name in names}
+            self.assertTrue(self.load(**given).auto_webp)
+
     def test_presets_come_from_a_file_too(self) -> None:
         with tempfile.NamedTemporaryFile("w") as written:
-            written.write("# ours\nthumb=w:1\n\nwide=w:9\n")
+            written.write("# ours\nthumb=w:1\n\nwide=wmt:a,b\n")
             written.flush()
-            settings = self.load(PRESETS="thumb=w:2", PRESETS_PATH=written.name)
-        self.assertEqual(settings.presets, {"thumb": "w:2", "wide": "w:9"})
+            expected = {"thumb": "w:2", "wide": "wmt:a,b"}
+            self.assertEqual(self.load(PRESETS="thumb=w:2", PRESETS_PATH=written.name).presets, expected)
+            table = f'presets_path = "{written.name}"\n[presets]\nthumb = "w:2"'
+            self.assertEqual(self.load(table).presets, expected)
 
     def test_what_was_given_makes_an_equal_value_elsewhere(self) -> None:
         settings = self.load(
@@ -79,6 +86,40 @@ class MistakeTests(LoadingCase):
             for word in words:
                 self.assertIn(word, line)
 
+    def test_no_mistake_hides_another(self) -> None:
+        lines = self.mistakes(WORKERS="x", KEY="aa", CACHE_TYPE="disk", BIND="0.0.0.0:1", NONSENSE="1")
+        self.assertEqual(len(lines), 4, lines)  # the key that was given answers for the address
+        self.assertEqual(len(self.mistakes(KEY="x", SALT="aa", BIND="0.0.0.0:1")), 1)
+
+    def test_a_line_of_the_presets_file_that_is_no_preset(self) -> None:
+        with tempfile.NamedTemporaryFile("w") as written:
+            written.write("thumb=w:1\n\nthumb\n=w:1\n")
+            written.flush()
+            lines = self.mistakes(PRESETS_PATH=written.name)
+        self.assertEqual([line.split(": ")[1][:6] for line in lines], ["line 3", "line 4"])
+
+    def test_a_mistake_under_an_older_name_says_that_name(self) -> None:
+        self.assertIn("as IMGFORGE_CACHE_USE", self.mistakes(CACHE_USE="tape")[0])
+
+    def test_booleans_are_no_numbers(self) -> None:
+        self.assertEqual(len(self.mistakes("quality = true\ntimeout = true")), 2)
+
+    def test_levels_are_known_before_the_start(self) -> None:
+        self.assertEqual(self.load(LOG_LEVEL="imgforge=debug, warn").log_level, "imgforge=debug, warn")
+        for text in ("debgu", "imgforge=", "=info"):
+            self.assertIn("namespace=level", self.mistakes(LOG_LEVEL=text)[0])
+
+    def test_what_is_quoted_is_one_line_and_short(self) -> None:
+        for name, value in (
+            ("QUALITY", "9\n" * 9999),
+            ("A\nB", "1"),
+            ("PRESETS_PATH", "\0"),
+            ("PRESETS_PATH", "x" * 9999),
+        ):
+            (line,) = self.mistakes(**{name: value})
+            self.assertEqual(len(line.splitlines()), 1)
+            self.assertLess(len(line), 300)
+
     def test_secrets_are_not_repeated(self) -> None:
         (line,) = self.mistakes(KEY="not-hex-but-secret", SALT="aa")
         self.assertIn("IMGFORGE_KEY=***", line)
@@ -87,6 +128,13 @@ class MistakeTests(LoadingCase):
     def test_keys_and_salts_come_in_pairs(self) -> None:
         self.assertIn("2 keys", self.mistakes(KEY="aa,bb", SALT="cc")[0])
         self.assertIn("1 keys", self.mistakes(KEY="aa")[0])
+
+    def test_malformed_keys_never_switch_checking_off(self) -> None:
+        for text in (",", " ", "aa,", ",aa", "aa,,bb", "a", "0xaa", "aa bb", "zz"):
+            lines = self.mistakes(KEY=text, SALT=text)
+            self.assertEqual(len(lines), 2, (text, lines))
+        for toml in ("key = false", "key = 0", 'key = [""]', "key = [1]"):
+            self.assertEqual(len(self.mistakes(toml)), 1, toml)
 
     def test_limits_are_finite_and_positive(self) -> None:
         for name in ("TIMEOUT", "DOWNLOAD_TIMEOUT", "MAX_SRC_RESOLUTION"):
@@ -144,8 +192,15 @@ class TryOutTests(LoadingCase):
 
 class ShowingTests(LoadingCase):
     def test_secrets_are_masked(self) -> None:
-        masked = load_settings(None, KEYS | {"IMGFORGE_SECRET": "hush"}).masked()
-        self.assertEqual([masked[name] for name in ("key", "salt", "secret")], ["***"] * 3)
+        given = {"SECRET": "hush", "TRUSTED_SIGNATURES": "open", "BASE_URL": "https://me:hush@x/a@b/"}
+        masked = load_settings(None, KEYS | {f"IMGFORGE_{name}": value for name, value in given.items()}).masked()
+        self.assertEqual([masked[name] for name in ("key", "salt", "secret", "trusted_signatures")], ["***"] * 4)
+        self.assertEqual(masked["base_url"], "https://***@x/a@b/")
 
     def test_the_schema_knows_every_setting(self) -> None:
         self.assertEqual(set(json_schema()["properties"]), set(Settings.model_fields))
+
+    def test_the_schema_allows_lists_and_tables_in_both_notations(self) -> None:
+        properties = json_schema()["properties"]
+        for name, other in (("allowed_sources", "array"), ("key", "array"), ("presets", "object")):
+            self.assertEqual([one["type"] for one in properties[name]["anyOf"]], ["string", other], name)
