@@ -27,7 +27,11 @@ class AccessSettings(BaseModel):
         ":", min_length=1, max_length=8, pattern=r"^[^/]+$", description="stands between the arguments of options"
     )
     presets: NamedTexts = Field({}, description="named lists of options: thumb=rs:fit:150:150/q:80,banner=w:1200")
+    presets_separator: str = Field(",", min_length=1, max_length=8, description="stands between presets")
     presets_path: str = Field("", description="a file with one preset a line")
+    info_presets: NamedTexts = Field(
+        {}, description="named lists of options of `/info`: colours=avg:1/p:8,default=exif:0"
+    )
     only_presets: bool = Field(False, description="URLs may use presets only")
     allow_security_options: bool = Field(False, description="URLs may change the limits of sources and results")
     allowed_processing_options: Words = Field((), description="the options that URLs may use; empty is all")

@@ -98,7 +98,11 @@ def _known(values: Mapping[str, Any], origin: str, prefix: str, mistakes: list[s
 
 
 def _read_presets(given: dict[str, Any], mistakes: list[str]) -> None:
-    """Add the presets of a file, one `name=options` a line, `#` for comments; those given directly win."""
+    """Part the presets; add those of a file, one `name=options` a line, `#` for comments; those given directly win."""
+    separator, direct = given.get("presets_separator", ","), given.get("presets")
+    if isinstance(direct, str) and isinstance(separator, str) and separator not in {"", ","}:
+        named = (item.strip().partition("=") for item in direct.split(separator) if item.strip())
+        given["presets"] = {name: options for name, _, options in named}
     path = given.get("presets_path")
     if not isinstance(path, str) or not path or "\0" in path:
         return

@@ -46,6 +46,7 @@ class ResultSettings(BaseModel):
     sanitize_svg: bool = Field(True, description="remove scripts and foreign references from SVG")
     watermark_path: str = Field("", description="a file with the watermark")
     watermark_data: Base64 = Field(b"", description="the watermark itself, as base64")
+    watermark_url: str = Field("", description="where to fetch the watermark")
     watermark_opacity: float = Field(
         1, ge=0, le=1, allow_inf_nan=False, description="of the watermark, times the URL's own"
     )

@@ -32,6 +32,9 @@ class ServiceSettings(BaseModel):
         0, ge=0, description="requests that may wait for a worker; beyond it 429 at once; 0 is unlimited"
     )
     timeout: Seconds = Field(30, description="seconds for one image, from request to result; then 408")
+    max_clients: int = Field(
+        2048, ge=0, description="connections at once, over all processes; more are closed at once; 0 is unlimited"
+    )
     read_request_timeout: Seconds = Field(10, description="seconds in which a request must have arrived")
     keep_alive_timeout: float = Field(
         10, gt=0, le=86400, allow_inf_nan=False, description="seconds that an idle connection stays open"

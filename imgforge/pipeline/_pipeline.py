@@ -53,6 +53,7 @@ class PipelineSettings:
     processing: ProcessingSettings
     fingerprint: bytes
     watermark: bytes | None = None
+    watermark_url: str = ""
     fallback: bytes | None = None
     fallback_url: str = ""
 
@@ -195,11 +196,15 @@ class Pipeline:
 
     async def _watermarks(self, chain: Sequence[ProcessingOptions]) -> dict[str, bytes]:
         """The watermarks that the options name, by URL; "" is the operator's own."""
-        watermarks = {} if self._settings.watermark is None else {"": self._settings.watermark}
+        watermarks = {}
         for options in chain:
-            url = options.watermark_url
-            if url and options.watermark is not None and url not in watermarks:
-                watermarks[url] = (await self._fetch(url, options)).body
+            name = options.watermark_url
+            if options.watermark is None or name in watermarks:
+                continue
+            if name == "" and self._settings.watermark is not None:
+                watermarks[name] = self._settings.watermark
+            elif url := name or self._settings.watermark_url:
+                watermarks[name] = (await self._fetch(url, options)).body
         return watermarks
 
     async def _fetch(self, source: str, options: ProcessingOptions) -> SourceImage:

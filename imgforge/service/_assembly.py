@@ -60,6 +60,7 @@ def url_settings(settings: Settings) -> UrlSettings:
         path_prefix=settings.path_prefix,
         arguments_separator=settings.arguments_separator,
         presets=settings.presets,
+        info_presets=settings.info_presets,
         only_presets=settings.only_presets,
         allow_security_options=settings.allow_security_options,
         allowed_processing_options=frozenset(settings.allowed_processing_options),
@@ -167,11 +168,11 @@ def check(settings: Settings) -> None:
 
 
 class Application:
-    """One process's share of the server: *threads* of the image operations, and all that leads to them."""
+    """One of *processes* processes' share of the server: *threads* image threads, and all that leads to them."""
 
     log = Logger()
 
-    def __init__(self, reactor: Any, settings: Settings, metrics: Metrics, *, threads: int) -> None:
+    def __init__(self, reactor: Any, settings: Settings, metrics: Metrics, *, threads: int, processes: int = 1) -> None:
         processing.configure()
         self._reactor = reactor
         self._settings = settings
@@ -189,6 +190,7 @@ class Application:
                 processing=results,
                 fingerprint=fingerprint(__version__, processing.capabilities().version, results, watermark),
                 watermark=watermark,
+                watermark_url=settings.watermark_url,
                 fallback=_operators_image(settings, "fallback_image"),
                 fallback_url=settings.fallback_image_url,
             ),
@@ -201,7 +203,11 @@ class Application:
         self._health = HealthEndpoint()
         self._server = self._make_server()
         self.factory = ImageSite(
-            self._server, reactor, keep_alive=settings.keep_alive_timeout, read_timeout=settings.read_request_timeout
+            self._server,
+            reactor,
+            keep_alive=settings.keep_alive_timeout,
+            read_timeout=settings.read_request_timeout,
+            max_clients=math.ceil(settings.max_clients / processes),
         )
         self._flushing = LoopingCall(metrics.flush)
         self._flushing.clock = reactor

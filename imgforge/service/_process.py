@@ -33,6 +33,7 @@ class ServingProcess(Service):
         listeners: Sequence[Listener],
         *,
         threads: int,
+        processes: int = 1,
         metrics_listeners: Sequence[Listener] = (),
     ) -> None:
         self._reactor = reactor
@@ -40,6 +41,7 @@ class ServingProcess(Service):
         self._listeners = listeners
         self._metrics_listeners = metrics_listeners
         self._threads = threads
+        self._processes = processes
         self._ports: list[IListeningPort] = []
         self._application: Application | None = None
 
@@ -47,7 +49,9 @@ class ServingProcess(Service):
         """Build the application and start to accept."""
         super().startService()
         metrics = Metrics()
-        self._application = Application(self._reactor, self._settings, metrics, threads=self._threads)
+        self._application = Application(
+            self._reactor, self._settings, metrics, threads=self._threads, processes=self._processes
+        )
         self._application.start()
         site = self._application.factory
         self._ports = [adopt(self._reactor, listener, site) for listener in self._listeners]

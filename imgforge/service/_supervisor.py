@@ -102,7 +102,13 @@ class Supervisor(Service):
 
     def _spawn(self, delay: float) -> None:
         sockets = [asdict(listener.address) for listener in self._listeners]
-        line = json.dumps({"settings": self._settings.given, "sockets": sockets, "threads": self._threads})
+        document = {
+            "settings": self._settings.given,
+            "sockets": sockets,
+            "threads": self._threads,
+            "processes": self._count,
+        }
+        line = json.dumps(document)
         worker = _Worker(self, line.encode() + b"\n", self._reactor.seconds(), delay)
         output = self._log_stream.fileno() if self._log_stream is not None else 1
         descriptors: dict[int, Any] = {0: "w", 1: output, 2: output}

@@ -61,7 +61,7 @@ def main() -> None:
         Listener(socket.socket(fileno=_FIRST_SOCKET + number), BindAddress(**address))
         for number, address in enumerate(document["sockets"])
     ]
-    service = ServingProcess(reactor, settings, listeners, threads=document["threads"])
+    service = ServingProcess(reactor, settings, listeners, threads=document["threads"], processes=document["processes"])
     running: Any = reactor
     running.addReader(_Parent(reactor))
     running.callWhenRunning(stop_on_signals, reactor)

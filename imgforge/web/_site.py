@@ -57,18 +57,26 @@ class ImageSite(Site):
     """Serves *resource*.
 
     An idle connection is closed after *keep_alive* seconds, one whose request takes longer than *read_timeout* seconds
-    to arrive is cut.
+    to arrive is cut, and beyond *max_clients* (0: unlimited) none is accepted.
     """
 
-    def __init__(self, resource: IResource, reactor: Any, *, keep_alive: float, read_timeout: float) -> None:
+    def __init__(
+        self, resource: IResource, reactor: Any, *, keep_alive: float, read_timeout: float, max_clients: int = 0
+    ) -> None:
         super().__init__(resource, reactor=reactor, timeout=keep_alive or None)
         self.connections: set[_Channel] = set()
         self.read_timeout = read_timeout
+        self.max_clients = max_clients
         self.displayTracebacks = False
         self.noisy = False
 
     def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: ARG002
-        """A channel of ours in place of twisted.web's negotiating one: HTTP/1.1 is all that is spoken here."""
+        """A channel of ours in place of twisted.web's negotiating one: HTTP/1.1 is all that is spoken here.
+
+        None, which closes the connection, where there are too many.
+        """
+        if self.max_clients and len(self.connections) >= self.max_clients:
+            return None
         channel: Any = _Channel()
         channel.factory = channel.site = self
         channel.requestFactory = self.requestFactory

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import tempfile
 import time
 from pathlib import Path
 from urllib.parse import quote
 
+from PIL import Image
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.urls import Signer
@@ -197,6 +199,33 @@ class SignedTests(LiveServer):
             self.assertEqual(self.get("/metrics", token).status, 403, token)
         for open_to_all in ("/status", "/health"):
             self.assertEqual(self.get(open_to_all, "").status, 200)
+
+
+class WatermarkTests(LiveServer):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.settings = {"WATERMARK_PATH": f"{tempfile.gettempdir()}/imgforge-test-mark-{os.getpid()}.png"}
+        Path(cls.settings["WATERMARK_PATH"]).write_bytes(encode(Image.new("RGB", (20, 10), (255, 255, 255)), "PNG"))
+        super().setUpClass()
+        cls.origin.files["/other.png"] = encode(Image.new("RGB", (20, 10), (255, 0, 255)), "PNG")
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        super().tearDownClass()
+        Path(cls.settings["WATERMARK_PATH"]).unlink()
+
+    def corner(self, options: str) -> tuple[int, ...]:
+        picture = decode(self.image(f"w:100/{options}", extension="@png").body).convert("RGB")
+        return picture.getpixel((2, 2))  # type: ignore[return-value]
+
+    def test_the_operators_and_the_urls_own(self) -> None:
+        self.assertEqual(self.corner("wm:1:nowe"), (255, 255, 255))
+        other = base64.urlsafe_b64encode(self.origin.url("/other.png").encode()).decode().rstrip("=")
+        self.assertEqual(self.corner(f"wm:1:nowe/wmu:{other}"), (255, 0, 255))
+
+    def test_a_watermark_that_cannot_be_had_is_an_error(self) -> None:
+        missing = base64.urlsafe_b64encode(self.origin.url("/missing.png").encode()).decode().rstrip("=")
+        self.assertEqual(self.image(f"wm:1/wmu:{missing}").status, 404)
 
 
 class NegotiationTests(LiveServer):

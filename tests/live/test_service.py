@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
@@ -223,6 +224,30 @@ class ListenerTests(ServiceCase):
             self.assertIn(b"image_operation_concurrency_limit", reply.body)
             self.assertEqual(apart.get("/unsafe/plain/sample://logo").status, 404)
             self.assertEqual(server.stop(), 0)
+
+
+class LimitTests(ServiceCase):
+    def test_more_clients_than_allowed_are_closed(self) -> None:
+        server = self.server(MAX_CLIENTS="3", PROCESSES="1").start()
+        connections = [socket.create_connection(("127.0.0.1", server.port), 20) for _ in range(6)]
+        answers = []
+        for connection in connections:
+            connection.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n")
+            try:
+                answers.append(connection.recv(12)[9:12])
+            except ConnectionResetError:
+                answers.append(b"")
+        for connection in connections:
+            connection.close()
+        self.assertEqual(sorted(answers), [b""] * 3 + [b"200"] * 3)
+        wait_for(server.answers, "room again")
+
+    def test_a_request_that_trickles_in_is_cut(self) -> None:
+        server = self.server(READ_REQUEST_TIMEOUT="0.5", PROCESSES="1").start()
+        with socket.create_connection(("127.0.0.1", server.port), 20) as client:
+            client.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\n")
+            with suppress(ConnectionResetError):
+                self.assertEqual(client.recv(100), b"")
 
 
 class LogTests(ServiceCase):
