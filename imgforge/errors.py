@@ -128,9 +128,13 @@ class UnsupportedFormat(ImgforgeError):
 
 
 class Overloaded(ImgforgeError):
-    """More requests than the queue or the rate allows."""
+    """More requests than the queue or the rate allows; `retry_after` is in seconds."""
 
     status = 429
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class OriginFailed(ImgforgeError):

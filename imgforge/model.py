@@ -33,7 +33,6 @@ __all__ = [
     "DeliveryOptions",
     "Extend",
     "Gravity",
-    "ImageInfo",
     "ImageRequest",
     "Padding",
     "ProcessingOptions",
@@ -281,17 +280,3 @@ class CacheEntry:
     source_last_modified: str = ""
     source_cache_control: str = ""
     source_expires: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ImageInfo:
-    """What the header of an original tells, without its pixels; `width` and `height` as stored, before orientation."""
-
-    format: str
-    mime_type: str
-    width: int
-    height: int
-    size: int
-    orientation: int
-    pages: int
-    has_alpha: bool

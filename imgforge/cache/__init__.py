@@ -3,9 +3,9 @@
 from imgforge.cache._cache import Cache, CacheSettings, make_cache
 from imgforge.cache._disk import DiskTier, usable_directory
 from imgforge.cache._file import CorruptEntry, entry_path, read_entry, write_entry
-from imgforge.cache._janitor import Sweep, sweep
 from imgforge.cache._key import entry_key, fingerprint
 from imgforge.cache._memory import MemoryTier
+from imgforge.cache._sweep import Sweep, sweep
 
 __all__ = [
     "Cache",

@@ -9,19 +9,33 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 
-from imgforge.cache._disk import DiskTier, FaultObserver, IDiskReactor
+from imgforge.cache._disk import DiskTier, FaultObserver
 from imgforge.cache._memory import MemoryTier
+from imgforge.cache._threads import IDiskReactor
 from imgforge.interfaces import ICacheTier
 from imgforge.model import CacheEntry
 
 __all__ = ["Cache", "CacheSettings", "make_cache"]
 
+# The names of a cache: what it is called in metrics, and whether it has a memory and a disk.
+_TYPES = {
+    "": ("", False, False),
+    "memory": ("memory", True, False),
+    "disk": ("disk", False, True),
+    "fs": ("disk", False, True),
+    "filesystem": ("disk", False, True),
+    "hybrid": ("hybrid", True, True),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
-    """`type` is memory, disk or hybrid; sizes in bytes, capacities in entries, `ttl` in seconds (0: no expiry)."""
+    """Sizes in bytes, capacities in entries, `ttl` in seconds (0: no expiry).
 
-    type: str
+    `type` is memory, disk (or fs, filesystem), hybrid, or empty for none.
+    """
+
+    type: str = ""
     memory_max_bytes: int = 64 << 20
     memory_capacity: int = 1000
     disk_path: str = ""
@@ -45,7 +59,8 @@ class Cache:
             entry = await tier.get(key)
             if entry is None:
                 continue
-            if self._ttl and self._clock.seconds() - entry.stored_at > self._ttl:
+            # An entry from further in the future was made by a clock that has been put back since.
+            if self._ttl and not abs(self._clock.seconds() - entry.stored_at) <= self._ttl:
                 await self.remove(key)
                 return None
             for faster in self.tiers[:index]:
@@ -74,11 +89,14 @@ class Cache:
 
 
 def make_cache(reactor: IDiskReactor, settings: CacheSettings, on_fault: FaultObserver) -> Cache | None:
-    """The cache that *settings* describe; None for an empty type."""
+    """The cache that *settings* describe; None for an empty type, ValueError for an unknown one."""
+    if settings.type not in _TYPES:
+        raise ValueError(f"{settings.type!r} is no type of cache: one of {', '.join(filter(None, _TYPES))}")
+    name, in_memory, on_disk = _TYPES[settings.type]
     tiers: list[ICacheTier] = []
-    if settings.type in {"memory", "hybrid"}:
+    if in_memory:
         tiers.append(MemoryTier(settings.memory_max_bytes, settings.memory_capacity))
-    if settings.type in {"disk", "hybrid"}:
+    if on_disk:
         tiers.append(
             DiskTier(
                 reactor,
@@ -89,4 +107,4 @@ def make_cache(reactor: IDiskReactor, settings: CacheSettings, on_fault: FaultOb
                 on_fault=on_fault,
             )
         )
-    return Cache(reactor, settings.type, tiers, settings.ttl) if tiers else None
+    return Cache(reactor, name, tiers, settings.ttl) if tiers else None

@@ -1,6 +1,6 @@
 """The disk tier: one file an entry, safe for several processes and for several hosts on one share.
 
-All file work happens on threads of its own pool, so that a medium that hangs holds up neither the reactor nor what
+All file work happens on threads of the tier's own, so that a medium that hangs holds up neither the reactor nor what
 else uses threads. Nothing is listed at start, and a look-up opens one file whatever their number.
 """
 
@@ -9,44 +9,51 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
-from twisted.internet.threads import deferToThreadPool
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
-from imgforge.cache._file import CorruptEntry, entry_path, read_entry, write_entry
-from imgforge.cache._janitor import Sweep, sweep
+from imgforge.cache._file import LONGEST_BODY, CorruptEntry, entry_path, read_entry, write_entry
+from imgforge.cache._janitor import Janitor, Limits
+from imgforge.cache._threads import FileThreads, IDiskReactor, Stalled
 from imgforge.interfaces import ICacheTier
 from imgforge.model import CacheEntry
 
-__all__ = ["DiskTier", "FaultObserver", "IDiskReactor"]
+__all__ = ["DiskTier", "FaultObserver", "usable_directory"]
 
 T = TypeVar("T")
+U = TypeVar("U")
 
-# Called with the tier's name and the kind of fault: corrupt, io or too_large.
+# Called with the tier's name and the kind of fault: corrupt, io, slow or too_large.
 FaultObserver = Callable[[str, str], None]
 
 _THREADS = 4
-_SWEEP_INTERVAL = 60.0
-# A sweep of many files takes long: the pause behind it is this many times as long.
-_SWEEP_PAUSE = 20.0
-# Written bytes, as a part of the limit, after which a sweep does not wait for its time.
-_SWEEP_EARLY = 0.1
+# Seconds that a look-up may take; an image is made faster than that.
+_PATIENCE = 1.0
+# Bytes that may wait to be written; what comes beyond is not kept.
+_BACKLOG = 64 << 20
+# Seconds that the writes under way have at the end.
+_DRAIN = 3.0
 _WARN_INTERVAL = 60.0
 
-
-class IDiskReactor(IReactorTime, IReactorFromThreads):
-    """What the tier needs of a reactor."""
+_ADVICE = {
+    "corrupt": "the disk cache removed a damaged entry ({what}); if this goes on, check the medium of {path}",
+    "io": "the disk cache lost an entry ({what}); images are served as if uncached. "
+    "Check the space and the permissions of IMGFORGE_CACHE_DISK_PATH ({path})",
+    "slow": "the disk cache does not answer in time; images are served as if uncached until it does. "
+    "Check the medium of IMGFORGE_CACHE_DISK_PATH ({path})",
+}
 
 
 @implementer(ICacheTier)
 class DiskTier:
-    """Entries as files below *path*; a fault is a miss, logged once a minute and told to *on_fault*."""
+    """Entries as files below *path*; a fault is a miss, logged once a minute and told to *on_fault*.
+
+    *max_bytes* and *capacity* bound all entries, *max_age* is in seconds since an entry was used; 0 is no limit.
+    """
 
     name = "disk"
     log = Logger()
@@ -63,75 +70,67 @@ class DiskTier:
     ) -> None:
         self._reactor = reactor
         self._path = path
-        self._max_bytes = max_bytes
-        self._capacity = capacity
-        self._max_age = max_age
+        self._longest = min(max_bytes or LONGEST_BODY, LONGEST_BODY)
         self._on_fault = on_fault
-        self._pool = ThreadPool(minthreads=0, maxthreads=_THREADS, name="imgforge-cache")
+        self._threads = FileThreads(reactor, _THREADS, _PATIENCE)
+        self._janitor = Janitor(reactor, self._threads, path, Limits(max_bytes, capacity, max_age), self._fault)
         # What is on its way to the disk can be read already.
         self._writing: dict[bytes, CacheEntry] = {}
-        self._writes: set[Deferred[None]] = set()
-        self._written = 0
-        self._sweeping = False
-        self._next_sweep: IDelayedCall | None = None
-        self._warned_at = -_WARN_INTERVAL
-        self.last_sweep: Sweep | None = None
+        self._waiting_bytes = 0
+        # Changes of one key happen in the order in which they were asked for.
+        self._turns: dict[bytes, DeferredLock] = {}
+        self._changes: set[Deferred[Any]] = set()
+        self._warned: dict[str, float] = {}
 
     def start(self) -> None:
         """Start the threads and the janitor."""
-        self._pool.start()
-        self._next_sweep = self._reactor.callLater(1.0, self._sweep)
+        self._threads.start()
+        self._janitor.start()
 
     def get(self, key: bytes) -> Deferred[CacheEntry | None]:
         """The entry under *key*, verified; what is damaged is removed and missed."""
         entry = self._writing.get(key)
+        if entry is not None:
+            return succeed(entry)
         path = entry_path(self._path, key)
 
         def read() -> CacheEntry | None:
             try:
-                return read_entry(path, key)
+                return read_entry(path, key, self._longest)
             except FileNotFoundError:
                 return None
             except CorruptEntry:
                 path.unlink(missing_ok=True)
                 raise
 
-        if entry is not None:
-            found: Deferred[CacheEntry | None] = Deferred()
-            found.callback(entry)
-            return found
-        return self._on_thread(read).addErrback(self._fault)
+        return self._threads.soon(read).addErrback(self._fault)
 
     def put(self, key: bytes, entry: CacheEntry) -> Deferred[None]:
-        """Write *entry*; one that is larger than the tier is not kept."""
-        done: Deferred[None]
+        """Write *entry*; one that is larger than the tier, or that the medium is too slow for, is not kept."""
         size = len(entry.rendition.body)
-        if self._max_bytes and size > self._max_bytes:
+        if size > self._longest:
             self._on_fault(self.name, "too_large")
-            done = Deferred()
-            done.callback(None)
-            return done
-        self._writing[key] = entry
+            return succeed(None)
+        if self._waiting_bytes + size > max(_BACKLOG, size):
+            return self._refused(Stalled())
         path = entry_path(self._path, key)
-
-        def written(size: int) -> None:
-            self._written += size
-            if self._max_bytes and self._written > self._max_bytes * _SWEEP_EARLY:
-                self._sweep()
+        self._writing[key] = entry
+        self._waiting_bytes += size
 
         def finished(outcome: T) -> T:
+            self._waiting_bytes -= size
             if self._writing.get(key) is entry:
                 del self._writing[key]
-            self._writes.discard(done)
             return outcome
 
-        done = self._on_thread(lambda: write_entry(path, key, entry)).addCallback(written)
-        done.addErrback(self._fault)
-        self._writes.add(done)
-        return done.addBoth(finished)
+        return (
+            self._in_turn(key, lambda: write_entry(path, key, entry))
+            .addCallbacks(self._janitor.wrote, self._fault)
+            .addBoth(finished)
+        )
 
     def remove(self, key: bytes) -> Deferred[bool]:
-        """Remove *key*'s file."""
+        """Remove *key*'s file, and with it what is being written under *key*."""
         self._writing.pop(key, None)
         path = entry_path(self._path, key)
 
@@ -142,58 +141,44 @@ class DiskTier:
                 return False
             return True
 
-        return self._on_thread(unlink).addErrback(self._fault).addCallback(bool)
+        return self._in_turn(key, unlink).addErrback(self._fault).addCallback(bool)
 
     async def close(self) -> None:
-        """Finish the writes that are under way and end the threads."""
-        if self._next_sweep is not None and self._next_sweep.active():
-            self._next_sweep.cancel()
-        self._next_sweep = None
-        await DeferredList(list(self._writes))
-        self._pool.stop()
+        """Finish the changes under way and end the threads, within seconds even where the medium hangs."""
+        self._janitor.stop()
+        changed: Deferred[None] = Deferred()
+        DeferredList(list(self._changes)).addCallback(lambda _: changed.callback(None))
+        await changed.addTimeout(_DRAIN, self._reactor, lambda _outcome, _seconds: None)
+        await self._threads.stop(_DRAIN)
 
-    def _on_thread(self, work: Callable[[], T]) -> Deferred[T]:
-        return deferToThreadPool(self._reactor, self._pool, work)
+    def _in_turn(self, key: bytes, work: Callable[[], T]) -> Deferred[T]:
+        lock = self._turns.setdefault(key, DeferredLock())
+
+        def leave(outcome: U) -> U:
+            if not lock.locked:
+                self._turns.pop(key, None)
+            self._changes.discard(change)
+            return outcome
+
+        change: Deferred[T] = lock.run(self._threads.eventually, work)
+        self._changes.add(change)
+        return change.addBoth(leave)
+
+    def _refused(self, error: OSError) -> Deferred[None]:
+        self._fault(Failure(error))
+        return succeed(None)
 
     def _fault(self, failure: Failure) -> None:
         error = failure.value
         if not isinstance(error, (OSError, CorruptEntry)):
             failure.raiseException()
-        self._on_fault(self.name, "corrupt" if isinstance(error, CorruptEntry) else "io")
+        kind = "corrupt" if isinstance(error, CorruptEntry) else "slow" if isinstance(error, Stalled) else "io"
+        self._on_fault(self.name, kind)
         now = self._reactor.seconds()
-        if now - self._warned_at >= _WARN_INTERVAL:
-            self._warned_at = now
+        if now - self._warned.get(kind, -_WARN_INTERVAL) >= _WARN_INTERVAL:
+            self._warned[kind] = now
             what = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-            self.log.warn(
-                "the disk cache lost an entry: {what}; images are served as if uncached. "
-                "Check the space and the permissions of IMGFORGE_CACHE_DISK_PATH ({path})",
-                what=what,
-                path=self._path,
-            )
-
-    def _sweep(self) -> None:
-        """Start a sweep unless one is under way; the next one follows by itself."""
-        if self._sweeping or self._next_sweep is None:
-            return
-        if self._next_sweep.active():
-            self._next_sweep.cancel()
-        self._sweeping, self._written = True, 0
-        began = self._reactor.seconds()
-
-        def swept(result: Sweep | None) -> None:
-            if result is not None:
-                self.last_sweep = result
-                if result.removed:
-                    self.log.debug("the janitor removed {removed} entries", removed=result.removed)
-
-        def again(_: object) -> None:
-            self._sweeping = False
-            if self._next_sweep is not None:
-                pause = max(_SWEEP_INTERVAL, (self._reactor.seconds() - began) * _SWEEP_PAUSE)
-                self._next_sweep = self._reactor.callLater(pause, self._sweep)
-
-        work = self._on_thread(lambda: sweep(self._path, self._max_bytes, self._capacity, self._max_age))
-        work.addCallback(swept).addErrback(self._fault).addBoth(again)
+            self.log.warn(_ADVICE[kind], what=what, path=self._path)
 
 
 def usable_directory(path: str) -> bool:

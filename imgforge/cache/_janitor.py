@@ -1,134 +1,99 @@
-"""Keeps a directory of entries under its bytes and entries, and free of what crashes left behind.
-
-There is no index: a sweep walks the directories. It holds no list of files, however many there are: a first walk
-adds up and, if there is too much, a second one counts the ages into buckets, from which follows the age beyond which
-files have to go, and a third one removes them. One process sweeps at a time, by a lock on a file in the directory.
-"""
+"""When a directory of entries is swept: now and then, and soon after much was written."""
 
 from __future__ import annotations
 
-import fcntl
-import os
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from imgforge.cache._file import SUFFIX, TEMPORARY
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-__all__ = ["Sweep", "sweep"]
+from imgforge.cache._sweep import Sweep, sweep
+from imgforge.cache._threads import FileThreads
 
-_LOCK = "janitor.lock"
-_ABANDONED_AFTER = 3600.0
-_BUCKETS = 4096
-# How full the directory is left after an eviction, so that the next entries do not start another one.
-_LOW_WATER = 0.95
+__all__ = ["Janitor", "Limits"]
+
+# How often a process looks whether a sweep is due, and how long all of them rest after one; seconds.
+_LOOK = 1.0
+_REST = 60.0
+# The part of a limit that one process writes before it sweeps without a rest.
+_MUCH = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
-    """What a sweep found and did; `bytes` and `entries` are what is left."""
+class Limits:
+    """What may be kept: bytes of files, their number, and seconds since they were last used; 0 is no limit."""
 
     bytes: int = 0
     entries: int = 0
-    removed: int = 0
+    age: float = 0.0
 
 
-def sweep(root: str, max_bytes: int, max_entries: int, max_age: float = 0.0) -> Sweep | None:
-    """Bring *root* under its limits (0 is none; *max_age* in seconds); None where another process is at it."""
-    Path(root).mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = os.open(Path(root, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+class Janitor:
+    """Keeps *root* under *limits*, on one of *threads*; what goes wrong with the medium is told to *fault*."""
+
+    log = Logger()
+
+    def __init__(
+        self, clock: IReactorTime, threads: FileThreads, root: str, limits: Limits, fault: Callable[[Failure], None]
+    ) -> None:
+        self._clock = clock
+        self._threads = threads
+        self._root = root
+        self._limits = limits
+        self._fault = fault
+        self._stopping = False
+        self._next = 0.0
+        self._bytes = self._entries = 0
+        self._looking = LoopingCall(self._look)
+        self._looking.clock = clock
+
+    def start(self) -> None:
+        """Sweep from now on."""
+        self._looking.start(_LOOK, now=False)
+
+    def stop(self) -> None:
+        """Sweep no more; a sweep under way ends at its next directory."""
+        self._stopping = True
+        if self._looking.running:
+            self._looking.stop()
+
+    def wrote(self, size: int) -> None:
+        """An entry of *size* bytes was written."""
+        self._bytes += size
+        self._entries += 1
+
+    def _look(self) -> Deferred[None] | None:
+        """Sweep if it is time; no look follows before the Deferred has fired."""
+        limits = self._limits
+        much = 0 < limits.bytes * _MUCH < self._bytes or 0 < limits.entries * _MUCH < self._entries
+        if not much and self._clock.seconds() < self._next:
             return None
-        return _sweep(root, max_bytes, max_entries, max_age)
-    finally:
-        os.close(lock)
+        self._bytes = self._entries = 0
 
+        def work() -> Sweep | None:
+            rest = 0.0 if much else _REST
+            return sweep(
+                self._root, limits.bytes, limits.entries, limits.age, rest=rest, stopping=lambda: self._stopping
+            )
 
-def _sweep(root: str, max_bytes: int, max_entries: int, max_age: float) -> Sweep:
-    now = time.time()
-    total = entries = removed = 0
-    oldest = now
-    for file in _files(root):
-        status = _status(file)
-        if status is None:
-            continue
-        age = now - status.st_mtime
-        if file.name.endswith(TEMPORARY):
-            if age > _ABANDONED_AFTER:
-                _remove(file)
-        elif max_age and age > max_age:
-            removed += _remove(file)
-        else:
-            total, entries, oldest = total + status.st_size, entries + 1, min(oldest, status.st_mtime)
-    too_much = bool(max_bytes and total > max_bytes) or bool(max_entries and entries > max_entries)
-    if too_much:
-        spare_bytes = total - int(max_bytes * _LOW_WATER) if max_bytes else 0
-        spare_entries = entries - int(max_entries * _LOW_WATER) if max_entries else 0
-        gone_bytes, gone = _evict(root, oldest, now, spare_bytes, spare_entries)
-        total, entries, removed = total - gone_bytes, entries - gone, removed + gone
-    return Sweep(total, entries, removed)
+        sweeping = self._threads.eventually(work).addCallbacks(self._swept, self._fault)
+        return sweeping.addErrback(self._failed).addCallback(self._plan)
 
+    def _swept(self, result: Sweep | None) -> None:
+        if result is not None and result.removed:
+            self.log.debug(
+                "the janitor removed {removed} entries; {entries} with {bytes} bytes are left",
+                removed=result.removed,
+                entries=result.entries,
+                bytes=result.bytes,
+            )
 
-def _evict(root: str, oldest: float, now: float, spare_bytes: int, spare_entries: int) -> tuple[int, int]:
-    """Remove the oldest files until both amounts are gone; the bytes and files removed."""
-    width = max((now - oldest) / _BUCKETS, 1e-6)
+    def _failed(self, failure: Failure) -> None:
+        self.log.failure("the janitor failed, and will try again", failure)
 
-    def bucket(status: os.stat_result) -> int:
-        return min(_BUCKETS - 1, max(0, int((status.st_mtime - oldest) / width)))
-
-    sizes, counts = [0] * _BUCKETS, [0] * _BUCKETS
-    for file in _files(root):
-        status = _status(file)
-        if status is not None and file.name.endswith(SUFFIX):
-            sizes[bucket(status)] += status.st_size
-            counts[bucket(status)] += 1
-    last, gone_bytes, gone = -1, 0, 0
-    while last + 1 < _BUCKETS and (gone_bytes < spare_bytes or gone < spare_entries):
-        last += 1
-        gone_bytes, gone = gone_bytes + sizes[last], gone + counts[last]
-    removed_bytes = removed = 0
-    for file in _files(root):
-        if removed_bytes >= spare_bytes and removed >= spare_entries:
-            break
-        status = _status(file)
-        if status is not None and file.name.endswith(SUFFIX) and bucket(status) <= last and _remove(file):
-            removed_bytes, removed = removed_bytes + status.st_size, removed + 1
-    return removed_bytes, removed
-
-
-def _files(root: str) -> Iterator[os.DirEntry[str]]:
-    """The files that are ours by place and name; symbolic links are not followed."""
-    for outer in _directories(root):
-        for inner in _directories(outer.path):
-            try:
-                with os.scandir(inner.path) as listing:
-                    yield from (file for file in listing if file.name.endswith((SUFFIX, TEMPORARY)))
-            except OSError:
-                continue
-
-
-def _directories(path: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(path) as listing:
-            return [one for one in listing if len(one.name) == 2 and one.is_dir(follow_symlinks=False)]
-    except OSError:
-        return []
-
-
-def _status(file: os.DirEntry[str]) -> os.stat_result | None:
-    try:
-        return file.stat(follow_symlinks=False)
-    except OSError:  # another process removed it meanwhile
-        return None
-
-
-def _remove(file: os.DirEntry[str]) -> bool:
-    try:
-        os.unlink(file.path)
-    except OSError:
-        return False
-    return True
+    def _plan(self, _: None) -> None:
+        self._next = self._clock.seconds() + _REST

@@ -7,6 +7,8 @@ that never come again is swept out without disturbing what is asked for: it resi
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
@@ -15,8 +17,14 @@ from imgforge.model import CacheEntry
 
 __all__ = ["MemoryTier"]
 
-# What an entry costs beside its body: the record, its strings, its place in the list and the table.
+# What an entry costs beside its body and its texts: the record, its place in the list and the table.
 _OVERHEAD = 1500
+
+
+def _cost(entry: CacheEntry) -> int:
+    """Bytes of memory, about; the source's URL and headers are strangers' and may be longer than the body."""
+    words = (entry.source, entry.source_etag, entry.source_last_modified, entry.source_cache_control)
+    return len(entry.rendition.body) + sum(map(len, words)) + len(entry.source_expires) + _OVERHEAD
 
 
 class _Node:
@@ -45,6 +53,8 @@ class MemoryTier:
         self._oldest: _Node | None = None
         self._hand: _Node | None = None
         self.bytes = 0
+        # Called with the key of each entry that leaves, for what is built on top of this tier.
+        self.on_drop: Callable[[bytes], None] = lambda _key: None
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -64,7 +74,7 @@ class MemoryTier:
     def put(self, key: bytes, entry: CacheEntry) -> Deferred[None]:
         """Keep *entry*, evicting others for it; one that is larger than the tier is not kept."""
         self._drop(key)
-        cost = len(entry.rendition.body) + _OVERHEAD
+        cost = _cost(entry)
         if cost <= self._max_bytes and self._capacity > 0:
             while self.bytes + cost > self._max_bytes or len(self._nodes) >= self._capacity:
                 self._evict()
@@ -93,6 +103,7 @@ class MemoryTier:
         node = self._nodes.pop(key, None)
         if node is None:
             return False
+        self.on_drop(key)
         if self._hand is node:
             self._hand = node.newer
         if node.newer is None:

@@ -19,7 +19,7 @@ class ServiceSettings(BaseModel):
     bind: Bind = Field(
         "",
         description="where to listen: host:port, a port, /path, or a Twisted endpoint; several by commas. "
-        "Empty: 127.0.0.1:3000 without keys, 0.0.0.0:3000 with",
+        "Empty: 0.0.0.0:3000 with keys or allow_unsigned, else 127.0.0.1:3000",
     )
     prometheus_bind: Bind = Field("", description="a listener of its own for /metrics, in the same notations")
     processes: int = Field(
@@ -32,6 +32,9 @@ class ServiceSettings(BaseModel):
         0, ge=0, description="requests that may wait for a worker; beyond it 429 at once; 0 is unlimited"
     )
     timeout: Seconds = Field(30, description="seconds for one image, from request to result; then 408")
+    rate_limit_per_minute: int = Field(
+        0, ge=0, description="image and info requests a minute, of all clients together; more get 429; 0 is unlimited"
+    )
     max_clients: int = Field(
         2048, ge=0, description="connections at once, over all processes; more are closed at once; 0 is unlimited"
     )

@@ -42,6 +42,9 @@ class SourcesSettings(BaseModel):
     )
     local_filesystem_root: str = Field("", description="the directory of local:// sources; empty serves none")
     max_src_file_size: int = Field(104857600, ge=0, description="bytes of an original; 0 is no limit")
+    allowed_mime_types: Words = Field(
+        (), description="types that originals may have, told by their content: image/jpeg,image/png; empty is all"
+    )
     max_src_resolution: _Limit = Field(50, description="megapixels of an original, all frames counted; 0 is no limit")
     max_animation_frames: int = Field(
         1, ge=1, le=100000, description="frames of an animation that are processed; 1 makes stills"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -29,16 +30,21 @@ class Access:
     agent: str
 
 
+def _escaped(text: str, special: str) -> str:
+    """*text* as Apache writes it: control characters and *special* ones cannot end the field or the line."""
+    return "".join(char if char.isprintable() and char not in special else f"\\x{ord(char):02x}" for char in text)
+
+
 def _quoted(text: str) -> str:
-    """*text* between quotes as Apache writes it: nothing in it can end the field or the line."""
-    escaped = "".join(char if char.isprintable() and char not in '"\\' else f"\\x{ord(char):02x}" for char in text)
+    escaped = _escaped(text, '"\\')
     return f'"{escaped}"' if text else '"-"'
 
 
 def _common(access: Access) -> str:
     moment = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(access.at))
     request = _quoted(f"{access.method} {access.target} {access.protocol}")
-    return f"{access.client or '-'} - - [{moment}] {request} {access.status} {access.size}"
+    client = _escaped(access.client, ' "\\') or "-"
+    return f"{client} - - [{moment}] {request} {access.status} {access.size}"
 
 
 def _combined(access: Access) -> str:
@@ -79,7 +85,8 @@ class AccessLog:
         return self._line is not None
 
     def write(self, access: Access) -> None:
-        """One line."""
+        """One line; a log that cannot be written (a full disk, a pipe that nobody reads) costs no answer."""
         if self._line is not None:
-            self._stream.write(self._line(access) + "\n")
-            self._stream.flush()
+            with suppress(OSError):
+                self._stream.write(self._line(access) + "\n")
+                self._stream.flush()

@@ -7,6 +7,7 @@ that whatever logs on a request's behalf logs its id without having been told.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -115,7 +116,7 @@ def _one_line(text: str) -> str:
 
 def _text_line(event: LogEvent, namespace: str, level: str) -> str:
     identity = event.get("request_id") or current_request_id()
-    head = f"{_time(event)} {level:<5} {namespace}" + (f" [{identity}]" if identity else "")
+    head = _one_line(f"{_time(event)} {level:<5} {namespace}" + (f" [{identity}]" if identity else ""))
     traceback = _traceback(event)
     indented = "".join(f"\n    {_one_line(line)}" for line in traceback.splitlines()) if traceback else ""
     return f"{head} {_one_line(_message(event))}{indented}"
@@ -128,7 +129,8 @@ def _json_line(event: LogEvent, namespace: str, level: str) -> str:
         line["request_id"] = identity
     for name, value in event.items():
         if not name.startswith("log_") and name not in _NOT_FIELDS and isinstance(value, (str, int, float, bool)):
-            line.setdefault(name, value)
+            # JSON has no infinity and no NaN.
+            line.setdefault(name, str(value) if isinstance(value, float) and not math.isfinite(value) else value)
     traceback = _traceback(event)
     if traceback:
         line["traceback"] = traceback

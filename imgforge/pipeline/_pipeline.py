@@ -20,9 +20,9 @@ from twisted.python.failure import Failure
 from imgforge import processing
 from imgforge.cache import Cache, entry_key
 from imgforge.errors import ImgforgeError, NotAnImage, RequestTimeout
+from imgforge.info import InfoOptions, InfoRequest
 from imgforge.model import (
     CacheEntry,
-    ImageInfo,
     ImageRequest,
     ProcessingOptions,
     Rendition,
@@ -62,13 +62,14 @@ class PipelineSettings:
 class Served:
     """What an image request ends with.
 
-    `tier` names the cache tier that had it, None where it was made; `failure` is why a fallback image stands in for
-    the source.
+    `tier` names the cache tier that had it under `key`, None where it was made; `failure` is why a fallback image
+    stands in for the source.
     """
 
     entry: CacheEntry
     tier: str | None
     failure: ImgforgeError | None = None
+    key: bytes = b""
 
 
 class Pipeline:
@@ -95,7 +96,7 @@ class Pipeline:
         self._admission = admission
         self._metrics = metrics
         self._flights: SingleFlight[bytes, Served] = SingleFlight()
-        self._inspections: SingleFlight[str, ImageInfo] = SingleFlight()
+        self._inspections: SingleFlight[tuple[str, InfoOptions], dict[str, object]] = SingleFlight()
 
     async def image(self, request: ImageRequest, accepted: tuple[str, ...] = ()) -> Served:
         """The rendition of *request*; *accepted* are the formats that the client takes and the operator offers."""
@@ -105,13 +106,14 @@ class Pipeline:
             if found is not None:
                 entry, tier = found
                 self._metrics.cache_hit(self._cache.name)
-                return Served(entry, tier)
+                return Served(entry, tier, key=key)
             self._metrics.cache_miss(self._cache.name)
         return await self._flights.do(key, lambda: self._bounded(self._make(key, request, accepted)))
 
-    async def info(self, request: ImageRequest) -> ImageInfo:
-        """What the header of the request's source says."""
-        return await self._inspections.do(request.source, lambda: self._bounded(self._inspect(request)))
+    async def info(self, request: InfoRequest) -> dict[str, object]:
+        """What is wanted to be known of the request's source, ready for JSON."""
+        key = request.source, request.wanted
+        return await self._inspections.do(key, lambda: self._bounded(self._inspect(request)))
 
     def stream(
         self, request: ImageRequest, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]
@@ -187,11 +189,15 @@ class Pipeline:
                 self.log.warn("the fallback image cannot be had either: {line}", line=error.message)
         return None if self._settings.fallback is None else SourceImage(self._settings.fallback)
 
-    async def _inspect(self, request: ImageRequest) -> ImageInfo:
+    async def _inspect(self, request: InfoRequest) -> dict[str, object]:
+        wanted = request.wanted
         with self._admission.place():
-            original = await self._fetch(request.source, request.options)
+            original = await self._fetch(request.source, ProcessingOptions(max_src_file_size=wanted.max_src_file_size))
             return await self._threads.run(
-                "info", lambda _: processing.inspect(original.body, self._settings.processing)
+                "info",
+                lambda cancellation: processing.describe(
+                    original.body, wanted, self._settings.processing, cancellation=cancellation
+                ),
             )
 
     async def _watermarks(self, chain: Sequence[ProcessingOptions]) -> dict[str, bytes]:

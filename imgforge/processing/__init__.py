@@ -2,8 +2,9 @@
 
 from imgforge.processing._cancellation import Cancellation
 from imgforge.processing._formats import FORMATS, Format, detect_format
+from imgforge.processing._info import describe
 from imgforge.processing._plan import Geometry, Plan, geometry, plan
-from imgforge.processing._process import STAGES, inspect, process
+from imgforge.processing._process import STAGES, process
 from imgforge.processing._samples import SAMPLES, draw_sample
 from imgforge.processing._settings import ProcessingSettings
 from imgforge.processing._vips import Capabilities, capabilities, configure, usage
@@ -20,10 +21,10 @@ __all__ = [
     "ProcessingSettings",
     "capabilities",
     "configure",
+    "describe",
     "detect_format",
     "draw_sample",
     "geometry",
-    "inspect",
     "plan",
     "process",
     "usage",

@@ -98,9 +98,10 @@ _SIGNATURES: tuple[tuple[str, int, bytes], ...] = (
 )
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"})
-# An SVG begins with its element, after a byte order mark, a declaration, a document type and comments.
+# An SVG begins with its element, after a byte order mark, a declaration, a document type and comments. What has been
+# taken for one of these is never taken for something else (`(?>`, `*+`): hostile prologues would take forever.
 _SVG = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\]\s*)?>|\s)*<(?:svg|\w+:svg)[\s>/]",
+    rb"(?:\xef\xbb\xbf)?(?><\?xml[^>]*>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\]\s*)?>|\s)*+<(?:svg|\w+:svg)[\s>/]",
     re.DOTALL,
 )
 _SVG_WINDOW = 32768

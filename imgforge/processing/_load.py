@@ -5,6 +5,8 @@ Opening reads no pixels: those come, top to bottom, when the result is saved.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,11 +14,12 @@ import pyvips
 
 from imgforge.errors import NotAnImage, SourceTooLarge
 from imgforge.processing import _pillow as pillow
+from imgforge.processing._complete import gif_is_complete, tiff_is_complete
 from imgforge.processing._formats import FORMATS, detect_format
 from imgforge.processing._svg import sanitised
 from imgforge.processing._vips import broken, capabilities, missing
 
-__all__ = ["Original", "open_original"]
+__all__ = ["Original", "check_hash", "open_original"]
 
 # Browsers render SVG at 96 dots per inch, libvips at 72 unless told.
 _SVG_DPI = 96.0
@@ -46,7 +49,7 @@ class Original:
             return self
         first = min(first, self.pages - 1)
         image = self.load(page=first, n=min(count, self.pages - first))
-        return replace(self, image=image, height=image.height, whole=False)
+        return replace(self, image=image, width=image.width, height=image.height, whole=False)
 
     def with_thumbnail(self) -> Original:
         """The embedded thumbnail in place of the picture, where there is one that is smaller."""
@@ -63,6 +66,12 @@ class Original:
     def load(self, **options: Any) -> Any:
         """The image anew, with options of the format's loader; `NotAnImage` where it is broken."""
         return _load(self.body, self.format, **options)
+
+    def check_type(self, allowed: Sequence[str]) -> None:
+        """Raise `NotAnImage` where *allowed* names MIME types and not this one's."""
+        mime_type = FORMATS[self.format].mime_type
+        if allowed and mime_type not in allowed:
+            raise NotAnImage(f"sources of the type {mime_type} are not allowed here")
 
     def check_resolution(self, megapixels: float, frames: int, frame_megapixels: float) -> None:
         """Raise `SourceTooLarge` where the header says that there are more pixels than allowed, all frames counted."""
@@ -101,6 +110,12 @@ def open_original(body: bytes, *, sanitize_svg: bool = True, style: str = "") ->
     )
 
 
+def check_hash(body: bytes, hashsum: tuple[str, str] | None) -> None:
+    """Raise `NotAnImage` where *body* does not have the hash (algorithm, hexadecimal digits) that the URL names."""
+    if hashsum is not None and hashlib.new(hashsum[0], body, usedforsecurity=False).hexdigest() != hashsum[1]:
+        raise NotAnImage(f"the source does not have the {hashsum[0]} hash that the URL names")
+
+
 def _load(body: bytes, name: str, **options: Any) -> Any:
     if FORMATS[name].pillow:
         return pillow.load(body, name)
@@ -108,9 +123,19 @@ def _load(body: bytes, name: str, **options: Any) -> Any:
         options = {"dpi": _SVG_DPI, "scale": options.get("scale", 1.0) * 72 / _SVG_DPI}
     try:
         # Truncated files fail rather than end in grey.
-        return pyvips.Operation.call(FORMATS[name].loader, body, access="sequential", fail_on="truncated", **options)
+        image = pyvips.Operation.call(FORMATS[name].loader, body, access="sequential", fail_on="truncated", **options)
     except pyvips.Error as error:
         raise broken(error) from None
+    if not _is_complete(body, name, options.get("page", 0), options.get("n", 1)):
+        raise NotAnImage("the source image is broken: it ends too early")
+    return image
+
+
+def _is_complete(body: bytes, name: str, page: int, pages: int) -> bool:
+    """What `fail_on` does not see."""
+    if name == "tiff":
+        return tiff_is_complete(body, page, pages)
+    return name != "gif" or pages == 1 or gif_is_complete(body)
 
 
 def _orientation(image: Any, fields: frozenset[str]) -> int:

@@ -8,14 +8,12 @@ The stages' order is imgproxy's. One call costs, beside libvips' own work, some 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyvips
 
-from imgforge.errors import NotAnImage
-from imgforge.model import ImageInfo, ProcessingOptions, Rendition
+from imgforge.model import ProcessingOptions, Rendition
 from imgforge.processing._animation import animate
 from imgforge.processing._best import save_best
 from imgforge.processing._blurs import blur_areas, progressive_blur, unsharp_mask
@@ -28,7 +26,7 @@ from imgforge.processing._cut import crop, crop_to_result, trim
 from imgforge.processing._filters import apply_filters
 from imgforge.processing._fit_format import fit_format
 from imgforge.processing._formats import FORMATS
-from imgforge.processing._load import Original, open_original
+from imgforge.processing._load import Original, check_hash, open_original
 from imgforge.processing._metadata import strip_metadata
 from imgforge.processing._overlays import colorize, gradient, round_corners
 from imgforge.processing._resize import scale, scale_on_load
@@ -38,7 +36,7 @@ from imgforge.processing._state import State, start
 from imgforge.processing._vips import broken
 from imgforge.processing._watermark import watermark
 
-__all__ = ["STAGES", "inspect", "process"]
+__all__ = ["STAGES", "process"]
 
 STAGES: tuple[Callable[[State], None], ...] = (
     trim,
@@ -101,8 +99,9 @@ class _Engine:
 
     def process(self, source: bytes, chain: Sequence[ProcessingOptions]) -> Rendition:
         settings, options = self.settings, chain[0]
-        _check_hash(source, options)
+        check_hash(source, options.hashsum)
         original = open_original(source, sanitize_svg=settings.sanitize_svg, style=options.style)
+        original.check_type(settings.allowed_mime_types)
         size = len(source)
         if skips(original, options, settings):
             _check(original, options, settings, 1)
@@ -182,29 +181,6 @@ def _output_options(chain: Sequence[ProcessingOptions]) -> ProcessingOptions:
         said = {name: getattr(options, name) for name in _OUTPUT if getattr(options, name) != getattr(unsaid, name)}
         output = replace(output, **said)
     return output
-
-
-def _check_hash(source: bytes, options: ProcessingOptions) -> None:
-    if options.hashsum is None:
-        return
-    kind, expected = options.hashsum
-    if hashlib.new(kind, source, usedforsecurity=False).hexdigest() != expected:
-        raise NotAnImage(f"the source does not have the {kind} hash that the URL names")
-
-
-def inspect(source: bytes, settings: ProcessingSettings) -> ImageInfo:
-    """What the header of *source* says; no pixel is decoded. `NotAnImage`, `UnsupportedFormat`."""
-    original = open_original(source, sanitize_svg=settings.sanitize_svg)
-    return ImageInfo(
-        format=original.format,
-        mime_type=FORMATS[original.format].mime_type,
-        width=original.width,
-        height=original.height,
-        size=len(source),
-        orientation=original.orientation,
-        pages=original.pages,
-        has_alpha=bool(original.image.hasalpha()),
-    )
 
 
 def _check(original: Original, options: ProcessingOptions, settings: ProcessingSettings, frames: int) -> None:

@@ -26,6 +26,7 @@ class ProcessingSettings:
     enforce_thumbnail: bool = False
     use_linear_colorspace: bool = False
     disable_shrink_on_load: bool = False
+    allowed_mime_types: tuple[str, ...] = ()
     max_src_resolution: float = 50.0
     max_animation_frames: int = 1
     max_animation_frame_resolution: float = 0.0

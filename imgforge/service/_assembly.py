@@ -13,7 +13,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from imgforge import __version__, processing
-from imgforge.cache import Cache, CacheSettings, fingerprint, make_cache, usable_directory
+from imgforge.cache import Cache, CacheSettings, MemoryTier, fingerprint, make_cache, usable_directory
 from imgforge.config import Settings
 from imgforge.effects import AutoQuality, Unsharp
 from imgforge.observability import AccessLog, Metrics, parse_level_spec
@@ -25,12 +25,14 @@ from imgforge.urls import UrlParser, UrlSettings
 from imgforge.web import (
     AnswerSettings,
     BearerGate,
+    FastLane,
     HealthEndpoint,
     ImageEndpoint,
     ImageSite,
     InfoEndpoint,
     MetricsEndpoint,
     Negotiation,
+    RateLimit,
     Route,
     Server,
     demo_page,
@@ -40,6 +42,7 @@ from imgforge.web import (
 
 __all__ = ["Application", "check", "summary", "threads_per_process", "url_settings"]
 
+_IMAGES = "/{*path}"  # the route of images in the metrics
 _FLUSH_INTERVAL = 0.25
 _POLL_INTERVAL = 0.02
 _TAG_HEADERS = {
@@ -177,6 +180,7 @@ class Application:
         self._reactor = reactor
         self._settings = settings
         self._metrics = metrics
+        self._processes = processes
         results = processing_settings(settings)
         self._sources = Sources(reactor, source_settings(settings), [SampleFactory()] if settings.embedded else [])
         self._cache: Cache | None = make_cache(reactor, cache_settings(settings), metrics.cache_fault)
@@ -200,6 +204,7 @@ class Application:
             admission=Admission(threads, settings.requests_queue_size),
             metrics=metrics,
         )
+        self._lane = self._make_lane()
         self._health = HealthEndpoint()
         self._server = self._make_server()
         self.factory = ImageSite(
@@ -207,27 +212,43 @@ class Application:
             reactor,
             keep_alive=settings.keep_alive_timeout,
             read_timeout=settings.read_request_timeout,
+            lane=self._lane,
             max_clients=math.ceil(settings.max_clients / processes),
         )
-        self._flushing = LoopingCall(metrics.flush)
+        self._flushing = LoopingCall(self._flush)
         self._flushing.clock = reactor
         metrics.concurrency_limit(threads)
+
+    def _make_lane(self) -> FastLane | None:
+        """The fast lane, where there is a memory tier; an access log wants every request the normal way."""
+        tiers = self._cache.tiers if self._cache is not None else ()
+        if self._settings.access_log != "off" or not tiers or not isinstance(tiers[0], MemoryTier):
+            return None
+        return FastLane(tiers[0], BearerGate(self._settings.secret).expected, self._reactor.seconds)
+
+    def _flush(self) -> None:
+        """Hand what was counted to the metrics."""
+        if self._lane is not None and self._cache is not None:
+            for (method, status), (count, seconds) in self._lane.take_answered().items():
+                self._metrics.answered_many(method, _IMAGES, status, int(count), seconds, self._cache.name)
+        self._metrics.flush()
 
     def _make_server(self) -> Server:
         settings, reactor = self._settings, self._reactor
         gate = BearerGate(settings.secret)
         parser = UrlParser(url_settings(settings))
         page = demo_page() if settings.embedded else plain_page(__version__)
-        metrics = MetricsEndpoint(gate, self._metrics, lambda: self._metrics.update_vips(processing.usage()))
+        metrics = MetricsEndpoint(gate, self._metrics, self._refresh_metrics)
         images = ImageEndpoint(reactor, gate, parser, self._pipeline, negotiation(settings), answer_settings(settings))
+        info = InfoEndpoint(reactor, gate, parser, self._pipeline, _TAG_HEADERS[settings.cache_tags_format])
         health_paths = {b"/status", b"/health", settings.health_check_path.encode()} - {b""}
         routes = [
             *(Route(path, path.decode(), self._health) for path in sorted(health_paths)),
             Route(b"/", "/", page_endpoint(page)),
             Route(b"", "/", page_endpoint(page)),
             Route(b"/metrics", "/metrics", metrics),
-            Route(b"/info/", "/info/{*path}", InfoEndpoint(reactor, gate, parser, self._pipeline), prefix=True),
-            Route(b"", "/{*path}", images, prefix=True),
+            Route(b"/info/", "/info/{*path}", info, prefix=True, limited=True),
+            Route(b"", _IMAGES, images, prefix=True, limited=True),
         ]
         headers = []
         if settings.server_name:
@@ -235,7 +256,13 @@ class Application:
         if settings.allow_origin:
             headers.append((b"Access-Control-Allow-Origin", settings.allow_origin.encode("ascii")))
         access_log = AccessLog(sys.stdout, settings.access_log)
-        return Server(reactor, routes, self._metrics, access_log, headers, settings.path_prefix.rstrip("/").encode())
+        prefix = settings.path_prefix.rstrip("/").encode()
+        rate = RateLimit(settings.rate_limit_per_minute / self._processes, reactor.seconds)
+        return Server(reactor, routes, self._metrics, access_log, headers, prefix, self._lane, rate)
+
+    def _refresh_metrics(self) -> None:
+        self._flush()
+        self._metrics.update_vips(processing.usage())
 
     def start(self) -> None:
         """Start the threads and what runs in the background."""
@@ -257,7 +284,7 @@ class Application:
             self.log.warn("{count} requests were not finished in time", count=self._server.active)
         if self._flushing.running:
             self._flushing.stop()
-        self._metrics.flush()
+        self._flush()
         await self._sources.close()
         if self._cache is not None:
             await self._cache.close()

@@ -1,6 +1,7 @@
 """Image URLs: their grammar, signatures and options."""
 
 from imgforge.urls._encryption import KEY_SIZES, SourceCipher
+from imgforge.urls._info_options import INFO_OPTIONS
 from imgforge.urls._parser import UrlParser, UrlSettings
 from imgforge.urls._signature import Signer
 from imgforge.urls._source import build_path
@@ -9,6 +10,7 @@ from imgforge.urls.options import BY_NAME, FORMATS, OPTIONS, Argument, Option, T
 __all__ = [
     "BY_NAME",
     "FORMATS",
+    "INFO_OPTIONS",
     "KEY_SIZES",
     "OPTIONS",
     "Argument",

@@ -5,30 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from imgforge.errors import BadOption, BadPath
+from imgforge.errors import BadPath
+from imgforge.info import InfoRequest
 from imgforge.model import ImageRequest
 from imgforge.urls._encryption import SourceCipher
+from imgforge.urls._info_options import InfoOptionParser
 from imgforge.urls._signature import Signer, Verifier
 from imgforge.urls._source import SourceRewriter, percent_decoded, split_source
 from imgforge.urls.options import BY_NAME, CHAIN, PRESET_NAMES, OptionParser
 
-__all__ = ["INFO_OPTIONS", "UrlParser", "UrlSettings"]
+__all__ = ["UrlParser", "UrlSettings"]
 
 # The longest target that is looked at; browsers and CDNs end at 8 to 16 kB.
 _LONGEST = 16384
 
 # What presets-only URLs may say besides presets: neither changes a pixel.
 _BESIDE_PRESETS = frozenset({"expires", "cachebuster"})
-
-# The options of /info and their aliases; which of them the answer obeys is the endpoint's matter.
-INFO_OPTIONS = {
-    "size": "size",
-    "s": "size",
-    "format": "format",
-    "f": "format",
-    "dimensions": "dimensions",
-    "d": "dimensions",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +34,7 @@ class UrlSettings:
     path_prefix: str = ""
     arguments_separator: str = ":"
     presets: Mapping[str, str] = field(default_factory=dict)
+    info_presets: Mapping[str, str] = field(default_factory=dict)
     only_presets: bool = False
     allow_security_options: bool = False
     allowed_processing_options: frozenset[str] = frozenset()
@@ -71,6 +64,11 @@ class UrlParser:
             allowed=settings.allowed_processing_options,
             security=settings.allow_security_options,
         )
+        self._info_options = InfoOptionParser(
+            separator=settings.arguments_separator,
+            presets=settings.info_presets,
+            security=settings.allow_security_options,
+        )
 
     def parse(self, target: bytes) -> ImageRequest:
         """The request that a raw target asks for.
@@ -90,21 +88,13 @@ class UrlParser:
             options = replace(options, format=named_format)
         return ImageRequest(self._rewrite(source), options, parsed.then, parsed.delivery, parsed.presets)
 
-    def parse_info(self, target: bytes) -> ImageRequest:
-        """The request of an `/info/...` target, whose signature covers what stands behind it."""
-        texts, rest = self._split(self._verified(target, b"/info"))
-        shared = []
-        for text in texts:
-            name = text.split(self._separator, 1)[0]
-            option = BY_NAME.get(name)
-            if name in INFO_OPTIONS:
-                continue
-            if option is None or (option.name not in _BESIDE_PRESETS and option.kind != "security"):
-                raise BadOption(f"unknown info option {name!r} in {text!r}")
-            shared.append(text)
-        parsed = self._options.parse(shared)
+    def parse_info(self, target: bytes) -> InfoRequest:
+        """The request of an `/info/...` target, whose signature covers what stands behind it; errors as `parse`."""
+        target = target.removeprefix(self._prefix).removeprefix(b"/info")
+        texts, rest = self._split(self._verified(target))
+        wanted, delivery = self._info_options.parse(texts)
         source, _ = self._source(rest)
-        return ImageRequest(self._rewrite(source), parsed.processing, delivery=parsed.delivery)
+        return InfoRequest(self._rewrite(source), wanted, delivery)
 
     def _source(self, parts: list[str], *, any_format: bool = False) -> tuple[str, str | None]:
         return split_source(

@@ -4,7 +4,9 @@ from imgforge.web._access import BearerGate
 from imgforge.web._answer import Answer, AnswerSettings
 from imgforge.web._demo import demo_page, plain_page
 from imgforge.web._endpoints import HealthEndpoint, ImageEndpoint, InfoEndpoint, MetricsEndpoint, page_endpoint
+from imgforge.web._lane import FastLane
 from imgforge.web._negotiation import Negotiation
+from imgforge.web._rate import RateLimit
 from imgforge.web._server import Route, Server
 from imgforge.web._site import ImageSite
 
@@ -12,12 +14,14 @@ __all__ = [
     "Answer",
     "AnswerSettings",
     "BearerGate",
+    "FastLane",
     "HealthEndpoint",
     "ImageEndpoint",
     "ImageSite",
     "InfoEndpoint",
     "MetricsEndpoint",
     "Negotiation",
+    "RateLimit",
     "Route",
     "Server",
     "demo_page",

@@ -8,25 +8,25 @@ import uuid
 
 from imgforge.errors import BadToken
 
-__all__ = ["BearerGate", "request_id"]
+__all__ = ["REQUEST_ID", "BearerGate", "request_id"]
 
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}\Z")
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}\Z")
 
 
 class BearerGate:
     """Lets through what carries the operator's secret; an empty secret lets everything through."""
 
     def __init__(self, secret: str) -> None:
-        self._expected = f"Bearer {secret}".encode() if secret else b""
+        self.expected = f"Bearer {secret}".encode() if secret else b""
 
     def check(self, authorization: bytes | None) -> None:
         """Raise `BadToken` unless the header is exactly the secret's; takes the same time for every wrong one."""
-        if self._expected and not hmac.compare_digest(authorization or b"", self._expected):
+        if self.expected and not hmac.compare_digest(authorization or b"", self.expected):
             raise BadToken("the Authorization header does not carry this server's bearer token")
 
 
 def request_id(offered: bytes | None) -> str:
     """The client's X-Request-ID if it is a plain token of at most 128 characters, else a new one."""
-    if offered is not None and _REQUEST_ID.match(offered):
+    if offered is not None and REQUEST_ID.match(offered):
         return offered.decode("ascii")
     return uuid.uuid4().hex

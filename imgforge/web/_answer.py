@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from imgforge.errors import ImgforgeError
 from imgforge.model import CacheEntry, DeliveryOptions, ImageRequest
+from imgforge.web._lane import Offer
 
 __all__ = ["Answer", "AnswerSettings", "Conditions", "content_disposition", "image_answer", "not_modified"]
 
@@ -25,11 +26,12 @@ Headers = list[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer; `body` is sent for GET only, its length always."""
+    """A whole answer; `body` is sent for GET only, its length always. `offer` is for the fast lane."""
 
     status: int
     headers: Headers
     body: bytes = b""
+    offer: Offer | None = None
 
 
 @dataclass(frozen=True, slots=True)

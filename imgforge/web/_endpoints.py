@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.web.server import Request
 
+from imgforge.cache import MemoryTier
 from imgforge.errors import Expired
+from imgforge.info import InfoRequest
 from imgforge.model import ImageRequest, SourceHead
 from imgforge.observability import Metrics
 from imgforge.pipeline import Pipeline, Served
@@ -22,6 +26,7 @@ from imgforge.web._answer import (
     image_answer,
     not_modified,
 )
+from imgforge.web._lane import Offer
 from imgforge.web._negotiation import Negotiation
 from imgforge.web._server import STREAMED, Endpoint
 
@@ -42,7 +47,7 @@ def _target(request: Request) -> bytes:
     return target
 
 
-def _check_expiry(request: ImageRequest, now: float) -> None:
+def _check_expiry(request: ImageRequest | InfoRequest, now: float) -> None:
     expires = request.delivery.expires
     if expires is not None and 0 < expires < now:
         raise Expired("the URL has expired")
@@ -59,6 +64,7 @@ class ImageEndpoint:
         pipeline: Pipeline,
         negotiation: Negotiation,
         settings: AnswerSettings,
+        cache_ttl: float = 0.0,
     ) -> None:
         self._clock = clock
         self._gate = gate
@@ -66,6 +72,7 @@ class ImageEndpoint:
         self._pipeline = pipeline
         self._negotiation = negotiation
         self._settings = settings
+        self._cache_ttl = cache_ttl
 
     async def __call__(self, request: Request) -> Answer:
         """The signature is checked before anything else is looked at, and nothing is fetched before all is checked."""
@@ -89,6 +96,9 @@ class ImageEndpoint:
         if not_modified(answer, conditions):
             kept = [(name, value) for name, value in answer.headers if not name.startswith(b"Content-")]
             return Answer(304, kept)
+        if served.tier == MemoryTier.name and image.delivery.expires is None:
+            until = served.entry.stored_at + self._cache_ttl if self._cache_ttl else math.inf
+            return replace(answer, offer=Offer(served.key, until, self._negotiation.varies(image)))
         return answer
 
     async def _stream(self, request: Request, image: ImageRequest) -> Answer:
@@ -116,32 +126,31 @@ def cache_status(served: Served) -> str:
 
 
 class InfoEndpoint:
-    """`/info/<signature>/<options>/<source>`: what the header of the source says, as JSON."""
+    """`/info/<signature>/<options>/<source>`: what is to be known of the source, as JSON."""
 
-    def __init__(self, clock: IReactorTime, gate: BearerGate, parser: UrlParser, pipeline: Pipeline) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        gate: BearerGate,
+        parser: UrlParser,
+        pipeline: Pipeline,
+        tag_headers: tuple[str, ...] = (),
+    ) -> None:
         self._clock = clock
         self._gate = gate
         self._parser = parser
         self._pipeline = pipeline
+        self._tag_headers = tag_headers
 
     async def __call__(self, request: Request) -> Answer:
-        """Width and height are those of the picture as it is seen, after its EXIF orientation."""
+        """The fields are those that the options want."""
         image = self._parser.parse_info(_target(request))
         self._gate.check(request.getHeader(b"authorization"))
         _check_expiry(image, self._clock.seconds())
-        info = await self._pipeline.info(image)
-        width, height = (info.height, info.width) if info.orientation > 4 else (info.width, info.height)
-        body = {
-            "format": info.format,
-            "mime_type": info.mime_type,
-            "width": width,
-            "height": height,
-            "size": info.size,
-            "orientation": info.orientation,
-            "pages": info.pages,
-            "alpha": info.has_alpha,
-        }
-        return Answer(200, [(b"Content-Type", b"application/json")], json.dumps(body).encode("ascii"))
+        told = await self._pipeline.info(image)
+        tags = ",".join(image.delivery.cache_tags).encode("ascii")
+        headers = [(name.encode("ascii"), tags) for name in self._tag_headers if tags]
+        return Answer(200, [(b"Content-Type", b"application/json"), *headers], json.dumps(told).encode("ascii"))
 
 
 class HealthEndpoint:

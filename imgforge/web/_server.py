@@ -20,10 +20,12 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from imgforge.errors import ImgforgeError, MethodNotAllowed
+from imgforge.errors import ImgforgeError, MethodNotAllowed, Overloaded
 from imgforge.observability import Access, AccessLog, Metrics, bind_request_id
 from imgforge.web._access import request_id
 from imgforge.web._answer import Answer, Headers
+from imgforge.web._lane import FastLane
+from imgforge.web._rate import RateLimit
 
 __all__ = ["STREAMED", "Endpoint", "Route", "Server", "error_answer"]
 
@@ -40,13 +42,15 @@ Endpoint = Callable[[Request], Coroutine[Any, Any, Answer]]
 class Route:
     """An endpoint and the paths that lead to it: one path, or with *prefix* all that begin with it.
 
-    `label` names it in the metrics, where the number of distinct paths must stay small.
+    `label` names it in the metrics, where the number of distinct paths must stay small; *limited* ones count against
+    the rate limit.
     """
 
     path: bytes
     label: str
     endpoint: Endpoint
     prefix: bool = False
+    limited: bool = False
 
     def matches(self, path: bytes) -> bool:
         """Whether a request for *path* is answered here."""
@@ -58,6 +62,8 @@ def error_answer(error: ImgforgeError) -> Answer:
     headers: Headers = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"X-Content-Type-Options", b"nosniff")]
     if isinstance(error, MethodNotAllowed):
         headers.append((b"Allow", b"GET, HEAD"))
+    if isinstance(error, Overloaded):
+        headers.append((b"Retry-After", b"%d" % error.retry_after))
     return Answer(error.status, headers, error.message.encode("utf-8") + b"\n")
 
 
@@ -75,6 +81,8 @@ class Server(Resource):
         access_log: AccessLog,
         headers: Headers,
         prefix: bytes = b"",
+        lane: FastLane | None = None,
+        rate: RateLimit | None = None,
     ) -> None:
         super().__init__()
         self._clock = clock
@@ -83,6 +91,8 @@ class Server(Resource):
         self._access_log = access_log
         self._headers = headers
         self._prefix = prefix
+        self._lane = lane
+        self._rate = rate
         self.active = 0
 
     def render(self, request: Request) -> int:
@@ -100,16 +110,18 @@ class Server(Resource):
         route = next(route for route in self._routes if route.matches(path))
         exchange = _Exchange(request, route.label, identity, self._clock.seconds())
         self.active += 1
-        answering = Deferred.fromCoroutine(self._answer(request, route.endpoint))
+        answering = Deferred.fromCoroutine(self._answer(request, route))
         request.notifyFinish().addErrback(exchange.client_left, answering)
         answering.addErrback(self._explain, exchange)
         answering.addCallback(self._send, exchange)
         answering.addBoth(self._account, exchange)
 
-    async def _answer(self, request: Request, endpoint: Endpoint) -> Answer:
+    async def _answer(self, request: Request, route: Route) -> Answer:
         if request.method not in {b"GET", b"HEAD"}:
             raise MethodNotAllowed("only GET and HEAD are answered here")
-        return await endpoint(request)
+        if route.limited and self._rate is not None:
+            self._rate.check()
+        return await route.endpoint(request)
 
     def _explain(self, failure: Failure, exchange: _Exchange) -> Answer:
         if exchange.gone:
@@ -140,7 +152,12 @@ class Server(Resource):
             for name, value in answer.headers:
                 request.setHeader(name, value)
             exchange.size = len(answer.body)
-            request.setHeader(b"Content-Length", b"%d" % exchange.size)
+            if answer.status != 304:  # whose length would be that of the 200 answer
+                request.setHeader(b"Content-Length", b"%d" % exchange.size)
+            if answer.offer is not None and self._lane is not None and request.method == b"GET":
+                headers = list(request.responseHeaders.getAllRawHeaders())
+                accept = request.getHeader(b"accept") or b""
+                self._lane.offer(request.uri, accept, answer.offer, headers, answer.body)
             request.write(answer.body)
             request.finish()
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.tcp import Connection
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource
 from twisted.web.server import Site
+
+from imgforge.web._lane import FastLane
 
 __all__ = ["ImageSite"]
 
@@ -22,6 +25,29 @@ class _Channel(HTTPChannel):
     def connectionMade(self) -> None:
         super().connectionMade()
         self.factory.connections.add(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Try the fast lane, if nothing else is under way on this connection."""
+        lane = self.factory.lane
+        if lane is not None and self._arriving is None and not self.requests and not self._buffer and self.persistent:
+            answer = lane.answer(data)
+            if answer is not None:
+                self.resetTimeout()
+                self._write_at_once(answer)
+                return
+        super().dataReceived(data)
+
+    def _write_at_once(self, data: bytes) -> None:
+        """To the socket directly where nothing waits before it: through the reactor it takes a third longer."""
+        transport: Any = self.transport
+        if isinstance(transport, Connection) and not (transport.dataBuffer or transport._tempDataBuffer):  # noqa: SLF001
+            try:
+                sent = transport.socket.send(data)
+            except OSError:  # full, or gone: the transport finds out which
+                sent = 0
+            data = data[sent:]
+        if data:
+            transport.write(data)
 
     def lineReceived(self, line: bytes) -> None:
         """The first line of a request starts the time that all of it may take: a trickle is not a client."""
@@ -57,16 +83,24 @@ class ImageSite(Site):
     """Serves *resource*.
 
     An idle connection is closed after *keep_alive* seconds, one whose request takes longer than *read_timeout* seconds
-    to arrive is cut, and beyond *max_clients* (0: unlimited) none is accepted.
+    to arrive is cut, and beyond *max_clients* (0: unlimited) none is accepted. *lane* answers what it can first.
     """
 
     def __init__(
-        self, resource: IResource, reactor: Any, *, keep_alive: float, read_timeout: float, max_clients: int = 0
+        self,
+        resource: IResource,
+        reactor: Any,
+        *,
+        keep_alive: float,
+        read_timeout: float,
+        max_clients: int = 0,
+        lane: FastLane | None = None,
     ) -> None:
         super().__init__(resource, reactor=reactor, timeout=keep_alive or None)
         self.connections: set[_Channel] = set()
         self.read_timeout = read_timeout
         self.max_clients = max_clients
+        self.lane = lane
         self.displayTracebacks = False
         self.noisy = False
 

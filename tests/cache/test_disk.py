@@ -1,175 +1,40 @@
-"""The disk tier: believed only when whole, bounded by the janitor, and never in the way."""
+"""The disk tier: for all processes, bounded by its janitor, and never in the way."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-import time
+import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from twisted.internet import reactor
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.trial.unittest import TestCase
+from zope.interface.verify import verifyObject
 
-from imgforge.cache import Cache, CorruptEntry, DiskTier, MemoryTier, entry_path, read_entry, sweep, write_entry
-from imgforge.model import CacheEntry, Rendition
-
-KEY = bytes(range(32))
-ENTRY = CacheEntry(
-    Rendition(b"pixels" * 100, "webp", "image/webp", 3, 4, "jpeg", 30, 40, 999),
-    stored_at=1000.5,
-    etag="abc",
-    source="http://x/ä.jpg",
-    source_etag='"o"',
-)
+from imgforge.cache import DiskTier, entry_path
+from imgforge.interfaces import ICacheTier
+from tests.cache.directory import ENTRY, KEY, ThreadedClock, number_key, sized, write
 
 
-class Directory(SynchronousTestCase):
-    def setUp(self) -> None:
-        scratch = tempfile.TemporaryDirectory()
-        self.addCleanup(scratch.cleanup)
-        self.root = scratch.name
+class DiskCase(TestCase):
+    timeout = 20
 
-    def write(self, number: int, size: int = 1000, age: float = 0) -> Path:
-        key = number.to_bytes(32, "big")
-        path = entry_path(self.root, key)
-        write_entry(path, key, replace(ENTRY, rendition=replace(ENTRY.rendition, body=bytes(size))))
-        os.utime(path, (time.time() - age,) * 2)
-        return path
-
-
-class FileTests(Directory):
-    def setUp(self) -> None:
-        super().setUp()
-        self.path = entry_path(self.root, KEY)
-        write_entry(self.path, KEY, ENTRY)
-
-    def spoil(self, change: Callable[[bytearray], object]) -> None:
-        content = bytearray(self.path.read_bytes())
-        change(content)
-        self.path.write_bytes(content)
-
-    def test_what_is_written_is_read(self) -> None:
-        self.assertEqual(read_entry(self.path, KEY), ENTRY)
-
-    def test_nothing_but_the_entry_is_left(self) -> None:
-        files = [path for path in Path(self.root).rglob("*") if path.is_file()]
-        self.assertEqual(files, [self.path])
-
-    def test_no_flipped_bit_is_believed(self) -> None:
-        whole = self.path.read_bytes()
-        for at in [*range(120), *range(120, len(whole), 37)]:
-            self.path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-            with self.assertRaises(CorruptEntry):
-                read_entry(self.path, KEY)
-
-    def test_no_cut_file_is_believed(self) -> None:
-        whole = self.path.read_bytes()
-        for length in (0, 1, 35, 36, 60, len(whole) - 1):
-            self.path.write_bytes(whole[:length])
-            with self.assertRaises(CorruptEntry):
-                read_entry(self.path, KEY)
-
-    def test_lengths_that_lie_allocate_nothing(self) -> None:
-        def lie(content: bytearray) -> None:
-            content[12:20] = b"\x7f" + b"\xff" * 7
-
-        self.spoil(lie)
-        with self.assertRaisesRegex(CorruptEntry, "length"):
-            read_entry(self.path, KEY)
-
-    def test_another_keys_file_is_not_believed(self) -> None:
-        other = bytes(32)
-        entry_path(self.root, other).parent.mkdir(parents=True)
-        self.path.rename(entry_path(self.root, other))
-        with self.assertRaisesRegex(CorruptEntry, "key"):
-            read_entry(entry_path(self.root, other), other)
-
-    def test_links_and_pipes_are_not_followed(self) -> None:
-        target = Path(self.root, "target")
-        self.path.rename(target)
-        self.path.symlink_to(target)
-        with self.assertRaises(OSError):
-            read_entry(self.path, KEY)
-        self.path.unlink()
-        os.mkfifo(self.path)
-        with self.assertRaises((OSError, CorruptEntry)):
-            read_entry(self.path, KEY)
-
-
-class JanitorTests(Directory):
-    def left(self) -> set[Path]:
-        return set(Path(self.root).rglob("*.entry"))
-
-    def test_nothing_happens_below_the_limits(self) -> None:
-        for number in range(10):
-            self.write(number)
-        result = sweep(self.root, 10**6, 100)
-        self.assertEqual((result and result.entries, len(self.left())), (10, 10))
-
-    def test_the_oldest_go_until_the_entries_fit(self) -> None:
-        paths = [self.write(number, age=1000 - number) for number in range(40)]
-        sweep(self.root, 0, 20)
-        self.assertEqual(self.left(), set(paths[21:]))
-
-    def test_the_oldest_go_until_the_bytes_fit(self) -> None:
-        paths = [self.write(number, size=10_000, age=1000 - number) for number in range(20)]
-        result = sweep(self.root, 100_000, 0)
-        self.assertLessEqual(sum(path.stat().st_size for path in self.left()), 100_000)
-        self.assertLessEqual(self.left(), set(paths[10:]))
-        self.assertEqual(result and result.bytes, sum(path.stat().st_size for path in self.left()))
-
-    def test_what_is_too_old_goes(self) -> None:
-        self.write(1, age=500)
-        young = self.write(2, age=50)
-        sweep(self.root, 0, 0, max_age=100)
-        self.assertEqual(self.left(), {young})
-
-    def test_left_over_temporary_files_go_and_fresh_ones_stay(self) -> None:
-        path = self.write(1)
-        old, fresh = path.with_name("a.partial"), path.with_name("b.partial")
-        for one in (old, fresh):
-            one.write_bytes(b"x")
-        os.utime(old, (0, 0))
-        sweep(self.root, 0, 0)
-        self.assertEqual((old.exists(), fresh.exists()), (False, True))
-
-    def test_what_is_not_ours_is_left_alone(self) -> None:
-        with tempfile.TemporaryDirectory() as elsewhere:
-            precious = Path(elsewhere, "00", "precious.entry")
-            precious.parent.mkdir()
-            precious.write_bytes(bytes(5000))
-            Path(self.root, "aa").symlink_to(elsewhere)
-            readme = Path(self.root, "README")
-            readme.write_text("mine")
-            for number in range(5):
-                self.write(number, age=100)
-            sweep(self.root, 1, 1)
-            self.assertTrue(precious.exists() and readme.exists())
-
-    def test_one_sweeps_at_a_time(self) -> None:
-        import fcntl
-
-        self.write(1)
-        sweep(self.root, 0, 0)
-        with open(Path(self.root, "janitor.lock"), "rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            self.assertIsNone(sweep(self.root, 1, 1))
-        self.assertEqual(len(self.left()), 1)
-
-
-class DiskTierTests(TestCase):
     def setUp(self) -> None:
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
         self.root = scratch.name
         self.faults: list[tuple[str, str]] = []
+        self.clock = ThreadedClock()
         self.tier = self.make(self.root)
 
-    def make(self, root: str, max_bytes: int = 10**6) -> DiskTier:
+    def make(self, root: str, max_bytes: int = 10**9) -> DiskTier:
         tier = DiskTier(
-            reactor,  # type: ignore[arg-type]
+            self.clock,  # type: ignore[arg-type]
             root,
             max_bytes=max_bytes,
             capacity=100,
@@ -182,6 +47,16 @@ class DiskTierTests(TestCase):
 
         self.addCleanup(close)
         return tier
+
+    async def until(self, happened: Callable[[], bool]) -> None:
+        """Let the threads work until *happened*; the test's timeout ends it otherwise."""
+        while not happened():
+            await deferLater(reactor, 0.005)
+
+
+class DiskTierTests(DiskCase):
+    def test_it_is_a_tier(self) -> None:
+        verifyObject(ICacheTier, self.tier)
 
     async def test_what_is_put_is_found_by_another_process_too(self) -> None:
         await self.tier.put(KEY, ENTRY)
@@ -217,18 +92,114 @@ class DiskTierTests(TestCase):
         await self.tier.put(KEY, ENTRY)
         self.assertEqual((await self.tier.remove(KEY), await self.tier.remove(KEY)), (True, False))
 
-    async def test_a_hybrid_cache_promotes_what_the_disk_has(self) -> None:
-        memory = MemoryTier(10**6, 10)
-        cache = Cache(reactor, "hybrid", [memory, self.tier])
-        await self.tier.put(KEY, ENTRY)
-        self.assertEqual(await cache.get(KEY), (ENTRY, "disk"))
-        self.assertEqual(await cache.get(KEY), (ENTRY, "memory"))
+    async def test_what_is_removed_while_it_is_being_written_stays_removed(self) -> None:
+        keys = [number_key(number) for number in range(50)]
+        changes: list[Deferred[Any]] = []
+        for key in keys:
+            changes += [self.tier.put(key, ENTRY), self.tier.remove(key)]
+        for change in changes:
+            await change
+        self.assertEqual([await self.tier.get(key) for key in keys], [None] * 50)
 
-    async def test_an_entry_is_gone_after_its_time(self) -> None:
-        cache = Cache(reactor, "disk", [self.tier], ttl=60)
-        fresh = replace(ENTRY, stored_at=time.time())
-        await cache.put(KEY, fresh)
-        self.assertEqual(await cache.get(KEY), (fresh, "disk"))
-        await cache.put(KEY, replace(ENTRY, stored_at=time.time() - 61))
-        self.assertIsNone(await cache.get(KEY))
-        self.assertFalse(entry_path(self.root, KEY).exists())
+    async def test_the_last_of_several_writes_stays(self) -> None:
+        sizes = range(300_000, 0, -30_000)
+        for change in [self.tier.put(KEY, sized(size)) for size in sizes]:
+            await change
+        self.assertEqual(await self.tier.get(KEY), sized(sizes[-1]))
+
+    async def test_a_fault_is_told_once_a_minute_with_what_to_do(self) -> None:
+        blocked = Path(self.root, "file")
+        blocked.write_text("in the way")
+        tier = self.make(str(blocked))
+        with capturedLogs() as events:
+            for _ in range(3):
+                await tier.get(KEY)
+            self.clock.advance(61)
+            await tier.get(KEY)
+        warnings = [formatEvent(event) for event in events if event["log_level"] is LogLevel.warn]
+        self.assertEqual(len(warnings), 2)
+        self.assertIn("IMGFORGE_CACHE_DISK_PATH", warnings[0])
+
+
+class StalledMediumTests(DiskCase):
+    """A dead share: nothing that was begun comes back, until `revive`."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.dead = threading.Event()
+        self.revive = self.dead.set
+        self.addCleanup(self.revive)
+        for _ in range(4):
+            self.tier._threads.eventually(self.dead.wait)
+
+    async def test_a_look_up_is_a_miss_after_a_second_and_the_next_ones_at_once(self) -> None:
+        first = self.tier.get(KEY)
+        self.clock.advance(0.9)
+        self.assertNoResult(first)
+        self.clock.advance(0.2)
+        self.assertIsNone(self.successResultOf(first))
+        self.assertIsNone(self.successResultOf(self.tier.get(KEY)))
+        self.successResultOf(self.tier.put(KEY, ENTRY))
+        self.assertEqual(self.faults, [("disk", "slow")] * 3)
+
+    async def test_it_is_in_use_again_once_it_answers(self) -> None:
+        self.tier.get(KEY)
+        self.clock.advance(1.1)
+        self.revive()
+        await self.until(lambda: not self.tier._threads.stalled)
+        await self.tier.put(KEY, ENTRY)
+        self.assertEqual(await self.tier.get(KEY), ENTRY)
+
+    async def test_what_waits_to_be_written_is_bounded(self) -> None:
+        megabyte = sized(1 << 20)
+        for number in range(70):
+            self.tier.put(number_key(number), megabyte)
+        self.assertEqual(self.faults, [("disk", "slow")] * 6)
+
+    async def test_the_server_ends_all_the_same(self) -> None:
+        self.tier.put(KEY, ENTRY)
+        closing = Deferred.fromCoroutine(self.tier.close())
+        self.assertNoResult(closing)
+        self.clock.pump([3.1, 3.1])
+        self.successResultOf(closing)
+
+
+class JanitorTests(DiskCase):
+    def left(self) -> int:
+        return len(list(Path(self.root).rglob("*.entry")))
+
+    async def test_it_sweeps_at_the_start_and_every_minute(self) -> None:
+        for number in range(120):
+            write(self.root, number, age=1000 - number)
+        self.clock.advance(1)
+        await self.until(lambda: self.left() == 95)
+        lock = Path(self.root, "janitor.lock")
+        await self.until(lambda: lock.stat().st_mtime > lock.stat().st_atime)
+        os.utime(lock, (0, 1))  # as if that had been long ago
+        for number in range(200, 220):
+            write(self.root, number)
+        await self.until(lambda: self.clock.getDelayedCalls() != [])
+        self.clock.pump([1.0] * 59)
+        self.assertEqual(self.left(), 115)
+        self.clock.pump([1.0] * 3)
+        await self.until(lambda: self.left() == 95)
+
+    async def test_it_sweeps_soon_after_much_was_written(self) -> None:
+        self.clock.advance(1)
+        await self.until(lambda: self.clock.getDelayedCalls() != [])
+        for number in range(120):
+            await self.tier.put(number_key(number), ENTRY)
+        self.assertEqual(self.left(), 120)
+        self.clock.advance(1)
+        await self.until(lambda: self.left() == 95)
+
+    async def test_it_goes_on_after_a_fault(self) -> None:
+        lock = Path(self.root, "janitor.lock")
+        lock.mkdir()
+        for number in range(120):
+            write(self.root, number, age=1000 - number)
+        self.clock.advance(1)
+        await self.until(lambda: self.faults == [("disk", "io")])
+        lock.rmdir()
+        self.clock.pump([1.0] * 62)
+        await self.until(lambda: self.left() == 95)

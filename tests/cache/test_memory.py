@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -60,6 +62,21 @@ class MemoryTierTests(SynchronousTestCase):
         self.put(1)
         self.successResultOf(self.tier.put(b"big", entry(2_000_000)))
         self.assertEqual((len(self.tier), self.has(1)), (1, True))
+
+    def test_what_leaves_is_told_however_it_leaves(self) -> None:
+        gone: list[int] = []
+        self.tier.on_drop = lambda key: gone.append(key[0])
+        self.put(*range(11))
+        self.put(5)
+        self.tier.remove(b"\x07")
+        self.tier.remove(b"\x07")
+        self.assertEqual(gone, [0, 5, 7])
+
+    def test_long_urls_count(self) -> None:
+        self.put(1)
+        before = self.tier.bytes
+        self.tier.put(b"\x01", replace(entry(mark="1"), source="s" * 5000, source_etag="e" * 500))
+        self.assertEqual(self.tier.bytes - before, 5500)
 
     @given(
         st.lists(st.tuples(st.sampled_from("pgr"), st.integers(0, 30), st.integers(0, 4000)), max_size=200),

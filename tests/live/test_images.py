@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import tempfile
@@ -138,6 +139,23 @@ class ImageTests(LiveServer):
         told = json.loads(reply.body)
         self.assertEqual((told["format"], told["width"], told["height"], told["orientation"]), ("jpeg", 640, 400, 1))
         self.assertEqual(told["size"], len(self.origin.files["/photo.jpg"]))
+        self.assertNotIn("average", told)
+
+    def test_info_tells_what_the_options_want(self) -> None:
+        url = quote(self.origin.url("/photo.jpg"), safe="")
+        options = "s:0/f:0/exif:0/c:320:200:nowe/avg:1/bh:4:3/chs:md5"
+        told = json.loads(self.server.get(f"/info/unsafe/{options}/plain/{url}").body)
+        reply = self.server.get(f"/info/unsafe/ct:a:b/plain/{url}")
+        self.assertEqual(reply.headers["cache-tag"], "a,b")
+        self.assertEqual(set(told), {"width", "height", "orientation", "crop", "average", "blurhash", "hashsums"})
+        self.assertEqual(told["crop"], {"left": 0, "top": 0, "width": 0.5, "height": 0.5})
+        red, green, _ = decode(self.origin.files["/photo.jpg"]).resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))  # type: ignore[misc]
+        self.assertApproximates(told["average"]["R"], red, 2)
+        self.assertApproximates(told["average"]["G"], green, 2)
+        self.assertEqual(told["hashsums"]["md5"], hashlib.md5(self.origin.files["/photo.jpg"]).hexdigest())  # noqa: S324
+        for wrong, status in (("do:1", 400), ("w:1", 400), ("msr:1", 403), ("exp:1", 404), (f"hs:md5:{'0' * 32}", 422)):
+            reply = self.server.get(f"/info/unsafe/{wrong}/plain/{url}")
+            self.assertEqual((reply.status, reply.body.count(b"\n")), (status, 1), wrong)
 
     def test_raw_streams_the_source_as_it_is(self) -> None:
         reply = self.image("raw:1", source="/not-an-image")

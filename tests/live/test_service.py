@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
 import socket
 import ssl
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
@@ -242,11 +242,18 @@ class LimitTests(ServiceCase):
         self.assertEqual(sorted(answers), [b""] * 3 + [b"200"] * 3)
         wait_for(server.answers, "room again")
 
+    def test_beyond_the_rate_429_says_when_to_come_again(self) -> None:
+        server = self.server(RATE_LIMIT_PER_MINUTE="5", PROCESSES="1", ALLOWED_MIME_TYPES="image/png").start()
+        replies = [server.get("/unsafe/w:1/plain/nothing://x") for _ in range(7)]
+        self.assertEqual([reply.status for reply in replies], [404] * 5 + [429] * 2)
+        self.assertEqual(int(replies[-1].headers["retry-after"]), 12)
+        self.assertEqual(server.get("/status").status, 200)
+
     def test_a_request_that_trickles_in_is_cut(self) -> None:
         server = self.server(READ_REQUEST_TIMEOUT="0.5", PROCESSES="1").start()
         with socket.create_connection(("127.0.0.1", server.port), 20) as client:
             client.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\n")
-            with suppress(ConnectionResetError):
+            with contextlib.suppress(ConnectionResetError):
                 self.assertEqual(client.recv(100), b"")
 
 

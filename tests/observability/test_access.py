@@ -43,6 +43,19 @@ class AccessLogTests(SynchronousTestCase):
         line = json.loads(self.line("json"))
         self.assertEqual((line["status"], line["duration"], line["cache"]), (200, 0.0123, "hit"))
 
+    def test_a_client_is_one_field_whatever_it_calls_itself(self) -> None:
+        line = self.line("common", replace(ACCESS, client='a - [x] "GET\n'))
+        self.assertEqual(line.split(" - - ")[0].count(" "), 0)
+        self.assertEqual(len(line.splitlines()), 1)
+
+    def test_a_log_that_cannot_be_written_costs_no_answer(self) -> None:
+        stream = open("/dev/full", "w")  # noqa: SIM115  # closing it fails, as writing does
+        log = AccessLog(stream, "common")
+        for _ in range(1000):
+            log.write(ACCESS)
+        with self.assertRaises(OSError):
+            stream.close()
+
     def test_off(self) -> None:
         self.assertEqual(self.line("off"), "")
         self.assertFalse(AccessLog(io.StringIO(), "off").enabled)

@@ -48,6 +48,22 @@ class LineTests(LogCase):
             self.assertIn("Traceback", stream.getvalue())
 
     @given(st.text())
+    def test_no_request_id_makes_another_line(self, identity: str) -> None:
+        log, stream = self.log()
+        log.info("m", request_id=identity)
+        self.assertEqual(len(stream.getvalue().splitlines()), 1)
+
+    def test_numbers_that_json_lacks_are_words(self) -> None:
+        log, stream = self.log(json_lines=True)
+        log.info("m", ratio=float("nan"), limit=float("inf"), count=1.5)
+
+        def refuse(word: str) -> None:
+            raise AssertionError(f"{word} is not JSON")
+
+        line = json.loads(stream.getvalue(), parse_constant=refuse)
+        self.assertEqual((line["ratio"], line["limit"], line["count"]), ("nan", "inf", 1.5))
+
+    @given(st.text())
     def test_nothing_in_a_value_makes_another_line(self, value: str) -> None:
         for json_lines in (False, True):
             log, stream = self.log(json_lines=json_lines)

@@ -6,10 +6,14 @@ import os
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.observability import Metrics
+from imgforge.observability import Metrics, mark_dead, render_directory
 
 WORKER = """
 import sys
@@ -41,6 +45,45 @@ class MetricsTests(SynchronousTestCase):
         self.assertIn('status_codes_total{status="200"} 3.0', lines)
         self.assertIn('http_requests_duration_seconds_count{method="GET",path="/{*path}"} 4.0', lines)
         self.assertIn('http_requests_duration_seconds_bucket{le="0.025",method="GET",path="/{*path}"} 3.0', lines)
+
+    @given(st.lists(st.floats(0, 100), max_size=30))
+    def test_the_histogram_is_what_prometheus_client_makes_of_each_alone(self, durations: list[float]) -> None:
+        metrics = Metrics()
+        bounds = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+        registry = CollectorRegistry()
+        labels = ("method", "path")
+        one_by_one = Histogram("http_requests_duration_seconds", "", labels, registry=registry, buckets=bounds)
+        for seconds in durations:
+            metrics.answered("GET", "/", 200, seconds)
+            one_by_one.labels("GET", "/").observe(seconds)
+        metrics.flush()
+        self.assertEqual(self.counts(metrics.registry), self.counts(registry))
+
+    def counts(self, registry: CollectorRegistry) -> set[str]:
+        lines = generate_latest(registry).decode().splitlines()
+        return {line for line in lines if line.startswith("http_") and "_sum" not in line and "_created" not in line}
+
+    def test_the_seconds_add_up(self) -> None:
+        self.metrics.answered("GET", "/", 200, 0.25)
+        self.metrics.answered("GET", "/", 200, 40.0)
+        self.assertIn('http_requests_duration_seconds_sum{method="GET",path="/"} 40.25', self.lines())
+
+    def test_answers_of_the_fast_lane_count_as_hits_too(self) -> None:
+        self.metrics.answered_many("GET", "/{*path}", 200, 100, 0.2, "hybrid")
+        self.metrics.answered("GET", "/{*path}", 200, 0.002)
+        lines = self.lines()
+        self.assertIn('cache_hits_total{cache_type="hybrid"} 100.0', lines)
+        self.assertIn('status_codes_total{status="200"} 101.0', lines)
+        self.assertIn('http_requests_duration_seconds_bucket{le="0.0025",method="GET",path="/{*path}"} 101.0', lines)
+
+    def test_refusals_faults_and_restarts_are_counted_by_reason(self) -> None:
+        self.metrics.refused("queue")
+        self.metrics.cache_fault("disk", "corrupt")
+        self.metrics.worker_restarted()
+        lines = self.lines()
+        self.assertIn('refusals_total{reason="queue"} 1.0', lines)
+        self.assertIn('cache_faults_total{cache_type="disk",fault="corrupt"} 1.0', lines)
+        self.assertIn("worker_restarts_total 1.0", lines)
 
     def test_flushing_twice_counts_once(self) -> None:
         self.metrics.cache_hit("memory")
@@ -74,5 +117,11 @@ class MetricsTests(SynchronousTestCase):
                     text=True,
                     check=True,
                 ).stdout
+            self.assertIn("image_operation_concurrency_limit 8.0", output)
+            for process in {path.stem.rpartition("_")[2] for path in Path(directory).glob("gauge_*.db")}:
+                mark_dead(int(process), directory)
+            afterwards = render_directory(directory)[0].decode()
+        self.assertNotIn("image_operation_concurrency_limit 8.0", afterwards)
+        self.assertIn('cache_hits_total{cache_type="memory"} 7.0', afterwards)
         self.assertIn('cache_hits_total{cache_type="memory"} 7.0', output)
         self.assertIn('http_requests_duration_seconds_count{method="GET",path="/{*path}"} 7.0', output)

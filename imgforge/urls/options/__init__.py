@@ -1,6 +1,6 @@
 """Processing options: the table, and the parser that reads it."""
 
-from imgforge.urls.options._parse import CHAIN, DEFAULT_PRESET, OptionParser, ParsedOptions
+from imgforge.urls.options._parse import CHAIN, DEFAULT_PRESET, OptionParser, ParsedOptions, set_fields
 from imgforge.urls.options._table import BY_NAME, OPTIONS, PRESET_NAMES, Argument, Option, Together
 from imgforge.urls.options._values import FORMATS
 
@@ -16,4 +16,5 @@ __all__ = [
     "OptionParser",
     "ParsedOptions",
     "Together",
+    "set_fields",
 ]

@@ -10,7 +10,7 @@ from imgforge.errors import BadOption, OptionForbidden
 from imgforge.model import DeliveryOptions, ProcessingOptions
 from imgforge.urls.options._table import BY_NAME, PRESET_NAMES, Option, Together
 
-__all__ = ["CHAIN", "DEFAULT_PRESET", "OptionParser", "ParsedOptions"]
+__all__ = ["CHAIN", "DEFAULT_PRESET", "OptionParser", "ParsedOptions", "set_fields"]
 
 DEFAULT_PRESET = "default"
 
@@ -128,7 +128,7 @@ class OptionParser:
         if not trusted and option.kind == "security" and not self._security:
             raise OptionForbidden(f"option {name!r} needs IMGFORGE_ALLOW_SECURITY_OPTIONS")
         try:
-            _set(option, arguments or [""], draft.pipeline(number))
+            set_fields(option, arguments or [""], draft.pipeline(number))
         except ValueError as error:
             raise BadOption(f"option {text!r}: {error}") from None
 
@@ -145,14 +145,17 @@ def _texts(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split("/") if part)
 
 
-def _set(option: Option, arguments: list[str], values: dict[str, Any]) -> None:
+def set_fields(
+    option: Option, arguments: list[str], values: dict[str, Any], defaults: Mapping[str, Any] = _DEFAULTS
+) -> None:
+    """Set the fields of *option* in *values*; *defaults* are those of fields that were not set before."""
     if len(arguments) > option.most:
         raise ValueError(f"takes at most {option.most} arguments ({option.usage}), not {len(arguments)}")
     for index, part in enumerate(option.parts):
         if index >= len(arguments):
             break
         if isinstance(part, Together):
-            values[part.field] = part.make(arguments[index:], values.get(part.field, _DEFAULTS[part.field]))
+            values[part.field] = part.make(arguments[index:], values.get(part.field, defaults[part.field]))
         elif arguments[index]:
             try:
                 values[part.field] = part.convert(arguments[index])

@@ -1,0 +1,173 @@
+"""Brings a directory of entries under its limits, and clears away what crashes left behind.
+
+There is no index: a sweep walks the directories. It holds no list of files, however many there are: a first walk
+adds up and, if there is too much, a second one counts the ages into buckets, from which follows the age beyond which
+files have to go, and a third one removes them. One process sweeps at a time, by a lock on a file in the directory.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import stat
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from imgforge.cache._file import ENTRY_NAME, TEMPORARY_NAME
+
+__all__ = ["Sweep", "sweep"]
+
+_LOCK = "janitor.lock"
+_SHARD = re.compile(r"[0-9a-f]{2}")
+_ABANDONED_AFTER = 3600.0
+_BUCKETS = 4096
+# How full the directory is left after an eviction, so that the next entries do not start another one.
+_LOW_WATER = 0.95
+# Of many files a sweep takes long: all processes together rest this many times as long before the next.
+_REST = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What a sweep found and did; `bytes` and `entries` are what is left."""
+
+    bytes: int = 0
+    entries: int = 0
+    removed: int = 0
+
+
+class _Stopped(Exception):
+    """The sweep was told to end."""
+
+
+def sweep(
+    root: str,
+    max_bytes: int,
+    max_entries: int,
+    max_age: float = 0.0,
+    *,
+    rest: float = 0.0,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Sweep | None:
+    """Bring *root* under its limits (0 is none; *max_age* in seconds).
+
+    None where there was nothing to do: another process is at it, one has been within *rest* seconds, or *stopping*,
+    which is asked before each directory, said so. OSError where the medium refuses.
+    """
+    Path(root).mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(Path(root, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if rest and _rests(lock, rest):
+            return None
+        began = time.time()
+        result = _Walk(root, stopping).sweep(began, max_bytes, max_entries, max_age)
+        os.utime(lock, (began, time.time()))
+    except (BlockingIOError, _Stopped):
+        return None
+    finally:
+        os.close(lock)
+    return result
+
+
+def _rests(lock: int, rest: float) -> bool:
+    """Whether the last sweep, from the lock file's access time to its modification time, is recent."""
+    status = os.fstat(lock)
+    took, since = status.st_mtime - status.st_atime, time.time() - status.st_mtime
+    return took > 0 and 0 <= since < max(rest, took * _REST)
+
+
+class _Walk:
+    """One sweep's way through the directories."""
+
+    def __init__(self, root: str, stopping: Callable[[], bool]) -> None:
+        self._root = root
+        self._stopping = stopping
+
+    def sweep(self, now: float, max_bytes: int, max_entries: int, max_age: float) -> Sweep:
+        total = entries = removed = 0
+        oldest = now
+        for file, status in self._files():
+            age = now - status.st_mtime
+            if TEMPORARY_NAME.fullmatch(file.name):
+                if age > _ABANDONED_AFTER:
+                    _remove(file)
+            elif max_age and age > max_age:
+                removed += _remove(file)
+            else:
+                total, entries, oldest = total + status.st_size, entries + 1, min(oldest, status.st_mtime)
+        if (max_bytes and total > max_bytes) or (max_entries and entries > max_entries):
+            spare_bytes = total - int(max_bytes * _LOW_WATER) if max_bytes else 0
+            spare_entries = entries - int(max_entries * _LOW_WATER) if max_entries else 0
+            gone_bytes, gone = self._evict(oldest, now, spare_bytes, spare_entries)
+            total, entries, removed = total - gone_bytes, entries - gone, removed + gone
+        return Sweep(total, entries, removed)
+
+    def _evict(self, oldest: float, now: float, spare_bytes: int, spare_entries: int) -> tuple[int, int]:
+        """Remove the oldest files until both amounts are gone; the bytes and files removed."""
+        width = max((now - oldest) / _BUCKETS, 1e-6)
+
+        def bucket(status: os.stat_result) -> int:
+            return min(_BUCKETS - 1, max(0, int((status.st_mtime - oldest) / width)))
+
+        sizes, counts = [0] * _BUCKETS, [0] * _BUCKETS
+        for _, status in self._entries():
+            sizes[bucket(status)] += status.st_size
+            counts[bucket(status)] += 1
+        last, gone_bytes, gone = -1, 0, 0
+        while last + 1 < _BUCKETS and (gone_bytes < spare_bytes or gone < spare_entries):
+            last += 1
+            gone_bytes, gone = gone_bytes + sizes[last], gone + counts[last]
+        removed_bytes = removed = 0
+        for file, status in self._entries():
+            if removed_bytes >= spare_bytes and removed >= spare_entries:
+                break
+            if bucket(status) <= last and _remove(file):
+                removed_bytes, removed = removed_bytes + status.st_size, removed + 1
+        return removed_bytes, removed
+
+    def _entries(self) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
+        return (found for found in self._files() if ENTRY_NAME.fullmatch(found[0].name))
+
+    def _files(self) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
+        """The regular files that are ours by place and name; symbolic links are not followed."""
+        for outer in _shards(self._root):
+            for inner in _shards(outer.path):
+                if self._stopping():
+                    raise _Stopped
+                for file in _listing(inner.path):
+                    if not (ENTRY_NAME.fullmatch(file.name) or TEMPORARY_NAME.fullmatch(file.name)):
+                        continue
+                    status = _status(file)
+                    if status is not None and stat.S_ISREG(status.st_mode):
+                        yield file, status
+
+
+def _shards(path: str) -> list[os.DirEntry[str]]:
+    return [one for one in _listing(path) if _SHARD.fullmatch(one.name) and one.is_dir(follow_symlinks=False)]
+
+
+def _listing(path: str) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as listing:
+            yield from listing
+    except OSError:  # another process removed it, or it cannot be read: it is not counted
+        return
+
+
+def _status(file: os.DirEntry[str]) -> os.stat_result | None:
+    try:
+        return file.stat(follow_symlinks=False)
+    except OSError:  # another process removed it meanwhile
+        return None
+
+
+def _remove(file: os.DirEntry[str]) -> bool:
+    try:
+        os.unlink(file.path)
+    except OSError:
+        return False
+    return True

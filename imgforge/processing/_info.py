@@ -1,0 +1,232 @@
+"""What `/info` tells of a source: the header's part at once, the pixels' part from one small picture.
+
+    open ── header fields ── resolution check ── small picture (at most 100 pixels a side) ── colours, hashes
+                                   └ all pixels, where only they tell: transparency, smart crop
+
+Nothing is decoded unless an option needs pixels, and then not before their number has been checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import Any
+
+import pyvips
+
+from imgforge.info import InfoOptions
+from imgforge.model import CENTRE, Crop, ProcessingOptions
+from imgforge.processing._cancellation import Cancellation
+from imgforge.processing._colour import interpretation
+from imgforge.processing._exif import exif_of
+from imgforge.processing._formats import FORMATS
+from imgforge.processing._gravity import position
+from imgforge.processing._iptc import iptc_of, resolution_of, resources
+from imgforge.processing._load import Original, check_hash, open_original
+from imgforge.processing._placeholders import blurhash, perceptual_hash, thumb_hash
+from imgforge.processing._plan import geometry, plan
+from imgforge.processing._rounding import min_nonzero
+from imgforge.processing._settings import ProcessingSettings
+from imgforge.processing._swatches import average, dominant, palette
+from imgforge.processing._vips import broken
+from imgforge.processing._xmp import xmp_of
+
+__all__ = ["describe"]
+
+_SMALL = 100
+_HASHED = 32
+# Shrunk while loading only to twice the small picture's size, so that resampling still has something to weigh.
+_MARGIN = 2
+_FULL = {"uchar": 255, "ushort": 65535}
+
+
+def describe(
+    source: bytes, wanted: InfoOptions, settings: ProcessingSettings, *, cancellation: Cancellation | None = None
+) -> dict[str, object]:
+    """The fields that are *wanted* of *source*, ready for JSON.
+
+    Raises `NotAnImage`, `UnsupportedFormat`, `SourceTooLarge`, or `RequestTimeout` once *cancellation* was cancelled.
+    """
+    cancellation = cancellation or Cancellation()
+    check_hash(source, wanted.hashsum)
+    try:
+        original = open_original(source, sanitize_svg=settings.sanitize_svg)
+        original.check_type(settings.allowed_mime_types)
+        page = original.with_pages(wanted.page, 1)
+        told = _header(source, page, wanted)
+        return told | _from_pixels(_Pixels(page, wanted, settings, cancellation))
+    except pyvips.Error as error:
+        cancellation.check()
+        raise broken(error) from None
+
+
+def _header(source: bytes, page: Original, wanted: InfoOptions) -> dict[str, object]:
+    image = page.image
+    told: dict[str, object] = {}
+    if wanted.size:
+        told["size"] = len(source)
+    if wanted.format:
+        told |= {"format": page.format, "mime_type": FORMATS[page.format].mime_type}
+    if wanted.dimensions:
+        width, height = _seen(page)
+        told |= {"width": width, "height": height, "orientation": page.orientation}
+    told |= _metadata(image, wanted)
+    if wanted.colorspace:
+        told["colorspace"] = interpretation(image)
+    if wanted.bands:
+        told["bands"] = image.bands
+    if wanted.sample_format:
+        told["sample_format"] = str(image.format)
+    if wanted.pages_number:
+        told["pages_number"] = page.pages
+    if wanted.alpha:
+        told["alpha"] = bool(image.hasalpha())
+    if wanted.calc_hashsums:
+        told["hashsums"] = {
+            kind: hashlib.new(kind, source, usedforsecurity=False).hexdigest() for kind in wanted.calc_hashsums
+        }
+    return told
+
+
+def _seen(page: Original) -> tuple[int, int]:
+    """The size after the EXIF orientation."""
+    return (page.height, page.width) if page.orientation > 4 else (page.width, page.height)
+
+
+def _metadata(image: Any, wanted: InfoOptions) -> dict[str, object]:
+    """EXIF, IPTC and XMP; an object that would be empty is left out."""
+    told: dict[str, object] = {}
+    fields = frozenset(image.get_fields())
+    if wanted.exif:
+        told["exif"] = exif_of(image, canonical=wanted.exif_canonical_names)
+    if wanted.iptc:
+        found: dict[int, bytes] = {}
+        for name in ("photoshop-data", "iptc-data"):
+            if name in fields:
+                found |= resources(bytes(image.get(name)))
+        told["iptc"] = iptc_of(found)
+        resolution = resolution_of(found)
+        told["photoshop"] = {"resolution": resolution} if resolution else {}
+    if wanted.xmp and "xmp-data" in fields:
+        told["xmp"] = xmp_of(bytes(image.get("xmp-data")))
+    return {name: value for name, value in told.items() if value}
+
+
+class _Pixels:
+    """A page's pixels, decoded when they are first asked for; `SourceTooLarge` where there are too many."""
+
+    def __init__(
+        self, page: Original, wanted: InfoOptions, settings: ProcessingSettings, cancellation: Cancellation
+    ) -> None:
+        self.page = page
+        self.wanted = wanted
+        self._settings = settings
+        self._cancellation = cancellation
+
+    def all(self) -> Any:
+        """Every pixel, as stored, from top to bottom."""
+        self._check()
+        return self._load()
+
+    def upright(self) -> Any:
+        """Every pixel, in memory, as it is seen."""
+        return self._cancellation.watch(self.all().copy_memory()).autorot()
+
+    @cached_property
+    def small(self) -> Any:
+        """At most 100 pixels a side, sRGB with alpha, as it is seen, in memory."""
+        vector = FORMATS[self.page.format].vector
+        if not vector:  # rendered in whatever size is asked for
+            self._check()
+        sides = self.page.width, self.page.height
+        shrink = min(max(sides) / _SMALL, min(sides))  # of a line as much as one pixel of its width stays
+        options: dict[str, Any] = {}
+        if vector and shrink > 1:
+            options = {"scale": 1 / shrink}
+        elif self.page.format == "webp" and self.page.whole and shrink > _MARGIN:
+            options = {"scale": _MARGIN / shrink}
+        elif self.page.format == "jpeg":
+            options = {"shrink": next((factor for factor in (8, 4, 2) if shrink >= factor * _MARGIN), 1)}
+        image = self._load(**options)
+        image = image.thumbnail_image(_SMALL, height=_SMALL, size="down", no_rotate=True, output_profile="srgb")
+        image = image.copy(interpretation=interpretation(image)).colourspace("srgb").cast("uchar")
+        image = image if image.hasalpha() else image.addalpha()
+        return self._cancellation.watch(image.copy_memory()).autorot()
+
+    @cached_property
+    def rgba(self) -> bytes:
+        """The small picture's pixels."""
+        return bytes(self.small.write_to_memory())
+
+    @cached_property
+    def opaque(self) -> Any:
+        """The small picture on white."""
+        return self.small.flatten(background=255)
+
+    def _load(self, **options: Any) -> Any:
+        if FORMATS[self.page.format].paged and not self.page.whole:
+            options["page"] = min(self.wanted.page, self.page.pages - 1)
+        return self._cancellation.watch(self.page.load(**options))
+
+    def _check(self) -> None:
+        own = self.wanted.max_src_resolution
+        self.page.check_resolution(
+            self._settings.max_src_resolution if own is None else own, 1, self._settings.max_animation_frame_resolution
+        )
+
+
+def _from_pixels(pixels: _Pixels) -> dict[str, object]:
+    wanted = pixels.wanted
+    told: dict[str, object] = {}
+    if wanted.alpha and wanted.check_transparency:
+        told["transparency"] = _transparent(pixels)
+    if wanted.crop is not None and (wanted.crop.width or wanted.crop.height):
+        told["crop"] = _crop(pixels, wanted.crop)
+    if wanted.palette:
+        told["palette"] = palette(pixels.rgba, wanted.palette)
+    if wanted.average:
+        told["average"] = average(pixels.rgba, ignore_transparent=wanted.ignore_transparent)
+    if wanted.dominant_colors:
+        told["dominant_colors"] = dominant(pixels.rgba, build_missed=wanted.build_missed)
+    if wanted.blurhash_x and wanted.blurhash_y:
+        opaque = pixels.opaque
+        told["blurhash"] = blurhash(bytes(opaque.write_to_memory()), opaque.width, wanted.blurhash_x, wanted.blurhash_y)
+    if wanted.thumb_hash:
+        told["thumb_hash"] = thumb_hash(pixels.rgba, pixels.small.width)
+    if wanted.perceptual_hash:
+        grey = pixels.opaque.thumbnail_image(_HASHED, height=_HASHED, size="force").colourspace("b-w")
+        told["perceptual_hash"] = perceptual_hash(bytes(grey.write_to_memory()), _HASHED)
+    return told
+
+
+def _transparent(pixels: _Pixels) -> bool:
+    """Whether any pixel is less than opaque."""
+    if not pixels.page.image.hasalpha():
+        return False
+    image = pixels.all()
+    return bool(image[image.bands - 1].min() < _FULL.get(str(image.format), 1.0))
+
+
+def _crop(pixels: _Pixels, crop: Crop) -> dict[str, float]:
+    """Where the part lies, as fractions of the picture as it is seen."""
+    page = pixels.page
+    source = geometry(page.width, page.height, page.orientation, auto_rotate=True)
+    full, part = _sides(plan(source, ProcessingOptions(crop=crop)))
+    gravity = crop.gravity or CENTRE
+    if gravity.type == "sm" and part != full:
+        cut = pixels.upright().smartcrop(*part)
+        left, top = -cut.xoffset, -cut.yoffset
+    else:
+        left, top = position(full, part, gravity, 1.0)
+    return {
+        "left": left / full[0],
+        "top": top / full[1],
+        "width": part[0] / full[0],
+        "height": part[1] / full[1],
+    }
+
+
+def _sides(made: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+    full = made.source.width, made.source.height
+    part = min_nonzero(made.crop.width, full[0]), min_nonzero(made.crop.height, full[1])
+    return full, (min(part[0], full[0]), min(part[1], full[1]))

@@ -1,0 +1,200 @@
+"""The table of `/info`'s options, and the parser that reads it.
+
+Documented at https://docs.imgproxy.net/usage/getting_info. Options that need what this server does not have, such as
+videos or object detection, are rows too: they may be off, and asking for them is an error that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from imgforge.errors import BadOption, OptionForbidden
+from imgforge.info import InfoOptions
+from imgforge.model import DeliveryOptions
+from imgforge.urls.options import BY_NAME, DEFAULT_PRESET, PRESET_NAMES, Argument, Option, Together, set_fields
+from imgforge.urls.options import _composite as composite
+from imgforge.urls.options._values import boolean, integer
+
+__all__ = ["INFO_BY_NAME", "INFO_OPTIONS", "InfoOptionParser"]
+
+# The rows that image URLs have too.
+_SHARED = ("page", "cachebuster", "expires", "cache_tags", "hashsum", "max_src_resolution", "max_src_file_size")
+_HASHES = ("md5", "sha1", "sha256", "sha512")
+_OFF = frozenset({"", "0", "f", "F", "false", "FALSE", "False"})
+_MOST_OPTIONS = 200
+
+
+def _colors(argument: str) -> int:
+    count = integer(0, 256)(argument)
+    if count == 1:
+        raise ValueError("must be 0, or a whole number from 2 to 256, not '1'")
+    return count
+
+
+def _hashes(arguments: composite.Arguments, _: tuple[str, ...]) -> tuple[str, ...]:
+    """type:type..., each once, in the order that they are named"""
+    for kind in arguments:
+        if kind and kind not in _HASHES:
+            raise ValueError(f"must be among {', '.join(_HASHES)}, not {kind!r}")
+    return tuple(dict.fromkeys(kind for kind in arguments if kind))
+
+
+def _unused(_: composite.Arguments, __: object) -> None:
+    """For what would move objects: none are looked for."""
+
+
+def _off(arguments: composite.Arguments, _: object) -> bool:
+    """For what is not there: it may be switched off."""
+    if arguments[0] not in _OFF:
+        raise ValueError("is not supported by this server")
+    return False
+
+
+def _flag(name: str, *aliases: str, summary: str) -> Option:
+    return Option(name, aliases, (Argument(name, boolean),), summary)
+
+
+def _absent(name: str, *aliases: str, summary: str) -> Option:
+    return Option(name, aliases, (Together(name, _off, "0", 256),), f"{summary}: not supported, may be off")
+
+
+INFO_OPTIONS = (
+    _flag("size", "s", summary="`size`: bytes of the file; on by default"),
+    _flag("format", "f", summary="`format` and `mime_type`; on by default"),
+    _flag("dimensions", "d", summary="`width` and `height` as it is seen, and the EXIF `orientation`; on by default"),
+    Option(
+        "exif",
+        (),
+        (Argument("exif", boolean), Argument("exif_canonical_names", boolean)),
+        "`exif`, by readable or canonical names; on by default",
+    ),
+    _flag("iptc", summary="`iptc`, and the resolution in `photoshop`; on by default"),
+    _flag("xmp", summary="`xmp`, by the prefixes of its namespaces; on by default"),
+    _flag("colorspace", "cs", summary="`colorspace`: srgb, cmyk, b-w..."),
+    _flag("bands", "b", summary="`bands`: how many samples a pixel has"),
+    _flag("sample_format", "sf", summary="`sample_format`: uchar, ushort, float..."),
+    _flag("pages_number", "pn", summary="`pages_number`: pages, or frames of an animation"),
+    Option(
+        "alpha",
+        ("a",),
+        (Argument("alpha", boolean), Argument("check_transparency", boolean)),
+        "`alpha`: whether there is an alpha channel; `transparency`: whether it hides anything",
+    ),
+    Option(
+        "crop",
+        ("c",),
+        (Together("crop", composite.crop, "width:height:gravity:x:y", 5),),
+        "`crop`: where that crop would lie, as fractions",
+    ),
+    Option("palette", ("p",), (Argument("palette", _colors),), "`palette`: up to so many RGBA colours"),
+    Option(
+        "average",
+        ("avg",),
+        (Argument("average", boolean), Argument("ignore_transparent", boolean)),
+        "`average`: the mean colour, of all that is not fully transparent",
+    ),
+    Option(
+        "dominant_colors",
+        ("dc",),
+        (Argument("dominant_colors", boolean), Argument("build_missed", boolean)),
+        "`dominant_colors`: vibrant and muted, each also light and dark",
+    ),
+    Option(
+        "blurhash",
+        ("bh",),
+        (Argument("blurhash_x", integer(0, 9)), Argument("blurhash_y", integer(0, 9))),
+        "`blurhash` of so many components",
+    ),
+    _flag("thumb_hash", "th", summary="`thumb_hash`, hexadecimal"),
+    _flag("perceptual_hash", "phash", "ph", summary="`perceptual_hash`: near for pictures that look alike"),
+    Option(
+        "calc_hashsums", ("chs",), (Together("calc_hashsums", _hashes, "type:type:...", 8),), "`hashsums` of the file"
+    ),
+    *(BY_NAME[name] for name in _SHARED),
+    Option(
+        "objects_position",
+        ("obj_pos", "op"),
+        (Together("objects_position", _unused, "type:x:y", 3),),
+        "changes nothing: no objects are looked for",
+    ),
+    _absent("video_meta", "vm", summary="`video_meta`"),
+    _absent("video_thumbnail_second", "vts", summary="the frame of a video"),
+    _absent("video_thumbnail_keyframes", "vtk", summary="the frame of a video"),
+    _absent("detect_objects", "do", summary="`objects`"),
+    _absent("classify", "cl", summary="classes"),
+    _absent("bypass_cache", "bc", summary="passing by the cache"),
+)
+
+INFO_BY_NAME = {name: option for option in INFO_OPTIONS for name in (option.name, *option.aliases)}
+
+_INFO_DEFAULTS = {one.name: getattr(InfoOptions(), one.name) for one in fields(InfoOptions)}
+_DELIVERY_DEFAULTS = {one.name: getattr(DeliveryOptions(), one.name) for one in fields(DeliveryOptions)}
+# What rows set that is in neither record is parsed and forgotten.
+_DEFAULTS = dict.fromkeys(INFO_BY_NAME) | _INFO_DEFAULTS | _DELIVERY_DEFAULTS
+
+
+@dataclass(slots=True)
+class _Draft:
+    """The fields set so far; later options win."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    count: int = 0
+
+
+class InfoOptionParser:
+    """Parses info options under an operator's rules.
+
+    *presets* are option texts by name; `ValueError` names the first that is wrong. *security* permits options that
+    loosen limits; presets may always.
+    """
+
+    def __init__(self, *, separator: str, presets: Mapping[str, str], security: bool) -> None:
+        self._separator = separator
+        self._presets = {name: tuple(part for part in text.split("/") if part) for name, text in presets.items()}
+        self._security = security
+        for name in self._presets:
+            try:
+                self._expand(name, _Draft(), ())
+            except BadOption as error:
+                raise ValueError(f"info preset {name!r}: {error.message}") from None
+
+    def parse(self, texts: Iterable[str]) -> tuple[InfoOptions, DeliveryOptions]:
+        """The `default` preset, then the option *texts*; `BadOption`, `OptionForbidden`."""
+        draft = _Draft()
+        if DEFAULT_PRESET in self._presets:
+            self._expand(DEFAULT_PRESET, draft, ())
+        for one in texts:
+            self._apply(one, draft, ())
+        return (
+            InfoOptions(**{name: value for name, value in draft.values.items() if name in _INFO_DEFAULTS}),
+            DeliveryOptions(**{name: value for name, value in draft.values.items() if name in _DELIVERY_DEFAULTS}),
+        )
+
+    def _apply(self, one: str, draft: _Draft, inside: tuple[str, ...]) -> None:
+        draft.count += 1
+        if draft.count > _MOST_OPTIONS:
+            raise BadOption(f"more than {_MOST_OPTIONS} options")
+        name, *arguments = one.split(self._separator)
+        if name in PRESET_NAMES:
+            for preset in arguments:
+                self._expand(preset, draft, inside)
+            return
+        option = INFO_BY_NAME.get(name)
+        if option is None:
+            raise BadOption(f"unknown info option {name!r} in {one!r}")
+        if option.kind == "security" and not inside and not self._security:
+            raise OptionForbidden(f"option {name!r} needs IMGFORGE_ALLOW_SECURITY_OPTIONS")
+        try:
+            set_fields(option, arguments or [""], draft.values, _DEFAULTS)
+        except ValueError as error:
+            raise BadOption(f"info option {one!r}: {error}") from None
+
+    def _expand(self, name: str, draft: _Draft, inside: tuple[str, ...]) -> None:
+        texts = self._presets.get(name)
+        if texts is None:
+            raise BadOption(f"unknown info preset {name!r}")
+        if name not in inside:  # a preset that names itself adds nothing
+            for one in texts:
+                self._apply(one, draft, (*inside, name))

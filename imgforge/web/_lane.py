@@ -1,0 +1,211 @@
+"""The fast lane: cached images answered from prebuilt bytes, in front of twisted.web.
+
+    bytes ── one whole simple GET or HEAD? ── target in the table? ── headers all plain? ──> head + body, one write
+                  │ no                            │ no                    │ no
+                  └───────────────────────────────┴───────────────────────┴──> twisted.web, byte for byte
+
+What stands in the table was answered the normal way before: signature, token and options were checked then, and the
+head is what twisted.web wrote. The lane only decides what may differ between two requests for the same target: the
+bearer token, the Accept header where the answer varies by it, and If-None-Match. Whatever else could matter (ranges,
+bodies, other conditions, Connection, anything that is not plain HTTP/1.1) goes the normal way.
+
+An entry is in the table only while the memory tier has it, and holds the same body: the table costs some 2 kB an entry.
+
+Cost of a hit, of which there are tens of thousands a second: one find, one dict look-up, one split of the header lines
+with a comparison for each, one join, one send.
+"""
+
+from __future__ import annotations
+
+import hmac
+import math
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count
+from typing import Any
+
+from twisted.web.http import datetimeToString
+
+from imgforge.cache import MemoryTier
+from imgforge.web._access import REQUEST_ID
+
+__all__ = ["FastLane", "Offer"]
+
+# Headers that change nothing about the answer to a hit.
+_PLAIN = frozenset(
+    b"accept-charset accept-encoding accept-language cache-control cookie dnt origin pragma priority referer "
+    b"sec-ch-ua sec-ch-ua-mobile sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user "
+    b"sec-gpc te traceparent tracestate upgrade-insecure-requests user-agent via x-forwarded-for "
+    b"x-forwarded-host x-forwarded-port x-forwarded-proto x-real-ip cdn-loop forwarded save-data".split()
+)
+# Headers that the lane understands; each may come once.
+_DECIDING = frozenset({b"accept", b"x-request-id", b"if-none-match", b"authorization"})
+_METHODS = {b"GET": "GET", b"HEAD": "HEAD"}
+
+RawHeaders = Iterable[tuple[bytes, Sequence[bytes]]]
+
+# Spellings of one target that are kept for one entry: requests written differently share an entry.
+_MOST_SPELLINGS = 8
+_LONGEST_REQUEST = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the normal way says of an answer that the lane may give again: its cache key and how long it is good.
+
+    `varies`: it holds for one Accept header only.
+    """
+
+    key: bytes
+    until: float
+    varies: bool
+
+
+@dataclass(slots=True)
+class _Prebuilt:
+    """The bytes of an answer, up to the headers that differ each time."""
+
+    key: bytes
+    until: float
+    head: bytes
+    body: bytes
+    not_modified: bytes
+    etag: bytes
+
+
+class FastLane:
+    """The table of prebuilt answers. *token* is the Authorization header that is needed, b"" for none."""
+
+    def __init__(self, tier: MemoryTier, token: bytes, clock: Callable[[], float] = time.time) -> None:
+        self._tier = tier
+        self._token = token
+        self._clock = clock
+        self._table: dict[tuple[bytes, bytes] | bytes, _Prebuilt] = {}
+        self._varying: Counter[bytes] = Counter()  # targets whose answers vary, and how many of them there are
+        self._spellings: dict[bytes, list[tuple[bytes, bytes] | bytes]] = {}
+        self._identity = os.urandom(8).hex().encode("ascii")
+        self._number = count()
+        self._second = 0
+        self._date = b""
+        # (method, status) -> answers and the seconds that they took together; taken by the metrics.
+        self.answered: dict[tuple[str, int], list[float]] = {}
+        tier.on_drop = self._drop
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def offer(self, target: bytes, accept: bytes, offer: Offer, headers: RawHeaders, body: bytes) -> None:
+        """Take an answer into the table: *headers* as twisted.web has them for the 200 answer to *target*."""
+        if self._tier.peek(offer.key) is None:
+            return
+        spelling = (target, accept) if offer.varies else target
+        spellings = self._spellings.setdefault(offer.key, [])
+        if spelling in self._table or len(spellings) >= _MOST_SPELLINGS:
+            return
+        lines, kept, etag = [b"HTTP/1.1 200 OK\r\n"], [b"HTTP/1.1 304 Not Modified\r\n"], b""
+        for name, values in headers:
+            if name.lower() in {b"date", b"x-request-id"}:
+                continue
+            for value in values:
+                line = name + b": " + value + b"\r\n"
+                lines.append(line)
+                if not name.lower().startswith(b"content-"):
+                    kept.append(line)
+            if name.lower() == b"etag":
+                etag = values[0]
+        spellings.append(spelling)
+        self._table[spelling] = _Prebuilt(offer.key, offer.until, b"".join(lines), body, b"".join(kept), etag)
+        if offer.varies:
+            self._varying[target] += 1
+
+    def answer(self, data: bytes) -> bytes | None:
+        """The bytes that answer the request *data*, or None for the normal way. *data* is all that has arrived."""
+        # One request, complete, and nothing behind it.
+        if len(data) > _LONGEST_REQUEST or data.find(b"\r\n\r\n") != len(data) - 4:
+            return None
+        began = time.perf_counter()
+        line, _, rest = data[:-4].partition(b"\r\n")
+        method, _, target = line[:-9].partition(b" ")
+        prebuilt = self._table.get(target)
+        if prebuilt is None and target not in self._varying:
+            return None
+        if line[-9:] != b" HTTP/1.1" or method not in _METHODS:
+            return None
+        given = _deciding_headers(rest)
+        if given is None:
+            return None
+        if prebuilt is None:
+            prebuilt = self._table.get((target, given.get(b"accept", b"")))
+        if prebuilt is None or not self._allowed(prebuilt, given.get(b"authorization", b"")):
+            return None
+        none_match = given.get(b"if-none-match")
+        if none_match is None:
+            status, head, body = 200, prebuilt.head, prebuilt.body if method == b"GET" else b""
+        elif prebuilt.etag and none_match in {prebuilt.etag, b"W/" + prebuilt.etag}:
+            status, head, body = 304, prebuilt.not_modified, b""
+        else:
+            return None
+        whole = b"".join((head, self._changing(given.get(b"x-request-id")), body))
+        counted = self.answered.setdefault((_METHODS[method], status), [0, 0.0])
+        counted[0] += 1
+        counted[1] += time.perf_counter() - began
+        return whole
+
+    def _allowed(self, prebuilt: _Prebuilt, token: bytes) -> bool:
+        """Whether the entry is still good, and the token right; a wrong one is refused the normal way."""
+        if self._token and not hmac.compare_digest(token, self._token):
+            return False
+        if prebuilt.until != math.inf and prebuilt.until < self._clock():
+            self._drop(prebuilt.key)
+            return False
+        return self._tier.peek(prebuilt.key) is not None  # which also marks it as used
+
+    def _changing(self, identity: bytes | None) -> bytes:
+        """The headers that are new each time, and the empty line."""
+        now = int(time.time())
+        if now != self._second:
+            self._second = now
+            self._date = b"Date: " + datetimeToString(now) + b"\r\nX-Request-Id: "
+        if identity is None or not REQUEST_ID.match(identity):
+            return b"%s%s%016x\r\n\r\n" % (self._date, self._identity, next(self._number))
+        return b"%s%s\r\n\r\n" % (self._date, identity)
+
+    def _drop(self, key: bytes) -> None:
+        for spelling in self._spellings.pop(key, ()):
+            self._table.pop(spelling, None)
+            if isinstance(spelling, tuple):
+                self._varying[spelling[0]] -= 1
+                if not self._varying[spelling[0]]:
+                    del self._varying[spelling[0]]
+
+    def take_answered(self) -> dict[tuple[str, int], list[Any]]:
+        """What has been answered since the last call."""
+        answered, self.answered = self.answered, {}
+        return answered
+
+
+@lru_cache(maxsize=512)
+def _deciding_headers(lines: bytes) -> Mapping[bytes, bytes] | None:
+    """The values of the headers that decide, by lower-case name; None where any header needs the normal way.
+
+    Remembered, for a client sends the same header lines with every target.
+    """
+    given: dict[bytes, bytes] = {}
+    host = False
+    for line in lines.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        name = name.lower()
+        if name in _PLAIN:
+            continue
+        value = value.strip(b" \t")
+        if name == b"host" and value and not host:
+            host = True
+        elif name in _DECIDING and name not in given and value:
+            given[name] = value
+        elif name != b"connection" or value.lower() != b"keep-alive":
+            return None
+    return given if host else None

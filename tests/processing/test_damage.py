@@ -1,0 +1,131 @@
+"""Broken files are refused; half an image is never served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import pyvips
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgforge.errors import ImgforgeError, NotAnImage
+from imgforge.info import InfoOptions
+from imgforge.model import ProcessingOptions
+from imgforge.processing import ProcessingSettings, describe, process
+from tests.conformance.images import Pixels, encoded, film
+
+SETTINGS = ProcessingSettings()
+NOISE: Pixels = np.random.default_rng(7).integers(0, 256, (160, 240, 3)).astype(np.uint8)
+
+
+def avif() -> bytes:
+    image = pyvips.Image.new_from_array(NOISE).copy(interpretation="srgb")
+    return bytes(image.heifsave_buffer(Q=70, compression="av1", effort=1))
+
+
+FILES: dict[str, Callable[[], bytes]] = {
+    "jpeg": lambda: encoded(NOISE, "JPEG", quality=90),
+    "progressive jpeg": lambda: encoded(NOISE, "JPEG", quality=90, progressive=True),
+    "png": lambda: encoded(NOISE),
+    "webp": lambda: encoded(NOISE, "WEBP", quality=80),
+    "lossless webp": lambda: encoded(NOISE, "WEBP", lossless=True),
+    "gif": lambda: encoded(NOISE, "GIF"),
+    "tiff": lambda: encoded(NOISE, "TIFF"),
+    "packed tiff": lambda: encoded(NOISE, "TIFF", compression="tiff_lzw"),
+    "avif": avif,
+}
+
+
+@cache
+def whole(name: str) -> bytes:
+    return FILES[name]()
+
+
+EDITS = (
+    ProcessingOptions(format="png"),
+    ProcessingOptions(format="jpeg", width=20),
+    ProcessingOptions(format="webp", width=100, rotate=90),
+)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.9, 0.97])
+@pytest.mark.parametrize("name", list(FILES))
+def test_a_truncated_file_is_no_image(name: str, share: float) -> None:
+    body = whole(name)
+    part = body[: int(len(body) * share)]
+    for options in EDITS:
+        process(body, options, SETTINGS)
+        with pytest.raises(NotAnImage):
+            process(part, options, SETTINGS)
+
+
+@pytest.mark.parametrize("saver", ["gifsave_buffer", "webpsave_buffer"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+def test_a_truncated_animation_is_none(saver: str, share: float) -> None:
+    film_body = film([NOISE, 255 - NOISE, NOISE], [50, 50, 50], 0, saver)
+    moving = ProcessingSettings(max_animation_frames=10)
+    with pytest.raises(NotAnImage):
+        process(film_body[: int(len(film_body) * share)], ProcessingOptions(format="webp"), moving)
+
+
+@pytest.mark.parametrize("body", [b"", b"words", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"<svg", bytes(99)])
+def test_what_is_no_image_is_refused(body: bytes) -> None:
+    with pytest.raises(NotAnImage):
+        process(body, ProcessingOptions(), SETTINGS)
+    with pytest.raises(NotAnImage):
+        describe(body, InfoOptions(), SETTINGS)
+
+
+def sliced(pixels: Pixels, **how: Any) -> bytes:
+    """A TIFF in many strips or tiles, without compression, of three pages."""
+    image = pyvips.Image.new_from_array(np.concatenate([pixels] * 3)).copy(interpretation="srgb")
+    image.set_type(pyvips.GValue.gint_type, "page-height", pixels.shape[0])
+    return bytes(image.tiffsave_buffer(compression="none", **how))
+
+
+@pytest.mark.parametrize("how", [{}, {"tile": True, "tile_width": 64, "tile_height": 64}, {"bigtiff": False}])
+def test_each_page_of_a_tiff_is_judged_for_itself(how: dict[str, Any]) -> None:
+    body = sliced(NOISE, **how)
+    made = process(body, ProcessingOptions(format="png", pages=3), SETTINGS)
+    assert made.height == 3 * NOISE.shape[0]
+    with pytest.raises(NotAnImage):
+        process(body[:60_000], ProcessingOptions(format="png"), SETTINGS)
+
+
+def test_files_of_other_programs_are_whole() -> None:
+    """Depths, bands and planes that must not be taken for truncated."""
+    grey = NOISE[:, :, 0].copy()
+    for pixels, mode in ((grey, None), (grey, "1"), (NOISE, None), (NOISE, "CMYK"), (NOISE, "RGBA"), (NOISE, "P")):
+        made = process(encoded(pixels, "TIFF", mode), ProcessingOptions(format="png"), SETTINGS)
+        assert (made.width, made.height) == (240, 160), mode
+
+
+def test_a_gif_without_its_trailer_is_whole() -> None:
+    body = film([NOISE, 255 - NOISE], [50, 50], 0, "gifsave_buffer")
+    assert body.endswith(b"\x00;")
+    made = process(body[:-1], ProcessingOptions(format="gif"), ProcessingSettings(max_animation_frames=5))
+    assert (made.width, made.height) == (240, 160)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(sorted(FILES)), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=6))
+def test_any_damage_is_an_image_or_an_error_with_a_status(name: str, changes: list[tuple[float, int]]) -> None:
+    body = bytearray(whole(name))
+    for place, value in changes:
+        body[int(place * (len(body) - 1))] = value
+    kind, said = outcome(bytes(body))
+    assert kind in {"jpeg", 400, 422}
+    assert "\n" not in said
+    assert "/" not in said  # no paths of ours
+
+
+def outcome(body: bytes) -> tuple[str | int, str]:
+    """The result's format, or the error's status and message."""
+    try:
+        return process(body, ProcessingOptions(format="jpeg", width=40), SETTINGS).format, ""
+    except ImgforgeError as error:
+        return error.status, error.message
