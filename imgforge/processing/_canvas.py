@@ -7,6 +7,7 @@ from typing import Any
 from imgforge.model import Gravity, Size
 from imgforge.processing._colour import interpretation, standard_rgb
 from imgforge.processing._gravity import position
+from imgforge.processing._metadata import ORIENTATION
 from imgforge.processing._rounding import half_even
 from imgforge.processing._state import State
 
@@ -18,9 +19,9 @@ _WHITE = (255, 255, 255)
 
 def turn(state: State) -> None:
     """EXIF rotation, EXIF flip, the user's rotation, the user's flips, in this order."""
-    options, angle, flip = state.options, state.plan.angle, state.plan.flip
-    if not (angle or flip or options.rotate or options.flip_horizontal or options.flip_vertical):
+    if not state.turns:
         return
+    options, angle, flip = state.options, state.plan.angle, state.plan.flip
     state.to_memory()  # turning reads pixels in another order than a decoder delivers them
     image = state.image
     if angle:
@@ -33,7 +34,9 @@ def turn(state: State) -> None:
         image = image.fliphor()
     if options.flip_vertical:
         image = image.flipver()
-    state.image = image
+    state.image = image.copy()
+    for name in ORIENTATION:  # of the image as it was
+        state.image.remove(name)
 
 
 def extend(state: State) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from imgforge.model import Gravity
 from imgforge.processing._canvas import flattened
 from imgforge.processing._colour import interpretation, to_processing_colours
-from imgforge.processing._gravity import position, turned_back
+from imgforge.processing._gravity import box_turned_back, position, turned_back
 from imgforge.processing._rounding import min_nonzero
 from imgforge.processing._state import State
 
-__all__ = ["crop", "crop_to_result", "trim"]
+__all__ = ["crop", "crop_to_result", "cut_before_turning", "trim"]
 
 # Transparent pixels count as this when borders are looked for.
 _MAGENTA = (255, 0, 255)
@@ -24,6 +24,25 @@ def crop(state: State) -> None:
     if plan.swapped:
         width, height = height, width
     _cut(state, width, height, gravity, 1.0)
+
+
+def cut_before_turning(state: State) -> None:
+    """Cut what `crop_to_result` would cut, so that only what stays is decoded into memory to be turned.
+
+    A minimal size may make the rest a thousand times larger. Smartcrop alone has to see the turned whole.
+    """
+    plan, options, image = state.plan, state.options, state.image
+    if not state.turns or options.gravity.type == "sm":
+        return
+    outer = (image.height, image.width) if plan.swapped else (image.width, image.height)
+    inner = min(outer[0], plan.result_crop.width or outer[0]), min(outer[1], plan.result_crop.height or outer[1])
+    if inner == outer:
+        return
+    box = *position(outer, inner, options.gravity, plan.dpr), *inner
+    box = box_turned_back(box, outer, options.rotate, options.flip_horizontal, options.flip_vertical)
+    if options.rotate % 180:
+        outer = outer[1], outer[0]
+    state.image = image.crop(*box_turned_back(box, outer, plan.angle, plan.flip, False))
 
 
 def crop_to_result(state: State) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from imgforge.model import Gravity
 from imgforge.processing._rounding import half_even
 
-__all__ = ["position", "turned_back"]
+__all__ = ["box_turned_back", "position", "turned_back"]
 
 # The edges that a gravity holds to; what is not named is centred on that axis.
 _TOP = frozenset({"no", "noea", "nowe"})
@@ -61,6 +61,21 @@ def turned_back(gravity: Gravity, angle: int, flip_x: bool, flip_y: bool) -> Gra
     for _ in range(angle % 360 // 90):
         gravity = _quarter_back(gravity)
     return gravity
+
+
+def box_turned_back(
+    box: tuple[int, int, int, int], outer: tuple[int, int], angle: int, flip_x: bool, flip_y: bool
+) -> tuple[int, int, int, int]:
+    """A box (left, top, width, height) of an image of the size *outer*, where it was before `turned_back`."""
+    (left, top, width, height), (full_width, full_height) = box, outer
+    if flip_x:
+        left = full_width - left - width
+    if flip_y:
+        top = full_height - top - height
+    for _ in range(angle % 360 // 90):
+        left, top, width, height = top, full_width - left - width, height, width
+        full_width, full_height = full_height, full_width
+    return left, top, width, height
 
 
 def _flipped_x(gravity: Gravity) -> Gravity:

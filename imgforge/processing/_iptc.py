@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-__all__ = ["iptc_of", "resolution_of", "resources"]
+__all__ = ["credits_of", "iptc_of", "resolution_of", "resources"]
 
 _PHOTOSHOP = b"Photoshop 3.0\x00"
 _RESOURCE = b"8BIM"
@@ -86,6 +86,10 @@ _REPEATED = frozenset(
     {(1, 5), (1, 50), (2, 4), (2, 12), (2, 20), (2, 25), (2, 26), (2, 27), (2, 45), (2, 47), (2, 50), (2, 80), (2, 85)}
     | {(2, 118), (2, 122)}
 )
+# The by-line, the credit and the copyright notice, and before them the code that their letters are in.
+_CREDITS = frozenset({(2, 80), (2, 110), (2, 116)})
+_CHARACTER_SET = (1, 90)
+_LONGEST_CREDIT = 0x7FFF
 _SHORT = {"Object Name": "Name", "Caption/Abstract": "Caption"}
 
 _DENSITY_UNITS = {1: "inches", 2: "cm"}
@@ -125,6 +129,21 @@ def iptc_of(found: dict[int, bytes]) -> dict[str, str | int | list[str]]:
             if name in _SHORT:
                 told[_SHORT[name]] = told[name]
     return told
+
+
+def credits_of(data: bytes) -> bytes:
+    """Photoshop's resources with no more than who is to be named; empty where nobody is."""
+    datasets = [one for one in _datasets(resources(data).get(_IPTC, b"")) if one[0] in _CREDITS | {_CHARACTER_SET}]
+    if not any(key in _CREDITS for key, _ in datasets):
+        return b""
+    iim = b"".join(
+        bytes((_MARKER, *key)) + len(value).to_bytes(2, "big") + value
+        for key, value in datasets
+        if len(value) <= _LONGEST_CREDIT
+    )
+    nameless = bytes(2)
+    resource = _RESOURCE + _IPTC.to_bytes(2, "big") + nameless + len(iim).to_bytes(4, "big") + iim
+    return _PHOTOSHOP + resource + bytes(len(iim) % 2)
 
 
 def _datasets(iim: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:

@@ -6,6 +6,7 @@ Opening reads no pixels: those come, top to bottom, when the result is saved.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,7 +31,8 @@ _MEGA = 1_000_000
 class Original:
     """A source and what its header says. `height` is that of one page.
 
-    `whole` is False for a part of it, which cannot be loaded anew in another size.
+    `whole` is False for a part of it, which cannot be loaded anew in another size. A vector is drawn `base_scale` times
+    its own size, and counts as being of that size.
     """
 
     body: bytes
@@ -42,6 +44,7 @@ class Original:
     orientation: int
     animated: bool
     whole: bool = True
+    base_scale: float = 1.0
 
     def with_pages(self, first: int, count: int) -> Original:
         """The same source, with *count* pages from *first* on, below one another, taken for one picture."""
@@ -65,6 +68,8 @@ class Original:
 
     def load(self, **options: Any) -> Any:
         """The image anew, with options of the format's loader; `NotAnImage` where it is broken."""
+        if FORMATS[self.format].vector:
+            options["scale"] = options.get("scale", 1.0) * self.base_scale
         return _load(self.body, self.format, **options)
 
     def check_type(self, allowed: Sequence[str]) -> None:
@@ -81,6 +86,18 @@ class Original:
                 raise SourceTooLarge(f"a frame of the source has more than {frame_megapixels:g} megapixels")
         elif megapixels and pixels * frames > megapixels * _MEGA:
             raise SourceTooLarge(f"the source has more than {megapixels:g} megapixels ({self.width}x{self.height})")
+
+    def bounded(self, megapixels: float, frames: int, frame_megapixels: float) -> Original:
+        """The source itself, if `check_resolution` lets it pass; a vector is drawn as small as is allowed instead."""
+        if not FORMATS[self.format].vector:
+            self.check_resolution(megapixels, frames, frame_megapixels)
+            return self
+        excess = self.width * self.height / (megapixels * _MEGA) if megapixels else 0
+        if excess <= 1:
+            return self
+        scale = self.base_scale / math.sqrt(excess)
+        image = _load(self.body, self.format, scale=scale)
+        return replace(self, image=image, width=image.width, height=image.height, base_scale=scale)
 
 
 def open_original(body: bytes, *, sanitize_svg: bool = True, style: str = "") -> Original:

@@ -83,7 +83,20 @@ def plan(source: Geometry, options: ProcessingOptions, *, max_dimension: int = 0
         raise ResultTooLarge(
             f"the result would be {canvas.width}x{canvas.height}, more than {max_dimension} pixels a side"
         )
+    _check_choice(made, options, max_dimension)
     return made
+
+
+def _check_choice(made: Plan, options: ProcessingOptions, max_dimension: int) -> None:
+    """Smartcrop has all in memory that it chooses from: it may be as large as the source, or as a result."""
+    scaled = made.scaled
+    if options.gravity.type != "sm" or not max_dimension:
+        return
+    if scaled.width * scaled.height > max(max_dimension**2, made.source.width * made.source.height):
+        raise ResultTooLarge(
+            f"the image to choose a part of would be {scaled.width}x{scaled.height}: "
+            f"that is more than {max_dimension}x{max_dimension} pixels"
+        )
 
 
 def _crop_size(full: Size, options: ProcessingOptions) -> Size:

@@ -22,7 +22,7 @@ from imgforge.processing._canvas import extend, extend_aspect_ratio, flatten, pa
 from imgforge.processing._choose import output_formats, skips
 from imgforge.processing._colour import embed_profile, to_processing_colours, to_result_colours
 from imgforge.processing._colours import adjust_colours
-from imgforge.processing._cut import crop, crop_to_result, trim
+from imgforge.processing._cut import crop, crop_to_result, cut_before_turning, trim
 from imgforge.processing._filters import apply_filters
 from imgforge.processing._fit_format import fit_format
 from imgforge.processing._formats import FORMATS
@@ -45,6 +45,7 @@ STAGES: tuple[Callable[[State], None], ...] = (
     blur_areas,
     crop,
     scale,
+    cut_before_turning,
     turn,
     crop_to_result,
     unsharp_mask,
@@ -104,7 +105,7 @@ class _Engine:
         original.check_type(settings.allowed_mime_types)
         size = len(source)
         if skips(original, options, settings):
-            _check(original, options, settings, 1)
+            _bounded(original, options, settings, 1)
             return _rendition(original, original.body, original.format, original.width, original.height, size)
         output = _output_options(chain)
         most = settings.max_animation_frames if options.max_animation_frames is None else options.max_animation_frames
@@ -116,7 +117,7 @@ class _Engine:
         if not animated:
             thumbnail = settings.enforce_thumbnail if options.enforce_thumbnail is None else options.enforce_thumbnail
             original = original.with_thumbnail() if thumbnail else original.with_pages(options.page, options.pages)
-        _check(original, options, settings, frames)
+        original = _bounded(original, options, settings, frames)
         state = self._animated(original, frames, chain, name) if animated else self._still(original, chain, name)
         state.options = output
         to_result_colours(state)
@@ -183,11 +184,9 @@ def _output_options(chain: Sequence[ProcessingOptions]) -> ProcessingOptions:
     return output
 
 
-def _check(original: Original, options: ProcessingOptions, settings: ProcessingSettings, frames: int) -> None:
-    if FORMATS[original.format].vector:  # rendered in whatever size is asked for
-        return
+def _bounded(original: Original, options: ProcessingOptions, settings: ProcessingSettings, frames: int) -> Original:
     pixels, frame = options.max_src_resolution, options.max_animation_frame_resolution
-    original.check_resolution(
+    return original.bounded(
         settings.max_src_resolution if pixels is None else pixels,
         frames,
         settings.max_animation_frame_resolution if frame is None else frame,

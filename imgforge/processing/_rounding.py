@@ -9,7 +9,9 @@ __all__ = ["half_away", "half_even", "min_nonzero"]
 
 def half_away(value: float) -> int:
     """*value* rounded, halves away from zero."""
-    return math.floor(value + 0.5) if value >= 0 else math.ceil(value - 0.5)
+    whole = math.floor(abs(value))
+    rounded = whole + (abs(value) - whole >= 0.5)  # exact, where adding a half to 0.49999999999999994 makes 1
+    return rounded if value >= 0 else -rounded
 
 
 def half_even(value: float) -> int:

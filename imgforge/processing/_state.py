@@ -56,6 +56,12 @@ class State:
         """Whether the result will have no alpha."""
         return self.options.background is not None or not self.format.alpha
 
+    @property
+    def turns(self) -> bool:
+        """Whether the image is turned or flipped, by EXIF or by the options."""
+        plan, options = self.plan, self.options
+        return bool(plan.angle or plan.flip or options.rotate or options.flip_horizontal or options.flip_vertical)
+
     def replan(self, width: int, height: int) -> None:
         """Plan anew for an image of another size, as it is stored."""
         source = geometry(width, height, 1, auto_rotate=False)

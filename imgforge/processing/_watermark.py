@@ -8,7 +8,7 @@ from typing import Any
 
 import pyvips
 
-from imgforge.errors import BadOption
+from imgforge.errors import ResultTooLarge
 from imgforge.model import Gravity, ProcessingOptions, Watermark
 from imgforge.processing._canvas import turn
 from imgforge.processing._colour import interpretation, to_processing_colours
@@ -17,13 +17,12 @@ from imgforge.processing._load import Original, open_original
 from imgforge.processing._resize import scale, scale_on_load
 from imgforge.processing._rounding import half_even
 from imgforge.processing._state import State, start
+from imgforge.processing._text import drawn
 
 __all__ = ["watermark", "watermarked"]
 
 # Positions that fill the picture: in rows, or like the black fields of a chessboard.
 _TILED = frozenset({"re", "ch"})
-_FONT = "sans 16"
-_LONGEST_TEXT = 1000
 _WIDEST_SHADOW = 100.0
 
 # The watermark itself runs through these.
@@ -42,22 +41,24 @@ def watermarked(state: State, image: Any, frames: int) -> Any:
         return image
     width, height = image.width, image.height // frames
     mark = _prepared(state, wanted, width, height)
-    opacity = wanted.opacity * state.settings.watermark_opacity
-    if opacity < 1:
-        mark = mark * [*[1.0] * (mark.bands - 1), opacity]
+    left = top = 0
     if wanted.position in _TILED:
-        mark = _tiled(mark, width, height)
-        left = top = 0
+        mark = _tiled(_spaced(_in_memory(state, mark), wanted, width, height, state.plan.dpr), width, height)
     else:
         gravity = Gravity(wanted.position, wanted.x, wanted.y)
         left, top = position((width, height), (mark.width, mark.height), gravity, state.plan.dpr, overflow=True)
+        mark = _in_memory(state, _visible(mark, left, top, width, height))
+        left, top = max(0, left), max(0, top)
+    opacity = wanted.opacity * state.settings.watermark_opacity
+    if opacity < 1:
+        mark = mark * [*[1.0] * (mark.bands - 1), opacity]
     for frame in range(frames):
-        image = _over(image, mark, left, top, frame * height, height)
+        image = _over(image, mark, left, frame * height + top)
     return image
 
 
 def _prepared(state: State, wanted: Watermark, width: int, height: int) -> Any:
-    """The watermark in its size, with alpha, in memory; with its gaps if it is tiled."""
+    """The watermark in its size, with alpha."""
     options = ProcessingOptions(enlarge=True)
     if wanted.scale:
         options = replace(
@@ -66,38 +67,50 @@ def _prepared(state: State, wanted: Watermark, width: int, height: int) -> Any:
     else:
         size = state.options.watermark_size
         options = replace(options, width=size.width, height=size.height)
-    original = _source(state)
-    settings = replace(state.settings, max_result_dimension=0)
-    inner = start(original, original.image, options, settings, original.format, state.cancellation)
+    mark = _scaled(state, _source(state), options)
+    if not mark.hasalpha():
+        mark = mark.addalpha()
+    angle, shadow = state.options.watermark_rotate % 360, state.options.watermark_shadow
+    if angle or shadow:
+        mark = _in_memory(state, mark)
+    mark = _turned(mark, angle)
+    return _with_shadow(mark, min(shadow, _WIDEST_SHADOW)) if shadow else mark
+
+
+def _scaled(state: State, original: Original, options: ProcessingOptions) -> Any:
+    """The watermark in the size that *options* ask for; the limit on results holds for enlarging it."""
+    limit = state.options.max_result_dimension
+    limit = state.settings.max_result_dimension if limit is None else limit
+    most = max(limit, original.width, original.height) if limit else 0
+    settings = replace(state.settings, max_result_dimension=most)
+    try:
+        inner = start(original, original.image, options, settings, original.format, state.cancellation)
+    except ResultTooLarge as error:
+        raise ResultTooLarge(f"watermark: {error.message}") from None
     for stage in _STAGES:
         stage(inner)
-    mark = inner.image if inner.image.hasalpha() else inner.image.addalpha()
-    mark = _turned(mark, state.options.watermark_rotate % 360)
-    if state.options.watermark_shadow:
-        mark = _with_shadow(mark, min(state.options.watermark_shadow, _WIDEST_SHADOW))
-    if wanted.position in _TILED:
-        across, down = _gap(wanted.x, width, state.plan.dpr), _gap(wanted.y, height, state.plan.dpr)
-        if across or down:
-            size_with_gaps = max(1, mark.width + across), max(1, mark.height + down)
-            mark = mark.embed(int(across / 2), int(down / 2), *size_with_gaps, extend="black")
-        if wanted.position == "ch":
-            empty = mark * 0
-            mark = pyvips.Image.arrayjoin([mark, empty, empty, mark], across=2)
-    return state.cancellation.watch(mark.copy_memory())
+    return inner.image
 
 
 def _source(state: State) -> Original:
     """The watermark as it comes: an image, or a text that is drawn."""
     text = state.options.watermark_text
     if text:
-        try:
-            image = pyvips.Image.text(text[:_LONGEST_TEXT], font=_FONT, rgba=True, dpi=96)
-        except pyvips.Error:
-            raise BadOption("the watermark's text cannot be drawn: it is no valid Pango markup, or empty") from None
+        image = drawn(text)
         return Original(b"", "png", image, image.width, image.height, 1, 1, False, whole=False)
     original = open_original(state.watermark or b"", sanitize_svg=state.settings.sanitize_svg)
-    original.check_resolution(state.settings.max_src_resolution, 1, 0)
-    return original
+    return original.bounded(state.settings.max_src_resolution, 1, 0)
+
+
+def _in_memory(state: State, mark: Any) -> Any:
+    """Its pixels, for what reads them more than once or not from top to bottom."""
+    return state.cancellation.watch(mark.copy_memory())
+
+
+def _visible(mark: Any, left: int, top: int, width: int, height: int) -> Any:
+    """What lies inside the picture: a large watermark costs no more than that, and reaches into no other frame."""
+    x, y = max(0, -left), max(0, -top)
+    return mark.crop(x, y, min(mark.width - x, width - max(0, left)), min(mark.height - y, height - max(0, top)))
 
 
 def _turned(mark: Any, angle: float) -> Any:
@@ -119,8 +132,23 @@ def _with_shadow(mark: Any, sigma: float) -> Any:
     return shadow.composite2(mark, "over", compositing_space=mark.interpretation).cast(mark.format)
 
 
+def _spaced(mark: Any, wanted: Watermark, width: int, height: int, dpr: float) -> Any:
+    """One tile: the watermark with its gaps, or four fields of a chessboard."""
+    across, down = _gap(wanted.x, width, dpr), _gap(wanted.y, height, dpr)
+    if across or down:
+        size_with_gaps = max(1, mark.width + across), max(1, mark.height + down)
+        mark = mark.embed(int(across / 2), int(down / 2), *size_with_gaps, extend="black")
+    if wanted.position == "ch":
+        empty = mark * 0
+        mark = pyvips.Image.arrayjoin([mark, empty, empty, mark], across=2)
+    return mark
+
+
 def _gap(offset: float, outer: int, dpr: float) -> int:
-    return half_even(offset * dpr) if abs(offset) >= 1 else half_even(outer * offset)
+    """In pixels. Beyond twice the picture a wider one changes nothing, but whether it is odd."""
+    gap = half_even(offset * dpr) if abs(offset) >= 1 else half_even(outer * offset)
+    widest = 2 * outer
+    return gap if gap <= widest else widest + gap % 2
 
 
 def _tiled(mark: Any, width: int, height: int) -> Any:
@@ -131,16 +159,11 @@ def _tiled(mark: Any, width: int, height: int) -> Any:
     return tiles.crop((tiles.width - width) // 2, (tiles.height - height) // 2, width, height)
 
 
-def _over(image: Any, mark: Any, left: int, top: int, frame_top: int, frame_height: int) -> Any:
-    """Composite *mark* into the frame at *frame_top*, without letting it reach into the neighbours."""
-    above, below = max(0, -top), max(0, top + mark.height - frame_height)
-    if left >= image.width or -left >= mark.width or above + below >= mark.height:
-        return image
-    if above or below:
-        mark = mark.crop(0, above, mark.width, mark.height - above - below)
+def _over(image: Any, mark: Any, left: int, top: int) -> Any:
+    """Composite *mark*, which lies inside *image*."""
     kind = interpretation(image)
     if kind in {"b-w", "grey16"} and interpretation(mark) not in {"b-w", "grey16"}:
         kind = "srgb" if kind == "b-w" else "rgb16"
     had_alpha, band_format = image.hasalpha(), image.format
-    made = image.composite2(mark, "over", x=left, y=frame_top + top + above, compositing_space=kind).cast(band_format)
+    made = image.composite2(mark, "over", x=left, y=top, compositing_space=kind).cast(band_format)
     return made if had_alpha or not made.hasalpha() else made.extract_band(0, n=made.bands - 1)

@@ -11,12 +11,18 @@ from typing import Any
 
 from lxml import etree
 
-__all__ = ["xmp_of"]
+__all__ = ["rights_of", "xmp_of"]
 
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+_META = "{adobe:ns:meta/}"
 _XML = "{http://www.w3.org/XML/1998/namespace}"
 _LONGEST = 1 << 20
 _DEEPEST = 8
+# What names the owner: these of the Dublin Core's, and all of the namespaces below.
+_RIGHTS = frozenset(
+    f"{{http://purl.org/dc/elements/1.1/}}{name}" for name in ("rights", "creator", "contributor", "publisher")
+)
+_RIGHTS_NAMESPACES = ("{http://ns.adobe.com/xap/1.0/rights/}", "{http://creativecommons.org/ns#}")
 _MOST_PROPERTIES = 2000
 _LISTS = frozenset({f"{_RDF}Bag", f"{_RDF}Seq"})
 # Prefixes are the document's own to choose; these are what everybody calls the namespaces.
@@ -35,23 +41,59 @@ _PREFIXES = {
 
 def xmp_of(packet: bytes) -> dict[str, dict[str, Any]]:
     """The properties of an XMP packet; empty where it is no well-formed XML of bearable size."""
+    told: dict[str, dict[str, Any]] = {}
+    budget = _Budget()
+    for description in _descriptions(_parsed(packet)):
+        _read(description, told, budget)
+    return told
+
+
+def rights_of(packet: bytes) -> bytes:
+    """A packet of those properties of *packet* that say whose the picture is; empty where there are none."""
+    kept = []
+    for description in _descriptions(_parsed(packet)):
+        for name in list(description.attrib):
+            if not _is_right(name) and not name.startswith((_RDF, _XML)):
+                del description.attrib[name]
+        for child in list(description):
+            if not _is_right(child.tag):
+                description.remove(child)
+        if len(description) or any(_is_right(name) for name in description.attrib):
+            description.tail = None
+            kept.append(description)
+    if not kept:
+        return b""
+    rdf = etree.Element(f"{_RDF}RDF", nsmap={"rdf": _RDF[1:-1]})
+    rdf.extend(kept)
+    meta = etree.Element(f"{_META}xmpmeta", nsmap={"x": _META[1:-1]})
+    meta.append(rdf)
+    etree.cleanup_namespaces(meta, keep_ns_prefixes=["rdf", "x"])
+    return bytes(etree.tostring(meta))
+
+
+def _is_right(name: Any) -> bool:
+    return isinstance(name, str) and (name in _RIGHTS or name.startswith(_RIGHTS_NAMESPACES))
+
+
+def _parsed(packet: bytes) -> Any | None:
     packet = packet.strip(b"\0")
     if len(packet) > _LONGEST:
-        return {}
+        return None
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
     )
     try:
         root = etree.fromstring(packet, parser)
     except (etree.XMLSyntaxError, ValueError):
-        return {}
-    told: dict[str, dict[str, Any]] = {}
-    budget = _Budget()
-    for description in root.iter(f"{_RDF}Description"):
-        parent = description.getparent()
-        if parent is not None and parent.tag == f"{_RDF}RDF":
-            _read(description, told, budget)
-    return told
+        return None
+    # XMP has no document types; and references to entities, taken out of their document, crash libxml2.
+    return None if root.getroottree().docinfo.internalDTD is not None else root
+
+
+def _descriptions(root: Any | None) -> list[Any]:
+    """The descriptions of the picture, not those of its properties' parts."""
+    found = [] if root is None else root.iter(f"{_RDF}Description")
+    return [one for one in found if one.getparent() is not None and one.getparent().tag == f"{_RDF}RDF"]
 
 
 class _Budget:

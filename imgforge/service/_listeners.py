@@ -5,25 +5,22 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import socket
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from OpenSSL.crypto import FILETYPE_PEM
+from twisted.internet import unix
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
-from twisted.internet.ssl import Certificate, CertificateOptions, KeyPair, PrivateCertificate
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from imgforge.config import BindAddress
+from imgforge.service._tls import Credentials, CredentialsError, read_credentials
 
 __all__ = ["ListenError", "Listener", "adopt", "open_listeners"]
 
 _BACKLOG = 1024
-_PEM_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL)
 _FIRST_INHERITED = 3  # sd_listen_fds(3)
 
 
@@ -33,24 +30,40 @@ class ListenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """An open socket and the address that it was asked for."""
+    """An open socket, the address that it was asked for, and what it shows of itself where that is TLS."""
 
     socket: socket.socket
     address: BindAddress
+    credentials: Credentials | None = None
+
+    def remove(self) -> None:
+        """Remove the file of a closed unix socket: for the process that opened it, once nobody accepts any more."""
+        if self.address.kind == "unix":
+            with contextlib.suppress(OSError):  # gone already, or the right to do it is
+                os.unlink(self.address.path)
 
 
 def open_listeners(addresses: Iterable[BindAddress]) -> tuple[Listener, ...]:
-    """Open all of *addresses*; `ListenError` where one is taken, forbidden or missing."""
+    """Open all of *addresses*; `ListenError` where one is taken, forbidden or missing, and then none is open."""
     opened: list[Listener] = []
     for address in addresses:
         try:
-            opened.append(Listener(_open(address), address))
-        except OSError as error:
+            credentials = read_credentials(address) if address.kind == "ssl" else None
+            opened.append(Listener(_open(address), address, credentials))
+        except (OSError, CredentialsError, ListenError) as error:
             for listener in opened:
                 listener.socket.close()
-            reason = "the address is in use" if error.errno == errno.EADDRINUSE else os.strerror(error.errno or 0)
-            raise ListenError(f"cannot listen on {address}: {reason}") from None
+                listener.remove()
+            raise ListenError(f"cannot listen on {address}: {_reason(error)}") from None
     return tuple(opened)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, socket.gaierror):
+        return f"no such host ({error.strerror})"
+    if isinstance(error, OSError):
+        return "the address is in use" if error.errno == errno.EADDRINUSE else os.strerror(error.errno or 0)
+    return str(error)
 
 
 def _open(address: BindAddress) -> socket.socket:
@@ -67,7 +80,7 @@ def _open(address: BindAddress) -> socket.socket:
         # Accepted sockets inherit it: small answers are not held back for what may follow.
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         opened.bind(where)
-        return _listening(opened)
+        return _listening(opened, address)
     except OSError:
         opened.close()
         raise
@@ -79,7 +92,7 @@ def _unix(address: BindAddress) -> socket.socket:
         _remove_stale(address.path)
         opened.bind(address.path)
         os.chmod(address.path, int(address.options.get("mode", "666"), 8))
-        return _listening(opened)
+        return _listening(opened, address)
     except OSError:
         opened.close()
         raise
@@ -100,7 +113,7 @@ def _remove_stale(path: str) -> None:
 def _inherited(address: BindAddress) -> socket.socket:
     """A socket that systemd opened, by `index` or `name`."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
-        raise ListenError(f"cannot listen on {address}: systemd passed no sockets (LISTEN_PID is not this process)")
+        raise ListenError("systemd passed no sockets (LISTEN_PID is not this process)")
     names = os.environ.get("LISTEN_FDNAMES", "").split(":")
     count = int(os.environ.get("LISTEN_FDS", "0"))
     try:
@@ -109,33 +122,44 @@ def _inherited(address: BindAddress) -> socket.socket:
     except ValueError:
         index = count
     if not 0 <= index < count:
-        raise ListenError(f"cannot listen on {address}: systemd passed {count} sockets, this one is not among them")
-    return _listening(socket.socket(fileno=os.dup(_FIRST_INHERITED + index)))
+        raise ListenError(f"systemd passed {count} sockets, this one is not among them")
+    return _listening(socket.socket(fileno=os.dup(_FIRST_INHERITED + index)), address)
 
 
-def _listening(opened: socket.socket) -> socket.socket:
+def _listening(opened: socket.socket, address: BindAddress) -> socket.socket:
     opened.setblocking(False)
-    opened.listen(_BACKLOG)
+    opened.listen(_backlog(address))
     return opened
+
+
+def _backlog(address: BindAddress) -> int:
+    """How many connections may wait to be accepted."""
+    return int(address.options.get("backlog", _BACKLOG))
 
 
 def adopt(reactor: Any, listener: Listener, factory: IProtocolFactory) -> IListeningPort:
     """Accept connections of *listener* for *factory* in this process, under TLS where the address says so."""
-    if listener.address.kind == "ssl":
-        factory = TLSMemoryBIOFactory(_certificate(listener.address), False, factory)
+    if listener.credentials is not None:
+        factory = TLSMemoryBIOFactory(listener.credentials.options(), False, factory)
     opened = listener.socket
-    port: IListeningPort = reactor.adoptStreamPort(opened.fileno(), opened.family, factory)
+    port: IListeningPort
+    if opened.family == socket.AF_UNIX:
+        port = _SharedUnixPort(opened, factory, _backlog(listener.address), reactor)
+        port.startListening()
+    else:
+        port = reactor.adoptStreamPort(opened.fileno(), opened.family, factory)
     return port
 
 
-def _certificate(address: BindAddress) -> CertificateOptions:
-    key_path = address.options["privateKey"]
-    key = KeyPair.load(Path(key_path).read_bytes(), FILETYPE_PEM)
-    chain = _PEM_CERTIFICATE.findall(Path(address.options.get("certKey", key_path)).read_bytes())
-    certificates = [Certificate.loadPEM(part) for part in chain]
-    own = PrivateCertificate.fromCertificateAndKeyPair(certificates[0], key)
-    return CertificateOptions(
-        privateKey=own.privateKey.original,
-        certificate=own.original,
-        extraCertChain=[one.original for one in certificates[1:]],
-    )
+class _SharedUnixPort(unix.Port):
+    """Accepts on a unix socket whose file other processes use as well.
+
+    Of an adopted unix socket Twisted makes the file accessible to everybody, whatever mode it had, and removes it when
+    this process ends. It leaves alone the names that are no files, the abstract ones with a leading NUL: hence that.
+    """
+
+    def __init__(self, opened: socket.socket, factory: IProtocolFactory, backlog: int, reactor: Any) -> None:
+        super().__init__(b"\0" + os.fsencode(opened.getsockname()), factory, backlog, reactor=reactor)
+        # Not `opened.dup()`: a worker's own object does not know that the socket is non-blocking, and would end that.
+        self._preexistingSocket = socket.fromfd(opened.fileno(), opened.family, opened.type)
+        self._shouldShutdown = False  # it would end the accepting of the others too

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import Any, NoReturn, TextIO
 
 from twisted.application.service import IService, MultiService
@@ -13,8 +16,10 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
 from imgforge.config import ConfigurationError, Settings, load_settings
+from imgforge.service._cpus import usable_cpus
 from imgforge.service._listeners import ListenError, open_listeners
-from imgforge.service._machine import tune_allocator, usable_cpus
+from imgforge.service._machine import tune_allocator
+from imgforge.service._signals import stop_on_signals
 
 __all__ = ["Options", "makeService"]
 
@@ -38,12 +43,20 @@ class ImgforgeService(MultiService):
 
     log = Logger()
 
-    def __init__(self, reactor: Any, settings: Settings, stream: TextIO | None, lines: Iterable[str]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        stream: TextIO | None,
+        lines: Iterable[str],
+        tidy: Callable[[], None],
+    ) -> None:
         super().__init__()
         self._reactor = reactor
         self._settings = settings
         self._stream = stream
         self._lines = tuple(lines)
+        self._tidy = tidy
 
     def setServiceParent(self, parent: Any) -> None:
         """Hand our observer to the application: twistd asks it for one when the logging starts."""
@@ -59,9 +72,7 @@ class ImgforgeService(MultiService):
             self.log.info("{line}", line=line)
         for line in self._settings.warnings():
             self.log.warn("{line}", line=line)
-        from imgforge.service._process import stop_on_signals
-
-        self._reactor.callWhenRunning(stop_on_signals, self._reactor)
+        self._reactor.callWhenRunning(stop_on_signals, self._reactor, self._tidy)
         super().startService()
 
 
@@ -82,19 +93,25 @@ def makeService(options: Options) -> IService:
         _give_up(error.lines)
     except ListenError as error:
         _give_up([str(error)])
+    leftovers = ExitStack()  # what would stay in the file system
+    atexit.register(leftovers.close)
+    for listener in (*listeners, *metrics_listeners):
+        leftovers.callback(listener.remove)
     cpus = usable_cpus()
     count = settings.processes or cpus
     directory = ""
     if count > 1:
         # Before prometheus_client is imported, which then keeps its values in files there: hence the late imports.
         directory = tempfile.mkdtemp(prefix="imgforge-metrics-")
+        leftovers.callback(shutil.rmtree, directory, ignore_errors=True)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
     from twisted.internet import reactor
 
-    from imgforge.service._assembly import check, summary, threads_per_process
+    from imgforge.service._assembly import summary, threads_per_process
     from imgforge.service._logging import log_stream
     from imgforge.service._process import ServingProcess
     from imgforge.service._supervisor import Supervisor
+    from imgforge.service._translation import check
 
     try:
         check(settings)
@@ -102,7 +119,7 @@ def makeService(options: Options) -> IService:
         _give_up([str(error)])
     threads = threads_per_process(settings.workers, count, cpus)
     stream = log_stream(options.parent)
-    service = ImgforgeService(reactor, settings, stream, summary(settings, count, threads))
+    service = ImgforgeService(reactor, settings, stream, summary(settings, count, threads), leftovers.close)
     if count > 1:
         child: Any = Supervisor(
             reactor,

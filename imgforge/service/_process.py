@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +16,7 @@ from imgforge.service._assembly import Application
 from imgforge.service._listeners import Listener, adopt
 from imgforge.service._metrics_site import metrics_site
 
-__all__ = ["ServingProcess", "stop_on_signals"]
+__all__ = ["ServingProcess"]
 
 
 class ServingProcess(Service):
@@ -74,20 +72,3 @@ class ServingProcess(Service):
         for listener in (*self._listeners, *self._metrics_listeners):
             listener.socket.close()
         await application.stop(self._settings.grace)
-
-
-def stop_on_signals(reactor: Any) -> None:
-    """SIGTERM and SIGINT stop the reactor, in order, with exit status 0; the second one ends the process at once.
-
-    To be called once the reactor runs: its own handlers would have twistd end by the signal itself.
-    """
-
-    def handle(number: int, _: object) -> None:
-        if stopping:
-            os._exit(128 + number)
-        stopping.append(number)
-        reactor.callFromThread(reactor.stop)
-
-    stopping: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)

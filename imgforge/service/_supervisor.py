@@ -4,15 +4,14 @@
            ── fd 1, 2: the log
            ── fd 3...: the listening sockets
 
-The parent accepts nothing and decodes nothing. A worker ends when SIGTERM comes or fd 0 closes, so that no worker
-outlives its parent however that ends.
+The parent accepts nothing and decodes nothing. A worker finishes what is under way when SIGTERM comes; when the parent
+dies, however that is, the kernel kills it, or it ends itself as fd 0 closes: no worker outlives its parent.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -83,25 +82,24 @@ class Supervisor(Service):
             self._spawn(_RESTART_DELAY)
 
     def stopService(self) -> Deferred[None]:
-        """Stop the workers, wait for them, and remove what they shared."""
+        """Stop the workers and wait for them."""
         super().stopService()
         self._stopping = True
         for call in self._starting:
             call.cancel()
         for listener in (*self._listeners, *self._metrics_listeners):
             listener.socket.close()
-            if listener.address.kind == "unix" and os.path.exists(listener.address.path):
-                os.unlink(listener.address.path)
         deadline = self._settings.shutdown_delay + self._settings.grace + _KILL_AFTER
         waits: list[Deferred[Any]] = [worker.stop(deadline) for worker in self._workers]
         waits += [stopping for port in self._ports if (stopping := port.stopListening()) is not None]
-        return DeferredList(waits).addCallback(self._clean)
-
-    def _clean(self, _: object) -> None:
-        shutil.rmtree(self._metrics_directory, ignore_errors=True)
+        return DeferredList(waits).addCallback(lambda _: None)
 
     def _spawn(self, delay: float) -> None:
-        sockets = [asdict(listener.address) for listener in self._listeners]
+        """Start a worker, whose successor waits *delay* seconds if it dies too soon."""
+        sockets = [
+            (asdict(listener.address), asdict(listener.credentials) if listener.credentials else None)
+            for listener in self._listeners
+        ]
         document = {
             "settings": self._settings.given,
             "sockets": sockets,
@@ -125,21 +123,29 @@ class Supervisor(Service):
         mark_dead(worker.pid, self._metrics_directory)
         if self._stopping:
             return
-        lived = self._reactor.seconds() - worker.born
-        delay = min(worker.delay * 2, _LONGEST_DELAY) if lived < _TOO_SOON else _RESTART_DELAY
+        delay = worker.delay if self._reactor.seconds() - worker.born < _TOO_SOON else _RESTART_DELAY
         self.log.error(
             "worker {pid} ended ({reason}); another one starts in {delay:g} s",
             pid=worker.pid,
             reason=reason.getErrorMessage(),
-            delay=worker.delay,
+            delay=delay,
         )
         self._metrics.worker_restarted()
+        self._spawn_in(delay)
+
+    def _spawn_in(self, delay: float) -> None:
+        """Start a worker in *delay* seconds; as often as it takes, should the machine have no room for a process."""
 
         def start() -> None:
             self._starting.discard(call)
-            self._spawn(delay)
+            following = min(delay * 2, _LONGEST_DELAY)
+            try:
+                self._spawn(following)
+            except OSError as error:
+                self.log.error("no worker can be started ({reason})", reason=error.strerror)
+                self._spawn_in(following)
 
-        call = self._reactor.callLater(worker.delay, start)
+        call = self._reactor.callLater(delay, start)
         self._starting.add(call)
 
 

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
 import socket
 import sys
 from typing import Any
 
-from twisted.internet.error import ReactorNotRunning
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.main import CONNECTION_DONE
 from twisted.logger import globalLogBeginner
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from imgforge.config import BindAddress, Settings
 from imgforge.service._listeners import Listener
 from imgforge.service._logging import observer_for
 from imgforge.service._machine import die_with_parent
-from imgforge.service._process import ServingProcess, stop_on_signals
+from imgforge.service._process import ServingProcess
+from imgforge.service._signals import stop_when_told
+from imgforge.service._tls import Credentials
 
 __all__ = ["main"]
 
@@ -29,10 +30,7 @@ _FIRST_SOCKET = 3
 
 @implementer(IReadDescriptor)
 class _Parent:
-    """The parent's end of the pipe; when it closes the parent is gone."""
-
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
+    """The parent's end of the pipe: when it closes the parent is gone, and so are we if the kernel did not end us."""
 
     def fileno(self) -> int:
         return 0
@@ -43,29 +41,33 @@ class _Parent:
     def doRead(self) -> Any:
         return None if os.read(0, 4096) else CONNECTION_DONE
 
-    def connectionLost(self, reason: object) -> None:  # noqa: ARG002
-        """The pipe is closed, which epoll may say without anything to read."""
-        with contextlib.suppress(ReactorNotRunning):  # its death may have been told by a signal already
-            self._reactor.stop()
+    def connectionLost(self, reason: Failure) -> None:
+        """The pipe is closed, which epoll may say without anything to read; or it is the reactor that ends."""
+        if reason.check(ConnectionDone):
+            os._exit(1)
 
 
 def main() -> None:
     """Read what to do from the parent, and serve until told to stop."""
-    die_with_parent(signal.SIGTERM)
+    die_with_parent()
     document = json.loads(_first_line())
     from twisted.internet import reactor  # installed now, not when the module is looked at
 
     settings = Settings.from_given(document["settings"])
     globalLogBeginner.beginLoggingTo([observer_for(settings, sys.stdout)], redirectStandardIO=False)
     listeners = [
-        Listener(socket.socket(fileno=_FIRST_SOCKET + number), BindAddress(**address))
-        for number, address in enumerate(document["sockets"])
+        Listener(
+            socket.socket(fileno=_FIRST_SOCKET + number),
+            BindAddress(**address),
+            Credentials(**credentials) if credentials else None,
+        )
+        for number, (address, credentials) in enumerate(document["sockets"])
     ]
     service = ServingProcess(reactor, settings, listeners, threads=document["threads"], processes=document["processes"])
     running: Any = reactor
-    running.addReader(_Parent(reactor))
-    running.callWhenRunning(stop_on_signals, reactor)
-    running.callWhenRunning(service.startService)
+    running.addReader(_Parent())
+    running.callWhenRunning(stop_when_told, reactor)
+    service.startService()  # before the reactor runs: if it fails this process ends, and the parent tries again
     running.addSystemEventTrigger("before", "shutdown", service.stopService)
     running.run()
 

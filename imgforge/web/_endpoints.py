@@ -64,7 +64,7 @@ class ImageEndpoint:
         pipeline: Pipeline,
         negotiation: Negotiation,
         settings: AnswerSettings,
-        cache_ttl: float = 0.0,
+        cache_ttl: float,
     ) -> None:
         self._clock = clock
         self._gate = gate

@@ -42,7 +42,8 @@ def smooth(width: int = 96, height: int = 64) -> Pixels:
     red = 30 + 190 * u
     green = 40 + 170 * v
     blue = 128 + 100 * np.sin(3.0 * u + 1.0) * np.cos(2.5 * v)
-    return np.rint(np.stack([red, green, blue], axis=-1)).astype(np.uint8)
+    picture: Pixels = np.rint(np.stack([red, green, blue], axis=-1)).astype(np.uint8)
+    return picture
 
 
 @cache

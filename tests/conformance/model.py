@@ -83,9 +83,12 @@ def _laid(pixels: Pixels, size: Pair, left: int, top: int) -> Pixels:
 
 
 def _grown(pixels: Pixels, sizes: Layout, options: ProcessingOptions) -> Pixels:
-    both = (options.extend.enabled, options.extend.gravity), (
-        options.extend_aspect_ratio.enabled,
-        options.extend_aspect_ratio.gravity,
+    both = (
+        (options.extend.enabled, options.extend.gravity),
+        (
+            options.extend_aspect_ratio.enabled,
+            options.extend_aspect_ratio.gravity,
+        ),
     )
     for enabled, gravity in both:
         inner = pixels.shape[1], pixels.shape[0]

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from itertools import combinations, product
 from typing import Any
 
+import pytest
+import pyvips
+
 from imgforge.model import Color, Crop, Extend, Gravity, Padding
-from tests.conformance.case import Case, check, parameters
+from tests.conformance.case import Case, alike, check, parameters, rendered
+from tests.conformance.images import decoded, encoded, smooth
 
 GRAVITIES = ("no", "so", "ea", "we", "noea", "nowe", "soea", "sowe", "ce")
 TYPES = ("fit", "fill", "fill-down", "force", "auto")
@@ -99,3 +103,15 @@ def test_two_options(case: Case) -> None:
 @parameters(triples())
 def test_three_options(case: Case) -> None:
     check(case)
+
+
+@pytest.mark.parametrize("size", [(30, 40), (96, 20), (20, 64), (50, 50)])
+def test_smart_cutting_is_libvips_own(size: tuple[int, int]) -> None:
+    pixels = smooth().copy()
+    pixels[10:22, 60:80] = (250, 40, 30)
+    wanted = pyvips.Image.new_from_array(pixels).copy(interpretation="srgb").smartcrop(*size).numpy()
+    for options in (
+        {"crop": Crop(*size, Gravity("sm"))},
+        {"crop": Crop(*size), "gravity": Gravity("sm")},
+    ):
+        alike(decoded(rendered(encoded(pixels), **options).body), wanted, mean=0, most=0)

@@ -304,6 +304,16 @@ class CacheTests(ServiceCase):
             self.assertEqual(len(origin.requests), 1)
             self.assertEqual(second.stop(), 0)
 
+    def test_an_entry_is_made_anew_after_its_time_also_by_the_lane(self) -> None:
+        origin = self.slow_origin(0)
+        server = self.server(
+            CACHE_TYPE="memory", CACHE_TTL="1.5", ALLOW_LOOPBACK_SOURCE_ADDRESSES="true", PROCESSES="1"
+        ).start()
+        states = [self.ask(server, origin).headers["cache-status"] for _ in range(4)]
+        self.assertEqual(["HIT" in state for state in states], [False, True, True, True])
+        wait_for(lambda: "MISS" in self.ask(server, origin).headers["cache-status"], "the entry's end")
+        self.assertEqual(len(origin.requests), 2)
+
     def test_equal_requests_in_flight_share_one_fetch(self) -> None:
         origin = self.slow_origin(0.7)
         server = self.server(ALLOW_LOOPBACK_SOURCE_ADDRESSES="true", PROCESSES="1").start()

@@ -62,9 +62,11 @@ class LimitTests(SynchronousTestCase):
         settings = ProcessingSettings(skip_processing_formats=("png",))
         self.assertRaises(SourceTooLarge, self.made, promising(8000, 7000), settings)
 
-    def test_a_drawing_has_no_pixels_to_be_too_many(self) -> None:
-        strict = ProcessingSettings(max_src_resolution=0.000001)
-        self.assertEqual(self.made(DRAWING, strict, format="png").width, 80)
+    def test_a_drawing_of_too_many_pixels_is_drawn_smaller(self) -> None:
+        small = ProcessingSettings(max_src_resolution=80 * 40 / 4 / 1e6)
+        made = self.made(DRAWING, small, format="png")
+        self.assertEqual((made.width, made.height), (40, 20))
+        self.assertEqual(self.made(DRAWING, small, format="png", width=200).width, 200)
 
     def test_the_final_canvas_is_judged(self) -> None:
         settings = ProcessingSettings(max_result_dimension=100)

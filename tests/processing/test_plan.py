@@ -107,6 +107,10 @@ class PlanTests(SynchronousTestCase):
         grows = replace(options, enlarge=True)
         self.assertEqual(plan(Geometry(100, 100), grows).canvas(grows), Size(240, 240))
 
+    def test_half_a_pixel_of_padding_goes_to_the_even_neighbour(self) -> None:
+        options = ProcessingOptions(dpr=1.5, enlarge=True, padding=Padding(1, 3, 5, 7))  # 1.5, 4.5, 7.5, 10.5
+        self.assertEqual(plan(Geometry(100, 100), options).canvas(options), Size(150 + 4 + 10, 150 + 2 + 8))
+
     def test_a_side_that_is_not_asked_for_follows_the_other(self) -> None:
         for kind in ("fit", "fill", "fill-down", "auto"):
             options = ProcessingOptions(resizing_type=kind, width=50)
@@ -142,6 +146,8 @@ class RoundingTests(SynchronousTestCase):
         self.assertEqual({value: half_even(value) for value in values}, values)
 
     @given(st.floats(-1e6, 1e6))
+    @example(0.49999999999999994)
+    @example(-0.49999999999999994)
     def test_both_are_at_most_half_a_pixel_off(self, value: float) -> None:
         self.assertLessEqual(abs(half_away(value) - value), 0.5)
         self.assertLessEqual(abs(half_even(value) - value), 0.5)

@@ -44,6 +44,14 @@ class MaxBytesTests(SynchronousTestCase):
         wanted = made(encoded(NOISE), format="jpeg", quality=60).body
         self.assertEqual(made(encoded(NOISE), format="jpeg", quality=80, max_bytes=target).body, wanted)
 
+    def test_far_too_large_takes_larger_steps(self) -> None:
+        full = len(made(encoded(NOISE), format="jpeg", quality=96).body)
+        for share, quality in ((1 / 2.8, 48), (1 / 3.2, 24)):
+            least = made(encoded(NOISE), format="jpeg", quality=quality).body
+            target = int(full * share)
+            self.assertLess(len(least), target)  # one step is enough
+            self.assertEqual(made(encoded(NOISE), format="jpeg", quality=96, max_bytes=target).body, least)
+
     def test_an_impossible_target_ends_at_the_least_quality(self) -> None:
         body = made(encoded(NOISE), format="jpeg", quality=80, max_bytes=1).body
         self.assertEqual(body, made(encoded(NOISE), format="jpeg", quality=5).body)  # 80, 20, 5

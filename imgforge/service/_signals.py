@@ -1,0 +1,47 @@
+"""How processes are told to stop: the main one by the operator, workers by the main one."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["stop_on_signals", "stop_when_told"]
+
+
+def stop_on_signals(reactor: Any, at_once: Callable[[], None]) -> None:
+    """SIGTERM and SIGINT stop the reactor, in order, with exit status 0; the second one ends the process at once.
+
+    *at_once* is called before that. To be called once the reactor runs: its own handlers would have twistd end by the
+    signal itself.
+    """
+
+    def handle(number: int, _: object) -> None:
+        if stopping:
+            at_once()
+            os._exit(128 + number)
+        stopping.append(number)
+        reactor.callFromThread(reactor.stop)
+
+    stopping: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+
+
+def stop_when_told(reactor: Any) -> None:
+    """SIGTERM stops the reactor of a worker, in order, however often it comes; SIGINT is left to the main process.
+
+    For a terminal sends Ctrl-C to the workers too, and systemd SIGTERM to all processes of a service: with the one that
+    the main process passes on it would be the second, and nothing under way would be finished. The main process
+    ends workers at once by ending itself.
+    """
+
+    def handle(_: int, __: object) -> None:
+        if not stopping:
+            stopping.append(True)
+            reactor.callFromThread(reactor.stop)
+
+    stopping: list[bool] = []
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

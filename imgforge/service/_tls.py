@@ -1,0 +1,70 @@
+"""What a TLS listener shows of itself: read once, by the process that starts, and handed to its workers.
+
+The files are read while that process still has the rights that it started with, so that twistd's --uid may take them
+away, and every mistake in them ends the start.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificates
+from OpenSSL.crypto import X509, PKey
+from OpenSSL.SSL import Error as OpenSSLError
+from twisted.internet.ssl import CertificateOptions
+
+from imgforge.config import BindAddress
+
+__all__ = ["Credentials", "CredentialsError", "read_credentials"]
+
+
+class CredentialsError(Exception):
+    """A private key or a certificate cannot be used; the message says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A private key and its certificate, followed by those between it and a root; both as PEM."""
+
+    key: str
+    certificates: str
+
+    def options(self) -> CertificateOptions:
+        """Twisted's form of them; `ValueError` or `TypeError` where they are none, OpenSSL's error for a misfit."""
+        own, *chain = load_pem_x509_certificates(self.certificates.encode())
+        made = CertificateOptions(
+            # Without a password: OpenSSL would ask for it on the terminal.
+            privateKey=PKey.from_cryptography_key(load_pem_private_key(self.key.encode(), None)),  # type: ignore[arg-type]
+            certificate=X509.from_cryptography(own),
+            extraCertChain=[X509.from_cryptography(one) for one in chain],
+        )
+        made.getContext()  # compares the key with the certificate
+        return made
+
+
+def read_credentials(address: BindAddress) -> Credentials:
+    """The credentials in the files that an `ssl:` address names; `CredentialsError` where they cannot be used."""
+    key_path = address.options["privateKey"]
+    certificate_path = address.options.get("certKey", key_path)
+    credentials = Credentials(_read("privateKey", key_path), _read("certKey", certificate_path))
+    try:
+        credentials.options()
+    except OpenSSLError:
+        raise CredentialsError(f"certKey={certificate_path} is not for privateKey={key_path}") from None
+    except (ValueError, TypeError):
+        raise CredentialsError(
+            f"privateKey={key_path} must hold an unencrypted PEM key and certKey={certificate_path} PEM certificates"
+        ) from None
+    return credentials
+
+
+def _read(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text("ascii")
+    except UnicodeDecodeError:
+        raise CredentialsError(f"{name}={path} is not PEM") from None
+    except OSError as error:
+        raise CredentialsError(f"{name}={path}: {os.strerror(error.errno or 0)}") from None

@@ -1,0 +1,225 @@
+"""Grey, deep, CMYK, palette and profiled pictures, and what is left of them in the result."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import pyvips
+from PIL import Image, ImageCms
+
+from imgforge.model import Color, Extend, Padding
+from tests.conformance.case import alike, rendered
+from tests.conformance.images import Pixels, decoded, encoded, see_through, smooth
+
+GREY: Pixels = smooth()[:, :, 0].copy()
+GREY_ALPHA: Pixels = see_through()[:, :, [0, 3]].copy()
+DEEP: Pixels = GREY.astype(np.uint16) * 257
+
+
+def vips_png(pixels: Pixels, interpretation: str, **how: Any) -> bytes:
+    image = pyvips.Image.new_from_array(pixels).copy(interpretation=interpretation)
+    return bytes(image.pngsave_buffer(**how))
+
+
+def palette(colours: int = 4) -> bytes:
+    """Vertical bars of as many colours, in a palette PNG of that depth."""
+    bars = np.repeat(np.arange(colours, dtype=np.uint8), 80 // colours)
+    image = Image.fromarray(np.tile(bars, (60, 1)), "P")
+    image.putpalette([value for index in range(colours) for value in (index * 60 % 256, 255 - index * 6, 40)])
+    output = io.BytesIO()
+    image.save(output, "PNG", bits={2: 1, 4: 2, 16: 4}.get(colours, 8))
+    return output.getvalue()
+
+
+def wide(pixels: Pixels, file_format: str = "PNG") -> bytes:
+    """*pixels* as numbers of Display P3, with its profile."""
+    image = pyvips.Image.new_from_array(pixels).copy(interpretation="srgb")
+    image.set_type(pyvips.GValue.blob_type, "icc-profile-data", pyvips.Operation.call("profile_load", "p3"))
+    return bytes(image.pngsave_buffer() if file_format == "PNG" else image.webpsave_buffer(lossless=True))
+
+
+def p3_as_srgb(pixels: Pixels) -> Pixels:
+    """By the matrices of SMPTE EG 432-1 and IEC 61966-2-1, which have the same white and curve."""
+    encoded_values = pixels / 255.0
+    linear = np.where(encoded_values <= 0.04045, encoded_values / 12.92, ((encoded_values + 0.055) / 1.055) ** 2.4)
+    matrix = np.array([[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]])
+    linear = np.clip(linear @ matrix.T, 0, 1)
+    curved = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    rounded: Pixels = np.rint(curved * 255)
+    return rounded
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A source, options, and the mode and pixels that Pillow must find in the answer."""
+
+    name: str
+    source: Callable[[], bytes]
+    options: dict[str, Any]
+    mode: str
+    pixels: Pixels
+    mean: float = 0.0
+    most: float = 1.0
+
+
+def over(pixels: Pixels, colour: int) -> Pixels:
+    """Two bands (grey, alpha) on a background."""
+    alpha = pixels[:, :, 1] / 255.0
+    return np.rint(pixels[:, :, 0] * alpha + colour * (1 - alpha))
+
+
+def on(colour: tuple[int, int, int]) -> Pixels:
+    alpha = see_through()[:, :, 3:] / 255.0
+    return np.rint(see_through()[:, :, :3] * alpha + np.array(colour) * (1 - alpha))
+
+
+RGB_OF_GREY = np.dstack([GREY] * 3)
+KINDS = (
+    Kind("grey stays grey", lambda: encoded(GREY), {}, "L", GREY),
+    Kind("grey jpeg stays grey", lambda: encoded(GREY, "JPEG", quality=98), {}, "L", GREY, 1, 5),
+    Kind("grey to jpeg", lambda: encoded(GREY), {"format": "jpeg", "quality": 98}, "L", GREY, 1, 5),
+    Kind("grey to webp", lambda: encoded(GREY), {"format": "webp", "quality": 98}, "RGB", RGB_OF_GREY, 3, 12),
+    Kind("grey with alpha", lambda: vips_png(GREY_ALPHA, "b-w"), {}, "LA", GREY_ALPHA),
+    Kind(
+        "on a grey", lambda: vips_png(GREY_ALPHA, "b-w"), {"background": Color(9, 9, 9)}, "L", over(GREY_ALPHA, 9), 0.6
+    ),
+    Kind(
+        "to jpeg on white",
+        lambda: vips_png(GREY_ALPHA, "b-w"),
+        {"format": "jpeg", "quality": 98},
+        "L",
+        over(GREY_ALPHA, 255),
+        1,
+        5,
+    ),
+    Kind("deep grey", lambda: vips_png(DEEP[:, :, None], "grey16"), {}, "L", GREY),
+    Kind("deep", lambda: vips_png(smooth().astype(np.uint16) * 257, "rgb16"), {}, "RGB", smooth()),
+    Kind(
+        "deep with alpha", lambda: vips_png(see_through().astype(np.uint16) * 257, "rgb16"), {}, "RGBA", see_through()
+    ),
+    Kind("alpha stays", lambda: encoded(see_through()), {}, "RGBA", see_through()),
+    Kind(
+        "alpha on a colour",
+        lambda: encoded(see_through()),
+        {"background": Color(200, 30, 60)},
+        "RGB",
+        on((200, 30, 60)),
+        0.6,
+    ),
+    Kind(
+        "alpha to jpeg",
+        lambda: encoded(see_through()),
+        {"format": "jpeg", "quality": 98},
+        "RGB",
+        on((255, 255, 255)),
+        1.5,
+        12,
+    ),
+    Kind("lossless webp", lambda: encoded(see_through(), "WEBP", lossless=True, exact=True), {}, "RGBA", see_through()),
+    Kind("tiff", lambda: encoded(smooth(), "TIFF"), {}, "RGB", smooth()),
+    Kind(
+        "deflated tiff",
+        lambda: encoded(see_through(), "TIFF", compression="tiff_adobe_deflate"),
+        {},
+        "RGBA",
+        see_through(),
+    ),
+    Kind("to tiff", lambda: encoded(smooth()), {"format": "tiff"}, "RGB", smooth()),
+    Kind("wide gamut", lambda: wide(smooth()), {}, "RGB", p3_as_srgb(smooth()), 0.6, 3),
+    Kind("wide gamut kept", lambda: wide(smooth()), {"strip_color_profile": False}, "RGB", smooth()),
+    Kind("wide gamut in webp", lambda: wide(smooth(), "WEBP"), {}, "RGB", p3_as_srgb(smooth()), 0.6, 3),
+)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_mode_and_pixels(kind: Kind) -> None:
+    body = rendered(kind.source(), **kind.options).body
+    assert Image.open(io.BytesIO(body)).mode == kind.mode
+    alike(decoded(body), kind.pixels, mean=kind.mean, most=kind.most)
+
+
+@pytest.mark.parametrize("name", ["png", "tiff"])
+def test_depth_is_kept_where_asked_for(name: str) -> None:
+    deep = smooth().astype(np.uint16) * 257 ^ 0x5A
+    body = rendered(vips_png(deep, "rgb16"), format=name, preserve_hdr=True).body
+    image = pyvips.Image.new_from_buffer(body, "")
+    assert image.format == "ushort"
+    assert (image.numpy() == deep).all()
+
+
+@pytest.mark.parametrize("name", ["jpeg", "webp", "gif"])
+def test_formats_of_eight_bits_have_eight(name: str) -> None:
+    body = rendered(vips_png(smooth().astype(np.uint16) * 257, "rgb16"), format=name, preserve_hdr=True).body
+    assert pyvips.Image.new_from_buffer(body, "").format == "uchar"
+
+
+def test_cmyk_becomes_srgb() -> None:
+    flat = np.full((40, 40, 4), (0, 255, 255, 0), np.uint8)  # red ink
+    body = rendered(inked(flat), format="png").body
+    red, green, blue = decoded(body, "RGB")[20, 20].astype(int)
+    assert red > 180
+    assert green < 90
+    assert blue < 90
+
+
+def inked(pixels: Pixels) -> bytes:
+    output = io.BytesIO()
+    Image.fromarray(pixels, "CMYK").save(output, "JPEG", quality=95)
+    return output.getvalue()
+
+
+@pytest.mark.parametrize("colours", [2, 4, 16, 40])
+def test_a_palette_stays_one_of_its_depth(colours: int) -> None:
+    source = palette(colours)
+    body = rendered(source).body
+    assert body[25] == 3  # PNG colour type of IHDR: palette
+    assert body[24] == source[24]  # its bit depth
+    alike(decoded(body, "RGB"), decoded(source, "RGB"), mean=0, most=2)
+
+
+def test_a_palette_with_transparency_keeps_it() -> None:
+    image = Image.open(io.BytesIO(palette(4)))
+    output = io.BytesIO()
+    image.save(output, "PNG", transparency=0)
+    made = decoded(rendered(output.getvalue()).body, "RGBA")
+    assert (made[:, :20, 3] == 0).all()
+    assert (made[:, 20:, 3] == 255).all()
+
+
+@pytest.mark.parametrize("options", [{"padding": Padding(2, 2, 2, 2)}, {"width": 99, "extend": Extend(True)}])
+def test_grey_gets_alpha_where_the_canvas_grows(options: dict[str, Any]) -> None:
+    body = rendered(encoded(GREY), **options).body
+    assert Image.open(io.BytesIO(body)).mode == "LA"
+
+
+def test_grey_gets_colour_with_a_coloured_background() -> None:
+    made = decoded(rendered(encoded(GREY), padding=Padding(4, 4, 4, 4), background=Color(250, 0, 10)).body)
+    assert made[0, 0].tolist() == [250, 0, 10]
+    alike(made[4:-4, 4:-4], RGB_OF_GREY, mean=0, most=1)
+
+
+@pytest.mark.parametrize(("strip", "has"), [(True, False), (False, True)])
+def test_the_profile_goes_or_stays(strip: bool, has: bool) -> None:
+    for name in ("png", "jpeg", "webp", "tiff"):
+        body = rendered(wide(smooth()), format=name, strip_color_profile=strip).body
+        assert ("icc_profile" in Image.open(io.BytesIO(body)).info) is has, name
+
+
+def test_an_srgb_profile_changes_no_pixel() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    made = decoded(rendered(encoded(smooth(), icc_profile=profile)).body)
+    alike(made, smooth(), mean=0.4, most=1)
+
+
+def test_invisible_colours_do_not_bleed_when_resized() -> None:
+    half = np.zeros((64, 64, 4), np.uint8)
+    half[:, :32] = (10, 200, 30, 255)
+    half[:, 32:] = (255, 0, 0, 0)
+    made = decoded(rendered(encoded(half), width=15).body).astype(int)
+    seen = made[made[:, :, 3] > 20]
+    assert (abs(seen[:, :3] - (10, 200, 30)) <= 20).all()

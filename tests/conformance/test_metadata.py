@@ -1,0 +1,180 @@
+"""What a file says beside its pixels: gone, but for the copyright, unless the request keeps it."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import pytest
+from PIL import Image, ImageCms, IptcImagePlugin, PngImagePlugin
+
+from imgforge.processing import ProcessingSettings
+from tests.conformance.case import rendered
+from tests.conformance.images import encoded, oriented, smooth
+
+ORIENTATION, DESCRIPTION, MAKE, ARTIST, COPYRIGHT, GPS = 0x0112, 0x010E, 0x010F, 0x013B, 0x8298, 0x8825
+OWNER = {ARTIST: "Ada", COPYRIGHT: "(c) Ada"}
+SPOKEN = {DESCRIPTION: "a view", MAKE: "a camera", **OWNER}
+FORMATS = ("JPEG", "WEBP", "PNG")
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" '
+    b'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:CreatorTool="a tool">'
+    b'<dc:rights><rdf:Alt><rdf:li xml:lang="x-default">(c) Ada</rdf:li></rdf:Alt></dc:rights>'
+    b'<dc:title><rdf:Alt><rdf:li xml:lang="x-default">a view</rdf:li></rdf:Alt></dc:title>'
+    b"</rdf:Description></rdf:RDF></x:xmpmeta>"
+)
+
+
+def photo(file_format: str, **how: Any) -> bytes:
+    exif = Image.Exif()
+    exif.update(SPOKEN)
+    exif.get_ifd(GPS)[1] = "N"
+    return encoded(smooth(), file_format, exif=exif, **how)
+
+
+def opened(body: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(body))
+
+
+def spoken(body: bytes) -> dict[int, str]:
+    """The EXIF texts, without the padding that some writers leave."""
+    exif = opened(body).getexif()
+    return {tag: str(exif[tag]).strip("\0 ") for tag in SPOKEN if tag in exif}
+
+
+def xmp(body: bytes) -> bytes:
+    """The packet, or nothing; PNG keeps it in a text chunk, which libvips does not write as an international one."""
+    said = opened(body).info
+    packet = said.get("xmp") or said.get("XML:com.adobe.xmp", b"")
+    return packet if isinstance(packet, bytes) else packet.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the request and the operator say, and which texts must be left."""
+
+    name: str
+    wanted: dict[int, str]
+    options: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+WISHES = (
+    Wish("by default", OWNER),
+    Wish("without copyright", {}, {"keep_copyright": False}),
+    Wish("kept", SPOKEN, {"strip_metadata": False}),
+    Wish("kept by the operator", SPOKEN, {}, {"strip_metadata": False}),
+    Wish("stripped against the operator", OWNER, {"strip_metadata": True}, {"strip_metadata": False}),
+    Wish("kept against the operator", SPOKEN, {"strip_metadata": False}, {"strip_metadata": True}),
+    Wish("no copyright by the operator", {}, {}, {"keep_copyright": False}),
+    Wish("copyright against the operator", OWNER, {"keep_copyright": True}, {"keep_copyright": False}),
+)
+
+
+def wishes() -> Iterator[Any]:
+    for source, target, wish in product(FORMATS, FORMATS, WISHES):
+        yield pytest.param(source, target, wish, id=f"{source} to {target} {wish.name}")
+
+
+@pytest.mark.parametrize(("source", "target", "wish"), list(wishes()))
+def test_what_is_left_of_exif(source: str, target: str, wish: Wish) -> None:
+    made = rendered(photo(source), ProcessingSettings(**wish.settings), format=target.lower(), **wish.options).body
+    assert spoken(made) == wish.wanted
+    assert (GPS in opened(made).getexif()) == (wish.wanted == SPOKEN)
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_picture_that_was_turned_says_so_no_more(file_format: str, orientation: int, kept: bool) -> None:
+    source = oriented(smooth(), orientation, file_format)
+    made = rendered(source, format=file_format.lower(), strip_metadata=not kept).body
+    assert opened(made).getexif().get(ORIENTATION, 1) == 1
+
+
+def test_a_rotation_by_the_url_makes_the_orientation_void() -> None:
+    source = oriented(smooth(), 6, "JPEG")
+    made = rendered(source, format="jpeg", strip_metadata=False, auto_rotate=False, rotate=90).body
+    assert opened(made).getexif().get(ORIENTATION, 1) == 1
+
+
+@pytest.mark.parametrize(("kept", "wanted"), [(True, True), (False, False)])
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_the_colour_profile_goes_or_stays(file_format: str, kept: bool, wanted: bool) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    source = encoded(smooth(), file_format, icc_profile=profile)
+    made = rendered(source, format=file_format.lower(), strip_color_profile=not kept).body
+    assert bool(opened(made).info.get("icc_profile")) is wanted
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({}, 72),
+        ({"strip_metadata": False}, 300),
+        ({"dpi": 150.0}, 150),
+        ({"dpi": 96.0, "strip_metadata": False}, 96),
+    ],
+)
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG"])
+def test_the_density(file_format: str, options: dict[str, Any], wanted: int) -> None:
+    made = rendered(encoded(smooth(), file_format, dpi=(300, 300)), format=file_format.lower(), **options).body
+    assert round(float(opened(made).info["dpi"][0])) == wanted
+
+
+def test_comments_go() -> None:
+    source = encoded(smooth(), "JPEG", comment=b"hush")
+    assert b"hush" not in rendered(source, format="jpeg").body
+    assert b"hush" not in rendered(source, format="jpeg", keep_copyright=False).body
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_xmp_goes_unless_kept(file_format: str) -> None:
+    source = _with_xmp(file_format)
+    target = file_format.lower()
+    assert b"a view" in xmp(rendered(source, format=target, strip_metadata=False).body)
+    assert b"a tool" not in xmp(rendered(source, format=target).body)
+    assert xmp(rendered(source, format=target, keep_copyright=False).body) == b""
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_rights_in_xmp_stay_with_the_copyright(file_format: str) -> None:
+    made = xmp(rendered(_with_xmp(file_format), format=file_format.lower()).body)
+    assert b"(c) Ada" in made
+    assert b"a view" not in made
+
+
+def test_credits_in_iptc_stay_with_the_copyright() -> None:
+    source = _with_iptc(encoded(smooth(), "JPEG"), {80: b"Ada", 110: b"her agency", 116: b"(c) Ada", 120: b"a view"})
+    made = IptcImagePlugin.getiptcinfo(opened(rendered(source, format="jpeg").body)) or {}  # type: ignore[arg-type]
+    assert made == {(2, 80): b"Ada", (2, 110): b"her agency", (2, 116): b"(c) Ada"}
+
+
+def test_iptc_goes_without_the_copyright_and_stays_if_all_is_kept() -> None:
+    source = _with_iptc(encoded(smooth(), "JPEG"), {80: b"Ada", 120: b"a view"})
+    assert b"a view" not in rendered(source, format="jpeg").body
+    assert b"Photoshop" not in rendered(source, format="jpeg", keep_copyright=False).body
+    assert b"a view" in rendered(source, format="jpeg", strip_metadata=False).body
+
+
+def _with_xmp(file_format: str) -> bytes:
+    if file_format != "PNG":
+        return photo(file_format, xmp=XMP)
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    return encoded(smooth(), "PNG", pnginfo=text)
+
+
+def _with_iptc(jpeg: bytes, records: dict[int, bytes]) -> bytes:
+    """*jpeg* with datasets of IPTC's record 2 in a Photoshop resource 0x0404, as its second segment."""
+    datasets = b"".join(struct.pack(">BBBH", 0x1C, 2, tag, len(text)) + text for tag, text in records.items())
+    datasets += b"\0" * (len(datasets) % 2)
+    resource = b"8BIM" + struct.pack(">HHL", 0x0404, 0, len(datasets)) + datasets
+    content = b"Photoshop 3.0\0" + resource
+    first = 4 + struct.unpack(">H", jpeg[4:6])[0]  # JFIF stays the first
+    return jpeg[:first] + b"\xff\xed" + struct.pack(">H", len(content) + 2) + content + jpeg[first:]

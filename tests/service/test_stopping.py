@@ -1,0 +1,153 @@
+"""How the real server ends: told once, told by everybody at once, told twice, or killed; and what is left of it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import tempfile
+from pathlib import Path
+from threading import Thread
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.live._pictures import encode, gradient
+from tests.live._process import Origin, Twistd, wait_for
+
+
+def alive(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class StoppingCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.scratch = Path(scratch.name)
+        self.socket = self.scratch / "imgforge.sock"
+        self.statuses: list[int] = []
+
+    def server(self, processes: int = 2) -> Twistd:
+        """A server of two processes on a port and a unix socket, with a directory for temporary files of its own."""
+        made = Twistd({"PROCESSES": str(processes), "ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true"})
+        made.settings = {**made.settings, "BIND": f"127.0.0.1:{made.port},unix:{self.socket}:mode=600"}
+        made.environment = {"TMPDIR": str(self.scratch)}
+        self.addCleanup(made.clean)
+        made.start()
+        if processes > 1:
+            wait_for(lambda: len(made.children()) == processes, "the workers")
+        return made
+
+    def slow_request(self, server: Twistd, delay: float) -> Thread:
+        """A request that its origin keeps waiting for *delay* seconds; its status comes to `statuses`."""
+        origin = Origin({"/a.png": encode(gradient(40, 30), "PNG")}, delay=delay)
+        self.addCleanup(origin.close)
+
+        def ask() -> None:
+            try:
+                self.statuses.append(server.get(f"/unsafe/w:20/plain/{origin.url('/a.png')}@png").status)
+            except (OSError, http.client.HTTPException):
+                self.statuses.append(0)
+
+        client = Thread(target=ask, daemon=True)
+        client.start()
+        wait_for(lambda: origin.requests, "the request at the origin")
+        return client
+
+    def send(self, server: Twistd, number: int) -> None:
+        if server.process is not None:
+            server.process.send_signal(number)
+
+    def left(self) -> list[str]:
+        """What there is among the temporary files."""
+        return sorted(os.listdir(self.scratch))
+
+
+class EverybodyIsToldTests(StoppingCase):
+    """Ctrl-C reaches all processes of a terminal, and systemd's SIGTERM all of a service."""
+
+    def finish_under_way(self, number: int) -> None:
+        server = self.server()
+        client = self.slow_request(server, 1.0)
+        for pid in server.children():
+            os.kill(pid, number)
+        self.send(server, number)
+        client.join()
+        wait_for(lambda: server.ended, "the server's end")
+        self.assertEqual((self.statuses, server.process and server.process.returncode), ([200], 0))
+        self.assertEqual(self.left(), [])
+
+    def test_requests_are_finished_after_ctrl_c(self) -> None:
+        self.finish_under_way(signal.SIGINT)
+
+    def test_requests_are_finished_after_sigterm_to_the_whole_service(self) -> None:
+        self.finish_under_way(signal.SIGTERM)
+
+
+class AtOnceTests(StoppingCase):
+    def test_workers_of_a_killed_parent_do_not_live_on_with_their_requests(self) -> None:
+        server = self.server()
+        self.slow_request(server, 30)
+        workers = server.children()
+        self.send(server, signal.SIGKILL)
+        wait_for(lambda: not any(alive(pid) for pid in workers), "the end of the workers")
+        self.assertNotIn("Traceback", server.output())
+
+    def test_the_second_signal_leaves_nothing_behind(self) -> None:
+        server = self.server()
+        client = self.slow_request(server, 30)
+        workers = server.children()
+        self.send(server, signal.SIGTERM)
+        wait_for(lambda: not server.answers(), "the listeners' end")
+        self.send(server, signal.SIGTERM)
+        wait_for(lambda: server.ended and not any(alive(pid) for pid in workers), "the end of all")
+        client.join(20)
+        self.assertEqual((self.statuses, self.left()), ([0], []))
+
+
+class SharedSocketTests(StoppingCase):
+    def greet(self) -> bytes:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(20)
+            client.connect(str(self.socket))
+            client.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            return client.recv(12)
+
+    def test_a_worker_that_ends_in_order_leaves_the_unix_socket_to_the_others(self) -> None:
+        server = self.server()
+        first = server.children()
+        os.kill(first[0], signal.SIGTERM)
+        wait_for(lambda: first[0] not in server.children() and len(server.children()) == 2, "another worker")
+        self.assertEqual([self.greet() for _ in range(4)], [b"HTTP/1.1 200"] * 4)
+
+    def test_its_mode_is_kept_and_its_file_goes_with_the_server(self) -> None:
+        for processes in (1, 2):
+            server = self.server(processes)
+            self.assertEqual((self.socket.stat().st_mode & 0o777, self.greet()), (0o600, b"HTTP/1.1 200"))
+            self.assertEqual((server.stop(), self.left()), (0, []))
+
+
+class FailedStartTests(StoppingCase):
+    def test_nothing_is_left_of_a_start_that_fails_late(self) -> None:
+        server = Twistd({"PROCESSES": "2", "PRESETS": "bad=w:x", "BIND": f"unix:{self.socket}"})
+        server.environment = {"TMPDIR": str(self.scratch)}
+        self.addCleanup(server.clean)
+        server.launch()
+        wait_for(lambda: server.ended, "the end of a start that fails")
+        self.assertEqual((server.output().count("\n"), self.left()), (1, []))
+
+    def test_files_for_tls_that_cannot_be_used_are_one_line(self) -> None:
+        for processes in ("1", "2"):
+            endpoint = f"ssl:0:interface=127.0.0.1:privateKey={self.scratch / 'none.pem'}"
+            server = Twistd({"PROCESSES": processes, "BIND": endpoint})
+            self.addCleanup(server.clean)
+            server.launch()
+            wait_for(lambda server=server: server.ended, "the end of a start that fails")  # type: ignore[misc]
+            self.assertEqual(server.process and server.process.returncode, 1)
+            self.assertIn("none.pem: No such file or directory", server.output())
+            self.assertEqual(server.output().count("\n"), 1)

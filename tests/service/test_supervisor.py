@@ -1,0 +1,169 @@
+"""The supervisor's decisions, on a clock: when the dead are replaced, what workers are told, how they are stopped."""
+
+from __future__ import annotations
+
+import errno
+import json
+import tempfile
+from typing import Any
+
+from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge.config import Settings, parse_bind
+from imgforge.service._listeners import open_listeners
+from imgforge.service._supervisor import Supervisor
+
+
+class Child:
+    """The transport of a child process that lives until a test ends it."""
+
+    def __init__(self, pid: int, protocol: ProcessProtocol, command: list[str], descriptors: dict[int, Any]) -> None:
+        self.pid = pid
+        self.protocol = protocol
+        self.command = command
+        self.descriptors = descriptors
+        self.told = b""
+        self.signals: list[str] = []
+
+    def write(self, data: bytes) -> None:
+        self.told += data
+
+    def signalProcess(self, name: str) -> None:
+        self.signals.append(name)
+
+    def end(self, reason: Exception) -> None:
+        self.protocol.processEnded(Failure(reason))
+
+
+class Machine(Clock):
+    """A reactor whose child processes are `Child`ren; without `room` none can be started."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.children: list[Child] = []
+        self.room = True
+
+    def spawnProcess(
+        self, protocol: ProcessProtocol, program: str, args: list[str], env: dict[str, str], childFDs: dict[int, Any]
+    ) -> Child:
+        if not self.room:
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        child = Child(1000 + len(self.children), protocol, [program, *args], childFDs)
+        self.children.append(child)
+        protocol.makeConnection(child)
+        return child
+
+
+class SupervisorCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.machine = Machine()
+        self.listeners = open_listeners(parse_bind("127.0.0.1:0,127.0.0.1:0"))
+        for listener in self.listeners:
+            self.addCleanup(listener.socket.close)
+        self.supervisor = Supervisor(
+            self.machine,
+            Settings.from_given({"key": "736563726574", "salt": "70657070657270", "graceful_stop_timeout": 7.0}),
+            self.listeners,
+            count=2,
+            threads=3,
+            metrics_directory=scratch.name,
+            log_stream=None,
+        )
+        self.supervisor.startService()
+
+    @property
+    def children(self) -> list[Child]:
+        return self.machine.children
+
+    def crash(self, child: Child) -> None:
+        child.end(ProcessTerminated(signal=11))
+
+    def replaced_within(self, seconds: float) -> bool:
+        """Whether a new child is there *seconds* later, give or take 10 ms, and not before."""
+        before = len(self.children)
+        self.machine.advance(seconds - 0.01)
+        early = len(self.children) > before
+        self.machine.advance(0.02)
+        return len(self.children) > before and not early
+
+
+class StartTests(SupervisorCase):
+    def test_workers_get_all_sockets_and_the_settings(self) -> None:
+        self.assertEqual(len(self.children), 2)
+        for child in self.children:
+            opened = [listener.socket.fileno() for listener in self.listeners]
+            self.assertEqual([child.descriptors[number] for number in (3, 4)], opened)
+            document = json.loads(child.told)
+            self.assertEqual((document["threads"], document["processes"]), (3, 2))
+            self.assertEqual(Settings.from_given(document["settings"]).key, (b"secret",))
+
+    def test_no_secret_is_on_a_command_line(self) -> None:
+        for child in self.children:
+            self.assertNotIn("736563726574", " ".join(child.command))
+            self.assertEqual(child.descriptors[0], "w")
+
+
+class RestartTests(SupervisorCase):
+    def test_a_worker_that_dies_is_replaced_at_once(self) -> None:
+        self.machine.advance(3600)
+        self.crash(self.children[0])
+        self.assertTrue(self.replaced_within(0.1))
+
+    def test_workers_that_die_at_once_are_waited_for_ever_longer_up_to_a_bound(self) -> None:
+        for wait in (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0):
+            self.crash(self.children[-1])
+            self.assertTrue(self.replaced_within(wait), wait)
+
+    def test_a_worker_that_has_lived_is_replaced_at_once_whatever_came_before_it(self) -> None:
+        for wait in (0.1, 0.2, 0.4, 0.8, 1.6, 3.2):
+            self.crash(self.children[-1])
+            self.assertTrue(self.replaced_within(wait), wait)
+        self.machine.advance(60)
+        self.crash(self.children[-1])
+        self.assertTrue(self.replaced_within(0.1))
+
+    def test_without_room_for_a_process_it_is_tried_again(self) -> None:
+        self.machine.advance(60)
+        self.machine.room = False
+        self.crash(self.children[0])
+        self.machine.advance(30)
+        self.assertEqual(len(self.children), 2)
+        self.machine.room = True
+        self.machine.advance(5)
+        self.assertEqual(len(self.children), 3)
+
+
+class StopTests(SupervisorCase):
+    def test_it_ends_when_all_workers_have(self) -> None:
+        stopped = self.supervisor.stopService()
+        self.assertEqual([child.signals for child in self.children], [["TERM"], ["TERM"]])
+        self.children[0].end(ProcessDone(0))
+        self.assertNoResult(stopped)
+        self.children[1].end(ProcessDone(0))
+        self.successResultOf(stopped)
+        self.assertEqual(self.machine.getDelayedCalls(), [])
+
+    def test_nobody_is_replaced_any_more(self) -> None:
+        self.crash(self.children[0])
+        stopped = self.supervisor.stopService()
+        self.crash(self.children[1])
+        self.successResultOf(stopped)
+        self.machine.advance(60)
+        self.assertEqual(len(self.children), 2)
+
+    def test_the_sockets_are_closed_first(self) -> None:
+        self.supervisor.stopService()
+        self.assertEqual([listener.socket.fileno() for listener in self.listeners], [-1, -1])
+
+    def test_a_worker_that_outstays_its_grace_is_killed(self) -> None:
+        self.supervisor.stopService()
+        self.machine.advance(7)
+        self.assertEqual(self.children[0].signals, ["TERM"])
+        self.machine.advance(5)
+        self.assertEqual(self.children[0].signals, ["TERM", "KILL"])
