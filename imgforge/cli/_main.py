@@ -100,29 +100,19 @@ def encrypt(url: str, config_path: str | None) -> None:
 @_CONFIG
 def verify(path: str, config_path: str | None) -> None:
     """Check the signature of a whole PATH: exit status 0 if it is good, 1 if not."""
+    from dataclasses import replace
+
     from imgforge.errors import ImgforgeError
-    from imgforge.urls import UrlParser, UrlSettings
+    from imgforge.service._translation import url_settings
+    from imgforge.urls import UrlParser
 
     settings = _settings(config_path)
     if not settings.key:
         _fail("IMGFORGE_KEY and IMGFORGE_SALT are not set: there is nothing to check the signature with")
     try:
-        UrlParser(
-            UrlSettings(
-                keys=tuple(zip(settings.key, settings.salt, strict=True)),
-                signature_size=settings.signature_size,
-                trusted_signatures=settings.trusted_signatures,
-                path_prefix=settings.path_prefix,
-                arguments_separator=settings.arguments_separator,
-                presets=settings.presets,
-                only_presets=settings.only_presets,
-                allow_security_options=settings.allow_security_options,
-                allowed_processing_options=frozenset(settings.allowed_processing_options),
-                base_url=settings.base_url,
-                base64_url_includes_filename=settings.base64_url_includes_filename,
-                encryption_key=b"".join(settings.source_url_encryption_key),
-            )
-        ).parse(path.encode())
+        # The server's own rules for images, but that `unsafe` is no signature.
+        rules = replace(url_settings(settings), allow_unsigned=False, info_presets={})
+        UrlParser(rules).parse(path.encode())
     except (ImgforgeError, ValueError) as error:
         _fail(str(error))
     click.echo("the signature is good")

@@ -29,9 +29,7 @@ def candidates(accepted: tuple[str, ...], saves: tuple[str, ...], *, animated: b
     return [
         name
         for name in dict.fromkeys(names)
-        if (FORMATS[name].animation or not animated)
-        and (FORMATS[name].alpha or not transparent)
-        and (name != "gif" or animated)
+        if FORMATS[name].holds(animated=animated, transparent=transparent) and (name != "gif" or animated)
     ]
 
 

@@ -8,14 +8,13 @@ from typing import Any
 import pyvips
 
 from imgforge.processing._colour import standard_rgb
+from imgforge.processing._filters import WIDEST_SIGMA
+from imgforge.processing._gravity import box_turned_back
 from imgforge.processing._overlays import clamped, ramp
 from imgforge.processing._state import State
 
 __all__ = ["blur_areas", "progressive_blur", "unsharp_mask"]
 
-Area = tuple[float, float, float, float]
-
-_WIDEST_SIGMA = 300.0
 # The progressive blur fades from each of these parts of its sigma to the next.
 _STEPS = (0.0, 0.125, 0.25, 0.5, 1.0)
 
@@ -27,26 +26,16 @@ def blur_areas(state: State) -> None:
         return
     state.to_memory()
     image = state.image
-    sigma = min(wanted.sigma / min(plan.scale_x, plan.scale_y), _WIDEST_SIGMA)
+    sigma = min(wanted.sigma / min(plan.scale_x, plan.scale_y), WIDEST_SIGMA)
     blurred = _gaussian(image, sigma)
     for area in wanted.areas:
-        left, top, width, height = _stored(area, plan.angle, plan.flip)
+        left, top, width, height = box_turned_back(area, (1.0, 1.0), plan.angle, plan.flip, False)
         x, y = min(round(left * image.width), image.width - 1), min(round(top * image.height), image.height - 1)
         part = max(1, round(width * image.width)), max(1, round(height * image.height))
         part = min(part[0], image.width - x), min(part[1], image.height - y)
         image = image.insert(blurred.crop(x, y, *part), x, y)
     state.image = image
     state.to_memory()
-
-
-def _stored(area: Area, angle: int, flip: bool) -> Area:
-    """An area of the picture as it is seen, as it lies in the stored one."""
-    left, top, width, height = area
-    if flip:
-        left = 1 - left - width
-    for _ in range(angle // 90):  # back by a quarter turn: what was at the top is now on the left
-        left, top, width, height = top, 1 - left - width, height, width
-    return left, top, width, height
 
 
 def progressive_blur(state: State) -> None:
@@ -60,7 +49,7 @@ def progressive_blur(state: State) -> None:
     made = image
     for weaker, stronger in pairwise(_STEPS):
         fade = clamped((share - weaker) / (stronger - weaker), 0, 1)
-        blurred = _gaussian(image, min(wanted.sigma * stronger, _WIDEST_SIGMA))
+        blurred = _gaussian(image, min(wanted.sigma * stronger, WIDEST_SIGMA))
         made = made * (1 - fade) + blurred * fade
     state.image = made.rint().cast(image.format).copy(interpretation=image.interpretation)
     state.to_memory()

@@ -33,8 +33,7 @@ def output_formats(
     if name is None and settings.best_format_by_default:
         name = BEST
     if name == BEST:
-        transparent = options.background is None and _expects_alpha(original, options)
-        return candidates(accepted, saves, animated=animated, transparent=transparent)
+        return candidates(accepted, saves, animated=animated, transparent=_is_transparent(original, options))
     if name is None:
         name = next((one for one in accepted if one in saves and (FORMATS[one].animation or not animated)), None)
     if name is None and settings.default_format != "source":
@@ -46,14 +45,13 @@ def output_formats(
     return [name]
 
 
-def _expects_alpha(original: Original, options: ProcessingOptions) -> bool:
+def _is_transparent(original: Original, options: ProcessingOptions) -> bool:
+    """Whether the result will have an alpha that no background covers."""
     added = options.padding is not None or options.extend.enabled or bool(options.round)
-    return added or bool(original.image.hasalpha())
+    return options.background is None and (added or bool(original.image.hasalpha()))
 
 
 def _first_that_holds(original: Original, options: ProcessingOptions, animated: bool) -> str:
-    transparent = options.background is None and _expects_alpha(original, options)
-    for name in DEFAULT_FORMATS:
-        if (FORMATS[name].animation or not animated) and (FORMATS[name].alpha or not transparent):
-            return name
-    return DEFAULT_FORMATS[0]
+    transparent = _is_transparent(original, options)
+    holding = (name for name in DEFAULT_FORMATS if FORMATS[name].holds(animated=animated, transparent=transparent))
+    return next(holding, DEFAULT_FORMATS[0])

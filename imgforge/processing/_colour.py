@@ -12,9 +12,17 @@ from typing import Any
 import pyvips
 
 from imgforge.errors import BadOption
+from imgforge.processing._settings import chosen
 from imgforge.processing._state import State
 
-__all__ = ["embed_profile", "interpretation", "standard_rgb", "to_processing_colours", "to_result_colours"]
+__all__ = [
+    "embed_profile",
+    "full_scale",
+    "interpretation",
+    "standard_rgb",
+    "to_processing_colours",
+    "to_result_colours",
+]
 
 _PROFILE = "icc-profile-data"
 _BUILT_IN = frozenset({"srgb", "cmyk", "p3"})
@@ -39,13 +47,18 @@ def interpretation(image: Any) -> str:
     return said
 
 
+def full_scale(image: Any) -> float:
+    """What the samples of white and of opaque are: that of 16 bits or of 8."""
+    return 65535.0 if interpretation(image) in {"rgb16", "grey16"} else 255.0
+
+
 def to_processing_colours(state: State) -> None:
     """Radiance decoded, profiles of odd spaces imported, then sRGB, grey or their 16-bit forms."""
     image = state.image
     if image.coding == "rad":
         image = image.rad2float()
     kind = interpretation(image)
-    keep = state.settings.preserve_hdr if state.options.preserve_hdr is None else state.options.preserve_hdr
+    keep = chosen(state.options.preserve_hdr, state.settings.preserve_hdr)
     deep = keep and state.format.deep
     target = kind if kind in _UNCHANGED else (_DEEP_OUT if deep else _SHALLOW).get(kind, "rgb16" if deep else "srgb")
     has_profile = image.get_typeof(_PROFILE) != 0
@@ -73,7 +86,7 @@ def standard_rgb(image: Any) -> Any:
 def to_result_colours(state: State) -> None:
     """Keep the profile, or leave its space for sRGB (sGrey) and drop it."""
     options, settings = state.options, state.settings
-    strip = settings.strip_color_profile if options.strip_color_profile is None else options.strip_color_profile
+    strip = chosen(options.strip_color_profile, settings.strip_color_profile)
     keep = not strip and state.format.profile
     profile = state.profile
     if profile is None:

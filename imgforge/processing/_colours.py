@@ -11,7 +11,7 @@ from typing import Any
 import pyvips
 
 from imgforge.effects import Color
-from imgforge.processing._colour import interpretation, standard_rgb
+from imgforge.processing._colour import full_scale, standard_rgb
 from imgforge.processing._state import State
 
 __all__ = ["adjust_colours", "channels", "mixed", "split_alpha"]
@@ -30,7 +30,7 @@ def adjust_colours(state: State) -> None:
     image = standard_rgb(state.image)
     kind, band_format = image.interpretation, image.format
     colours, alpha = split_alpha(image)
-    full = 65535.0 if interpretation(image) == "rgb16" else 255.0
+    full = full_scale(image)
     if (options.brightness, options.contrast) != (0, 1):
         # (x + brightness - middle) * contrast + middle
         middle = full / 2

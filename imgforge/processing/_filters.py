@@ -8,10 +8,10 @@ from typing import Any
 from imgforge.processing._colour import standard_rgb
 from imgforge.processing._state import State
 
-__all__ = ["apply_filters"]
+__all__ = ["WIDEST_SIGMA", "apply_filters"]
 
 # A wider mask cannot be told from it on any screen, and costs more than it may.
-_WIDEST_SIGMA = 300.0
+WIDEST_SIGMA = 300.0
 
 
 def apply_filters(state: State) -> None:
@@ -25,7 +25,7 @@ def apply_filters(state: State) -> None:
     if premultiplied:
         image = image.premultiply().cast(band_format)
     if blur:
-        image = image.gaussblur(min(blur, _WIDEST_SIGMA))
+        image = image.gaussblur(min(blur, WIDEST_SIGMA))
     if sharpen:
         image = image.sharpen(sigma=min(max(sharpen, 0.000001), 10.0))
     if size > 1:

@@ -35,6 +35,10 @@ class Format:
     pillow: str = ""  # Pillow's name for it, where libvips has none
     writes: bool = True
 
+    def holds(self, *, animated: bool, transparent: bool) -> bool:
+        """Whether a result that moves, or that one can see through, stays what it is in this format."""
+        return (self.animation or not animated) and (self.alpha or not transparent)
+
 
 FORMATS: dict[str, Format] = {
     "jpeg": Format(

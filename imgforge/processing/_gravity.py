@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 from imgforge.model import Gravity
 from imgforge.processing._rounding import half_even
 
-__all__ = ["box_turned_back", "position", "turned_back"]
+__all__ = ["box_turned_back", "offset_in_pixels", "position", "turned_back"]
+
+N = TypeVar("N", int, float)
 
 # The edges that a gravity holds to; what is not named is centred on that axis.
 _TOP = frozenset({"no", "noea", "nowe"})
@@ -19,7 +22,7 @@ _RIGHT = frozenset({"ea", "noea", "soea"})
 _COMPASS = ("no", "noea", "ea", "soea", "so", "sowe", "we", "nowe")
 
 
-def _offset(value: float, outer: int, scale: float) -> int:
+def offset_in_pixels(value: float, outer: int, scale: float) -> int:
     """Pixels: an offset of at least 1 is scaled by dpr, a smaller one is a fraction of *outer*."""
     return half_even(value * scale) if abs(value) >= 1 else half_even(outer * value)
 
@@ -36,7 +39,7 @@ def position(
         left = half_even(width * gravity.x) - inner_width // 2
         top = half_even(height * gravity.y) - inner_height // 2
     else:
-        x, y = _offset(gravity.x, width, scale), _offset(gravity.y, height, scale)
+        x, y = offset_in_pixels(gravity.x, width, scale), offset_in_pixels(gravity.y, height, scale)
         left = _along(width, inner_width, x, first=gravity.type in _LEFT, last=gravity.type in _RIGHT)
         top = _along(height, inner_height, y, first=gravity.type in _TOP, last=gravity.type in _BOTTOM)
     if overflow:
@@ -64,9 +67,12 @@ def turned_back(gravity: Gravity, angle: int, flip_x: bool, flip_y: bool) -> Gra
 
 
 def box_turned_back(
-    box: tuple[int, int, int, int], outer: tuple[int, int], angle: int, flip_x: bool, flip_y: bool
-) -> tuple[int, int, int, int]:
-    """A box (left, top, width, height) of an image of the size *outer*, where it was before `turned_back`."""
+    box: tuple[N, N, N, N], outer: tuple[N, N], angle: int, flip_x: bool, flip_y: bool
+) -> tuple[N, N, N, N]:
+    """A box (left, top, width, height) of an image of the size *outer*, where it was before `turned_back`.
+
+    In pixels, or in fractions of an *outer* of (1, 1).
+    """
     (left, top, width, height), (full_width, full_height) = box, outer
     if flip_x:
         left = full_width - left - width

@@ -22,11 +22,11 @@ from imgforge.processing._exif import exif_of
 from imgforge.processing._formats import FORMATS
 from imgforge.processing._gravity import position
 from imgforge.processing._iptc import iptc_of, resolution_of, resources
-from imgforge.processing._load import Original, check_hash, open_original
+from imgforge.processing._load import Original, check_hash, jpeg_shrink, open_original
 from imgforge.processing._placeholders import blurhash, perceptual_hash, thumb_hash
 from imgforge.processing._plan import geometry, plan
 from imgforge.processing._rounding import min_nonzero
-from imgforge.processing._settings import ProcessingSettings
+from imgforge.processing._settings import ProcessingSettings, chosen
 from imgforge.processing._swatches import average, dominant, palette
 from imgforge.processing._vips import broken
 from imgforge.processing._xmp import xmp_of
@@ -146,7 +146,7 @@ class _Pixels:
         elif self.page.format == "webp" and self.page.whole and shrink > _MARGIN:
             options = {"scale": _MARGIN / shrink}
         elif self.page.format == "jpeg":
-            options = {"shrink": next((factor for factor in (8, 4, 2) if shrink >= factor * _MARGIN), 1)}
+            options = {"shrink": jpeg_shrink(shrink / _MARGIN)}
         image = self._load(**options)
         image = image.thumbnail_image(_SMALL, height=_SMALL, size="down", no_rotate=True, output_profile="srgb")
         image = image.copy(interpretation=interpretation(image)).colourspace("srgb").cast("uchar")
@@ -169,9 +169,10 @@ class _Pixels:
         return self._cancellation.watch(self.page.load(**options))
 
     def _check(self) -> None:
-        own = self.wanted.max_src_resolution
         self.page.check_resolution(
-            self._settings.max_src_resolution if own is None else own, 1, self._settings.max_animation_frame_resolution
+            chosen(self.wanted.max_src_resolution, self._settings.max_src_resolution),
+            1,
+            self._settings.max_animation_frame_resolution,
         )
 
 

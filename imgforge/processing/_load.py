@@ -20,7 +20,7 @@ from imgforge.processing._formats import FORMATS, detect_format
 from imgforge.processing._svg import sanitised
 from imgforge.processing._vips import broken, capabilities, missing
 
-__all__ = ["Original", "check_hash", "open_original"]
+__all__ = ["Original", "check_hash", "jpeg_shrink", "open_original"]
 
 # Browsers render SVG at 96 dots per inch, libvips at 72 unless told.
 _SVG_DPI = 96.0
@@ -125,6 +125,11 @@ def open_original(body: bytes, *, sanitize_svg: bool = True, style: str = "") ->
         orientation=_orientation(image, fields),
         animated=pages > 1 and "delay" in fields and "loop" in fields,
     )
+
+
+def jpeg_shrink(most: float) -> int:
+    """How many times smaller, but not more than *most*, a JPEG can be decoded."""
+    return next((factor for factor in (8, 4, 2) if most >= factor), 1)
 
 
 def check_hash(body: bytes, hashsum: tuple[str, str] | None) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pyvips
 
 from imgforge.processing._iptc import credits_of
+from imgforge.processing._settings import chosen
 from imgforge.processing._state import State
 from imgforge.processing._xmp import rights_of
 
@@ -35,8 +36,8 @@ _DEFAULT_RESOLUTION = 72.0 / _INCH  # pixels per millimetre
 def strip_metadata(state: State, *, animated: bool) -> None:
     """Remove EXIF, IPTC, XMP and the rest, unless asked to keep them; the orientation goes once it has been obeyed."""
     options, settings = state.options, state.settings
-    strip = settings.strip_metadata if options.strip_metadata is None else options.strip_metadata
-    copyright_stays = settings.keep_copyright if options.keep_copyright is None else options.keep_copyright
+    strip = chosen(options.strip_metadata, settings.strip_metadata)
+    copyright_stays = chosen(options.keep_copyright, settings.keep_copyright)
     kept = _TECHNICAL | (_ANIMATION if animated else frozenset()) | (_COPYRIGHT if copyright_stays else frozenset())
     image = state.image
     fields = image.get_fields()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyvips
 
-from imgforge.processing._colour import interpretation, standard_rgb
+from imgforge.processing._colour import full_scale, standard_rgb
 from imgforge.processing._colours import channels, split_alpha
 from imgforge.processing._state import State
 
@@ -21,7 +21,7 @@ def colorize(state: State) -> None:
         return
     image = standard_rgb(state.image)
     colours, alpha = split_alpha(image)
-    full = _full(image)
+    full = full_scale(image)
     laid = _over(colours, channels(wanted.color), wanted.opacity, full)
     if alpha is not None and not wanted.keep_alpha:
         laid, alpha = _over_transparent(colours, alpha, channels(wanted.color), wanted.opacity, full)
@@ -36,7 +36,7 @@ def gradient(state: State) -> None:
     image = standard_rgb(state.image)
     colours, alpha = split_alpha(image)
     share = ramp(image.width, image.height, wanted.direction, wanted.start, wanted.stop) * wanted.opacity
-    state.image = _rejoined(image, _over(colours, channels(wanted.color), share, _full(image)), alpha)
+    state.image = _rejoined(image, _over(colours, channels(wanted.color), share, full_scale(image)), alpha)
 
 
 def round_corners(state: State) -> None:
@@ -75,10 +75,6 @@ def clamped(image: Any, low: float, high: float) -> Any:
     """*image* with nothing below *low* or above *high*."""
     image = (image < low).ifthenelse(low, image)
     return image if math.isinf(high) else (image > high).ifthenelse(high, image)
-
-
-def _full(image: Any) -> float:
-    return 65535.0 if interpretation(image) in {"rgb16", "grey16"} else 255.0
 
 
 def _over(colours: Any, colour: list[float], share: Any, full: float) -> Any:

@@ -31,7 +31,7 @@ from imgforge.processing._metadata import strip_metadata
 from imgforge.processing._overlays import colorize, gradient, round_corners
 from imgforge.processing._resize import scale, scale_on_load
 from imgforge.processing._save import save
-from imgforge.processing._settings import ProcessingSettings
+from imgforge.processing._settings import ProcessingSettings, chosen
 from imgforge.processing._state import State, start
 from imgforge.processing._vips import broken
 from imgforge.processing._watermark import watermark
@@ -108,14 +108,14 @@ class _Engine:
             _bounded(original, options, settings, 1)
             return _rendition(original, original.body, original.format, original.width, original.height, size)
         output = _output_options(chain)
-        most = settings.max_animation_frames if options.max_animation_frames is None else options.max_animation_frames
+        most = chosen(options.max_animation_frames, settings.max_animation_frames)
         animated = original.animated and most > 1 and not options.disable_animation
         names = output_formats(original, output, settings, self.accepted, animated=animated)
         name = names[0]
         animated = animated and FORMATS[name].animation
         frames = min(original.pages, most) if animated else 1
         if not animated:
-            thumbnail = settings.enforce_thumbnail if options.enforce_thumbnail is None else options.enforce_thumbnail
+            thumbnail = chosen(options.enforce_thumbnail, settings.enforce_thumbnail)
             original = original.with_thumbnail() if thumbnail else original.with_pages(options.page, options.pages)
         original = _bounded(original, options, settings, frames)
         state = self._animated(original, frames, chain, name) if animated else self._still(original, chain, name)
@@ -185,11 +185,10 @@ def _output_options(chain: Sequence[ProcessingOptions]) -> ProcessingOptions:
 
 
 def _bounded(original: Original, options: ProcessingOptions, settings: ProcessingSettings, frames: int) -> Original:
-    pixels, frame = options.max_src_resolution, options.max_animation_frame_resolution
     return original.bounded(
-        settings.max_src_resolution if pixels is None else pixels,
+        chosen(options.max_src_resolution, settings.max_src_resolution),
         frames,
-        settings.max_animation_frame_resolution if frame is None else frame,
+        chosen(options.max_animation_frame_resolution, settings.max_animation_frame_resolution),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from imgforge.errors import NotAnImage
 from imgforge.model import Size
-from imgforge.processing._load import Original
+from imgforge.processing._load import Original, jpeg_shrink
 from imgforge.processing._plan import Plan
 from imgforge.processing._rounding import half_away, half_even
 from imgforge.processing._state import State
@@ -41,7 +41,7 @@ def _shrunk(original: Original, shrink: float, state: State) -> Any | None:
     if shrink <= 1 or state.settings.disable_shrink_on_load:
         return None
     if original.format == "jpeg":
-        factor = next((factor for factor in (8, 4, 2) if shrink >= factor), 1)
+        factor = jpeg_shrink(shrink)
         return original.load(shrink=factor) if factor > 1 else None
     if original.format == "webp":
         return original.load(scale=1 / shrink)

@@ -10,6 +10,7 @@ import pyvips
 from imgforge.processing import _pillow as pillow
 from imgforge.processing._formats import FORMATS
 from imgforge.processing._quality import fitted, searched
+from imgforge.processing._settings import chosen
 from imgforge.processing._state import State
 
 __all__ = ["save"]
@@ -20,21 +21,16 @@ _SMALLEST_AVIF = 16
 Options = dict[str, Any]
 
 
-def _chosen(url: Any, operator: Any) -> Any:
-    """What the URL says, where it says anything."""
-    return operator if url is None else url
-
-
 def _jpeg(state: State) -> Options:
     settings, url = state.settings, state.options.jpeg_options
     options: Options = {
-        "interlace": _chosen(url.progressive, settings.jpeg_progressive),
-        "trellis_quant": _chosen(url.trellis_quant, settings.jpeg_trellis_quant),
-        "overshoot_deringing": _chosen(url.overshoot_deringing, settings.jpeg_overshoot_deringing),
-        "optimize_scans": _chosen(url.optimize_scans, settings.jpeg_optimize_scans),
-        "quant_table": _chosen(url.quant_table, settings.jpeg_quant_table),
+        "interlace": chosen(url.progressive, settings.jpeg_progressive),
+        "trellis_quant": chosen(url.trellis_quant, settings.jpeg_trellis_quant),
+        "overshoot_deringing": chosen(url.overshoot_deringing, settings.jpeg_overshoot_deringing),
+        "optimize_scans": chosen(url.optimize_scans, settings.jpeg_optimize_scans),
+        "quant_table": chosen(url.quant_table, settings.jpeg_quant_table),
     }
-    if _chosen(url.no_subsample, settings.jpeg_no_subsample):
+    if chosen(url.no_subsample, settings.jpeg_no_subsample):
         options["subsample_mode"] = "off"
     # libvips warns of each option that its JPEG library lacks: only what differs from its defaults is said.
     return {name: value for name, value in options.items() if value}
@@ -43,9 +39,9 @@ def _jpeg(state: State) -> Options:
 def _png(state: State) -> Options:
     """A palette stays a palette, of its own depth; the rest tries all filters, which is smallest."""
     settings, url = state.settings, state.options.png_options
-    options: Options = {"interlace": _chosen(url.interlaced, settings.png_interlaced)}
-    if _chosen(url.quantize, settings.png_quantize):
-        depth = _depth_of(_chosen(url.colors, settings.png_quantization_colors))
+    options: Options = {"interlace": chosen(url.interlaced, settings.png_interlaced)}
+    if chosen(url.quantize, settings.png_quantize):
+        depth = _depth_of(chosen(url.colors, settings.png_quantization_colors))
     else:
         depth = _palette_depth(state.image)
     if not depth:
@@ -57,17 +53,17 @@ def _webp(state: State) -> Options:
     settings, url = state.settings, state.options.webp_options
     preset = url.preset if url.preset in WEBP_PRESETS else settings.webp_preset
     options: Options = {"effort": settings.webp_effort, "preset": preset}
-    compression = _chosen(url.compression, settings.webp_compression)
+    compression = chosen(url.compression, settings.webp_compression)
     if compression != "lossy":
         options[compression] = True
-    if _chosen(url.smart_subsample, settings.webp_smart_subsample):
+    if chosen(url.smart_subsample, settings.webp_smart_subsample):
         options["smart_subsample"] = True
     return options
 
 
 def _avif(state: State) -> Options:
     options: Options = {"effort": 9 - state.settings.avif_speed}
-    subsample = _chosen(state.options.avif_options.subsample, state.settings.avif_subsample)
+    subsample = chosen(state.options.avif_options.subsample, state.settings.avif_subsample)
     return options if subsample == "auto" else options | {"subsample_mode": subsample}
 
 

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from imgforge.effects import AutoQuality, Unsharp
 from imgforge.model import ProcessingOptions
 
-__all__ = ["ProcessingSettings"]
+__all__ = ["ProcessingSettings", "chosen"]
+
+T = TypeVar("T")
+
+
+def chosen(url: T | None, operator: T) -> T:
+    """What the URL says, where it says anything, and else what the operator does."""
+    return operator if url is None else url
 
 
 @dataclass(frozen=True, slots=True)

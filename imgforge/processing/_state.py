@@ -11,7 +11,7 @@ from imgforge.processing._cancellation import Cancellation
 from imgforge.processing._formats import FORMATS, Format
 from imgforge.processing._load import Original
 from imgforge.processing._plan import Plan, geometry, plan
-from imgforge.processing._settings import ProcessingSettings
+from imgforge.processing._settings import ProcessingSettings, chosen
 
 __all__ = ["State", "start"]
 
@@ -49,7 +49,7 @@ class State:
     @property
     def auto_rotate(self) -> bool:
         """Whether the EXIF orientation is obeyed."""
-        return self.settings.auto_rotate if self.options.auto_rotate is None else self.options.auto_rotate
+        return chosen(self.options.auto_rotate, self.settings.auto_rotate)
 
     @property
     def flattens(self) -> bool:
@@ -86,7 +86,7 @@ class State:
 
 
 def _limit(options: ProcessingOptions, settings: ProcessingSettings) -> int:
-    return settings.max_result_dimension if options.max_result_dimension is None else options.max_result_dimension
+    return chosen(options.max_result_dimension, settings.max_result_dimension)
 
 
 def _crop_gravity(options: ProcessingOptions) -> Gravity:
@@ -106,12 +106,11 @@ def start(
     watermarks: Mapping[str, bytes] | None = None,
 ) -> State:
     """The state before the first stage; `ResultTooLarge` where the options ask for too much."""
-    auto_rotate = settings.auto_rotate if options.auto_rotate is None else options.auto_rotate
     source = geometry(
         original.width,
         original.height,
         original.orientation,
-        auto_rotate=auto_rotate,
+        auto_rotate=chosen(options.auto_rotate, settings.auto_rotate),
         vector=FORMATS[original.format].vector and not frame,
     )
     return State(

@@ -12,10 +12,11 @@ from imgforge.errors import ResultTooLarge
 from imgforge.model import Gravity, ProcessingOptions, Watermark
 from imgforge.processing._canvas import turn
 from imgforge.processing._colour import interpretation, to_processing_colours
-from imgforge.processing._gravity import position
+from imgforge.processing._gravity import offset_in_pixels, position
 from imgforge.processing._load import Original, open_original
 from imgforge.processing._resize import scale, scale_on_load
 from imgforge.processing._rounding import half_even
+from imgforge.processing._settings import chosen
 from imgforge.processing._state import State, start
 from imgforge.processing._text import drawn
 
@@ -79,8 +80,7 @@ def _prepared(state: State, wanted: Watermark, width: int, height: int) -> Any:
 
 def _scaled(state: State, original: Original, options: ProcessingOptions) -> Any:
     """The watermark in the size that *options* ask for; the limit on results holds for enlarging it."""
-    limit = state.options.max_result_dimension
-    limit = state.settings.max_result_dimension if limit is None else limit
+    limit = chosen(state.options.max_result_dimension, state.settings.max_result_dimension)
     most = max(limit, original.width, original.height) if limit else 0
     settings = replace(state.settings, max_result_dimension=most)
     try:
@@ -146,7 +146,7 @@ def _spaced(mark: Any, wanted: Watermark, width: int, height: int, dpr: float) -
 
 def _gap(offset: float, outer: int, dpr: float) -> int:
     """In pixels. Beyond twice the picture a wider one changes nothing, but whether it is odd."""
-    gap = half_even(offset * dpr) if abs(offset) >= 1 else half_even(outer * offset)
+    gap = offset_in_pixels(offset, outer, dpr)
     widest = 2 * outer
     return gap if gap <= widest else widest + gap % 2
 

@@ -84,6 +84,7 @@ class Application:
             admission=Admission(threads, settings.requests_queue_size),
             metrics=metrics,
         )
+        self._gate = BearerGate(settings.secret)
         self._lane = self._make_lane()
         self._health = HealthEndpoint()
         self._server = self._make_server()
@@ -104,7 +105,7 @@ class Application:
         tiers = self._cache.tiers if self._cache is not None else ()
         if self._settings.access_log != "off" or not tiers or not isinstance(tiers[0], MemoryTier):
             return None
-        return FastLane(tiers[0], BearerGate(self._settings.secret).expected, self._reactor.seconds)
+        return FastLane(tiers[0], self._gate.expected, self._reactor.seconds)
 
     def _flush(self) -> None:
         """Hand what was counted to the metrics."""
@@ -115,7 +116,7 @@ class Application:
 
     def _make_server(self) -> Server:
         settings, reactor = self._settings, self._reactor
-        gate = BearerGate(settings.secret)
+        gate = self._gate
         parser = UrlParser(url_settings(settings))
         page = demo_page() if settings.embedded else plain_page(__version__)
         metrics = MetricsEndpoint(gate, self._metrics, self._refresh_metrics)

@@ -18,10 +18,11 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from imgforge.config import BindAddress
 from imgforge.service._tls import Credentials, CredentialsError, read_credentials
 
-__all__ = ["ListenError", "Listener", "adopt", "open_listeners"]
+__all__ = ["FIRST_INHERITED", "ListenError", "Listener", "adopt", "open_listeners"]
 
 _BACKLOG = 1024
-_FIRST_INHERITED = 3  # sd_listen_fds(3)
+# Of systemd's sockets (sd_listen_fds(3)), and of those that a worker has from its parent.
+FIRST_INHERITED = 3
 
 
 class ListenError(Exception):
@@ -123,7 +124,7 @@ def _inherited(address: BindAddress) -> socket.socket:
         index = count
     if not 0 <= index < count:
         raise ListenError(f"systemd passed {count} sockets, this one is not among them")
-    return _listening(socket.socket(fileno=os.dup(_FIRST_INHERITED + index)), address)
+    return _listening(socket.socket(fileno=os.dup(FIRST_INHERITED + index)), address)
 
 
 def _listening(opened: socket.socket, address: BindAddress) -> socket.socket:

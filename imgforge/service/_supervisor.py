@@ -26,13 +26,12 @@ from twisted.python.failure import Failure
 
 from imgforge.config import Settings
 from imgforge.observability import Metrics, mark_dead
-from imgforge.service._listeners import Listener, adopt
+from imgforge.service._listeners import FIRST_INHERITED, Listener, adopt
 from imgforge.service._machine import allocator_environment
 from imgforge.service._metrics_site import metrics_site
 
 __all__ = ["Supervisor"]
 
-_FIRST_SOCKET = 3
 _RESTART_DELAY = 0.1
 # A worker that dies this soon after its start may die again: each time the wait doubles, up to the longest.
 _TOO_SOON = 2.0
@@ -111,7 +110,7 @@ class Supervisor(Service):
         output = self._log_stream.fileno() if self._log_stream is not None else 1
         descriptors: dict[int, Any] = {0: "w", 1: output, 2: output}
         for number, listener in enumerate(self._listeners):
-            descriptors[_FIRST_SOCKET + number] = listener.socket.fileno()
+            descriptors[FIRST_INHERITED + number] = listener.socket.fileno()
         environment = dict(os.environ) | allocator_environment()
         command = [sys.executable, "-m", "imgforge.service.worker"]
         self._reactor.spawnProcess(worker, sys.executable, command, env=environment, childFDs=descriptors)

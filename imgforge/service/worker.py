@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from imgforge.config import BindAddress, Settings
-from imgforge.service._listeners import Listener
+from imgforge.service._listeners import FIRST_INHERITED, Listener
 from imgforge.service._logging import observer_for
 from imgforge.service._machine import die_with_parent
 from imgforge.service._process import ServingProcess
@@ -24,8 +24,6 @@ from imgforge.service._signals import stop_when_told
 from imgforge.service._tls import Credentials
 
 __all__ = ["main"]
-
-_FIRST_SOCKET = 3
 
 
 @implementer(IReadDescriptor)
@@ -57,7 +55,7 @@ def main() -> None:
     globalLogBeginner.beginLoggingTo([observer_for(settings, sys.stdout)], redirectStandardIO=False)
     listeners = [
         Listener(
-            socket.socket(fileno=_FIRST_SOCKET + number),
+            socket.socket(fileno=FIRST_INHERITED + number),
             BindAddress(**address),
             Credentials(**credentials) if credentials else None,
         )

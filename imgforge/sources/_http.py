@@ -159,9 +159,9 @@ def _checked(response: IResponse, wanted: tuple[int, ...]) -> IResponse:
     code = response.code
     try:
         if code in wanted:
-            if code == 206 and inflater_for(_encoding(response)) is not None:
+            packed = inflater_for(_encoding(response)) is not None  # which refuses unknown encodings
+            if code == 206 and packed:
                 raise OriginFailed("the origin answered with a part of a compressed body")
-            inflater_for(_encoding(response))
             return response
         if 400 <= code < 500 and code not in _TRANSIENT:
             raise SourceNotFound(f"the origin answered {code}")

@@ -1,6 +1,6 @@
 """Image URLs: their grammar, signatures and options."""
 
-from imgforge.urls._encryption import KEY_SIZES, SourceCipher
+from imgforge.urls._encryption import SourceCipher
 from imgforge.urls._info_options import INFO_OPTIONS
 from imgforge.urls._parser import UrlParser, UrlSettings
 from imgforge.urls._signature import Signer
@@ -11,7 +11,6 @@ __all__ = [
     "BY_NAME",
     "FORMATS",
     "INFO_OPTIONS",
-    "KEY_SIZES",
     "OPTIONS",
     "Argument",
     "Option",

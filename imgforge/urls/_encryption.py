@@ -14,9 +14,8 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from imgforge.errors import BadPath
 
-__all__ = ["KEY_SIZES", "SourceCipher"]
+__all__ = ["SourceCipher"]
 
-KEY_SIZES = (16, 24, 32)
 _BLOCK = 16
 
 

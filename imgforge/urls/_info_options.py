@@ -7,7 +7,7 @@ videos or object detection, are rows too: they may be off, and asking for them i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from imgforge.errors import BadOption, OptionForbidden
@@ -15,15 +15,14 @@ from imgforge.info import InfoOptions
 from imgforge.model import DeliveryOptions
 from imgforge.urls.options import BY_NAME, DEFAULT_PRESET, PRESET_NAMES, Argument, Option, Together, set_fields
 from imgforge.urls.options import _composite as composite
+from imgforge.urls.options._parse import DELIVERY_DEFAULTS, MOST_OPTIONS, defaults_of, option_texts
 from imgforge.urls.options._values import boolean, integer
 
 __all__ = ["INFO_BY_NAME", "INFO_OPTIONS", "InfoOptionParser"]
 
 # The rows that image URLs have too.
 _SHARED = ("page", "cachebuster", "expires", "cache_tags", "hashsum", "max_src_resolution", "max_src_file_size")
-_HASHES = ("md5", "sha1", "sha256", "sha512")
 _OFF = frozenset({"", "0", "f", "F", "false", "FALSE", "False"})
-_MOST_OPTIONS = 200
 
 
 def _colors(argument: str) -> int:
@@ -36,8 +35,8 @@ def _colors(argument: str) -> int:
 def _hashes(arguments: composite.Arguments, _: tuple[str, ...]) -> tuple[str, ...]:
     """type:type..., each once, in the order that they are named"""
     for kind in arguments:
-        if kind and kind not in _HASHES:
-            raise ValueError(f"must be among {', '.join(_HASHES)}, not {kind!r}")
+        if kind and kind not in composite.HASHES:
+            raise ValueError(f"must be among {', '.join(composite.HASHES)}, not {kind!r}")
     return tuple(dict.fromkeys(kind for kind in arguments if kind))
 
 
@@ -129,10 +128,9 @@ INFO_OPTIONS = (
 
 INFO_BY_NAME = {name: option for option in INFO_OPTIONS for name in (option.name, *option.aliases)}
 
-_INFO_DEFAULTS = {one.name: getattr(InfoOptions(), one.name) for one in fields(InfoOptions)}
-_DELIVERY_DEFAULTS = {one.name: getattr(DeliveryOptions(), one.name) for one in fields(DeliveryOptions)}
+_INFO_DEFAULTS = defaults_of(InfoOptions())
 # What rows set that is in neither record is parsed and forgotten.
-_DEFAULTS = dict.fromkeys(INFO_BY_NAME) | _INFO_DEFAULTS | _DELIVERY_DEFAULTS
+_DEFAULTS = dict.fromkeys(INFO_BY_NAME) | _INFO_DEFAULTS | DELIVERY_DEFAULTS
 
 
 @dataclass(slots=True)
@@ -152,7 +150,7 @@ class InfoOptionParser:
 
     def __init__(self, *, separator: str, presets: Mapping[str, str], security: bool) -> None:
         self._separator = separator
-        self._presets = {name: tuple(part for part in text.split("/") if part) for name, text in presets.items()}
+        self._presets = {name: option_texts(text) for name, text in presets.items()}
         self._security = security
         for name in self._presets:
             try:
@@ -169,13 +167,13 @@ class InfoOptionParser:
             self._apply(one, draft, ())
         return (
             InfoOptions(**{name: value for name, value in draft.values.items() if name in _INFO_DEFAULTS}),
-            DeliveryOptions(**{name: value for name, value in draft.values.items() if name in _DELIVERY_DEFAULTS}),
+            DeliveryOptions(**{name: value for name, value in draft.values.items() if name in DELIVERY_DEFAULTS}),
         )
 
     def _apply(self, one: str, draft: _Draft, inside: tuple[str, ...]) -> None:
         draft.count += 1
-        if draft.count > _MOST_OPTIONS:
-            raise BadOption(f"more than {_MOST_OPTIONS} options")
+        if draft.count > MOST_OPTIONS:
+            raise BadOption(f"more than {MOST_OPTIONS} options")
         name, *arguments = one.split(self._separator)
         if name in PRESET_NAMES:
             for preset in arguments:

@@ -104,14 +104,14 @@ class UrlParser:
             cipher=self._cipher,
         )
 
-    def _verified(self, target: bytes, root: bytes = b"") -> str:
-        """The path behind *root* and the signature, as text, once the signature has been found good."""
+    def _verified(self, target: bytes) -> str:
+        """The path behind the signature, as text, once the signature has been found good."""
         if len(target) > _LONGEST:
             raise BadPath(f"the path is longer than {_LONGEST} bytes")
         path = target.partition(b"?")[0]
         if self._prefix and path.startswith(self._prefix + b"/"):
             path = path[len(self._prefix) :]
-        signature, slash, rest = path.removeprefix(root).removeprefix(b"/").partition(b"/")
+        signature, slash, rest = path.removeprefix(b"/").partition(b"/")
         if not signature or not slash:
             raise BadPath("the path is not /<signature>/<options>/<source>")
         self._verifier.check(signature, slash + rest)

@@ -14,12 +14,11 @@ from urllib.parse import quote, unquote_to_bytes
 from imgforge.errors import BadPath
 from imgforge.urls._encryption import SourceCipher
 from imgforge.urls.options import FORMATS
+from imgforge.urls.options._values import CONTROL, base64_bytes
 
 __all__ = ["SourceRewriter", "build_path", "percent_decoded", "split_source"]
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_BASE64 = re.compile(r"[A-Za-z0-9_-]+")
 _FOLDED_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/(?!/)")
 _WILDCARD = re.compile(r"\\\*")
 _GROUP = re.compile(r"\$\{(\d+)\}")
@@ -38,7 +37,7 @@ def percent_decoded(text: str, what: str) -> str:
             decoded = unquote_to_bytes(text).decode("utf-8")
         except UnicodeDecodeError:
             raise BadPath(f"the {what} is not UTF-8: {_shown(text)}") from None
-    if _CONTROL.search(decoded):
+    if CONTROL.search(decoded):
         raise BadPath(f"a control character in the {what}: {_shown(text)}")
     return decoded
 
@@ -92,9 +91,7 @@ def _base64(text: str) -> tuple[bytes, str]:
     if not encoded:
         raise BadPath("the source is missing")
     try:
-        if not _BASE64.fullmatch(encoded):
-            raise ValueError(encoded)
-        message = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+        message = base64_bytes(encoded)
     except ValueError:
         raise BadPath(f"the source is neither plain/ nor URL-safe base64: {_shown(encoded)}") from None
     return message, extension
@@ -108,7 +105,7 @@ def _text(message: bytes) -> str:
 
 
 def _checked(source: str) -> str:
-    if not source or _CONTROL.search(source):
+    if not source or CONTROL.search(source):
         raise BadPath("the source is empty or has a control character")
     return source
 

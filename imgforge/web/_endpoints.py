@@ -82,13 +82,14 @@ class ImageEndpoint:
         if image.delivery.raw:
             return await self._stream(request, image)
         wanted, accepted = self._negotiation.apply(image, _header(request, b"accept"))
+        varies = self._negotiation.varies(image)
         served = await self._pipeline.image(wanted, accepted)
         answer = image_answer(
             served.entry,
             image,
             self._settings,
             now=self._clock.seconds(),
-            vary=self._negotiation.varies(image),
+            vary=varies,
             state=cache_status(served),
             failure=served.failure,
         )
@@ -98,7 +99,7 @@ class ImageEndpoint:
             return Answer(304, kept)
         if served.tier == MemoryTier.name and image.delivery.expires is None:
             until = served.entry.stored_at + self._cache_ttl if self._cache_ttl else math.inf
-            return replace(answer, offer=Offer(served.key, until, self._negotiation.varies(image)))
+            return replace(answer, offer=Offer(served.key, until, varies))
         return answer
 
     async def _stream(self, request: Request, image: ImageRequest) -> Answer:

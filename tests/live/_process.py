@@ -35,6 +35,14 @@ def free_port() -> int:
         return port
 
 
+def alive(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def wait_for(condition: Callable[[], object], what: str) -> None:
     """Poll until *condition* holds; AssertionError naming *what* after the deadline."""
     end = time.monotonic() + DEADLINE

@@ -15,16 +15,8 @@ from threading import Thread
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.live._pictures import decode, encode, gradient
-from tests.live._process import Origin, Reply, Twistd, free_port, wait_for
+from tests.live._process import Origin, Reply, Twistd, alive, free_port, wait_for
 from tests.sources.test_tls import certificate
-
-
-def alive(pid: int) -> bool:
-    """Whether a process exists and is no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 class ServiceCase(SynchronousTestCase):

@@ -13,15 +13,7 @@ from threading import Thread
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.live._pictures import encode, gradient
-from tests.live._process import Origin, Twistd, wait_for
-
-
-def alive(pid: int) -> bool:
-    """Whether a process exists and is no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+from tests.live._process import Origin, Twistd, alive, wait_for
 
 
 class StoppingCase(SynchronousTestCase):

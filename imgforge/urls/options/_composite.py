@@ -34,7 +34,6 @@ __all__ = [
 Arguments = Sequence[str]
 
 PLACES = ("no", "so", "ea", "we", "noea", "nowe", "soea", "sowe", "ce")
-_PLACE = choice(*PLACES)
 _ANY_GRAVITY = choice(*PLACES, "fp", "sm")
 _CANVAS_GRAVITY = choice(*PLACES, "fp")
 _POSITION = choice(*PLACES, "re", "ch")
@@ -43,7 +42,7 @@ _SIDE = number(low=0)
 _BYTE = integer(0, 255)
 _PIXELS = integer()
 _QUALITY = integer(0, 100)
-_HASHES = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
+HASHES = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 
 
 def _place(arguments: Arguments, current: Gravity, allowed: Callable[[str], str] = _ANY_GRAVITY) -> Gravity:
@@ -156,9 +155,9 @@ def hashsum(arguments: Arguments, _: tuple[str, str] | None) -> tuple[str, str] 
     kind, digits = [*arguments, ""][:2]
     if kind in {"", "none"}:
         return None
-    length = _HASHES.get(kind)
+    length = HASHES.get(kind)
     if length is None:
-        raise ValueError(f"the type must be none or one of {', '.join(_HASHES)}, not {kind!r}")
+        raise ValueError(f"the type must be none or one of {', '.join(HASHES)}, not {kind!r}")
     if not re.fullmatch(rf"[0-9a-fA-F]{{{length}}}", digits):
         raise ValueError(f"the hash must be {length} hexadecimal digits, not {digits!r}")
     return kind, digits.lower()

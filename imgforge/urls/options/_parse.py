@@ -10,7 +10,17 @@ from imgforge.errors import BadOption, OptionForbidden
 from imgforge.model import DeliveryOptions, ProcessingOptions
 from imgforge.urls.options._table import BY_NAME, PRESET_NAMES, Option, Together
 
-__all__ = ["CHAIN", "DEFAULT_PRESET", "OptionParser", "ParsedOptions", "set_fields"]
+__all__ = [
+    "CHAIN",
+    "DEFAULT_PRESET",
+    "DELIVERY_DEFAULTS",
+    "MOST_OPTIONS",
+    "OptionParser",
+    "ParsedOptions",
+    "defaults_of",
+    "option_texts",
+    "set_fields",
+]
 
 DEFAULT_PRESET = "default"
 
@@ -19,11 +29,17 @@ CHAIN = "-"
 _MOST_PIPELINES = 10
 
 # Together with the longest target this bounds the work of a hostile URL.
-_MOST_OPTIONS = 200
+MOST_OPTIONS = 200
 
-_PROCESSING_DEFAULTS = {one.name: getattr(ProcessingOptions(), one.name) for one in fields(ProcessingOptions)}
-_DELIVERY_DEFAULTS = {one.name: getattr(DeliveryOptions(), one.name) for one in fields(DeliveryOptions)}
-_DEFAULTS = _PROCESSING_DEFAULTS | _DELIVERY_DEFAULTS
+
+def defaults_of(record: Any) -> dict[str, Any]:
+    """The fields of a record of options in which none has been set."""
+    return {one.name: getattr(record, one.name) for one in fields(record)}
+
+
+_PROCESSING_DEFAULTS = defaults_of(ProcessingOptions())
+DELIVERY_DEFAULTS = defaults_of(DeliveryOptions())
+_DEFAULTS = _PROCESSING_DEFAULTS | DELIVERY_DEFAULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +86,7 @@ class OptionParser:
         if unknown:
             raise ValueError(f"unknown processing option {min(unknown)!r}")
         self.separator = separator
-        self._presets = {name: _texts(text) for name, text in (presets or {}).items()}
+        self._presets = {name: option_texts(text) for name, text in (presets or {}).items()}
         # The names as resolved: allowing an option allows all its aliases.
         self._allowed = frozenset(BY_NAME[name].name if name in BY_NAME else "preset" for name in allowed)
         self._security = security
@@ -109,8 +125,8 @@ class OptionParser:
 
     def _apply(self, text: str, draft: _Draft, number: int, inside: tuple[str, ...], *, trusted: bool) -> None:
         draft.count += 1
-        if draft.count > _MOST_OPTIONS:
-            raise BadOption(f"more than {_MOST_OPTIONS} options")
+        if draft.count > MOST_OPTIONS:
+            raise BadOption(f"more than {MOST_OPTIONS} options")
         name, *arguments = text.split(self.separator)
         if name in PRESET_NAMES:
             if not trusted and self._allowed and "preset" not in self._allowed:
@@ -141,7 +157,8 @@ class OptionParser:
         self._apply_all(texts, draft, number, (*inside, name), trusted=True)
 
 
-def _texts(text: str) -> tuple[str, ...]:
+def option_texts(text: str) -> tuple[str, ...]:
+    """The options that a preset's text names."""
     return tuple(part for part in text.split("/") if part)
 
 
@@ -176,6 +193,6 @@ def _freeze(draft: _Draft) -> ParsedOptions:
         for values in draft.pipelines
     )
     delivery = {
-        name: value for values in draft.pipelines for name, value in values.items() if name in _DELIVERY_DEFAULTS
+        name: value for values in draft.pipelines for name, value in values.items() if name in DELIVERY_DEFAULTS
     }
     return ParsedOptions(first, DeliveryOptions(**delivery), tuple(draft.presets), tuple(then))

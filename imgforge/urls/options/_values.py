@@ -12,8 +12,10 @@ from collections.abc import Callable
 from imgforge.model import Color
 
 __all__ = [
+    "CONTROL",
     "FORMATS",
     "Converter",
+    "base64_bytes",
     "base64_line",
     "base64_text",
     "boolean",
@@ -53,8 +55,8 @@ FORMATS = {
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}\Z")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})\Z")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})\Z")
-_BASE64 = re.compile(r"[A-Za-z0-9_-]*=*\Z")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BASE64 = re.compile(r"[A-Za-z0-9_-]*")
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _LAYOUT = dict.fromkeys(map(ord, "\t\n\r"), " ")
 _LARGEST = 10**9
@@ -147,14 +149,21 @@ def text(argument: str) -> str:
     return argument
 
 
+def base64_bytes(argument: str) -> bytes:
+    """What URL-safe base64, padded or not, stands for; ValueError where it is anything else."""
+    unpadded = argument.rstrip("=")
+    if not _BASE64.fullmatch(unpadded):
+        raise ValueError(argument)
+    return base64.urlsafe_b64decode(unpadded + "=" * (-len(unpadded) % 4))
+
+
 def base64_text(argument: str) -> str:
     """URL-safe base64 of UTF-8, padded or not; of control characters it may have line breaks and tabs only."""
-    unpadded = argument.rstrip("=")
     try:
-        decoded = base64.urlsafe_b64decode(unpadded + "=" * (-len(unpadded) % 4)).decode("utf-8")
+        decoded = base64_bytes(argument).decode("utf-8")
     except ValueError:
         decoded = "\0"
-    if not _BASE64.match(argument) or _CONTROL.search(decoded.translate(_LAYOUT)):
+    if CONTROL.search(decoded.translate(_LAYOUT)):
         raise ValueError(f"must be URL-safe base64 of UTF-8 text, not {argument!r}")
     return decoded
 
@@ -162,6 +171,6 @@ def base64_text(argument: str) -> str:
 def base64_line(argument: str) -> str:
     """As `base64_text`, but of a single line: for what goes into headers and requests."""
     decoded = base64_text(argument)
-    if _CONTROL.search(decoded):
+    if CONTROL.search(decoded):
         raise ValueError(f"must be the base64 of a single line, not {argument!r}")
     return decoded
