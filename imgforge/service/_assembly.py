@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.internet.threads import deferToThreadPool
@@ -51,16 +51,29 @@ _POLL_INTERVAL = 0.02
 
 
 class Application:
-    """One of *processes* processes' share of the server: *threads* image threads, and all that leads to them."""
+    """One of *processes* processes' share of the server: *threads* image threads, and all that leads to them.
+
+    The access log goes to *output*.
+    """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, settings: Settings, metrics: Metrics, *, threads: int, processes: int = 1) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        threads: int,
+        processes: int = 1,
+        output: TextIO = sys.stdout,
+    ) -> None:
         processing.configure()
         self._reactor = reactor
         self._settings = settings
         self._metrics = metrics
         self._processes = processes
+        self._output = output
         results = processing_settings(settings)
         self._sources = Sources(reactor, source_settings(settings), [SampleFactory()] if settings.embedded else [])
         self._cache: Cache | None = make_cache(reactor, cache_settings(settings), metrics.cache_fault)
@@ -72,7 +85,14 @@ class Application:
                 timeout=settings.timeout,
                 max_src_file_size=settings.max_src_file_size,
                 processing=results,
-                fingerprint=fingerprint(__version__, processing.capabilities().version, results, watermark),
+                fingerprint=fingerprint(
+                    __version__,
+                    processing.capabilities().version,
+                    results,
+                    watermark,
+                    settings.watermark_url,
+                    settings.local_filesystem_root,
+                ),
                 watermark=watermark,
                 watermark_url=settings.watermark_url,
                 fallback=operators_image(settings, "fallback_image"),
@@ -108,10 +128,11 @@ class Application:
         return FastLane(tiers[0], self._gate.expected, self._reactor.seconds)
 
     def _flush(self) -> None:
-        """Hand what was counted to the metrics."""
+        """Hand what was counted to the metrics, and libvips' own figures."""
         if self._lane is not None and self._cache is not None:
             for (method, status), (count, seconds) in self._lane.take_answered().items():
                 self._metrics.answered_many(method, _IMAGES, status, int(count), seconds, self._cache.name)
+        self._metrics.update_vips(processing.usage())
         self._metrics.flush()
 
     def _make_server(self) -> Server:
@@ -119,7 +140,7 @@ class Application:
         gate = self._gate
         parser = UrlParser(url_settings(settings))
         page = demo_page() if settings.embedded else plain_page(__version__)
-        metrics = MetricsEndpoint(gate, self._metrics, self._refresh_metrics)
+        metrics = MetricsEndpoint(gate, self._metrics, self._flush)
         answers = answer_settings(settings)
         images = ImageEndpoint(
             reactor, gate, parser, self._pipeline, negotiation(settings), answers, settings.cache_ttl
@@ -139,14 +160,10 @@ class Application:
             headers.append((b"Server", settings.server_name.encode("ascii")))
         if settings.allow_origin:
             headers.append((b"Access-Control-Allow-Origin", settings.allow_origin.encode("ascii")))
-        access_log = AccessLog(sys.stdout, settings.access_log)
+        access_log = AccessLog(self._output, settings.access_log)
         prefix = settings.path_prefix.rstrip("/").encode()
         rate = RateLimit(settings.rate_limit_per_minute / self._processes, reactor.seconds)
         return Server(reactor, routes, self._metrics, access_log, headers, prefix, self._lane, rate)
-
-    def _refresh_metrics(self) -> None:
-        self._flush()
-        self._metrics.update_vips(processing.usage())
 
     def start(self) -> None:
         """Start the threads and what runs in the background."""

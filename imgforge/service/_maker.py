@@ -133,6 +133,14 @@ def makeService(options: Options) -> IService:
         )
     else:
         tune_allocator()
-        child = ServingProcess(reactor, settings, listeners, threads=threads, metrics_listeners=metrics_listeners)
+        child = ServingProcess(
+            reactor,
+            settings,
+            listeners,
+            threads=threads,
+            # As it is now: twistd is about to make a log of sys.stdout.
+            output=stream or sys.stdout,
+            metrics_listeners=metrics_listeners,
+        )
     child.setServiceParent(service)
     return service

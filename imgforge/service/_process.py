@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
@@ -32,6 +33,7 @@ class ServingProcess(Service):
         *,
         threads: int,
         processes: int = 1,
+        output: TextIO = sys.stdout,
         metrics_listeners: Sequence[Listener] = (),
     ) -> None:
         self._reactor = reactor
@@ -40,6 +42,7 @@ class ServingProcess(Service):
         self._metrics_listeners = metrics_listeners
         self._threads = threads
         self._processes = processes
+        self._output = output
         self._ports: list[IListeningPort] = []
         self._application: Application | None = None
 
@@ -48,7 +51,12 @@ class ServingProcess(Service):
         super().startService()
         metrics = Metrics()
         self._application = Application(
-            self._reactor, self._settings, metrics, threads=self._threads, processes=self._processes
+            self._reactor,
+            self._settings,
+            metrics,
+            threads=self._threads,
+            processes=self._processes,
+            output=self._output,
         )
         self._application.start()
         site = self._application.factory

@@ -146,7 +146,9 @@ def check(settings: Settings) -> None:
     parse_level_spec(settings.log_level)
     for name in ("watermark_path", "fallback_image_path", "ca_file"):
         path = getattr(settings, name)
-        if path and not os.access(path, os.R_OK):
+        if path and not (os.path.isfile(path) and os.access(path, os.R_OK)):
             raise ValueError(f"IMGFORGE_{name.upper()}={path!r} must name a readable file")
+    if settings.ca_file and b"-----BEGIN CERTIFICATE-----" not in Path(settings.ca_file).read_bytes():
+        raise ValueError(f"IMGFORGE_CA_FILE={settings.ca_file!r} must hold PEM certificates")
     if settings.local_filesystem_root and not Path(settings.local_filesystem_root).is_dir():
         raise ValueError(f"IMGFORGE_LOCAL_FILESYSTEM_ROOT={settings.local_filesystem_root!r} must name a directory")

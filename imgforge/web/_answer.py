@@ -149,8 +149,10 @@ def content_disposition(request: ImageRequest, format_name: str, attachment: boo
     delivery = request.delivery
     if delivery.return_attachment is not None:
         attachment = delivery.return_attachment
-    stem = delivery.filename or _stem(request.source)
-    name = f"{stem}.{_EXTENSIONS.get(format_name, format_name)}" if format_name else stem
+    if format_name:
+        name = f"{delivery.filename or _stem(request.source)}.{_EXTENSIONS.get(format_name, format_name)}"
+    else:  # the source itself, under its own name
+        name = delivery.filename or _basename(request.source)
     kind = b"attachment" if attachment else b"inline"
     if name.isascii() and name.isprintable():
         return kind + b'; filename="' + name.replace("\\", "%5C").replace('"', "%22").encode("ascii") + b'"'
@@ -159,10 +161,13 @@ def content_disposition(request: ImageRequest, format_name: str, attachment: boo
 
 
 def _stem(source: str) -> str:
+    return posixpath.splitext(_basename(source))[0]
+
+
+def _basename(source: str) -> str:
     if source.startswith("data:"):
         return "image"
-    name = posixpath.basename(unquote(urlsplit(source).path))
-    return posixpath.splitext(name)[0] or "image"
+    return posixpath.basename(unquote(urlsplit(source).path)) or "image"
 
 
 def _header_value(text: str) -> bytes:

@@ -28,23 +28,13 @@ from imgforge.web._answer import (
 )
 from imgforge.web._lane import Offer
 from imgforge.web._negotiation import Negotiation
-from imgforge.web._server import STREAMED, Endpoint
+from imgforge.web._server import STREAMED, Endpoint, origin_form
 
 __all__ = ["HealthEndpoint", "ImageEndpoint", "InfoEndpoint", "MetricsEndpoint", "page_endpoint"]
 
 
 def _header(request: Request, name: bytes) -> str:
     return (request.getHeader(name) or b"").decode("latin-1")
-
-
-def _target(request: Request) -> bytes:
-    """The request target as it was sent, in origin form (an absolute one loses its scheme and host)."""
-    target: bytes = request.uri
-    if not target.startswith(b"/"):
-        _, _, rest = target.partition(b"://")
-        _, slash, path = rest.partition(b"/")
-        target = slash + path
-    return target
 
 
 def _check_expiry(request: ImageRequest | InfoRequest, now: float) -> None:
@@ -76,7 +66,7 @@ class ImageEndpoint:
 
     async def __call__(self, request: Request) -> Answer:
         """The signature is checked before anything else is looked at, and nothing is fetched before all is checked."""
-        image = self._parser.parse(_target(request))
+        image = self._parser.parse(origin_form(request.uri))
         self._gate.check(request.getHeader(b"authorization"))
         _check_expiry(image, self._clock.seconds())
         if image.delivery.raw:
@@ -145,7 +135,7 @@ class InfoEndpoint:
 
     async def __call__(self, request: Request) -> Answer:
         """The fields are those that the options want."""
-        image = self._parser.parse_info(_target(request))
+        image = self._parser.parse_info(origin_form(request.uri))
         self._gate.check(request.getHeader(b"authorization"))
         _check_expiry(image, self._clock.seconds())
         told = await self._pipeline.info(image)

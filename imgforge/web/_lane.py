@@ -108,7 +108,7 @@ class FastLane:
             return
         lines, kept, etag = [b"HTTP/1.1 200 OK\r\n"], [b"HTTP/1.1 304 Not Modified\r\n"], b""
         for name, values in headers:
-            if name.lower() in {b"date", b"x-request-id"}:
+            if name.lower() in {b"date", b"x-request-id", b"connection"}:
                 continue
             for value in values:
                 line = name + b": " + value + b"\r\n"

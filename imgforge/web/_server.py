@@ -27,7 +27,7 @@ from imgforge.web._answer import Answer, Headers
 from imgforge.web._lane import FastLane
 from imgforge.web._rate import RateLimit
 
-__all__ = ["STREAMED", "Endpoint", "Route", "Server", "error_answer"]
+__all__ = ["STREAMED", "Endpoint", "Route", "Server", "error_answer", "origin_form"]
 
 # An endpoint that has written its answer itself returns this.
 STREAMED = Answer(0, [])
@@ -55,6 +55,15 @@ class Route:
     def matches(self, path: bytes) -> bool:
         """Whether a request for *path* is answered here."""
         return path.startswith(self.path) if self.prefix else path == self.path
+
+
+def origin_form(target: bytes) -> bytes:
+    """A request target as it was sent; an absolute one (RFC 9112, section 3.2.2) loses its scheme and host."""
+    if target.startswith(b"/"):
+        return target
+    _, _, rest = target.partition(b"://")
+    _, slash, path = rest.partition(b"/")
+    return slash + path
 
 
 def error_answer(error: ImgforgeError) -> Answer:
@@ -106,7 +115,7 @@ class Server(Resource):
         request.setHeader(b"X-Request-ID", identity.encode("ascii"))
         for name, value in self._headers:
             request.setHeader(name, value)
-        path = request.path.removeprefix(self._prefix)
+        path = origin_form(request.path).removeprefix(self._prefix)
         route = next(route for route in self._routes if route.matches(path))
         exchange = _Exchange(request, route.label, identity, self._clock.seconds())
         self.active += 1
@@ -124,7 +133,8 @@ class Server(Resource):
         return await route.endpoint(request)
 
     def _explain(self, failure: Failure, exchange: _Exchange) -> Answer:
-        if exchange.gone:
+        # A client that leaves a stream ends it by its transport first, and is only then reported as gone.
+        if exchange.gone or (exchange.request.startedWriting and failure.check(CancelledError)):
             return Answer(_CLIENT_GONE, [])
         error = failure.value
         if isinstance(error, CancelledError):
@@ -144,6 +154,7 @@ class Server(Resource):
         if exchange.gone:
             exchange.status = _CLIENT_GONE
         elif answer is STREAMED:
+            exchange.size = request.sentLength
             request.finish()
         elif request.startedWriting:  # the stream broke: only a cut connection tells the client so
             request.loseConnection()

@@ -28,13 +28,15 @@ class _Channel(HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Try the fast lane, if nothing else is under way on this connection."""
-        lane = self.factory.lane
+        lane = None if self.factory.closing else self.factory.lane
         if lane is not None and self._arriving is None and not self.requests and not self._buffer and self.persistent:
             answer = lane.answer(data)
             if answer is not None:
                 self.resetTimeout()
                 self._write_at_once(answer)
                 return
+        if not self._handlingRequest:
+            self._arrives()
         super().dataReceived(data)
 
     def _write_at_once(self, data: bytes) -> None:
@@ -50,10 +52,33 @@ class _Channel(HTTPChannel):
             transport.write(data)
 
     def lineReceived(self, line: bytes) -> None:
-        """The first line of a request starts the time that all of it may take: a trickle is not a client."""
+        """The line may be of a request that waited behind another one: its time begins here."""
+        self._arrives()
+        super().lineReceived(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Say why, rather than close without a word."""
+        status = b"431 Request Header Fields Too Large" if self.requests else b"414 URI Too Long"
+        transport: Any = self.transport
+        transport.write(b"HTTP/1.1 " + status + b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        super().lineLengthExceeded(line)
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:
+        """The last answer before the server ends says that it is."""
+        if self.factory.closing:
+            headers.setRawHeaders(b"Connection", [b"close"])
+        super().writeHeaders(version, code, reason, headers)
+
+    def requestDone(self, request: Any) -> None:
+        """The answer is written: while the server ends, nothing follows it."""
+        if self.factory.closing:
+            self.persistent = False
+        super().requestDone(request)
+
+    def _arrives(self) -> None:
+        """The first byte of a request starts the time that all of it may take: a trickle is not a client."""
         if self._arriving is None:
             self._arriving = self.factory.reactor.callLater(self.factory.read_timeout, self._too_slow)
-        super().lineReceived(line)
 
     def allContentReceived(self) -> None:
         """The request is complete."""
@@ -101,6 +126,7 @@ class ImageSite(Site):
         self.read_timeout = read_timeout
         self.max_clients = max_clients
         self.lane = lane
+        self.closing = False
         self.displayTracebacks = False
         self.noisy = False
 
@@ -122,6 +148,10 @@ class ImageSite(Site):
         """The access log is written elsewhere, with more in it."""
 
     def close_idle(self) -> None:
-        """Close the connections on which nothing is under way; what was written to them still goes out."""
+        """Close the connections on which nothing is under way, and from now on the others after their answer.
+
+        What was written to them still goes out.
+        """
+        self.closing = True
         for channel in [channel for channel in self.connections if channel.idle]:
             channel.loseConnection()

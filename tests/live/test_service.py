@@ -96,6 +96,25 @@ class DrainTests(ServiceCase):
     def test_requests_under_way_are_finished_in_one_process(self) -> None:
         self.finish_under_way("1")
 
+    def test_a_client_that_keeps_asking_does_not_hold_up_the_end(self) -> None:
+        running = self.server(PROCESSES="1").start()
+        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+        self.addCleanup(connection.close)
+
+        def ask() -> None:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                while True:
+                    connection.request("GET", "/unsafe/rs:fit:400:400/plain/sample://landscape@png")
+                    connection.getresponse().read()
+                    connection.auto_open = 0  # this one connection only
+
+        asking = Thread(target=ask, daemon=True)
+        asking.start()
+        wait_for(lambda: b'method="GET",path="/{*path}"' in running.get("/metrics").body, "the first image")
+        self.assertEqual(running.stop(), 0)
+        asking.join(5)
+        self.assertFalse(asking.is_alive())
+
     def test_the_second_signal_ends_at_once(self) -> None:
         origin = self.slow_origin(30)
         server = self.server(PROCESSES="2", ALLOW_LOOPBACK_SOURCE_ADDRESSES="true", DOWNLOAD_TIMEOUT="60").start()
@@ -150,6 +169,14 @@ class StartTests(ServiceCase):
         output = self.ended(self.server(BIND="0.0.0.0:0"))
         self.assertIn("imgforge keygen", output)
         self.assertEqual(output.count("\n"), 1)
+
+    def test_a_file_that_cannot_be_used_ends_the_start(self) -> None:
+        for setting, path in (("CA_FILE", __file__), ("WATERMARK_PATH", tempfile.gettempdir())):
+            server = self.server(**{setting: path})
+            server.launch()
+            wait_for(lambda server=server: server.ended, "the end of the start")  # type: ignore[misc]
+            self.assertEqual(server.stop(), 1)
+            self.assertIn(f"imgforge: IMGFORGE_{setting}=", server.output())
 
     def test_a_broken_preset_ends_the_start(self) -> None:
         self.assertIn("preset 'bad'", self.ended(self.server(PRESETS="bad=w:x")))
@@ -207,6 +234,12 @@ class ListenerTests(ServiceCase):
             self.assertEqual(server.get("/status").status, 200)
             self.assertEqual(server.stop(), 0)
 
+    def test_metrics_on_a_listener_of_their_own_know_libvips(self) -> None:
+        port = free_port()
+        running = self.server(PROCESSES="1", PROMETHEUS_BIND=f"127.0.0.1:{port}").start()
+        running.port = port
+        wait_for(lambda: b"\nvips_threads 0.0\n" not in running.get("/metrics").body, "libvips' figures")
+
     def test_metrics_on_a_listener_of_their_own(self) -> None:
         for processes in ("1", "2"):
             apart = self.server()
@@ -250,6 +283,10 @@ class LimitTests(ServiceCase):
 
 
 class LogTests(ServiceCase):
+    def test_access_lines_of_one_process_are_lines_of_their_own(self) -> None:
+        running = self.server(PROCESSES="1", ACCESS_LOG="json").start()
+        self.assertTrue(any(line.startswith('{"time"') for line in running.output().splitlines()))
+
     def test_json_lines_carry_the_request_id(self) -> None:
         import json
 
@@ -295,6 +332,21 @@ class CacheTests(ServiceCase):
             self.assertEqual((again.body, again.headers["etag"]), (made.body, made.headers["etag"]))
             self.assertEqual(len(origin.requests), 1)
             self.assertEqual(second.stop(), 0)
+
+    def test_another_root_has_other_pictures(self) -> None:
+        kept = tempfile.TemporaryDirectory()
+        self.addCleanup(kept.cleanup)
+        found = []
+        for width in (40, 20):
+            root = tempfile.TemporaryDirectory()
+            self.addCleanup(root.cleanup)
+            Path(root.name, "a.png").write_bytes(encode(gradient(width, 30), "PNG"))
+            running = self.server(
+                PROCESSES="1", CACHE_TYPE="disk", CACHE_DISK_PATH=kept.name, LOCAL_FILESYSTEM_ROOT=root.name
+            ).start()
+            found.append(decode(running.get("/unsafe/plain/local:///a.png").body).size)
+            running.stop()
+        self.assertEqual(found, [(40, 30), (20, 30)])
 
     def test_an_entry_is_made_anew_after_its_time_also_by_the_lane(self) -> None:
         origin = self.slow_origin(0)

@@ -89,6 +89,10 @@ class DispositionTests(SynchronousTestCase):
         message["Content-Disposition"] = value
         self.assertEqual(message.get_content_disposition(), "inline")
 
+    def test_the_source_itself_keeps_its_name(self) -> None:
+        raw = ImageRequest("http://origin.example/a/photo.jpg?x=1")
+        self.assertEqual(content_disposition(raw, "", False), b'inline; filename="photo.jpg"')
+
     def test_a_source_without_a_name_is_called_image(self) -> None:
         self.assertEqual(
             content_disposition(ImageRequest("http://origin.example/"), "webp", False), b'inline; filename="image.webp"'

@@ -125,6 +125,13 @@ class LaneTests(SynchronousTestCase):
             self.assertEqual(parsed(self.site.ask(one)), parsed(self.plain.ask(one)))
         self.assertEqual(self.site.normal, 0)
 
+    def test_an_entry_offered_by_a_last_request_does_not_say_close(self) -> None:
+        site = Site(with_lane=True)
+        site.ask(request(b"/image", b"Connection: close"))
+        answer = site.ask(request())
+        self.assertEqual(site.normal, 1)
+        self.assertNotIn(b"onnection: close", answer)
+
     def test_what_is_not_simple_goes_the_normal_way(self) -> None:
         for one in (
             request(b"/image", b"Range: bytes=0-3"),

@@ -1,0 +1,140 @@
+"""Connections: how long a request may take to arrive, what is too long, and the end of the server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.server import Request
+
+from imgforge.observability import Access, AccessLog, Metrics
+from imgforge.web._answer import Answer
+from imgforge.web._server import STREAMED, Route, Server
+from imgforge.web._site import ImageSite
+from tests.web.test_lane import Wire
+
+
+class Abortable(Wire):
+    """Remembers that it was cut."""
+
+    aborted = False
+
+    def abortConnection(self) -> None:
+        """Cut."""
+        self.aborted = True
+
+
+class Log(AccessLog):
+    """Keeps what it is given."""
+
+    enabled = True
+
+    def __init__(self) -> None:
+        self.lines: list[Access] = []
+
+    def write(self, access: Access) -> None:
+        """Keep it."""
+        self.lines.append(access)
+
+
+class SiteCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.slow: Deferred[Answer] = Deferred()
+        self.access = Log()
+
+        async def quick(_: Request) -> Answer:
+            return Answer(200, [], b"quick")
+
+        async def slow(_: Request) -> Answer:
+            return await self.slow
+
+        async def stream(request: Request) -> Answer:
+            request.write(b"some")
+            await self.slow
+            return STREAMED
+
+        routes = [
+            Route(b"/quick", "q", quick),
+            Route(b"/slow", "s", slow),
+            Route(b"/stream", "r", stream),
+            Route(b"", "o", quick, prefix=True),
+        ]
+        server: Any = Server(self.clock, routes, Metrics(), self.access, [])
+        self.site = ImageSite(server, self.clock, keep_alive=60, read_timeout=5)
+
+    def connect(self) -> tuple[Any, Abortable]:
+        channel = self.site.buildProtocol(None)
+        transport = Abortable(peerAddress=IPv4Address("TCP", "192.0.2.1", 1))
+        channel.makeConnection(transport)
+        return channel, transport
+
+    def ask(self, data: bytes) -> tuple[Any, Abortable]:
+        channel, transport = self.connect()
+        channel.dataReceived(data)
+        return channel, transport
+
+
+GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class ArrivalTests(SiteCase):
+    def test_a_first_line_that_trickles_in_is_cut(self) -> None:
+        channel, transport = self.connect()
+        for byte in b"GET /":  # 5 seconds
+            self.assertFalse(transport.aborted)
+            channel.dataReceived(bytes([byte]))
+            self.clock.advance(1)
+        self.assertTrue(transport.aborted)
+
+    def test_a_connection_between_requests_is_not_cut(self) -> None:
+        _, transport = self.ask(GET % b"/quick")
+        self.clock.advance(30)
+        self.assertFalse(transport.aborted)
+
+    def test_what_is_too_long_is_told_so(self) -> None:
+        _, transport = self.ask(b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.assertTrue(transport.value().startswith(b"HTTP/1.1 414 "))
+        self.assertTrue(transport.disconnecting)
+        _, transport = self.ask(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20000 + b"\r\n\r\n")
+        self.assertTrue(transport.value().startswith(b"HTTP/1.1 431 "))
+
+    def test_an_absolute_target_finds_its_endpoint(self) -> None:
+        self.ask(GET % b"http://host/quick")
+        _, transport = self.ask(GET % b"http://host/slow")
+        self.assertEqual(transport.value(), b"")
+        self.slow.callback(Answer(200, []))
+        self.assertIn(b"200 OK", transport.value())
+
+
+class EndTests(SiteCase):
+    def test_the_answer_under_way_is_the_last_one(self) -> None:
+        channel, transport = self.ask(GET % b"/slow")
+        self.site.close_idle()
+        self.assertFalse(transport.disconnecting)
+        self.slow.callback(Answer(200, [], b"done"))
+        self.assertIn(b"Connection: close", transport.value())
+        self.assertTrue(transport.value().endswith(b"done"))
+        self.assertTrue(transport.disconnecting)
+        self.assertFalse(channel.requests)
+
+    def test_a_stream_under_way_is_the_last_one(self) -> None:
+        _, transport = self.ask(GET % b"/stream")
+        self.site.close_idle()
+        self.slow.callback(Answer(200, []))
+        self.assertTrue(transport.disconnecting)
+
+
+class StreamTests(SiteCase):
+    def test_a_client_that_leaves_a_stream_is_no_fault_of_ours(self) -> None:
+        self.ask(GET % b"/stream")
+        self.slow.errback(CancelledError())  # what the source's producer does when the transport has gone
+        self.assertEqual([one.status for one in self.access.lines], [499])
+
+    def test_the_bytes_of_a_stream_are_counted(self) -> None:
+        self.ask(GET % b"/stream")
+        self.slow.callback(Answer(200, []))
+        self.assertEqual([one.size for one in self.access.lines], [4])
