@@ -35,7 +35,7 @@ NOTES = {
     "jpeg_options": "trellis, deringing, scans and tables need a libvips with mozjpeg",
     "max_result_dimension": "refuses, as the Rust imgforge; imgproxy scales down",
     "monochrome": "own choice of look: black to white by way of the colour",
-    "page": "GIF, WebP and TIFF",
+    "page": "GIF, WebP, TIFF and PDF",
     "progressive_blur": "own choice of look: fades through four blurs",
     "resizing_algorithm": "as in both peers",
     "round": "imgforge's own",

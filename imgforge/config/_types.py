@@ -26,7 +26,7 @@ __all__ = [
     "named_texts",
 ]
 
-FORMAT_NAMES = ("jpeg", "png", "webp", "avif", "gif", "tiff", "heic", "jxl", "bmp", "ico", "psd", "svg")
+FORMAT_NAMES = ("jpeg", "png", "webp", "avif", "gif", "tiff", "heic", "jxl", "bmp", "ico", "psd", "pdf", "raw", "svg")
 _FORMAT_ALIASES = {"jpg": "jpeg", "tif": "tiff", "heif": "heic"}
 _HEX = re.compile(r"\s*(?:[0-9a-fA-F]{2})+\s*")
 _LEVEL_NAMES = ("debug", "info", "warn", "warning", "error", "critical")

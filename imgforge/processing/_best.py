@@ -12,9 +12,10 @@ from typing import Any
 import pyvips
 
 from imgforge.effects import WebpOptions
-from imgforge.processing._formats import DEFAULT_FORMATS, FORMATS
+from imgforge.processing._formats import DEFAULT_FORMATS
 from imgforge.processing._save import save
 from imgforge.processing._state import State
+from imgforge.processing._vips import holds
 
 __all__ = ["BEST", "candidates", "save_best"]
 
@@ -29,7 +30,7 @@ def candidates(accepted: tuple[str, ...], saves: tuple[str, ...], *, animated: b
     return [
         name
         for name in dict.fromkeys(names)
-        if FORMATS[name].holds(animated=animated, transparent=transparent) and (name != "gif" or animated)
+        if holds(name, animated=animated, transparent=transparent) and (name != "gif" or animated)
     ]
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from imgforge.model import ProcessingOptions
 from imgforge.processing._best import BEST, candidates
-from imgforge.processing._formats import DEFAULT_FORMATS, FORMATS
+from imgforge.processing._formats import DEFAULT_FORMATS
 from imgforge.processing._load import Original
 from imgforge.processing._settings import ProcessingSettings
-from imgforge.processing._vips import capabilities, missing
+from imgforge.processing._vips import animates, capabilities, holds, missing
 
 __all__ = ["output_formats", "skips"]
 
@@ -35,7 +35,7 @@ def output_formats(
     if name == BEST:
         return candidates(accepted, saves, animated=animated, transparent=_is_transparent(original, options))
     if name is None:
-        name = next((one for one in accepted if one in saves and (FORMATS[one].animation or not animated)), None)
+        name = next((one for one in accepted if one in saves and (animates(one) or not animated)), None)
     if name is None and settings.default_format != "source":
         name = settings.default_format
     if name is None:
@@ -53,5 +53,5 @@ def _is_transparent(original: Original, options: ProcessingOptions) -> bool:
 
 def _first_that_holds(original: Original, options: ProcessingOptions, animated: bool) -> str:
     transparent = _is_transparent(original, options)
-    holding = (name for name in DEFAULT_FORMATS if FORMATS[name].holds(animated=animated, transparent=transparent))
+    holding = (name for name in DEFAULT_FORMATS if holds(name, animated=animated, transparent=transparent))
     return next(holding, DEFAULT_FORMATS[0])

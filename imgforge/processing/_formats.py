@@ -7,6 +7,8 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
+from imgforge.processing._raw import is_raw_tiff
+
 __all__ = ["DEFAULT_FORMATS", "FORMATS", "Format", "detect_format"]
 
 
@@ -32,12 +34,9 @@ class Format:
     thumbnail: bool = False
     paged: bool = False  # its loader takes page and n
     longest: int = 0
-    pillow: str = ""  # Pillow's name for it, where libvips has none
+    extra: str = ""  # the extra (`_extras`) that reads and writes it where libvips does not
+    films: bool = False  # libvips takes its animations for stills; `_film` does not
     writes: bool = True
-
-    def holds(self, *, animated: bool, transparent: bool) -> bool:
-        """Whether a result that moves, or that one can see through, stays what it is in this format."""
-        return (self.animation or not animated) and (self.alpha or not transparent)
 
 
 FORMATS: dict[str, Format] = {
@@ -50,7 +49,7 @@ FORMATS: dict[str, Format] = {
         quality=True,
         cmyk=True,
     ),
-    "png": Format("image/png", "pngload_buffer", "pngsave_buffer", deep=True),
+    "png": Format("image/png", "pngload_buffer", "pngsave_buffer", deep=True, films=True),
     "webp": Format(
         "image/webp", "webpload_buffer", "webpsave_buffer", animation=True, quality=True, paged=True, longest=16383
     ),
@@ -62,6 +61,7 @@ FORMATS: dict[str, Format] = {
         quality=True,
         deep=True,
         thumbnail=True,
+        films=True,
         longest=16384,
     ),
     "gif": Format(
@@ -77,10 +77,14 @@ FORMATS: dict[str, Format] = {
         thumbnail=True,
         longest=16384,
     ),
-    "jxl": Format("image/jxl", "jxlload_buffer", "jxlsave_buffer", animation=True, quality=True, deep=True),
-    "bmp": Format("image/bmp", pillow="BMP", profile=False),
-    "ico": Format("image/x-icon", pillow="ICO", profile=False, longest=256),
-    "psd": Format("image/vnd.adobe.photoshop", pillow="PSD", writes=False),
+    "jxl": Format(
+        "image/jxl", "jxlload_buffer", "jxlsave_buffer", animation=True, quality=True, deep=True, extra="jxl"
+    ),
+    "bmp": Format("image/bmp", extra="formats", profile=False),
+    "ico": Format("image/x-icon", extra="formats", profile=False, longest=256),
+    "psd": Format("image/vnd.adobe.photoshop", extra="formats", writes=False),
+    "pdf": Format("application/pdf", extra="pdf", vector=True, paged=True, writes=False),
+    "raw": Format("image/x-dcraw", extra="raw", writes=False),
     "svg": Format("image/svg+xml", "svgload_buffer", vector=True),
 }
 
@@ -97,10 +101,16 @@ _SIGNATURES: tuple[tuple[str, int, bytes], ...] = (
     ("bmp", 0, b"BM"),
     ("ico", 0, b"\x00\x00\x01\x00"),
     ("psd", 0, b"8BPS"),
+    ("pdf", 0, b"%PDF-"),
+    ("raw", 0, b"FUJIFILMCCD-RAW"),
+    ("raw", 0, b"IIRO"),  # Olympus
+    ("raw", 0, b"IIRS"),
+    ("raw", 0, b"IIU\x00"),  # Panasonic
     ("jxl", 0, b"\xff\x0a"),
     ("jxl", 0, b"\x00\x00\x00\x0cJXL \r\n\x87\n"),
 )
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_CR3_BRAND = b"crx "
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"})
 # An SVG begins with its element, after a byte order mark, a declaration, a document type and comments. What has been
 # taken for one of these is never taken for something else (`(?>`, `*+`): hostile prologues would take forever.
@@ -115,13 +125,15 @@ def detect_format(source: bytes) -> str | None:
     """The name of the format of *source*, by its content only; None for what is no image that is known here."""
     for name, offset, signature in _SIGNATURES:
         if source.startswith(signature, offset):
-            return name
+            return "raw" if name == "tiff" and is_raw_tiff(source) else name
     if source[:4] == b"RIFF" and source[8:12] == b"WEBP":
         return "webp"
     if source[4:8] == b"ftyp":
         brands = {source[8:12], *(source[at : at + 4] for at in range(16, min(_box_length(source), 64), 4))}
         if brands & _AVIF_BRANDS:
             return "avif"
+        if _CR3_BRAND in brands:
+            return "raw"
         return "heic" if brands & _HEIC_BRANDS else None
     return "svg" if _SVG.match(_beginning(source)) else None
 

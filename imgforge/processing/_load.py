@@ -8,17 +8,17 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyvips
 
 from imgforge.errors import NotAnImage, SourceTooLarge
-from imgforge.processing import _pillow as pillow
 from imgforge.processing._complete import gif_is_complete, tiff_is_complete
+from imgforge.processing._film import film, frames_of
 from imgforge.processing._formats import FORMATS, detect_format
 from imgforge.processing._svg import sanitised
-from imgforge.processing._vips import broken, capabilities, missing
+from imgforge.processing._vips import broken, capabilities, missing, reader
 
 __all__ = ["Original", "check_hash", "jpeg_shrink", "open_original"]
 
@@ -32,7 +32,7 @@ class Original:
     """A source and what its header says. `height` is that of one page.
 
     `whole` is False for a part of it, which cannot be loaded anew in another size. A vector is drawn `base_scale` times
-    its own size, and counts as being of that size.
+    its own size, and counts as being of that size; of one with pages `part` says which.
     """
 
     body: bytes
@@ -45,14 +45,17 @@ class Original:
     animated: bool
     whole: bool = True
     base_scale: float = 1.0
+    part: dict[str, int] = field(default_factory=dict)
 
     def with_pages(self, first: int, count: int) -> Original:
         """The same source, with *count* pages from *first* on, below one another, taken for one picture."""
         if not FORMATS[self.format].paged or (first == 0 and count == 1):
             return self
         first = min(first, self.pages - 1)
-        image = self.load(page=first, n=min(count, self.pages - first))
-        return replace(self, image=image, width=image.width, height=image.height, whole=False)
+        part = {"page": first, "n": min(count, self.pages - first)}
+        image = self.load(**part)
+        vector = FORMATS[self.format].vector
+        return replace(self, image=image, width=image.width, height=image.height, whole=vector, part=part)
 
     def with_thumbnail(self) -> Original:
         """The embedded thumbnail in place of the picture, where there is one that is smaller."""
@@ -69,7 +72,7 @@ class Original:
     def load(self, **options: Any) -> Any:
         """The image anew, with options of the format's loader; `NotAnImage` where it is broken."""
         if FORMATS[self.format].vector:
-            options["scale"] = options.get("scale", 1.0) * self.base_scale
+            options = {**self.part, **options, "scale": options.get("scale", 1.0) * self.base_scale}
         return _load(self.body, self.format, **options)
 
     def check_type(self, allowed: Sequence[str]) -> None:
@@ -95,8 +98,8 @@ class Original:
         excess = self.width * self.height / (megapixels * _MEGA) if megapixels else 0
         if excess <= 1:
             return self
+        image = self.load(scale=1 / math.sqrt(excess))
         scale = self.base_scale / math.sqrt(excess)
-        image = _load(self.body, self.format, scale=scale)
         return replace(self, image=image, width=image.width, height=image.height, base_scale=scale)
 
 
@@ -114,6 +117,7 @@ def open_original(body: bytes, *, sanitize_svg: bool = True, style: str = "") ->
         body = sanitised(body, style)
     image = _load(body, name)
     fields = frozenset(image.get_fields())
+    frames = frames_of(body, name) if FORMATS[name].films else 1
     pages = image.get("n-pages") if "n-pages" in fields else 1
     return Original(
         body=body,
@@ -121,9 +125,9 @@ def open_original(body: bytes, *, sanitize_svg: bool = True, style: str = "") ->
         image=image,
         width=image.width,
         height=image.get("page-height") if "page-height" in fields else image.height,
-        pages=pages,
+        pages=max(pages, frames),
         orientation=_orientation(image, fields),
-        animated=pages > 1 and "delay" in fields and "loop" in fields,
+        animated=frames > 1 or (pages > 1 and "delay" in fields and "loop" in fields),
     )
 
 
@@ -139,8 +143,11 @@ def check_hash(body: bytes, hashsum: tuple[str, str] | None) -> None:
 
 
 def _load(body: bytes, name: str, **options: Any) -> Any:
-    if FORMATS[name].pillow:
-        return pillow.load(body, name)
+    codec = reader(name)
+    if codec is not None:
+        return codec.load(body, name, **options)
+    if FORMATS[name].films and "n" in options:
+        return film(body, name, options["n"])
     if name == "svg":
         options = {"dpi": _SVG_DPI, "scale": options.get("scale", 1.0) * 72 / _SVG_DPI}
     try:

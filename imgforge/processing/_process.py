@@ -33,7 +33,7 @@ from imgforge.processing._resize import scale, scale_on_load
 from imgforge.processing._save import save
 from imgforge.processing._settings import ProcessingSettings, chosen
 from imgforge.processing._state import State, start
-from imgforge.processing._vips import broken
+from imgforge.processing._vips import animates, broken
 from imgforge.processing._watermark import watermark
 
 __all__ = ["STAGES", "process"]
@@ -112,7 +112,7 @@ class _Engine:
         animated = original.animated and most > 1 and not options.disable_animation
         names = output_formats(original, output, settings, self.accepted, animated=animated)
         name = names[0]
-        animated = animated and FORMATS[name].animation
+        animated = animated and animates(name)
         frames = min(original.pages, most) if animated else 1
         if not animated:
             thumbnail = chosen(options.enforce_thumbnail, settings.enforce_thumbnail)

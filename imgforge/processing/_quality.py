@@ -10,6 +10,7 @@ import pyvips
 from imgforge.effects import AutoQuality
 from imgforge.processing._formats import FORMATS
 from imgforge.processing._rounding import half_away
+from imgforge.processing._vips import reader
 
 __all__ = ["fitted", "searched"]
 
@@ -57,7 +58,11 @@ def searched(encode: Encode, image: Any, format_name: str, wanted: AutoQuality) 
 
 def _distance(image: Any, body: bytes, format_name: str) -> float:
     """(1 - SSIM) / 2 of the luminance of *image* and of what *body* decodes to: 0 is the same."""
-    decoded = pyvips.Operation.call(FORMATS[format_name].loader, body)
+    codec = reader(format_name)
+    if codec is not None:
+        decoded = codec.load(body, format_name)
+    else:
+        decoded = pyvips.Operation.call(FORMATS[format_name].loader, body)
     first, second = _luminance(image), _luminance(decoded)
     mean1, mean2 = first.gaussblur(_WINDOW_SIGMA), second.gaussblur(_WINDOW_SIGMA)
     variance1 = (first * first).gaussblur(_WINDOW_SIGMA) - mean1 * mean1

@@ -7,6 +7,7 @@ from typing import Any
 
 from imgforge.errors import NotAnImage
 from imgforge.model import Size
+from imgforge.processing._formats import FORMATS
 from imgforge.processing._load import Original, jpeg_shrink
 from imgforge.processing._plan import Plan
 from imgforge.processing._rounding import half_away, half_even
@@ -18,7 +19,7 @@ _KERNELS = {"nearest": "nearest", "linear": "linear", "cubic": "cubic", "lanczos
 
 
 def scale_on_load(state: State) -> None:
-    """Decode fewer pixels: JPEG at a half, quarter or eighth, WebP and SVG at any scale, HEIF from its thumbnail."""
+    """Decode fewer pixels: JPEG by 2, 4 or 8, WebP and vectors at any scale, HEIF from its thumbnail."""
     original, plan = state.original, state.plan
     if original is None:
         return
@@ -36,7 +37,7 @@ def scale_on_load(state: State) -> None:
 
 
 def _shrunk(original: Original, shrink: float, state: State) -> Any | None:
-    if original.format == "svg":
+    if FORMATS[original.format].vector:
         return original.load(scale=1 / shrink) if shrink != 1 else None
     if shrink <= 1 or state.settings.disable_shrink_on_load:
         return None

@@ -7,11 +7,11 @@ from typing import Any
 
 import pyvips
 
-from imgforge.processing import _pillow as pillow
 from imgforge.processing._formats import FORMATS
 from imgforge.processing._quality import fitted, searched
 from imgforge.processing._settings import chosen
 from imgforge.processing._state import State
+from imgforge.processing._vips import writer
 
 __all__ = ["save"]
 
@@ -121,10 +121,11 @@ def save(state: State) -> bytes:
 
 def _encoded(state: State, quality: int) -> bytes:
     one = FORMATS[state.format_name]
-    if one.pillow:
-        return pillow.save(state.cancellation.watch(state.image), state.format_name)
     options = _OPTIONS[state.format_name](state) if state.format_name in _OPTIONS else {}
     if one.quality:
         options["Q"] = quality
     image = state.cancellation.watch(state.image)
+    codec = writer(state.format_name)
+    if codec is not None and codec.save is not None:
+        return codec.save(image, state.format_name, **options)
     return bytes(pyvips.Operation.call(one.saver, image, **one.saver_options, **options))

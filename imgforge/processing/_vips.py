@@ -13,10 +13,21 @@ from functools import cache
 import pyvips
 
 from imgforge.errors import NotAnImage, UnsupportedFormat
+from imgforge.processing._extras import EXTRAS, Codec, installed
 from imgforge.processing._formats import FORMATS
-from imgforge.processing._pillow import available
 
-__all__ = ["Capabilities", "broken", "capabilities", "configure", "missing", "usage"]
+__all__ = [
+    "Capabilities",
+    "animates",
+    "broken",
+    "capabilities",
+    "configure",
+    "holds",
+    "missing",
+    "reader",
+    "usage",
+    "writer",
+]
 
 # The loader of SVG counts as untrusted in libvips; it is given sanitised documents only.
 _TRUSTED_AFTER_ALL = "VipsForeignLoadSvg"
@@ -48,31 +59,56 @@ class Capabilities:
 def capabilities() -> Capabilities:
     """Asked of libvips once: a format counts as written only if a small picture really can be."""
     version = ".".join(str(pyvips.version(part)) for part in range(3))
-    extra = available()
-    loads = tuple(
-        name for name, one in FORMATS.items() if (one.loader and _exists(one.loader)) or (one.pillow and extra)
-    )
-    saves = tuple(
-        name
-        for name, one in FORMATS.items()
-        if (one.saver and _exists(one.saver) and _saves(name)) or (one.pillow and one.writes and extra)
-    )
+    extras = {extra for extra in EXTRAS if installed(extra)}
+    loads = tuple(name for name, one in FORMATS.items() if _loads(name) or one.extra in extras)
+    saves = tuple(name for name, one in FORMATS.items() if _saves(name) or (one.writes and one.extra in extras))
     return Capabilities(version, loads, saves)
+
+
+def reader(name: str) -> Codec | None:
+    """The extra that reads the format; None where libvips does."""
+    return None if _loads(name) else EXTRAS.get(FORMATS[name].extra)
+
+
+def writer(name: str) -> Codec | None:
+    """The extra that writes the format; None where libvips does."""
+    return None if _saves(name) else EXTRAS.get(FORMATS[name].extra)
+
+
+def animates(name: str) -> bool:
+    """Whether animations can be written in the format: libvips only can."""
+    return FORMATS[name].animation and writer(name) is None
+
+
+def holds(name: str, *, animated: bool, transparent: bool) -> bool:
+    """Whether a result that moves, or that one can see through, stays what it is in this format."""
+    return (animates(name) or not animated) and (FORMATS[name].alpha or not transparent)
 
 
 def missing(name: str, verb: str) -> UnsupportedFormat:
     """What a client is told of a format that cannot be read or written here, and what an operator can do."""
-    if FORMATS[name].pillow and not available():
-        return UnsupportedFormat(f"this server does not {verb} {name}: it needs pip install 'imgforge[formats]'")
+    one = FORMATS[name]
+    if one.extra and (one.writes or verb == "read") and not installed(one.extra):
+        return UnsupportedFormat(f"this server does not {verb} {name}: it needs pip install 'imgforge[{one.extra}]'")
     return UnsupportedFormat(f"this server's libvips does not {verb} {name}")
 
 
 def _exists(operation: str) -> bool:
-    return bool(pyvips.type_find("VipsOperation", operation))
+    return bool(operation and pyvips.type_find("VipsOperation", operation))
 
 
+@cache
+def _loads(name: str) -> bool:
+    """Whether libvips itself reads the format."""
+    return _exists(FORMATS[name].loader)
+
+
+@cache
 def _saves(name: str) -> bool:
+    """Whether libvips itself writes the format."""
     one = FORMATS[name]
+    if not _exists(one.saver):
+        return False
     probe = pyvips.Image.black(16, 16, bands=3).copy(interpretation="srgb")
     try:
         pyvips.Operation.call(one.saver, probe, **one.saver_options)

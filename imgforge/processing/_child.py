@@ -1,0 +1,71 @@
+"""The decoders that run apart: a program that `_apart` starts, on nothing but the standard library and the one decoder.
+
+    argv: pdf FIRST COUNT SCALE MOST_PIXELS  or  raw MOST_PIXELS          stdin: the file
+    stdout: "ok PAGES_OF_THE_FILE", or "large WIDTH HEIGHT", and for each picture "WIDTH HEIGHT" before its RGB
+
+It bounds its own memory and time before it reads a byte; whatever else happens, it just ends.
+"""
+
+from __future__ import annotations
+
+import io
+import resource
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+_MOST_MEMORY = 2 << 30
+_SECONDS = 10
+
+
+def main(what: str, *arguments: str) -> None:
+    decoders: dict[str, Callable[..., None]] = {"pdf": _pdf, "raw": _raw}
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    decoders[what](sys.stdin.buffer.read(), *(float(argument) for argument in arguments))
+
+
+def _say(*words: object) -> None:
+    sys.stdout.buffer.write(b" ".join(str(word).encode() for word in words) + b"\n")
+
+
+def _pdf(body: bytes, first: float, count: float, scale: float, most: float) -> None:
+    pdfium: Any = import_module("pypdfium2")
+    document = pdfium.PdfDocument(body)
+    numbers = range(int(first), int(first + count))
+    points = [document.get_page_size(number) for number in numbers]
+    sizes = [(max(1, round(width * scale)), max(1, round(height * scale))) for width, height in points]
+    widest, height = max(size[0] for size in sizes), sum(size[1] for size in sizes)
+    if widest * height > most:
+        _say("large", widest, height)
+        return
+    _say("ok", len(document))
+    for number, size in zip(numbers, sizes, strict=True):
+        bitmap = pdfium.PdfBitmap.new_native(*size, format=pdfium.raw.FPDFBitmap_BGR, rev_byteorder=True)
+        bitmap.fill_rect((255, 255, 255, 255), 0, 0, *size)
+        flags = pdfium.raw.FPDF_ANNOT | pdfium.raw.FPDF_REVERSE_BYTE_ORDER
+        pdfium.raw.FPDF_RenderPageBitmap(bitmap, document[number], 0, 0, *size, 0, flags)
+        _say(*size)
+        sys.stdout.buffer.write(bitmap.buffer)
+        bitmap.close()
+
+
+def _raw(body: bytes, most: float) -> None:
+    rawpy: Any = import_module("rawpy")
+    with rawpy.imread(io.BytesIO(body)) as negative:
+        sizes = negative.sizes  # nothing is unpacked yet
+        for width, height in ((sizes.raw_width, sizes.raw_height), (sizes.iwidth, sizes.iheight)):
+            if width * height > most:
+                _say("large", width, height)
+                return
+        picture = negative.postprocess(use_camera_wb=True, output_bps=8)
+    _say("ok", 1)
+    _say(picture.shape[1], picture.shape[0])
+    sys.stdout.buffer.write(picture.tobytes())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

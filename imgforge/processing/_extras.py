@@ -1,0 +1,45 @@
+"""The libraries beside libvips: one row for each extra that brings formats.
+
+They are second sets of decoders, so that each is installed on purpose (`pip install 'imgforge[jxl]'`) and imported when
+a picture first needs it. Which of them a format is left to is said in `_formats`; libvips is preferred where it can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from imgforge.processing import _jxl, _pdf, _pillow, _raw
+
+__all__ = ["EXTRAS", "Codec", "installed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """What an extra does: `load(body, name, **options)` is an image, `save(image, name, **options)` a file.
+
+    The options are those of libvips' loaders and savers, as far as the format's row says that it takes them. `needs` is
+    the module that must be importable. `load` raises nothing but our own errors.
+    """
+
+    needs: str
+    load: Callable[..., Any]
+    save: Callable[..., bytes] | None = None
+
+
+EXTRAS: dict[str, Codec] = {
+    "formats": Codec("PIL.Image", _pillow.load, _pillow.save),
+    "jxl": Codec("pillow_jxl", _jxl.load, _jxl.save),
+    "pdf": Codec("pypdfium2", _pdf.load),
+    "raw": Codec("rawpy", _raw.load),
+}
+
+
+def installed(extra: str) -> bool:
+    """Whether the library of *extra*, a key of `EXTRAS`, is there."""
+    try:
+        return find_spec(EXTRAS[extra].needs) is not None
+    except ImportError:  # of the package that it is in
+        return False

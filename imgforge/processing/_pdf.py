@@ -1,0 +1,27 @@
+"""PDF by way of PDFium: pages drawn on white, in the size that is wanted, one point a pixel unless told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyvips
+
+from imgforge.errors import SourceTooLarge
+from imgforge.processing._apart import decoded_apart
+
+__all__ = ["load"]
+
+_MOST_PAGES = 100  # drawn at once
+_WHITE = (255, 255, 255)
+
+
+def load(body: bytes, name: str, *, page: int = 0, n: int = 1, scale: float = 1.0) -> Any:
+    """The *n* pages of *body* from *page* on, below one another, *scale* times their own size."""
+    if n > _MOST_PAGES:
+        raise SourceTooLarge(f"of a {name} at most {_MOST_PAGES} pages are drawn at once")
+    pages, count = decoded_apart(body, name, page, n, scale, enlarged=scale > 1)
+    image = pages[0].copy()
+    for below in pages[1:]:
+        image = image.join(below, "vertical", expand=True, background=_WHITE)
+    image.set_type(pyvips.GValue.gint_type, "n-pages", count)
+    return image

@@ -1,0 +1,49 @@
+"""Camera raw by way of LibRaw: developed with the camera's white balance, in sRGB, upright.
+
+Most raw files are TIFFs by their first bytes. Taken for raw are a Canon CR2 by its own mark, a DNG by its version tag,
+and what Nikon's and Sony's cameras write, whose first directory is a thumbnail of what lies below it; any other TIFF
+stays one.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from imgforge.processing._apart import decoded_apart
+
+__all__ = ["is_raw_tiff", "load"]
+
+_SUBFILE_TYPE, _MAKE, _SUB_DIRECTORIES, _DNG_VERSION = 254, 271, 330, 50706
+_REDUCED = 1
+_MAKES = (b"NIKON", b"SONY")
+
+
+def load(body: bytes, name: str) -> Any:
+    """*body* developed, as an image in memory."""
+    pictures, _ = decoded_apart(body, name)
+    return pictures[0]
+
+
+def is_raw_tiff(body: bytes) -> bool:
+    """Whether *body*, which begins like a TIFF, is a camera's raw file."""
+    if body[8:10] == b"CR" and body[:2] == b"II":
+        return True
+    order = "<" if body[:2] == b"II" else ">"
+    try:
+        tags = _directory(body, order)
+    except struct.error:
+        return False
+    if _DNG_VERSION in tags:
+        return True
+    if _SUB_DIRECTORIES not in tags or not tags.get(_SUBFILE_TYPE, 0) & _REDUCED:
+        return False
+    return body.startswith(_MAKES, tags.get(_MAKE, len(body)))
+
+
+def _directory(body: bytes, order: str) -> dict[int, int]:
+    """The first directory's tags with what their last four bytes say: a long value, or where it is (TIFF 6.0, 2)."""
+    (at,) = struct.unpack_from(order + "I", body, 4)
+    (count,) = struct.unpack_from(order + "H", body, at)
+    entries = (struct.unpack_from(order + "HHII", body, at + 2 + 12 * index) for index in range(count))
+    return {tag: value for tag, _, _, value in entries}
