@@ -25,6 +25,7 @@ __all__ = [
     "SourceNotFound",
     "SourceRefused",
     "SourceTooLarge",
+    "Unreadable",
     "UnsupportedFormat",
 ]
 
@@ -135,6 +136,14 @@ class Overloaded(ImgforgeError):
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Unreadable(ImgforgeError):
+    """What arrived is no request that HTTP allows, or too long or too late; *status* says which."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class OriginFailed(ImgforgeError):

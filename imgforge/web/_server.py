@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from imgforge.errors import ImgforgeError, MethodNotAllowed, Overloaded
+from imgforge.errors import BadPath, ImgforgeError, MethodNotAllowed, Overloaded
 from imgforge.observability import Access, AccessLog, Metrics, bind_request_id
 from imgforge.web._access import request_id
 from imgforge.web._answer import Answer, Headers
@@ -34,6 +34,9 @@ STREAMED = Answer(0, [])
 
 # What the logs and metrics say when the client left before its answer (nginx's convention).
 _CLIENT_GONE = 499
+
+# The label in the metrics of what has no path.
+_NO_ROUTE = "other"
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Answer]]
 
@@ -58,12 +61,26 @@ class Route:
 
 
 def origin_form(target: bytes) -> bytes:
-    """A request target as it was sent; an absolute one (RFC 9112, section 3.2.2) loses its scheme and host."""
+    """A request target as it was sent; an absolute one (RFC 9112, section 3.2.2) loses its scheme and host.
+
+    `BadPath` for what is neither, such as `*`.
+    """
     if target.startswith(b"/"):
         return target
-    _, _, rest = target.partition(b"://")
+    scheme, _, rest = target.partition(b"://")
+    if scheme.lower() not in {b"http", b"https"}:
+        raise BadPath("the target of the request is neither a path nor an http URL")
     _, slash, path = rest.partition(b"/")
     return slash + path
+
+
+def _refusal(label: str, error: ImgforgeError) -> Route:
+    """A way that leads to *error* only."""
+
+    async def refuse(_: Request) -> Answer:
+        raise error
+
+    return Route(b"", label, refuse, prefix=True)
 
 
 def error_answer(error: ImgforgeError) -> Answer:
@@ -106,17 +123,29 @@ class Server(Resource):
 
     def render(self, request: Request) -> int:
         """Start the answer in a context of its own, in which every log line carries the request's id."""
-        contextvars.copy_context().run(self._start, request)
+        contextvars.copy_context().run(self._start, request, self._route(request))
         return NOT_DONE_YET
 
-    def _start(self, request: Request) -> None:
+    def refuse(self, request: Request, error: ImgforgeError) -> None:
+        """Answer a request that could not be read, with everything else that an answer of ours has."""
+        contextvars.copy_context().run(self._start, request, _refusal(_NO_ROUTE, error))
+
+    def _route(self, request: Request) -> Route:
+        try:
+            path = origin_form(request.path).removeprefix(self._prefix)
+        except BadPath as error:
+            return _refusal(_NO_ROUTE, error)
+        route = next(route for route in self._routes if route.matches(path))
+        if request.method not in {b"GET", b"HEAD"}:
+            return _refusal(route.label, MethodNotAllowed("only GET and HEAD are answered here"))
+        return route
+
+    def _start(self, request: Request, route: Route) -> None:
         identity = request_id(request.getHeader(b"x-request-id"))
         bind_request_id(identity)
         request.setHeader(b"X-Request-ID", identity.encode("ascii"))
         for name, value in self._headers:
             request.setHeader(name, value)
-        path = origin_form(request.path).removeprefix(self._prefix)
-        route = next(route for route in self._routes if route.matches(path))
         exchange = _Exchange(request, route.label, identity, self._clock.seconds())
         self.active += 1
         answering = Deferred.fromCoroutine(self._answer(request, route))
@@ -126,8 +155,6 @@ class Server(Resource):
         answering.addBoth(self._account, exchange)
 
     async def _answer(self, request: Request, route: Route) -> Answer:
-        if request.method not in {b"GET", b"HEAD"}:
-            raise MethodNotAllowed("only GET and HEAD are answered here")
         if route.limited and self._rate is not None:
             self._rate.check()
         return await route.endpoint(request)
@@ -209,7 +236,7 @@ def _access(exchange: _Exchange, now: float, seconds: float) -> Access:
     cache = request.responseHeaders.getRawHeaders(b"cache-status") or [b""]
     return Access(
         at=now,
-        client=request.getClientIP() or "",
+        client=getattr(request.getClientAddress(), "host", ""),  # a UNIX socket has none
         method=request.method.decode("latin-1"),
         target=request.uri.decode("latin-1"),
         protocol=request.clientproto.decode("latin-1"),

@@ -10,7 +10,6 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from imgforge.cache import MemoryTier
@@ -62,7 +61,7 @@ class Site:
 
         routes = [Route(b"/image", "i", image), Route(b"/varies", "i", image), Route(b"", "o", other, prefix=True)]
         log = AccessLog(open("/dev/null", "w"), "off")  # noqa: SIM115
-        server: Resource = Server(self.clock, routes, Metrics(), log, [(b"Server", b"imgforge")], b"", self.lane)
+        server = Server(self.clock, routes, Metrics(), log, [(b"Server", b"imgforge")], b"", self.lane)
         self.site = ImageSite(server, self.clock, keep_alive=60, read_timeout=60, lane=self.lane)
 
     @property

@@ -63,7 +63,8 @@ class SiteCase(SynchronousTestCase):
             Route(b"/stream", "r", stream),
             Route(b"", "o", quick, prefix=True),
         ]
-        server: Any = Server(self.clock, routes, Metrics(), self.access, [])
+        self.metrics = Metrics()
+        server = Server(self.clock, routes, self.metrics, self.access, [(b"X-Configured", b"yes")])
         self.site = ImageSite(server, self.clock, keep_alive=60, read_timeout=5)
 
     def connect(self) -> tuple[Any, Abortable]:
@@ -85,9 +86,17 @@ class ArrivalTests(SiteCase):
     def test_a_first_line_that_trickles_in_is_cut(self) -> None:
         channel, transport = self.connect()
         for byte in b"GET /":  # 5 seconds
-            self.assertFalse(transport.aborted)
+            self.assertEqual(transport.value(), b"")
             channel.dataReceived(bytes([byte]))
             self.clock.advance(1)
+        self.assertTrue(transport.value().startswith(b"HTTP/1.1 408 "))
+        self.assertTrue(transport.disconnecting)
+
+    def test_who_does_not_read_the_refusal_is_cut(self) -> None:
+        _, transport = self.ask(b"GET /")
+        self.clock.advance(5)
+        self.assertFalse(transport.aborted)
+        self.clock.advance(15)
         self.assertTrue(transport.aborted)
 
     def test_a_connection_between_requests_is_not_cut(self) -> None:

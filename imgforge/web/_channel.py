@@ -1,0 +1,219 @@
+"""A connection: how long a request may take to arrive, what is refused before it is one, and who answers it.
+
+bytes ─┬─ fast lane ── prebuilt answer
+       └─ twisted.web's HTTPChannel ─┬─ a request ───────────────────────────> the site's Server
+                                     └─ no request: broken, too long, late ──> the site's Server, with the refusal
+
+twisted.web parses. What it takes and RFC 9112 forbids, or allows to refuse, is refused here, since a proxy in front of
+us may read it otherwise: that is how requests are smuggled. Both framings at once, two lengths, spaces around names
+and line breaks in values are refused by twisted.web itself; tests/web/test_framing.py has them all.
+"""
+
+from __future__ import annotations
+
+import re
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.tcp import Connection
+from twisted.web.http import HTTPChannel, datetimeToString
+from twisted.web.server import Request
+
+from imgforge.errors import Unreadable
+from imgforge.web._lane import FastLane
+
+if TYPE_CHECKING:
+    from imgforge.web._site import ImageSite
+
+__all__ = ["HOST", "Channel"]
+
+# uri-host [ ":" port ] (RFC 9110, section 7.2): one authority without user information, possibly empty.
+HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-fvV:.]+\])(?::[0-9]*)?\Z")
+
+_LONGEST_LENGTH = 18  # digits of a Content-Length: an exabyte
+
+
+class _Request(Request):
+    """A request that goes to the site's Server whatever it asks for; no body is kept, for nobody reads one here."""
+
+    def gotLength(self, length: int | None) -> None:  # noqa: ARG002
+        self.content = BytesIO()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Drop it."""
+
+    def process(self) -> None:
+        """Without what twisted.web does first: its own name in Server, its own answers to `*`."""
+        channel: Any = self.channel
+        self.site = channel.site
+        self.setHeader(b"Date", datetimeToString())
+        channel.site.resource.render(self)
+
+
+class Channel(HTTPChannel):
+    """A connection that its factory knows of; *lane* is tried first, if there is one."""
+
+    factory: ImageSite
+    site: ImageSite
+    requestFactory = _Request
+    lane: FastLane | None = None
+    _arriving: IDelayedCall | None = None
+    _refused = False
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.factory.connections.add(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Try the fast lane, if nothing else is under way on this connection."""
+        lane = self.lane
+        if lane is not None and self._arriving is None and not self.requests and not self._buffer and self.persistent:
+            answer = lane.answer(data)
+            if answer is not None:
+                self.resetTimeout()
+                self._write_at_once(answer)
+                return
+        if self._refused:
+            return
+        if not self._handlingRequest:
+            self._arrives()
+        super().dataReceived(data)
+
+    def _write_at_once(self, data: bytes) -> None:
+        """To the socket directly where nothing waits before it: through the reactor it takes a third longer."""
+        transport: Any = self.transport
+        if isinstance(transport, Connection) and not (transport.dataBuffer or transport._tempDataBuffer):  # noqa: SLF001
+            try:
+                sent = transport.socket.send(data)
+            except OSError:  # full, or gone: the transport finds out which
+                sent = 0
+            data = data[sent:]
+        if data:
+            transport.write(data)
+
+    # What is stricter than twisted.web.
+
+    def lineReceived(self, line: bytes) -> None:
+        """The line may be of a request that waited behind another one: its time begins here."""
+        if self._refused:
+            return
+        self._arrives()
+        if self._receivedHeaderSize + len(line) > self.totalHeadersSize:
+            self._refuse(431, "the request's headers are too long together")
+        elif self.requests and line[:1] in {b" ", b"\t"}:
+            self._refuse(400, "a header is folded over several lines")
+        else:
+            super().lineReceived(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002
+        if self.requests:
+            self._refuse(431, "a header of the request is too long")
+        else:
+            self._refuse(414, "the request's target is too long")
+
+    def headerReceived(self, line: bytes) -> bool:
+        name, _, value = line.partition(b":")
+        name, value = name.lower(), value.strip(b" \t")
+        if self._receivedHeaderCount >= self.maxHeaders:
+            self._refuse(431, "the request has too many headers")
+        elif name == b"transfer-encoding" and value.lower() != b"chunked":
+            self._refuse(501, "the only transfer coding that is known here is chunked")
+        elif name == b"content-length" and len(value) > _LONGEST_LENGTH:
+            self._refuse(400, "the Content-Length is no length")
+        if self._refused:
+            return False
+        taken: bool = super().headerReceived(line)
+        return taken
+
+    def allHeadersReceived(self) -> None:
+        headers = self.requests[-1].requestHeaders
+        hosts = headers.getRawHeaders(b"host", [])
+        if len(hosts) > 1 or (not hosts and self._version == b"HTTP/1.1"):
+            self._refuse(400, "a request has exactly one Host header")
+        elif hosts and not HOST.match(hosts[0]):
+            self._refuse(400, "the Host header names no host")
+        elif self._version == b"HTTP/1.0" and headers.hasHeader(b"transfer-encoding"):
+            self._refuse(400, "HTTP/1.0 knows no transfer codings")
+        else:
+            super().allHeadersReceived()
+
+    def checkPersistence(self, request: Any, version: bytes) -> bool:
+        """Whether another request may follow; `close` may be one of several words, in any of several headers."""
+        if version != b"HTTP/1.1":
+            return False
+        words = b",".join(request.requestHeaders.getRawHeaders(b"connection", [])).lower().split(b",")
+        if b"close" not in {word.strip(b" \t") for word in words}:
+            return True
+        request.setHeader(b"Connection", b"close")
+        return False
+
+    # What is no request.
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """See HTTPChannel, which calls this wherever it cannot go on."""
+        self._refuse(400, "the request is malformed (RFC 9112)")
+
+    def _refuse(self, status: int, why: str) -> None:
+        """Answer and close: where the next request would begin is not known any more."""
+        if self._refused:
+            return
+        self._refused, self.persistent = True, False
+        self._arrived()
+        # Who does not read the answer is not waited for.
+        self.setTimeout(None)
+        self._abortingCall = self.callLater(self.abortTimeout, self.forceAbortClient)
+        if not self.requests:
+            self.requests.append(self.requestFactory(self, 0))
+        request = self.requests[-1]
+        request.method = getattr(self, "_command", b"-")
+        request.uri = request.path = getattr(self, "_path", b"-")
+        request.clientproto = b"HTTP/1.1"
+        request.setHeader(b"Date", datetimeToString())
+        request.setHeader(b"Connection", b"close")
+        self.factory.resource.refuse(request, Unreadable(status, why))
+
+    # How long a request takes to arrive.
+
+    def _arrives(self) -> None:
+        """The first byte of a request starts the time that all of it may take: a trickle is not a client."""
+        if self._arriving is None:
+            self._arriving = self.factory.reactor.callLater(self.factory.read_timeout, self._too_slow)
+
+    def allContentReceived(self) -> None:
+        """The request is complete."""
+        if not self._refused:
+            self._arrived()
+            super().allContentReceived()
+
+    def _arrived(self) -> None:
+        arriving, self._arriving = self._arriving, None
+        if arriving is not None and arriving.active():
+            arriving.cancel()
+
+    def _too_slow(self) -> None:
+        self._refuse(408, "the request took too long to arrive")
+
+    # The end.
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:
+        """The last answer before the server ends says that it is."""
+        if self.factory.closing:
+            headers.setRawHeaders(b"Connection", [b"close"])
+        super().writeHeaders(version, code, reason, headers)
+
+    def requestDone(self, request: Any) -> None:
+        """The answer is written: while the server ends, nothing follows it."""
+        if self.factory.closing:
+            self.persistent = False
+        super().requestDone(request)
+
+    def connectionLost(self, reason: Any) -> None:  # type: ignore[override]
+        self._arrived()
+        self.factory.connections.discard(self)
+        super().connectionLost(reason)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is being answered; one that has only half arrived does not count."""
+        return not self.requests
