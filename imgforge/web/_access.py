@@ -1,4 +1,4 @@
-"""Who may ask: the bearer token, and the identity of a request in logs and answers."""
+"""Who may ask: the bearer token; and what a request says of itself: its id in logs and answers, its host."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import uuid
 
 from imgforge.errors import BadToken
 
-__all__ = ["REQUEST_ID", "BearerGate", "request_id"]
+__all__ = ["HOST", "REQUEST_ID", "BearerGate", "request_id"]
 
+# uri-host [ ":" port ] (RFC 9110, section 7.2): one authority without user information, possibly empty.
+HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-fvV:.]+\])(?::[0-9]*)?\Z")
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}\Z")
 
 

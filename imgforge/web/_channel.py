@@ -11,7 +11,6 @@ and line breaks in values are refused by twisted.web itself; tests/web/test_fram
 
 from __future__ import annotations
 
-import re
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -21,15 +20,13 @@ from twisted.web.http import HTTPChannel, datetimeToString
 from twisted.web.server import Request
 
 from imgforge.errors import Unreadable
+from imgforge.web._access import HOST
 from imgforge.web._lane import FastLane
 
 if TYPE_CHECKING:
     from imgforge.web._site import ImageSite
 
-__all__ = ["HOST", "Channel"]
-
-# uri-host [ ":" port ] (RFC 9110, section 7.2): one authority without user information, possibly empty.
-HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-fvV:.]+\])(?::[0-9]*)?\Z")
+__all__ = ["Channel"]
 
 _LONGEST_LENGTH = 18  # digits of a Content-Length: an exabyte
 

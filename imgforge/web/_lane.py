@@ -31,7 +31,7 @@ from typing import Any
 from twisted.web.http import datetimeToString
 
 from imgforge.cache import MemoryTier
-from imgforge.web._access import REQUEST_ID
+from imgforge.web._access import HOST, REQUEST_ID
 
 __all__ = ["FastLane", "Offer"]
 
@@ -51,6 +51,7 @@ RawHeaders = Iterable[tuple[bytes, Sequence[bytes]]]
 # Spellings of one target that are kept for one entry: requests written differently share an entry.
 _MOST_SPELLINGS = 8
 _LONGEST_REQUEST = 8192
+_MOST_HEADERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,15 +195,19 @@ def _deciding_headers(lines: bytes) -> Mapping[bytes, bytes] | None:
 
     Remembered, for a client sends the same header lines with every target.
     """
+    rows = lines.split(b"\r\n")
+    # Line breaks and NULs within a header are refused, as are hundreds of headers: by the normal way.
+    if len(rows) > _MOST_HEADERS or len(lines.translate(None, b"\0\r\n")) != len(lines) - 2 * (len(rows) - 1):
+        return None
     given: dict[bytes, bytes] = {}
     host = False
-    for line in lines.split(b"\r\n"):
+    for line in rows:
         name, _, value = line.partition(b":")
         name = name.lower()
         if name in _PLAIN:
             continue
         value = value.strip(b" \t")
-        if name == b"host" and value and not host:
+        if name == b"host" and not host and HOST.match(value):
             host = True
         elif name in _DECIDING and name not in given and value:
             given[name] = value

@@ -147,6 +147,11 @@ class LaneTests(SynchronousTestCase):
             request().replace(b"Host: x\r\n", b""),
             request().replace(b"Host: x", b"Host : x"),
             request(b"/image", b" folded: line"),
+            request().replace(b"Host: x", b"Host: x/y"),
+            request(b"/image", b"User-Agent: x\nContent-Length: 3"),
+            request(b"/image", b"User-Agent: x\rContent-Length: 3"),
+            request(b"/image", b"Cookie: \0"),
+            request(b"/image", *[b"TE: x"] * 600),
         ):
             before = sum(
                 counted[0] for counted in (self.site.lane or FastLane(MemoryTier(1, 1), b"")).answered.values()
