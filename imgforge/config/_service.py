@@ -33,7 +33,10 @@ class ServiceSettings(BaseModel):
     )
     timeout: Seconds = Field(30, description="seconds for one image, from request to result; then 408")
     rate_limit_per_minute: int = Field(
-        0, ge=0, description="image and info requests a minute, of all clients together; more get 429; 0 is unlimited"
+        0,
+        ge=0,
+        description="images (but for cached ones) and infos a minute, for all clients together; more get 429; "
+        "0 is unlimited",
     )
     max_clients: int = Field(
         2048, ge=0, description="connections at once, over all processes; more are closed at once; 0 is unlimited"

@@ -98,8 +98,13 @@ class Pipeline:
         self._flights: SingleFlight[bytes, Served] = SingleFlight()
         self._inspections: SingleFlight[tuple[str, InfoOptions], dict[str, object]] = SingleFlight()
 
-    async def image(self, request: ImageRequest, accepted: tuple[str, ...] = ()) -> Served:
-        """The rendition of *request*; *accepted* are the formats that the client takes and the operator offers."""
+    async def image(
+        self, request: ImageRequest, accepted: tuple[str, ...] = (), admit: Callable[[], None] = lambda: None
+    ) -> Served:
+        """The rendition of *request*; *accepted* are the formats that the client takes and the operator offers.
+
+        *admit* is called before any work, where no cache has the rendition, and may raise.
+        """
         key = entry_key(request, accepted, self._settings.fingerprint)
         if self._cache is not None:
             found = await self._cache.get(key)
@@ -108,6 +113,7 @@ class Pipeline:
                 self._metrics.cache_hit(self._cache.name)
                 return Served(entry, tier, key=key)
             self._metrics.cache_miss(self._cache.name)
+        admit()
         return await self._flights.do(key, lambda: self._bounded(self._make(key, request, accepted)))
 
     async def info(self, request: InfoRequest) -> dict[str, object]:

@@ -142,18 +142,19 @@ class Application:
         page = demo_page() if settings.embedded else plain_page(__version__)
         metrics = MetricsEndpoint(gate, self._metrics, self._flush)
         answers = answer_settings(settings)
+        rate = RateLimit(settings.rate_limit_per_minute / self._processes, reactor.seconds)
         images = ImageEndpoint(
-            reactor, gate, parser, self._pipeline, negotiation(settings), answers, settings.cache_ttl
+            reactor, gate, parser, self._pipeline, negotiation(settings), rate, answers, settings.cache_ttl
         )
-        info = InfoEndpoint(reactor, gate, parser, self._pipeline, answers.cache_tag_headers)
+        info = InfoEndpoint(reactor, gate, parser, self._pipeline, rate, answers.cache_tag_headers)
         health_paths = {b"/status", b"/health", settings.health_check_path.encode()} - {b""}
         routes = [
             *(Route(path, path.decode(), self._health) for path in sorted(health_paths)),
             Route(b"/", "/", page_endpoint(page)),
             Route(b"", "/", page_endpoint(page)),
             Route(b"/metrics", "/metrics", metrics),
-            Route(b"/info/", "/info/{*path}", info, prefix=True, limited=True),
-            Route(b"", _IMAGES, images, prefix=True, limited=True),
+            Route(b"/info/", "/info/{*path}", info, prefix=True),
+            Route(b"", _IMAGES, images, prefix=True),
         ]
         headers = []
         if settings.server_name:
@@ -162,8 +163,7 @@ class Application:
             headers.append((b"Access-Control-Allow-Origin", settings.allow_origin.encode("ascii")))
         access_log = AccessLog(self._output, settings.access_log)
         prefix = settings.path_prefix.rstrip("/").encode()
-        rate = RateLimit(settings.rate_limit_per_minute / self._processes, reactor.seconds)
-        return Server(reactor, routes, self._metrics, access_log, headers, prefix, self._lane, rate)
+        return Server(reactor, routes, self._metrics, access_log, headers, prefix, self._lane)
 
     def start(self) -> None:
         """Start the threads and what runs in the background."""

@@ -28,6 +28,7 @@ from imgforge.web._answer import (
 )
 from imgforge.web._lane import Offer
 from imgforge.web._negotiation import Negotiation
+from imgforge.web._rate import RateLimit
 from imgforge.web._server import STREAMED, Endpoint, origin_form
 
 __all__ = ["HealthEndpoint", "ImageEndpoint", "InfoEndpoint", "MetricsEndpoint", "page_endpoint"]
@@ -53,6 +54,7 @@ class ImageEndpoint:
         parser: UrlParser,
         pipeline: Pipeline,
         negotiation: Negotiation,
+        rate: RateLimit,
         settings: AnswerSettings,
         cache_ttl: float,
     ) -> None:
@@ -61,6 +63,7 @@ class ImageEndpoint:
         self._parser = parser
         self._pipeline = pipeline
         self._negotiation = negotiation
+        self._rate = rate
         self._settings = settings
         self._cache_ttl = cache_ttl
 
@@ -70,10 +73,11 @@ class ImageEndpoint:
         self._gate.check(request.getHeader(b"authorization"))
         _check_expiry(image, self._clock.seconds())
         if image.delivery.raw:
+            self._rate.check()
             return await self._stream(request, image)
         wanted, accepted = self._negotiation.apply(image, _header(request, b"accept"))
         varies = self._negotiation.varies(image)
-        served = await self._pipeline.image(wanted, accepted)
+        served = await self._pipeline.image(wanted, accepted, self._rate.check)
         answer = image_answer(
             served.entry,
             image,
@@ -125,12 +129,14 @@ class InfoEndpoint:
         gate: BearerGate,
         parser: UrlParser,
         pipeline: Pipeline,
+        rate: RateLimit,
         tag_headers: tuple[str, ...] = (),
     ) -> None:
         self._clock = clock
         self._gate = gate
         self._parser = parser
         self._pipeline = pipeline
+        self._rate = rate
         self._tag_headers = tag_headers
 
     async def __call__(self, request: Request) -> Answer:
@@ -138,6 +144,7 @@ class InfoEndpoint:
         image = self._parser.parse_info(origin_form(request.uri))
         self._gate.check(request.getHeader(b"authorization"))
         _check_expiry(image, self._clock.seconds())
+        self._rate.check()
         told = await self._pipeline.info(image)
         tags = ",".join(image.delivery.cache_tags).encode("ascii")
         headers = [(name.encode("ascii"), tags) for name in self._tag_headers if tags]

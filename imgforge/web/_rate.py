@@ -1,4 +1,4 @@
-"""How many requests a minute are answered the normal way: a token bucket for all clients together."""
+"""How many requests a minute may cause work: a token bucket for all clients together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ __all__ = ["RateLimit"]
 
 
 class RateLimit:
-    """At most *per_minute* requests, evenly or in one burst; 0 is unlimited. Hits of the fast lane are free."""
+    """At most *per_minute* requests, evenly or in one burst; 0 is unlimited.
+
+    Who asks must have proved before that it may (signature, token, expiry): strangers cannot use up everybody's minute.
+    What a cache answers is free.
+    """
 
     def __init__(self, per_minute: float, clock: Callable[[], float]) -> None:
         self._per_second = per_minute / 60

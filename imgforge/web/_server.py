@@ -25,7 +25,6 @@ from imgforge.observability import Access, AccessLog, Metrics, bind_request_id
 from imgforge.web._access import request_id
 from imgforge.web._answer import Answer, Headers
 from imgforge.web._lane import FastLane
-from imgforge.web._rate import RateLimit
 
 __all__ = ["STREAMED", "Endpoint", "Route", "Server", "error_answer", "origin_form"]
 
@@ -45,15 +44,13 @@ Endpoint = Callable[[Request], Coroutine[Any, Any, Answer]]
 class Route:
     """An endpoint and the paths that lead to it: one path, or with *prefix* all that begin with it.
 
-    `label` names it in the metrics, where the number of distinct paths must stay small; *limited* ones count against
-    the rate limit.
+    `label` names it in the metrics, where the number of distinct paths must stay small.
     """
 
     path: bytes
     label: str
     endpoint: Endpoint
     prefix: bool = False
-    limited: bool = False
 
     def matches(self, path: bytes) -> bool:
         """Whether a request for *path* is answered here."""
@@ -108,7 +105,6 @@ class Server(Resource):
         headers: Headers,
         prefix: bytes = b"",
         lane: FastLane | None = None,
-        rate: RateLimit | None = None,
     ) -> None:
         super().__init__()
         self._clock = clock
@@ -118,7 +114,6 @@ class Server(Resource):
         self._headers = headers
         self._prefix = prefix
         self._lane = lane
-        self._rate = rate
         self.active = 0
 
     def render(self, request: Request) -> int:
@@ -148,16 +143,11 @@ class Server(Resource):
             request.setHeader(name, value)
         exchange = _Exchange(request, route.label, identity, self._clock.seconds())
         self.active += 1
-        answering = Deferred.fromCoroutine(self._answer(request, route))
+        answering = Deferred.fromCoroutine(route.endpoint(request))
         request.notifyFinish().addErrback(exchange.client_left, answering)
         answering.addErrback(self._explain, exchange)
         answering.addCallback(self._send, exchange)
         answering.addBoth(self._account, exchange)
-
-    async def _answer(self, request: Request, route: Route) -> Answer:
-        if route.limited and self._rate is not None:
-            self._rate.check()
-        return await route.endpoint(request)
 
     def _explain(self, failure: Failure, exchange: _Exchange) -> Answer:
         # A client that leaves a stream ends it by its transport first, and is only then reported as gone.
