@@ -26,9 +26,11 @@ class ISource(Interface):
     def stream(url: str, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]) -> Deferred[None]:
         """Send the original at *url* to the consumer that *started* returns once the head is known.
 
-        A `range` among *headers* asks for a part. The Deferred fires when all has been written (the consumer's
-        producer is unregistered by then); it fails as `fetch` does, before or after *started* was called. Nothing
-        bounds the size; the consumer's back-pressure bounds the memory.
+        A `range` among *headers* asks for a part, under `if-range`; one that holds no byte is a head with status 416,
+        `if-none-match` and `if-modified-since` may lead to one with 304. Where *started* raises, nothing is sent, no
+        more is fetched, and the Deferred fails with what was raised. Else it fires when all has been written (the
+        consumer's producer is unregistered by then); it fails as `fetch` does, before or after *started* was called.
+        Nothing bounds the size; the consumer's back-pressure bounds the memory.
         """
 
 

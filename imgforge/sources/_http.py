@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from OpenSSL import SSL
@@ -83,7 +83,7 @@ class HttpSource:
         return ensureDeferred(self._stream(url, headers, started))
 
     async def _fetch(self, url: str, limit: int | None, headers: Mapping[str, str]) -> SourceImage:
-        response = await self._request(url, headers, (200,))
+        response = await self._request(url, headers, {200})
         length = response.length
         if limit is not None and isinstance(length, int) and length > limit:
             discard(response)
@@ -100,7 +100,11 @@ class HttpSource:
         )
 
     async def _stream(self, url: str, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]) -> None:
-        wanted = (200, 206) if "range" in headers else (200,)
+        wanted = {200}
+        if "range" in headers:
+            wanted |= {206, 416}
+        if "if-none-match" in headers or "if-modified-since" in headers:
+            wanted.add(304)
         response = await self._bounded(self._request(url, headers, wanted))
         inflater = inflater_for(_encoding(response))
         length = response.length if inflater is None and isinstance(response.length, int) else None
@@ -119,7 +123,7 @@ class HttpSource:
 
         return ensureDeferred(work).addTimeout(seconds, self._reactor, late)
 
-    async def _request(self, url: str, headers: Mapping[str, str], wanted: tuple[int, ...]) -> IResponse:
+    async def _request(self, url: str, headers: Mapping[str, str], wanted: Collection[int]) -> IResponse:
         """The answer to *url*, redirects followed, with one of the *wanted* statuses and a known encoding."""
         url = wire_url(url)
         for _ in range(self._settings.max_redirects + 1):
@@ -155,7 +159,7 @@ class HttpSource:
         return response
 
 
-def _checked(response: IResponse, wanted: tuple[int, ...]) -> IResponse:
+def _checked(response: IResponse, wanted: Collection[int]) -> IResponse:
     code = response.code
     try:
         if code in wanted:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mimetypes
 import os
-import re
 import stat
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
@@ -25,11 +24,10 @@ from zope.interface import implementer
 from imgforge.errors import OriginFailed, SourceNotFound, SourceTooLarge
 from imgforge.interfaces import ISource
 from imgforge.model import SourceHead, SourceImage
+from imgforge.ranges import Unsatisfiable, byte_range
 from imgforge.sources._pump import Pump
 
 __all__ = ["LocalSource"]
-
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z", re.ASCII)
 
 
 @implementer(ISource)
@@ -63,9 +61,9 @@ class LocalSource:
         self, url: str, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]
     ) -> Deferred[None]:
         """See `ISource`; answers a single byte range."""
-        return ensureDeferred(self._stream(url, headers.get("range", ""), started))
+        return ensureDeferred(self._stream(url, headers, started))
 
-    async def _stream(self, url: str, wanted: str, started: Callable[[SourceHead], IConsumer]) -> None:
+    async def _stream(self, url: str, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]) -> None:
         name = self._name(url)
         file, status = await deferToThreadPool(self._reactor, self._pool, self._open, name)
         with file:
@@ -76,7 +74,12 @@ class LocalSource:
                 "accept-ranges": "bytes",
             }
             size = status.st_size
-            part = _part(wanted, size)
+            same = headers.get("if-range", head["etag"]) in {head["etag"], head["last-modified"]}
+            try:
+                part = byte_range(headers.get("range", ""), size) if same else None
+            except Unsatisfiable:
+                started(SourceHead(416, {"content-range": f"bytes */{size}"}, 0))
+                return
             if part is None:
                 start, end, code = 0, size, 200
             else:
@@ -105,18 +108,6 @@ class LocalSource:
             os.close(descriptor)
             raise SourceNotFound("no such file")
         return os.fdopen(descriptor, "rb"), status
-
-
-def _part(wanted: str, size: int) -> tuple[int, int] | None:
-    """Start and end of the single range that is asked for; None where there is none that can be met."""
-    match = _RANGE.match(wanted)
-    if match is None or not (match[1] or match[2]):
-        return None
-    if not match[1]:
-        start, end = max(0, size - int(match[2])), size
-    else:
-        start, end = int(match[1]), min(size, int(match[2]) + 1) if match[2] else size
-    return (start, end) if start < end else None
 
 
 def _content_type(name: str) -> str:

@@ -14,7 +14,7 @@ from imgforge.errors import ImgforgeError
 from imgforge.model import CacheEntry, DeliveryOptions, ImageRequest
 from imgforge.web._lane import Offer
 
-__all__ = ["Answer", "AnswerSettings", "Conditions", "content_disposition", "image_answer", "not_modified"]
+__all__ = ["Answer", "AnswerSettings", "content_disposition", "image_answer"]
 
 _SECURITY_POLICY = b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 
@@ -49,14 +49,6 @@ class AnswerSettings:
     fallback_status: int = 200  # 0: the status of the failure
     fallback_ttl: int = 0  # 0: as any other image
     cache_tag_headers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """The request headers that can turn an answer into 304; empty where they are absent."""
-
-    if_none_match: str = ""
-    if_modified_since: str = ""
 
 
 def image_answer(
@@ -110,26 +102,8 @@ def image_answer(
     if failure is not None:
         headers.append((b"Fallback-Image", b"1"))
         return Answer(settings.fallback_status or failure.status, headers, rendition.body)
+    headers.append((b"Accept-Ranges", b"bytes"))
     return Answer(200, headers, rendition.body)
-
-
-def not_modified(answer: Answer, conditions: Conditions) -> bool:
-    """Whether the client's copy is still good (RFC 9110, section 13.2.2: If-None-Match comes first)."""
-    if answer.status != 200:
-        return False
-    validators = dict(answer.headers)
-    etag = validators.get(b"ETag", b"").decode("ascii")
-    if conditions.if_none_match:
-        candidates = {tag.strip().removeprefix("W/") for tag in conditions.if_none_match.split(",")}
-        return bool(etag) and ("*" in candidates or etag in candidates)
-    modified = validators.get(b"Last-Modified")
-    if not conditions.if_modified_since or modified is None:
-        return False
-    try:
-        since = parsedate_to_datetime(conditions.if_modified_since)
-        return parsedate_to_datetime(modified.decode("ascii")) <= since
-    except (ValueError, TypeError):  # a date that is none, or one without a zone: the condition is ignored
-        return False
 
 
 def cache_control(entry: CacheEntry, delivery: DeliveryOptions, settings: AnswerSettings, now: float) -> bytes:

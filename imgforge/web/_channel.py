@@ -34,6 +34,8 @@ _LONGEST_LENGTH = 18  # digits of a Content-Length: an exabyte
 class _Request(Request):
     """A request that goes to the site's Server whatever it asks for; no body is kept, for nobody reads one here."""
 
+    defaultContentType = None  # twisted.web's is text/html, for sources of an unknown kind as well
+
     def gotLength(self, length: int | None) -> None:  # noqa: ARG002
         self.content = BytesIO()
 

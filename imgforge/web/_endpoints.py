@@ -18,24 +18,32 @@ from imgforge.observability import Metrics
 from imgforge.pipeline import Pipeline, Served
 from imgforge.urls import UrlParser
 from imgforge.web._access import BearerGate
-from imgforge.web._answer import (
-    Answer,
-    AnswerSettings,
-    Conditions,
-    content_disposition,
-    image_answer,
-    not_modified,
-)
+from imgforge.web._answer import Answer, AnswerSettings, content_disposition, image_answer
+from imgforge.web._conditions import Conditions, conditioned, not_satisfiable, unchanged
 from imgforge.web._lane import Offer
 from imgforge.web._negotiation import Negotiation
 from imgforge.web._rate import RateLimit
-from imgforge.web._server import STREAMED, Endpoint, origin_form
+from imgforge.web._server import STREAMED, Endpoint, joined_header, origin_form
 
 __all__ = ["HealthEndpoint", "ImageEndpoint", "InfoEndpoint", "MetricsEndpoint", "page_endpoint"]
 
 
+class _HeadOnly(Exception):
+    """The head of a source has told enough: its body is not wanted."""
+
+
 def _header(request: Request, name: bytes) -> str:
-    return (request.getHeader(name) or b"").decode("latin-1")
+    return joined_header(request, name).decode("latin-1")
+
+
+def _conditions(request: Request) -> Conditions:
+    ranged = request.method == b"GET"  # the only method that ranges are defined for
+    return Conditions(
+        _header(request, b"if-none-match"),
+        _header(request, b"if-modified-since"),
+        _header(request, b"if-range") if ranged else "",
+        _header(request, b"range") if ranged else "",
+    )
 
 
 def _check_expiry(request: ImageRequest | InfoRequest, now: float) -> None:
@@ -87,32 +95,55 @@ class ImageEndpoint:
             state=cache_status(served),
             failure=served.failure,
         )
-        conditions = Conditions(_header(request, b"if-none-match"), _header(request, b"if-modified-since"))
-        if not_modified(answer, conditions):
-            kept = [(name, value) for name, value in answer.headers if not name.startswith(b"Content-")]
-            return Answer(304, kept)
+        if answer is not (as_wanted := conditioned(answer, _conditions(request), self._clock.seconds())):
+            return as_wanted
         if served.tier == MemoryTier.name and image.delivery.expires is None:
             until = served.entry.stored_at + self._cache_ttl if self._cache_ttl else math.inf
             return replace(answer, offer=Offer(served.key, until, varies))
         return answer
 
     async def _stream(self, request: Request, image: ImageRequest) -> Answer:
+        conditions = _conditions(request)
+        refused: list[Answer] = []
+
         def started(head: SourceHead) -> IConsumer:
-            request.setResponseCode(head.status)
-            request.setHeader(b"Cache-Control", b"max-age=%d, public" % self._settings.ttl)
-            request.setHeader(b"Content-Security-Policy", b"default-src 'none'; sandbox")
-            request.setHeader(b"X-Content-Type-Options", b"nosniff")
-            request.setHeader(b"Content-Disposition", content_disposition(image, "", self._settings.return_attachment))
-            for name in ("content-type", "etag", "last-modified", "content-range", "accept-ranges"):
-                if name in head.headers:
-                    request.setHeader(name.encode("ascii"), head.headers[name].encode("latin-1", "replace"))
+            if head.status == 416:
+                refused.append(not_satisfiable(head.headers.get("content-range", "").encode("ascii")))
+                raise _HeadOnly
+            self._tell(request, image, head)
+            if head.status == 304 or unchanged(
+                head.headers.get("etag", ""), head.headers.get("last-modified", ""), conditions
+            ):
+                request.setResponseCode(304)
+                for name in (b"Content-Type", b"Content-Range", b"Content-Disposition"):
+                    request.responseHeaders.removeHeader(name)
+                raise _HeadOnly
             if head.length is not None:
                 request.setHeader(b"Content-Length", b"%d" % head.length)
+            if request.method == b"HEAD":
+                raise _HeadOnly
             return request
 
-        wanted = _header(request, b"range")
-        await self._pipeline.stream(image, {"range": wanted} if wanted else {}, started)
+        passed = {"if-none-match": conditions.if_none_match, "if-modified-since": conditions.if_modified_since}
+        if conditions.range:
+            passed |= {"range": conditions.range, "if-range": conditions.if_range}
+        try:
+            await self._pipeline.stream(image, {name: value for name, value in passed.items() if value}, started)
+        except _HeadOnly:
+            if refused:
+                return refused[0]
         return STREAMED
+
+    def _tell(self, request: Request, image: ImageRequest, head: SourceHead) -> None:
+        """What there is to say of a source before its bytes."""
+        request.setResponseCode(head.status)
+        request.setHeader(b"Cache-Control", b"max-age=%d, public" % self._settings.ttl)
+        request.setHeader(b"Content-Security-Policy", b"default-src 'none'; sandbox")
+        request.setHeader(b"X-Content-Type-Options", b"nosniff")
+        request.setHeader(b"Content-Disposition", content_disposition(image, "", self._settings.return_attachment))
+        for name in ("content-type", "etag", "last-modified", "content-range", "accept-ranges"):
+            if name in head.headers:
+                request.setHeader(name.encode("ascii"), head.headers[name].encode("latin-1", "replace"))
 
 
 def cache_status(served: Served) -> str:

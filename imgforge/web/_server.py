@@ -26,7 +26,7 @@ from imgforge.web._access import request_id
 from imgforge.web._answer import Answer, Headers
 from imgforge.web._lane import FastLane
 
-__all__ = ["STREAMED", "Endpoint", "Route", "Server", "error_answer", "origin_form"]
+__all__ = ["STREAMED", "Endpoint", "Route", "Server", "error_answer", "joined_header", "origin_form"]
 
 # An endpoint that has written its answer itself returns this.
 STREAMED = Answer(0, [])
@@ -69,6 +69,11 @@ def origin_form(target: bytes) -> bytes:
         raise BadPath("the target of the request is neither a path nor an http URL")
     _, slash, path = rest.partition(b"/")
     return slash + path
+
+
+def joined_header(request: Request, name: bytes) -> bytes:
+    """The header's value, those of several as the one that they stand for (RFC 9110, section 5.3); b"" for none."""
+    return b", ".join(request.requestHeaders.getRawHeaders(name, []))
 
 
 def _refusal(label: str, error: ImgforgeError) -> Route:
@@ -184,8 +189,7 @@ class Server(Resource):
                 request.setHeader(b"Content-Length", b"%d" % exchange.size)
             if answer.offer is not None and self._lane is not None and request.method == b"GET":
                 headers = list(request.responseHeaders.getAllRawHeaders())
-                accept = request.getHeader(b"accept") or b""
-                self._lane.offer(request.uri, accept, answer.offer, headers, answer.body)
+                self._lane.offer(request.uri, joined_header(request, b"accept"), answer.offer, headers, answer.body)
             request.write(answer.body)
             request.finish()
 

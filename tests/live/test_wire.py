@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
+from threading import Thread
 from urllib.parse import quote
 
 from tests.live._pictures import encode, gradient
-from tests.live._process import DEADLINE
+from tests.live._process import DEADLINE, Reply, wait_for
 from tests.live.test_images import LiveServer
 from tests.web.test_framing import REFUSED
 
@@ -68,3 +69,96 @@ class RateTests(WireCase):
             refused = self.image(options, "/other.jpg", Authorization=self.token)
             self.assertEqual((refused.status, int(refused.headers["retry-after"]) > 0), (429, True))
         self.assertEqual(len(self.origin.requests), asked)
+
+
+class RangeTests(WireCase):
+    settings = {"CACHE_TYPE": "memory"}
+
+    def test_ranges_of_a_result_are_its_parts(self) -> None:
+        whole = self.image("w:70", extension="@png")
+        for _ in range(2):  # made, and cached
+            part = self.image("w:70", extension="@png", Range="bytes=10-19", If_Range=whole.headers["etag"])
+            self.assertEqual((part.status, part.body), (206, whole.body[10:20]))
+            self.assertEqual(part.headers["content-range"], f"bytes 10-19/{len(whole.body)}")
+            self.assertEqual((part.headers["etag"], part.headers["content-length"]), (whole.headers["etag"], "10"))
+        self.assertEqual(self.image("w:70", extension="@png").body, whole.body)
+        self.assertEqual(whole.headers["accept-ranges"], "bytes")
+        refused = self.image("w:70", extension="@png", Range="bytes=999999999-")
+        self.assertEqual((refused.status, refused.headers["content-range"]), (416, f"bytes */{len(whole.body)}"))
+        self.assertEqual(self.image("w:70", extension="@png", Range="bytes=0-1,4-5").body, whole.body)
+        head = self.server.get(
+            f"/unsafe/w:70/plain/{quote(self.origin.url('/photo.jpg'), safe='')}@png", {"Range": "bytes=0-1"}, "HEAD"
+        )
+        self.assertEqual((head.status, head.headers["content-length"]), (200, str(len(whole.body))))
+
+
+class ScriptedOrigin:
+    """Gives every connection the same head, and then zeros until it is cut."""
+
+    def __init__(self, head: bytes) -> None:
+        self.head = head
+        self.asked: list[bytes] = []
+        self.cut = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/film"
+        Thread(target=self.serve, daemon=True).start()
+
+    def serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection:
+                self.asked.append(connection.recv(65536))
+                try:
+                    connection.sendall(self.head)
+                    while True:
+                        connection.sendall(bytes(65536))
+                except OSError:
+                    self.cut += 1
+
+
+class RawTests(WireCase):
+    def raw(self, head: bytes, method: str = "GET", **headers: str) -> tuple[Reply, ScriptedOrigin]:
+        origin = ScriptedOrigin(b"HTTP/1.1 " + head + b"\r\n\r\n")
+        self.addCleanup(origin.listener.close)
+        path = f"/unsafe/raw:1/plain/{quote(origin.url, safe='')}"
+        reply = self.server.get(path, {name.replace("_", "-"): value for name, value in headers.items()}, method)
+        wait_for(lambda: origin.cut, "the end of the origin's connection")
+        return reply, origin
+
+    def test_head_leaves_the_body_at_the_origin(self) -> None:
+        reply, origin = self.raw(b'200 OK\r\nContent-Length: 99000000000\r\nETag: "a"\r\nContent-Type: video/x', "HEAD")
+        self.assertEqual((reply.status, reply.headers["content-length"], reply.body), (200, "99000000000", b""))
+        self.assertEqual((reply.headers["etag"], reply.headers["content-type"]), ('"a"', "video/x"))
+        self.assertEqual(len(origin.asked), 1)
+
+    def test_a_copy_that_is_still_good_is_not_sent_again(self) -> None:
+        for condition in ({"If_None_Match": 'W/"a"'}, {"If_Modified_Since": "Wed, 21 Oct 2015 07:28:00 GMT"}):
+            validators = b'ETag: "a"\r\nLast-Modified: Wed, 21 Oct 2015 07:28:00 GMT'
+            reply, origin = self.raw(b"200 OK\r\nContent-Length: 99000000000\r\n" + validators, **condition)
+            self.assertEqual((reply.status, reply.headers["etag"], reply.body), (304, '"a"', b""))
+            name, value = next(iter(condition.items()))
+            self.assertIn(f"{name.replace('_', '-')}: {value}".lower(), origin.asked[0].decode().lower())
+
+    def test_the_origin_may_say_so_itself(self) -> None:
+        reply, _ = self.raw(b'304 Not Modified\r\nETag: "b"\r\nConnection: close', If_None_Match='"b"')
+        self.assertEqual((reply.status, reply.headers["etag"]), (304, '"b"'))
+        self.assertNotIn("content-length", reply.headers)
+
+    def test_a_range_that_the_origin_refuses_is_refused(self) -> None:
+        reply, _ = self.raw(
+            b"416 Range Not Satisfiable\r\nContent-Range: bytes */12\r\nContent-Length: 9000000", Range="bytes=99-"
+        )
+        self.assertEqual((reply.status, reply.headers["content-range"]), (416, "bytes */12"))
+        self.assertEqual(reply.body.count(b"\n"), 1)
+
+    def test_what_nobody_asked_for_is_an_origins_fault(self) -> None:
+        for status in (b"304 Not Modified", b"206 Partial Content"):
+            reply, _ = self.raw(status + b"\r\nContent-Range: bytes 0-8999999/99999999\r\nContent-Length: 9000000")
+            self.assertEqual(reply.status, 502, status)
+
+    def test_a_source_of_an_unknown_kind_is_not_called_html(self) -> None:
+        reply, _ = self.raw(b"200 OK\r\nContent-Length: 9", "GET")
+        self.assertNotIn("content-type", reply.headers)

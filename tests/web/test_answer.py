@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.model import CacheEntry, DeliveryOptions, ImageRequest, Rendition
-from imgforge.web._answer import Answer, AnswerSettings, Conditions, content_disposition, image_answer, not_modified
+from imgforge.web._answer import Answer, AnswerSettings, content_disposition, image_answer
 
 NOW = 1_800_000_000.0
 RENDITION = Rendition(b"pixels", "jpeg", "image/jpeg", 3, 2, "png", 30, 20, 999)
@@ -97,22 +97,3 @@ class DispositionTests(SynchronousTestCase):
         self.assertEqual(
             content_disposition(ImageRequest("http://origin.example/"), "webp", False), b'inline; filename="image.webp"'
         )
-
-
-class ConditionTests(SynchronousTestCase):
-    def good(self, *, none_match: str = "", since: str = "") -> bool:
-        return not_modified(answer(), Conditions(none_match, since))
-
-    def test_the_entry_tag_matches_weakly_and_in_lists(self) -> None:
-        for tags in ('"abc123"', 'W/"abc123"', '"x", "abc123"', "*"):
-            self.assertTrue(self.good(none_match=tags), tags)
-        self.assertFalse(self.good(none_match='"other"'))
-
-    def test_the_date_counts_only_without_a_tag(self) -> None:
-        same = "Wed, 21 Oct 2015 07:28:00 GMT"
-        self.assertTrue(self.good(since=same))
-        self.assertFalse(self.good(since="Wed, 21 Oct 2015 07:27:59 GMT"))
-        self.assertFalse(self.good(none_match='"other"', since=same))
-
-    def test_a_broken_date_is_no_condition(self) -> None:
-        self.assertFalse(self.good(since="yesterday"))

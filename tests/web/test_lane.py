@@ -16,12 +16,14 @@ from imgforge.cache import MemoryTier
 from imgforge.model import CacheEntry, Rendition
 from imgforge.observability import AccessLog, Metrics
 from imgforge.web._access import BearerGate
-from imgforge.web._answer import Answer, AnswerSettings, Conditions, image_answer, not_modified
+from imgforge.web._answer import Answer, AnswerSettings, image_answer
+from imgforge.web._conditions import Conditions, conditioned
 from imgforge.web._lane import FastLane, Offer
 from imgforge.web._server import Route, Server
 from imgforge.web._site import ImageSite
 from tests.web.test_answer import REQUEST
 
+CONDITIONS = (b"if-none-match", b"if-modified-since", b"if-range", b"range")
 BODY = b"pixels" * 50
 ENTRY = CacheEntry(Rendition(BODY, "png", "image/png", 1, 1), 0.0, "tag1")
 
@@ -52,8 +54,9 @@ class Site:
             gate.check(request.getHeader(b"authorization"))
             varies = request.path == b"/varies"
             answer = image_answer(ENTRY, REQUEST, AnswerSettings(), now=0, vary=varies, state="imgforge; hit")
-            if not_modified(answer, Conditions((request.getHeader(b"if-none-match") or b"").decode("latin-1"))):
-                return Answer(304, [one for one in answer.headers if not one[0].startswith(b"Content-")])
+            given = [(request.getHeader(name) or b"").decode("latin-1") for name in CONDITIONS]
+            if answer is not (as_wanted := conditioned(answer, Conditions(*given), 0)):
+                return as_wanted
             return Answer(200, answer.headers, answer.body, Offer(b"key", until, varies))
 
         async def other(_: Request) -> Answer:

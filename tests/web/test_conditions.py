@@ -1,0 +1,145 @@
+"""When a client's copy is still good, and which part of an answer a range is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge.ranges import Unsatisfiable, byte_range
+from imgforge.web._answer import Answer
+from imgforge.web._conditions import Conditions, conditioned, unchanged
+
+NOW = 1_800_000_000.0
+ETAG, MODIFIED = '"abc123"', "Wed, 21 Oct 2015 07:28:00 GMT"
+WHOLE = Answer(
+    200,
+    [
+        (b"Content-Type", b"image/png"),
+        (b"Cache-Control", b"max-age=5"),
+        (b"ETag", ETAG.encode()),
+        (b"Last-Modified", MODIFIED.encode()),
+        (b"Accept-Ranges", b"bytes"),
+    ],
+    b"0123456789",
+)
+
+
+class UnchangedTests(SynchronousTestCase):
+    def good(self, *, none_match: str = "", since: str = "") -> bool:
+        return unchanged(ETAG, MODIFIED, Conditions(none_match, since))
+
+    def test_the_tag_matches_weakly_and_in_lists(self) -> None:
+        for tags in (ETAG, "W/" + ETAG, f'"x", {ETAG}', f'"a,b",{ETAG}', "*"):
+            self.assertTrue(self.good(none_match=tags), tags)
+        for tags in ('"other"', "abc123", f'"x{ETAG}'):
+            self.assertFalse(self.good(none_match=tags), tags)
+        self.assertTrue(unchanged("W/" + ETAG, "", Conditions(ETAG)))
+
+    def test_the_date_counts_only_without_a_tag(self) -> None:
+        self.assertTrue(self.good(since=MODIFIED))
+        self.assertFalse(self.good(since="Wed, 21 Oct 2015 07:27:59 GMT"))
+        self.assertFalse(self.good(none_match='"other"', since=MODIFIED))
+
+    def test_a_broken_date_is_no_condition(self) -> None:
+        for date in ("yesterday", "Wed, 21 Oct 2015 07:28:00", "Wed, 99 Oct 2015 07:28:00 GMT"):
+            self.assertFalse(self.good(since=date), date)
+
+    def test_nothing_matches_what_has_no_validators(self) -> None:
+        self.assertFalse(unchanged("", "", Conditions(ETAG, MODIFIED)))
+        self.assertFalse(unchanged("", "", Conditions("", MODIFIED)))
+
+
+class RangeTests(SynchronousTestCase):
+    def asked(self, wanted: str, if_range: str = "", now: float = NOW) -> Answer:
+        return conditioned(WHOLE, Conditions(range=wanted, if_range=if_range), now)
+
+    def test_a_part_is_told_as_one(self) -> None:
+        for wanted, told, body in (
+            ("bytes=2-4", b"bytes 2-4/10", b"234"),
+            ("bytes=7-", b"bytes 7-9/10", b"789"),
+            ("bytes=-2", b"bytes 8-9/10", b"89"),
+            ("bytes=-99", b"bytes 0-9/10", b"0123456789"),
+            ("bytes=0-99999999999999999999999", b"bytes 0-9/10", b"0123456789"),
+            ("BYTES=0-0", b"bytes 0-0/10", b"0"),
+            ("bytes=,0-0 ,", b"bytes 0-0/10", b"0"),
+        ):
+            part = self.asked(wanted)
+            self.assertEqual((part.status, part.body), (206, body), wanted)
+            headers = dict(part.headers)
+            self.assertEqual(headers[b"Content-Range"], told)
+            self.assertLessEqual(set(WHOLE.headers), set(part.headers))
+            self.assertIsNone(part.offer)
+
+    def test_a_part_that_is_not_there_is_refused_with_the_length(self) -> None:
+        for wanted in ("bytes=10-", "bytes=10-20", "bytes=-0", "bytes=99999999999999999999-"):
+            refused = self.asked(wanted)
+            self.assertEqual((refused.status, dict(refused.headers)[b"Content-Range"]), (416, b"bytes */10"), wanted)
+
+    def test_what_may_be_ignored_is(self) -> None:
+        for wanted in (
+            "bytes=0-1,3-4",
+            "bytes=4-2",
+            "bytes=-",
+            "bytes=",
+            "bytes",
+            "bytes=a-b",
+            "bytes=0-1-2",
+            "bytes=+1-2",
+            "bytes=\u0661-\u0662",
+            "lines=0-1",
+            "",
+        ):
+            self.assertIs(self.asked(wanted), WHOLE, wanted)
+
+    def test_if_range_wants_the_very_same_body(self) -> None:
+        for validator in (ETAG, MODIFIED):
+            self.assertEqual(self.asked("bytes=0-1", validator).status, 206, validator)
+        for validator in ("W/" + ETAG, '"other"', "Wed, 21 Oct 2015 07:28:01 GMT", "nonsense", "*"):
+            self.assertIs(self.asked("bytes=0-1", validator), WHOLE, validator)
+            self.assertIs(self.asked("bytes=99-", validator), WHOLE, validator)
+
+    def test_a_weak_tag_is_never_the_very_same(self) -> None:
+        weak = replace(WHOLE, headers=[(b"ETag", b'W/"a"')])
+        for tag in ('W/"a"', '"a"'):
+            self.assertIs(conditioned(weak, Conditions(range="bytes=0-1", if_range=tag), NOW), weak)
+
+    def test_a_date_of_this_second_is_too_young(self) -> None:
+        changed = 1445412480.0
+        self.assertIs(self.asked("bytes=0-1", MODIFIED, now=changed + 0.5), WHOLE)
+        self.assertEqual(self.asked("bytes=0-1", MODIFIED, now=changed + 1).status, 206)
+
+    def test_a_copy_that_is_still_good_needs_no_part(self) -> None:
+        kept = conditioned(WHOLE, Conditions(if_none_match=ETAG, range="bytes=0-1"), NOW)
+        self.assertEqual((kept.status, kept.body), (304, b""))
+
+    def test_only_what_is_well_has_parts(self) -> None:
+        fallback = replace(WHOLE, status=404)
+        self.assertIs(conditioned(fallback, Conditions(ETAG, range="bytes=0-1"), NOW), fallback)
+
+    @given(st.integers(0, 30), st.integers(0, 40), st.integers(0, 40))
+    def test_parts_are_slices(self, length: int, first: int, last: int) -> None:
+        body = bytes(range(length))
+        for wanted, expected in (
+            (f"bytes={first}-{last}", body[first : last + 1]),
+            (f"bytes={first}-", body[first:]),
+            (f"bytes=-{last}", body[max(0, length - last) :]),
+        ):
+            if wanted == f"bytes={first}-{last}" and last < first:
+                self.assertIsNone(byte_range(wanted, length))
+            elif expected:
+                start, end = byte_range(wanted, length) or (0, 0)
+                self.assertEqual(body[start:end], expected)
+            else:
+                self.assertRaises(Unsatisfiable, byte_range, wanted, length)
+
+    @given(st.text(alphabet="bytes=-,0123456789 \t\0x"), st.integers(0, 9))
+    def test_no_value_breaks_it(self, wanted: str, length: int) -> None:
+        try:
+            part = byte_range(wanted, length)
+        except Unsatisfiable:
+            return
+        if part is not None:
+            self.assertTrue(0 <= part[0] < part[1] <= length)
