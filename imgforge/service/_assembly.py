@@ -39,6 +39,7 @@ from imgforge.web import (
     Route,
     Server,
     demo_page,
+    hit_access,
     page_endpoint,
     plain_page,
 )
@@ -73,7 +74,7 @@ class Application:
         self._settings = settings
         self._metrics = metrics
         self._processes = processes
-        self._output = output
+        self._access_log = AccessLog(output, settings.access_log)
         results = processing_settings(settings)
         self._sources = Sources(reactor, source_settings(settings), [SampleFactory()] if settings.embedded else [])
         self._cache: Cache | None = make_cache(reactor, cache_settings(settings), metrics.cache_fault)
@@ -121,17 +122,18 @@ class Application:
         metrics.concurrency_limit(threads)
 
     def _make_lane(self) -> FastLane | None:
-        """The fast lane, where there is a memory tier; an access log wants every request the normal way."""
+        """The fast lane, where there is a memory tier."""
         tiers = self._cache.tiers if self._cache is not None else ()
-        if self._settings.access_log != "off" or not tiers or not isinstance(tiers[0], MemoryTier):
+        if not tiers or not isinstance(tiers[0], MemoryTier):
             return None
-        return FastLane(tiers[0], self._gate.expected, self._reactor.seconds)
+        return FastLane(tiers[0], self._gate.expected, self._reactor.seconds, logged=self._access_log.enabled)
 
     def _flush(self) -> None:
-        """Hand what was counted to the metrics, and libvips' own figures."""
+        """Hand what was counted to the metrics and the access log, and libvips' own figures."""
         if self._lane is not None and self._cache is not None:
             for (method, status), (count, seconds) in self._lane.take_answered().items():
                 self._metrics.answered_many(method, _IMAGES, status, int(count), seconds, self._cache.name)
+            self._access_log.write_all(self._lane.take_hits(), hit_access)
         self._metrics.update_vips(processing.usage())
         self._metrics.flush()
 
@@ -161,9 +163,8 @@ class Application:
             headers.append((b"Server", settings.server_name.encode("ascii")))
         if settings.allow_origin:
             headers.append((b"Access-Control-Allow-Origin", settings.allow_origin.encode("ascii")))
-        access_log = AccessLog(self._output, settings.access_log)
         prefix = settings.path_prefix.rstrip("/").encode()
-        return Server(reactor, routes, self._metrics, access_log, headers, prefix, self._lane)
+        return Server(reactor, routes, self._metrics, self._access_log, headers, prefix, self._lane)
 
     def start(self) -> None:
         """Start the threads and what runs in the background."""
@@ -186,6 +187,7 @@ class Application:
         if self._flushing.running:
             self._flushing.stop()
         self._flush()
+        await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._access_log.close)
         await self._sources.close()
         if self._cache is not None:
             await self._cache.close()

@@ -4,7 +4,7 @@ from imgforge.web._access import BearerGate
 from imgforge.web._answer import Answer, AnswerSettings
 from imgforge.web._demo import demo_page, plain_page
 from imgforge.web._endpoints import HealthEndpoint, ImageEndpoint, InfoEndpoint, MetricsEndpoint, page_endpoint
-from imgforge.web._lane import FastLane
+from imgforge.web._lane import FastLane, hit_access
 from imgforge.web._negotiation import Negotiation
 from imgforge.web._rate import RateLimit
 from imgforge.web._server import Route, Server
@@ -25,6 +25,7 @@ __all__ = [
     "Route",
     "Server",
     "demo_page",
+    "hit_access",
     "page_endpoint",
     "plain_page",
 ]

@@ -57,18 +57,20 @@ class Channel(HTTPChannel):
     site: ImageSite
     requestFactory = _Request
     lane: FastLane | None = None
+    client = ""  # its address, for the access log
     _arriving: IDelayedCall | None = None
     _refused = False
 
     def connectionMade(self) -> None:
         super().connectionMade()
+        self.client = getattr(self.getPeer(), "host", "")  # a UNIX socket's has none
         self.factory.connections.add(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Try the fast lane, if nothing else is under way on this connection."""
         lane = self.lane
         if lane is not None and self._arriving is None and not self.requests and not self._buffer and self.persistent:
-            answer = lane.answer(data)
+            answer = lane.answer(data, self.client)
             if answer is not None:
                 self.resetTimeout()
                 self._write_at_once(answer)

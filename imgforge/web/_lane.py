@@ -11,6 +11,8 @@ bodies, other conditions, Connection, anything that is not plain HTTP/1.1) goes 
 
 An entry is in the table only while the memory tier has it, and holds the same body: the table costs some 2 kB an entry.
 
+With an access log each answer leaves a tuple behind, which becomes a line several times a second, on another thread.
+
 Cost of a hit, of which there are tens of thousands a second: one find, one dict look-up, one split of the header lines
 with a comparison for each, one join, one send.
 """
@@ -26,14 +28,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.web.http import datetimeToString
 
 from imgforge.cache import MemoryTier
+from imgforge.observability import Access
 from imgforge.web._access import HOST, REQUEST_ID
 
-__all__ = ["FastLane", "Offer"]
+__all__ = ["FastLane", "Offer", "hit_access"]
 
 # Headers that change nothing about the answer to a hit.
 _PLAIN = frozenset(
@@ -45,6 +48,10 @@ _PLAIN = frozenset(
 # Headers that the lane understands; each may come once.
 _DECIDING = frozenset({b"accept", b"x-request-id", b"if-none-match", b"authorization"})
 _METHODS = {b"GET": "GET", b"HEAD": "HEAD"}
+
+# Headers that the access log shows; no more of them than this many bytes.
+_SHOWN = frozenset({b"referer", b"user-agent"})
+_MOST_SHOWN = 1024
 
 RawHeaders = Iterable[tuple[bytes, Sequence[bytes]]]
 
@@ -76,12 +83,53 @@ class _Prebuilt:
     body: bytes
     not_modified: bytes
     etag: bytes
+    target: bytes
+    cache_status: bytes
+
+
+class _Hit(NamedTuple):
+    """What the access log is told of an answer; small, for a quarter of a second's worth of them waits."""
+
+    second: int
+    client: str
+    method: bytes
+    target: bytes
+    status: int
+    size: int
+    seconds: float
+    changing: bytes  # the last headers, with the request's id at the end
+    cache_status: bytes
+    given: Mapping[bytes, bytes]
+
+
+def hit_access(fields: tuple[Any, ...]) -> Access:
+    """One of the lane's hits as the access log wants it."""
+    hit = _Hit._make(fields)
+    return Access(
+        at=hit.second,
+        client=hit.client,
+        method=_METHODS[hit.method],
+        target=hit.target.decode("latin-1"),
+        protocol="HTTP/1.1",
+        status=hit.status,
+        size=hit.size,
+        seconds=hit.seconds,
+        request_id=hit.changing[:-4].rpartition(b" ")[2].decode("ascii"),
+        cache=hit.cache_status.decode("latin-1"),
+        referrer=hit.given.get(b"referer", b"").decode("latin-1"),
+        agent=hit.given.get(b"user-agent", b"").decode("latin-1"),
+    )
 
 
 class FastLane:
-    """The table of prebuilt answers. *token* is the Authorization header that is needed, b"" for none."""
+    """The table of prebuilt answers.
 
-    def __init__(self, tier: MemoryTier, token: bytes, clock: Callable[[], float] = time.time) -> None:
+    *token* is the Authorization header that is needed, b"" for none; *logged*: hits are kept for an access log.
+    """
+
+    def __init__(
+        self, tier: MemoryTier, token: bytes, clock: Callable[[], float] = time.time, *, logged: bool = False
+    ) -> None:
         self._tier = tier
         self._token = token
         self._clock = clock
@@ -94,6 +142,7 @@ class FastLane:
         self._date = b""
         # (method, status) -> answers and the seconds that they took together; taken by the metrics.
         self.answered: dict[tuple[str, int], list[float]] = {}
+        self._hits: list[tuple[Any, ...]] | None = [] if logged else None
         tier.on_drop = self._drop
 
     def __len__(self) -> int:
@@ -108,6 +157,7 @@ class FastLane:
         if spelling in self._table or len(spellings) >= _MOST_SPELLINGS:
             return
         lines, kept, etag = [b"HTTP/1.1 200 OK\r\n"], [b"HTTP/1.1 304 Not Modified\r\n"], b""
+        cache_status = b""
         for name, values in headers:
             if name.lower() in {b"date", b"x-request-id", b"connection"}:
                 continue
@@ -118,13 +168,17 @@ class FastLane:
                     kept.append(line)
             if name.lower() == b"etag":
                 etag = values[0]
+            elif name.lower() == b"cache-status":
+                cache_status = values[0]
         spellings.append(spelling)
-        self._table[spelling] = _Prebuilt(offer.key, offer.until, b"".join(lines), body, b"".join(kept), etag)
+        self._table[spelling] = _Prebuilt(
+            offer.key, offer.until, b"".join(lines), body, b"".join(kept), etag, target, cache_status
+        )
         if offer.varies:
             self._varying[target] += 1
 
-    def answer(self, data: bytes) -> bytes | None:
-        """The bytes that answer the request *data*, or None for the normal way. *data* is all that has arrived."""
+    def answer(self, data: bytes, client: str = "") -> bytes | None:
+        """The bytes that answer the request *data* of *client*, or None for the normal way; *data* is all there is."""
         # One request, complete, and nothing behind it.
         if len(data) > _LONGEST_REQUEST or data.find(b"\r\n\r\n") != len(data) - 4:
             return None
@@ -150,10 +204,16 @@ class FastLane:
             status, head, body = 304, prebuilt.not_modified, b""
         else:
             return None
-        whole = b"".join((head, self._changing(given.get(b"x-request-id")), body))
+        changing = self._changing(given.get(b"x-request-id"))
+        whole = b"".join((head, changing, body))
         counted = self.answered.setdefault((_METHODS[method], status), [0, 0.0])
+        seconds = time.perf_counter() - began
         counted[0] += 1
-        counted[1] += time.perf_counter() - began
+        counted[1] += seconds
+        if self._hits is not None:
+            # The fields of a `_Hit`: making one takes longer than all the rest of this.
+            told = prebuilt.target, status, len(body), seconds, changing, prebuilt.cache_status, given
+            self._hits.append((self._second, client, method, *told))
         return whole
 
     def _allowed(self, prebuilt: _Prebuilt, token: bytes) -> bool:
@@ -188,10 +248,18 @@ class FastLane:
         answered, self.answered = self.answered, {}
         return answered
 
+    def take_hits(self) -> list[tuple[Any, ...]]:
+        """What `hit_access` wants of each answer since the last call; nothing unless they are logged."""
+        hits = self._hits
+        if not hits:
+            return []
+        self._hits = []
+        return hits
+
 
 @lru_cache(maxsize=512)
 def _deciding_headers(lines: bytes) -> Mapping[bytes, bytes] | None:
-    """The values of the headers that decide, by lower-case name; None where any header needs the normal way.
+    """The values of the headers that decide or are logged, by lower-case name; None where one needs the normal way.
 
     Remembered, for a client sends the same header lines with every target.
     """
@@ -205,6 +273,8 @@ def _deciding_headers(lines: bytes) -> Mapping[bytes, bytes] | None:
         name, _, value = line.partition(b":")
         name = name.lower()
         if name in _PLAIN:
+            if name in _SHOWN:
+                given[name] = value.strip(b" \t")[:_MOST_SHOWN]
             continue
         value = value.strip(b" \t")
         if name == b"host" and not host and HOST.match(value):

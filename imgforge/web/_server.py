@@ -184,13 +184,13 @@ class Server(Resource):
             request.setResponseCode(answer.status)
             for name, value in answer.headers:
                 request.setHeader(name, value)
-            exchange.size = len(answer.body)
             if answer.status != 304:  # whose length would be that of the 200 answer
-                request.setHeader(b"Content-Length", b"%d" % exchange.size)
+                request.setHeader(b"Content-Length", b"%d" % len(answer.body))
             if answer.offer is not None and self._lane is not None and request.method == b"GET":
                 headers = list(request.responseHeaders.getAllRawHeaders())
                 self._lane.offer(request.uri, joined_header(request, b"accept"), answer.offer, headers, answer.body)
             request.write(answer.body)
+            exchange.size = request.sentLength
             request.finish()
 
     def _account(self, outcome: object, exchange: _Exchange) -> None:

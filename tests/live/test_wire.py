@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
+from pathlib import Path
 from threading import Thread
 from urllib.parse import quote
 
 from tests.live._pictures import encode, gradient
-from tests.live._process import DEADLINE, Reply, wait_for
+from tests.live._process import DEADLINE, Reply, Twistd, wait_for
 from tests.live.test_images import LiveServer
 from tests.web.test_framing import REFUSED
 
@@ -69,6 +72,62 @@ class RateTests(WireCase):
             refused = self.image(options, "/other.jpg", Authorization=self.token)
             self.assertEqual((refused.status, int(refused.headers["retry-after"]) > 0), (429, True))
         self.assertEqual(len(self.origin.requests), asked)
+
+
+class AccessLogTests(WireCase):
+    settings = {"CACHE_TYPE": "memory", "ACCESS_LOG": "json"}
+
+    def lines(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.server.output().splitlines() if '"bytes": ' in line]
+
+    def test_hits_of_the_lane_are_logged_within_a_moment(self) -> None:
+        for number in range(5):
+            self.image("w:33", extension="@png", X_Request_ID=f"hit-{number}", User_Agent="tester")
+        wait_for(lambda: "hit-4" in self.server.output(), "the line")
+        lines = {line["request_id"]: line for line in self.lines()}
+        for number in range(1, 5):
+            told, made = lines[f"hit-{number}"], lines["hit-0"]
+            for name in ("client", "method", "path", "status", "bytes", "agent"):
+                self.assertEqual(told[name], made[name], name)
+            self.assertIn("HIT memory", str(told["cache"]))
+        self.assertIn("MISS", str(lines["hit-0"]["cache"]))
+
+    def test_the_end_loses_no_lines(self) -> None:
+        server = Twistd(self.server.settings).start()
+        self.addCleanup(server.clean)
+        url = quote(self.origin.url("/photo.jpg"), safe="")
+        for number in range(20):
+            server.get(f"/unsafe/w:33/plain/{url}@png", {"X-Request-ID": f"last-{number}"})
+        server.stop()
+        for number in range(20):
+            self.assertIn(f'"last-{number}"', server.output())
+
+
+class BlockedLogTests(WireCase):
+    def test_a_log_that_nobody_reads_holds_up_no_answer(self) -> None:
+        server = Twistd({"PROCESSES": "1", "ACCESS_LOG": "combined"})
+        self.addCleanup(server.clean)
+        pipe = Path(server.scratch.name, "pipe")
+        os.mkfifo(pipe)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        server.options = ("--logfile", str(pipe))
+        server.start()
+        asked = b"".join(b"GET /status?%d HTTP/1.1\r\nHost: x\r\n\r\n" % number for number in range(2000))
+        last = b"GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE) as connection:
+            Thread(target=connection.sendall, args=(asked + last,), daemon=True).start()
+            answers = b"".join(iter(lambda: connection.recv(65536), b""))
+        self.assertEqual(answers.count(b"HTTP/1.1 200 "), 2001)
+        # Beyond what a pipe holds; once it is read all lines come, whole and in order.
+        log = b""
+        os.set_blocking(reader, True)
+        while b"/status?1999 " not in log:
+            log += os.read(reader, 65536)
+        numbers = [int(part.partition(b" ")[0]) for part in log.split(b'"GET /status?')[1:]]
+        self.assertEqual(numbers, list(range(2000)))
+        Thread(target=lambda: list(iter(lambda: os.read(reader, 65536), b"")), daemon=True).start()
+        self.assertEqual(server.stop(), 0)
 
 
 class RangeTests(WireCase):

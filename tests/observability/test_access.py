@@ -31,7 +31,9 @@ ACCESS = Access(
 class AccessLogTests(SynchronousTestCase):
     def line(self, format_name: str, access: Access = ACCESS) -> str:
         stream = io.StringIO()
-        AccessLog(stream, format_name).write(access)
+        log = AccessLog(stream, format_name)
+        log.write(access)
+        log.close()
         return stream.getvalue()
 
     def test_combined(self) -> None:
@@ -49,12 +51,12 @@ class AccessLogTests(SynchronousTestCase):
         self.assertEqual(len(line.splitlines()), 1)
 
     def test_a_log_that_cannot_be_written_costs_no_answer(self) -> None:
-        stream = open("/dev/full", "w")  # noqa: SIM115  # closing it fails, as writing does
+        stream = open("/dev/full", "w")  # noqa: SIM115  # every write fails
         log = AccessLog(stream, "common")
         for _ in range(1000):
             log.write(ACCESS)
-        with self.assertRaises(OSError):
-            stream.close()
+        log.close()
+        stream.close()
 
     def test_off(self) -> None:
         self.assertEqual(self.line("off"), "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -14,11 +16,11 @@ from twisted.web.server import Request
 
 from imgforge.cache import MemoryTier
 from imgforge.model import CacheEntry, Rendition
-from imgforge.observability import AccessLog, Metrics
+from imgforge.observability import Access, AccessLog, Metrics
 from imgforge.web._access import BearerGate
 from imgforge.web._answer import Answer, AnswerSettings, image_answer
 from imgforge.web._conditions import Conditions, conditioned
-from imgforge.web._lane import FastLane, Offer
+from imgforge.web._lane import FastLane, Offer, hit_access
 from imgforge.web._server import Route, Server
 from imgforge.web._site import ImageSite
 from tests.web.test_answer import REQUEST
@@ -38,6 +40,19 @@ class Wire(StringTransport):
         """Nothing is produced here."""
 
 
+class Log(AccessLog):
+    """Keeps what it is given."""
+
+    enabled = True
+
+    def __init__(self) -> None:
+        self.lines: list[Access] = []
+
+    def write(self, access: Access) -> None:
+        """Keep it."""
+        self.lines.append(access)
+
+
 class Site:
     """One image at /image (and one that varies at /varies), with or without the lane, over an in-memory transport."""
 
@@ -47,7 +62,7 @@ class Site:
         self.tier.put(b"key", ENTRY)
         self.normal = 0
         gate = BearerGate(secret)
-        self.lane = FastLane(self.tier, gate.expected, self.clock.seconds) if with_lane else None
+        self.lane = FastLane(self.tier, gate.expected, self.clock.seconds, logged=True) if with_lane else None
 
         async def image(request: Request) -> Answer:
             self.normal += 1
@@ -63,8 +78,8 @@ class Site:
             return Answer(404, [], b"nothing\n")
 
         routes = [Route(b"/image", "i", image), Route(b"/varies", "i", image), Route(b"", "o", other, prefix=True)]
-        log = AccessLog(open("/dev/null", "w"), "off")  # noqa: SIM115
-        server = Server(self.clock, routes, Metrics(), log, [(b"Server", b"imgforge")], b"", self.lane)
+        self.log = Log()
+        server = Server(self.clock, routes, Metrics(), self.log, [(b"Server", b"imgforge")], b"", self.lane)
         self.site = ImageSite(server, self.clock, keep_alive=60, read_timeout=60, lane=self.lane)
 
     @property
@@ -87,10 +102,17 @@ class Site:
         written: bytes = transport.value()
         return written
 
+    def logged(self) -> list[Access]:
+        """What has been logged, but for what differs each time."""
+        lines = self.log.lines + [hit_access(hit) for hit in (self.lane.take_hits() if self.lane else ())]
+        self.log.lines = []
+        return [replace(line, at=0, seconds=0, request_id="") for line in lines]
+
     def warm(self, *targets: bytes) -> None:
         for target in targets:
             self.ask(request(target))
         self.normal = 0
+        self.logged()
 
 
 def request(target: bytes = b"/image", *headers: bytes, method: bytes = b"GET", version: bytes = b"HTTP/1.1") -> bytes:
@@ -126,6 +148,31 @@ class LaneTests(SynchronousTestCase):
         ):
             self.assertEqual(parsed(self.site.ask(one)), parsed(self.plain.ask(one)))
         self.assertEqual(self.site.normal, 0)
+
+    def test_a_hit_is_logged_as_the_normal_way_does(self) -> None:
+        for one in (
+            request(),
+            request(method=b"HEAD"),
+            request(b"/image", b'If-None-Match: "tag1"', b"User-Agent: x/1", b"referer:  http://page/ "),
+            request(b"/image", b"User-Agent:"),
+        ):
+            self.site.ask(one)
+            self.plain.ask(one)
+            self.assertEqual(self.site.logged(), self.plain.logged())
+        self.assertEqual(self.site.normal, 0)
+        self.site.ask(request(b"/image", b"X-Request-ID: mine"))
+        assert self.site.lane is not None
+        (line,) = map(hit_access, self.site.lane.take_hits())
+        self.assertEqual((line.request_id, line.client, line.cache), ("mine", "192.0.2.1", "imgforge; hit"))
+        self.assertApproximates(line.at, time.time(), 60)
+
+    def test_hits_are_kept_for_nobody(self) -> None:
+        tier = MemoryTier(1_000_000, 100)
+        tier.put(b"key", ENTRY)
+        lane = FastLane(tier, b"")
+        lane.offer(b"/image", b"", Offer(b"key", float("inf"), False), [], BODY)
+        self.assertIsNotNone(lane.answer(request()))
+        self.assertEqual(lane.take_hits(), [])
 
     def test_an_entry_offered_by_a_last_request_does_not_say_close(self) -> None:
         site = Site(with_lane=True)

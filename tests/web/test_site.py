@@ -10,11 +10,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
 
-from imgforge.observability import Access, AccessLog, Metrics
+from imgforge.observability import Metrics
 from imgforge.web._answer import Answer
 from imgforge.web._server import STREAMED, Route, Server
 from imgforge.web._site import ImageSite
-from tests.web.test_lane import Wire
+from tests.web.test_lane import Log, Wire
 
 
 class Abortable(Wire):
@@ -25,19 +25,6 @@ class Abortable(Wire):
     def abortConnection(self) -> None:
         """Cut."""
         self.aborted = True
-
-
-class Log(AccessLog):
-    """Keeps what it is given."""
-
-    enabled = True
-
-    def __init__(self) -> None:
-        self.lines: list[Access] = []
-
-    def write(self, access: Access) -> None:
-        """Keep it."""
-        self.lines.append(access)
 
 
 class SiteCase(SynchronousTestCase):
