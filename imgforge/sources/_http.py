@@ -154,7 +154,8 @@ class HttpSource:
             inner = _inner(error)
             if inner is not None:
                 raise inner from None
-            self.log.info("cannot fetch {url}: {error}", url=url, error=_reason(error))
+            # Without the query, which may be a signature.
+            self.log.info("cannot fetch {url}: {error}", url=url.partition("?")[0], error=_reason(error))
             raise OriginFailed("the origin cannot be reached or breaks HTTP") from None
         return response
 

@@ -9,18 +9,30 @@ render ── request id ── route ── endpoint(request) ─┬─ Answer 
 from __future__ import annotations
 
 import contextvars
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from imgforge.errors import BadPath, ImgforgeError, MethodNotAllowed, Overloaded
+from imgforge.errors import (
+    BadOption,
+    BadPath,
+    BadSignature,
+    BadToken,
+    Expired,
+    ImgforgeError,
+    MethodNotAllowed,
+    OptionForbidden,
+    Overloaded,
+    Unreadable,
+)
 from imgforge.observability import Access, AccessLog, Metrics, bind_request_id
 from imgforge.web._access import request_id
 from imgforge.web._answer import Answer, Headers
@@ -33,6 +45,13 @@ STREAMED = Answer(0, [])
 
 # What the logs and metrics say when the client left before its answer (nginx's convention).
 _CLIENT_GONE = 499
+
+# What a client does wrong, as opposed to an image that cannot be had.
+_MISTAKES = (BadOption, BadPath, BadSignature, BadToken, Expired, MethodNotAllowed, OptionForbidden, Unreadable)
+
+# The longest target in a log line.
+_MOST_SHOWN = 500
+_QUERY = re.compile(r"\?|%3f", re.IGNORECASE)
 
 # The label in the metrics of what has no path.
 _NO_ROUTE = "other"
@@ -69,6 +88,13 @@ def origin_form(target: bytes) -> bytes:
         raise BadPath("the target of the request is neither a path nor an http URL")
     _, slash, path = rest.partition(b"/")
     return slash + path
+
+
+def _shown(target: bytes) -> str:
+    """*target* for a log line: without its source's query, where tokens and signatures of the source's are."""
+    path, *query = _QUERY.split(target.decode("latin-1"), maxsplit=1)
+    shown = path[:_MOST_SHOWN]
+    return shown + "..." if query or len(path) > _MOST_SHOWN else shown
 
 
 def joined_header(request: Request, name: bytes) -> bytes:
@@ -159,16 +185,22 @@ class Server(Resource):
         if exchange.gone or (exchange.request.startedWriting and failure.check(CancelledError)):
             return Answer(_CLIENT_GONE, [])
         error = failure.value
+        method, target = exchange.request.method.decode("latin-1"), _shown(exchange.request.uri)
         if isinstance(error, CancelledError):
             error = ImgforgeError("the request was given up")
         elif not isinstance(error, ImgforgeError):
-            self.log.failure("a fault of imgforge's own", failure)
+            self.log.failure("a fault of imgforge's own: {method} {target}", failure, method=method, target=target)
             error = ImgforgeError("internal error")
-        elif error.status >= 500:
-            self.log.warn("{status}: {line}", status=error.status, line=error.message)
         else:
-            self.log.info("{status}: {line}", status=error.status, line=error.message)
+            told = {"status": error.status, "method": method, "target": target, "line": error.message}
+            self.log.emit(self._level(error), "{status} {method} {target}: {line}", **told)
         return error_answer(error)
+
+    def _level(self, error: ImgforgeError) -> Any:
+        """Faults of origins are warnings; mistakes of clients are in the access log, if there is one."""
+        if error.status >= 500 and not isinstance(error, Unreadable):
+            return LogLevel.warn
+        return LogLevel.debug if self._access_log.enabled and isinstance(error, _MISTAKES) else LogLevel.info
 
     def _send(self, answer: Answer, exchange: _Exchange) -> None:
         request = exchange.request

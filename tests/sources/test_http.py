@@ -8,7 +8,9 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
+from zope.interface import provider
 
 from imgforge.errors import ImgforgeError, OriginFailed, OriginTimeout, SourceNotFound, SourceRefused, SourceTooLarge
 from imgforge.model import SourceImage
@@ -46,6 +48,24 @@ class HttpCase(TestCase):
         except error as caught:
             return caught.message
         raise AssertionError(f"{error.__name__} was expected, not {got!r}")
+
+
+class LogTests(HttpCase):
+    async def test_no_secret_of_an_url_is_logged(self) -> None:
+        events: list[LogEvent] = []
+
+        @provider(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            events.append(event)
+
+        observer: ILogObserver = observe
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        origin = self.origin(lambda _: lambda transport: transport.loseConnection())
+        await self.assertFailure(self.sources().fetch(origin.url() + "?signature=secret", None, {}), OriginFailed)
+        (line,) = [formatEvent(event) for event in events if "cannot fetch" in formatEvent(event)]
+        self.assertIn(origin.url(), line)
+        self.assertNotIn("signature", line)
 
 
 class GoodOriginTests(HttpCase):

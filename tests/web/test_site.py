@@ -7,9 +7,12 @@ from typing import Any
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
+from zope.interface import provider
 
+from imgforge.errors import BadSignature, NotAnImage, OriginFailed, SourceNotFound
 from imgforge.observability import Metrics
 from imgforge.web._answer import Answer
 from imgforge.web._server import STREAMED, Route, Server
@@ -134,3 +137,54 @@ class StreamTests(SiteCase):
         self.ask(GET % b"/stream")
         self.slow.callback(Answer(200, []))
         self.assertEqual([one.size for one in self.access.lines], [4])
+
+
+class ExplanationTests(SiteCase):
+    """What the log says of answers that went wrong."""
+
+    error: Exception
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.events: list[LogEvent] = []
+
+        @provider(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            if event.get("log_namespace") == Server.log.namespace:
+                self.events.append(event)
+
+        observer: ILogObserver = observe
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+
+    def told(self, target: bytes, error: Exception) -> LogEvent:
+        self.slow = Deferred()
+        self.ask(GET % (b"http://x/slow?" + target))
+        self.slow.errback(error)
+        return self.events.pop()
+
+    def test_a_line_names_the_request_and_the_reason(self) -> None:
+        event = self.told(b"", SourceNotFound("it is not there"))
+        self.assertEqual(formatEvent(event), "404 GET http://x/slow...: it is not there")
+        self.assertEqual((event["status"], event["method"], event["target"]), (404, "GET", "http://x/slow..."))
+        self.told(b"", RuntimeError("broken"))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_queries_are_told_to_nobody(self) -> None:
+        for target in (b"/quick/plain/http://o/a.jpg?secret", b"/quick/plain/http%3A%2F%2Fo%2Fa.jpg%3Fsecret"):
+            self.ask(b"POST %s HTTP/1.1\r\nHost: x\r\n\r\n" % target)
+            event = self.events.pop()
+            self.assertNotIn("secret", formatEvent(event))
+            self.assertIn("a.jpg...", event["target"])
+        self.ask(b"POST /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 5000))
+        self.assertLess(len(self.events.pop()["target"]), 600)
+
+    def test_the_level_is_the_operators_interest_in_it(self) -> None:
+        for enabled, error, level in (
+            (True, OriginFailed("x"), LogLevel.warn),
+            (True, NotAnImage("x"), LogLevel.info),
+            (True, BadSignature("x"), LogLevel.debug),
+            (False, BadSignature("x"), LogLevel.info),
+        ):
+            self.access.enabled = enabled
+            self.assertEqual(self.told(b"", error)["log_level"], level, error)
