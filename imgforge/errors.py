@@ -25,6 +25,7 @@ __all__ = [
     "SourceNotFound",
     "SourceRefused",
     "SourceTooLarge",
+    "TooManyClients",
     "Unreadable",
     "UnsupportedFormat",
 ]
@@ -136,6 +137,12 @@ class Overloaded(ImgforgeError):
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class TooManyClients(Overloaded):
+    """More connections than IMGFORGE_MAX_CLIENTS; this one is for health checks only."""
+
+    status = 503
 
 
 class Unreadable(ImgforgeError):

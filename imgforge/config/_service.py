@@ -39,7 +39,10 @@ class ServiceSettings(BaseModel):
         "0 is unlimited",
     )
     max_clients: int = Field(
-        2048, ge=0, description="connections at once, over all processes; more are closed at once; 0 is unlimited"
+        2048,
+        ge=0,
+        description="connections at once, over all processes; on more only health checks are answered, the rest get "
+        "503; 0 is unlimited",
     )
     read_request_timeout: Seconds = Field(10, description="seconds in which a request must have arrived")
     keep_alive_timeout: float = Field(

@@ -151,7 +151,7 @@ class Application:
         info = InfoEndpoint(reactor, gate, parser, self._pipeline, rate, answers.cache_tag_headers)
         health_paths = {b"/status", b"/health", settings.health_check_path.encode()} - {b""}
         routes = [
-            *(Route(path, path.decode(), self._health) for path in sorted(health_paths)),
+            *(Route(path, path.decode(), self._health, always=True) for path in sorted(health_paths)),
             Route(b"/", "/", page_endpoint(page)),
             Route(b"", "/", page_endpoint(page)),
             Route(b"/metrics", "/metrics", metrics),

@@ -19,7 +19,7 @@ from twisted.internet.tcp import Connection
 from twisted.web.http import HTTPChannel, datetimeToString
 from twisted.web.server import Request
 
-from imgforge.errors import Unreadable
+from imgforge.errors import ImgforgeError, TooManyClients, Unreadable
 from imgforge.web._access import HOST
 from imgforge.web._lane import FastLane
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Channel"]
 
+_SPARE_TIME = 2.0  # seconds for the one request of a spare connection
 _LONGEST_LENGTH = 18  # digits of a Content-Length: an exabyte
 
 
@@ -58,13 +59,22 @@ class Channel(HTTPChannel):
     requestFactory = _Request
     lane: FastLane | None = None
     client = ""  # its address, for the access log
+    # One of the few that are left for health checks; or none of those either.
+    spare = False
+    surplus = False
     _arriving: IDelayedCall | None = None
     _refused = False
 
     def connectionMade(self) -> None:
         super().connectionMade()
         self.client = getattr(self.getPeer(), "host", "")  # a UNIX socket's has none
+        if self.surplus:
+            self._refuse(TooManyClients("this server has as many clients as it takes"))
+            return
         self.factory.connections.add(self)
+        if self.spare:
+            # Nobody else gets it meanwhile.
+            self._arrives(min(_SPARE_TIME, self.factory.read_timeout))
 
     def dataReceived(self, data: bytes) -> None:
         """Try the fast lane, if nothing else is under way on this connection."""
@@ -101,27 +111,27 @@ class Channel(HTTPChannel):
             return
         self._arrives()
         if self._receivedHeaderSize + len(line) > self.totalHeadersSize:
-            self._refuse(431, "the request's headers are too long together")
+            self._refuse(Unreadable(431, "the request's headers are too long together"))
         elif self.requests and line[:1] in {b" ", b"\t"}:
-            self._refuse(400, "a header is folded over several lines")
+            self._refuse(Unreadable(400, "a header is folded over several lines"))
         else:
             super().lineReceived(line)
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002
         if self.requests:
-            self._refuse(431, "a header of the request is too long")
+            self._refuse(Unreadable(431, "a header of the request is too long"))
         else:
-            self._refuse(414, "the request's target is too long")
+            self._refuse(Unreadable(414, "the request's target is too long"))
 
     def headerReceived(self, line: bytes) -> bool:
         name, _, value = line.partition(b":")
         name, value = name.lower(), value.strip(b" \t")
         if self._receivedHeaderCount >= self.maxHeaders:
-            self._refuse(431, "the request has too many headers")
+            self._refuse(Unreadable(431, "the request has too many headers"))
         elif name == b"transfer-encoding" and value.lower() != b"chunked":
-            self._refuse(501, "the only transfer coding that is known here is chunked")
+            self._refuse(Unreadable(501, "the only transfer coding that is known here is chunked"))
         elif name == b"content-length" and len(value) > _LONGEST_LENGTH:
-            self._refuse(400, "the Content-Length is no length")
+            self._refuse(Unreadable(400, "the Content-Length is no length"))
         if self._refused:
             return False
         taken: bool = super().headerReceived(line)
@@ -131,17 +141,20 @@ class Channel(HTTPChannel):
         headers = self.requests[-1].requestHeaders
         hosts = headers.getRawHeaders(b"host", [])
         if len(hosts) > 1 or (not hosts and self._version == b"HTTP/1.1"):
-            self._refuse(400, "a request has exactly one Host header")
+            self._refuse(Unreadable(400, "a request has exactly one Host header"))
         elif hosts and not HOST.match(hosts[0]):
-            self._refuse(400, "the Host header names no host")
+            self._refuse(Unreadable(400, "the Host header names no host"))
         elif self._version == b"HTTP/1.0" and headers.hasHeader(b"transfer-encoding"):
-            self._refuse(400, "HTTP/1.0 knows no transfer codings")
+            self._refuse(Unreadable(400, "HTTP/1.0 knows no transfer codings"))
         else:
             super().allHeadersReceived()
 
     def checkPersistence(self, request: Any, version: bytes) -> bool:
         """Whether another request may follow; `close` may be one of several words, in any of several headers."""
         if version != b"HTTP/1.1":
+            return False
+        if self.spare:
+            request.setHeader(b"Connection", b"close")
             return False
         words = b",".join(request.requestHeaders.getRawHeaders(b"connection", [])).lower().split(b",")
         if b"close" not in {word.strip(b" \t") for word in words}:
@@ -153,9 +166,9 @@ class Channel(HTTPChannel):
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         """See HTTPChannel, which calls this wherever it cannot go on."""
-        self._refuse(400, "the request is malformed (RFC 9112)")
+        self._refuse(Unreadable(400, "the request is malformed (RFC 9112)"))
 
-    def _refuse(self, status: int, why: str) -> None:
+    def _refuse(self, error: ImgforgeError) -> None:
         """Answer and close: where the next request would begin is not known any more."""
         if self._refused:
             return
@@ -172,14 +185,14 @@ class Channel(HTTPChannel):
         request.clientproto = b"HTTP/1.1"
         request.setHeader(b"Date", datetimeToString())
         request.setHeader(b"Connection", b"close")
-        self.factory.resource.refuse(request, Unreadable(status, why))
+        self.factory.resource.refuse(request, error)
 
     # How long a request takes to arrive.
 
-    def _arrives(self) -> None:
+    def _arrives(self, seconds: float | None = None) -> None:
         """The first byte of a request starts the time that all of it may take: a trickle is not a client."""
         if self._arriving is None:
-            self._arriving = self.factory.reactor.callLater(self.factory.read_timeout, self._too_slow)
+            self._arriving = self.factory.reactor.callLater(seconds or self.factory.read_timeout, self._too_slow)
 
     def allContentReceived(self) -> None:
         """The request is complete."""
@@ -193,7 +206,7 @@ class Channel(HTTPChannel):
             arriving.cancel()
 
     def _too_slow(self) -> None:
-        self._refuse(408, "the request took too long to arrive")
+        self._refuse(Unreadable(408, "the request took too long to arrive"))
 
     # The end.
 

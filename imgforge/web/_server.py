@@ -31,6 +31,7 @@ from imgforge.errors import (
     MethodNotAllowed,
     OptionForbidden,
     Overloaded,
+    TooManyClients,
     Unreadable,
 )
 from imgforge.observability import Access, AccessLog, Metrics, bind_request_id
@@ -63,13 +64,15 @@ Endpoint = Callable[[Request], Coroutine[Any, Any, Answer]]
 class Route:
     """An endpoint and the paths that lead to it: one path, or with *prefix* all that begin with it.
 
-    `label` names it in the metrics, where the number of distinct paths must stay small.
+    `label` names it in the metrics, where the number of distinct paths must stay small; *always* it is answered, even
+    where there are too many clients.
     """
 
     path: bytes
     label: str
     endpoint: Endpoint
     prefix: bool = False
+    always: bool = False
 
     def matches(self, path: bytes) -> bool:
         """Whether a request for *path* is answered here."""
@@ -164,6 +167,9 @@ class Server(Resource):
         route = next(route for route in self._routes if route.matches(path))
         if request.method not in {b"GET", b"HEAD"}:
             return _refusal(route.label, MethodNotAllowed("only GET and HEAD are answered here"))
+        channel: Any = request.channel
+        if channel.spare and not route.always:
+            return _refusal(route.label, TooManyClients("this server has as many clients as it takes"))
         return route
 
     def _start(self, request: Request, route: Route) -> None:
@@ -194,11 +200,13 @@ class Server(Resource):
         else:
             told = {"status": error.status, "method": method, "target": target, "line": error.message}
             self.log.emit(self._level(error), "{status} {method} {target}: {line}", **told)
+        if isinstance(error, TooManyClients):
+            self._metrics.refused("clients")
         return error_answer(error)
 
     def _level(self, error: ImgforgeError) -> Any:
         """Faults of origins are warnings; mistakes of clients are in the access log, if there is one."""
-        if error.status >= 500 and not isinstance(error, Unreadable):
+        if error.status >= 500 and not isinstance(error, (Unreadable, Overloaded)):
             return LogLevel.warn
         return LogLevel.debug if self._access_log.enabled and isinstance(error, _MISTAKES) else LogLevel.info
 

@@ -13,12 +13,16 @@ from imgforge.web._server import Server
 
 __all__ = ["ImageSite"]
 
+_LEAST_SPARE = 8  # connections for health checks when all others are taken
+
 
 class ImageSite(Site):
     """Serves *resource*.
 
     An idle connection is closed after *keep_alive* seconds, one whose request takes longer than *read_timeout* seconds
-    to arrive is cut, and beyond *max_clients* (0: unlimited) none is accepted. *lane* answers what it can first.
+    to arrive is cut. Beyond *max_clients* (0: unlimited) some connections more are taken for one request each, which is
+    answered if it is a health check, and with 503 else; beyond those, 503 comes at once. *lane* answers what it can
+    first.
     """
 
     resource: Server
@@ -43,17 +47,15 @@ class ImageSite(Site):
         self.noisy = False
 
     def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: ARG002
-        """A channel of ours in place of twisted.web's negotiating one: HTTP/1.1 is all that is spoken here.
-
-        None, which closes the connection, where there are too many.
-        """
-        if self.max_clients and len(self.connections) >= self.max_clients:
-            return None
+        """A channel of ours in place of twisted.web's negotiating one: HTTP/1.1 is all that is spoken here."""
+        beyond = len(self.connections) - self.max_clients if self.max_clients else -1
         channel: Any = Channel()
         channel.factory = channel.site = self
         channel.timeOut = self.timeOut
         channel.callLater = self.reactor.callLater
-        channel.lane = None if self.closing else self.lane
+        channel.spare = beyond >= 0
+        channel.surplus = beyond >= max(_LEAST_SPARE, self.max_clients // 16)
+        channel.lane = None if self.closing or channel.spare else self.lane
         return channel
 
     def log(self, request: Any) -> None:

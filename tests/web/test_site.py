@@ -6,8 +6,10 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
 from zope.interface import provider
@@ -48,6 +50,7 @@ class SiteCase(SynchronousTestCase):
             return STREAMED
 
         routes = [
+            Route(b"/health", "h", quick, always=True),
             Route(b"/quick", "q", quick),
             Route(b"/slow", "s", slow),
             Route(b"/stream", "r", stream),
@@ -188,3 +191,47 @@ class ExplanationTests(SiteCase):
         ):
             self.access.enabled = enabled
             self.assertEqual(self.told(b"", error)["log_level"], level, error)
+
+
+class CrowdTests(SiteCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.site.max_clients = 2
+        self.taken = [self.connect() for _ in range(2)]
+
+    def test_spare_connections_are_for_one_health_check_each(self) -> None:
+        _, transport = self.ask(GET % b"/health" + GET % b"/health")
+        self.assertEqual(transport.value().count(b"HTTP/1.1 200 "), 1)
+        self.assertIn(b"Connection: close", transport.value())
+        self.assertTrue(transport.disconnecting)
+        _, transport = self.ask(GET % b"/quick")
+        self.assertTrue(transport.value().startswith(b"HTTP/1.1 503 "))
+        self.assertIn(b"Retry-After: 1", transport.value())
+        self.assertTrue(transport.disconnecting)
+
+    def test_who_came_in_time_is_served(self) -> None:
+        spare = [self.connect() for _ in range(8)]
+        for channel, transport in self.taken:
+            channel.dataReceived(GET % b"/quick")
+            self.assertIn(b"200 OK", transport.value())
+        self.assertFalse(any(transport.value() for _, transport in spare))
+
+    def test_spare_connections_are_not_for_those_who_say_nothing(self) -> None:
+        _, transport = self.connect()
+        self.clock.advance(2)
+        self.assertTrue(transport.value().startswith(b"HTTP/1.1 408 "))
+        self.assertEqual(self.taken[0][1].value(), b"")
+
+    def test_beyond_those_everybody_is_turned_away_with_a_word(self) -> None:
+        spare = [self.connect() for _ in range(8)]
+        channel, transport = self.connect()
+        self.assertTrue(transport.value().startswith(b"HTTP/1.1 503 "))
+        self.assertIn(b"Retry-After: 1", transport.value())
+        self.assertTrue(transport.disconnecting)
+        channel.dataReceived(GET % b"/health")
+        self.assertEqual(transport.value().count(b"HTTP/1.1 "), 1)
+        self.assertEqual(self.access.lines[-1].status, 503)
+        self.assertEqual(len(self.site.connections), 10)
+        spare[0][0].connectionLost(Failure(ConnectionDone()))
+        _, transport = self.ask(GET % b"/health")
+        self.assertIn(b"200 OK", transport.value())
