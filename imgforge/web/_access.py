@@ -8,10 +8,11 @@ import uuid
 
 from imgforge.errors import BadToken
 
-__all__ = ["HOST", "REQUEST_ID", "BearerGate", "request_id"]
+__all__ = ["HOST", "MOST_LOGGED", "REQUEST_ID", "BearerGate", "request_id"]
 
 # uri-host [ ":" port ] (RFC 9110, section 7.2): one authority without user information, possibly empty.
 HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-fvV:.]+\])(?::[0-9]*)?\Z")
+MOST_LOGGED = 1024  # bytes of a header in the access log
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}\Z")
 
 

@@ -34,7 +34,7 @@ from twisted.web.http import datetimeToString
 
 from imgforge.cache import MemoryTier
 from imgforge.observability import Access
-from imgforge.web._access import HOST, REQUEST_ID
+from imgforge.web._access import HOST, MOST_LOGGED, REQUEST_ID
 
 __all__ = ["FastLane", "Offer", "hit_access"]
 
@@ -49,9 +49,8 @@ _PLAIN = frozenset(
 _DECIDING = frozenset({b"accept", b"x-request-id", b"if-none-match", b"authorization"})
 _METHODS = {b"GET": "GET", b"HEAD": "HEAD"}
 
-# Headers that the access log shows; no more of them than this many bytes.
+# Headers that the access log shows.
 _SHOWN = frozenset({b"referer", b"user-agent"})
-_MOST_SHOWN = 1024
 
 RawHeaders = Iterable[tuple[bytes, Sequence[bytes]]]
 
@@ -270,11 +269,13 @@ def _deciding_headers(lines: bytes) -> Mapping[bytes, bytes] | None:
     given: dict[bytes, bytes] = {}
     host = False
     for line in rows:
-        name, _, value = line.partition(b":")
+        name, colon, value = line.partition(b":")
         name = name.lower()
+        if not colon:
+            return None
         if name in _PLAIN:
             if name in _SHOWN:
-                given[name] = value.strip(b" \t")[:_MOST_SHOWN]
+                given[name] = value.strip(b" \t")[:MOST_LOGGED]
             continue
         value = value.strip(b" \t")
         if name == b"host" and not host and HOST.match(value):

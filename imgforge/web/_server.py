@@ -35,7 +35,7 @@ from imgforge.errors import (
     Unreadable,
 )
 from imgforge.observability import Access, AccessLog, Metrics, bind_request_id
-from imgforge.web._access import request_id
+from imgforge.web._access import MOST_LOGGED, request_id
 from imgforge.web._answer import Answer, Headers
 from imgforge.web._lane import FastLane
 
@@ -265,7 +265,7 @@ def _access(exchange: _Exchange, now: float, seconds: float) -> Access:
     request = exchange.request
 
     def header(name: bytes) -> str:
-        return (request.getHeader(name) or b"").decode("latin-1")
+        return (request.getHeader(name) or b"")[:MOST_LOGGED].decode("latin-1")
 
     cache = request.responseHeaders.getRawHeaders(b"cache-status") or [b""]
     return Access(
