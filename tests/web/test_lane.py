@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -109,7 +108,7 @@ class Site:
         """What has been logged, but for what differs each time."""
         lines = self.log.lines + [hit_access(hit) for hit in (self.lane.take_hits() if self.lane else ())]
         self.log.lines = []
-        return [replace(line, at=0, seconds=0, request_id="") for line in lines]
+        return [line._replace(at=0, seconds=0, request_id="") for line in lines]
 
     def warm(self, *targets: bytes) -> None:
         for target in targets:
