@@ -16,7 +16,9 @@ import click
 from imgforge import __version__
 
 if TYPE_CHECKING:
-    from imgforge.config import Settings
+    from collections.abc import Collection
+
+    from imgforge.config import Rule, Settings
 
 __all__ = ["main"]
 
@@ -30,13 +32,20 @@ def _fail(*lines: str) -> NoReturn:
     raise SystemExit(1)
 
 
-def _settings(config_path: str | None) -> Settings:
+def _settings(config_path: str | None, rules: Collection[Rule] = ()) -> Settings:
     from imgforge.config import ConfigurationError, load_settings
 
     try:
-        return load_settings(config_path, os.environ)
+        return load_settings(config_path, os.environ, rules=rules)
     except ConfigurationError as error:
         _fail(*error.lines)
+
+
+def _checked_settings(config_path: str | None) -> Settings:
+    """Checked as the server does at its start: the files that it needs may not be where URLs are signed."""
+    from imgforge.service.rules import RULES
+
+    return _settings(config_path, RULES)
 
 
 def _key_pair(config_path: str | None) -> tuple[bytes, bytes, int]:
@@ -103,7 +112,7 @@ def verify(path: str, config_path: str | None) -> None:
     from dataclasses import replace
 
     from imgforge.errors import ImgforgeError
-    from imgforge.service._translation import url_settings
+    from imgforge.service.rules import url_settings
     from imgforge.urls import UrlParser
 
     settings = _settings(config_path)
@@ -135,7 +144,7 @@ def config(context: click.Context, schema: bool) -> None:
 @_CONFIG
 def check(config_path: str | None) -> None:
     """Say what is wrong with the configuration, one line for each mistake; exit status 1 if anything is."""
-    for line in _settings(config_path).warnings():
+    for line in _checked_settings(config_path).warnings():
         click.echo(f"warning: {line}", err=True)
     click.echo("the configuration is good")
 
@@ -144,7 +153,7 @@ def check(config_path: str | None) -> None:
 @_CONFIG
 def show(config_path: str | None = None) -> None:
     """Print the effective values as JSON, secrets masked."""
-    click.echo(json.dumps(_settings(config_path).masked(), indent=2))
+    click.echo(json.dumps(_checked_settings(config_path).masked(), indent=2))
 
 
 @config.command()

@@ -7,13 +7,13 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from imgforge.config._rules import broken_rules
+from imgforge.config._rules import Rule, broken_rules
 from imgforge.config._settings import ALIASES, SECRET, Settings
 from imgforge.config._types import named_texts
 
@@ -32,11 +32,14 @@ class ConfigurationError(Exception):
 
 
 def load_settings(
-    config_path: str | None, environ: Mapping[str, str], overrides: Mapping[str, str] | None = None
+    config_path: str | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, str] | None = None,
+    rules: Collection[Rule] = (),
 ) -> Settings:
     """The settings from *overrides* (by name), *environ* (IMGFORGE_*) and the TOML file, in this order of precedence.
 
-    Raises `ConfigurationError` with all mistakes at once.
+    Raises `ConfigurationError` with all mistakes at once, among them what *rules* find beside those of this package.
     """
     mistakes: list[str] = []
     given: dict[str, Any] = {}
@@ -49,7 +52,7 @@ def load_settings(
         for name, value, origin_of_it in _known(values, origin, prefix, mistakes):
             given[name], origins[name] = value, origin_of_it
     _read_presets(given, mistakes)
-    settings = _validated(given, origins, mistakes)
+    settings = _validated(given, origins, mistakes, rules)
     if mistakes:
         raise ConfigurationError(mistakes)
     return settings
@@ -124,7 +127,9 @@ def _read_presets(given: dict[str, Any], mistakes: list[str]) -> None:
         given["presets"] = from_file | named_texts(given.get("presets", {}))
 
 
-def _validated(given: Mapping[str, Any], origins: Mapping[str, str], mistakes: list[str]) -> Settings:
+def _validated(
+    given: Mapping[str, Any], origins: Mapping[str, str], mistakes: list[str], rules: Collection[Rule]
+) -> Settings:
     """The settings; what is wrong with some of them is added to *mistakes*, and their defaults stand in."""
     unusable: set[str] = set()
     try:
@@ -134,7 +139,7 @@ def _validated(given: Mapping[str, Any], origins: Mapping[str, str], mistakes: l
         mistakes += [_line(one, given, origins) for one in errors]
         unusable = {str(one["loc"][0]) for one in errors}
         settings = Settings.from_given({name: value for name, value in given.items() if name not in unusable})
-    mistakes += broken_rules(settings, unusable)
+    mistakes += broken_rules(settings, unusable, rules)
     return settings
 
 

@@ -20,11 +20,10 @@ from imgforge.service._translation import (
     answer_settings,
     cache_settings,
     negotiation,
-    operators_image,
     processing_settings,
     source_settings,
-    url_settings,
 )
+from imgforge.service.rules import operators_image, url_settings
 from imgforge.sources import Sources
 from imgforge.urls import UrlParser
 from imgforge.web import (

@@ -21,6 +21,8 @@ from imgforge.service._tls import Credentials, CredentialsError, read_credential
 __all__ = ["FIRST_INHERITED", "ListenError", "Listener", "adopt", "open_listeners"]
 
 _BACKLOG = 1024
+# What systemd says, noted before anything imports twisted.internet.endpoints, which removes it from the environment.
+_LISTEN = {name: value for name, value in os.environ.items() if name.startswith("LISTEN_")}
 # Of systemd's sockets (sd_listen_fds(3)), and of those that a worker has from its parent.
 FIRST_INHERITED = 3
 
@@ -113,10 +115,10 @@ def _remove_stale(path: str) -> None:
 
 def _inherited(address: BindAddress) -> socket.socket:
     """A socket that systemd opened, by `index` or `name`."""
-    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+    if _LISTEN.get("LISTEN_PID") != str(os.getpid()):
         raise ListenError("systemd passed no sockets (LISTEN_PID is not this process)")
-    names = os.environ.get("LISTEN_FDNAMES", "").split(":")
-    count = int(os.environ.get("LISTEN_FDS", "0"))
+    names = _LISTEN.get("LISTEN_FDNAMES", "").split(":")
+    count = int(_LISTEN.get("LISTEN_FDS", "0"))
     try:
         wanted = address.options
         index = names.index(wanted["name"]) if "name" in wanted else int(wanted.get("index", "0"))

@@ -15,11 +15,12 @@ from twisted.application.service import IService, MultiService
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
-from imgforge.config import ConfigurationError, Settings, load_settings
+from imgforge.config import BindAddress, ConfigurationError, Settings, load_settings
 from imgforge.service._cpus import usable_cpus
-from imgforge.service._listeners import ListenError, open_listeners
+from imgforge.service._listeners import Listener, ListenError, open_listeners
 from imgforge.service._machine import tune_allocator
 from imgforge.service._signals import stop_on_signals
+from imgforge.service.rules import RULES
 
 __all__ = ["Options", "makeService"]
 
@@ -85,18 +86,22 @@ def _give_up(lines: Iterable[str]) -> NoReturn:
 def makeService(options: Options) -> IService:
     """The service for *options*; a mistake in the configuration ends the process with one line for each."""
     overrides = {"bind": options["bind"]} if options["bind"] else {}
+    leftovers = ExitStack()  # what would stay in the file system
+    atexit.register(leftovers.close)
+
+    def opened(addresses: Iterable[BindAddress]) -> tuple[Listener, ...]:
+        listeners = open_listeners(addresses)
+        for listener in listeners:
+            leftovers.callback(listener.remove)
+        return listeners
+
     try:
-        settings = load_settings(options["config"], os.environ, overrides)
-        listeners = open_listeners(settings.listeners)
-        metrics_listeners = open_listeners(settings.metrics_listeners)
+        settings = load_settings(options["config"], os.environ, overrides, RULES)
+        listeners, metrics_listeners = opened(settings.listeners), opened(settings.metrics_listeners)
     except ConfigurationError as error:
         _give_up(error.lines)
     except ListenError as error:
         _give_up([str(error)])
-    leftovers = ExitStack()  # what would stay in the file system
-    atexit.register(leftovers.close)
-    for listener in (*listeners, *metrics_listeners):
-        leftovers.callback(listener.remove)
     cpus = usable_cpus()
     count = settings.processes or cpus
     directory = ""
@@ -111,12 +116,7 @@ def makeService(options: Options) -> IService:
     from imgforge.service._logging import log_stream
     from imgforge.service._process import ServingProcess
     from imgforge.service._supervisor import Supervisor
-    from imgforge.service._translation import check
 
-    try:
-        check(settings)
-    except ValueError as error:
-        _give_up([str(error)])
     threads = threads_per_process(settings.workers, count, cpus)
     stream = log_stream(options.parent)
     service = ImgforgeService(reactor, settings, stream, summary(settings, count, threads), leftovers.close)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 from imgforge import __version__
 from imgforge.cache import CacheSettings
 from imgforge.config import Settings
 from imgforge.effects import AutoQuality, Unsharp
-from imgforge.observability import parse_level_spec
 from imgforge.processing import ProcessingSettings
 from imgforge.sources import AddressPolicy, SourceSettings
-from imgforge.urls import UrlParser, UrlSettings
 from imgforge.web import AnswerSettings, Negotiation
 
 __all__ = [
     "answer_settings",
     "cache_settings",
-    "check",
     "negotiation",
-    "operators_image",
     "processing_settings",
     "source_settings",
-    "url_settings",
 ]
 
 _TAG_HEADERS = {
@@ -33,27 +26,6 @@ _TAG_HEADERS = {
     "cloudfront": ("X-Amz-Meta-Cache-Tag",),
     "none": (),
 }
-
-
-def url_settings(settings: Settings) -> UrlSettings:
-    """The rules for URLs."""
-    return UrlSettings(
-        keys=tuple(zip(settings.key, settings.salt, strict=True)),
-        signature_size=settings.signature_size,
-        trusted_signatures=settings.trusted_signatures,
-        allow_unsigned=settings.unsigned_allowed,
-        path_prefix=settings.path_prefix,
-        arguments_separator=settings.arguments_separator,
-        presets=settings.presets,
-        info_presets=settings.info_presets,
-        only_presets=settings.only_presets,
-        allow_security_options=settings.allow_security_options,
-        allowed_processing_options=frozenset(settings.allowed_processing_options),
-        base_url=settings.base_url,
-        url_replacements=settings.url_replacements,
-        base64_url_includes_filename=settings.base64_url_includes_filename,
-        encryption_key=settings.source_url_encryption_key[0] if settings.source_url_encryption_key else b"",
-    )
 
 
 def source_settings(settings: Settings) -> SourceSettings:
@@ -131,24 +103,3 @@ def cache_settings(settings: Settings) -> CacheSettings:
         disk_capacity=settings.cache_disk_capacity,
         ttl=settings.cache_ttl,
     )
-
-
-def operators_image(settings: Settings, name: str) -> bytes | None:
-    """The image that the settings *name*_data or *name*_path hold."""
-    data: bytes = getattr(settings, f"{name}_data")
-    path: str = getattr(settings, f"{name}_path")
-    return data or (Path(path).read_bytes() if path else None)
-
-
-def check(settings: Settings) -> None:
-    """Raise `ValueError` for what only the parts themselves can judge: presets, option names, files, log levels."""
-    UrlParser(url_settings(settings))
-    parse_level_spec(settings.log_level)
-    for name in ("watermark_path", "fallback_image_path", "ca_file"):
-        path = getattr(settings, name)
-        if path and not (os.path.isfile(path) and os.access(path, os.R_OK)):
-            raise ValueError(f"IMGFORGE_{name.upper()}={path!r} must name a readable file")
-    if settings.ca_file and b"-----BEGIN CERTIFICATE-----" not in Path(settings.ca_file).read_bytes():
-        raise ValueError(f"IMGFORGE_CA_FILE={settings.ca_file!r} must hold PEM certificates")
-    if settings.local_filesystem_root and not Path(settings.local_filesystem_root).is_dir():
-        raise ValueError(f"IMGFORGE_LOCAL_FILESYSTEM_ROOT={settings.local_filesystem_root!r} must name a directory")

@@ -1,5 +1,6 @@
 """Where originals come from, and what may be fetched at all."""
 
+from imgforge.sources._dial import read_authorities
 from imgforge.sources._guard import AddressPolicy, address_class
 from imgforge.sources._http import HttpSource
 from imgforge.sources._local import LocalSource
@@ -14,4 +15,5 @@ __all__ = [
     "SourceSettings",
     "Sources",
     "address_class",
+    "read_authorities",
 ]

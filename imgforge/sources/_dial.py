@@ -19,7 +19,7 @@ from zope.interface import implementer
 from imgforge.sources._guard import GuardedEndpoint, IDialReactor
 from imgforge.sources._settings import SourceSettings
 
-__all__ = ["Dialler"]
+__all__ = ["Dialler", "read_authorities"]
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -49,11 +49,19 @@ def _tls_policy(settings: SourceSettings) -> Any:
         return _TrustAnyone()
     if not settings.ca_file:
         return BrowserLikePolicyForHTTPS()
-    with open(settings.ca_file, encoding="ascii", errors="replace") as file:
+    return BrowserLikePolicyForHTTPS(trustRootFromCertificates(read_authorities(settings.ca_file)))
+
+
+def read_authorities(path: str) -> list[Certificate]:
+    """The certificates in a PEM file; `OSError`, and `ValueError` where there is none, or one that cannot be read."""
+    with open(path, encoding="ascii", errors="replace") as file:
         blocks = _CERTIFICATE.findall(file.read())
     if not blocks:
-        raise ValueError("IMGFORGE_CA_FILE holds no PEM certificate")
-    return BrowserLikePolicyForHTTPS(trustRootFromCertificates([Certificate.loadPEM(block) for block in blocks]))
+        raise ValueError("no PEM certificate")
+    try:
+        return [Certificate.loadPEM(block) for block in blocks]
+    except SSL.Error as error:
+        raise ValueError("a certificate that cannot be read") from error
 
 
 @implementer(IStreamClientEndpoint)

@@ -144,19 +144,22 @@ class _Draft:
 class InfoOptionParser:
     """Parses info options under an operator's rules.
 
-    *presets* are option texts by name; `ValueError` names the first that is wrong. *security* permits options that
-    loosen limits; presets may always.
+    *presets* are option texts by name; `ValueError` has an argument for each that is wrong. *security* permits options
+    that loosen limits; presets may always.
     """
 
     def __init__(self, *, separator: str, presets: Mapping[str, str], security: bool) -> None:
         self._separator = separator
         self._presets = {name: option_texts(text) for name, text in presets.items()}
         self._security = security
+        mistakes = []
         for name in self._presets:
             try:
                 self._expand(name, _Draft(), ())
             except BadOption as error:
-                raise ValueError(f"info preset {name!r}: {error.message}") from None
+                mistakes.append(f"info preset {name!r}: {error.message}")
+        if mistakes:
+            raise ValueError(*mistakes)
 
     def parse(self, texts: Iterable[str]) -> tuple[InfoOptions, DeliveryOptions]:
         """The `default` preset, then the option *texts*; `BadOption`, `OptionForbidden`."""

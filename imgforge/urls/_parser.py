@@ -45,7 +45,7 @@ class UrlSettings:
 
 
 class UrlParser:
-    """Checks and parses targets under *settings*; `ValueError` names a preset that is wrong.
+    """Checks and parses targets under *settings*; `ValueError` has an argument for each preset that is wrong.
 
     Cost of a typical target: some 30 us, most of it in the options.
     """

@@ -88,6 +88,12 @@ class CommandTests(SynchronousTestCase):
         server.stop()
         self.assertEqual(imgforge("health", "--url", url).returncode, 1)
 
+    def test_config_knows_the_mistakes_that_only_the_server_would_find(self) -> None:
+        wrong = {"IMGFORGE_PRESETS": "bad=w:x", "IMGFORGE_WATERMARK_PATH": __file__, "IMGFORGE_QUALITY": "0"}
+        for command in ("check", "show"):
+            result = imgforge("config", command, **wrong)
+            self.assertEqual((result.returncode, len(result.stderr.splitlines())), (1, 3), result.stderr)
+
     def test_health_says_in_one_line_why_there_is_no_answer(self) -> None:
         for arguments, bind in (
             (("--url", "nonsense"), ""),

@@ -170,16 +170,24 @@ class StartTests(ServiceCase):
         self.assertIn("imgforge keygen", output)
         self.assertEqual(output.count("\n"), 1)
 
-    def test_a_file_that_cannot_be_used_ends_the_start(self) -> None:
-        for setting, path in (("CA_FILE", __file__), ("WATERMARK_PATH", tempfile.gettempdir())):
-            server = self.server(**{setting: path})
-            server.launch()
-            wait_for(lambda server=server: server.ended, "the end of the start")  # type: ignore[misc]
-            self.assertEqual(server.stop(), 1)
-            self.assertIn(f"imgforge: IMGFORGE_{setting}=", server.output())
-
-    def test_a_broken_preset_ends_the_start(self) -> None:
-        self.assertIn("preset 'bad'", self.ended(self.server(PRESETS="bad=w:x")))
+    def test_what_only_the_parts_can_judge_is_said_with_the_rest_in_lines_of_their_own(self) -> None:
+        settings = {
+            "QUALITY": "400",
+            "PRESETS": "good=w:1,bad=w:x,worse=nothing:1",
+            "INFO_PRESETS": "bad=nothing:1",
+            "ALLOWED_PROCESSING_OPTIONS": "width,nothing",
+            "CA_FILE": __file__,
+            "WATERMARK_PATH": __file__,
+            "WATERMARK_DATA": "aGVsbG8=",
+            "FALLBACK_IMAGE_PATH": tempfile.gettempdir(),
+            "LOCAL_FILESYSTEM_ROOT": __file__,
+        }
+        lines = self.ended(self.server(**settings)).splitlines()
+        for name in settings:
+            expected = 2 if name == "PRESETS" else 1
+            self.assertEqual(sum(f"IMGFORGE_{name}" in line for line in lines), expected, (name, lines))
+        self.assertEqual(len(lines), len(settings) + 1)
+        self.assertTrue(all(line.startswith("imgforge: IMGFORGE_") for line in lines), lines)
 
     def test_the_command_line_wins_over_the_environment_and_that_over_the_file(self) -> None:
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:

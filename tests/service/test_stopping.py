@@ -126,7 +126,10 @@ class SharedSocketTests(StoppingCase):
 
 class FailedStartTests(StoppingCase):
     def test_nothing_is_left_of_a_start_that_fails_late(self) -> None:
-        server = Twistd({"PROCESSES": "2", "PRESETS": "bad=w:x", "BIND": f"unix:{self.socket}"})
+        taken = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(taken.close)
+        metrics = f"127.0.0.1:{taken.getsockname()[1]}"
+        server = Twistd({"PROCESSES": "2", "BIND": f"unix:{self.socket}", "PROMETHEUS_BIND": metrics})
         server.environment = {"TMPDIR": str(self.scratch)}
         self.addCleanup(server.clean)
         server.launch()

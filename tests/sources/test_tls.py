@@ -111,5 +111,5 @@ class TlsTests(HttpCase):
         await until(lambda: not self.secured.open)
 
     def test_a_file_without_certificates_stops_the_start(self) -> None:
-        with self.assertRaisesRegex(ValueError, "IMGFORGE_CA_FILE"):
+        with self.assertRaisesRegex(ValueError, "no PEM certificate"):
             self.sources(ca_file=__file__)

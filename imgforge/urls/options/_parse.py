@@ -70,8 +70,8 @@ class _Draft:
 class OptionParser:
     """Parses options under an operator's rules.
 
-    *presets* are option texts by name; `ValueError` names the first that is wrong. An empty *allowed* allows all
-    options; *security* permits those that loosen limits.
+    *presets* are option texts by name. An empty *allowed* allows all options; *security* permits those that loosen
+    limits. `ValueError` has an argument for everything that is wrong with them.
     """
 
     def __init__(
@@ -83,18 +83,19 @@ class OptionParser:
         security: bool = False,
     ) -> None:
         unknown = allowed - BY_NAME.keys() - set(PRESET_NAMES)
-        if unknown:
-            raise ValueError(f"unknown processing option {min(unknown)!r}")
+        mistakes = [f"unknown processing option {name!r}" for name in sorted(unknown)]
         self.separator = separator
         self._presets = {name: option_texts(text) for name, text in (presets or {}).items()}
         # The names as resolved: allowing an option allows all its aliases.
-        self._allowed = frozenset(BY_NAME[name].name if name in BY_NAME else "preset" for name in allowed)
+        self._allowed = frozenset(BY_NAME[name].name if name in BY_NAME else "preset" for name in allowed - unknown)
         self._security = security
         for name, texts in self._presets.items():
             try:
                 self._check_all(texts)
             except BadOption as error:
-                raise ValueError(f"preset {name!r}: {error.message}") from None
+                mistakes.append(f"preset {name!r}: {error.message}")
+        if mistakes:
+            raise ValueError(*mistakes)
 
     def _check_all(self, texts: Iterable[str]) -> None:
         self._apply_all(texts, _Draft(), 0, (), trusted=True)

@@ -1,0 +1,113 @@
+"""What only the parts themselves can judge of the settings, before any of them is made: presets, files, images.
+
+Here is nothing that imports prometheus_client, which wants to know at its import how many processes there will be.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from imgforge.config import Rule, Settings
+from imgforge.processing import detect_format
+from imgforge.sources import read_authorities
+from imgforge.urls import UrlParser, UrlSettings
+
+__all__ = ["RULES", "operators_image", "url_settings"]
+
+
+def url_settings(settings: Settings) -> UrlSettings:
+    """The rules for URLs."""
+    return UrlSettings(
+        keys=tuple(zip(settings.key, settings.salt, strict=True)),
+        signature_size=settings.signature_size,
+        trusted_signatures=settings.trusted_signatures,
+        allow_unsigned=settings.unsigned_allowed,
+        path_prefix=settings.path_prefix,
+        arguments_separator=settings.arguments_separator,
+        presets=settings.presets,
+        info_presets=settings.info_presets,
+        only_presets=settings.only_presets,
+        allow_security_options=settings.allow_security_options,
+        allowed_processing_options=frozenset(settings.allowed_processing_options),
+        base_url=settings.base_url,
+        url_replacements=settings.url_replacements,
+        base64_url_includes_filename=settings.base64_url_includes_filename,
+        encryption_key=settings.source_url_encryption_key[0] if settings.source_url_encryption_key else b"",
+    )
+
+
+def operators_image(settings: Settings, name: str) -> bytes | None:
+    """The image that the settings *name*_data or *name*_path hold."""
+    data: bytes = getattr(settings, f"{name}_data")
+    path: str = getattr(settings, f"{name}_path")
+    return data or (Path(path).read_bytes() if path else None)
+
+
+def _urls(settings: Settings) -> Iterator[str]:
+    """Presets may use each other, so that all of a kind are judged together."""
+    rules = url_settings(settings)
+    for variable, mine in (
+        ("ALLOWED_PROCESSING_OPTIONS", replace(rules, presets={}, info_presets={})),
+        ("PRESETS", replace(rules, info_presets={}, allowed_processing_options=frozenset())),
+        ("INFO_PRESETS", replace(rules, presets={}, allowed_processing_options=frozenset())),
+    ):
+        try:
+            UrlParser(mine)
+        except ValueError as error:
+            yield from (f"IMGFORGE_{variable}: {line}" for line in error.args)
+
+
+def _image(name: str) -> Rule:
+    """The operator's image is one: else the first client would be told."""
+
+    def broken(settings: Settings) -> Iterator[str]:
+        data, path = getattr(settings, f"{name}_data"), getattr(settings, f"{name}_path")
+        if data and detect_format(data) is None:
+            yield f"IMGFORGE_{name.upper()}_DATA ({len(data)} bytes) must be an image of a known format, as base64"
+        if path:
+            yield from _unreadable(f"{name}_path", path)
+            if _is_readable(path) and detect_format(Path(path).read_bytes()) is None:
+                yield f"IMGFORGE_{name.upper()}_PATH={path!r} must hold an image of a known format"
+
+    return Rule(frozenset({f"{name}_data", f"{name}_path"}), broken)
+
+
+def _authorities(settings: Settings) -> Iterator[str]:
+    path = settings.ca_file
+    if path:
+        yield from _unreadable("ca_file", path)
+    if path and _is_readable(path):
+        try:
+            read_authorities(path)
+        except ValueError as error:
+            yield f"IMGFORGE_CA_FILE={path!r} must hold PEM certificates: there is {error}"
+
+
+def _root(settings: Settings) -> Iterator[str]:
+    path = settings.local_filesystem_root
+    if path and not (os.path.isdir(path) and os.access(path, os.R_OK | os.X_OK)):
+        yield f"IMGFORGE_LOCAL_FILESYSTEM_ROOT={path!r} must name a readable directory"
+
+
+def _is_readable(path: str) -> bool:
+    return os.path.isfile(path) and os.access(path, os.R_OK)
+
+
+def _unreadable(name: str, path: str) -> Iterator[str]:
+    if not _is_readable(path):
+        yield f"IMGFORGE_{name.upper()}={path!r} must name a readable file"
+
+
+RULES = (
+    Rule(
+        frozenset({"presets", "info_presets", "allowed_processing_options", "arguments_separator"}),
+        _urls,
+    ),
+    _image("watermark"),
+    _image("fallback_image"),
+    Rule(frozenset({"ca_file"}), _authorities),
+    Rule(frozenset({"local_filesystem_root"}), _root),
+)
