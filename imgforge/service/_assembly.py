@@ -17,6 +17,7 @@ from imgforge.observability import AccessLog, Metrics
 from imgforge.pipeline import Admission, Pipeline, PipelineSettings, RenderThreads
 from imgforge.service._samples import SampleFactory
 from imgforge.service._translation import (
+    answer_headers,
     answer_settings,
     cache_settings,
     negotiation,
@@ -157,11 +158,7 @@ class Application:
             Route(b"/info/", "/info/{*path}", info, prefix=True),
             Route(b"", _IMAGES, images, prefix=True),
         ]
-        headers = []
-        if settings.server_name:
-            headers.append((b"Server", settings.server_name.encode("ascii")))
-        if settings.allow_origin:
-            headers.append((b"Access-Control-Allow-Origin", settings.allow_origin.encode("ascii")))
+        headers = answer_headers(settings)
         prefix = settings.path_prefix.rstrip("/").encode()
         return Server(reactor, routes, self._metrics, self._access_log, headers, prefix, self._lane)
 

@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
 from typing import Any
 
-from twisted.web.resource import NoResource, Resource
-from twisted.web.server import Request, Site
-
 from imgforge.config import Settings
-from imgforge.errors import BadToken
-from imgforge.web import BearerGate
+from imgforge.observability import AccessLog, Metrics
+from imgforge.service._translation import answer_headers
+from imgforge.web import Answer, BearerGate, ImageSite, MetricsEndpoint, Route, Server, page_endpoint
 
 __all__ = ["metrics_site"]
 
-
-class _Metrics(Resource):
-    isLeaf = True
-
-    def __init__(self, gate: BearerGate, render: Callable[[], tuple[bytes, str]]) -> None:
-        super().__init__()
-        self._gate = gate
-        self._render = render
-
-    def render_GET(self, request: Request) -> bytes:
-        try:
-            self._gate.check(request.getHeader(b"authorization"))
-        except BadToken as error:
-            request.setResponseCode(error.status)
-            request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
-            return error.message.encode() + b"\n"
-        body, content_type = self._render()
-        request.setHeader(b"Content-Type", content_type.encode("ascii"))
-        return body
+_MOST_CLIENTS = 64
+_NOTHING = Answer(404, [(b"Content-Type", b"text/plain; charset=utf-8")], b"nothing but /metrics is here\n")
 
 
-def metrics_site(reactor: Any, settings: Settings, render: Callable[[], tuple[bytes, str]]) -> Site:
-    """A site with nothing but /metrics, under the same bearer token as everything else."""
-    root = NoResource()
-    root.putChild(b"metrics", _Metrics(BearerGate(settings.secret), render))
-    return Site(root, reactor=reactor, timeout=settings.keep_alive_timeout or None)
+def metrics_site(reactor: Any, settings: Settings, metrics: Metrics) -> ImageSite:
+    """A site with nothing but /metrics, under the same bearer token and time limits as everything else."""
+    routes = [
+        Route(b"/metrics", "/metrics", MetricsEndpoint(BearerGate(settings.secret), metrics, lambda: None)),
+        Route(b"", "other", page_endpoint(_NOTHING), prefix=True),
+    ]
+    server = Server(reactor, routes, metrics, AccessLog(sys.stdout, "off"), answer_headers(settings))
+    return ImageSite(
+        server,
+        reactor,
+        keep_alive=settings.keep_alive_timeout,
+        read_timeout=settings.read_request_timeout,
+        max_clients=_MOST_CLIENTS,
+    )

@@ -62,7 +62,7 @@ class ServingProcess(Service):
         site = self._application.factory
         self._ports = [adopt(self._reactor, listener, site) for listener in self._listeners]
         if self._metrics_listeners:
-            apart = metrics_site(self._reactor, self._settings, metrics.render)
+            apart = metrics_site(self._reactor, self._settings, metrics)
             self._ports += [adopt(self._reactor, listener, apart) for listener in self._metrics_listeners]
 
     def stopService(self) -> Deferred[None]:

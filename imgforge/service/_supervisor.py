@@ -75,7 +75,7 @@ class Supervisor(Service):
         """Start the workers."""
         super().startService()
         if self._metrics_listeners:
-            site = metrics_site(self._reactor, self._settings, self._metrics.render)
+            site = metrics_site(self._reactor, self._settings, self._metrics)
             self._ports = [adopt(self._reactor, listener, site) for listener in self._metrics_listeners]
         for _ in range(self._count):
             self._spawn(_RESTART_DELAY)

@@ -13,6 +13,7 @@ from imgforge.sources import AddressPolicy, SourceSettings
 from imgforge.web import AnswerSettings, Negotiation
 
 __all__ = [
+    "answer_headers",
     "answer_settings",
     "cache_settings",
     "negotiation",
@@ -80,6 +81,12 @@ def answer_settings(settings: Settings) -> AnswerSettings:
         fallback_ttl=settings.fallback_image_ttl,
         cache_tag_headers=_TAG_HEADERS[settings.cache_tags_format],
     )
+
+
+def answer_headers(settings: Settings) -> list[tuple[bytes, bytes]]:
+    """The headers that go out with every answer, whatever it is."""
+    named = ((b"Server", settings.server_name), (b"Access-Control-Allow-Origin", settings.allow_origin))
+    return [(name, value.encode("ascii")) for name, value in named if value]
 
 
 def negotiation(settings: Settings) -> Negotiation:

@@ -255,7 +255,11 @@ class ListenerTests(ServiceCase):
             self.assertEqual(apart.get("/metrics").status, 403)
             reply = apart.get("/metrics", {"Authorization": "Bearer s"})
             self.assertIn(b"image_operation_concurrency_limit", reply.body)
-            self.assertEqual(apart.get("/unsafe/plain/sample://logo").status, 404)
+            other = apart.get("/unsafe/plain/sample://logo")
+            self.assertEqual((other.status, other.body.count(b"\n")), (404, 1))
+            self.assertEqual(other.headers["content-type"], "text/plain; charset=utf-8")
+            self.assertEqual({one.headers["server"] for one in (reply, other)}, {"imgforge"})
+            self.assertEqual(apart.get("/metrics", method="POST").status, 405)
             self.assertEqual(server.stop(), 0)
 
 
