@@ -8,7 +8,7 @@ from imgforge.observability._logs import (
     make_observer,
     parse_level_spec,
 )
-from imgforge.observability._metrics import Metrics, mark_dead, render_directory
+from imgforge.observability._metrics import Metrics, mark_dead, render_directory, share_metrics
 
 __all__ = [
     "Access",
@@ -21,4 +21,5 @@ __all__ = [
     "mark_dead",
     "parse_level_spec",
     "render_directory",
+    "share_metrics",
 ]

@@ -1,9 +1,9 @@
 """All Prometheus metrics, in one object.
 
 What happens on every request only adds to plain numbers here; `flush` hands them to prometheus_client a few times a
-second and before a scrape, since one labelled observation there costs more than serving a hit. With
-PROMETHEUS_MULTIPROC_DIR set (before prometheus_client is imported) every process writes its values to files in it,
-and `render` sums them over all workers.
+second and before a scrape, since one labelled observation there costs more than serving a hit. After `share_metrics`
+a process keeps its values in files of a directory, and `render` sums the files of all processes. They bear a name that
+its successor takes over and counts on from: however many workers die, no count is lost and no file is left.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-__all__ = ["Metrics", "mark_dead", "render_directory"]
+__all__ = ["Metrics", "mark_dead", "render_directory", "share_metrics"]
+
+_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 _REQUEST_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _WORK_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -34,7 +36,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry if registry is not None else CollectorRegistry()
-        self._multiprocess = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
+        self._multiprocess = os.environ.get(_DIRECTORY, "")
         self._answers: _Answers = defaultdict(_no_answers)
         self._hits: dict[str, int] = defaultdict(int)
         self._misses: dict[str, int] = defaultdict(int)
@@ -194,6 +196,15 @@ def render_directory(directory: str) -> tuple[bytes, str]:
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
-def mark_dead(pid: int, directory: str) -> None:
+def share_metrics(directory: str, name: str) -> None:
+    """Have this process keep its values in files of *directory* under *name*, which no other living process may bear.
+
+    To be called before any `Metrics` is made.
+    """
+    os.environ[_DIRECTORY] = directory
+    values.ValueClass = values.MultiProcessValue(lambda: name)
+
+
+def mark_dead(name: str, directory: str) -> None:
     """Take the gauges of a process that has ended out of the sums; its counters stay."""
-    mark_process_dead(pid, directory)
+    mark_process_dead(name, directory)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any, NoReturn, TextIO
@@ -16,10 +14,16 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
 from imgforge.config import BindAddress, ConfigurationError, Settings, load_settings
+from imgforge.observability import share_metrics
+from imgforge.service._assembly import summary, threads_per_process
 from imgforge.service._cpus import usable_cpus
 from imgforge.service._listeners import Listener, ListenError, open_listeners
+from imgforge.service._logging import log_stream, observer_for
 from imgforge.service._machine import tune_allocator
+from imgforge.service._process import ServingProcess
+from imgforge.service._shared_directory import SharedDirectory
 from imgforge.service._signals import stop_on_signals
+from imgforge.service._supervisor import Supervisor
 from imgforge.service.rules import RULES
 
 __all__ = ["Options", "makeService"]
@@ -62,8 +66,6 @@ class ImgforgeService(MultiService):
     def setServiceParent(self, parent: Any) -> None:
         """Hand our observer to the application: twistd asks it for one when the logging starts."""
         if self._stream is not None:
-            from imgforge.service._logging import observer_for
-
             parent.setComponent(ILogObserver, observer_for(self._settings, self._stream))
         super().setServiceParent(parent)
 
@@ -104,30 +106,23 @@ def makeService(options: Options) -> IService:
         _give_up([str(error)])
     cpus = usable_cpus()
     count = settings.processes or cpus
-    directory = ""
-    if count > 1:
-        # Before prometheus_client is imported, which then keeps its values in files there: hence the late imports.
-        directory = tempfile.mkdtemp(prefix="imgforge-metrics-")
-        leftovers.callback(shutil.rmtree, directory, ignore_errors=True)
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
-    from twisted.internet import reactor
-
-    from imgforge.service._assembly import summary, threads_per_process
-    from imgforge.service._logging import log_stream
-    from imgforge.service._process import ServingProcess
-    from imgforge.service._supervisor import Supervisor
+    from twisted.internet import reactor  # installed now, not when the module is looked at
 
     threads = threads_per_process(settings.workers, count, cpus)
-    stream = log_stream(options.parent)
+    twistd_options: Any = options.parent
+    stream = log_stream(twistd_options)
     service = ImgforgeService(reactor, settings, stream, summary(settings, count, threads), leftovers.close)
     if count > 1:
+        directory = SharedDirectory(twistd_options["uid"])
+        leftovers.callback(directory.remove)
+        share_metrics(directory.path, "parent")
         child: Any = Supervisor(
             reactor,
             settings,
             listeners,
-            count=count,
+            workers=count,
             threads=threads,
-            metrics_directory=directory,
+            metrics_directory=directory.path,
             log_stream=stream,
             metrics_listeners=metrics_listeners,
         )

@@ -15,6 +15,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import count
 from typing import Any, TextIO
 
 from twisted.application.service import Service
@@ -51,7 +52,7 @@ class Supervisor(Service):
         settings: Settings,
         listeners: Sequence[Listener],
         *,
-        count: int,
+        workers: int,
         threads: int,
         metrics_directory: str,
         log_stream: TextIO | None,
@@ -60,7 +61,7 @@ class Supervisor(Service):
         self._reactor = reactor
         self._settings = settings
         self._listeners = listeners
-        self._count = count
+        self._count = workers
         self._threads = threads
         self._metrics_directory = metrics_directory
         self._log_stream = log_stream
@@ -95,6 +96,8 @@ class Supervisor(Service):
 
     def _spawn(self, delay: float) -> None:
         """Start a worker, whose successor waits *delay* seconds if it dies too soon."""
+        taken = {worker.name for worker in self._workers}
+        name = next(name for name in map(str, count()) if name not in taken)
         sockets = [
             (asdict(listener.address), asdict(listener.credentials) if listener.credentials else None)
             for listener in self._listeners
@@ -104,9 +107,10 @@ class Supervisor(Service):
             "sockets": sockets,
             "threads": self._threads,
             "processes": self._count,
+            "metrics": [self._metrics_directory, name],
         }
         line = json.dumps(document)
-        worker = _Worker(self, line.encode() + b"\n", self._reactor.seconds(), delay)
+        worker = _Worker(self, name, line.encode() + b"\n", self._reactor.seconds(), delay)
         output = self._log_stream.fileno() if self._log_stream is not None else 1
         descriptors: dict[int, Any] = {0: "w", 1: output, 2: output}
         for number, listener in enumerate(self._listeners):
@@ -119,7 +123,7 @@ class Supervisor(Service):
     def worker_ended(self, worker: _Worker, reason: Failure) -> None:
         """A worker is gone: start another unless all are to go."""
         self._workers.discard(worker)
-        mark_dead(worker.pid, self._metrics_directory)
+        mark_dead(worker.name, self._metrics_directory)
         if self._stopping:
             return
         delay = worker.delay if self._reactor.seconds() - worker.born < _TOO_SOON else _RESTART_DELAY
@@ -149,10 +153,11 @@ class Supervisor(Service):
 
 
 class _Worker(ProcessProtocol):
-    """One worker process, from the parent's side."""
+    """One worker process, from the parent's side; *name* is the smallest number that no other one has."""
 
-    def __init__(self, supervisor: Supervisor, configuration: bytes, born: float, delay: float) -> None:
+    def __init__(self, supervisor: Supervisor, name: str, configuration: bytes, born: float, delay: float) -> None:
         self._supervisor = supervisor
+        self.name = name
         self._configuration = configuration
         self._ended: Deferred[None] = Deferred()
         self.born = born

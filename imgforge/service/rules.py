@@ -1,7 +1,4 @@
-"""What only the parts themselves can judge of the settings, before any of them is made: presets, files, images.
-
-Here is nothing that imports prometheus_client, which wants to know at its import how many processes there will be.
-"""
+"""What only the parts themselves can judge of the settings, before any of them is made: presets, files, images."""
 
 from __future__ import annotations
 

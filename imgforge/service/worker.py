@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from imgforge.config import BindAddress, Settings
+from imgforge.observability import share_metrics
 from imgforge.service._listeners import FIRST_INHERITED, Listener
 from imgforge.service._logging import observer_for
 from imgforge.service._machine import die_with_parent
@@ -52,6 +53,7 @@ def main() -> None:
     from twisted.internet import reactor  # installed now, not when the module is looked at
 
     settings = Settings.from_given(document["settings"])
+    share_metrics(*document["metrics"])
     globalLogBeginner.beginLoggingTo([observer_for(settings, sys.stdout)], redirectStandardIO=False)
     listeners = [
         Listener(

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +16,8 @@ from imgforge.observability import Metrics, mark_dead, render_directory
 
 WORKER = """
 import sys
-from imgforge.observability import Metrics
+from imgforge.observability import Metrics, share_metrics
+share_metrics(sys.argv[3], sys.argv[4])
 metrics = Metrics()
 metrics.concurrency_limit(4)
 metrics.operation_active("process", 1)
@@ -106,20 +106,34 @@ class MetricsTests(SynchronousTestCase):
         for name in ("semaphore_wait", "blocking_queue", "execution"):
             self.assertIn(f'image_operation_{name}_duration_seconds_count{{operation="process"}} 1.0', lines)
 
+    def work(self, directory: str, name: str, count: int) -> str:
+        """What a process called *name* renders after *count* answers."""
+        return subprocess.run(
+            [sys.executable, "-c", WORKER, str(count), "render", directory, name],
+            env=dict(os.environ) | {"PYTHONPATH": ":".join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    def test_a_successor_counts_on_in_the_same_files(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            self.work(directory, "0", 3)
+            mark_dead("0", directory)
+            files = len(os.listdir(directory))
+            output = self.work(directory, "0", 4)
+            self.assertEqual(len(os.listdir(directory)), files + 1)  # that of the gauges is back
+        self.assertIn('cache_hits_total{cache_type="memory"} 7.0', output)
+        self.assertIn('http_requests_duration_seconds_count{method="GET",path="/{*path}"} 7.0', output)
+        self.assertIn("image_operation_concurrency_limit 4.0", output)
+
     def test_processes_are_summed_and_counters_outlive_them(self) -> None:
         with tempfile.TemporaryDirectory() as directory:
-            environment = dict(os.environ) | {"PROMETHEUS_MULTIPROC_DIR": directory, "PYTHONPATH": ":".join(sys.path)}
-            for count, then in ((3, ""), (4, "render")):
-                output = subprocess.run(
-                    [sys.executable, "-c", WORKER, str(count), then],
-                    env=environment,
-                    capture_output=True,
-                    text=True,
-                    check=True,
-                ).stdout
+            self.work(directory, "0", 3)
+            output = self.work(directory, "1", 4)
             self.assertIn("image_operation_concurrency_limit 8.0", output)
-            for process in {path.stem.rpartition("_")[2] for path in Path(directory).glob("gauge_*.db")}:
-                mark_dead(int(process), directory)
+            for name in ("0", "1"):
+                mark_dead(name, directory)
             afterwards = render_directory(directory)[0].decode()
         self.assertNotIn("image_operation_concurrency_limit 8.0", afterwards)
         self.assertIn('cache_hits_total{cache_type="memory"} 7.0', afterwards)

@@ -28,7 +28,7 @@ class StoppingCase(SynchronousTestCase):
         """A server of two processes on a port and a unix socket, with a directory for temporary files of its own."""
         made = Twistd({"PROCESSES": str(processes), "ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true"})
         made.settings = {**made.settings, "BIND": f"127.0.0.1:{made.port},unix:{self.socket}:mode=600"}
-        made.environment = {"TMPDIR": str(self.scratch)}
+        made.environment = {"TMPDIR": str(self.scratch), "RUNTIME_DIRECTORY": str(self.scratch)}
         self.addCleanup(made.clean)
         made.start()
         if processes > 1:
@@ -102,6 +102,40 @@ class AtOnceTests(StoppingCase):
         self.assertEqual((self.statuses, self.left()), ([0], []))
 
 
+class SharedDirectoryTests(StoppingCase):
+    def test_workers_that_die_again_and_again_leave_no_more_files_and_no_count_is_lost(self) -> None:
+        server = self.server()
+
+        def files() -> set[str]:
+            return {path.name for path in self.scratch.glob("imgforge-metrics.*/*")}
+
+        def counted() -> float:
+            metrics = server.get("/metrics").body.decode().splitlines()
+            return sum(
+                float(line.split()[-1]) for line in metrics if line.startswith('status_codes_total{status="404"')
+            )
+
+        def killed() -> None:
+            before = server.children()
+            os.kill(before[0], signal.SIGKILL)
+            wait_for(lambda: before[0] not in server.children() and len(server.children()) == 2, "another worker")
+
+        for number in range(1, 4):
+            server.get("/unsafe/plain/nothing://x")
+            wait_for(lambda number=number: counted() == number, "the answer in the metrics")  # type: ignore[misc]
+            killed()
+        wait_for(lambda: len(files()) == 9, "the files of the parent and of two workers")
+        wait_for(lambda: counted() == 3, "all answers in the metrics")
+
+    def test_a_start_removes_what_a_killed_server_has_left(self) -> None:
+        server = self.server()
+        self.send(server, signal.SIGKILL)
+        wait_for(lambda: server.ended, "its end")
+        (left,) = self.scratch.glob("imgforge-metrics.*")
+        self.server()
+        self.assertNotIn(left, set(self.scratch.glob("imgforge-metrics.*")))
+
+
 class SharedSocketTests(StoppingCase):
     def greet(self) -> bytes:
         with socket.socket(socket.AF_UNIX) as client:
@@ -130,7 +164,7 @@ class FailedStartTests(StoppingCase):
         self.addCleanup(taken.close)
         metrics = f"127.0.0.1:{taken.getsockname()[1]}"
         server = Twistd({"PROCESSES": "2", "BIND": f"unix:{self.socket}", "PROMETHEUS_BIND": metrics})
-        server.environment = {"TMPDIR": str(self.scratch)}
+        server.environment = {"TMPDIR": str(self.scratch), "RUNTIME_DIRECTORY": str(self.scratch)}
         self.addCleanup(server.clean)
         server.launch()
         wait_for(lambda: server.ended, "the end of a start that fails")

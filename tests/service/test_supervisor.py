@@ -70,7 +70,7 @@ class SupervisorCase(SynchronousTestCase):
             self.machine,
             Settings.from_given({"key": "736563726574", "salt": "70657070657270", "graceful_stop_timeout": 7.0}),
             self.listeners,
-            count=2,
+            workers=2,
             threads=3,
             metrics_directory=scratch.name,
             log_stream=None,
@@ -137,6 +137,20 @@ class RestartTests(SupervisorCase):
         self.machine.room = True
         self.machine.advance(5)
         self.assertEqual(len(self.children), 3)
+
+
+class NameTests(SupervisorCase):
+    """The names under which workers keep the values of their metrics."""
+
+    def name(self, child: Child) -> str:
+        name: str = json.loads(child.told)["metrics"][1]
+        return name
+
+    def test_a_successor_has_the_name_of_the_dead(self) -> None:
+        self.machine.advance(60)
+        self.crash(self.children[0])
+        self.machine.advance(1)
+        self.assertEqual([self.name(child) for child in self.children], ["0", "1", "0"])
 
 
 class StopTests(SupervisorCase):
