@@ -49,6 +49,7 @@ __all__ = ["Application", "summary", "threads_per_process"]
 _IMAGES = "/{*path}"  # the route of images in the metrics
 _FLUSH_INTERVAL = 0.25
 _POLL_INTERVAL = 0.02
+_WINDING_UP = 1.0  # seconds for requests that are given up
 
 
 class Application:
@@ -117,7 +118,8 @@ class Application:
             lane=self._lane,
             max_clients=math.ceil(settings.max_clients / processes),
         )
-        self._flushing = LoopingCall(self._flush)
+        self._flushing = LoopingCall(self._flush_in_background)
+        self._flush_failing = False
         self._flushing.clock = reactor
         metrics.concurrency_limit(threads)
 
@@ -136,6 +138,17 @@ class Application:
             self._access_log.write_all(self._lane.take_hits(), hit_access)
         self._metrics.update_vips(processing.usage())
         self._metrics.flush()
+
+    def _flush_in_background(self) -> None:
+        """A failure is logged once, and must not be the end of the metrics."""
+        try:
+            self._flush()
+        except Exception:
+            if not self._flush_failing:
+                self.log.failure("the metrics cannot be brought up to date")
+            self._flush_failing = True
+        else:
+            self._flush_failing = False
 
     def _make_server(self) -> Server:
         settings, reactor = self._settings, self._reactor
@@ -172,14 +185,14 @@ class Application:
     async def stop(self, grace: float) -> None:
         """Finish the requests under way, within *grace* seconds, and close everything; nothing new arrives by now."""
         self._health.draining = True
-        end = self._reactor.seconds() + grace
         self.factory.close_idle()
-        while (self._server.active or self.factory.connections) and self._reactor.seconds() < end:
-            await deferLater(self._reactor, _POLL_INTERVAL)
-            if not self._server.active:
-                self.factory.close_idle()
+        await self._until_quiet(grace)
         if self._server.active:
             self.log.warn("{count} requests were not finished in time", count=self._server.active)
+            # Nobody waits for their results then: fetches are given up, and libvips is stopped.
+            for connection in tuple(self.factory.connections):
+                connection.forceAbortClient()
+            await self._until_quiet(_WINDING_UP)
         if self._flushing.running:
             self._flushing.stop()
         self._flush()
@@ -189,6 +202,14 @@ class Application:
             await self._cache.close()
         # The threads come back when libvips does; the reactor goes on meanwhile.
         await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._threads.stop)
+
+    async def _until_quiet(self, seconds: float) -> None:
+        """Until nothing is under way, for so many *seconds* at most."""
+        end = self._reactor.seconds() + seconds
+        while (self._server.active or self.factory.connections) and self._reactor.seconds() < end:
+            await deferLater(self._reactor, _POLL_INTERVAL)
+            if not self._server.active:
+                self.factory.close_idle()
 
     async def announce_stop(self, delay: float) -> None:
         """Have /status answer 503 for *delay* seconds, so that load balancers turn away, while requests are taken."""

@@ -28,6 +28,9 @@ from imgforge.service.rules import RULES
 
 __all__ = ["Options", "makeService"]
 
+# What the end of the process may take beyond the grace of its requests: more than workers have before they are killed.
+_WINDING_UP = 8.0
+
 
 class Options(usage.Options):
     """The options of `twistd imgforge`; everything else is in the environment or the file."""
@@ -75,7 +78,8 @@ class ImgforgeService(MultiService):
             self.log.info("{line}", line=line)
         for line in self._settings.warnings():
             self.log.warn("{line}", line=line)
-        self._reactor.callWhenRunning(stop_on_signals, self._reactor, self._tidy)
+        bound = self._settings.shutdown_delay + self._settings.grace + _WINDING_UP
+        self._reactor.callWhenRunning(stop_on_signals, self._reactor, bound, self._tidy)
         super().startService()
 
 

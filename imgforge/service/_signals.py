@@ -4,24 +4,40 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
+from twisted.logger import Logger
+
 __all__ = ["stop_on_signals", "stop_when_told"]
 
+log = Logger()
 
-def stop_on_signals(reactor: Any, at_once: Callable[[], None]) -> None:
+
+def stop_on_signals(reactor: Any, bound: float, tidy: Callable[[], None]) -> None:
     """SIGTERM and SIGINT stop the reactor, in order, with exit status 0; the second one ends the process at once.
 
-    *at_once* is called before that. To be called once the reactor runs: its own handlers would have twistd end by the
-    signal itself.
+    So does the time, *bound* seconds after the first: a thread that libvips or a dead share holds would be waited for
+    without end. *tidy* is called before that. To be called once the reactor runs: its own handlers would have twistd
+    end by the signal itself.
     """
+
+    def leave(status: int) -> None:
+        tidy()
+        os._exit(status)
+
+    def give_up() -> None:
+        log.warn("the end takes too long: what is left is given up")
+        leave(0)
 
     def handle(number: int, _: object) -> None:
         if stopping:
-            at_once()
-            os._exit(128 + number)
+            leave(128 + number)
         stopping.append(number)
+        timer = threading.Timer(bound, give_up)
+        timer.daemon = True
+        timer.start()
         reactor.callFromThread(reactor.stop)
 
     stopping: list[int] = []

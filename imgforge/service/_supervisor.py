@@ -14,12 +14,14 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from itertools import count
 from typing import Any, TextIO
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IDelayedCall, IListeningPort
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
@@ -175,10 +177,14 @@ class _Worker(ProcessProtocol):
 
     def stop(self, deadline: float) -> Deferred[None]:
         """Ask the worker to end; kill it after *deadline* seconds."""
-        transport: Any = self.transport
         if not self._ended.called:
-            transport.signalProcess("TERM")
+            self._signal("TERM")
             reactor = self._supervisor._reactor  # noqa: SLF001  # the two are one
-            killing = reactor.callLater(deadline, transport.signalProcess, "KILL")
+            killing = reactor.callLater(deadline, self._signal, "KILL")
             self._ended.addCallback(lambda _: killing.active() and killing.cancel())
         return self._ended
+
+    def _signal(self, name: str) -> None:
+        transport: Any = self.transport
+        with suppress(ProcessExitedAlready):  # and `processEnded` is about to say so
+            transport.signalProcess(name)

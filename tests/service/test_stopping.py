@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
@@ -24,9 +25,9 @@ class StoppingCase(SynchronousTestCase):
         self.socket = self.scratch / "imgforge.sock"
         self.statuses: list[int] = []
 
-    def server(self, processes: int = 2) -> Twistd:
+    def server(self, processes: int = 2, **settings: str) -> Twistd:
         """A server of two processes on a port and a unix socket, with a directory for temporary files of its own."""
-        made = Twistd({"PROCESSES": str(processes), "ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true"})
+        made = Twistd({"PROCESSES": str(processes), "ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true", **settings})
         made.settings = {**made.settings, "BIND": f"127.0.0.1:{made.port},unix:{self.socket}:mode=600"}
         made.environment = {"TMPDIR": str(self.scratch), "RUNTIME_DIRECTORY": str(self.scratch)}
         self.addCleanup(made.clean)
@@ -79,6 +80,48 @@ class EverybodyIsToldTests(StoppingCase):
 
     def test_requests_are_finished_after_sigterm_to_the_whole_service(self) -> None:
         self.finish_under_way(signal.SIGTERM)
+
+
+class GraceTests(StoppingCase):
+    """The end does not wait for what takes longer than the grace."""
+
+    def end(self, processes: int, path: str = "") -> None:
+        server = self.server(processes, GRACEFUL_STOP_TIMEOUT="0.3", DOWNLOAD_TIMEOUT="600", TIMEOUT="600")
+        client = self.slow_request(server, 300)
+        self.assertEqual((server.stop(), self.left()), (0, []))
+        client.join(20)
+        self.assertEqual(self.statuses, [0])
+        self.assertIn("1 requests were not finished in time", server.output())
+
+    def test_of_one_process(self) -> None:
+        self.end(1)
+
+    def test_of_several(self) -> None:
+        self.end(2)
+
+    def test_nor_for_an_encoder_that_cannot_be_stopped(self) -> None:
+        root = tempfile.TemporaryDirectory()
+        self.addCleanup(root.cleanup)
+        Path(root.name, "a.png").write_bytes(encode(gradient(40, 30), "PNG"))
+        server = self.server(
+            1, GRACEFUL_STOP_TIMEOUT="0.3", TIMEOUT="600", AVIF_SPEED="0", LOCAL_FILESYSTEM_ROOT=root.name
+        )
+
+        def ask() -> None:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                server.get("/unsafe/rs:force:4000:4000:1/plain/local:///a.png@avif")
+
+        client = Thread(target=ask, daemon=True)
+        client.start()
+        wait_for(lambda: self.processor_seconds(server) > 5, "the encoder: all before it takes a second")
+        self.assertEqual((server.stop(), self.left()), (0, []))
+        client.join(20)
+        self.assertIn("what is left is given up", server.output())
+
+    def processor_seconds(self, server: Twistd) -> float:
+        pid = server.process.pid if server.process is not None else 0
+        user = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11]
+        return int(user) / os.sysconf("SC_CLK_TCK")
 
 
 class AtOnceTests(StoppingCase):

@@ -7,7 +7,7 @@ import json
 import tempfile
 from typing import Any
 
-from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -28,11 +28,14 @@ class Child:
         self.descriptors = descriptors
         self.told = b""
         self.signals: list[str] = []
+        self.gone = False  # though nobody has said so yet
 
     def write(self, data: bytes) -> None:
         self.told += data
 
     def signalProcess(self, name: str) -> None:
+        if self.gone:
+            raise ProcessExitedAlready
         self.signals.append(name)
 
     def end(self, reason: Exception) -> None:
@@ -170,6 +173,14 @@ class StopTests(SupervisorCase):
         self.successResultOf(stopped)
         self.machine.advance(60)
         self.assertEqual(len(self.children), 2)
+
+    def test_one_that_is_gone_already_does_not_keep_the_others(self) -> None:
+        self.children[0].gone = self.children[1].gone = True
+        stopped = self.supervisor.stopService()
+        self.machine.advance(30)
+        for child in self.children:
+            child.end(ProcessDone(0))
+        self.successResultOf(stopped)
 
     def test_the_sockets_are_closed_first(self) -> None:
         self.supervisor.stopService()
