@@ -38,7 +38,9 @@ class AnswersSettings(BaseModel):
     allow_origin: str = Field("", pattern=_HEADER, description="Access-Control-Allow-Origin; empty sends none")
     enable_debug_headers: bool = Field(False, description="send the sizes of original and result")
     server_name: str = Field("imgforge", pattern=_HEADER, description="the Server header; empty sends none")
-    log_level: Levels = Field("info", description="debug, info, warn or error, by namespace: imgforge=debug,treq=info")
+    log_level: Levels = Field(
+        "info", description="debug, info, warn or error, also by namespace: warn,imgforge.sources=debug,twisted=info"
+    )
     log_format: Literal["text", "json"] = Field("text", description="of log lines")
     access_log: Literal["off", "common", "combined", "json"] = Field(
         "off", description="a line for every answer, on standard output"

@@ -29,6 +29,8 @@ _LEVELS = {
     "error": LogLevel.error,
     "critical": LogLevel.critical,
 }
+# What Twisted's old logging calls whatever is logged through it, Twisted's own lines above all.
+_LEGACY = "log_legacy"
 _RANK = {level: rank for rank, level in enumerate(LogLevel.iterconstants())}
 
 
@@ -61,7 +63,10 @@ class LevelFilter:
 
 
 def parse_level_spec(text: str) -> LevelFilter:
-    """`info`, or `imgforge=debug,treq=info`, or both: a bare level is for what is not named."""
+    """`info`, or `imgforge=debug,twisted=info`, or both: a bare level is for what is not named.
+
+    What Twisted tells of its ports and connections is for those who ask for it: by its name, or for all at `debug`.
+    """
     default: Any = LogLevel.info
     namespaces = {}
     for item in filter(None, (item.strip() for item in text.split(","))):
@@ -73,7 +78,8 @@ def parse_level_spec(text: str) -> LevelFilter:
             namespaces[namespace.strip().replace("::", ".")] = level
         else:
             default = level
-    return LevelFilter(default, namespaces)
+    of_twisted = LogLevel.warn if default is LogLevel.info else default
+    return LevelFilter(default, {"twisted": of_twisted} | namespaces)
 
 
 def make_observer(stream: TextIO, *, json_lines: bool, levels: LevelFilter) -> ILogObserver:
@@ -83,13 +89,20 @@ def make_observer(stream: TextIO, *, json_lines: bool, levels: LevelFilter) -> I
     @provider(ILogObserver)
     def observer(event: LogEvent) -> None:
         level = event.get("log_level") or LogLevel.info
-        namespace = str(event.get("log_namespace") or "-")
+        namespace = _public(str(event.get("log_namespace") or "-"))
         if levels.passes(namespace, level):
             stream.write(write(event, namespace, level.name) + "\n")
             stream.flush()
 
     made: ILogObserver = observer
     return made
+
+
+def _public(namespace: str) -> str:
+    """The part of a logger's name that says something to an operator: the package, and not our modules in it."""
+    if namespace == _LEGACY:
+        return "twisted"
+    return namespace.partition("._")[0] if namespace.startswith("imgforge.") else namespace
 
 
 def _time(event: LogEvent) -> str:
@@ -137,5 +150,5 @@ def _json_line(event: LogEvent, namespace: str, level: str) -> str:
     return json.dumps(line, ensure_ascii=True, default=str)
 
 
-# What twisted's old logging puts into every event, and what is written already.
-_NOT_FIELDS = frozenset({"time", "isError", "message", "format", "system", "request_id"})
+# What twisted's old logging puts into every event, and what is written already: a `line` is the message, or its end.
+_NOT_FIELDS = frozenset({"time", "isError", "message", "format", "system", "request_id", "line"})

@@ -19,10 +19,12 @@ from imgforge.observability import bind_request_id, current_request_id, make_obs
 
 
 class LogCase(SynchronousTestCase):
-    def log(self, levels: str = "debug", *, json_lines: bool = False) -> tuple[Logger, io.StringIO]:
+    def log(
+        self, levels: str = "debug", *, json_lines: bool = False, namespace: str = "imgforge.test"
+    ) -> tuple[Logger, io.StringIO]:
         stream = io.StringIO()
         observer = make_observer(stream, json_lines=json_lines, levels=parse_level_spec(levels))
-        return Logger(namespace="imgforge.test", observer=observer), stream
+        return Logger(namespace=namespace, observer=observer), stream
 
 
 class LineTests(LogCase):
@@ -36,6 +38,25 @@ class LineTests(LogCase):
         log.info("{count} things", count=3)
         line = json.loads(stream.getvalue())
         self.assertEqual((line["level"], line["message"], line["count"]), ("info", "3 things", 3))
+
+    def test_a_text_that_is_the_message_is_not_repeated_as_a_field(self) -> None:
+        log, stream = self.log(json_lines=True)
+        log.info("{status}: {line}", status=404, line="no such source")
+        line = json.loads(stream.getvalue())
+        self.assertEqual((line["message"], line["status"]), ("404: no such source", 404))
+        self.assertNotIn("line", line)
+
+    def test_the_names_of_our_modules_are_our_own_affair(self) -> None:
+        for namespace, shown in (
+            ("imgforge.service._maker.ImgforgeService", "imgforge.service"),
+            ("imgforge.web._site._Channel", "imgforge.web"),
+            ("imgforge.cli", "imgforge.cli"),
+            ("some._private.thing", "some._private.thing"),
+            ("log_legacy", "twisted"),
+        ):
+            log, stream = self.log(namespace=namespace)
+            log.info("m")
+            self.assertTrue(stream.getvalue().endswith(f" {shown} m\n"), stream.getvalue())
 
     def test_a_failure_says_what_and_where(self) -> None:
         for json_lines in (False, True):
@@ -72,8 +93,8 @@ class LineTests(LogCase):
 
 
 class LevelTests(LogCase):
-    def passed(self, levels: str) -> str:
-        log, stream = self.log(levels)
+    def passed(self, levels: str, namespace: str = "imgforge.test") -> str:
+        log, stream = self.log(levels, namespace=namespace)
         log.debug("d")
         log.info("i")
         log.error("e")
@@ -90,6 +111,16 @@ class LevelTests(LogCase):
             ("treq=debug", "ie"),
         ):
             self.assertEqual(self.passed(levels), lines, levels)
+
+    def test_twisted_is_quiet_unless_asked(self) -> None:
+        for levels, lines in (
+            ("info", "e"),
+            ("debug", "die"),
+            ("twisted=info", "ie"),
+            ("twisted.web=debug,warn", "die"),
+        ):
+            self.assertEqual(self.passed(levels, "twisted.web.http"), lines, levels)
+        self.assertEqual(self.passed("info", "log_legacy"), "e")
 
     def test_an_unknown_level_is_named(self) -> None:
         with self.assertRaisesRegex(ValueError, "'loud'"):
