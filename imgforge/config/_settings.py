@@ -36,6 +36,8 @@ _USER_INFO = re.compile(r"(?<=://)[^/@\s\"]+@")
 _KEYLESS_BIND = "127.0.0.1:3000"
 _BIND = "0.0.0.0:3000"
 
+_SAFE_SIGNATURE = 8  # bytes
+
 # What makes the server's risk the operator's: the setting, its safe value, what to say of another.
 _RISKS: tuple[tuple[str, object, str], ...] = (
     ("allow_unsigned", False, "unsigned URLs are taken: anybody can have any image made"),
@@ -47,6 +49,8 @@ _RISKS: tuple[tuple[str, object, str], ...] = (
     ("max_src_resolution", None, "originals may have any number of pixels"),
     ("max_src_file_size", None, "originals may have any number of bytes"),
     ("max_result_dimension", None, "results may have any size"),
+    ("max_clients", None, "any number of clients is taken, until there are no descriptors left"),
+    ("trusted_signatures", (), "with one of these signatures anybody can have any image made"),
 )
 
 
@@ -134,6 +138,10 @@ class Settings(
             for name, safe, text in _RISKS
             if (getattr(self, name) == 0 if safe is None else getattr(self, name) != safe)
         ]
+        if self.key and self.signature_size < _SAFE_SIGNATURE:
+            lines.append(f"IMGFORGE_SIGNATURE_SIZE={self.signature_size}: signatures that short can be guessed")
+        if self.cache[1] and not self.cache_disk_max_bytes:
+            lines.append("IMGFORGE_CACHE_DISK_MAX_BYTES: the cache may fill the disk")
         if not self.key and not self.allow_unsigned:
             lines.append("no IMGFORGE_KEY: unsigned URLs are taken, from this machine only")
         return tuple(lines)

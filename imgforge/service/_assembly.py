@@ -11,7 +11,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from imgforge import __version__, processing
-from imgforge.cache import Cache, MemoryTier, fingerprint, make_cache, usable_directory
+from imgforge.cache import Cache, MemoryTier, fingerprint, make_cache
 from imgforge.config import Settings
 from imgforge.observability import AccessLog, Metrics
 from imgforge.pipeline import Admission, Pipeline, PipelineSettings, RenderThreads
@@ -44,7 +44,7 @@ from imgforge.web import (
     plain_page,
 )
 
-__all__ = ["Application", "summary", "threads_per_process"]
+__all__ = ["Application"]
 
 _IMAGES = "/{*path}"  # the route of images in the metrics
 _FLUSH_INTERVAL = 0.25
@@ -216,27 +216,3 @@ class Application:
         self._health.draining = True
         if delay:
             await deferLater(self._reactor, delay)
-
-
-def summary(settings: Settings, processes: int, threads: int) -> list[str]:
-    """What the operator is told at the start."""
-    able = processing.capabilities()
-    kind, path = settings.cache
-    cache = f"{kind} ({path})" if path else kind or "none"
-    lines = [
-        f"imgforge {__version__} with libvips {able.version}",
-        f"reads {', '.join(able.loads)}; writes {', '.join(able.saves)}",
-        f"listening on {', '.join(str(one) for one in settings.listeners)}",
-        f"{processes} process{'es' if processes > 1 else ''} with {threads} image threads each",
-        f"cache: {cache}",
-    ]
-    if settings.metrics_listeners:
-        lines.append(f"metrics on {', '.join(str(one) for one in settings.metrics_listeners)}")
-    if path and not usable_directory(path):
-        lines.append(f"the cache directory {path} cannot be written: images are served as if uncached")
-    return lines
-
-
-def threads_per_process(workers: int, processes: int, cpus: int) -> int:
-    """How many image threads each process has: *workers* of them together, 0 is two per CPU."""
-    return max(1, math.ceil((workers or 2 * cpus) / processes))

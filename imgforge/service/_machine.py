@@ -1,11 +1,12 @@
-"""What we ask of the C library: an allocator that is set for images, and to end with the parent."""
+"""What we ask of the system: an allocator that is set for images, descriptors enough, and to end with the parent."""
 
 from __future__ import annotations
 
 import ctypes
+import resource
 import signal
 
-__all__ = ["allocator_environment", "die_with_parent", "tune_allocator"]
+__all__ = ["allocator_environment", "die_with_parent", "raise_descriptor_limit", "tune_allocator"]
 
 # By default glibc maps every large buffer anew and gives it back at once, so that each image pays for its pages again:
 # that cost 15 % of the throughput. Up to 32 MiB (the most that glibc takes) buffers now come from the heap, and up
@@ -17,6 +18,9 @@ _ARENAS = 2
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
 _PR_SET_PDEATHSIG = 1  # prctl.h
+
+# Where the hard limit is none at all: programs that go through all their possible descriptors still end.
+_MOST_DESCRIPTORS = 1 << 20
 
 
 def allocator_environment() -> dict[str, str]:
@@ -42,3 +46,13 @@ def die_with_parent() -> None:
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def raise_descriptor_limit() -> int:
+    """Let this process and its children have as many open descriptors as they may; returns how many that is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        return most
+    return _MOST_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft

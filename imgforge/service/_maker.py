@@ -15,14 +15,14 @@ from twisted.python import usage
 
 from imgforge.config import BindAddress, ConfigurationError, Settings, load_settings
 from imgforge.observability import share_metrics
-from imgforge.service._assembly import summary, threads_per_process
 from imgforge.service._cpus import usable_cpus
 from imgforge.service._listeners import Listener, ListenError, open_listeners
 from imgforge.service._logging import log_stream, observer_for
-from imgforge.service._machine import tune_allocator
+from imgforge.service._machine import raise_descriptor_limit, tune_allocator
 from imgforge.service._process import ServingProcess
 from imgforge.service._shared_directory import SharedDirectory
 from imgforge.service._signals import stop_on_signals
+from imgforge.service._summary import cautions, summary, threads_per_process
 from imgforge.service._supervisor import Supervisor
 from imgforge.service.rules import RULES
 
@@ -57,6 +57,7 @@ class ImgforgeService(MultiService):
         settings: Settings,
         stream: TextIO | None,
         lines: Iterable[str],
+        warnings: Iterable[str],
         tidy: Callable[[], None],
     ) -> None:
         super().__init__()
@@ -64,6 +65,7 @@ class ImgforgeService(MultiService):
         self._settings = settings
         self._stream = stream
         self._lines = tuple(lines)
+        self._warnings = tuple(warnings)
         self._tidy = tidy
 
     def setServiceParent(self, parent: Any) -> None:
@@ -76,11 +78,16 @@ class ImgforgeService(MultiService):
         """Say what starts, then start it."""
         for line in self._lines:
             self.log.info("{line}", line=line)
-        for line in self._settings.warnings():
+        for line in self._warnings:
             self.log.warn("{line}", line=line)
         bound = self._settings.shutdown_delay + self._settings.grace + _WINDING_UP
         self._reactor.callWhenRunning(stop_on_signals, self._reactor, bound, self._tidy)
         super().startService()
+
+    def stopService(self) -> Any:
+        """Say so, and stop it."""
+        self.log.info("stopping: requests under way have {grace:g} s", grace=self._settings.grace)
+        return super().stopService()
 
 
 def _give_up(lines: Iterable[str]) -> NoReturn:
@@ -115,7 +122,9 @@ def makeService(options: Options) -> IService:
     threads = threads_per_process(settings.workers, count, cpus)
     twistd_options: Any = options.parent
     stream = log_stream(twistd_options)
-    service = ImgforgeService(reactor, settings, stream, summary(settings, count, threads), leftovers.close)
+    told = summary(settings, count, threads)
+    warned = cautions(settings, count, raise_descriptor_limit())
+    service = ImgforgeService(reactor, settings, stream, told, warned, leftovers.close)
     if count > 1:
         directory = SharedDirectory(twistd_options["uid"])
         leftovers.callback(directory.remove)

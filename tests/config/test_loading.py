@@ -175,6 +175,16 @@ class LoopbackTests(LoadingCase):
         warnings = "\n".join(self.load(**dict.fromkeys(names, "true")).warnings())
         for name in names:
             self.assertIn(name, warnings)
+        for name, value in (
+            ("MAX_CLIENTS", "0"),
+            ("TRUSTED_SIGNATURES", "x"),
+            ("SIGNATURE_SIZE", "4"),
+            ("CACHE_DISK_MAX_BYTES", "0"),
+        ):
+            settings = {"CACHE_TYPE": "disk", "CACHE_DISK_PATH": "/x", name: value}
+            environment = KEYS | {f"IMGFORGE_{name}": value for name, value in settings.items()}
+            (line,) = load_settings(None, environment).warnings()
+            self.assertIn(name, line)
         self.assertEqual(load_settings(None, KEYS).warnings(), ())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -294,6 +295,32 @@ class LimitTests(ServiceCase):
 
 
 class LogTests(ServiceCase):
+    def test_a_server_that_starts_and_stops_says_what_concerns_its_operator(self) -> None:
+        unusable = f"{__file__}/cache"
+        for processes, work in (
+            ("1", "1 process with 3 image threads"),
+            ("2", "2 processes with 2 image threads each"),
+        ):
+            running = self.server(PROCESSES=processes, WORKERS="3", CACHE_TYPE="disk", CACHE_DISK_PATH=unusable).start()
+            self.assertEqual(running.stop(), 0)
+            lines = [line.split(" ", 1)[1] for line in running.output().splitlines()]
+            self.assertIn(f"info  imgforge.service {work}", lines)
+            cache = f"warn  imgforge.service the cache directory {unusable} cannot be written"
+            self.assertTrue(any(line.startswith(cache) for line in lines), lines)
+            self.assertTrue(lines[-1].startswith("info  imgforge.service stopping"), lines)
+            self.assertLessEqual({line.split()[1] for line in lines}, {"imgforge.service", "imgforge.cache"})
+
+    def test_too_few_descriptors_for_the_clients_are_a_warning(self) -> None:
+        running = self.server(PROCESSES="1")
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        running.settings = {**running.settings, "MAX_CLIENTS": str(hard)}
+        running.start()
+        self.assertIn(f"and {hard} is the limit", running.output())
+        limits = Path(f"/proc/{running.process and running.process.pid}/limits").read_text()
+        self.assertIn(str(hard), next(line for line in limits.splitlines() if "open files" in line).split()[3:4])
+
     def test_access_lines_of_one_process_are_lines_of_their_own(self) -> None:
         running = self.server(PROCESSES="1", ACCESS_LOG="json").start()
         wait_for(lambda: running.output().splitlines()[-1].startswith('{"time"'), "a line of its own")

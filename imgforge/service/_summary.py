@@ -1,0 +1,56 @@
+"""What the operator is told at the start: what runs, and what is risky or cannot work."""
+
+from __future__ import annotations
+
+import math
+
+from imgforge import __version__, processing
+from imgforge.cache import usable_directory
+from imgforge.config import Settings
+
+__all__ = ["cautions", "summary", "threads_per_process"]
+
+# Descriptors of a process that are no clients: files, listeners, its reactor's own, connections to some origins.
+_OTHER_DESCRIPTORS = 128
+
+
+def summary(settings: Settings, processes: int, threads: int) -> list[str]:
+    """What runs: *threads* image threads in each of *processes*."""
+    able = processing.capabilities()
+    kind, path = settings.cache
+    work = f"{_counted(processes, 'process')} with {_counted(threads, 'image thread')}"
+    lines = [
+        f"imgforge {__version__} with libvips {able.version}",
+        f"reads {', '.join(able.loads)}; writes {', '.join(able.saves)}",
+        f"listening on {', '.join(str(one) for one in settings.listeners)}",
+        f"{work} each" if processes > 1 else work,
+        f"cache: {f'{kind} ({path})' if path else kind or 'none'}",
+    ]
+    if settings.metrics_listeners:
+        lines.append(f"metrics on {', '.join(str(one) for one in settings.metrics_listeners)}")
+    return lines
+
+
+def cautions(settings: Settings, processes: int, descriptors: int) -> list[str]:
+    """What to mind, where each process may have so many *descriptors* open."""
+    lines = list(settings.warnings())
+    _, path = settings.cache
+    if path and not usable_directory(path):
+        lines.append(f"the cache directory {path} cannot be written: images are served as if uncached")
+    clients = math.ceil(settings.max_clients / processes)
+    if clients + _OTHER_DESCRIPTORS > descriptors:
+        lines.append(
+            f"IMGFORGE_MAX_CLIENTS: {clients} clients of a process and its other files need "
+            f"{clients + _OTHER_DESCRIPTORS} descriptors, and {descriptors} is the limit (ulimit -n, LimitNOFILE=)"
+        )
+    return lines
+
+
+def _counted(number: int, name: str) -> str:
+    plural = f"{name}{'es' if name.endswith('s') else 's'}"
+    return f"{number} {name if number == 1 else plural}"
+
+
+def threads_per_process(workers: int, processes: int, cpus: int) -> int:
+    """How many image threads each process has: *workers* of them together, 0 is two per CPU."""
+    return max(1, math.ceil((workers or 2 * cpus) / processes))
