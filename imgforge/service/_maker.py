@@ -21,7 +21,7 @@ from imgforge.service._logging import log_stream, observer_for
 from imgforge.service._machine import raise_descriptor_limit, tune_allocator
 from imgforge.service._process import ServingProcess
 from imgforge.service._shared_directory import SharedDirectory
-from imgforge.service._signals import stop_on_signals
+from imgforge.service._signals import call_on_hangup, stop_on_signals
 from imgforge.service._summary import cautions, summary, threads_per_process
 from imgforge.service._supervisor import Supervisor
 from imgforge.service.rules import RULES
@@ -108,8 +108,11 @@ def makeService(options: Options) -> IService:
             leftovers.callback(listener.remove)
         return listeners
 
+    def load() -> Settings:
+        return load_settings(options["config"], os.environ, overrides, RULES)
+
     try:
-        settings = load_settings(options["config"], os.environ, overrides, RULES)
+        settings = load()
         listeners, metrics_listeners = opened(settings.listeners), opened(settings.metrics_listeners)
     except ConfigurationError as error:
         _give_up(error.lines)
@@ -136,6 +139,7 @@ def makeService(options: Options) -> IService:
             workers=count,
             threads=threads,
             metrics_directory=directory.path,
+            load=load,
             log_stream=stream,
             metrics_listeners=metrics_listeners,
         )
@@ -151,4 +155,5 @@ def makeService(options: Options) -> IService:
             metrics_listeners=metrics_listeners,
         )
     child.setServiceParent(service)
+    reactor.callWhenRunning(call_on_hangup, reactor, child.reload)
     return service

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from imgforge.config import Settings
@@ -18,6 +19,8 @@ from imgforge.service._listeners import Listener, adopt
 from imgforge.service._metrics_site import metrics_site
 
 __all__ = ["ServingProcess"]
+
+_ON_THE_WAY = 0.5  # seconds
 
 
 class ServingProcess(Service):
@@ -45,6 +48,7 @@ class ServingProcess(Service):
         self._output = output
         self._ports: list[IListeningPort] = []
         self._application: Application | None = None
+        self._handing_over = False
 
     def startService(self) -> None:
         """Build the application and start to accept."""
@@ -65,6 +69,14 @@ class ServingProcess(Service):
             apart = metrics_site(self._reactor, self._settings, metrics)
             self._ports += [adopt(self._reactor, listener, apart) for listener in self._metrics_listeners]
 
+    def hand_over(self) -> None:
+        """Another process is in this one's place: the server does not stop, so nobody is to turn away from it."""
+        self._handing_over = True
+
+    def reload(self) -> None:
+        """There is nobody who could serve meanwhile."""
+        self.log.warn("SIGHUP: with IMGFORGE_PROCESSES=1 a new configuration waits for the next start")
+
     def stopService(self) -> Deferred[None]:
         """Close the listeners, finish what is under way."""
         super().stopService()
@@ -74,9 +86,13 @@ class ServingProcess(Service):
         application = self._application
         if application is None:
             return
-        await application.announce_stop(self._settings.shutdown_delay)
+        if not self._handing_over:
+            await application.announce_stop(self._settings.shutdown_delay)
         ports, self._ports = self._ports, []
         await DeferredList([stopping for port in ports if (stopping := port.stopListening()) is not None])
         for listener in (*self._listeners, *self._metrics_listeners):
             listener.socket.close()
+        if self._handing_over:
+            # What was accepted a moment ago has its request still on the way.
+            await deferLater(self._reactor, _ON_THE_WAY)
         await application.stop(self._settings.grace)

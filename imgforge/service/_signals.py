@@ -1,4 +1,4 @@
-"""How processes are told to stop: the main one by the operator, workers by the main one."""
+"""How processes are told to stop or to start afresh: the main one by the operator, workers by the main one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-__all__ = ["stop_on_signals", "stop_when_told"]
+__all__ = ["call_on_hangup", "stop_on_signals", "stop_when_told"]
 
 log = Logger()
 
@@ -45,19 +45,29 @@ def stop_on_signals(reactor: Any, bound: float, tidy: Callable[[], None]) -> Non
         signal.signal(number, handle)
 
 
-def stop_when_told(reactor: Any) -> None:
+def call_on_hangup(reactor: Any, reload: Callable[[], None]) -> None:
+    """SIGHUP asks the main process for a new configuration; to be called once the reactor runs."""
+    signal.signal(signal.SIGHUP, lambda _, __: reactor.callFromThread(reload))
+
+
+def stop_when_told(reactor: Any, hand_over: Callable[[], None]) -> None:
     """SIGTERM stops the reactor of a worker, in order, however often it comes; SIGINT is left to the main process.
+
+    So does SIGHUP, after *hand_over* was called: another worker has taken this one's place already.
 
     For a terminal sends Ctrl-C to the workers too, and systemd SIGTERM to all processes of a service: with the one that
     the main process passes on it would be the second, and nothing under way would be finished. The main process
     ends workers at once by ending itself.
     """
 
-    def handle(_: int, __: object) -> None:
+    def handle(number: int, _: object) -> None:
         if not stopping:
             stopping.append(True)
+            if number == signal.SIGHUP:
+                hand_over()
             reactor.callFromThread(reactor.stop)
 
     stopping: list[bool] = []
     signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGHUP, handle)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -3,9 +3,13 @@
     parent ── fd 0: one JSON line (settings, sockets), then open for as long as the parent lives ──> worker
            ── fd 1, 2: the log
            ── fd 3...: the listening sockets
+           <─ the next: a byte each second, from when the worker serves
 
 The parent accepts nothing and decodes nothing. A worker finishes what is under way when SIGTERM comes; when the parent
 dies, however that is, the kernel kills it, or it ends itself as fd 0 closes: no worker outlives its parent.
+
+SIGHUP has workers with a new configuration take over one by one. Each accepts connections before the one that it
+replaces stops to, and the sockets are the parent's, so that nobody is refused meanwhile.
 """
 
 from __future__ import annotations
@@ -13,25 +17,26 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import count
 from typing import Any, TextIO
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IDelayedCall, IListeningPort
-from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from imgforge.config import Settings
+from imgforge.config import ConfigurationError, Settings
 from imgforge.observability import Metrics, mark_dead
+from imgforge.service._child import Child
+from imgforge.service._cpus import usable_cpus
 from imgforge.service._listeners import FIRST_INHERITED, Listener, adopt
 from imgforge.service._machine import allocator_environment
 from imgforge.service._metrics_site import metrics_site
+from imgforge.service._summary import threads_per_process
+from imgforge.service._tls import CredentialsError, read_credentials
 
 __all__ = ["Supervisor"]
 
@@ -41,10 +46,40 @@ _TOO_SOON = 2.0
 _LONGEST_DELAY = 5.0
 # What a worker may take beyond the grace of its requests before it is killed.
 _KILL_AFTER = 5.0
+# What belongs to the parent and stays as it was at its start.
+_FIXED = ("bind", "prometheus_bind", "processes", "log_format")
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What workers are started with."""
+
+    settings: Settings
+    listeners: tuple[Listener, ...]
+    threads: int
+
+    def document(self, processes: int, metrics_directory: str, name: str) -> bytes:
+        """The line that the worker called *name* is told."""
+        sockets = [
+            (asdict(one.address), asdict(one.credentials) if one.credentials else None) for one in self.listeners
+        ]
+        document = {
+            "settings": self.settings.given,
+            "sockets": sockets,
+            "threads": self.threads,
+            "processes": processes,
+            "metrics": [metrics_directory, name],
+        }
+        return json.dumps(document).encode() + b"\n"
+
+    @property
+    def deadline(self) -> float:
+        """Seconds after which a worker that was told to end is killed."""
+        return self.settings.shutdown_delay + self.settings.grace + _KILL_AFTER
 
 
 class Supervisor(Service):
-    """Keeps *count* workers running on *listeners*."""
+    """Keeps so many *workers* running on *listeners*; *load* reads the configuration anew."""
 
     log = Logger()
 
@@ -58,18 +93,22 @@ class Supervisor(Service):
         threads: int,
         metrics_directory: str,
         log_stream: TextIO | None,
+        load: Callable[[], Settings],
         metrics_listeners: Sequence[Listener] = (),
     ) -> None:
         self._reactor = reactor
         self._settings = settings
-        self._listeners = listeners
+        self._plan = _Plan(settings, tuple(listeners), threads)
         self._count = workers
-        self._threads = threads
         self._metrics_directory = metrics_directory
         self._log_stream = log_stream
+        self._load = load
         self._metrics_listeners = metrics_listeners
         self._metrics = Metrics()
-        self._workers: set[_Worker] = set()
+        self._workers: dict[Child, float] = {}  # and how long the successor waits of one that dies too soon
+        self._on_trial: Child | None = None
+        self._replacing = False
+        self._replace_again = False
         self._starting: set[IDelayedCall] = set()
         self._ports: list[IListeningPort] = []
         self._stopping = False
@@ -89,46 +128,40 @@ class Supervisor(Service):
         self._stopping = True
         for call in self._starting:
             call.cancel()
-        for listener in (*self._listeners, *self._metrics_listeners):
+        for listener in (*self._plan.listeners, *self._metrics_listeners):
             listener.socket.close()
-        deadline = self._settings.shutdown_delay + self._settings.grace + _KILL_AFTER
-        waits: list[Deferred[Any]] = [worker.stop(deadline) for worker in self._workers]
+        waits: list[Deferred[Any]] = [worker.stop("TERM", self._plan.deadline) for worker in self._workers]
         waits += [stopping for port in self._ports if (stopping := port.stopListening()) is not None]
         return DeferredList(waits).addCallback(lambda _: None)
 
-    def _spawn(self, delay: float) -> None:
+    def _spawn(self, delay: float) -> Child:
         """Start a worker, whose successor waits *delay* seconds if it dies too soon."""
         taken = {worker.name for worker in self._workers}
         name = next(name for name in map(str, count()) if name not in taken)
-        sockets = [
-            (asdict(listener.address), asdict(listener.credentials) if listener.credentials else None)
-            for listener in self._listeners
-        ]
-        document = {
-            "settings": self._settings.given,
-            "sockets": sockets,
-            "threads": self._threads,
-            "processes": self._count,
-            "metrics": [self._metrics_directory, name],
-        }
-        line = json.dumps(document)
-        worker = _Worker(self, name, line.encode() + b"\n", self._reactor.seconds(), delay)
+        worker = Child(
+            self._reactor,
+            name,
+            self._plan.document(self._count, self._metrics_directory, name),
+            self._worker_ended,
+        )
         output = self._log_stream.fileno() if self._log_stream is not None else 1
+        passed = [listener.socket.fileno() for listener in self._plan.listeners]
         descriptors: dict[int, Any] = {0: "w", 1: output, 2: output}
-        for number, listener in enumerate(self._listeners):
-            descriptors[FIRST_INHERITED + number] = listener.socket.fileno()
+        descriptors |= dict(enumerate((*passed, "r"), FIRST_INHERITED))
         environment = dict(os.environ) | allocator_environment()
         command = [sys.executable, "-m", "imgforge.service.worker"]
         self._reactor.spawnProcess(worker, sys.executable, command, env=environment, childFDs=descriptors)
-        self._workers.add(worker)
+        self._workers[worker] = delay
+        return worker
 
-    def worker_ended(self, worker: _Worker, reason: Failure) -> None:
-        """A worker is gone: start another unless all are to go."""
-        self._workers.discard(worker)
+    def _worker_ended(self, worker: Child, reason: Failure) -> None:
+        """A worker is gone: start another unless it was to go."""
+        delay = self._workers.pop(worker)
         mark_dead(worker.name, self._metrics_directory)
-        if self._stopping:
+        if self._stopping or worker.leaving or worker is self._on_trial:
             return
-        delay = worker.delay if self._reactor.seconds() - worker.born < _TOO_SOON else _RESTART_DELAY
+        if self._reactor.seconds() - worker.born >= _TOO_SOON:
+            delay = _RESTART_DELAY
         self.log.error(
             "worker {pid} ended ({reason}); another one starts in {delay:g} s",
             pid=worker.pid,
@@ -153,38 +186,55 @@ class Supervisor(Service):
         call = self._reactor.callLater(delay, start)
         self._starting.add(call)
 
+    def reload(self) -> None:
+        """Read the configuration anew, and have workers with it take over; a bad one changes nothing."""
+        if self._stopping or self._replacing:
+            self._replace_again = True
+            return
+        try:
+            plan = self._new_plan()
+        except (ConfigurationError, CredentialsError) as error:
+            for line in str(error).splitlines():
+                self.log.error("the new configuration is not used: {line}", line=line)
+            return
+        self._replacing = True
+        Deferred.fromCoroutine(self._replace_all(plan)).addBoth(self._replaced)
 
-class _Worker(ProcessProtocol):
-    """One worker process, from the parent's side; *name* is the smallest number that no other one has."""
+    def _new_plan(self) -> _Plan:
+        settings = self._load()
+        for name in _FIXED:
+            if getattr(settings, name) != getattr(self._settings, name):
+                self.log.warn("IMGFORGE_{name}: the change waits for the next start", name=name.upper())
+        for line in settings.warnings():
+            self.log.warn("{line}", line=line)
+        listeners = tuple(
+            replace(one, credentials=read_credentials(one.address)) if one.credentials else one
+            for one in self._plan.listeners
+        )
+        return _Plan(settings, listeners, threads_per_process(settings.workers, self._count, usable_cpus()))
 
-    def __init__(self, supervisor: Supervisor, name: str, configuration: bytes, born: float, delay: float) -> None:
-        self._supervisor = supervisor
-        self.name = name
-        self._configuration = configuration
-        self._ended: Deferred[None] = Deferred()
-        self.born = born
-        self.delay = delay
-        self.pid = 0
+    async def _replace_all(self, plan: _Plan) -> None:
+        """One by one, so that there are never two generations of them at once; back to the old plan if one fails."""
+        before, self._plan = self._plan, plan
+        for old in tuple(self._workers):
+            if old not in self._workers:  # ended meanwhile: its successor has the new plan
+                continue
+            self._on_trial = self._spawn(_RESTART_DELAY)
+            serves = await self._on_trial.ready
+            self._on_trial = None
+            if self._stopping:
+                return
+            if not serves:
+                self._plan = before
+                self.log.error("the new configuration is not used: a worker ended at its start")
+                return
+            await old.stop("HUP", before.deadline)
+        self.log.info("the new configuration is in use")
 
-    def connectionMade(self) -> None:
-        transport: Any = self.transport
-        self.pid = transport.pid
-        transport.write(self._configuration)
-
-    def processEnded(self, reason: Failure) -> None:
-        self._ended.callback(None)
-        self._supervisor.worker_ended(self, reason)
-
-    def stop(self, deadline: float) -> Deferred[None]:
-        """Ask the worker to end; kill it after *deadline* seconds."""
-        if not self._ended.called:
-            self._signal("TERM")
-            reactor = self._supervisor._reactor  # noqa: SLF001  # the two are one
-            killing = reactor.callLater(deadline, self._signal, "KILL")
-            self._ended.addCallback(lambda _: killing.active() and killing.cancel())
-        return self._ended
-
-    def _signal(self, name: str) -> None:
-        transport: Any = self.transport
-        with suppress(ProcessExitedAlready):  # and `processEnded` is about to say so
-            transport.signalProcess(name)
+    def _replaced(self, outcome: Failure | None) -> None:
+        if isinstance(outcome, Failure):
+            self.log.failure("not all workers have the new configuration", outcome)
+        self._replacing = False
+        if self._replace_again:
+            self._replace_again = False
+            self.reload()

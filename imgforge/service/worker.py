@@ -6,17 +6,20 @@ import json
 import os
 import socket
 import sys
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.main import CONNECTION_DONE
+from twisted.internet.task import LoopingCall
 from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from imgforge.config import BindAddress, Settings
 from imgforge.observability import share_metrics
+from imgforge.service._child import BEAT_INTERVAL
 from imgforge.service._listeners import FIRST_INHERITED, Listener
 from imgforge.service._logging import observer_for
 from imgforge.service._machine import die_with_parent
@@ -65,11 +68,19 @@ def main() -> None:
     ]
     service = ServingProcess(reactor, settings, listeners, threads=document["threads"], processes=document["processes"])
     running: Any = reactor
+    os.set_blocking(FIRST_INHERITED + len(listeners), False)
     running.addReader(_Parent())
-    running.callWhenRunning(stop_when_told, reactor)
+    running.callWhenRunning(stop_when_told, reactor, service.hand_over)
     service.startService()  # before the reactor runs: if it fails this process ends, and the parent tries again
     running.addSystemEventTrigger("before", "shutdown", service.stopService)
+    running.callWhenRunning(LoopingCall(_beat, FIRST_INHERITED + len(listeners)).start, BEAT_INTERVAL)
     running.run()
+
+
+def _beat(descriptor: int) -> None:
+    """Tell the parent that this reactor turns."""
+    with suppress(OSError):  # a parent that is gone or stuck is not ours to judge here
+        os.write(descriptor, b".")
 
 
 def _first_line() -> bytes:

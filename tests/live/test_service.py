@@ -11,7 +11,7 @@ import socket
 import ssl
 import tempfile
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -75,6 +75,91 @@ class WorkerTests(ServiceCase):
         workers = self.running.children()
         self.assertEqual(self.running.stop(), 0)
         self.assertFalse(any(alive(pid) for pid in workers))
+
+
+class HangTests(ServiceCase):
+    def test_a_worker_that_hangs_is_replaced(self) -> None:
+        running = self.server(PROCESSES="2").start()
+        wait_for(lambda: len(running.children()) == 2, "two workers")
+        first = running.children()
+        os.kill(first[0], signal.SIGSTOP)
+        wait_for(lambda: first[0] not in running.children() and len(running.children()) == 2, "another worker")
+        self.assertIn(f"worker {first[0]} has not been heard of", running.output())
+        wait_for(lambda: b"\nworker_restarts_total 1.0\n" in running.get("/metrics").body, "the restart in the metrics")
+
+
+class ReloadTests(ServiceCase):
+    """SIGHUP."""
+
+    def setUp(self) -> None:
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.file = Path(scratch.name, "imgforge.toml")
+
+    def started(self, processes: str, text: str) -> Twistd:
+        self.file.write_text(text)
+        return self.server("--config", str(self.file), PROCESSES=processes).start()
+
+    def hang_up(self, running: Twistd, text: str) -> None:
+        self.file.write_text(text)
+        if running.process is not None:
+            running.process.send_signal(signal.SIGHUP)
+
+    def test_workers_with_the_new_configuration_take_over_and_nobody_is_refused(self) -> None:
+        running = self.started("2", 'server_name = "old"')
+        wait_for(lambda: len(running.children()) == 2, "two workers")
+        before = running.children()
+        seen: list[str] = []
+        done = Event()
+
+        def ask() -> None:
+            while not done.is_set():
+                try:
+                    seen.append(running.get("/unsafe/w:1/plain/nothing://x").headers["server"])
+                except (OSError, http.client.HTTPException) as error:
+                    seen.append(repr(error))
+
+        asking = [Thread(target=ask) for _ in range(4)]
+        for client in asking:
+            client.start()
+        self.hang_up(running, 'server_name = "new"\n')
+        wait_for(lambda: "the new configuration is in use" in running.output(), "the new workers")
+        count = len(seen)
+        wait_for(lambda: len(seen) > count + 8, "some more answers")
+        done.set()
+        for client in asking:
+            client.join()
+        self.assertEqual(set(seen), {"old", "new"})
+        self.assertEqual(set(seen[-8:]), {"new"})
+        self.assertEqual((len(running.children()), set(before) & set(running.children())), (2, set()))
+        self.assertEqual(running.stop(), 0)
+
+    def test_what_is_under_way_is_finished_by_the_old_worker(self) -> None:
+        origin = self.slow_origin(2)
+        running = self.started("2", "allow_loopback_source_addresses = true\n")
+        replies: list[Reply] = []
+        client = Thread(target=lambda: replies.append(running.get(f"/unsafe/w:20/plain/{origin.url('/a.png')}@png")))
+        client.start()
+        wait_for(lambda: origin.requests, "the request at the origin")
+        self.hang_up(running, "allow_loopback_source_addresses = false\n")
+        client.join()
+        self.assertEqual(replies[0].status, 200)
+
+    def test_a_bad_configuration_leaves_the_old_one_and_says_why(self) -> None:
+        running = self.started("2", 'server_name = "old"')
+        wait_for(lambda: len(running.children()) == 2, "two workers")
+        before = running.children()
+        self.hang_up(running, 'quality = 400\npresets = "bad=w:x"\n')
+        wait_for(lambda: running.output().count("the new configuration is not used") == 2, "both mistakes")
+        self.assertIn("IMGFORGE_QUALITY=400", running.output())
+        self.assertIn("preset 'bad'", running.output())
+        self.assertEqual((running.children(), running.get("/status").headers["server"]), (before, "old"))
+
+    def test_one_process_says_that_it_cannot(self) -> None:
+        running = self.started("1", 'server_name = "old"')
+        self.hang_up(running, 'server_name = "new"')
+        wait_for(lambda: "a new configuration waits for the next start" in running.output(), "a word")
+        self.assertEqual(running.get("/status").headers["server"], "old")
 
 
 class DrainTests(ServiceCase):

@@ -10,10 +10,11 @@ from typing import Any
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.config import Settings, parse_bind
+from imgforge.config import ConfigurationError, Settings, parse_bind
 from imgforge.service._listeners import open_listeners
 from imgforge.service._supervisor import Supervisor
 
@@ -37,6 +38,9 @@ class Child:
         if self.gone:
             raise ProcessExitedAlready
         self.signals.append(name)
+
+    def beat(self) -> None:
+        self.protocol.childDataReceived(5, b".")
 
     def end(self, reason: Exception) -> None:
         self.protocol.processEnded(Failure(reason))
@@ -65,6 +69,7 @@ class SupervisorCase(SynchronousTestCase):
     def setUp(self) -> None:
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
+        self.mistakes: list[str] = []
         self.machine = Machine()
         self.listeners = open_listeners(parse_bind("127.0.0.1:0,127.0.0.1:0"))
         for listener in self.listeners:
@@ -77,8 +82,15 @@ class SupervisorCase(SynchronousTestCase):
             threads=3,
             metrics_directory=scratch.name,
             log_stream=None,
+            load=lambda: self.load(),
         )
         self.supervisor.startService()
+
+    def load(self) -> Settings:
+        """The configuration as it is now."""
+        if self.mistakes:
+            raise ConfigurationError(self.mistakes)
+        return Settings.from_given({"key": "6e6577", "salt": "70657070657270"})
 
     @property
     def children(self) -> list[Child]:
@@ -154,6 +166,89 @@ class NameTests(SupervisorCase):
         self.crash(self.children[0])
         self.machine.advance(1)
         self.assertEqual([self.name(child) for child in self.children], ["0", "1", "0"])
+
+
+class HeartbeatTests(SupervisorCase):
+    def test_a_worker_that_falls_silent_is_killed_and_replaced(self) -> None:
+        silent, lively = self.children
+        silent.beat()
+        for _ in range(20):
+            lively.beat()
+            self.machine.advance(1)
+        self.assertEqual((silent.signals, lively.signals), (["KILL"], []))
+        silent.end(ProcessTerminated(signal=9))
+        self.assertTrue(self.replaced_within(0.1))
+
+    def test_a_start_may_take_longer(self) -> None:
+        self.machine.pump([1.0] * 50)
+        self.assertEqual([child.signals for child in self.children], [[], []])
+        self.machine.pump([1.0] * 20)
+        self.assertEqual([child.signals for child in self.children], [["KILL"], ["KILL"]])
+
+    def test_a_clock_that_jumps_kills_nobody_who_speaks_up_then(self) -> None:
+        for child in self.children:
+            child.beat()
+        self.machine.advance(3600)
+        for child in self.children:
+            child.beat()
+        self.machine.advance(5)
+        self.assertEqual([child.signals for child in self.children], [[], []])
+
+
+class ReloadTests(SupervisorCase):
+    def setUp(self) -> None:
+        super().setUp()
+        for child in self.children:
+            child.beat()
+
+    def keys(self) -> list[tuple[bytes, ...]]:
+        """The key that each worker was told, in the order of their starts."""
+        return [Settings.from_given(json.loads(child.told)["settings"]).key for child in self.children]
+
+    def test_workers_are_replaced_one_by_one_each_after_its_successor_serves(self) -> None:
+        self.supervisor.reload()
+        self.assertEqual((len(self.children), self.children[0].signals), (3, []))
+        self.children[2].beat()
+        self.assertEqual((len(self.children), self.children[0].signals), (3, ["HUP"]))
+        self.children[0].end(ProcessDone(0))
+        self.assertEqual((len(self.children), self.children[1].signals), (4, []))
+        self.children[3].beat()
+        self.children[1].end(ProcessDone(0))
+        self.machine.advance(1)
+        self.assertEqual(self.keys(), [(b"secret",)] * 2 + [(b"new",)] * 2)
+
+    def test_mistakes_leave_all_as_it_was_and_are_logged(self) -> None:
+        self.mistakes = ["IMGFORGE_QUALITY=0 must be more", "nonsense is no setting"]
+        with capturedLogs() as events:
+            self.supervisor.reload()
+        lines = [formatEvent(event) for event in events]
+        self.assertEqual([line.partition("used: ")[2] for line in lines], self.mistakes)
+        self.assertEqual(len(self.children), 2)
+
+    def test_a_configuration_with_which_no_worker_starts_is_given_up(self) -> None:
+        self.supervisor.reload()
+        self.crash(self.children[2])
+        self.machine.advance(1)
+        self.assertEqual([child.signals for child in self.children[:2]], [[], []])
+        self.crash(self.children[0])
+        self.machine.advance(1)
+        self.assertEqual(self.keys(), [(b"secret",)] * 2 + [(b"new",), (b"secret",)])
+
+    def test_a_second_wish_is_fulfilled_after_the_first(self) -> None:
+        self.supervisor.reload()
+        self.supervisor.reload()
+        for number in range(4):
+            self.children[2 + number].beat()
+            self.children[number].end(ProcessDone(0))
+        self.assertEqual((len(self.children), [child.signals for child in self.children[4:]]), (6, [[], []]))
+
+    def test_the_end_comes_before_the_rest_of_the_replacements(self) -> None:
+        self.supervisor.reload()
+        stopped = self.supervisor.stopService()
+        for child in self.children:
+            child.end(ProcessDone(0))
+        self.successResultOf(stopped)
+        self.assertEqual((len(self.children), self.machine.getDelayedCalls()), (3, []))
 
 
 class StopTests(SupervisorCase):
