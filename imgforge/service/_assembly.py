@@ -15,6 +15,7 @@ from imgforge.cache import Cache, MemoryTier, fingerprint, make_cache
 from imgforge.config import Settings
 from imgforge.observability import AccessLog, Metrics
 from imgforge.pipeline import Admission, Pipeline, PipelineSettings, RenderThreads
+from imgforge.service._memory import IdleTrim
 from imgforge.service._samples import SampleFactory
 from imgforge.service._translation import (
     answer_headers,
@@ -121,6 +122,7 @@ class Application:
         self._flushing = LoopingCall(self._flush_in_background)
         self._flush_failing = False
         self._flushing.clock = reactor
+        self._trimming = IdleTrim(reactor, lambda: self._server.active)
         metrics.concurrency_limit(threads)
 
     def _make_lane(self) -> FastLane | None:
@@ -181,6 +183,7 @@ class Application:
         if self._cache is not None:
             self._cache.start()
         self._flushing.start(_FLUSH_INTERVAL, now=False)
+        self._trimming.start()
 
     async def stop(self, grace: float) -> None:
         """Finish the requests under way, within *grace* seconds, and close everything; nothing new arrives by now."""
@@ -193,6 +196,7 @@ class Application:
             for connection in tuple(self.factory.connections):
                 connection.forceAbortClient()
             await self._until_quiet(_WINDING_UP)
+        self._trimming.stop()
         if self._flushing.running:
             self._flushing.stop()
         self._flush()

@@ -135,6 +135,12 @@ class Twistd:
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         return sorted({int(pid) for task in tasks for pid in task.read_text().split()})
 
+    def resident(self) -> int:
+        """The bytes of memory that its main process occupies."""
+        if self.process is None:
+            return 0
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
     def stop(self) -> int:
         """SIGTERM; the exit status."""
         if self.process is None:

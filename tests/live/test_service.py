@@ -13,6 +13,8 @@ import tempfile
 from pathlib import Path
 from threading import Event, Thread
 
+import numpy as np
+from PIL import Image
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.live._pictures import decode, encode, gradient
@@ -377,6 +379,30 @@ class LimitTests(ServiceCase):
             client.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\n")
             answer = b"".join(iter(lambda: client.recv(65536), b""))
             self.assertTrue(answer.startswith(b"HTTP/1.1 408 "))
+
+
+class MemoryTests(ServiceCase):
+    def test_what_a_burst_took_is_given_back(self) -> None:
+        root = tempfile.TemporaryDirectory()
+        self.addCleanup(root.cleanup)
+        noise = np.random.default_rng(1).integers(0, 255, (2160, 3840, 3), dtype=np.uint8)
+        Path(root.name, "a.jpg").write_bytes(encode(Image.fromarray(noise), "JPEG", quality=85))
+        running = self.server(PROCESSES="1", WORKERS="4", LOCAL_FILESYSTEM_ROOT=root.name).start()
+
+        def ask(number: int) -> None:
+            path = f"/unsafe/rs:fit:1000:1000/cb:{number}/plain/local:///a.jpg@jpg"
+            self.assertEqual(running.get(path).status, 200)
+
+        ask(0)
+        before = running.resident()
+        clients = [Thread(target=ask, args=(number,)) for number in range(1, 25)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        grown = running.resident() - before
+        self.assertGreater(grown, 100 << 20)  # or there is nothing to be seen here
+        wait_for(lambda: running.resident() < before + grown / 2, "half of it to come back")
 
 
 class LogTests(ServiceCase):
