@@ -1,43 +1,49 @@
 """Decoders that hostile files drive to gigabytes, minutes or their death: each file in a process of its own.
 
-A few hundred kilobytes of PDF make PDFium take 5 GB, and its calls cannot be interrupted. The process (`_child`) bounds
-itself; here only the wall's clock is watched. To start it takes some 100 ms, which is little for such files.
+A few hundred kilobytes of PDF make PDFium take 5 GB, a few of SVG librsvg for hours, and their calls cannot be
+interrupted. The process (`_child`) bounds itself; here the wall's clock and the request's end are watched. To start it
+takes some 100 ms, which is little for such files.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pyvips
+
 from imgforge.errors import NotAnImage, ResultTooLarge, SourceTooLarge
+from imgforge.processing._cancellation import Cancellation
 from imgforge.processing._memory import MOST_PIXELS, from_pixels
 
 __all__ = ["decoded_apart"]
 
 _CHILD = Path(__file__).with_name("_child.py")
 _SECONDS = 10.0
-# One thread an image, and no memory for the threads' own sake. Nothing of the operator's environment goes along.
+# One thread an image, and no memory for the threads' own sake. Of the operator's environment nothing goes along but
+# where fonts are found.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_PASSED_ON = ("FONTCONFIG_FILE", "FONTCONFIG_PATH", "HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")
 
 
-def decoded_apart(body: bytes, name: str, *arguments: float, enlarged: bool = False) -> tuple[list[Any], int]:
+def decoded_apart(
+    body: bytes, name: str, *arguments: float, enlarged: bool = False, cancellation: Cancellation | None = None
+) -> tuple[list[Any], int]:
     """The pictures that the decoder *name* makes of *body*, and how many the file has.
 
     Raises `NotAnImage`, also where it takes too long or too much, and `SourceTooLarge` for too many pixels, or
-    `ResultTooLarge` where they are because of being *enlarged*.
+    `ResultTooLarge` where they are because of being *enlarged*, and `RequestTimeout` once *cancellation* was cancelled.
     """
+    cancellation = cancellation or Cancellation()
     command = [sys.executable, "-I", str(_CHILD), name, *(str(one) for one in (*arguments, MOST_PIXELS))]
-    try:
-        done = subprocess.run(  # noqa: S603  our own program and numbers
-            command, input=body, capture_output=True, timeout=_SECONDS, env=_ENVIRONMENT, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise NotAnImage(f"the source takes too long to be decoded as {name}") from None
-    said, _, rest = done.stdout.partition(b"\n")
+    status, output = _run(command, body, name, cancellation)
+    cancellation.check()
+    said, _, rest = output.partition(b"\n")
     words = said.decode("ascii", "replace").split()
-    if done.returncode or not words:
+    if status or not words:
         raise NotAnImage(f"the source image is broken: the {name} decoder gave up")
     if words[0] == "large":
         size = "x".join(words[1:])
@@ -47,11 +53,31 @@ def decoded_apart(body: bytes, name: str, *arguments: float, enlarged: bool = Fa
     return _pictures(rest), int(words[1])
 
 
+def _run(command: list[str], body: bytes, name: str, cancellation: Cancellation) -> tuple[int, bytes]:
+    """Exit status and output of *command*, which gets *body*."""
+    environment = _ENVIRONMENT | {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    with subprocess.Popen(  # noqa: S603  our own program and numbers
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+    ) as process:
+        cancellation.watch_process(process)
+        try:
+            output, _ = process.communicate(body, _SECONDS)
+        except subprocess.TimeoutExpired:
+            raise NotAnImage(f"the source takes too long to be decoded as {name}") from None
+        finally:
+            cancellation.watch_process(None)
+            process.kill()  # if it is still there
+        return process.returncode, output
+
+
 def _pictures(rest: bytes) -> list[Any]:
     pictures, view, at = [], memoryview(rest), 0
     while at < len(rest):
         end = rest.index(b"\n", at)
-        width, height = map(int, rest[at:end].split())
-        at = end + 1 + width * height * 3
-        pictures.append(from_pixels(view[end + 1 : at], width, height, 3))
+        width, height, bands = map(int, rest[at:end].split())
+        at = end + 1 + width * height * bands
+        if bands:
+            pictures.append(from_pixels(view[end + 1 : at], width, height, bands))
+        else:
+            pictures.append(pyvips.Image.black(width, height, bands=4).copy(interpretation="srgb"))
     return pictures

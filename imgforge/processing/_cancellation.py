@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from typing import Any
 
@@ -19,6 +20,7 @@ class Cancellation:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._watched: list[Any] = []
+        self._process: subprocess.Popen[bytes] | None = None
         self.cancelled = False
 
     def watch(self, image: Any) -> Any:
@@ -28,6 +30,13 @@ class Cancellation:
                 raise RequestTimeout("the work was given up")
             self._watched.append(image)
         return image
+
+    def watch_process(self, process: subprocess.Popen[bytes] | None) -> None:
+        """Have *process* killed by `cancel`, in place of the one before; None once it has ended."""
+        with self._lock:
+            self._process = process
+            if process is not None and self.cancelled:
+                process.kill()
 
     def check(self) -> None:
         """Raise `RequestTimeout` once cancelled."""
@@ -40,3 +49,5 @@ class Cancellation:
             self.cancelled = True
             for image in self._watched:
                 image.set_kill(True)
+            if self._process is not None:
+                self._process.kill()

@@ -1,7 +1,8 @@
 """The decoders that run apart: a program that `_apart` starts, on nothing but the standard library and the one decoder.
 
-    argv: pdf FIRST COUNT SCALE MOST_PIXELS  or  raw MOST_PIXELS          stdin: the file
-    stdout: "ok PAGES_OF_THE_FILE", or "large WIDTH HEIGHT", and for each picture "WIDTH HEIGHT" before its RGB
+    argv: pdf FIRST COUNT SCALE MOST_PIXELS, raw MOST_PIXELS, or svg DPI SCALE DRAWN MOST_PIXELS     stdin: the file
+    stdout: "ok PAGES_OF_THE_FILE", or "large WIDTH HEIGHT", and for each picture "WIDTH HEIGHT BANDS" before its
+    samples; if it is not to be DRAWN it has no bands
 
 It bounds its own memory and time before it reads a byte; whatever else happens, it just ends.
 """
@@ -20,7 +21,7 @@ _SECONDS = 10
 
 
 def main(what: str, *arguments: str) -> None:
-    decoders: dict[str, Callable[..., None]] = {"pdf": _pdf, "raw": _raw}
+    decoders: dict[str, Callable[..., None]] = {"pdf": _pdf, "raw": _raw, "svg": _svg}
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -48,7 +49,7 @@ def _pdf(body: bytes, first: float, count: float, scale: float, most: float) -> 
         bitmap.fill_rect((255, 255, 255, 255), 0, 0, *size)
         flags = pdfium.raw.FPDF_ANNOT | pdfium.raw.FPDF_REVERSE_BYTE_ORDER
         pdfium.raw.FPDF_RenderPageBitmap(bitmap, document[number], 0, 0, *size, 0, flags)
-        _say(*size)
+        _say(*size, 3)
         sys.stdout.buffer.write(bitmap.buffer)
         bitmap.close()
 
@@ -63,8 +64,25 @@ def _raw(body: bytes, most: float) -> None:
                 return
         picture = negative.postprocess(use_camera_wb=True, output_bps=8)
     _say("ok", 1)
-    _say(picture.shape[1], picture.shape[0])
+    _say(picture.shape[1], picture.shape[0], 3)
     sys.stdout.buffer.write(picture.tobytes())
+
+
+def _svg(body: bytes, dpi: float, scale: float, drawn: float, most: float) -> None:
+    pyvips: Any = import_module("pyvips")
+    pyvips.concurrency_set(1)
+    image = pyvips.Image.svgload_buffer(body, dpi=dpi, scale=scale, access="sequential")
+    if not drawn:
+        _say("ok", 1)
+        _say(image.width, image.height, 0)
+        return
+    if image.width * image.height > most:
+        _say("large", image.width, image.height)
+        return
+    samples = image.write_to_memory()
+    _say("ok", 1)
+    _say(image.width, image.height, image.bands)
+    sys.stdout.buffer.write(samples)
 
 
 if __name__ == "__main__":

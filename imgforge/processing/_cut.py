@@ -70,6 +70,8 @@ def trim(state: State) -> None:
     wanted = state.options.trim
     if wanted is None:
         return
+    if state.original is not None and state.original.apart:
+        state.image = state.original.load()
     to_processing_colours(state)
     state.to_memory()
     image = state.image

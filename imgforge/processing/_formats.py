@@ -37,6 +37,7 @@ class Format:
     extra: str = ""  # the extra (`_extras`) that reads and writes it where libvips does not
     films: bool = False  # libvips takes its animations for stills; `_film` does not
     writes: bool = True
+    apart: bool = False  # the extra decodes in a process of its own, which can be killed
 
 
 FORMATS: dict[str, Format] = {
@@ -83,8 +84,8 @@ FORMATS: dict[str, Format] = {
     "bmp": Format("image/bmp", extra="formats", profile=False),
     "ico": Format("image/x-icon", extra="formats", profile=False, longest=256),
     "psd": Format("image/vnd.adobe.photoshop", extra="formats", writes=False),
-    "pdf": Format("application/pdf", extra="pdf", vector=True, paged=True, writes=False),
-    "raw": Format("image/x-dcraw", extra="raw", writes=False),
+    "pdf": Format("application/pdf", extra="pdf", vector=True, paged=True, writes=False, apart=True),
+    "raw": Format("image/x-dcraw", extra="raw", writes=False, apart=True),
     "svg": Format("image/svg+xml", "svgload_buffer", vector=True),
 }
 

@@ -14,10 +14,13 @@ from typing import Any
 import pyvips
 
 from imgforge.errors import NotAnImage, SourceTooLarge
+from imgforge.processing._apart import decoded_apart
+from imgforge.processing._cancellation import Cancellation
 from imgforge.processing._complete import gif_is_complete, tiff_is_complete
 from imgforge.processing._film import film, frames_of
 from imgforge.processing._formats import FORMATS, detect_format
 from imgforge.processing._svg import sanitised
+from imgforge.processing._svg_cost import is_costly
 from imgforge.processing._vips import broken, capabilities, missing, reader
 
 __all__ = ["Original", "check_hash", "jpeg_shrink", "open_original"]
@@ -32,7 +35,8 @@ class Original:
     """A source and what its header says. `height` is that of one page.
 
     `whole` is False for a part of it, which cannot be loaded anew in another size. A vector is drawn `base_scale` times
-    its own size, and counts as being of that size; of one with pages `part` says which.
+    its own size, and counts as being of that size; of one with pages `part` says which. `apart` says that `image` has
+    the size only: what may cost much is drawn by `load` alone, in a process that `cancellation` kills.
     """
 
     body: bytes
@@ -46,6 +50,8 @@ class Original:
     whole: bool = True
     base_scale: float = 1.0
     part: dict[str, int] = field(default_factory=dict)
+    apart: bool = False
+    cancellation: Cancellation = field(default_factory=Cancellation)
 
     def with_pages(self, first: int, count: int) -> Original:
         """The same source, with *count* pages from *first* on, below one another, taken for one picture."""
@@ -73,7 +79,9 @@ class Original:
         """The image anew, with options of the format's loader; `NotAnImage` where it is broken."""
         if FORMATS[self.format].vector:
             options = {**self.part, **options, "scale": options.get("scale", 1.0) * self.base_scale}
-        return _load(self.body, self.format, **options)
+        if self.apart:
+            return _drawn_apart(self.body, self.cancellation, options["scale"])
+        return _load(self.body, self.format, self.cancellation, **options)
 
     def check_type(self, allowed: Sequence[str]) -> None:
         """Raise `NotAnImage` where *allowed* names MIME types and not this one's."""
@@ -98,13 +106,18 @@ class Original:
         excess = self.width * self.height / (megapixels * _MEGA) if megapixels else 0
         if excess <= 1:
             return self
-        image = self.load(scale=1 / math.sqrt(excess))
         scale = self.base_scale / math.sqrt(excess)
+        if self.apart:
+            image = _drawn_apart(self.body, self.cancellation, scale, drawn=False)
+        else:
+            image = self.load(scale=1 / math.sqrt(excess))
         return replace(self, image=image, width=image.width, height=image.height, base_scale=scale)
 
 
-def open_original(body: bytes, *, sanitize_svg: bool = True, style: str = "") -> Original:
-    """Read the header of *body*; *style* is CSS for an SVG.
+def open_original(
+    body: bytes, *, sanitize_svg: bool = True, style: str = "", cancellation: Cancellation | None = None
+) -> Original:
+    """Read the header of *body*; *style* is CSS for an SVG; *cancellation* ends what is decoded apart.
 
     Raises `NotAnImage` for what is none, `UnsupportedFormat` for what libvips does not read.
     """
@@ -113,9 +126,13 @@ def open_original(body: bytes, *, sanitize_svg: bool = True, style: str = "") ->
         raise NotAnImage("the source is no image of a known format")
     if name not in capabilities().loads:
         raise missing(name, "read")
-    if name == "svg" and (sanitize_svg or style):
-        body = sanitised(body, style)
-    image = _load(body, name)
+    cancellation = cancellation or Cancellation()
+    apart = False
+    if name == "svg":
+        if sanitize_svg or style:
+            body = sanitised(body, style)
+        apart = is_costly(body)
+    image = _drawn_apart(body, cancellation, drawn=False) if apart else _load(body, name, cancellation)
     fields = frozenset(image.get_fields())
     frames = frames_of(body, name) if FORMATS[name].films else 1
     pages = image.get("n-pages") if "n-pages" in fields else 1
@@ -128,6 +145,8 @@ def open_original(body: bytes, *, sanitize_svg: bool = True, style: str = "") ->
         pages=max(pages, frames),
         orientation=_orientation(image, fields),
         animated=frames > 1 or (pages > 1 and "delay" in fields and "loop" in fields),
+        apart=apart,
+        cancellation=cancellation,
     )
 
 
@@ -142,9 +161,20 @@ def check_hash(body: bytes, hashsum: tuple[str, str] | None) -> None:
         raise NotAnImage(f"the source does not have the {hashsum[0]} hash that the URL names")
 
 
-def _load(body: bytes, name: str, **options: Any) -> Any:
+def _drawn_apart(body: bytes, cancellation: Cancellation, scale: float = 1.0, *, drawn: bool = True) -> Any:
+    """An SVG *scale* times its size; an image of that size without its pixels where it is not to be *drawn*."""
+    scale_at_dpi = scale * 72 / _SVG_DPI
+    images, _ = decoded_apart(
+        body, "svg", _SVG_DPI, scale_at_dpi, int(drawn), enlarged=scale > 1, cancellation=cancellation
+    )
+    return images[0]
+
+
+def _load(body: bytes, name: str, cancellation: Cancellation, **options: Any) -> Any:
     codec = reader(name)
     if codec is not None:
+        if FORMATS[name].apart:
+            options["cancellation"] = cancellation
         return codec.load(body, name, **options)
     if FORMATS[name].films and "n" in options:
         return film(body, name, options["n"])

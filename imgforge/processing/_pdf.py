@@ -8,6 +8,7 @@ import pyvips
 
 from imgforge.errors import SourceTooLarge
 from imgforge.processing._apart import decoded_apart
+from imgforge.processing._cancellation import Cancellation
 
 __all__ = ["load"]
 
@@ -15,11 +16,19 @@ _MOST_PAGES = 100  # drawn at once
 _WHITE = (255, 255, 255)
 
 
-def load(body: bytes, name: str, *, page: int = 0, n: int = 1, scale: float = 1.0) -> Any:
+def load(
+    body: bytes,
+    name: str,
+    *,
+    page: int = 0,
+    n: int = 1,
+    scale: float = 1.0,
+    cancellation: Cancellation | None = None,
+) -> Any:
     """The *n* pages of *body* from *page* on, below one another, *scale* times their own size."""
     if n > _MOST_PAGES:
         raise SourceTooLarge(f"of a {name} at most {_MOST_PAGES} pages are drawn at once")
-    pages, count = decoded_apart(body, name, page, n, scale, enlarged=scale > 1)
+    pages, count = decoded_apart(body, name, page, n, scale, enlarged=scale > 1, cancellation=cancellation)
     image = pages[0].copy()
     for below in pages[1:]:
         image = image.join(below, "vertical", expand=True, background=_WHITE)

@@ -101,7 +101,9 @@ class _Engine:
     def process(self, source: bytes, chain: Sequence[ProcessingOptions]) -> Rendition:
         settings, options = self.settings, chain[0]
         check_hash(source, options.hashsum)
-        original = open_original(source, sanitize_svg=settings.sanitize_svg, style=options.style)
+        original = open_original(
+            source, sanitize_svg=settings.sanitize_svg, style=options.style, cancellation=self.cancellation
+        )
         original.check_type(settings.allowed_mime_types)
         size = len(source)
         if skips(original, options, settings):

@@ -11,6 +11,7 @@ import struct
 from typing import Any
 
 from imgforge.processing._apart import decoded_apart
+from imgforge.processing._cancellation import Cancellation
 
 __all__ = ["is_raw_tiff", "load"]
 
@@ -19,9 +20,9 @@ _REDUCED = 1
 _MAKES = (b"NIKON", b"SONY")
 
 
-def load(body: bytes, name: str) -> Any:
+def load(body: bytes, name: str, *, cancellation: Cancellation | None = None) -> Any:
     """*body* developed, as an image in memory."""
-    pictures, _ = decoded_apart(body, name)
+    pictures, _ = decoded_apart(body, name, cancellation=cancellation)
     return pictures[0]
 
 

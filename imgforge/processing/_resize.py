@@ -38,7 +38,7 @@ def scale_on_load(state: State) -> None:
 
 def _shrunk(original: Original, shrink: float, state: State) -> Any | None:
     if FORMATS[original.format].vector:
-        return original.load(scale=1 / shrink) if shrink != 1 else None
+        return original.load(scale=1 / shrink) if shrink != 1 or original.apart else None
     if shrink <= 1 or state.settings.disable_shrink_on_load:
         return None
     if original.format == "jpeg":

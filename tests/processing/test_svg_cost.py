@@ -1,0 +1,120 @@
+"""SVG that may cost much is drawn in a process that can be killed, and comes out as it would otherwise."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pyvips
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge.errors import NotAnImage, RequestTimeout, ResultTooLarge
+from imgforge.info import InfoOptions
+from imgforge.model import ProcessingOptions, Rendition, Trim
+from imgforge.processing import Cancellation, ProcessingSettings, describe, process
+from imgforge.processing._svg_cost import is_costly
+
+
+def svg(inside: str, size: str = 'width="40" height="20"') -> bytes:
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{inside}</svg>'.encode()
+
+
+def chain(depth: int, width: int) -> str:
+    """References to references: *width* to the power of *depth* squares."""
+    rows = ['<g id="a0"><rect width="1" height="1"/></g>']
+    for level in range(1, depth):
+        uses = f'<use href="#a{level - 1}"/>' * width
+        rows.append(f'<g id="a{level}">{uses}</g>')
+    return f'<defs>{"".join(rows)}</defs><use href="#a{depth - 1}"/>'
+
+
+RED = '<rect x="4" width="30" height="20" fill="red"/>'
+TWIRL = '<filter id="f"><feTurbulence baseFrequency=".05" numOctaves="100000"/></filter>'
+ENDLESS = svg(f'{TWIRL}<rect width="4000" height="4000" filter="url(#f)"/>', 'width="4000" height="4000"')
+
+CHEAP = {
+    "shapes": f'{RED}<path d="M0 0L9 9"/><circle r="4"/><g transform="scale(2)"><ellipse rx="3"/></g>',
+    "gradients": '<linearGradient id="g"><stop/><stop/></linearGradient><rect width="9" height="9" fill="url(#g)"/>',
+    "a few references": chain(3, 4),
+    "half transparent colours": '<rect width="9" height="9" fill-opacity=".5" style="stroke-opacity:.5"/>',
+    "a small style sheet": f"<style>rect{{fill:red}}</style>{RED}",
+    "an editor's notes": '<n:view xmlns:n="http://editor.example/"><n:filter/></n:view>',
+}
+COSTLY = {
+    "filters": f'{TWIRL}<rect filter="url(#f)"/>',
+    "patterns": '<pattern id="p" width=".01" height=".01"/><rect fill="url(#p)"/>',
+    "masks": '<mask id="m"/><rect style="mask:url(#m)"/>',
+    "markers": '<path d="M0 0L9 9" marker-mid="url(#m)"/>',
+    "text": '<text font-size="100000000">A</text>',
+    "pictures": '<image href="data:image/png;base64,AAAA"/>',
+    "dashes": '<path stroke-dasharray=".000001" d="M0 0H1000000"/>',
+    "layers": '<g opacity=".9">' * 20 + "</g>" * 20,
+    "layers by style": '<g style="opacity:.9">' * 20 + "</g>" * 20,
+    "layers by sheet": "<style>g{opacity:.9}</style><g/>",
+    "deep reuse": chain(8, 10),
+    "circles": '<g id="a"><use href="#b"/></g><g id="b"><use href="#a"/></g>',
+    "long paths": f'<path d="M0 0{"L9 9" * 20_000}"/>',
+    "many rules": f"<style>{'g > g + rect{fill:red}' * 2000}</style>{'<g/>' * 2000}",
+    "many stops": f'<linearGradient id="g">{"<stop/>" * 500}</linearGradient>' + '<rect fill="url(#g)"/>' * 100,
+    "great length": f"<desc>{'x' * 300_000}</desc>",
+}
+
+
+class CostTests(SynchronousTestCase):
+    def test_the_cheap_are_cheap(self) -> None:
+        for name, inside in CHEAP.items():
+            self.assertFalse(is_costly(svg(inside)), name)
+
+    def test_the_costly_are_found(self) -> None:
+        for name, inside in COSTLY.items():
+            self.assertTrue(is_costly(svg(inside)), name)
+
+
+class ApartTests(SynchronousTestCase):
+    """`desc` makes them costly and changes nothing that is seen."""
+
+    def made(self, body: bytes, cancellation: Cancellation | None = None, **options: Any) -> Rendition:
+        options = {"format": "png"} | options
+        return process(body, ProcessingOptions(**options), ProcessingSettings(), cancellation=cancellation)
+
+    def test_they_look_the_same(self) -> None:
+        for options in ({}, {"width": 80}, {"width": 13}, {"trim": Trim(10.0)}):
+            plain, apart = (
+                pyvips.Image.new_from_buffer(self.made(svg(body), **options).body, "").numpy()
+                for body in (RED, RED + COSTLY["great length"])
+            )
+            np.testing.assert_array_equal(plain, apart, str(options))
+
+    def test_their_size_is_told_without_drawing(self) -> None:
+        told = describe(ENDLESS, InfoOptions(), ProcessingSettings())
+        self.assertEqual((told["width"], told["height"]), (4000, 4000))
+        self.assertEqual(self.made(ENDLESS, format="svg").width, 4000)
+
+    def test_too_large_a_result_is_refused(self) -> None:
+        with self.assertRaises(ResultTooLarge):
+            self.made(svg(COSTLY["text"]), width=16000, height=16000)
+
+    def test_what_takes_forever_is_given_up(self) -> None:
+        with patch("imgforge.processing._apart._SECONDS", 0.5), self.assertRaisesRegex(NotAnImage, "too long"):
+            self.made(ENDLESS)
+
+    def test_a_cancelled_one_is_killed(self) -> None:
+        cancellation = Cancellation()
+        children = Path(f"/proc/self/task/{threading.get_native_id()}/children")
+
+        def cancel() -> None:
+            end = time.monotonic() + 60
+            while not children.read_text().split() and time.monotonic() < end:
+                time.sleep(0.01)
+            cancellation.cancel()
+
+        canceller = threading.Thread(target=cancel)
+        canceller.start()
+        with patch("imgforge.processing._apart._SECONDS", 3600.0), self.assertRaises(RequestTimeout):
+            self.made(ENDLESS, cancellation)
+        canceller.join()
+        self.assertEqual(children.read_text().split(), [])
