@@ -56,6 +56,12 @@ _CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (
             "2001:2::/48",
             "240.0.0.0/4",
             "100::/64",  # discard
+            "100:0:0:1::/64",
+            "192.88.99.0/24",  # relays of 6to4
+            "2001:10::/28",  # ORCHID
+            "2001:20::/28",
+            "5f00::/16",  # segment routing
+            "64:ff9b:1::/48",  # NAT64 of this network alone
         ),
     ),
 )
@@ -64,26 +70,33 @@ _NETWORKS: tuple[tuple[str, IPv4Network | IPv6Network], ...] = tuple(
     for name, networks in _CLASSES
     for network in networks
 )
-# IPv6 networks whose last four bytes are an IPv4 address: NAT64 and the deprecated compatible form.
-_EMBEDDING = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"), IPv6Network("::/96"))
+# IPv6 networks whose last four bytes are an IPv4 address: NAT64, the translated and the deprecated compatible form.
+_EMBEDDING = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96")))
+# Here an operator may have chosen that it lies around the ninth byte (RFC 6052, section 2.2).
+_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
 
 
-def _unwrapped(address: Address) -> Address:
-    """The IPv4 address inside an IPv6 one, however it is embedded."""
+def _embedded(address: Address) -> list[IPv4Address]:
+    """The IPv4 addresses inside an IPv6 one, however they are embedded."""
     if isinstance(address, IPv4Address):
-        return address
-    inner: IPv4Address | None = address.ipv4_mapped or address.sixtofour
-    if inner is None and address.teredo is not None:
-        inner = address.teredo[1]
-    if inner is None and int(address) > 1 and any(address in network for network in _EMBEDDING):
-        inner = IPv4Address(int(address) & 0xFFFFFFFF)
-    return inner if inner is not None else address
+        return []
+    inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    number = int(address)
+    if number > 1 and any(address in network for network in _EMBEDDING):
+        inner.append(IPv4Address(number & 0xFFFFFFFF))
+    if address in _LOCAL_NAT64:
+        inner.append(IPv4Address((number >> 64 & 0xFFFF) << 16 | number >> 40 & 0xFFFF))
+    return [one for one in inner if one is not None]
 
 
 def address_class(text: str) -> str:
-    """loopback, link-local, private or public; *text* is a numeric address, with or without a zone."""
-    address = _unwrapped(ip_address(text.partition("%")[0]))
-    return next((name for name, network in _NETWORKS if address in network), "public")
+    """loopback, link-local, private or public; *text* is a numeric address, with or without a zone.
+
+    An address within which there is another has the stricter class of the two.
+    """
+    address = ip_address(text.partition("%")[0])
+    judged = [address, *_embedded(address)]
+    return next((name for name, network in _NETWORKS if any(one in network for one in judged)), "public")
 
 
 @dataclass(frozen=True, slots=True)

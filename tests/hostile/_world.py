@@ -1,0 +1,147 @@
+"""A hostile world on loopback: listeners that must hear nothing, origins that say anything, and a server to ask."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import re
+import socket
+import socketserver
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import quote
+
+from tests.live._process import Reply, Twistd
+
+__all__ = ["Canary", "RawOrigin", "ask", "base64_of", "descriptors", "memory", "peak_memory", "serving", "whole"]
+
+Answer = bytes | Callable[[socket.socket], None]
+
+
+def whole(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
+    """A complete answer."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+
+
+class Canary:
+    """Listens on every address of this machine; `sang` says who connected, which nobody may."""
+
+    def __init__(self) -> None:
+        self.sang: list[str] = []
+        try:
+            self._listener = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+        except OSError:  # no IPv6 here
+            self._listener = socket.create_server(("0.0.0.0", 0))  # noqa: S104
+        self.port: int = self._listener.getsockname()[1]
+        Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, address = self._listener.accept()
+                self.sang.append(str(address))
+                connection.close()
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+class RawOrigin:
+    """Answers each request by its path, byte for byte: a connection goes on until an answer closes it."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answer] = {}
+        self.requests: list[tuple[str, str]] = []  # path, head
+        self.connections = 0
+        origin = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                origin.connections += 1
+                with contextlib.suppress(OSError):
+                    origin._serve(self.request)
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+            request_queue_size = 64
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.port: int = self._server.server_address[1]
+        Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _serve(self, connection: socket.socket) -> None:
+        received = b""
+        while True:
+            while b"\r\n\r\n" not in received:
+                data = connection.recv(65536)
+                if not data:
+                    return
+                received += data
+            head, _, received = received.partition(b"\r\n\r\n")
+            text = head.decode("latin-1")
+            path = text.split(" ", 2)[1]
+            self.requests.append((path, text))
+            answer = self.answers.get(path.partition("?")[0], whole(b"", "404 Not Found"))
+            if isinstance(answer, bytes):
+                connection.sendall(answer)
+            else:
+                answer(connection)
+
+
+def base64_of(url: str) -> str:
+    """A source as it stands in a path, unpadded."""
+    return base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
+
+
+def ask(server: Twistd, options: str, source: str, extension: str = "", signature: str = "unsafe") -> Reply:
+    """The answer for *source* under *options*."""
+    parts = [part for part in (signature, options, "plain", quote(source, safe="")) if part]
+    return server.get(f"/{'/'.join(parts)}{extension}")
+
+
+@contextmanager
+def serving(**settings: str) -> Iterator[Twistd]:
+    """A server in one process, gone at the end; it must end well whatever it went through."""
+    server = Twistd({"PROCESSES": "1", "LOG_LEVEL": "info"} | settings)
+    try:
+        yield server.start()
+        assert server.stop() == 0, server.output()
+        # Whatever the world does, nothing of it is a fault of ours.
+        assert "a fault of imgforge's own" not in server.output(), server.output()
+        assert "Traceback" not in server.output(), server.output()
+    finally:
+        server.clean()
+
+
+def _status(server: Twistd, name: str) -> int:
+    process: Any = server.process
+    match = re.search(rf"{name}:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
+    assert match is not None
+    return int(match[1]) >> 10
+
+
+def memory(server: Twistd) -> int:
+    """Resident megabytes of a server in one process."""
+    return _status(server, "VmRSS")
+
+
+def peak_memory(server: Twistd) -> int:
+    """The most megabytes that were resident."""
+    return _status(server, "VmHWM")
+
+
+def descriptors(server: Twistd) -> int:
+    """How many files and sockets it has open."""
+    process: Any = server.process
+    return len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
