@@ -154,7 +154,7 @@ class HttpSource:
             inner = _inner(error)
             if inner is not None:
                 raise inner from None
-            # Without the query, which may be a signature.
+            # Its query may carry a signature that opens the origin to whoever reads it.
             self.log.info("cannot fetch {url}: {error}", url=url.partition("?")[0], error=_reason(error))
             raise OriginFailed("the origin cannot be reached or breaks HTTP") from None
         return response

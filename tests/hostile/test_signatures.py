@@ -47,16 +47,16 @@ def coded(digest: bytes) -> str:
 
 # From the good signature and the path behind it to a whole path that must be refused.
 FORGERIES: dict[str, Callable[[str, str], str]] = {
-    "unsafe": lambda s, p: f"/unsafe{p}",
-    "insecure": lambda s, p: f"/insecure{p}",
-    "underscore": lambda s, p: f"/_{p}",
-    "dash": lambda s, p: f"/-{p}",
-    "null": lambda s, p: f"/null{p}",
-    "none": lambda s, p: f"/none{p}",
-    "escaped unsafe": lambda s, p: f"/%75nsafe{p}",
-    "upper unsafe": lambda s, p: f"/UNSAFE{p}",
-    "no signature": lambda s, p: p,
-    "empty signature": lambda s, p: f"/{p}",
+    "unsafe": lambda _, p: f"/unsafe{p}",
+    "insecure": lambda _, p: f"/insecure{p}",
+    "underscore": lambda _, p: f"/_{p}",
+    "dash": lambda _, p: f"/-{p}",
+    "null": lambda _, p: f"/null{p}",
+    "none": lambda _, p: f"/none{p}",
+    "escaped unsafe": lambda _, p: f"/%75nsafe{p}",
+    "upper unsafe": lambda _, p: f"/UNSAFE{p}",
+    "no signature": lambda _, p: p,
+    "empty signature": lambda _, p: f"/{p}",
     "padded": lambda s, p: f"/{s}={p}",
     "padded twice": lambda s, p: f"/{s}=={p}",
     "escaped padding": lambda s, p: f"/{s}%3D{p}",
@@ -66,16 +66,18 @@ FORGERIES: dict[str, Callable[[str, str], str]] = {
     "other case": lambda s, p: f"/{swapped(s)}{p}",
     "last bits": lambda s, p: f"/{s[:-1]}{chr(ord(s[-1]) + 1)}{p}",
     "escaped": lambda s, p: f"/%{ord(s[0]):02x}{s[1:]}{p}",
-    "standard alphabet": lambda s, p: f"/{base64.b64encode(raw_digest(p.encode())).decode().rstrip('=')}{p}",
-    "in hexadecimal": lambda s, p: f"/{raw_digest(p.encode()).hex()}{p}",
-    "without the salt": lambda s, p: f"/{coded(raw_digest(p.encode(), salt=b''))}{p}",
-    "salt behind": lambda s, p: f"/{coded(hmac.new(KEY, p.encode() + SALT, 'sha256').digest())}{p}",
-    "another key": lambda s, p: f"/{coded(raw_digest(p.encode(), key=OTHER))}{p}",
-    "an empty key": lambda s, p: f"/{coded(raw_digest(p.encode(), key=b'', salt=b''))}{p}",
-    "the key in hexadecimal": lambda s, p: f"/{coded(raw_digest(p.encode(), KEY.hex().encode(), SALT.hex().encode()))}{p}",
-    "sha1": lambda s, p: f"/{coded(raw_digest(p.encode(), kind='sha1'))}{p}",
-    "sha512 cut": lambda s, p: f"/{coded(raw_digest(p.encode(), kind='sha512')[:32])}{p}",
-    "plain hash": lambda s, p: f"/{coded(hashlib.sha256(KEY + SALT + p.encode()).digest())}{p}",
+    "standard alphabet": lambda _, p: f"/{base64.b64encode(raw_digest(p.encode())).decode().rstrip('=')}{p}",
+    "in hexadecimal": lambda _, p: f"/{raw_digest(p.encode()).hex()}{p}",
+    "without the salt": lambda _, p: f"/{coded(raw_digest(p.encode(), salt=b''))}{p}",
+    "salt behind": lambda _, p: f"/{coded(hmac.new(KEY, p.encode() + SALT, 'sha256').digest())}{p}",
+    "another key": lambda _, p: f"/{coded(raw_digest(p.encode(), key=OTHER))}{p}",
+    "an empty key": lambda _, p: f"/{coded(raw_digest(p.encode(), key=b'', salt=b''))}{p}",
+    "the key in hexadecimal": lambda _, p: (
+        f"/{coded(raw_digest(p.encode(), KEY.hex().encode(), SALT.hex().encode()))}{p}"
+    ),
+    "sha1": lambda _, p: f"/{coded(raw_digest(p.encode(), kind='sha1'))}{p}",
+    "sha512 cut": lambda _, p: f"/{coded(raw_digest(p.encode(), kind='sha512')[:32])}{p}",
+    "plain hash": lambda _, p: f"/{coded(hashlib.sha256(KEY + SALT + p.encode()).digest())}{p}",
     "another option": lambda s, p: f"/{s}{p.replace('w:8', 'w:9')}",
     "one more option": lambda s, p: f"/{s}/h:3{p}",
     "one option less": lambda s, p: f"/{s}{p.replace('/w:8', '')}",
@@ -97,10 +99,10 @@ FORGERIES: dict[str, Callable[[str, str], str]] = {
     "signature twice": lambda s, p: f"/{s}/{s}{p}",
     "signature behind": lambda s, p: f"{p}/{s}",
     "with a token": lambda s, p: f"/unsafe{p}?signature={s}",
-    "signed with its query": lambda s, p: f"/{coded(raw_digest((p + '?x').encode()))}{p}?x",
-    "info of an image's path": lambda s, p: f"/info/unsafe{p}",
+    "signed with its query": lambda _, p: f"/{coded(raw_digest((p + '?x').encode()))}{p}?x",
+    "info of an image's path": lambda _, p: f"/info/unsafe{p}",
     "unicode": lambda s, p: f"/{s}%E2%80%8B{p}",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FORGERIES)
@@ -126,12 +128,23 @@ def test_the_query_is_no_part_of_what_is_signed(server: Twistd, origin: RawOrigi
     assert server.get(f"{SIGNER.sign(path)}?w:9").status == 200
 
 
-@pytest.mark.parametrize("settings", [
-    {"KEY": ""}, {"KEY": "xyz"}, {"KEY": "abc"}, {"KEY": "00" * 32, "SALT": ""}, {"KEY": "00" * 32},
-    {"SALT": "00" * 32}, {"KEY": "00,11", "SALT": "22"}, {"KEY": "00" * 32, "SALT": "00" * 32, "SIGNATURE_SIZE": "0"},
-    {"KEY": "00" * 32, "SALT": "00" * 32, "SIGNATURE_SIZE": "-1"}, {"KEY": "00" * 32, "SALT": "00" * 32, "SIGNATURE_SIZE": "33"},
-    {"KEY": "00" * 32, "SALT": "00" * 32, "SIGNATURE_SIZE": "x"},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"KEY": ""},
+        {"KEY": "xyz"},
+        {"KEY": "abc"},
+        {"KEY": "00" * 32, "SALT": ""},
+        {"KEY": "00" * 32},
+        {"SALT": "00" * 32},
+        {"KEY": "00,11", "SALT": "22"},
+        {"KEY": "00" * 32, "SALT": "00" * 32, "SIGNATURE_SIZE": "0"},
+        {"KEY": "00" * 32, "SALT": "00" * 32, "SIGNATURE_SIZE": "-1"},
+        {"KEY": "00" * 32, "SALT": "00" * 32, "SIGNATURE_SIZE": "33"},
+        {"KEY": "00" * 32, "SALT": "00" * 32, "SIGNATURE_SIZE": "x"},
+    ],
+    ids=str,
+)
 def test_half_a_configuration_never_switches_checking_off(settings: dict[str, str]) -> None:
     server = Twistd({"PROCESSES": "1"} | settings, ("--bind", "0.0.0.0:0"))
     try:
