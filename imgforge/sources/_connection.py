@@ -6,7 +6,8 @@ each is a way in which one origin could spoil more than its own picture:
 - Bytes after an answer would be read as the next one. A connection that carries any, or that was closed meanwhile, is
   not used again: they are looked for in what was read, in the TLS layer and in the kernel's buffer, right before the
   next request goes out. The pool then opens a new connection.
-- The head of an answer, with all interim (1xx) answers before it, has a limit.
+- The head of an answer, with all interim (1xx) answers before it, has a limit, and says once how the body ends: two
+  ways may be read in two ways (RFC 9112, section 6.3).
 - Closing is abrupt. An orderly close would wait for the origin's consent under TLS, and nothing of ours is on the way.
 """
 
@@ -21,11 +22,13 @@ from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 from twisted.web._newclient import HTTP11ClientProtocol, ParseError, RequestNotSent
 from twisted.web.client import HTTPConnectionPool
+from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
 __all__ = ["ConnectionPool"]
 
 _HEAD_LIMIT = 64 * 1024
+_LONGEST_LENGTH = 18  # digits
 _IN_HEAD = frozenset({"STATUS", "HEADER"})
 
 
@@ -58,7 +61,17 @@ class _Connection(HTTP11ClientProtocol):
             return fail(RequestNotSent())  # upon which the pool makes a new connection
         self._used = True
         self._head = 0
-        return super().request(request)
+        answering = super().request(request)
+        parser: Any = self._parser
+        if parser is not None:
+            received = parser.allHeadersReceived
+
+            def checked() -> None:
+                _check_framing(parser.connHeaders)
+                received()
+
+            parser.allHeadersReceived = checked
+        return answering
 
     def dataReceived(self, bytes: bytes) -> None:  # noqa: A002  # twisted's name
         parser = self._parser
@@ -73,6 +86,14 @@ class _Connection(HTTP11ClientProtocol):
         if (rest or transport.closed) and self._currentRequest is not None:
             self._currentRequest.persistent = False  # twisted closes the connection after this answer
         super()._finishResponse(rest)
+
+
+def _check_framing(headers: Headers) -> None:
+    lengths, transfers = (headers.getRawHeaders(name, ()) for name in (b"content-length", b"transfer-encoding"))
+    if len(transfers) + bool(lengths) > 1:
+        raise ParseError("the head says twice how the body ends", b"")
+    if any(len(length) > _LONGEST_LENGTH for length in lengths):
+        raise ParseError("the head says an impossible length", b"")
 
 
 def _unread(transport: Any) -> bool:
