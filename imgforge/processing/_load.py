@@ -19,6 +19,7 @@ from imgforge.processing._cancellation import Cancellation
 from imgforge.processing._complete import gif_is_complete, tiff_is_complete
 from imgforge.processing._film import film, frames_of
 from imgforge.processing._formats import FORMATS, detect_format
+from imgforge.processing._png_chunks import check_png
 from imgforge.processing._svg import sanitised
 from imgforge.processing._svg_cost import is_costly
 from imgforge.processing._vips import broken, capabilities, missing, reader
@@ -176,6 +177,8 @@ def _load(body: bytes, name: str, cancellation: Cancellation, **options: Any) ->
         if FORMATS[name].apart:
             options["cancellation"] = cancellation
         return codec.load(body, name, **options)
+    if name == "png":
+        check_png(body)
     if FORMATS[name].films and "n" in options:
         return film(body, name, options["n"])
     if name == "svg":

@@ -1,0 +1,169 @@
+"""No byte that a client or an origin sends becomes a line of ours, in answers, in requests to origins or in the log."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Iterator
+
+import pytest
+
+from tests.hostile._world import RawOrigin, base64_of, serving, whole
+from tests.live._pictures import encode, gradient
+from tests.live._process import Reply, Twistd
+
+# Line breaks, and what some parsers take for them.
+BREAKS = (
+    "%0d%0a",
+    "%0a",
+    "%0d",
+    "%00",
+    "%0b",
+    "%0c",
+    "%1b",
+    "%7f",
+    "%C2%85",
+    "%E2%80%A8",
+    "%E2%80%A9",
+    "%E5%98%8A%E5%98%8D",
+    "%250d%250a",
+)
+INJECTED = "Evil: injected"
+# Where a client's text reaches a header or a log line; {} stands for it, encoded.
+PLACES = (
+    "/unsafe/fn:{}/plain/{source}",
+    "/unsafe/fn:a{}/att:1/plain/{source}",
+    "/unsafe/ct:{}/plain/{source}",
+    "/unsafe/ct:a:{}:b/plain/{source}",
+    "/unsafe/cb:{}/plain/{source}",
+    "/unsafe/w:9/plain/{source}%3F{}",
+    "/unsafe/raw:1/plain/{source}%3F{}",
+    "/unsafe/raw:1/fn:{}/plain/{source}",
+    "/unsafe/st:{}/plain/{source}",
+    "/unsafe/wmt:{}/wm:1/plain/{source}",
+    "/unsafe/pr:{}/plain/{source}",
+    "/unsafe/{}:1/plain/{source}",
+    "/unsafe/w:{}/plain/{source}",
+    "/unsafe/plain/{source}@{}",
+    "/unsafe/plain/http://127.0.0.1{}/",
+    "/unsafe/plain/{}://x/",
+    "/unsafe/plain/local:///{}",
+    "/{}/w:9/plain/{source}",
+    "/info/unsafe/ct:{}/plain/{source}",
+    "/status{}",
+    "/{}",
+)
+
+
+@pytest.fixture(scope="module")
+def origin() -> Iterator[RawOrigin]:
+    origin = RawOrigin()
+    origin.answers["/a.png"] = whole(encode(gradient(30, 20), "PNG"))
+    yield origin
+    origin.close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Twistd]:
+    with serving(
+        ALLOW_LOOPBACK_SOURCE_ADDRESSES="true",
+        SET_CANONICAL_HEADER="true",
+        ENABLE_DEBUG_HEADERS="true",
+        CACHE_TYPE="memory",
+        CACHE_CONTROL_PASSTHROUGH="true",
+        ACCESS_LOG="json",
+    ) as server:
+        yield server
+
+
+def judge(reply: Reply, server: Twistd, origin: RawOrigin) -> None:
+    assert "evil" not in reply.headers, reply.headers
+    for value in reply.headers.values():
+        assert value.isprintable(), value
+    for _, head in origin.requests:
+        names = [line.partition(":")[0].strip().lower() for line in head.split("\r\n")[1:]]
+        assert "evil" not in names, head
+        assert all(char.isprintable() for char in head.replace("\r\n", "")), head
+    for line in server.output().splitlines():
+        assert not line.lower().startswith("evil"), line
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_text_of_a_url_becomes_a_line(server: Twistd, origin: RawOrigin, place: str) -> None:
+    for mark in BREAKS:
+        text = f"x{mark}{INJECTED.replace(' ', '%20').replace(':', '%3A')}"
+        path = place.replace("{source}", f"http:%2F%2F127.0.0.1:{origin.port}%2Fa.png").replace("{}", text)
+        reply = server.get(path)
+        assert reply.status in {200, 400, 403, 404, 422, 502}, (path, reply.status)
+        judge(reply, server, origin)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/unsafe/{}",
+        "/unsafe/fn:{}:1/plain/{source}",
+        "/unsafe/wm:1/wmu:{}/plain/{source}",
+        "/unsafe/st:{}/plain/{source}",
+    ],
+)
+def test_nor_does_what_base64_hides(server: Twistd, origin: RawOrigin, place: str) -> None:
+    for mark in ("\r\n", "\n", "\r", "\0", "\x85", "\u2028"):
+        hidden = base64_of(f"{origin.url('/a.png')}{mark}{INJECTED}")
+        reply = server.get(place.replace("{source}", origin.url("/a.png")).replace("{}", hidden))
+        assert reply.status in {200, 400, 404, 422, 502}
+        judge(reply, server, origin)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "X-Request-ID",
+        "Accept",
+        "Range",
+        "If-None-Match",
+        "If-Modified-Since",
+        "Host",
+        "User-Agent",
+        "Referer",
+        "Authorization",
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "Forwarded",
+        "Cookie",
+        "X-Original-URL",
+        "X-HTTP-Method-Override",
+        "Accept-Encoding",
+    ],
+)
+def test_no_header_of_a_client_becomes_a_line_or_goes_to_the_origin(
+    server: Twistd, origin: RawOrigin, name: str
+) -> None:
+    """Nor does any of them change what others then get from the cache."""
+    url = f"/unsafe/w:11/plain/{origin.url('/a.png')}"
+    clean = server.get(url)
+    for value in (
+        "evil.example",
+        "a\tEvil: 1",
+        "\x80\xff",
+        "a" * 4000,
+        '"><script>',
+        "../../etc/passwd",
+        "bytes=0-1",
+        "*",
+        "nan",
+        "\x1b[31m",
+    ):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        connection.putrequest("GET", url, skip_host=name == "Host")
+        connection.putheader(name, value.encode("latin-1"))
+        connection.endheaders()
+        answer = connection.getresponse()
+        reply = Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+        connection.close()
+        assert reply.status in {200, 304, 400, 431}, (value, reply.status)
+        judge(reply, server, origin)
+        if name != "X-Request-ID":  # which comes back, if it is a word
+            assert value not in str(reply.headers) or len(value) < 4
+    again = server.get(url)
+    assert again.body == clean.body
+    assert all("evil.example" not in head for _, head in origin.requests if name != "Host")
