@@ -1,0 +1,187 @@
+"""Mutated pictures of every format through the whole engine, in child processes that may die.
+
+    python -m tests.hostile.fuzz_images --cases 100000 --seed 1 --report report.json
+
+Each case is a seed: `--only SEED` repeats one. A finding is an exception that is none of ours, an error of 500, a case
+that takes more than the time limit, or a death of the process, which is libvips' or a decoder's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from imgforge.errors import ImgforgeError
+from imgforge.info import InfoOptions
+from imgforge.model import ProcessingOptions
+from imgforge.processing import ProcessingSettings, configure, describe, process
+from tests.hostile import _bombs
+
+BATCH = 500
+SECONDS = 30.0
+SVG = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><defs><linearGradient id="g"><stop offset="0.5" '
+    b'stop-color="red"/></linearGradient></defs><g transform="rotate(9)"><use href="#r"/></g><rect id="r" width="20" '
+    b'height="9" fill="url(#g)" style="opacity:.5"/><path d="M1 2L30 4Z"/><style>rect{stroke:red}</style></svg>'
+)
+FORMATS: dict[str, Callable[[], bytes]] = {
+    "jpeg": lambda: _bombs.encoded(
+        "JPEG", exif=_bombs.exif(_bombs.exif_entry(0x112, 3, 1, 6), 1), icc_profile=bytes(600)
+    ),
+    "progressive": lambda: _bombs.encoded("JPEG", progressive=True),
+    "png": lambda: _bombs.png(
+        20, 20, _bombs.png_chunk(b"tEXt", b"a\0b"), _bombs.png_chunk(b"gAMA", bytes(3) + b"\x01")
+    ),
+    "apng": lambda: _bombs.encoded("PNG", save_all=True, default_image=True),
+    "gif": lambda: _bombs.gif(9, 9, 5, (9, 9)),
+    "gif of pixels": lambda: _bombs.encoded("GIF"),
+    "webp": lambda: _bombs.encoded("WEBP"),
+    "lossless": lambda: _bombs.encoded("WEBP", lossless=True),
+    "webp film": lambda: _bombs.webp_canvas(64, 48, 3),
+    "tiff": lambda: _bombs.encoded("TIFF"),
+    "packed tiff": lambda: _bombs.encoded("TIFF", compression="tiff_lzw"),
+    "avif": lambda: _bombs.encoded("AVIF"),
+    "bmp": lambda: _bombs.encoded("BMP"),
+    "ico": lambda: _bombs.encoded("ICO", 32, 32),
+    "svg": lambda: SVG,
+}
+WAYS: tuple[dict[str, Any], ...] = (
+    {"format": "png", "width": 20},
+    {"format": "jpeg"},
+    {"format": "webp", "rotate": 90, "strip_metadata": False},
+)
+WORDS = (
+    b"\xff" * 4,
+    bytes(4),
+    b"\x7f\xff\xff\xff",
+    b"\x80\0\0\0",
+    b"\0\0\0\x01",
+    b"\xff\xff\xff\xfe",
+    b"\x01",
+    b"\xff\xd9",
+    b"-1e99",
+)
+
+
+@cache
+def original(name: str) -> bytes:
+    return FORMATS[name]()
+
+
+def mutated(seed: int) -> tuple[str, bytes]:
+    """The format and the damaged file that *seed* stands for."""
+    chance = random.Random(seed)
+    name = chance.choice(sorted(FORMATS))
+    body = bytearray(original(name))
+    for _ in range(chance.choice((1, 1, 2, 4, 16))):
+        at = chance.randrange(len(body)) if chance.random() < 0.6 else chance.randrange(min(len(body), 200))
+        match chance.randrange(7):
+            case 0:
+                body[at] ^= 1 << chance.randrange(8)
+            case 1:
+                body[at] = chance.randrange(256)
+            case 2:
+                word = chance.choice(WORDS)
+                body[at : at + len(word)] = word
+            case 3:
+                del body[at : at + chance.randrange(1, 30)]
+            case 4:
+                body[at:at] = body[at : at + chance.randrange(1, 60)]
+            case 5:
+                end = chance.randrange(len(body))
+                body[at : at + 40] = body[end : end + 40]
+            case _:
+                del body[at:]
+        body = body or bytearray(b"x")
+    return name, bytes(body)
+
+
+def run(seed: int, limits: ProcessingSettings) -> str:
+    """What became of one case: ok, a status, or what it was that should not be."""
+    _, body = mutated(seed)
+    began = time.monotonic()
+    outcomes = []
+    for way in WAYS:
+        try:
+            process(body, ProcessingOptions(**way), limits)
+            outcomes.append("ok")
+        except ImgforgeError as error:
+            outcomes.append(str(error.status) if error.status < 500 else f"finding: {error!r}")
+        except Exception as error:
+            outcomes.append(f"finding: {error!r}")
+    try:
+        told = describe(body, InfoOptions(average=True, exif=True, iptc=True, xmp=True), limits)
+        json.dumps(told).encode("ascii")
+    except ImgforgeError as error:
+        outcomes.append(str(error.status) if error.status < 500 else f"finding: {error!r}")
+    except Exception as error:
+        outcomes.append(f"finding: {error!r}")
+    if time.monotonic() - began > SECONDS:
+        return "finding: too slow"
+    return next((one for one in outcomes if one.startswith("finding")), outcomes[0])
+
+
+def batch(first: int, count: int) -> None:
+    """In the child: a line before and a line after each case, so that its parent knows who killed it."""
+    configure()
+    limits = ProcessingSettings(max_animation_frames=10, max_src_resolution=5)
+    for seed in range(first, first + count):
+        print(seed, flush=True)
+        print(run(seed, limits), flush=True)
+
+
+def campaign(first: int, count: int) -> dict[str, Any]:
+    """All cases from seed *first* on, in batches; what ended how often, and the findings by seed."""
+    outcomes: Counter[str] = Counter()
+    findings: dict[str, str] = {}
+    at, end = first, first + count
+    while at < end:
+        size = min(BATCH, end - at)
+        command = [sys.executable, "-m", "tests.hostile.fuzz_images", "--batch", str(at), str(size)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=size * SECONDS, check=False)
+            lines, how = done.stdout.split("\n")[:-1], f"finding: died with {done.returncode}: {done.stderr[-300:]}"
+        except subprocess.TimeoutExpired as late:
+            lines, how = (late.stdout or b"").decode().split("\n")[:-1], "finding: hung"
+        if len(lines) % 2 or not lines:
+            lines += [how] if lines else [str(at), how]
+        for seed, outcome in zip(lines[::2], lines[1::2], strict=True):
+            if outcome.startswith("finding"):
+                findings[f"{seed} {mutated(int(seed))[0]}"] = outcome
+                outcome = "finding"
+            outcomes[outcome] += 1
+        at += len(lines) // 2
+    return {"cases": count, "outcomes": dict(outcomes), "findings": findings}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0, help="the first case")
+    parser.add_argument("--only", type=int, help="one case, in this process")
+    parser.add_argument("--report", type=Path, help="where the JSON goes; else to standard output")
+    parser.add_argument("--batch", type=int, nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.batch:
+        batch(*arguments.batch)
+    elif arguments.only is not None:
+        batch(arguments.only, 1)
+    else:
+        text = json.dumps(campaign(arguments.seed, arguments.cases), indent=1)
+        if arguments.report:
+            arguments.report.write_text(text)
+        else:
+            print(text)
+
+
+if __name__ == "__main__":
+    main()
