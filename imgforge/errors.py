@@ -12,6 +12,7 @@ __all__ = [
     "BadPath",
     "BadSignature",
     "BadToken",
+    "CircuitOpen",
     "Expired",
     "ImgforgeError",
     "MethodNotAllowed",
@@ -163,3 +164,11 @@ class OriginTimeout(ImgforgeError):
     """The origin took longer than IMGFORGE_DOWNLOAD_TIMEOUT."""
 
     status = 504
+
+
+class CircuitOpen(OriginFailed):
+    """The origin failed so often that it is not asked for a while; the status is that of its last failure."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status

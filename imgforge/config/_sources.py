@@ -27,6 +27,15 @@ class SourcesSettings(BaseModel):
     client_keep_alive_timeout: float = Field(
         90, ge=0, le=86400, allow_inf_nan=False, description="seconds that an idle connection to an origin is kept"
     )
+    source_retries: int = Field(
+        0, ge=0, le=10, description="times that a fetch is tried again, within its time, after a failure of the origin"
+    )
+    source_breaker_failures: int = Field(
+        10, ge=0, le=1000000, description="failures in a row after which an origin is left alone; 0 is never"
+    )
+    source_breaker_seconds: float = Field(
+        10, gt=0, le=86400, allow_inf_nan=False, description="seconds that it is left alone: 502 or 504 at once"
+    )
     user_agent: str = Field(
         "imgforge/%current_version", pattern=r"^[\x20-\x7e]*$", description="the User-Agent that origins see"
     )

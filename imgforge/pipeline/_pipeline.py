@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from imgforge import processing
 from imgforge.cache import Cache, entry_key
-from imgforge.errors import ImgforgeError, NotAnImage, RequestTimeout
+from imgforge.errors import CircuitOpen, ImgforgeError, NotAnImage, RequestTimeout
 from imgforge.info import InfoOptions, InfoRequest
 from imgforge.model import (
     CacheEntry,
@@ -226,8 +226,10 @@ class Pipeline:
         began = self._reactor.seconds()
         try:
             original = await self._sources.fetch(source, limit or None, {})
-        except ImgforgeError:
+        except ImgforgeError as error:
             self._metrics.source_fetched(self._reactor.seconds() - began, ok=False)
+            if isinstance(error, CircuitOpen):
+                self._metrics.refused("circuit")
             raise
         self._metrics.source_fetched(self._reactor.seconds() - began, ok=True)
         return original

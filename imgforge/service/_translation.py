@@ -34,6 +34,9 @@ def source_settings(settings: Settings) -> SourceSettings:
     return SourceSettings(
         download_timeout=settings.download_timeout,
         max_redirects=settings.max_redirects,
+        retries=settings.source_retries,
+        breaker_failures=settings.source_breaker_failures,
+        breaker_seconds=settings.source_breaker_seconds,
         user_agent=settings.user_agent.replace("%current_version", __version__),
         keep_alive_timeout=settings.client_keep_alive_timeout,
         ignore_ssl_verification=settings.ignore_ssl_verification,

@@ -9,6 +9,7 @@ from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.interfaces import IConsumer
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.web.client import (
     Agent,
@@ -21,10 +22,19 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 from zope.interface import implementer
 
-from imgforge.errors import ImgforgeError, OriginFailed, OriginTimeout, SourceNotFound, SourceRefused, SourceTooLarge
+from imgforge.errors import (
+    CircuitOpen,
+    ImgforgeError,
+    OriginFailed,
+    OriginTimeout,
+    SourceNotFound,
+    SourceRefused,
+    SourceTooLarge,
+)
 from imgforge.interfaces import ISource
 from imgforge.model import SourceHead, SourceImage
 from imgforge.sources._body import collect, discard, forward
+from imgforge.sources._breaker import Breaker
 from imgforge.sources._connection import ConnectionPool
 from imgforge.sources._dial import Dialler
 from imgforge.sources._encoding import inflater_for
@@ -35,7 +45,9 @@ from imgforge.sources._url import same_origin, target_of_redirect, wire_url
 __all__ = ["HttpSource"]
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_UNWELL = frozenset({502, 503, 504})
 _TRANSIENT = frozenset({408, 425, 429})
+_PAUSE = 0.05  # seconds before the first further try; each waits twice as long as the one before
 _PASSED_ON = ("content-type", "etag", "last-modified", "cache-control", "expires", "content-range", "accept-ranges")
 # What a redirect to another origin may be told: anything else could be a credential for the first one.
 _HARMLESS = frozenset({"accept", "accept-language", "if-modified-since", "if-none-match", "if-range", "range"})
@@ -65,6 +77,10 @@ class HttpSource:
         self._settings = settings
         self._allowed = AllowedSources(settings.allowed_sources)
         self._pool = ConnectionPool(reactor, settings.keep_alive_timeout, settings.connections_per_host)
+        # A little less than the deadline, for what was cancelled by it on its second hop.
+        self._breaker = Breaker(
+            reactor, settings.breaker_failures, settings.breaker_seconds, 0.9 * settings.download_timeout
+        )
         self._agent = Agent.usingEndpointFactory(reactor, Dialler(reactor, settings), pool=self._pool)
 
     def close(self) -> Deferred[None]:
@@ -74,13 +90,25 @@ class HttpSource:
 
     def fetch(self, url: str, limit: int | None, headers: Mapping[str, str]) -> Deferred[SourceImage]:
         """See `ISource`; one deadline covers everything from the look-up to the last byte."""
-        return self._bounded(self._fetch(url, limit, headers))
+        return self._bounded(self._fetch_patiently(url, limit, headers))
 
     def stream(
         self, url: str, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]
     ) -> Deferred[None]:
         """See `ISource`; the deadline covers the head, and then each silence: the client sets the pace of the rest."""
         return ensureDeferred(self._stream(url, headers, started))
+
+    async def _fetch_patiently(self, url: str, limit: int | None, headers: Mapping[str, str]) -> SourceImage:
+        """`_fetch`, tried again as often as the operator wants; the one deadline covers all tries."""
+        for tried in range(self._settings.retries):
+            try:
+                return await self._fetch(url, limit, headers)
+            except CircuitOpen:
+                raise
+            except OriginFailed as error:
+                self.log.info("trying again: {line}", line=error.message)
+                await deferLater(self._reactor, _PAUSE * 2**tried)
+        return await self._fetch(url, limit, headers)
 
     async def _fetch(self, url: str, limit: int | None, headers: Mapping[str, str]) -> SourceImage:
         response = await self._request(url, headers, {200})
@@ -127,7 +155,11 @@ class HttpSource:
         """The answer to *url*, redirects followed, with one of the *wanted* statuses and a known encoding."""
         url = wire_url(url)
         for _ in range(self._settings.max_redirects + 1):
-            response = await self._one_request(url, headers)
+            with self._breaker.watch("/".join(url.split("/", 3)[:3])):
+                response = await self._one_request(url, headers)
+                if response.code in _UNWELL:
+                    discard(response)
+                    raise OriginFailed(f"the origin answered {response.code}")
             if response.code not in _REDIRECTS:
                 return _checked(response, wanted)
             discard(response)

@@ -20,6 +20,9 @@ class SourceSettings:
 
     download_timeout: float = 10.0
     max_redirects: int = 10
+    retries: int = 0
+    breaker_failures: int = 10
+    breaker_seconds: float = 10.0
     user_agent: str = "imgforge"
     keep_alive_timeout: float = 90.0
     connections_per_host: int = 16

@@ -46,7 +46,16 @@ class Canary:
                 self.sang.append(str(address))
                 connection.close()
 
+    def __enter__(self) -> Canary:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
+        # Woken up, or the thread's call would keep the port open.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
 

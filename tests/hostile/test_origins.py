@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.hostile._world import RawOrigin, ask, descriptors, serving, whole
+from tests.hostile._world import Canary, RawOrigin, ask, descriptors, serving, whole
 from tests.live._pictures import decode, encode, gradient
 from tests.live._process import Twistd, wait_for
 
@@ -181,6 +181,16 @@ def test_what_comes_unasked_is_never_the_next_picture(server: Twistd, origin: Ra
         for way in (f"w:21/cb:{turn}", "raw:1"):
             reply = ask(server, way, origin.url("/good"))
             assert decode(reply.body).size == ((21, 16) if way != "raw:1" else (64, 48))
+
+
+def test_an_origin_that_is_gone_is_soon_refused_at_once(server: Twistd) -> None:
+    with Canary() as canary:
+        port = canary.port
+    for _ in range(11):
+        assert ask(server, "w:9", f"http://127.0.0.1:{port}/").status == 502
+    reply = ask(server, "w:9", f"http://127.0.0.1:{port}/")
+    assert (reply.status, b"left alone" in reply.body) == (502, True)
+    assert b'refusals_total{reason="circuit"}' in server.get("/metrics").body
 
 
 SLOW: dict[str, bytes] = {

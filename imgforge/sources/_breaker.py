@@ -1,0 +1,96 @@
+"""A circuit breaker for each origin: one that keeps failing is left alone for a while.
+
+    closed ── so many failures in a row ──> open ── some seconds ──> half open ── one request ─┬─ good ──> closed
+       ^                                     ^                                                 └─ bad ───> open
+       └── any answer                        └── everybody else is refused at once
+
+What counts is what costs waiting: connections that fail, heads that do not come or break HTTP, and 502, 503 and 504.
+Failures of requests that were under way together count once: a burst of them is one bad moment.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IReactorTime
+
+from imgforge.errors import CircuitOpen, OriginFailed, OriginTimeout
+
+__all__ = ["Breaker"]
+
+_MOST_ORIGINS = 1000  # that are remembered; the one that failed longest ago is forgotten
+
+
+@dataclass(slots=True)
+class _Trouble:
+    failures: int = 0
+    last: float = 0.0  # when the last failure that counted came
+    until: float = 0.0  # refused so long
+    status: int = 502
+    trying: bool = False  # half open, with a request under way
+
+
+class Breaker:
+    """Opens after *failures* in a row, 0 is never, for *seconds*; origins are named by scheme, host and port.
+
+    A request that is cancelled after *patience* seconds has failed; before that its client has left.
+    """
+
+    def __init__(self, clock: IReactorTime, failures: int, seconds: float, patience: float) -> None:
+        self._clock = clock
+        self._failures = failures
+        self._seconds = seconds
+        self._patience = patience
+        self._troubled: OrderedDict[str, _Trouble] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._troubled)
+
+    @contextmanager
+    def watch(self, origin: str) -> Iterator[None]:
+        """Let the block ask *origin* and judge how that ends; `CircuitOpen` at once where it is to be left alone."""
+        began = self._clock.seconds()
+        trouble = self._troubled.get(origin)
+        if trouble is not None and trouble.until:
+            if began < trouble.until or trouble.trying:
+                raise CircuitOpen("the origin keeps failing and is left alone for a while", trouble.status)
+            trouble.trying = True
+        try:
+            yield
+        except OriginFailed:
+            self._failed(origin, began, OriginFailed.status)
+            raise
+        except CancelledError:  # by the deadline, or by a client that left
+            if self._clock.seconds() - began < self._patience:
+                self._undecided(origin)
+            else:
+                self._failed(origin, began, OriginTimeout.status)
+            raise
+        except BaseException:
+            self._undecided(origin)
+            raise
+        self._troubled.pop(origin, None)
+
+    def _undecided(self, origin: str) -> None:
+        trouble = self._troubled.get(origin)
+        if trouble is not None:
+            trouble.trying = False
+
+    def _failed(self, origin: str, began: float, status: int) -> None:
+        if not self._failures:
+            return
+        trouble = self._troubled.setdefault(origin, _Trouble())
+        self._troubled.move_to_end(origin)
+        if len(self._troubled) > _MOST_ORIGINS:
+            self._troubled.popitem(last=False)
+        trouble.status = status
+        if began < trouble.last:
+            return
+        trouble.failures += 1
+        trouble.last = self._clock.seconds()
+        if trouble.trying or trouble.failures >= self._failures:
+            trouble.until, trouble.trying = trouble.last + self._seconds, False

@@ -1,0 +1,123 @@
+"""An origin that keeps failing is left alone for a while; a fetch may be tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import CancelledError
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge.errors import CircuitOpen, ImgforgeError, OriginFailed, OriginTimeout, SourceRefused
+from imgforge.sources._breaker import Breaker
+from tests.sources._origin import whole
+from tests.sources.test_http import HttpCase
+
+ORIGIN = "http://a.example:80"
+
+
+class BreakerTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.breaker = Breaker(self.clock, 3, 10.0, 5.0)
+
+    def ask(self, error: BaseException | None = None, took: float = 0.1, origin: str = ORIGIN) -> None:
+        with self.breaker.watch(origin):
+            self.clock.advance(took)
+            if error is not None:
+                raise error
+
+    def fails(
+        self, times: int, error: Callable[[], BaseException] = lambda: OriginFailed("x"), took: float = 0.1
+    ) -> None:
+        for _ in range(times):
+            self.assertRaises(type(error()), self.ask, error(), took)
+
+    def test_it_opens_after_so_many_failures_in_a_row(self) -> None:
+        self.fails(2)
+        self.ask()
+        self.fails(3)
+        self.assertEqual(self.assertRaises(CircuitOpen, self.ask).status, 502)
+
+    def test_others_are_not_meant(self) -> None:
+        self.fails(3)
+        self.ask(origin="http://b.example:80")
+
+    def test_silence_counts_and_has_its_status(self) -> None:
+        self.fails(3, CancelledError, took=5.0)
+        self.assertEqual(self.assertRaises(CircuitOpen, self.ask).status, OriginTimeout.status)
+
+    def test_clients_that_leave_and_refusals_of_ours_do_not(self) -> None:
+        for _ in range(5):
+            self.fails(1, CancelledError)
+            self.fails(1, lambda: SourceRefused("x"))
+        self.ask()
+
+    def test_after_a_while_one_is_let_through(self) -> None:
+        self.fails(3)
+        self.clock.advance(10)
+        with self.breaker.watch(ORIGIN):
+            self.assertRaises(CircuitOpen, self.ask)
+        self.ask()
+        self.assertEqual(len(self.breaker), 0)
+
+    def test_if_that_fails_it_stays_open(self) -> None:
+        self.fails(3)
+        self.clock.advance(10)
+        self.fails(1)
+        self.assertRaises(CircuitOpen, self.ask)
+
+    def test_if_its_client_leaves_another_one_is_let_through(self) -> None:
+        self.fails(3)
+        self.clock.advance(10)
+        self.fails(1, CancelledError)
+        self.ask()
+
+    def test_failures_at_the_same_time_count_once(self) -> None:
+        watches = [self.breaker.watch(ORIGIN) for _ in range(9)]
+        for watch in watches:
+            watch.__enter__()
+        self.clock.advance(1)
+        for watch in watches:
+            self.assertFalse(watch.__exit__(OriginFailed, OriginFailed("x"), None))
+        self.ask()
+
+    def test_0_is_never(self) -> None:
+        self.breaker = Breaker(self.clock, 0, 10.0, 5.0)
+        self.fails(50)
+        self.ask()
+
+    def test_it_forgets_the_oldest_of_too_many(self) -> None:
+        for number in range(1100):
+            self.assertRaises(OriginFailed, self.ask, OriginFailed("x"), origin=f"http://{number}.example:80")
+        self.assertEqual(len(self.breaker), 1000)
+
+
+class FetchTests(HttpCase):
+    async def test_an_origin_that_is_unwell_is_not_asked_any_more(self) -> None:
+        origin = self.origin(whole(b"", "503 Service Unavailable"))
+        sources = self.sources(breaker_failures=3)
+        for _ in range(6):
+            with self.assertRaises(OriginFailed):
+                await sources.fetch(origin.url(), None, {})
+        self.assertEqual(len(origin.heads), 3)
+
+    async def test_what_an_origin_says_of_one_source_opens_nothing(self) -> None:
+        origin = self.origin(lambda head: whole(b"", "500 Oops" if b"/bad" in head else "404 Not Found"))
+        sources = self.sources(breaker_failures=3)
+        for path in ("/bad", "/missing") * 4:
+            with self.assertRaises(ImgforgeError):
+                await sources.fetch(origin.url(path), None, {})
+        self.assertEqual(len(origin.heads), 8)
+
+    async def test_a_fetch_is_tried_again(self) -> None:
+        answers = [whole(b"", "503 Busy"), whole(b"", "500 Oops"), whole(b"picture")]
+        origin = self.origin(lambda _: answers.pop(0))
+        self.assertEqual((await self.sources(retries=2).fetch(origin.url(), None, {})).body, b"picture")
+
+    async def test_but_no_more_often_than_allowed_nor_where_that_is_useless(self) -> None:
+        for status, retries, asked in (("503 Busy", 0, 1), ("503 Busy", 2, 3), ("404 Not Found", 2, 1)):
+            origin = self.origin(whole(b"", status))
+            with self.assertRaises(ImgforgeError):
+                await self.sources(retries=retries).fetch(origin.url(), None, {})
+            self.assertEqual(len(origin.heads), asked, status)
