@@ -1,15 +1,17 @@
 """The values of options that change colours, blur in places, overlay, or tune an encoder; see `imgforge.model`.
 
-Fractions are 0..1 of the side that they belong to; angles are degrees, clockwise; None in an encoder's option means
-that the URL does not say.
+Fractions are 0..1 of the side that they belong to; angles are degrees, clockwise; None in a record called Options means
+that the URL does not say, so that the operator's record decides.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 __all__ = [
     "AutoQuality",
+    "AutoQualityOptions",
     "AvifOptions",
     "BlurAreas",
     "Color",
@@ -21,6 +23,7 @@ __all__ = [
     "PngOptions",
     "ProgressiveBlur",
     "Unsharp",
+    "UnsharpOptions",
     "WebpOptions",
 ]
 
@@ -58,6 +61,15 @@ class Unsharp:
     mode: str = "none"
     weight: float = 1.0
     divider: float = 24.0
+
+
+@dataclass(frozen=True, slots=True)
+class UnsharpOptions:
+    """What a URL changes of it."""
+
+    mode: str | None = None
+    weight: float | None = None
+    divider: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +149,28 @@ class AvifOptions:
 
 @dataclass(frozen=True, slots=True)
 class AutoQuality:
-    """A search for the quality: `method` is none, size (target in bytes) or dssim (target as structural distance)."""
+    """A search for the quality: `method` is none, size (target in bytes) or dssim (target as structural distance).
+
+    Formats that `format_min` and `format_max` name have bounds of their own. Results of more megapixels than
+    `max_resolution` are not searched; 0 is no limit.
+    """
 
     method: str = "none"
     target: float = 0.02
     minimum: int = 70
     maximum: int = 80
     allowed_error: float = 0.002
+    format_min: Mapping[str, int] = field(default_factory=lambda: {"avif": 60})
+    format_max: Mapping[str, int] = field(default_factory=lambda: {"avif": 65})
+    max_resolution: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AutoQualityOptions:
+    """What a URL changes of it."""
+
+    method: str | None = None
+    target: float | None = None
+    minimum: int | None = None
+    maximum: int | None = None
+    allowed_error: float | None = None

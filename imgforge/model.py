@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from imgforge.effects import (
-    AutoQuality,
+    AutoQualityOptions,
     AvifOptions,
     BlurAreas,
     Color,
@@ -21,7 +21,7 @@ from imgforge.effects import (
     Monochrome,
     PngOptions,
     ProgressiveBlur,
-    Unsharp,
+    UnsharpOptions,
     WebpOptions,
 )
 
@@ -155,7 +155,7 @@ class ProcessingOptions:
     duotone: Duotone = Duotone()
     colorize: Colorize = Colorize()
     gradient: Gradient = Gradient()
-    unsharp_masking: Unsharp | None = None
+    unsharp_masking: UnsharpOptions = UnsharpOptions()
     blur_areas: BlurAreas = BlurAreas()
     progressive_blur: ProgressiveBlur = ProgressiveBlur()
     round: float = 0.0  # pixels; infinity is as round as can be
@@ -173,7 +173,7 @@ class ProcessingOptions:
     format_quality: tuple[tuple[str, int], ...] = ()
     format: str | None = None
     max_bytes: int = 0
-    autoquality: AutoQuality | None = None
+    autoquality: AutoQualityOptions = AutoQualityOptions()
     jpeg_options: JpegOptions = JpegOptions()
     png_options: PngOptions = PngOptions()
     webp_options: WebpOptions = WebpOptions()

@@ -43,6 +43,11 @@ class EncoderSettings(BaseModel):
     autoquality_allowed_error: float = Field(
         0.002, ge=0, allow_inf_nan=False, description="added to the target of dssim"
     )
+    autoquality_format_min: FormatQuality = Field({"avif": 60}, description="the least quality by format")
+    autoquality_format_max: FormatQuality = Field({"avif": 65}, description="the greatest quality by format")
+    autoquality_max_resolution: float = Field(
+        0, ge=0, allow_inf_nan=False, description="megapixels of results beyond which none is searched; 0 is no limit"
+    )
     unsharp_masking_mode: Literal["auto", "none", "always"] = Field(
         "none", description="sharpen after shrinking (auto), always, or not"
     )

@@ -17,12 +17,21 @@ class ResultSettings(BaseModel):
     default_format: Literal["source", "jpeg", "png", "webp", "avif", "gif", "tiff"] = Field(
         "source", description="the format where the URL names none; source keeps the original's"
     )
+    preferred_formats: Formats = Field(
+        ("jpeg", "png", "gif"),
+        min_length=1,
+        description="where the URL names no format: the source's own if it is one of these, else the first that holds"
+        " the result",
+    )
     best_format_by_default: bool = Field(False, description="as if URLs without a format said `best`")
     best_format_complexity_threshold: float = Field(
         5.5, ge=0, le=8, allow_inf_nan=False, description="bits of edges below which `best` tries formats without loss"
     )
     best_format_max_resolution: float = Field(
         0, ge=0, allow_inf_nan=False, description="megapixels beyond which `best` tries one format only; 0 is no limit"
+    )
+    best_format_allow_skips: bool = Field(
+        False, description="`best` serves SVG and the formats to skip as they are, too"
     )
     auto_webp: bool = Field(False, description="WebP for clients that take it, where the URL names no format")
     auto_avif: bool = Field(False, description="AVIF for clients that take it, where the URL names no format")
@@ -34,6 +43,9 @@ class ResultSettings(BaseModel):
         16384, ge=0, description="pixels of the longest side of a result, padding included; 0 is no limit"
     )
     strip_metadata: bool = Field(True, description="remove EXIF, IPTC and XMP")
+    strip_metadata_dpi: float = Field(
+        72, gt=0, le=100000, allow_inf_nan=False, description="the resolution of results without metadata"
+    )
     keep_copyright: bool = Field(True, description="but for the copyright")
     strip_color_profile: bool = Field(True, description="convert to sRGB and remove the profile")
     auto_rotate: bool = Field(True, description="obey the EXIF orientation")
@@ -44,6 +56,9 @@ class ResultSettings(BaseModel):
     disable_shrink_on_load: bool = Field(False, description="decode JPEG, WebP and HEIC in full")
     skip_processing_formats: Formats = Field((), description="originals of these formats are served as they are")
     sanitize_svg: bool = Field(True, description="remove scripts and foreign references from SVG")
+    always_rasterize_svg: bool = Field(
+        False, description="SVG becomes pixels even where the URL names no format, unless it is to be skipped"
+    )
     watermark_path: str = Field("", description="a file with the watermark")
     watermark_data: Base64 = Field(b"", description="the watermark itself, as base64")
     watermark_url: str = Field("", description="where to fetch the watermark")

@@ -12,7 +12,6 @@ from typing import Any
 import pyvips
 
 from imgforge.effects import WebpOptions
-from imgforge.processing._formats import DEFAULT_FORMATS
 from imgforge.processing._save import save
 from imgforge.processing._state import State
 from imgforge.processing._vips import holds
@@ -24,14 +23,16 @@ _MEGA = 1_000_000
 _EDGES = [[0, 1, 0], [1, -4, 1], [0, 1, 0]]
 
 
-def candidates(accepted: tuple[str, ...], saves: tuple[str, ...], *, animated: bool, transparent: bool) -> list[str]:
-    """The formats to try: those that the client takes and the usual ones, as far as they hold the picture."""
-    names = [name for name in (*accepted, *DEFAULT_FORMATS) if name in saves]
-    return [
+def candidates(
+    accepted: tuple[str, ...], preferred: tuple[str, ...], *, animated: bool, transparent: bool
+) -> list[str]:
+    """The formats to try: those that the client takes and the preferred ones, as far as they hold the picture."""
+    holding = [
         name
-        for name in dict.fromkeys(names)
+        for name in dict.fromkeys((*accepted, *preferred))
         if holds(name, animated=animated, transparent=transparent) and (name != "gif" or animated)
     ]
+    return holding or [preferred[0]]
 
 
 def save_best(state: State, names: list[str]) -> bytes:

@@ -11,6 +11,7 @@ from imgforge.processing._colour import standard_rgb
 from imgforge.processing._filters import WIDEST_SIGMA
 from imgforge.processing._gravity import box_turned_back
 from imgforge.processing._overlays import clamped, ramp
+from imgforge.processing._settings import merged
 from imgforge.processing._state import State
 
 __all__ = ["blur_areas", "progressive_blur", "unsharp_mask"]
@@ -63,7 +64,7 @@ def _gaussian(image: Any, sigma: float) -> Any:
 
 def unsharp_mask(state: State) -> None:
     """A 3x3 kernel whose neighbours weigh -weight and whose sum is *divider*: the greater that, the weaker it is."""
-    wanted = state.options.unsharp_masking or state.settings.unsharp_masking
+    wanted = merged(state.settings.unsharp_masking, state.options.unsharp_masking)
     plan = state.plan
     smaller = plan.scaled.width < plan.source.width or plan.scaled.height < plan.source.height
     if wanted.mode == "none" or (wanted.mode == "auto" and (state.options.sharpen or not smaller)):

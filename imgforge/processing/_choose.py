@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from imgforge.model import ProcessingOptions
 from imgforge.processing._best import BEST, candidates
-from imgforge.processing._formats import DEFAULT_FORMATS
 from imgforge.processing._load import Original
 from imgforge.processing._settings import ProcessingSettings
 from imgforge.processing._vips import animates, capabilities, holds, missing
 
 __all__ = ["output_formats", "skips"]
 
+# Where the operator prefers only what this server cannot write.
+_LAST_RESORT = ("jpeg",)
+
 
 def skips(original: Original, options: ProcessingOptions, settings: ProcessingSettings) -> bool:
     """Whether the source is served as it is: as listed, or an SVG that nobody wants as pixels."""
-    same = options.format is None or options.format == original.format
+    wanted = _wanted(options, settings)
+    if wanted == original.format == "svg":
+        return True
+    open_ended = wanted is None or (wanted == BEST and settings.best_format_allow_skips)
     listed = original.format in {*settings.skip_processing_formats, *options.skip_processing}
-    return same and (listed or original.format == "svg")
+    drawing = original.format == "svg" and not settings.always_rasterize_svg
+    return (open_ended and (listed or drawing)) or (wanted == original.format and listed)
+
+
+def _wanted(options: ProcessingOptions, settings: ProcessingSettings) -> str | None:
+    """The format that the URL names, `best` where the operator wants that by default, or None."""
+    return options.format or (BEST if settings.best_format_by_default else None)
 
 
 def output_formats(
@@ -29,17 +40,19 @@ def output_formats(
 ) -> list[str]:
     """The formats to try for the result, mostly one; `UnsupportedFormat` where the one asked for cannot be written."""
     saves = capabilities().saves
-    name = options.format
-    if name is None and settings.best_format_by_default:
-        name = BEST
+    accepted = tuple(one for one in accepted if one in saves)
+    preferred = tuple(one for one in settings.preferred_formats if one in saves) or _LAST_RESORT
+    name = _wanted(options, settings)
     if name == BEST:
-        return candidates(accepted, saves, animated=animated, transparent=_is_transparent(original, options))
+        return candidates(accepted, preferred, animated=animated, transparent=_is_transparent(original, options))
     if name is None:
-        name = next((one for one in accepted if one in saves and (animates(one) or not animated)), None)
+        name = next((one for one in accepted if animates(one) or not animated), None)
     if name is None and settings.default_format != "source":
         name = settings.default_format
     if name is None:
-        name = original.format if original.format in DEFAULT_FORMATS else _first_that_holds(original, options, animated)
+        transparent = _is_transparent(original, options)
+        holding = (one for one in preferred if holds(one, animated=animated, transparent=transparent))
+        name = original.format if original.format in preferred else next(holding, preferred[0])
     if name not in saves:
         raise missing(name, "write")
     return [name]
@@ -48,10 +61,5 @@ def output_formats(
 def _is_transparent(original: Original, options: ProcessingOptions) -> bool:
     """Whether the result will have an alpha that no background covers."""
     added = options.padding is not None or options.extend.enabled or bool(options.round)
-    return options.background is None and (added or bool(original.image.hasalpha()))
-
-
-def _first_that_holds(original: Original, options: ProcessingOptions, animated: bool) -> str:
-    transparent = _is_transparent(original, options)
-    holding = (name for name in DEFAULT_FORMATS if holds(name, animated=animated, transparent=transparent))
-    return next(holding, DEFAULT_FORMATS[0])
+    covered = options.background is not None and options.background_alpha == 1
+    return not covered and (added or bool(original.image.hasalpha()))

@@ -9,7 +9,7 @@ from typing import Any
 
 from imgforge.processing._raw import is_raw_tiff
 
-__all__ = ["DEFAULT_FORMATS", "FORMATS", "Format", "detect_format"]
+__all__ = ["FORMATS", "Format", "detect_format"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,6 @@ FORMATS: dict[str, Format] = {
     "raw": Format("image/x-dcraw", extra="raw", writes=False, apart=True),
     "svg": Format("image/svg+xml", "svgload_buffer", vector=True),
 }
-
-# What an open format becomes where the source's own cannot stay: the first of these that holds the result.
-DEFAULT_FORMATS = ("jpeg", "png", "gif")
 
 _SIGNATURES: tuple[tuple[str, int, bytes], ...] = (
     ("jpeg", 0, b"\xff\xd8\xff"),

@@ -30,7 +30,6 @@ _COPYRIGHT = frozenset({"exif-data", "exif-ifd0-Copyright", "exif-ifd0-Artist"})
 # An image that has been turned must not be turned again by its viewer.
 ORIENTATION = frozenset({"orientation", "exif-ifd0-Orientation"})
 _INCH = 25.4  # millimetres
-_DEFAULT_RESOLUTION = 72.0 / _INCH  # pixels per millimetre
 
 
 def strip_metadata(state: State, *, animated: bool) -> None:
@@ -42,7 +41,8 @@ def strip_metadata(state: State, *, animated: bool) -> None:
     image = state.image
     fields = image.get_fields()
     rights = _rights(image, fields, state.format_name) if strip and copyright_stays else {}
-    image = image.copy(xres=_DEFAULT_RESOLUTION, yres=_DEFAULT_RESOLUTION) if strip else image.copy()
+    resolution = settings.strip_metadata_dpi / _INCH  # pixels per millimetre
+    image = image.copy(xres=resolution, yres=resolution) if strip else image.copy()
     for name in fields:
         # The first fields are the image's own geometry, which is no metadata: removing them does nothing.
         obeyed = name in ORIENTATION and state.auto_rotate

@@ -17,6 +17,7 @@ __all__ = ["save"]
 
 # Formats whose encoders refuse smaller pictures.
 _SMALLEST_AVIF = 16
+_MEGA = 1_000_000
 
 Options = dict[str, Any]
 
@@ -105,7 +106,7 @@ def save(state: State) -> bytes:
     if state.format_name == "avif" and min(image.width, image.height) < _SMALLEST_AVIF:
         state.format_name = "png" if image.hasalpha() else "jpeg"
     quality = state.settings.quality_of(state.format_name, state.options)
-    wanted = state.options.autoquality or state.settings.autoquality
+    wanted = state.settings.search_of(state.format_name, state.options, image.width * image.height / _MEGA)
     if state.format.quality and (state.options.max_bytes or wanted.method != "none"):
         state.to_memory()  # it is encoded several times
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
 
 from imgforge.effects import AutoQuality, Unsharp
 from imgforge.model import ProcessingOptions
 
-__all__ = ["ProcessingSettings", "chosen"]
+__all__ = ["ProcessingSettings", "chosen", "merged"]
 
 T = TypeVar("T")
 
@@ -19,6 +19,12 @@ def chosen(url: T | None, operator: T) -> T:
     return operator if url is None else url
 
 
+def merged(operator: T, url: Any) -> T:
+    """The operator's record with those fields of the URL's in it that are not None."""
+    said = {one.name: value for one in fields(url) if (value := getattr(url, one.name)) is not None}
+    return replace(operator, **said)  # type: ignore[type-var]
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessingSettings:
     """Resolutions are in megapixels, dimensions in pixels, 0 is no limit. The names are those of the settings."""
@@ -26,8 +32,10 @@ class ProcessingSettings:
     quality: int = 80
     format_quality: Mapping[str, int] = field(default_factory=lambda: {"webp": 79, "avif": 63, "jxl": 77})
     default_format: str = "source"
+    preferred_formats: tuple[str, ...] = ("jpeg", "png", "gif")
     auto_rotate: bool = True
     strip_metadata: bool = True
+    strip_metadata_dpi: float = 72.0
     keep_copyright: bool = True
     strip_color_profile: bool = True
     preserve_hdr: bool = False
@@ -41,6 +49,7 @@ class ProcessingSettings:
     max_result_dimension: int = 0
     skip_processing_formats: tuple[str, ...] = ()
     sanitize_svg: bool = True
+    always_rasterize_svg: bool = False
     jpeg_progressive: bool = False
     jpeg_no_subsample: bool = False
     jpeg_trellis_quant: bool = False
@@ -62,6 +71,7 @@ class ProcessingSettings:
     best_format_by_default: bool = False
     best_format_complexity_threshold: float = 5.5
     best_format_max_resolution: float = 0.0
+    best_format_allow_skips: bool = False
     unsharp_masking: Unsharp = Unsharp()
     color_profiles_dir: str = "/usr/share/color/icc"
 
@@ -69,3 +79,14 @@ class ProcessingSettings:
         """The quality to save with: the URL's own, the URL's by format, the operator's by format, the operator's."""
         by_format = {**self.format_quality, **dict(options.format_quality)}
         return options.quality or by_format.get(format_name) or self.quality
+
+    def search_of(self, format_name: str, options: ProcessingOptions, megapixels: float) -> AutoQuality:
+        """The search for the quality of a result of that size; the URL's bounds count before those by format."""
+        operator = self.autoquality
+        operator = replace(
+            operator,
+            minimum=operator.format_min.get(format_name, operator.minimum),
+            maximum=operator.format_max.get(format_name, operator.maximum),
+        )
+        wanted = merged(operator, options.autoquality)
+        return replace(wanted, method="none") if 0 < wanted.max_resolution < megapixels else wanted

@@ -60,6 +60,9 @@ def processing_settings(settings: Settings) -> ProcessingSettings:
             settings.autoquality_min,
             settings.autoquality_max,
             settings.autoquality_allowed_error,
+            settings.autoquality_format_min,
+            settings.autoquality_format_max,
+            settings.autoquality_max_resolution,
         ),
         "unsharp_masking": Unsharp(
             settings.unsharp_masking_mode, settings.unsharp_masking_weight, settings.unsharp_masking_divider

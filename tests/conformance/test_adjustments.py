@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgforge.effects import BlurAreas, Colorize, Duotone, Gradient, Monochrome, ProgressiveBlur, Unsharp
+from imgforge.effects import BlurAreas, Colorize, Duotone, Gradient, Monochrome, ProgressiveBlur, UnsharpOptions
 from imgforge.model import Color, Crop, Gravity, Padding
 from tests.conformance.case import alike, rendered
 from tests.conformance.images import Pixels, decoded, encoded, oriented, see_through, smooth
@@ -39,7 +39,7 @@ NEUTRAL: tuple[dict[str, Any], ...] = (
     {"duotone": Duotone(0.0, RED, RED)},
     {"colorize": Colorize(0.0, RED)},
     {"gradient": Gradient(0.0, RED)},
-    {"unsharp_masking": Unsharp("none", 5.0, 1.0)},
+    {"unsharp_masking": UnsharpOptions("none", 5.0, 1.0)},
     {"blur_areas": BlurAreas(0.0, ((0.0, 0.0, 1.0, 1.0),))},
     {"blur_areas": BlurAreas(5.0)},
     {"progressive_blur": ProgressiveBlur(0.0, 90.0)},
@@ -193,11 +193,11 @@ def test_a_background_may_be_translucent(alpha: float) -> None:
 def test_unsharp_masking_steepens_edges_and_keeps_the_mean() -> None:
     edge = flat(60, 60, 60)
     edge[:, 30:] = 200
-    always = made(edge, unsharp_masking=Unsharp("always")).astype(int)[20, :, 0]
+    always = made(edge, unsharp_masking=UnsharpOptions("always")).astype(int)[20, :, 0]
     assert always.max() > 200
     assert always.min() < 60
     assert abs(always.mean() - 130) <= 1
-    alike(made(edge, unsharp_masking=Unsharp("auto")), edge, mean=0, most=0)  # nothing was made smaller
+    alike(made(edge, unsharp_masking=UnsharpOptions("auto")), edge, mean=0, most=0)  # nothing was made smaller
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

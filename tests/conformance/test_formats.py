@@ -67,6 +67,7 @@ FALLBACKS = (
     Fallback("webp", "png", PADDED),
     Fallback("avif", "png", EXTENDED),
     Fallback("tiff", "jpeg", PADDED | WHITE),
+    Fallback("webp with alpha", "png", {"background": Color(9, 9, 9), "background_alpha": 0.5}),
     Fallback("jpeg", "jpeg", PADDED),
     Fallback("jpeg", "jpeg", EXTENDED),
     Fallback("jpeg", "webp", {}, ("webp",)),
@@ -135,6 +136,46 @@ def test_a_drawing_stays_one_unless_pixels_are_wanted() -> None:
         assert (rendition.format, rendition.width, rendition.height) == ("svg", 80, 40)
         assert rendition.content_type == "image/svg+xml"
         assert b"<rect" in rendition.body
+
+
+@pytest.mark.parametrize(
+    ("url", "skipped", "settings", "result"),
+    [
+        (None, (), {"always_rasterize_svg": True}, "png"),
+        (None, ("svg",), {"always_rasterize_svg": True}, "svg"),
+        ("svg", (), {"always_rasterize_svg": True}, "svg"),
+        ("best", (), {}, "png"),
+        ("best", (), {"best_format_allow_skips": True}, "svg"),
+        ("best", (), {"best_format_allow_skips": True, "always_rasterize_svg": True}, "png"),
+        (None, (), {"best_format_by_default": True}, "png"),
+        ("png", ("svg",), {}, "png"),
+    ],
+)
+def test_when_a_drawing_becomes_pixels(
+    url: str | None, skipped: tuple[str, ...], settings: dict[str, Any], result: str
+) -> None:
+    options = ProcessingOptions(format=url, skip_processing=skipped, padding=Padding(1, 1, 1, 1))
+    assert process(DRAWING, options, ProcessingSettings(**settings)).format == result
+
+
+@pytest.mark.parametrize(
+    ("source", "preferred", "wanted"),
+    [
+        ("webp", ("webp", "jpeg"), "webp"),
+        ("png", ("jpeg", "gif"), "jpeg"),
+        ("png with alpha", ("jpeg", "webp", "png"), "png"),
+        ("png with alpha", ("jpeg", "webp"), "webp"),
+        ("png with alpha", ("jpeg",), "jpeg"),
+        ("tiff", ("avif",), "avif"),
+        ("png", ("pdf", "webp"), "webp"),
+        ("webp", ("pdf",), "jpeg"),
+    ],
+)
+@pytest.mark.parametrize("best", [False, True])
+def test_the_operator_prefers_formats(source: str, preferred: tuple[str, ...], wanted: str, best: bool) -> None:
+    settings = ProcessingSettings(preferred_formats=preferred)
+    made = process(SOURCES[source](), ProcessingOptions(format="best" if best else None), settings)
+    assert made.format in preferred if best and wanted in preferred else made.format == wanted
 
 
 def test_pixels_do_not_become_a_drawing() -> None:

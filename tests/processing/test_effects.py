@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 from twisted.trial.unittest import SynchronousTestCase
 
+from imgforge.effects import AutoQuality, Unsharp
 from imgforge.model import Rendition
 from imgforge.processing import ProcessingSettings, draw_sample, process
 from imgforge.urls.options import OptionParser
@@ -198,9 +199,45 @@ class EncoderTests(EffectCase):
         self.assertEqual(sizes, sorted(sizes))
         self.assertLess(sizes[0], sizes[-1])
 
+    def test_autoquality_of_a_url_changes_only_what_it_says(self) -> None:
+        operator = AutoQuality("size", 4000, 5, 95)
+        for option, target in (("aq:", 4000), ("aq::2500", 2500), ("w:300", 4000)):
+            size = len(made(self.photo, f"w:300/f:jpg/{option}", autoquality=operator).body)
+            self.assertLessEqual(size, target, option)
+            self.assertGreater(size, target * 0.6, option)
+        plain = made(self.photo, "w:300/f:jpg").body
+        self.assertEqual(made(self.photo, "w:300/f:jpg/aq:none", autoquality=operator).body, plain)
+
+    def test_autoquality_has_bounds_by_format_unless_the_url_says_others(self) -> None:
+        operator = AutoQuality("size", 10, 5, 95, format_min={"jpeg": 60})
+        for option, least in (("aq:", 60), ("aq:size:10:30", 30)):
+            body = made(self.photo, f"w:300/f:jpg/{option}", autoquality=operator).body
+            self.assertEqual(body, made(self.photo, f"w:300/f:jpg/q:{least}").body)
+        webp = made(self.photo, "w:300/f:webp", autoquality=operator).body
+        self.assertEqual(webp, made(self.photo, "w:300/f:webp/q:5").body)
+
+    def test_autoquality_leaves_large_results_alone(self) -> None:
+        operator = AutoQuality("size", 10, 5, 95, max_resolution=0.01)
+        self.assertEqual(
+            made(self.photo, "w:300/f:jpg", autoquality=operator).body, made(self.photo, "w:300/f:jpg").body
+        )
+        self.assertEqual(
+            made(self.photo, "w:60/f:jpg", autoquality=operator).body, made(self.photo, "w:60/f:jpg/q:5").body
+        )
+
+    def test_unsharp_masking_of_a_url_changes_only_what_it_says(self) -> None:
+        always = Unsharp("always", 1, 10)
+        self.assertEqual(
+            made(self.photo, "w:60/ush:::24", unsharp_masking=always).body,
+            made(self.photo, "w:60/ush:always:1:24").body,
+        )
+
     def test_dpi_is_written(self) -> None:
         image = Image.open(io.BytesIO(made(self.photo, "w:60/f:jpg/dpi:300").body))
         self.assert_near(image.info["dpi"], (300, 300), 1)
+        for options, settings, wanted in (("w:60", {}, 72), ("w:60", {"strip_metadata_dpi": 150.0}, 150)):
+            image = Image.open(io.BytesIO(made(self.photo, f"{options}/f:jpg", **settings).body))
+            self.assert_near(image.info["dpi"], (wanted, wanted), 1)
 
 
 class PageTests(EffectCase):

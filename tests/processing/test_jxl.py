@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgforge.effects import AutoQuality
+from imgforge.effects import AutoQualityOptions
 from imgforge.errors import ImgforgeError, NotAnImage, SourceTooLarge, UnsupportedFormat
 from imgforge.model import ProcessingOptions
 from imgforge.processing import ProcessingSettings, capabilities, detect_format, process
@@ -87,7 +87,7 @@ class WritingTests(EffectCase):
         source = noise()
         most = len(made(source, "f:jxl/q:60").body)
         self.assertLessEqual(len(made(source, f"f:jxl/q:90/mb:{most}").body), most)
-        wanted = AutoQuality("dssim", 0.02, 10, 90, 0.001)
+        wanted = AutoQualityOptions("dssim", 0.02, 10, 90, 0.001)
         options = ProcessingOptions(format="jxl", autoquality=wanted)
         self.assertEqual(detect_format(process(source, options, ProcessingSettings()).body), "jxl")
 

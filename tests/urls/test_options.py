@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from imgforge.effects import AutoQualityOptions, UnsharpOptions
 from imgforge.errors import BadOption, ImgforgeError
 from imgforge.model import Color, Crop, Extend, Gravity, Padding, ProcessingOptions, Trim, Watermark
 from imgforge.urls import BY_NAME, OPTIONS
@@ -58,6 +59,13 @@ MEANINGS: tuple[tuple[str, dict[str, object]], ...] = (
     ("bg:ffa", {"background": Color(255, 255, 170)}),
     ("bg:1:2:3", {"background": Color(1, 2, 3)}),
     ("bg:", {"background": None}),
+    ("bg:ff000080", {"background": Color(255, 0, 0), "background_alpha": 128 / 255}),
+    ("bg:102030", {"background": Color(16, 32, 48)}),
+    ("bga:0.25", {"background_alpha": 0.25}),
+    ("aq:dssim::60", {"autoquality": AutoQualityOptions("dssim", None, 60)}),
+    ("aq:size:10240:10:80", {"autoquality": AutoQualityOptions("size", 10240, 10, 80)}),
+    ("ush::2", {"unsharp_masking": UnsharpOptions(None, 2)}),
+    ("car:1:1", {"crop_aspect_ratio": 1, "crop_aspect_ratio_enlarge": True}),
     ("bl:0.5", {"blur": 0.5}),
     ("sh:2", {"sharpen": 2}),
     ("pix:9", {"pixelate": 9}),
@@ -67,6 +75,7 @@ MEANINGS: tuple[tuple[str, dict[str, object]], ...] = (
     ("sm:0", {"strip_metadata": False}),
     ("scp:0", {"strip_color_profile": False}),
     ("skp:jpg:gif", {"skip_processing": ("gif", "jpeg")}),
+    ("skp:pdf:psd:raw:tif", {"skip_processing": ("pdf", "psd", "raw", "tiff")}),
     ("mb:1000", {"max_bytes": 1000}),
     ("wm:0.5:soea:-10:0.1:0.2", {"watermark": Watermark(0.5, "soea", -10, 0.1, 0.2)}),
 )
@@ -77,7 +86,8 @@ WRONG = (
     "dpr:0", "dpr:-1", "dpr:nan", "dpr:inf", "dpr:1e3", "z:0", "g:xx", "g:fp:1", "g:fp:2:0", "g:sm:1:1", "g:ce:1:2:3",
     "ex:1:sm", "exar:1:sm", "c:-1:2", "c:1:2:zz", "pd:-1", "rot:45", "rot:x", "bg:ff", "bg:ggg", "bg:1:2", "bg:1:2:256",
     "bl:-1", "bl:nan", "q:101", "fq:jpg", "fq:xyz:80", "f:PNG", "f:exe", "skp:exe", "wm:2", "wm:1:sm", "fn:%%%:1",
-    "fn:YQ0KYg:1", "fn:ab+A:1", "wmu:YQpi", "wmt:YQBi", "nonsense", "nonsense:1", "exp:soon", "t:x", "t:1:red", "mb:-5",
+    "fn:YQ0KYg:1", "fn:ab+A:1", "wmu:YQpi", "wmt:YQBi", "nonsense", "nonsense:1", "exp:soon", "skp:best",
+    "f:pdf", "maf:0", "bg:ff00ff8", "bg:ff00ffgg", "t:x", "t:1:red", "mb:-5",
 )  # fmt: skip
 
 
@@ -99,6 +109,17 @@ class MeaningTests(SynchronousTestCase):
         self.assertEqual(self.parse("s:3:4", "s::5").width, 3)
         self.assertEqual(self.parse("bg:fff", "bg:").background, None)
         self.assertEqual(self.parse("z:2:3", "z:").zoom_y, 3)
+
+    def test_a_bare_switch_is_off(self) -> None:
+        self.assertIs(self.parse("sm:").strip_metadata, False)
+        self.assertIs(self.parse("el:1", "el:").enlarge, False)
+        self.assertTrue(self.parse("fl:1", "fl:").flip_horizontal)  # one of two
+        self.assertFalse(OptionParser().parse(["raw:"]).delivery.raw)
+
+    def test_the_alpha_of_a_background_may_be_said_before_or_after_it(self) -> None:
+        for texts in (("bga:0.5", "bg:f00"), ("bg:f00", "bga:0.5"), ("bg:ff000022", "bga:0.5")):
+            parsed = self.parse(*texts)
+            self.assertEqual((parsed.background, parsed.background_alpha), (Color(255, 0, 0), 0.5), texts)
 
     def test_a_later_option_changes_only_what_it_names(self) -> None:
         self.assertEqual(self.parse("g:no:1:2", "g:so::7").gravity, Gravity("so", 1, 7))

@@ -12,11 +12,23 @@ from typing import Any
 
 from imgforge.effects import BlurAreas
 from imgforge.model import CENTRE, Color, Crop, Extend, Gravity, Padding, Trim, Watermark
-from imgforge.urls.options._values import base64_line, boolean, choice, color, format_name, fraction, integer, number
+from imgforge.urls.options._values import (
+    base64_line,
+    boolean,
+    choice,
+    color,
+    format_name,
+    fraction,
+    integer,
+    number,
+    source_format,
+)
 
 __all__ = [
     "background",
+    "background_alpha",
     "blur_areas",
+    "both_sides",
     "crop",
     "extend",
     "filename",
@@ -25,6 +37,7 @@ __all__ = [
     "gravity",
     "hashsum",
     "padding",
+    "quarter_turns",
     "record",
     "tags",
     "trim",
@@ -97,12 +110,33 @@ def padding(arguments: Arguments, current: Padding | None) -> Padding:
 
 
 def background(arguments: Arguments, _: Color | None) -> Color | None:
-    """hex, or red:green:blue; nothing takes the background away"""
+    """hex, or red:green:blue; nothing takes the background away. Of eight digits the last are `background_alpha`'s"""
     if len(arguments) == 3:
         return Color(*(_BYTE(argument) for argument in arguments))
     if len(arguments) == 2:
         raise ValueError("must be hexadecimal digits or three numbers from 0 to 255")
-    return color(arguments[0]) if arguments[0] else None
+    digits = arguments[0]
+    return color(digits[:6] if len(digits) == 8 else digits) if digits else None
+
+
+def background_alpha(arguments: Arguments, values: dict[str, Any]) -> None:
+    """How opaque the background is, where eight digits say it."""
+    if len(arguments) == 1 and len(arguments[0]) == 8:
+        values["background_alpha"] = color("0000" + arguments[0][6:]).blue / 255
+
+
+def both_sides(arguments: Arguments, values: dict[str, Any]) -> None:
+    """One zoom is that of both sides."""
+    if len(arguments) == 1 and arguments[0]:
+        values["zoom_y"] = values["zoom_x"]
+
+
+def quarter_turns(_: Arguments, values: dict[str, Any]) -> None:
+    """The angle as one of four."""
+    angle = values.get("rotate", 0)
+    if angle % 90:
+        raise ValueError("the angle must be a multiple of 90")
+    values["rotate"] = angle % 360
 
 
 def trim(arguments: Arguments, current: Trim | None) -> Trim | None:
@@ -130,8 +164,8 @@ def format_quality(arguments: Arguments, current: tuple[tuple[str, int], ...]) -
 
 
 def formats(arguments: Arguments, current: tuple[str, ...]) -> tuple[str, ...]:
-    """format:format..., added to what was set"""
-    return tuple(sorted({*current, *(format_name(argument) for argument in arguments if argument)}))
+    """format:format... of sources, added to what was set"""
+    return tuple(sorted({*current, *(source_format(argument) for argument in arguments if argument)}))
 
 
 def filename(arguments: Arguments, _: str | None) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imgforge.effects import (
-    AutoQuality,
+    AutoQualityOptions,
     AvifOptions,
     Colorize,
     Duotone,
@@ -12,7 +12,7 @@ from imgforge.effects import (
     Monochrome,
     PngOptions,
     ProgressiveBlur,
-    Unsharp,
+    UnsharpOptions,
     WebpOptions,
 )
 from imgforge.model import Size
@@ -102,7 +102,7 @@ EFFECTS = (
         (
             Together(
                 "unsharp_masking",
-                composite.record(Unsharp, choice("auto", "none", "always"), positive, positive),
+                composite.record(UnsharpOptions, choice("auto", "none", "always"), positive, positive),
                 "mode:weight:divider",
                 3,
             ),
@@ -157,7 +157,7 @@ EFFECTS = (
             Together(
                 "autoquality",
                 composite.record(
-                    AutoQuality, choice("none", "size", "dssim"), positive, _QUALITY, _QUALITY, number(low=0)
+                    AutoQualityOptions, choice("none", "size", "dssim"), positive, _QUALITY, _QUALITY, number(low=0)
                 ),
                 "method:target:min:max:allowed_error",
                 5,

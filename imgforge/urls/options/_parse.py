@@ -9,6 +9,7 @@ from typing import Any
 from imgforge.errors import BadOption, OptionForbidden
 from imgforge.model import DeliveryOptions, ProcessingOptions
 from imgforge.urls.options._table import BY_NAME, PRESET_NAMES, Option, Together
+from imgforge.urls.options._values import boolean
 
 __all__ = [
     "CHAIN",
@@ -174,18 +175,13 @@ def set_fields(
             break
         if isinstance(part, Together):
             values[part.field] = part.make(arguments[index:], values.get(part.field, defaults[part.field]))
-        elif arguments[index]:
+        elif arguments[index] or (part.convert is boolean and len(option.parts) == 1):  # a bare switch is off
             try:
                 values[part.field] = part.convert(arguments[index])
             except ValueError as error:
                 raise ValueError(f"{part.field.replace('_', ' ')} {error}") from None
-    if option.name == "zoom" and len(arguments) == 1 and arguments[0]:
-        values["zoom_y"] = values.get("zoom_x", 1.0)
-    elif option.name == "rotate":
-        angle = values.get("rotate", 0)
-        if angle % 90:
-            raise ValueError("the angle must be a multiple of 90")
-        values["rotate"] = angle % 360
+    if option.finish is not None:
+        option.finish(arguments, values)
 
 
 def _freeze(draft: _Draft) -> ParsedOptions:

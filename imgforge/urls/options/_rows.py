@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,13 +31,17 @@ class Together:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A row: `kind` is processing (decides pixels), delivery (decides headers) or security (needs permission)."""
+    """A row: `kind` is processing (decides pixels), delivery (decides headers) or security (needs permission).
+
+    `finish(arguments, fields set so far)` sets what follows from the arguments beside the fields of the parts.
+    """
 
     name: str
     aliases: tuple[str, ...]
     parts: tuple[Argument | Together, ...]
     summary: str
     kind: str = "processing"
+    finish: Callable[[Sequence[str], dict[str, Any]], None] | None = None
 
     @property
     def most(self) -> int:

@@ -60,6 +60,7 @@ OPTIONS = (
         ("z",),
         (Argument("zoom_x", positive), Argument("zoom_y", positive)),
         "multiplies the size; one number is for both sides",
+        finish=composite.both_sides,
     ),
     Option("dpr", (), (Argument("dpr", positive),), "multiplies the size, offsets and padding for dense screens"),
     Option("enlarge", ("el",), (_ENLARGE,), "small images may grow"),
@@ -100,6 +101,7 @@ OPTIONS = (
         ("rot",),
         (Argument("rotate", integer(-360000, 360000)),),
         "turns clockwise by a multiple of 90 degrees",
+        finish=composite.quarter_turns,
     ),
     Option(
         "flip",
@@ -111,7 +113,8 @@ OPTIONS = (
         "background",
         ("bg",),
         (Together("background", composite.background, "hex or R:G:B", 3),),
-        "fills what is transparent",
+        "fills what is transparent; two more digits are its alpha",
+        finish=composite.background_alpha,
     ),
     Option("blur", ("bl",), (Argument("blur", _sigma),), "Gaussian blur of this sigma"),
     Option("sharpen", ("sh",), (Argument("sharpen", _sigma),), "sharpens with this sigma"),
@@ -171,7 +174,9 @@ OPTIONS = (
         "max_src_resolution", ("msr",), (Argument("max_src_resolution", _megapixels),), "megapixels", kind="security"
     ),
     Option("max_src_file_size", ("msfs",), (Argument("max_src_file_size", integer()),), "bytes", kind="security"),
-    Option("max_animation_frames", ("maf",), (Argument("max_animation_frames", integer()),), "frames", kind="security"),
+    Option(
+        "max_animation_frames", ("maf",), (Argument("max_animation_frames", integer(1)),), "frames", kind="security"
+    ),
     Option(
         "max_animation_frame_resolution",
         ("mafr",),

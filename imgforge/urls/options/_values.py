@@ -28,6 +28,7 @@ __all__ = [
     "number",
     "positive",
     "rounding",
+    "source_format",
     "text",
 ]
 
@@ -51,6 +52,10 @@ FORMATS = {
     "svg": "svg",
     "best": "best",
 }
+
+# What a URL may call the formats of sources besides these: such as are read only.
+SOURCE_FORMATS = {name: name for name in ("pdf", "psd", "raw")} | FORMATS
+del SOURCE_FORMATS["best"]
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}\Z")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})\Z")
@@ -133,6 +138,13 @@ def format_name(argument: str) -> str:
     if argument not in FORMATS:
         raise ValueError(f"must be one of {', '.join(FORMATS)}, not {argument!r}")
     return FORMATS[argument]
+
+
+def source_format(argument: str) -> str:
+    """The canonical name of a format that sources may have."""
+    if argument not in SOURCE_FORMATS:
+        raise ValueError(f"must be one of {', '.join(SOURCE_FORMATS)}, not {argument!r}")
+    return SOURCE_FORMATS[argument]
 
 
 def color(argument: str) -> Color:
