@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from imgforge.processing import _jxl, _pdf, _pillow, _raw
+from imgforge.processing import _heic, _jxl, _pdf, _pillow, _raw
 
 __all__ = ["EXTRAS", "Codec", "installed"]
 
@@ -31,6 +31,7 @@ class Codec:
 
 EXTRAS: dict[str, Codec] = {
     "formats": Codec("PIL.Image", _pillow.load, _pillow.save),
+    "heic": Codec("pillow_heif", _heic.load, _heic.save),
     "jxl": Codec("pillow_jxl", _jxl.load, _jxl.save),
     "pdf": Codec("pypdfium2", _pdf.load),
     "raw": Codec("rawpy", _raw.load),

@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
+from imgforge.processing._heic import SAMPLE as HEIC_SAMPLE
 from imgforge.processing._raw import is_raw_tiff
 
 __all__ = ["FORMATS", "Format", "detect_format"]
@@ -38,6 +39,8 @@ class Format:
     films: bool = False  # libvips takes its animations for stills; `_film` does not
     writes: bool = True
     apart: bool = False  # the extra decodes in a process of its own, which can be killed
+    sample: bytes = b""  # a file that is read to know whether libvips can, where having a loader does not tell
+    needs: str = ""  # what libvips must be built with, where no extra does it
 
 
 FORMATS: dict[str, Format] = {
@@ -49,10 +52,18 @@ FORMATS: dict[str, Format] = {
         alpha=False,
         quality=True,
         cmyk=True,
+        needs="libjpeg-turbo or mozjpeg",
     ),
-    "png": Format("image/png", "pngload_buffer", "pngsave_buffer", deep=True, films=True),
+    "png": Format("image/png", "pngload_buffer", "pngsave_buffer", deep=True, films=True, needs="libpng or libspng"),
     "webp": Format(
-        "image/webp", "webpload_buffer", "webpsave_buffer", animation=True, quality=True, paged=True, longest=16383
+        "image/webp",
+        "webpload_buffer",
+        "webpsave_buffer",
+        animation=True,
+        quality=True,
+        paged=True,
+        longest=16383,
+        needs="libwebp",
     ),
     "avif": Format(
         "image/avif",
@@ -64,11 +75,28 @@ FORMATS: dict[str, Format] = {
         thumbnail=True,
         films=True,
         longest=16384,
+        needs="libheif and a codec of AV1, such as libaom",
     ),
     "gif": Format(
-        "image/gif", "gifload_buffer", "gifsave_buffer", animation=True, profile=False, paged=True, longest=65535
+        "image/gif",
+        "gifload_buffer",
+        "gifsave_buffer",
+        animation=True,
+        profile=False,
+        paged=True,
+        longest=65535,
+        needs="cgif",
     ),
-    "tiff": Format("image/tiff", "tiffload_buffer", "tiffsave_buffer", quality=True, deep=True, paged=True, cmyk=True),
+    "tiff": Format(
+        "image/tiff",
+        "tiffload_buffer",
+        "tiffsave_buffer",
+        quality=True,
+        deep=True,
+        paged=True,
+        cmyk=True,
+        needs="libtiff",
+    ),
     "heic": Format(
         "image/heic",
         "heifload_buffer",
@@ -77,6 +105,8 @@ FORMATS: dict[str, Format] = {
         quality=True,
         thumbnail=True,
         longest=16384,
+        extra="heic",
+        sample=HEIC_SAMPLE,
     ),
     "jxl": Format(
         "image/jxl", "jxlload_buffer", "jxlsave_buffer", animation=True, quality=True, deep=True, extra="jxl"
@@ -86,7 +116,7 @@ FORMATS: dict[str, Format] = {
     "psd": Format("image/vnd.adobe.photoshop", extra="formats", writes=False),
     "pdf": Format("application/pdf", extra="pdf", vector=True, paged=True, writes=False, apart=True),
     "raw": Format("image/x-dcraw", extra="raw", writes=False, apart=True),
-    "svg": Format("image/svg+xml", "svgload_buffer", vector=True),
+    "svg": Format("image/svg+xml", "svgload_buffer", vector=True, writes=False, needs="librsvg"),
 }
 
 _SIGNATURES: tuple[tuple[str, int, bytes], ...] = (

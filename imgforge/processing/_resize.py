@@ -12,6 +12,7 @@ from imgforge.processing._load import Original, jpeg_shrink
 from imgforge.processing._plan import Plan
 from imgforge.processing._rounding import half_away, half_even
 from imgforge.processing._state import State
+from imgforge.processing._vips import reader
 
 __all__ = ["resized", "scale", "scale_on_load"]
 
@@ -46,7 +47,7 @@ def _shrunk(original: Original, shrink: float, state: State) -> Any | None:
         return original.load(shrink=factor) if factor > 1 else None
     if original.format == "webp":
         return original.load(scale=1 / shrink)
-    if original.format in {"avif", "heic"}:
+    if FORMATS[original.format].thumbnail and reader(original.format) is None:  # extras have decoded it all by now
         return _thumbnail(original, shrink)
     return None
 

@@ -88,9 +88,14 @@ def holds(name: str, *, animated: bool, transparent: bool) -> bool:
 def missing(name: str, verb: str) -> UnsupportedFormat:
     """What a client is told of a format that cannot be read or written here, and what an operator can do."""
     one = FORMATS[name]
-    if one.extra and (one.writes or verb == "read") and not installed(one.extra):
+    if verb == "write" and not one.writes:
+        return UnsupportedFormat(f"{name} is read only: choose another format for the result")
+    if one.extra:
         return UnsupportedFormat(f"this server does not {verb} {name}: it needs pip install 'imgforge[{one.extra}]'")
-    return UnsupportedFormat(f"this server's libvips does not {verb} {name}")
+    return UnsupportedFormat(
+        f"this server's libvips does not {verb} {name}: it needs one that is built with {one.needs},"
+        " as that of pip install 'pyvips[binary]' is"
+    )
 
 
 def _exists(operation: str) -> bool:
@@ -100,7 +105,13 @@ def _exists(operation: str) -> bool:
 @cache
 def _loads(name: str) -> bool:
     """Whether libvips itself reads the format."""
-    return _exists(FORMATS[name].loader)
+    one = FORMATS[name]
+    if not _exists(one.loader):
+        return False
+    try:
+        return not one.sample or pyvips.Operation.call(one.loader, one.sample).avg() >= 0
+    except pyvips.Error:
+        return False
 
 
 @cache

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.processing import FORMATS, detect_format
+from imgforge.processing._vips import missing
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
 MAGIC = {
@@ -98,3 +99,17 @@ class DetectTests(SynchronousTestCase):
     @given(st.sampled_from(sorted(MAGIC)), st.binary(max_size=100), st.integers(0, 40))
     def test_damaged_beginnings_never_raise(self, name: str, noise: bytes, cut: int) -> None:
         self.assertIn(detect_format(MAGIC[name][:cut] + noise), {None, *FORMATS})
+
+
+class MissingTests(SynchronousTestCase):
+    def test_what_cannot_be_done_says_what_to_do(self) -> None:
+        for name, one in FORMATS.items():
+            for verb in ("read", "write"):
+                said = missing(name, verb).message
+                self.assertIn(name, said)
+                if verb == "write" and not one.writes:
+                    self.assertIn("choose another format", said)
+                elif one.extra:
+                    self.assertIn(f"pip install 'imgforge[{one.extra}]'", said)
+                else:
+                    self.assertRegex(said, r"built with \w+.* pip install")
