@@ -13,6 +13,7 @@ import pyvips
 from PIL import Image, ImageCms
 
 from imgforge.model import Color, Extend, Padding
+from imgforge.processing import ProcessingSettings
 from tests.conformance.case import alike, rendered
 from tests.conformance.images import Pixels, decoded, encoded, see_through, smooth
 
@@ -158,18 +159,88 @@ def test_formats_of_eight_bits_have_eight(name: str) -> None:
     assert pyvips.Image.new_from_buffer(body, "").format == "uchar"
 
 
-def test_cmyk_becomes_srgb() -> None:
-    flat = np.full((40, 40, 4), (0, 255, 255, 0), np.uint8)  # red ink
-    body = rendered(inked(flat), format="png").body
-    red, green, blue = decoded(body, "RGB")[20, 20].astype(int)
-    assert red > 180
-    assert green < 90
-    assert blue < 90
+@pytest.mark.parametrize("name", ["png", "tiff"])
+def test_deep_grey_is_kept_where_asked_for(name: str) -> None:
+    deep = GREY.astype(np.uint16) * 257 ^ 0x5A
+    image = pyvips.Image.new_from_buffer(
+        rendered(vips_png(deep[:, :, None], "grey16"), format=name, preserve_hdr=True).body, ""
+    )
+    assert (image.bands, image.format) == (1, "ushort")
+    assert (image.numpy() == deep).all()
 
 
-def inked(pixels: Pixels) -> bytes:
+def test_depth_is_kept_in_avif_as_far_as_it_goes() -> None:
+    deep = smooth().astype(np.uint16) * 257
+    body = rendered(vips_png(deep, "rgb16"), format="avif", preserve_hdr=True, quality=95).body
+    image = pyvips.Image.new_from_buffer(body, "")
+    assert image.format == "ushort"
+    assert image.get("bits-per-sample") > 8
+    assert np.abs(image.numpy().astype(int) - deep).mean() < 2 * 257
+
+
+def test_a_wide_gamut_stays_deep_on_its_way_to_srgb() -> None:
+    image = pyvips.Image.new_from_array(smooth().astype(np.uint16) * 257).copy(interpretation="rgb16")
+    image.set_type(pyvips.GValue.blob_type, "icc-profile-data", pyvips.Operation.call("profile_load", "p3"))
+    made = pyvips.Image.new_from_buffer(rendered(bytes(image.pngsave_buffer()), preserve_hdr=True).body, "")
+    assert made.format == "ushort"
+    # LittleCMS interpolates 16 bits in a table, which is some way off where a colour is out of the gamut.
+    alike(made.numpy() / 257, p3_as_srgb(smooth()), mean=0.6, most=12)
+
+
+@pytest.mark.parametrize("width", [96, 48, 200])
+def test_a_wide_gamut_is_the_same_in_every_size(width: int) -> None:
+    flat = np.full((64, 96, 3), (40, 200, 90), np.uint8)
+    made = decoded(rendered(wide(flat), width=width, enlarge=True).body)
+    alike(made, np.broadcast_to(p3_as_srgb(flat)[:1, :1], made.shape), mean=1, most=2)
+
+
+@pytest.mark.parametrize(("linear", "level"), [(False, 128), (True, 188)])
+@pytest.mark.parametrize("bands", [1, 3, 4])
+@pytest.mark.parametrize("deep", [False, True])
+def test_light_is_averaged_as_light_where_the_operator_wants_it(
+    linear: bool, level: int, bands: int, deep: bool
+) -> None:
+    """Half the pixels black, half white: half the light is 188 in sRGB (IEC 61966-2-1), half the numbers 128."""
+    board = np.where(np.indices((64, 64)).sum(axis=0)[:, :, None] % 2, 255, 0).repeat(bands, axis=2).astype(np.uint8)
+    board[:, :, 3:] = 255
+    pixels = board.astype(np.uint16) * 257 if deep else board
+    kind = ("grey16" if deep else "b-w") if bands == 1 else ("rgb16" if deep else "srgb")
+    settings = ProcessingSettings(use_linear_colorspace=linear)
+    made = rendered(vips_png(pixels, kind), settings, width=16, preserve_hdr=True)
+    got = pyvips.Image.new_from_buffer(made.body, "").numpy().reshape(16, 16, bands) / (257 if deep else 1)
+    inner = got[2:-2, 2:-2, : min(bands, 3)]
+    assert np.abs(inner - level).max() <= 2
+
+
+def test_enlarging_in_linear_light_keeps_even_colours() -> None:
+    flat = np.full((20, 30, 3), (40, 130, 220), np.uint8)
+    settings = ProcessingSettings(use_linear_colorspace=True)
+    made = decoded(rendered(encoded(flat), settings, width=70, enlarge=True).body)
+    alike(made, np.broadcast_to(flat[:1, :1], made.shape), mean=0.5, most=1)
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+def test_cmyk_becomes_srgb(embedded: bool) -> None:
+    """By the profile of the file or by that of libvips, judged by LittleCMS itself."""
+    profile = bytes(pyvips.Operation.call("profile_load", "cmyk"))
+    y, x = np.mgrid[0:64, 0:96]
+    ink = np.dstack([x * 2, y * 3, (x + y) % 200, y]).astype(np.uint8)
+    body = inked(ink, profile if embedded else None)
+    stored = Image.open(io.BytesIO(body))
+    wanted = ImageCms.profileToProfile(
+        stored,
+        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+        ImageCms.createProfile("sRGB"),
+        ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        "RGB",
+    )
+    assert wanted is not None
+    alike(decoded(rendered(body, format="png").body, "RGB"), np.asarray(wanted), mean=2.5, most=40)
+
+
+def inked(pixels: Pixels, profile: bytes | None = None) -> bytes:
     output = io.BytesIO()
-    Image.fromarray(pixels, "CMYK").save(output, "JPEG", quality=95)
+    Image.fromarray(pixels, "CMYK").save(output, "JPEG", quality=95, subsampling=0, icc_profile=profile)
     return output.getvalue()
 
 
