@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import struct
+import sys
+import sysconfig
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import imgforge
 from imgforge.errors import (
     ImgforgeError,
     NotAnImage,
@@ -57,6 +62,17 @@ def test_a_bomb_is_known_by_its_header() -> None:
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">L", len(data)) + kind + data + struct.pack(">L", zlib.crc32(kind + data))
+
+
+# Where the package, its libraries and the process are.
+PLACES = sorted(
+    {
+        str(Path(place).resolve())
+        for place in (imgforge.__path__[0], sysconfig.get_path("purelib"), sys.prefix, Path.cwd(), Path.home())
+        if Path(place).resolve() != Path("/")
+    }
+    | {tempfile.gettempdir(), "site-packages", ".py"}
+)
 
 
 def canvases() -> Iterator[tuple[dict[str, Any], int]]:
@@ -106,7 +122,8 @@ def test_a_damaged_picture_gives_a_picture_or_one_of_our_errors(source: str, at:
     except (NotAnImage, SourceTooLarge, UnsupportedFormat) as error:
         said = error.message
     assert "\n" not in said
-    assert "/" not in said  # no path of ours
+    # Nothing of this machine; a mere slash may be in what zlib or libtiff say.
+    assert not [place for place in PLACES if place in said]
 
 
 @settings(max_examples=60, deadline=None)
