@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyvips
+from PIL import Image
 
 from bench.load import Answer
 
@@ -81,8 +84,11 @@ class Verdict:
 
 
 def decode(body: bytes) -> Picture:
-    """The picture in *body*, all frames; `pyvips.Error` where libvips cannot read it."""
-    image = pyvips.Image.new_from_buffer(body, "")
+    """The picture in *body*, all frames; `pyvips.Error` where neither libvips nor Pillow can read it."""
+    try:
+        image = pyvips.Image.new_from_buffer(body, "")
+    except pyvips.Error:
+        image = _by_pillow(body)
     if image.get_typeof("n-pages") and image.get("n-pages") > 1 and image.get_typeof("delay"):
         image = pyvips.Image.new_from_buffer(body, "", n=-1)
     delays = tuple(image.get("delay")) if image.get_typeof("delay") else ()
@@ -97,6 +103,15 @@ def decode(body: bytes) -> Picture:
     colours = image.colourspace("srgb").cast("uchar")
     pixels = (colours if colours.hasalpha() else colours.bandjoin(255)).premultiply().numpy()
     return Picture(image.width, height, delays, loop, frozenset(traits), pixels.astype(np.float32))
+
+
+def _by_pillow(body: bytes) -> Any:
+    """BMP, ICO and others that libvips does not read; the error is libvips'."""
+    try:
+        with Image.open(io.BytesIO(body)) as opened:
+            return pyvips.Image.new_from_array(opened.convert("RGBA")).copy(interpretation="srgb")
+    except (OSError, SyntaxError):
+        raise pyvips.Error("neither libvips nor Pillow reads it") from None
 
 
 def differences(ours: Picture, peer: Picture) -> tuple[float, float]:

@@ -114,6 +114,9 @@ class MeaningTests(SynchronousTestCase):
         self.assertIs(self.parse("sm:").strip_metadata, False)
         self.assertIs(self.parse("el:1", "el:").enlarge, False)
         self.assertTrue(self.parse("fl:1", "fl:").flip_horizontal)  # one of two
+        self.assertEqual(self.parse("ex:1:no", "ex:").extend, Extend(False, Gravity("no")))
+        self.assertEqual(self.parse("exar:1:no", "exar::so").extend_aspect_ratio, Extend(False, Gravity("so")))
+        self.assertTrue(self.parse("ex:1", "rs:fit:9:9:1:").extend.enabled)
         self.assertFalse(OptionParser().parse(["raw:"]).delivery.raw)
 
     def test_the_alpha_of_a_background_may_be_said_before_or_after_it(self) -> None:

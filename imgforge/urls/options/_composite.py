@@ -31,6 +31,7 @@ __all__ = [
     "both_sides",
     "crop",
     "extend",
+    "extend_alone",
     "filename",
     "format_quality",
     "formats",
@@ -85,6 +86,11 @@ def extend(arguments: Arguments, current: Extend) -> Extend:
     if len(arguments) < 2 or not arguments[1]:
         return Extend(enabled, current.gravity)
     return Extend(enabled, _place(arguments[1:], current.gravity, _CANVAS_GRAVITY))
+
+
+def extend_alone(arguments: Arguments, current: Extend) -> Extend:
+    """The same as an option of its own: without a word it is off, as any switch."""
+    return extend(arguments if arguments[0] else ["0", *arguments[1:]], current)
 
 
 def crop(arguments: Arguments, current: Crop | None) -> Crop:

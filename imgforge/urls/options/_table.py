@@ -33,6 +33,7 @@ _WIDTH = Argument("width", _pixels)
 _HEIGHT = Argument("height", _pixels)
 _ENLARGE = Argument("enlarge", boolean)
 _EXTEND = Together("extend", composite.extend, "extend:gravity:x:y", 4)
+_EXTEND_ALONE = Together("extend", composite.extend_alone, "extend:gravity:x:y", 4)
 
 OPTIONS = (
     Option("resize", ("rs",), (_TYPE, _WIDTH, _HEIGHT, _ENLARGE, _EXTEND), "resizing type and size in one"),
@@ -64,11 +65,11 @@ OPTIONS = (
     ),
     Option("dpr", (), (Argument("dpr", positive),), "multiplies the size, offsets and padding for dense screens"),
     Option("enlarge", ("el",), (_ENLARGE,), "small images may grow"),
-    Option("extend", ("ex",), (_EXTEND,), "the canvas grows to the size asked for"),
+    Option("extend", ("ex",), (_EXTEND_ALONE,), "the canvas grows to the size asked for"),
     Option(
         "extend_aspect_ratio",
         ("extend_ar", "exar"),
-        (Together("extend_aspect_ratio", composite.extend, "extend:gravity:x:y", 4),),
+        (Together("extend_aspect_ratio", composite.extend_alone, "extend:gravity:x:y", 4),),
         "the canvas grows to the aspect ratio asked for",
     ),
     Option(
