@@ -116,6 +116,11 @@ class Settings(
         return self.graceful_stop_timeout or 2 * self.timeout
 
     @property
+    def time_to_stop(self) -> float:
+        """Seconds from SIGTERM until the last request is given up."""
+        return self.shutdown_delay + self.grace
+
+    @property
     def cache(self) -> tuple[str, str]:
         """The type of the cache and its directory: hybrid, in the user's cache directory, when it is tried out."""
         if not self.embedded:

@@ -80,13 +80,15 @@ class ImgforgeService(MultiService):
             self.log.info("{line}", line=line)
         for line in self._warnings:
             self.log.warn("{line}", line=line)
-        bound = self._settings.shutdown_delay + self._settings.grace + _WINDING_UP
-        self._reactor.callWhenRunning(stop_on_signals, self._reactor, bound, self._tidy)
+        child: Any = self.services[0]
+        self._reactor.callWhenRunning(stop_on_signals, self._reactor, lambda: child.grace + _WINDING_UP, self._tidy)
+        self._reactor.callWhenRunning(call_on_hangup, self._reactor, child.reload)
         super().startService()
 
     def stopService(self) -> Any:
         """Say so, and stop it."""
-        self.log.info("stopping: requests under way have {grace:g} s", grace=self._settings.grace)
+        child: Any = self.services[0]
+        self.log.info("stopping: requests under way have {grace:g} s", grace=child.grace)
         return super().stopService()
 
 
@@ -155,5 +157,4 @@ def makeService(options: Options) -> IService:
             metrics_listeners=metrics_listeners,
         )
     child.setServiceParent(service)
-    reactor.callWhenRunning(call_on_hangup, reactor, child.reload)
     return service

@@ -50,6 +50,11 @@ class ServingProcess(Service):
         self._application: Application | None = None
         self._handing_over = False
 
+    @property
+    def grace(self) -> float:
+        """Seconds that the stop may take."""
+        return self._settings.time_to_stop
+
     def startService(self) -> None:
         """Build the application and start to accept."""
         super().startService()

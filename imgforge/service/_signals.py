@@ -15,10 +15,10 @@ __all__ = ["call_on_hangup", "stop_on_signals", "stop_when_told"]
 log = Logger()
 
 
-def stop_on_signals(reactor: Any, bound: float, tidy: Callable[[], None]) -> None:
+def stop_on_signals(reactor: Any, bound: Callable[[], float], tidy: Callable[[], None]) -> None:
     """SIGTERM and SIGINT stop the reactor, in order, with exit status 0; the second one ends the process at once.
 
-    So does the time, *bound* seconds after the first: a thread that libvips or a dead share holds would be waited for
+    So does the time, *bound()* seconds after the first: a thread that libvips or a dead share holds would be waited for
     without end. *tidy* is called before that. To be called once the reactor runs: its own handlers would have twistd
     end by the signal itself.
     """
@@ -35,7 +35,7 @@ def stop_on_signals(reactor: Any, bound: float, tidy: Callable[[], None]) -> Non
         if stopping:
             leave(128 + number)
         stopping.append(number)
-        timer = threading.Timer(bound, give_up)
+        timer = threading.Timer(bound(), give_up)
         timer.daemon = True
         timer.start()
         reactor.callFromThread(reactor.stop)

@@ -75,7 +75,7 @@ class _Plan:
     @property
     def deadline(self) -> float:
         """Seconds after which a worker that was told to end is killed."""
-        return self.settings.shutdown_delay + self.settings.grace + _KILL_AFTER
+        return self.settings.time_to_stop + _KILL_AFTER
 
 
 class Supervisor(Service):
@@ -112,6 +112,11 @@ class Supervisor(Service):
         self._starting: set[IDelayedCall] = set()
         self._ports: list[IListeningPort] = []
         self._stopping = False
+
+    @property
+    def grace(self) -> float:
+        """Seconds that the stop may take."""
+        return self._plan.settings.time_to_stop
 
     def startService(self) -> None:
         """Start the workers."""
