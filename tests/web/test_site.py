@@ -145,8 +145,6 @@ class StreamTests(SiteCase):
 class ExplanationTests(SiteCase):
     """What the log says of answers that went wrong."""
 
-    error: Exception
-
     def setUp(self) -> None:
         super().setUp()
         self.events: list[LogEvent] = []
