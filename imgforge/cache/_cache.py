@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
@@ -16,6 +16,8 @@ from imgforge.interfaces import ICacheTier
 from imgforge.model import CacheEntry
 
 __all__ = ["Cache", "CacheSettings", "make_cache"]
+
+T = TypeVar("T")
 
 # The names of a cache: what it is called in metrics, and whether it has a memory and a disk.
 _TYPES = {
@@ -71,6 +73,21 @@ class Cache:
     def put(self, key: bytes, entry: CacheEntry) -> Deferred[Any]:
         """Store *entry* in every tier; fires when the slowest has it."""
         return DeferredList([tier.put(key, entry) for tier in self.tiers], consumeErrors=True)
+
+    async def once(self, key: bytes, make: Callable[[], Awaitable[T]], serve: Callable[[CacheEntry], T]) -> T:
+        """What *make* returns; where a process that shares the disk is making it, *serve* of what that has stored.
+
+        Sharing needs a disk tier: with memory alone each process makes its own.
+        """
+
+        async def find() -> T | None:
+            found = await self.get(key)
+            return None if found is None else serve(found[0])
+
+        for tier in self.tiers:
+            if isinstance(tier, DiskTier):
+                return await tier.once(key, find, make)
+        return await make()
 
     async def remove(self, key: bytes) -> bool:
         """Forget *key* everywhere."""

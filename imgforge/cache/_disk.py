@@ -7,7 +7,7 @@ else uses threads. Nothing is listed at start, and a look-up opens one file what
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +17,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from imgforge.cache._file import LONGEST_BODY, CorruptEntry, entry_path, read_entry, write_entry
+from imgforge.cache._flights import SharedFlights
 from imgforge.cache._janitor import Janitor, Limits
+from imgforge.cache._lease import LeaseFile
 from imgforge.cache._threads import FileThreads, IDiskReactor, Stalled
 from imgforge.interfaces import ICacheTier
 from imgforge.model import CacheEntry
@@ -81,6 +83,7 @@ class DiskTier:
         self._turns: dict[bytes, DeferredLock] = {}
         self._changes: set[Deferred[Any]] = set()
         self._warned: dict[str, float] = {}
+        self._flights = SharedFlights(reactor, self._threads, LeaseFile(path), self._in_turn)
 
     def start(self) -> None:
         """Start the threads and the janitor."""
@@ -143,15 +146,22 @@ class DiskTier:
 
         return self._in_turn(key, unlink).addErrback(self._fault).addCallback(bool)
 
+    async def once(self, key: bytes, find: Callable[[], Awaitable[T | None]], make: Callable[[], Awaitable[T]]) -> T:
+        """What *make* returns, or *find* does once another process or host has made it; see `SharedFlights`."""
+        return await self._flights.do(key, entry_path(self._path, key).exists, find, make)
+
     async def close(self) -> None:
         """Finish the changes under way and end the threads, within seconds even where the medium hangs."""
         self._janitor.stop()
         changed: Deferred[None] = Deferred()
         DeferredList(list(self._changes)).addCallback(lambda _: changed.callback(None))
         await changed.addTimeout(_DRAIN, self._reactor, lambda _outcome, _seconds: None)
+        self._flights.close()
         await self._threads.stop(_DRAIN)
 
-    def _in_turn(self, key: bytes, work: Callable[[], T]) -> Deferred[T]:
+    def _in_turn(self, key: bytes, work: Callable[[], T], *, surely: bool = False) -> Deferred[T]:
+        """The outcome of *work*, begun when what was asked for *key* before has ended."""
+        run = self._threads.surely if surely else self._threads.eventually
         lock = self._turns.setdefault(key, DeferredLock())
 
         def leave(outcome: U) -> U:
@@ -160,7 +170,7 @@ class DiskTier:
             self._changes.discard(change)
             return outcome
 
-        change: Deferred[T] = lock.run(self._threads.eventually, work)
+        change: Deferred[T] = lock.run(run, work)
         self._changes.add(change)
         return change.addBoth(leave)
 

@@ -104,6 +104,10 @@ class FileThreads:
             return fail(Stalled())
         return deferToThreadPool(self._reactor, self._pool, work)
 
+    def surely(self, work: Callable[[], T]) -> Deferred[T]:
+        """The outcome of *work*, which is done even if it has to wait for what is overdue: for giving things back."""
+        return deferToThreadPool(self._reactor, self._pool, work)
+
     async def stop(self, within: float) -> None:
         """Wait for the threads, at most *within* seconds; on a thread, for a pool that stops blocks. Once is enough."""
         if self._pool.joined:

@@ -1,8 +1,9 @@
 """One request's way: cache, single flight, admission, fetch, render, store.
 
-image ── cache hit ────────────────────────────────────────────────> Served
-   └─ miss ── flight (equal requests join) ── place in the queue ── fetch ── render on a thread ─┬─> Served
-                                                                                                 └─> cache
+image ── cache hit ───────────────────────────────────────────────────────> Served
+   └─ miss ── flight (equal requests join) ── lease (other processes wait)
+                └─ place in the queue ── fetch ── render on a thread ──┬─────> Served
+                                                                       └─────> cache
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ class Pipeline:
                 return Served(entry, tier, key=key)
             self._metrics.cache_miss(self._cache.name)
         admit()
-        return await self._flights.do(key, lambda: self._bounded(self._make(key, request, accepted)))
+        return await self._flights.do(key, lambda: self._bounded(self._once(key, request, accepted)))
 
     async def info(self, request: InfoRequest) -> dict[str, object]:
         """What is wanted to be known of the request's source, ready for JSON."""
@@ -134,6 +135,16 @@ class Pipeline:
             raise RequestTimeout(f"the request took longer than {timeout:g} seconds")
 
         return Deferred.fromCoroutine(work).addTimeout(self._settings.timeout, self._reactor, late)
+
+    async def _once(self, key: bytes, request: ImageRequest, accepted: tuple[str, ...]) -> Served:
+        """Made here, or by another process that shares the cache and is at it already."""
+
+        def make() -> Coroutine[Deferred[Any], Any, Served]:
+            return self._make(key, request, accepted)
+
+        if self._cache is None:
+            return await make()
+        return await self._cache.once(key, make, lambda entry: Served(entry, None, key=key))
 
     async def _make(self, key: bytes, request: ImageRequest, accepted: tuple[str, ...]) -> Served:
         with self._admission.place():
@@ -169,7 +180,7 @@ class Pipeline:
         if self._cache is not None and failure is None:
             # Not waited for: a slow disk delays no answer.
             self._cache.put(key, entry).addErrback(self._store_failed)
-        return Served(entry, None, failure)
+        return Served(entry, None, failure, key)
 
     async def _original(self, request: ImageRequest) -> tuple[SourceImage, ImgforgeError | None]:
         """The source, or the fallback image and why it is needed."""

@@ -124,6 +124,11 @@ class Twistd:
         finally:
             connection.close()
 
+    def metric(self, name: str) -> float | None:
+        """A metric's value, by name and labels as they are printed."""
+        lines = self.get("/metrics").body.decode().splitlines()
+        return next((float(line.rpartition(" ")[2]) for line in lines if line.rpartition(" ")[0] == name), None)
+
     def output(self) -> str:
         """All that it has logged."""
         return self.log.read_text("utf-8", "replace")

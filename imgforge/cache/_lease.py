@@ -1,0 +1,138 @@
+"""Which keys are being made, over all processes and hosts that share a directory of entries.
+
+One file in the directory holds it all. A lease is a write lock on one byte of it (an open file description lock, see
+fcntl(2)), at an offset that follows from the key: nothing is created or removed, and the kernel takes the lock back
+from whoever dies. Over NFS the same locks go to the server; where a medium knows none, nothing is shared.
+
+The file's bytes are a table of outcomes: how the last work that left no entry ended, for those who waited for it.
+
+    offset  size        one slot of the table, at (hash of key) mod its length
+         0    32        key
+        32     4        length of the text
+        36    16        BLAKE2b of key and text
+        52              text
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from hashlib import blake2b
+from pathlib import Path
+from threading import Lock
+
+__all__ = ["Lease", "LeaseFile", "outcome_text"]
+
+_NAME = "leases"
+_SLOTS = 1024
+_SLOT = 512
+_OUTCOME = struct.Struct(">32sI16s")
+_LONGEST = _SLOT - _OUTCOME.size
+# Locks of two keys must not meet: 62 bits of the key are as good as all of them.
+_OFFSET_BITS = 62
+
+
+def _flock(kind: int, offset: int) -> bytes:
+    """`struct flock` of the one byte at *offset*."""
+    return struct.pack("hhqqi4x", kind, os.SEEK_SET, offset, 1, 0)
+
+
+class LeaseFile:
+    """The file in *root*; every method does file work and belongs on a thread. OSError where the medium refuses."""
+
+    def __init__(self, root: str) -> None:
+        self._path = Path(root, _NAME)
+        self._opening = Lock()
+        self._descriptor = -1
+
+    def take(self, offset: int) -> bool:
+        """Lock the byte at *offset*, unless somebody else has."""
+        try:
+            fcntl.fcntl(self._open(), fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK, offset))
+        except (BlockingIOError, PermissionError):  # fcntl(2): EAGAIN or EACCES
+            return False
+        return True
+
+    def give_back(self, offset: int) -> None:
+        """Unlock the byte at *offset*."""
+        fcntl.fcntl(self._open(), fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK, offset))
+
+    def outcome(self, key: bytes) -> bytes:
+        """The slot of *key* as it is; a different one later means that work on it has ended since."""
+        return os.pread(self._open(), _SLOT, _position(key))
+
+    def tell(self, key: bytes, text: bytes) -> None:
+        """Leave *text* for those who wait for *key*; of a long one the beginning."""
+        # The random part makes equal outcomes differ.
+        text = os.urandom(8) + text[: _LONGEST - 8]
+        slot = _OUTCOME.pack(key, len(text), _digest(key, text)) + text
+        os.pwrite(self._open(), slot, _position(key))
+
+    def close(self) -> None:
+        """Give back all that is held."""
+        with self._opening:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _open(self) -> int:
+        with self._opening:
+            # Who removes the directory under a running server takes the file as well: then there is another one. The
+            # first stays open, for another thread may be about to use its number.
+            if self._descriptor >= 0 and os.fstat(self._descriptor).st_nlink == 0:
+                self._descriptor = -1
+            if self._descriptor < 0:
+                self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+                self._descriptor = os.open(self._path, flags, 0o600)
+            return self._descriptor
+
+
+class Lease:
+    """One attempt after another to have *key* for oneself, and its end at any moment, whatever a thread is at."""
+
+    def __init__(self, file: LeaseFile, key: bytes) -> None:
+        self._file = file
+        self._offset = int.from_bytes(key[:8], "big") >> (64 - _OFFSET_BITS)
+        self._changing = Lock()
+        self._held = self._ended = False
+
+    def take(self) -> bool:
+        """Whether it is ours now. On a thread."""
+        taken = self._file.take(self._offset)
+        with self._changing:
+            self._held = taken and not self._ended
+            lost = taken and self._ended
+        if lost:  # it came too late: nobody waits for it any more
+            self._file.give_back(self._offset)
+        return self._held
+
+    def end(self) -> bool:
+        """Want it no more; whether `give_back` is to be called. It does not wait for a thread."""
+        with self._changing:
+            self._ended, held, self._held = True, self._held, False
+        return held
+
+    def give_back(self) -> None:
+        """Let others have it. On a thread, after `end`."""
+        self._file.give_back(self._offset)
+
+
+def outcome_text(slot: bytes, key: bytes) -> bytes | None:
+    """What `LeaseFile.tell` left in *slot* for *key*; None where it is of another key, or damaged."""
+    if len(slot) < _OUTCOME.size:
+        return None
+    owner, length, digest = _OUTCOME.unpack_from(slot)
+    text = slot[_OUTCOME.size : _OUTCOME.size + length]
+    if owner != key or len(text) != length or length < 8 or digest != _digest(key, text):
+        return None
+    return text[8:]
+
+
+def _position(key: bytes) -> int:
+    return int.from_bytes(key[-4:], "big") % _SLOTS * _SLOT
+
+
+def _digest(key: bytes, text: bytes) -> bytes:
+    return blake2b(key + text, digest_size=16).digest()

@@ -1,0 +1,213 @@
+"""Equal work is done once by all processes that share a directory, whatever becomes of the one that does it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from imgforge.cache import Cache, DiskTier
+from imgforge.cache._lease import Lease, LeaseFile, outcome_text
+from imgforge.errors import NotAnImage, Overloaded, SourceNotFound
+from imgforge.model import CacheEntry
+from tests.cache.directory import ENTRY, KEY
+
+HOLDER = """
+import sys
+from imgforge.cache._lease import Lease, LeaseFile
+print(Lease(LeaseFile(sys.argv[1]), bytes.fromhex(sys.argv[2])).take(), flush=True)
+sys.stdin.read()
+"""
+
+
+class Process:
+    """What stands for one process here: a cache of its own on the common directory, and the works that it began."""
+
+    def __init__(self, root: str, *, stored: bool = True) -> None:
+        self.tier = DiskTier(reactor, root, max_bytes=10**9, capacity=100)  # type: ignore[arg-type]
+        self.cache = Cache(reactor, "disk", [self.tier])
+        self.works: list[Deferred[CacheEntry]] = []
+        self.stored = stored
+
+    async def make(self) -> CacheEntry:
+        work: Deferred[CacheEntry] = Deferred()
+        self.works.append(work)
+        entry = await work
+        if self.stored:
+            self.cache.put(KEY, entry)
+        return entry
+
+    def ask(self) -> Deferred[CacheEntry]:
+        return Deferred.fromCoroutine(self.cache.once(KEY, self.make, lambda entry: entry))
+
+
+class SharedFlightTests(TestCase):
+    timeout = 20
+
+    def setUp(self) -> None:
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.root = scratch.name
+
+    def process(self, root: str = "", **options: Any) -> Process:
+        made = Process(root or self.root, **options)
+        made.tier.start()
+
+        async def close() -> None:
+            await made.cache.close()
+
+        self.addCleanup(close)
+        return made
+
+    async def until(self, happened: Callable[[], object]) -> None:
+        while not happened():
+            await deferLater(reactor, 0.005)
+
+    async def waiting(self, count: int = 1, **options: Any) -> tuple[Process, Any, list[Process], list[Any]]:
+        """A holder at work, and others that wait for it."""
+        holder = self.process(**options)
+        first = holder.ask()
+        await self.until(lambda: holder.works)
+        others = [self.process(**options) for _ in range(count)]
+        asked = [other.ask() for other in others]
+        # Each has been refused the lease once when it has paused.
+        for other in others:
+            await other.tier._threads.soon(lambda: None)
+        await deferLater(reactor, 0.05)
+        return holder, first, others, asked
+
+    async def test_one_makes_it_and_all_have_it(self) -> None:
+        holder, first, others, asked = await self.waiting(3)
+        self.assertEqual([other.works for other in others], [[], [], []])
+        holder.works[0].callback(ENTRY)
+        self.assertEqual(await gatherResults([first, *asked]), [ENTRY] * 4)
+        self.assertEqual([other.works for other in others], [[], [], []])
+
+    async def test_a_failure_reaches_all_who_wait_and_nobody_later(self) -> None:
+        holder, first, others, asked = await self.waiting(2)
+        holder.works[0].errback(SourceNotFound("the origin answered 404"))
+        for one in (first, *asked):
+            with self.assertRaisesRegex(SourceNotFound, "the origin answered 404"):
+                await one
+        self.assertEqual([other.works for other in others], [[], []])
+        others[0].ask().addErrback(lambda _: None)
+        await self.until(lambda: others[0].works)
+        others[0].works[0].errback(NotAnImage("later"))
+
+    async def test_a_fault_of_ours_reaches_them_without_its_words(self) -> None:
+        holder, first, _, asked = await self.waiting()
+        holder.works[0].errback(ZeroDivisionError("/secret/path"))
+        with self.assertRaises(ZeroDivisionError):
+            await first
+        with self.assertRaisesRegex(Exception, "^internal error$"):
+            await asked[0]
+
+    async def test_a_full_queue_is_of_one_process_only(self) -> None:
+        holder, first, others, asked = await self.waiting()
+        holder.works[0].errback(Overloaded("too many requests in the queue"))
+        with self.assertRaises(Overloaded):
+            await first
+        await self.until(lambda: others[0].works)
+        others[0].works[0].callback(ENTRY)
+        self.assertEqual(await asked[0], ENTRY)
+
+    async def test_who_waits_goes_on_when_the_clients_of_the_first_have_left(self) -> None:
+        _, first, others, asked = await self.waiting()
+        first.cancel()
+        with self.assertRaises(CancelledError):
+            await first
+        await self.until(lambda: others[0].works)
+        others[0].works[0].callback(ENTRY)
+        self.assertEqual(await asked[0], ENTRY)
+
+    async def test_what_is_not_kept_is_not_waited_for_in_turn(self) -> None:
+        holder, first, others, asked = await self.waiting(2, stored=False)
+        holder.works[0].callback(ENTRY)
+        await self.until(lambda: all(other.works for other in others))
+        for other in others:
+            other.works[0].callback(ENTRY)
+        self.assertEqual(await gatherResults([first, *asked]), [ENTRY] * 3)
+
+    async def test_a_holder_that_is_killed_loses_its_lease(self) -> None:
+        with subprocess.Popen(
+            [sys.executable, "-c", HOLDER, self.root, KEY.hex()], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as holder:
+            assert holder.stdout is not None
+            self.assertEqual(holder.stdout.readline(), b"True\n")
+            other = self.process()
+            asked = other.ask()
+            await deferLater(reactor, 0.05)
+            self.assertEqual(other.works, [])
+            holder.kill()
+        await self.until(lambda: other.works)
+        other.works[0].callback(ENTRY)
+        self.assertEqual(await asked, ENTRY)
+
+    async def test_where_no_lock_can_be_had_each_makes_its_own(self) -> None:
+        blocked = Path(self.root, "file")
+        blocked.write_text("in the way")
+        first, second = self.process(str(blocked)), self.process(str(blocked))
+        asked = [first.ask(), second.ask()]
+        await self.until(lambda: first.works and second.works)
+        for one in (first, second):
+            one.works[0].callback(ENTRY)
+        self.assertEqual(await gatherResults(asked), [ENTRY, ENTRY])
+
+    async def test_nothing_stays_locked_and_nothing_stays_behind(self) -> None:
+        process = self.process()
+        asked = process.ask()
+        await self.until(lambda: process.works)
+        process.works[0].callback(ENTRY)
+        await asked
+        await process.cache.close()
+        self.assertTrue(Lease(LeaseFile(self.root), KEY).take())
+        self.assertEqual(sorted(path.name for path in Path(self.root).glob("*")), [KEY.hex()[:2], "leases"])
+
+
+class LeaseTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.root = scratch.name
+        self.file = LeaseFile(self.root)
+        self.addCleanup(self.file.close)
+
+    def test_what_comes_too_late_is_given_back(self) -> None:
+        late, other = Lease(self.file, KEY), LeaseFile(self.root)
+        self.addCleanup(other.close)
+        self.assertFalse(late.end())
+        self.assertFalse(late.take())
+        self.assertTrue(Lease(other, KEY).take())
+
+    def test_an_outcome_is_found_whole_by_its_key_only(self) -> None:
+        for text in (b"", b"SourceNotFound\nno", bytes(1000)):
+            self.file.tell(KEY, text)
+            slot = self.file.outcome(KEY)
+            self.assertEqual(outcome_text(slot, KEY), text[:452])
+            self.assertIsNone(outcome_text(slot, bytes(32)))
+            for at in range(0, len(slot), 7):
+                damaged = slot[:at] + bytes([slot[at] ^ 1]) + slot[at + 1 :]
+                self.assertIn(outcome_text(damaged, KEY), {None, text})
+        self.assertIsNone(outcome_text(b"", KEY))
+
+    def test_equal_outcomes_differ(self) -> None:
+        self.file.tell(KEY, b"same")
+        before = self.file.outcome(KEY)
+        self.file.tell(KEY, b"same")
+        self.assertNotEqual(self.file.outcome(KEY), before)
+
+    def test_a_directory_that_was_removed_is_made_again(self) -> None:
+        self.assertTrue(self.file.take(5))
+        Path(self.root, "leases").unlink()
+        self.assertTrue(self.file.take(5))
+        other = LeaseFile(self.root)
+        self.addCleanup(other.close)
+        self.assertFalse(other.take(5))
