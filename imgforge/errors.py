@@ -10,8 +10,10 @@ from __future__ import annotations
 __all__ = [
     "BadOption",
     "BadPath",
+    "BadRequest",
     "BadSignature",
     "BadToken",
+    "BodyTooLarge",
     "CircuitOpen",
     "Expired",
     "ImgforgeError",
@@ -21,6 +23,7 @@ __all__ = [
     "OriginFailed",
     "OriginTimeout",
     "Overloaded",
+    "PurgeFailed",
     "RequestTimeout",
     "ResultTooLarge",
     "SourceNotFound",
@@ -48,6 +51,12 @@ class ImgforgeError(Exception):
 
 class BadPath(ImgforgeError):
     """The path does not follow the grammar of image URLs."""
+
+    status = 400
+
+
+class BadRequest(ImgforgeError):
+    """A body that does not say what the endpoint needs to know."""
 
     status = 400
 
@@ -101,15 +110,25 @@ class SourceRefused(ImgforgeError):
 
 
 class MethodNotAllowed(ImgforgeError):
-    """A method other than GET and HEAD."""
+    """A method that the path does not know; `allow` are those that it does."""
 
     status = 405
+
+    def __init__(self, message: str, allow: str = "GET, HEAD") -> None:
+        super().__init__(message)
+        self.allow = allow
 
 
 class RequestTimeout(ImgforgeError):
     """The request took longer than IMGFORGE_TIMEOUT."""
 
     status = 408
+
+
+class BodyTooLarge(ImgforgeError):
+    """The body of a request has more bytes than its endpoint reads."""
+
+    status = 413
 
 
 class NotAnImage(ImgforgeError):
@@ -142,6 +161,12 @@ class Overloaded(ImgforgeError):
 
 class TooManyClients(Overloaded):
     """More connections than IMGFORGE_MAX_CLIENTS; this one is for health checks only."""
+
+    status = 503
+
+
+class PurgeFailed(ImgforgeError):
+    """A purge that other processes could not be told of."""
 
     status = 503
 

@@ -247,6 +247,7 @@ class SourceImage:
     last_modified: str = ""
     cache_control: str = ""
     expires: str = ""
+    asked_at: float = 0.0  # when its origin was asked for it, where that was not just now
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +270,8 @@ class CacheEntry:
     """What a cache tier keeps: a rendition (or, with format "", an original) and what HTTP needs to know of it.
 
     `etag` is the strong validator of our answer, without quotes; `source_*` are the origin's own words, kept for
-    revalidation and passthrough; `stored_at` is when it was made, and `source` the original's URL, for purging.
+    revalidation and passthrough; `stored_at` is when it was made. For purging there are `source`, the original's URL,
+    `tags`, and `asked_at`: what is purged after the origin was asked is not shown again, though it be made later.
     """
 
     rendition: Rendition
@@ -280,3 +282,5 @@ class CacheEntry:
     source_last_modified: str = ""
     source_cache_control: str = ""
     source_expires: str = ""
+    tags: tuple[str, ...] = ()
+    asked_at: float = 0.0

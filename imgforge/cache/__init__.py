@@ -3,16 +3,21 @@
 from imgforge.cache._cache import Cache, CacheSettings, make_cache
 from imgforge.cache._disk import DiskTier, usable_directory
 from imgforge.cache._file import CorruptEntry, entry_path, read_entry, write_entry
-from imgforge.cache._key import entry_key, fingerprint
+from imgforge.cache._key import URL_BYTES, entry_key, fingerprint
 from imgforge.cache._memory import MemoryTier
+from imgforge.cache._purges import Kind, Purge, Purges
 from imgforge.cache._sweep import Sweep, sweep
 
 __all__ = [
+    "URL_BYTES",
     "Cache",
     "CacheSettings",
     "CorruptEntry",
     "DiskTier",
+    "Kind",
     "MemoryTier",
+    "Purge",
+    "Purges",
     "Sweep",
     "entry_key",
     "entry_path",

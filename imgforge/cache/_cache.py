@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred, DeferredList, succeed
 
 from imgforge.cache._disk import DiskTier, FaultObserver
 from imgforge.cache._memory import MemoryTier
+from imgforge.cache._purges import Kind, Purge, Purges
+from imgforge.cache._purging import Purging
 from imgforge.cache._threads import IDiskReactor
 from imgforge.interfaces import ICacheTier
 from imgforge.model import CacheEntry
@@ -34,7 +35,8 @@ _TYPES = {
 class CacheSettings:
     """Sizes in bytes, capacities in entries, `ttl` in seconds (0: no expiry).
 
-    `type` is memory, disk (or fs, filesystem), hybrid, or empty for none.
+    `type` is memory, disk (or fs, filesystem), hybrid, or empty for none. `directory` is where the processes of a
+    server tell each other what has been purged, if they have no disk tier in common.
     """
 
     type: str = ""
@@ -44,19 +46,30 @@ class CacheSettings:
     disk_max_bytes: int = 1 << 30
     disk_capacity: int = 10000
     ttl: float = 0.0
+    directory: str = ""
 
 
 class Cache:
     """Tiers in the order in which they are asked; what a slower one has is promoted to the faster ones."""
 
-    def __init__(self, clock: IReactorTime, name: str, tiers: Sequence[ICacheTier], ttl: float = 0.0) -> None:
+    def __init__(
+        self,
+        clock: IDiskReactor,
+        name: str,
+        tiers: Sequence[ICacheTier],
+        ttl: float = 0.0,
+        purging: Purging | None = None,
+    ) -> None:
         self._clock = clock
         self.name = name
         self.tiers = tuple(tiers)
         self._ttl = ttl
+        self._purging = purging or Purging(clock)
+        self._purging.on_news = self._forget_purged
 
     async def get(self, key: bytes) -> tuple[CacheEntry, str] | None:
         """The entry under *key* and the name of the tier that had it."""
+        await self._purging.loaded()
         for index, tier in enumerate(self.tiers):
             entry = await tier.get(key)
             if entry is None:
@@ -65,13 +78,18 @@ class Cache:
             if self._ttl and not abs(self._clock.seconds() - entry.stored_at) <= self._ttl:
                 await self.remove(key)
                 return None
+            if self._purging.cover(key, entry):
+                await self.remove(key)
+                return None
             for faster in self.tiers[:index]:
                 await faster.put(key, entry)
             return entry, tier.name
         return None
 
     def put(self, key: bytes, entry: CacheEntry) -> Deferred[Any]:
-        """Store *entry* in every tier; fires when the slowest has it."""
+        """Store *entry* in every tier, unless it has been purged while it was made; fires when the slowest has it."""
+        if self._purging.cover(key, entry):
+            return succeed(None)
         return DeferredList([tier.put(key, entry) for tier in self.tiers], consumeErrors=True)
 
     async def once(self, key: bytes, make: Callable[[], Awaitable[T]], serve: Callable[[CacheEntry], T]) -> T:
@@ -93,8 +111,34 @@ class Cache:
         """Forget *key* everywhere."""
         return any([await tier.remove(key) for tier in self.tiers])
 
+    async def purge(self, kind: Kind, value: str) -> int:
+        """Forget what matches, here and in all processes and hosts that share the disk or the directory.
+
+        Returns how many entries were removed: files where there is a disk tier, as many as are known within seconds
+        (what is left is not served either, and removed later); else entries in this process's memory, for nobody counts
+        those of the others. `PurgeFailed` where the others cannot be told.
+        """
+        purge = Purge(self._clock.seconds(), kind, value)
+        covered = Purges([purge])
+        removed = sum(tier.purge(covered.cover) for tier in self.tiers if isinstance(tier, MemoryTier))
+        await self._purging.add(purge)
+        for tier in self.tiers:
+            if isinstance(tier, DiskTier):
+                removed = await tier.purge(purge)
+        return removed
+
+    def purged_at(self, key: bytes, source: str, tags: Iterable[str]) -> float:
+        """When an entry such as these would make was last purged; minus infinity for never."""
+        return self._purging.moment(key, source, tags)
+
+    def _forget_purged(self) -> None:
+        for tier in self.tiers:
+            if isinstance(tier, MemoryTier):
+                tier.purge(self._purging.cover)
+
     def start(self) -> None:
         """Start what the tiers run in the background."""
+        self._purging.start()
         for tier in self.tiers:
             if isinstance(tier, DiskTier):
                 tier.start()
@@ -103,6 +147,7 @@ class Cache:
         """Finish what is being written."""
         for tier in self.tiers:
             await tier.close()
+        await self._purging.stop()
 
 
 def make_cache(reactor: IDiskReactor, settings: CacheSettings, on_fault: FaultObserver) -> Cache | None:
@@ -111,6 +156,7 @@ def make_cache(reactor: IDiskReactor, settings: CacheSettings, on_fault: FaultOb
         raise ValueError(f"{settings.type!r} is no type of cache: one of {', '.join(filter(None, _TYPES))}")
     name, in_memory, on_disk = _TYPES[settings.type]
     tiers: list[ICacheTier] = []
+    purging = Purging(reactor, settings.disk_path if on_disk else settings.directory, files=on_disk)
     if in_memory:
         tiers.append(MemoryTier(settings.memory_max_bytes, settings.memory_capacity))
     if on_disk:
@@ -122,6 +168,7 @@ def make_cache(reactor: IDiskReactor, settings: CacheSettings, on_fault: FaultOb
                 capacity=settings.disk_capacity,
                 max_age=settings.ttl,
                 on_fault=on_fault,
+                purging=purging,
             )
         )
-    return Cache(reactor, name, tiers, settings.ttl) if tiers else None
+    return Cache(reactor, name, tiers, settings.ttl, purging) if tiers else None

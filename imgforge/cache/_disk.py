@@ -16,10 +16,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from imgforge.cache._file import LONGEST_BODY, CorruptEntry, entry_path, read_entry, write_entry
+from imgforge.cache._file import LONGEST_BODY, CorruptEntry, OldEntry, entry_path, read_entry, write_entry
 from imgforge.cache._flights import SharedFlights
 from imgforge.cache._janitor import Janitor, Limits
 from imgforge.cache._lease import LeaseFile
+from imgforge.cache._purges import Purge, Purges
+from imgforge.cache._purging import Purging
+from imgforge.cache._remover import Remover
 from imgforge.cache._threads import FileThreads, IDiskReactor, Stalled
 from imgforge.interfaces import ICacheTier
 from imgforge.model import CacheEntry
@@ -69,13 +72,16 @@ class DiskTier:
         capacity: int,
         max_age: float = 0.0,
         on_fault: FaultObserver = lambda _tier, _fault: None,
+        purging: Purging | None = None,
     ) -> None:
         self._reactor = reactor
         self._path = path
         self._longest = min(max_bytes or LONGEST_BODY, LONGEST_BODY)
         self._on_fault = on_fault
         self._threads = FileThreads(reactor, _THREADS, _PATIENCE)
-        self._janitor = Janitor(reactor, self._threads, path, Limits(max_bytes, capacity, max_age), self._fault)
+        limits = Limits(max_bytes, capacity, max_age)
+        self._janitor = Janitor(reactor, self._threads, path, limits, self._fault, purging or Purging(reactor))
+        self._remover = Remover(reactor, self._threads, path, self._fault)
         # What is on its way to the disk can be read already.
         self._writing: dict[bytes, CacheEntry] = {}
         self._waiting_bytes = 0
@@ -102,8 +108,10 @@ class DiskTier:
                 return read_entry(path, key, self._longest)
             except FileNotFoundError:
                 return None
-            except CorruptEntry:
+            except CorruptEntry as error:
                 path.unlink(missing_ok=True)
+                if isinstance(error, OldEntry):
+                    return None
                 raise
 
         return self._threads.soon(read).addErrback(self._fault)
@@ -146,6 +154,14 @@ class DiskTier:
 
         return self._in_turn(key, unlink).addErrback(self._fault).addCallback(bool)
 
+    async def purge(self, purge: Purge) -> int:
+        """Remove the files that *purge* covers; how many they were, as far as is known within seconds."""
+        covered = Purges([purge])
+        for key in [key for key, entry in self._writing.items() if covered.cover(key, entry)]:
+            del self._writing[key]
+        await self._written()
+        return await self._remover.remove(purge)
+
     async def once(self, key: bytes, find: Callable[[], Awaitable[T | None]], make: Callable[[], Awaitable[T]]) -> T:
         """What *make* returns, or *find* does once another process or host has made it; see `SharedFlights`."""
         return await self._flights.do(key, entry_path(self._path, key).exists, find, make)
@@ -153,11 +169,16 @@ class DiskTier:
     async def close(self) -> None:
         """Finish the changes under way and end the threads, within seconds even where the medium hangs."""
         self._janitor.stop()
-        changed: Deferred[None] = Deferred()
-        DeferredList(list(self._changes)).addCallback(lambda _: changed.callback(None))
-        await changed.addTimeout(_DRAIN, self._reactor, lambda _outcome, _seconds: None)
+        self._remover.stop()
+        await self._written()
         self._flights.close()
         await self._threads.stop(_DRAIN)
+
+    def _written(self) -> Deferred[None]:
+        """Fires when the changes under way are done, or have taken too long."""
+        changed: Deferred[None] = Deferred()
+        DeferredList(list(self._changes)).addCallback(lambda _: changed.callback(None))
+        return changed.addTimeout(_DRAIN, self._reactor, lambda _outcome, _seconds: None)
 
     def _in_turn(self, key: bytes, work: Callable[[], T], *, surely: bool = False) -> Deferred[T]:
         """The outcome of *work*, begun when what was asked for *key* before has ended."""

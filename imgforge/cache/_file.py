@@ -36,8 +36,10 @@ __all__ = [
     "LONGEST_BODY",
     "TEMPORARY_NAME",
     "CorruptEntry",
+    "OldEntry",
     "entry_path",
     "read_entry",
+    "read_header",
     "write_entry",
 ]
 
@@ -48,9 +50,11 @@ TEMPORARY_NAME = re.compile(r"[0-9a-f]{64}\.[0-9]+-[0-9a-f]{12}\.partial")
 # Bytes of a body beyond which a file is not believed, whatever a tier allows.
 LONGEST_BODY = 1 << 30
 
-_MAGIC = b"imgforg1"
+_MAGIC = b"imgforg2"
+_ANY_VERSION = _MAGIC[:-1]
 _HEAD = struct.Struct(">8sIQ16s")
 _LONGEST_HEADER = 1 << 16
+_USUAL_HEADER = 1024
 
 # A file that is read is touched, so that eviction by age spares what is used; rarely, for each touch is a write.
 _TOUCH_AFTER = 300.0
@@ -58,6 +62,10 @@ _TOUCH_AFTER = 300.0
 
 class CorruptEntry(Exception):
     """The file is not what was written, or not what was asked for."""
+
+
+class OldEntry(CorruptEntry):
+    """The file was written by another version, whose entries cannot be read."""
 
 
 class _Header(msgspec.Struct, array_like=True):
@@ -109,22 +117,23 @@ def read_entry(path: Path, key: bytes, longest: int = LONGEST_BODY) -> CacheEntr
         if not stat.S_ISREG(status.st_mode):
             raise CorruptEntry("it is no file")
         header, body = _read(descriptor, status.st_size, longest)
-        entry = _decode(header, key)
+        decoded = _decode(header)
+        if decoded.key != key:
+            raise CorruptEntry("it belongs to another key")
         if time.time() - status.st_mtime > _TOUCH_AFTER:
             # On a read-only medium, or of another user's file, the entry is good all the same.
             with suppress(OSError):
                 os.utime(descriptor)
     finally:
         os.close(descriptor)
-    return replace(entry, rendition=replace(entry.rendition, body=body))
+    return replace(decoded.entry, rendition=replace(decoded.entry.rendition, body=body))
 
 
 def _read(descriptor: int, size: int, longest: int) -> tuple[bytes, bytes]:
     """Header and body as they were written; all lengths are checked before anything is allocated for them."""
     with os.fdopen(descriptor, "rb", closefd=False) as file:
         magic, header_length, body_length, digest = _HEAD.unpack(_exactly(file.read(_HEAD.size), _HEAD.size))
-        if magic != _MAGIC or header_length > _LONGEST_HEADER:
-            raise CorruptEntry("not an entry of this version")
+        _check_head(magic, header_length)
         if size != _HEAD.size + header_length + body_length or body_length > longest:
             raise CorruptEntry("its length is wrong")
         header = _exactly(file.read(header_length), header_length)
@@ -134,14 +143,36 @@ def _read(descriptor: int, size: int, longest: int) -> tuple[bytes, bytes]:
     return header, body
 
 
-def _decode(header: bytes, key: bytes) -> CacheEntry:
+def read_header(path: str) -> tuple[bytes, CacheEntry]:
+    """Key and entry of the file at *path*, without the body and without a check of either.
+
+    FileNotFoundError, another OSError, or `CorruptEntry`.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        decoded = _decoder.decode(header)
+        start = os.pread(descriptor, _HEAD.size + _USUAL_HEADER, 0)
+        magic, length, _, _ = _HEAD.unpack(_exactly(start[: _HEAD.size], _HEAD.size))
+        _check_head(magic, length)
+        if len(start) < _HEAD.size + length:
+            start = os.pread(descriptor, _HEAD.size + length, 0)
+    finally:
+        os.close(descriptor)
+    decoded = _decode(_exactly(start[_HEAD.size : _HEAD.size + length], length))
+    return decoded.key, decoded.entry
+
+
+def _check_head(magic: bytes, header_length: int) -> None:
+    if magic != _MAGIC and magic.startswith(_ANY_VERSION):
+        raise OldEntry("it was written by another version")
+    if magic != _MAGIC or header_length > _LONGEST_HEADER:
+        raise CorruptEntry("not an entry")
+
+
+def _decode(header: bytes) -> _Header:
+    try:
+        return _decoder.decode(header)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise CorruptEntry("its metadata are malformed") from error
-    if decoded.key != key:
-        raise CorruptEntry("it belongs to another key")
-    return decoded.entry
 
 
 def _exactly(data: bytes, length: int) -> bytes:

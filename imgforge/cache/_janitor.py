@@ -1,4 +1,7 @@
-"""When a directory of entries is swept: now and then, and soon after much was written."""
+"""When a directory of entries is swept: now and then, and soon after much was written.
+
+A purge removes what it covers by itself. What that did not finish, or came to be written later, a sweep looks for once.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from imgforge.cache._purging import Purging
 from imgforge.cache._sweep import Sweep, sweep
 from imgforge.cache._threads import FileThreads
 
@@ -38,13 +42,20 @@ class Janitor:
     log = Logger()
 
     def __init__(
-        self, clock: IReactorTime, threads: FileThreads, root: str, limits: Limits, fault: Callable[[Failure], None]
+        self,
+        clock: IReactorTime,
+        threads: FileThreads,
+        root: str,
+        limits: Limits,
+        fault: Callable[[Failure], None],
+        purging: Purging,
     ) -> None:
         self._clock = clock
         self._threads = threads
         self._root = root
         self._limits = limits
         self._fault = fault
+        self._purging = purging
         self._stopping = False
         self._next = 0.0
         self._bytes = self._entries = 0
@@ -74,11 +85,22 @@ class Janitor:
             return None
         self._bytes = self._entries = 0
 
+        began = self._clock.seconds()
+        purged = self._purging.covers_file if self._purging.unsettled(began) else None
+
         def work() -> Sweep | None:
-            rest = 0.0 if much else _REST
-            return sweep(
-                self._root, limits.bytes, limits.entries, limits.age, rest=rest, stopping=lambda: self._stopping
+            swept = sweep(
+                self._root,
+                limits.bytes,
+                limits.entries,
+                limits.age,
+                rest=0.0 if much else _REST,
+                stopping=lambda: self._stopping,
+                purged=purged,
             )
+            if swept is not None and purged is not None:
+                self._purging.settled(began)
+            return swept
 
         sweeping = self._threads.eventually(work).addCallbacks(self._swept, self._fault)
         return sweeping.addErrback(self._failed).addCallback(self._plan)

@@ -1,4 +1,8 @@
-"""The names of cache entries: a hash of what decides a rendition's bytes, however the URL was written."""
+"""The names of cache entries: a hash of what decides a rendition's bytes, however the URL was written.
+
+The first part stands for the URL, the second for the variant that a client gets of it: all variants of a URL lie side
+by side, and can be removed together without a search.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,11 @@ import msgspec
 
 from imgforge.model import ImageRequest
 
-__all__ = ["KEY_BYTES", "entry_key", "fingerprint"]
+__all__ = ["KEY_BYTES", "URL_BYTES", "entry_key", "fingerprint"]
 
 KEY_BYTES = 32
+# Of them, those that all variants of a URL have in common.
+URL_BYTES = 20
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -20,10 +26,25 @@ def fingerprint(*parts: object) -> bytes:
     return blake2b(repr(parts).encode("utf-8"), digest_size=16).digest()
 
 
-def entry_key(request: ImageRequest, accepted: tuple[str, ...], settings: bytes) -> bytes:
+def entry_key(
+    request: ImageRequest, accepted: tuple[str, ...], settings: bytes, client: tuple[str | None, ...] = ()
+) -> bytes:
     """The key, 32 bytes, of the rendition that *request* asks for; *settings* is a `fingerprint`.
 
-    msgpack writes lengths before values, so that no two different requests have the same encoding. Some 10 us.
+    *accepted* are the formats that the client takes, *client* what else is its own. Cache tags count, so that an entry
+    has all the tags of the URL that it answers. msgpack writes lengths before values, so that no two different requests
+    have the same encoding. Some 10 us.
     """
-    decisive = (settings, request.source, request.options, request.then, request.delivery.cachebuster, accepted)
-    return blake2b(_encode(decisive), digest_size=KEY_BYTES).digest()
+    delivery = request.delivery
+    url = (
+        settings,
+        request.source,
+        request.options,
+        request.then,
+        delivery.cachebuster,
+        sorted(set(delivery.cache_tags)),
+    )
+    return (
+        blake2b(_encode(url), digest_size=URL_BYTES).digest()
+        + blake2b(_encode((accepted, client)), digest_size=KEY_BYTES - URL_BYTES).digest()
+    )

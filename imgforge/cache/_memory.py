@@ -24,7 +24,8 @@ _OVERHEAD = 1500
 def _cost(entry: CacheEntry) -> int:
     """Bytes of memory, about; the source's URL and headers are strangers' and may be longer than the body."""
     words = (entry.source, entry.source_etag, entry.source_last_modified, entry.source_cache_control)
-    return len(entry.rendition.body) + sum(map(len, words)) + len(entry.source_expires) + _OVERHEAD
+    tags = sum(map(len, entry.tags))
+    return len(entry.rendition.body) + sum(map(len, words)) + len(entry.source_expires) + tags + _OVERHEAD
 
 
 class _Node:
@@ -84,6 +85,11 @@ class MemoryTier:
     def remove(self, key: bytes) -> Deferred[bool]:
         """Forget *key*."""
         return succeed(self._drop(key))
+
+    def purge(self, covered: Callable[[bytes, CacheEntry], bool]) -> int:
+        """Forget what *covered* says yes to; how many entries that were."""
+        gone = [key for key, node in self._nodes.items() if covered(key, node.entry)]
+        return sum(map(self._drop, gone))
 
     def close(self) -> Deferred[None]:
         """Nothing is under way here, ever."""

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
-import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgforge.cache._file import ENTRY_NAME, TEMPORARY_NAME
+from imgforge.cache._file import TEMPORARY_NAME
+from imgforge.cache._walk import Found, Stopped, entries, never, our_files, remove
 
 __all__ = ["Sweep", "sweep"]
 
 _LOCK = "janitor.lock"
-_SHARD = re.compile(r"[0-9a-f]{2}")
 _ABANDONED_AFTER = 3600.0
 _BUCKETS = 4096
 # How full the directory is left after an eviction, so that the next entries do not start another one.
@@ -39,10 +37,6 @@ class Sweep:
     removed: int = 0
 
 
-class _Stopped(Exception):
-    """The sweep was told to end."""
-
-
 def sweep(
     root: str,
     max_bytes: int,
@@ -50,9 +44,10 @@ def sweep(
     max_age: float = 0.0,
     *,
     rest: float = 0.0,
-    stopping: Callable[[], bool] = lambda: False,
+    stopping: Callable[[], bool] = never,
+    purged: Callable[[Found], bool] | None = None,
 ) -> Sweep | None:
-    """Bring *root* under its limits (0 is none; *max_age* in seconds).
+    """Bring *root* under its limits (0 is none; *max_age* in seconds), and remove what is *purged*.
 
     None where there was nothing to do: another process is at it, one has been within *rest* seconds, or *stopping*,
     which is asked before each directory, said so. OSError where the medium refuses.
@@ -64,9 +59,9 @@ def sweep(
         if rest and _rests(lock, rest):
             return None
         began = time.time()
-        result = _Walk(root, stopping).sweep(began, max_bytes, max_entries, max_age)
+        result = _Walk(root, stopping, purged).sweep(began, max_bytes, max_entries, max_age)
         os.utime(lock, (began, time.time()))
-    except (BlockingIOError, _Stopped):
+    except (BlockingIOError, Stopped):
         return None
     finally:
         os.close(lock)
@@ -83,20 +78,21 @@ def _rests(lock: int, rest: float) -> bool:
 class _Walk:
     """One sweep's way through the directories."""
 
-    def __init__(self, root: str, stopping: Callable[[], bool]) -> None:
+    def __init__(self, root: str, stopping: Callable[[], bool], purged: Callable[[Found], bool] | None) -> None:
         self._root = root
         self._stopping = stopping
+        self._purged = purged
 
     def sweep(self, now: float, max_bytes: int, max_entries: int, max_age: float) -> Sweep:
         total = entries = removed = 0
         oldest = now
-        for file, status in self._files():
+        for file, status in our_files(self._root, self._stopping):
             age = now - status.st_mtime
             if TEMPORARY_NAME.fullmatch(file.name):
                 if age > _ABANDONED_AFTER:
-                    _remove(file)
-            elif max_age and age > max_age:
-                removed += _remove(file)
+                    remove(file)
+            elif (max_age and age > max_age) or (self._purged is not None and self._purged((file, status))):
+                removed += remove(file)
             else:
                 total, entries, oldest = total + status.st_size, entries + 1, min(oldest, status.st_mtime)
         if (max_bytes and total > max_bytes) or (max_entries and entries > max_entries):
@@ -114,7 +110,7 @@ class _Walk:
             return min(_BUCKETS - 1, max(0, int((status.st_mtime - oldest) / width)))
 
         sizes, counts = [0] * _BUCKETS, [0] * _BUCKETS
-        for _, status in self._entries():
+        for _, status in entries(self._root, self._stopping):
             sizes[bucket(status)] += status.st_size
             counts[bucket(status)] += 1
         last, gone_bytes, gone = -1, 0, 0
@@ -122,52 +118,9 @@ class _Walk:
             last += 1
             gone_bytes, gone = gone_bytes + sizes[last], gone + counts[last]
         removed_bytes = removed = 0
-        for file, status in self._entries():
+        for file, status in entries(self._root, self._stopping):
             if removed_bytes >= spare_bytes and removed >= spare_entries:
                 break
-            if bucket(status) <= last and _remove(file):
+            if bucket(status) <= last and remove(file):
                 removed_bytes, removed = removed_bytes + status.st_size, removed + 1
         return removed_bytes, removed
-
-    def _entries(self) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
-        return (found for found in self._files() if ENTRY_NAME.fullmatch(found[0].name))
-
-    def _files(self) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
-        """The regular files that are ours by place and name; symbolic links are not followed."""
-        for outer in _shards(self._root):
-            for inner in _shards(outer.path):
-                if self._stopping():
-                    raise _Stopped
-                for file in _listing(inner.path):
-                    if not (ENTRY_NAME.fullmatch(file.name) or TEMPORARY_NAME.fullmatch(file.name)):
-                        continue
-                    status = _status(file)
-                    if status is not None and stat.S_ISREG(status.st_mode):
-                        yield file, status
-
-
-def _shards(path: str) -> list[os.DirEntry[str]]:
-    return [one for one in _listing(path) if _SHARD.fullmatch(one.name) and one.is_dir(follow_symlinks=False)]
-
-
-def _listing(path: str) -> Iterator[os.DirEntry[str]]:
-    try:
-        with os.scandir(path) as listing:
-            yield from listing
-    except OSError:  # another process removed it, or it cannot be read: it is not counted
-        return
-
-
-def _status(file: os.DirEntry[str]) -> os.stat_result | None:
-    try:
-        return file.stat(follow_symlinks=False)
-    except OSError:  # another process removed it meanwhile
-        return None
-
-
-def _remove(file: os.DirEntry[str]) -> bool:
-    try:
-        os.unlink(file.path)
-    except OSError:
-        return False
-    return True

@@ -29,3 +29,6 @@ class CachesSettings(BaseModel):
     cache_ttl: float = Field(
         0, ge=0, allow_inf_nan=False, description="seconds after which an entry is made anew; 0 is never"
     )
+    purge_secret: str = Field(
+        "", description="purging needs `Authorization: Bearer <purge_secret>`; empty switches it off"
+    )

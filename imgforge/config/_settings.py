@@ -30,7 +30,7 @@ ALIASES = {
     "cache_use": "cache_type",
 }
 # Never shown; a trusted signature opens every URL.
-SECRET = frozenset({"key", "salt", "secret", "source_url_encryption_key", "trusted_signatures"})
+SECRET = frozenset({"key", "salt", "secret", "purge_secret", "source_url_encryption_key", "trusted_signatures"})
 _USER_INFO = re.compile(r"(?<=://)[^/@\s\"]+@")
 
 _KEYLESS_BIND = "127.0.0.1:3000"

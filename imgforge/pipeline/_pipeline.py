@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from imgforge import processing
-from imgforge.cache import Cache, entry_key
+from imgforge.cache import URL_BYTES, Cache, Kind, entry_key
 from imgforge.errors import CircuitOpen, ImgforgeError, NotAnImage, RequestTimeout
 from imgforge.info import InfoOptions, InfoRequest
 from imgforge.model import (
@@ -96,7 +96,7 @@ class Pipeline:
         self._threads = threads
         self._admission = admission
         self._metrics = metrics
-        self._flights: SingleFlight[bytes, Served] = SingleFlight()
+        self._flights: SingleFlight[tuple[bytes, float], Served] = SingleFlight()
         self._inspections: SingleFlight[tuple[str, InfoOptions], dict[str, object]] = SingleFlight()
 
     async def image(
@@ -115,7 +115,18 @@ class Pipeline:
                 return Served(entry, tier, key=key)
             self._metrics.cache_miss(self._cache.name)
         admit()
-        return await self._flights.do(key, lambda: self._bounded(self._once(key, request, accepted)))
+        # What was begun before a purge is for those only who asked before it.
+        purged = self._cache.purged_at(key, request.source, request.delivery.cache_tags) if self._cache else 0.0
+        return await self._flights.do((key, purged), lambda: self._bounded(self._once(key, request, accepted)))
+
+    async def purge(self, kind: Kind, value: str) -> int:
+        """Have all processes forget the renditions that match; how many were removed. See `Cache.purge`."""
+        return 0 if self._cache is None else await self._cache.purge(kind, value)
+
+    async def purge_image(self, request: ImageRequest) -> int:
+        """Forget the rendition of *request* in all its variants."""
+        url = entry_key(request, (), self._settings.fingerprint)[:URL_BYTES]
+        return await self.purge("url", url.hex())
 
     async def info(self, request: InfoRequest) -> dict[str, object]:
         """What is wanted to be known of the request's source, ready for JSON."""
@@ -147,6 +158,7 @@ class Pipeline:
         return await self._cache.once(key, make, lambda entry: Served(entry, None, key=key))
 
     async def _make(self, key: bytes, request: ImageRequest, accepted: tuple[str, ...]) -> Served:
+        asked_at = self._reactor.seconds()
         with self._admission.place():
             original, failure = await self._original(request)
             watermarks = await self._watermarks((request.options, *request.then))
@@ -176,6 +188,8 @@ class Pipeline:
             source_last_modified=original.last_modified,
             source_cache_control=original.cache_control,
             source_expires=original.expires,
+            tags=request.delivery.cache_tags,
+            asked_at=original.asked_at or asked_at,
         )
         if self._cache is not None and failure is None:
             # Not waited for: a slow disk delays no answer.

@@ -36,6 +36,9 @@ from imgforge.web import (
     ImageSite,
     InfoEndpoint,
     MetricsEndpoint,
+    PurgeEndpoint,
+    PurgeGate,
+    PurgeImageEndpoint,
     RateLimit,
     Route,
     Server,
@@ -48,6 +51,7 @@ from imgforge.web import (
 __all__ = ["Application"]
 
 _IMAGES = "/{*path}"  # the route of images in the metrics
+_PURGE = "/cache/purge"
 _FLUSH_INTERVAL = 0.25
 _POLL_INTERVAL = 0.02
 _WINDING_UP = 1.0  # seconds for requests that are given up
@@ -56,7 +60,7 @@ _WINDING_UP = 1.0  # seconds for requests that are given up
 class Application:
     """One of *processes* processes' share of the server: *threads* image threads, and all that leads to them.
 
-    The access log goes to *output*.
+    The access log goes to *output*; *directory* is one that the processes have in common.
     """
 
     log = Logger()
@@ -70,6 +74,7 @@ class Application:
         threads: int,
         processes: int = 1,
         output: TextIO = sys.stdout,
+        directory: str = "",
     ) -> None:
         processing.configure()
         self._reactor = reactor
@@ -79,7 +84,7 @@ class Application:
         self._access_log = AccessLog(output, settings.access_log)
         results = processing_settings(settings)
         self._sources = Sources(reactor, source_settings(settings), [SampleFactory()] if settings.embedded else [])
-        self._cache: Cache | None = make_cache(reactor, cache_settings(settings), metrics.cache_fault)
+        self._cache: Cache | None = make_cache(reactor, cache_settings(settings, directory), metrics.cache_fault)
         self._threads = RenderThreads(reactor, threads, metrics)
         watermark = operators_image(settings, "watermark")
         self._pipeline = Pipeline(
@@ -165,13 +170,17 @@ class Application:
         )
         info = InfoEndpoint(reactor, gate, parser, self._pipeline, rate, answers.cache_tag_headers)
         health_paths = {b"/status", b"/health", settings.health_check_path.encode()} - {b""}
+        purging = PurgeGate(settings.purge_secret)
+        purge_image = PurgeImageEndpoint(purging, parser, self._pipeline, negotiation(settings))
         routes = [
             *(Route(path, path.decode(), self._health, always=True) for path in sorted(health_paths)),
             Route(b"/", "/", page_endpoint(page)),
             Route(b"", "/", page_endpoint(page)),
             Route(b"/metrics", "/metrics", metrics),
             Route(b"/info/", "/info/{*path}", info, prefix=True),
+            Route(_PURGE.encode(), _PURGE, PurgeEndpoint(purging, self._pipeline), methods=(b"POST",)),
             Route(b"", _IMAGES, images, prefix=True),
+            Route(b"", _IMAGES, purge_image, prefix=True, methods=(b"PURGE",)),
         ]
         headers = answer_headers(settings)
         prefix = settings.path_prefix.rstrip("/").encode()

@@ -38,6 +38,7 @@ class ServingProcess(Service):
         processes: int = 1,
         output: TextIO = sys.stdout,
         metrics_listeners: Sequence[Listener] = (),
+        directory: str = "",
     ) -> None:
         self._reactor = reactor
         self._settings = settings
@@ -46,6 +47,7 @@ class ServingProcess(Service):
         self._threads = threads
         self._processes = processes
         self._output = output
+        self._directory = directory
         self._ports: list[IListeningPort] = []
         self._application: Application | None = None
         self._handing_over = False
@@ -66,6 +68,7 @@ class ServingProcess(Service):
             threads=self._threads,
             processes=self._processes,
             output=self._output,
+            directory=self._directory,
         )
         self._application.start()
         site = self._application.factory

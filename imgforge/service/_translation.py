@@ -104,8 +104,8 @@ def negotiation(settings: Settings) -> Negotiation:
     )
 
 
-def cache_settings(settings: Settings) -> CacheSettings:
-    """What is kept; without a usable directory the memory alone."""
+def cache_settings(settings: Settings, directory: str = "") -> CacheSettings:
+    """What is kept; *directory* is one that all processes of the server have in common."""
     kind, path = settings.cache
     return CacheSettings(
         type=kind,
@@ -115,4 +115,5 @@ def cache_settings(settings: Settings) -> CacheSettings:
         disk_max_bytes=settings.cache_disk_max_bytes,
         disk_capacity=settings.cache_disk_capacity,
         ttl=settings.cache_ttl,
+        directory=directory,
     )

@@ -66,7 +66,14 @@ def main() -> None:
         )
         for number, (address, credentials) in enumerate(document["sockets"])
     ]
-    service = ServingProcess(reactor, settings, listeners, threads=document["threads"], processes=document["processes"])
+    service = ServingProcess(
+        reactor,
+        settings,
+        listeners,
+        threads=document["threads"],
+        processes=document["processes"],
+        directory=document["metrics"][0],
+    )
     running: Any = reactor
     os.set_blocking(FIRST_INHERITED + len(listeners), False)
     running.addReader(_Parent())

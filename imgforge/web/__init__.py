@@ -6,6 +6,7 @@ from imgforge.web._demo import demo_page, plain_page
 from imgforge.web._endpoints import HealthEndpoint, ImageEndpoint, InfoEndpoint, MetricsEndpoint, page_endpoint
 from imgforge.web._lane import FastLane, hit_access
 from imgforge.web._negotiation import Negotiation
+from imgforge.web._purge import PurgeEndpoint, PurgeGate, PurgeImageEndpoint
 from imgforge.web._rate import RateLimit
 from imgforge.web._server import Route, Server
 from imgforge.web._site import ImageSite
@@ -21,6 +22,9 @@ __all__ = [
     "InfoEndpoint",
     "MetricsEndpoint",
     "Negotiation",
+    "PurgeEndpoint",
+    "PurgeGate",
+    "PurgeImageEndpoint",
     "RateLimit",
     "Route",
     "Server",

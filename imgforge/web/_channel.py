@@ -11,16 +11,15 @@ and line breaks in values are refused by twisted.web itself; tests/web/test_fram
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.tcp import Connection
 from twisted.web.http import HTTPChannel, datetimeToString
-from twisted.web.server import Request
 
 from imgforge.errors import ImgforgeError, TooManyClients, Unreadable
 from imgforge.web._access import HOST
+from imgforge.web._body import BoundedBody
 from imgforge.web._lane import FastLane
 
 if TYPE_CHECKING:
@@ -32,16 +31,10 @@ _SPARE_TIME = 2.0  # seconds for the one request of a spare connection
 _LONGEST_LENGTH = 18  # digits of a Content-Length: an exabyte
 
 
-class _Request(Request):
-    """A request that goes to the site's Server whatever it asks for; no body is kept, for nobody reads one here."""
+class _Request(BoundedBody):
+    """A request that goes to the site's Server whatever it asks for."""
 
     defaultContentType = None  # twisted.web's is text/html, for sources of an unknown kind as well
-
-    def gotLength(self, length: int | None) -> None:  # noqa: ARG002
-        self.content = BytesIO()
-
-    def handleContentChunk(self, data: bytes) -> None:
-        """Drop it."""
 
     def process(self) -> None:
         """Without what twisted.web does first: its own name in Server, its own answers to `*`."""

@@ -65,7 +65,8 @@ class Route:
     """An endpoint and the paths that lead to it: one path, or with *prefix* all that begin with it.
 
     `label` names it in the metrics, where the number of distinct paths must stay small; *always* it is answered, even
-    where there are too many clients.
+    where there are too many clients. Another method than *methods* is 405, unless another route for the same paths
+    takes it.
     """
 
     path: bytes
@@ -73,6 +74,7 @@ class Route:
     endpoint: Endpoint
     prefix: bool = False
     always: bool = False
+    methods: tuple[bytes, ...] = (b"GET", b"HEAD")
 
     def matches(self, path: bytes) -> bool:
         """Whether a request for *path* is answered here."""
@@ -118,7 +120,7 @@ def error_answer(error: ImgforgeError) -> Answer:
     """The error's line as plain text; nothing may keep it, for the next try can go well."""
     headers: Headers = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"X-Content-Type-Options", b"nosniff")]
     if isinstance(error, MethodNotAllowed):
-        headers.append((b"Allow", b"GET, HEAD"))
+        headers.append((b"Allow", error.allow.encode("ascii")))
     if isinstance(error, Overloaded):
         headers.append((b"Retry-After", b"%d" % error.retry_after))
     return Answer(error.status, headers, error.message.encode("utf-8") + b"\n")
@@ -164,9 +166,14 @@ class Server(Resource):
             path = origin_form(request.path).removeprefix(self._prefix)
         except BadPath as error:
             return _refusal(_NO_ROUTE, error)
-        route = next(route for route in self._routes if route.matches(path))
-        if request.method not in {b"GET", b"HEAD"}:
-            return _refusal(route.label, MethodNotAllowed("only GET and HEAD are answered here"))
+        first = next(route for route in self._routes if route.matches(path))
+        alike = (one for one in self._routes if (one.path, one.prefix) == (first.path, first.prefix))
+        route = next((one for one in alike if request.method in one.methods), None)
+        if route is None:
+            allow = [method.decode("ascii") for method in first.methods]
+            return _refusal(
+                first.label, MethodNotAllowed(f"only {' and '.join(allow)} are answered here", ", ".join(allow))
+            )
         channel: Any = request.channel
         if channel.spare and not route.always:
             return _refusal(route.label, TooManyClients("this server has as many clients as it takes"))

@@ -100,7 +100,7 @@ class FileTests(Directory):
 
     def test_a_sparse_file_of_a_terabyte_allocates_nothing(self) -> None:
         with open(self.path, "wb") as file:
-            file.write(struct.pack(">8sIQ16s", b"imgforg1", 1, 1 << 40, bytes(16)))
+            file.write(struct.pack(">8sIQ16s", b"imgforg2", 1, 1 << 40, bytes(16)))
             file.truncate(37 + (1 << 40))
         with self.assertRaisesRegex(CorruptEntry, "length"):
             read_entry(self.path, KEY)
@@ -108,7 +108,7 @@ class FileTests(Directory):
     def forge(self, header: bytes) -> None:
         """A file with *header*, an empty body and the right checksum."""
         digest = blake2b(header, digest_size=16).digest()
-        self.path.write_bytes(struct.pack(">8sIQ16s", b"imgforg1", len(header), 0, digest) + header)
+        self.path.write_bytes(struct.pack(">8sIQ16s", b"imgforg2", len(header), 0, digest) + header)
 
     def test_metadata_of_any_depth_are_refused_calmly(self) -> None:
         honest = self.path.read_bytes()

@@ -32,8 +32,9 @@ class Process:
     """What stands for one process here: a cache of its own on the common directory, and the works that it began."""
 
     def __init__(self, root: str, *, stored: bool = True) -> None:
-        self.tier = DiskTier(reactor, root, max_bytes=10**9, capacity=100)  # type: ignore[arg-type]
-        self.cache = Cache(reactor, "disk", [self.tier])
+        running: Any = reactor
+        self.tier = DiskTier(running, root, max_bytes=10**9, capacity=100)
+        self.cache = Cache(running, "disk", [self.tier])
         self.works: list[Deferred[CacheEntry]] = []
         self.stored = stored
 

@@ -1,0 +1,83 @@
+"""Purging over HTTP: `PURGE <image path>` for one image, `POST /cache/purge` for a source, a prefix or a cache tag."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import cast
+
+import msgspec
+from twisted.web.server import Request
+
+from imgforge.cache import Kind
+from imgforge.errors import BadRequest, BadToken
+from imgforge.pipeline import Pipeline
+from imgforge.urls import UrlParser
+from imgforge.web._access import BearerGate
+from imgforge.web._answer import Answer
+from imgforge.web._body import whole_body
+from imgforge.web._negotiation import Negotiation
+from imgforge.web._server import origin_form
+
+__all__ = ["PurgeEndpoint", "PurgeGate", "PurgeImageEndpoint"]
+
+_KINDS = ("source", "tag", "prefix")
+_WANTED = '{"source": URL}, {"tag": TAG} or {"prefix": PREFIX}'
+_read = msgspec.json.Decoder(dict[str, str]).decode
+
+
+class PurgeGate(BearerGate):
+    """Lets through what carries the secret for purging; without a secret nothing."""
+
+    def check(self, authorization: bytes | None) -> None:
+        """Raise `BadToken` otherwise."""
+        if not self.expected:
+            raise BadToken("purging is off: the server has no IMGFORGE_PURGE_SECRET")
+        super().check(authorization)
+
+
+class PurgeEndpoint:
+    """`POST /cache/purge`: all renditions of a source, of sources that begin alike, or with a cache tag."""
+
+    def __init__(self, gate: PurgeGate, pipeline: Pipeline) -> None:
+        self._gate = gate
+        self._pipeline = pipeline
+
+    async def __call__(self, request: Request) -> Answer:
+        """The body is a JSON object with one member."""
+        self._gate.check(request.getHeader(b"authorization"))
+        try:
+            [(kind, value)] = _read(whole_body(request)).items()
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise BadRequest(f"the body must be the JSON object {_WANTED}") from None
+        except ValueError:
+            raise BadRequest(f"the body must have one member: {_WANTED}") from None
+        if kind not in _KINDS or not value:
+            raise BadRequest(f"the body must be {_WANTED}, with a text that is not empty")
+        return _purged(await self._pipeline.purge(cast("Kind", kind), value))
+
+
+class PurgeImageEndpoint:
+    """`PURGE /<signature>/<options>/<source>`: the rendition that GET gives, in the formats of all clients."""
+
+    def __init__(self, gate: PurgeGate, parser: UrlParser, pipeline: Pipeline, negotiation: Negotiation) -> None:
+        self._gate = gate
+        self._parser = parser
+        self._pipeline = pipeline
+        self._negotiation = negotiation
+
+    async def __call__(self, request: Request) -> Answer:
+        """The signature must be good as well: what could not be asked for cannot be purged."""
+        self._gate.check(request.getHeader(b"authorization"))
+        image = self._parser.parse(origin_form(request.uri))
+        removed = await self._pipeline.purge_image(image)
+        if self._negotiation.varies(image) and image.options.format is not None:
+            # Where formats are enforced, clients that take one are served as if the URL had named none.
+            open_one = replace(image, options=replace(image.options, format=None))
+            removed += await self._pipeline.purge_image(open_one)
+        return _purged(removed)
+
+
+def _purged(count: int) -> Answer:
+    headers = [(b"Content-Type", b"application/json"), (b"Cache-Control", b"no-store")]
+    return Answer(200, headers, json.dumps({"purged": count}).encode("ascii") + b"\n")

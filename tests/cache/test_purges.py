@@ -1,0 +1,115 @@
+"""What a purge covers, and the journal by which processes tell each other."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge.cache import URL_BYTES, Purge, Purges
+from imgforge.cache._journal import Journal
+from tests.cache.directory import ENTRY, KEY
+
+TAGGED = replace(ENTRY, source="http://x/a/b.jpg", tags=("hero", "spring"), asked_at=100.0, stored_at=105.0)
+TEXTS = st.text(alphabet="ab/", max_size=4)
+
+
+class CoverTests(SynchronousTestCase):
+    def covered(self, *purges: Purge) -> bool:
+        return Purges(purges).cover(KEY, TAGGED)
+
+    def test_each_kind_covers_what_matches(self) -> None:
+        url = KEY[:URL_BYTES].hex()
+        for kind, matching, other in (
+            ("url", url, "00" * URL_BYTES),
+            ("source", "http://x/a/b.jpg", "http://x/a/b"),
+            ("prefix", "http://x/a/", "http://x/ab"),
+            ("tag", "hero", "her"),
+        ):
+            self.assertTrue(self.covered(Purge(200.0, kind, matching)), kind)  # type: ignore[arg-type]
+            self.assertFalse(self.covered(Purge(200.0, kind, other)), kind)  # type: ignore[arg-type]
+
+    def test_it_covers_what_the_origin_was_asked_for_by_then_and_nothing_later(self) -> None:
+        for at, covered in ((99.9, False), (100.0, True), (103.0, True), (200.0, True)):
+            self.assertEqual(self.covered(Purge(at, "source", TAGGED.source)), covered)
+
+    def test_an_entry_that_does_not_say_when_its_origin_was_asked_is_as_old_as_it_was_stored(self) -> None:
+        self.assertFalse(Purges([Purge(104.0, "tag", "hero")]).cover(KEY, replace(TAGGED, asked_at=0.0)))
+        self.assertTrue(Purges([Purge(105.0, "tag", "hero")]).cover(KEY, replace(TAGGED, asked_at=0.0)))
+
+    def test_the_latest_of_equal_purges_counts_in_any_order(self) -> None:
+        early, late = Purge(50.0, "prefix", "http"), Purge(200.0, "prefix", "http")
+        self.assertTrue(self.covered(early, late))
+        self.assertTrue(self.covered(late, early))
+
+    @given(st.lists(st.tuples(st.sampled_from(["source", "prefix", "tag"]), TEXTS, st.floats(0, 9))), TEXTS, TEXTS)
+    def test_tables_say_what_a_search_through_all_would(
+        self, given: list[tuple[str, str, float]], source: str, tag: str
+    ) -> None:
+        def matches(kind: str, value: str) -> bool:
+            return source.startswith(value) if kind == "prefix" else value == (tag if kind == "tag" else source)
+
+        purges = Purges(Purge(at, kind, value) for kind, value, at in given)  # type: ignore[arg-type]
+        expected = max((at for kind, value, at in given if matches(kind, value)), default=-math.inf)
+        self.assertEqual(purges.moment(KEY, source, [tag]), expected)
+
+
+class JournalTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.root = scratch.name
+        self.path = Path(self.root, "purges")
+        self.writer, self.reader = Journal(self.root), Journal(self.root)
+
+    def test_what_one_appends_the_other_reads_once(self) -> None:
+        self.assertEqual(self.reader.news(), (False, []))
+        purges = [Purge(1.0, "source", "http://x/ä\n"), Purge(2.0, "tag", "t")]
+        self.writer.append(purges[0])
+        self.assertEqual(self.reader.news()[1], purges[:1])
+        self.writer.append(purges[1])
+        self.assertEqual(self.reader.news(), (False, purges[1:]))
+        self.assertEqual(self.reader.news(), (False, []))
+
+    def test_what_is_taken_out_is_gone_for_all(self) -> None:
+        purges = [Purge(float(at), "tag", str(at)) for at in range(4)]
+        for purge in purges:
+            self.writer.append(purge)
+        self.reader.news()
+        self.writer.compact(lambda purge: purge.at >= 2)
+        self.assertEqual(self.reader.news(), (True, purges[2:]))
+        self.writer.append(purges[0])
+        self.assertEqual(self.reader.news(), (False, purges[:1]))
+        self.assertEqual(os.listdir(self.root), ["purges"])
+
+    def test_a_file_that_is_removed_begins_anew(self) -> None:
+        self.writer.append(Purge(1.0, "tag", "a"))
+        self.reader.news()
+        self.path.unlink()
+        self.assertEqual(self.reader.news(), (True, []))
+        self.writer.append(Purge(2.0, "tag", "b"))
+        self.assertEqual(self.reader.news()[1], [Purge(2.0, "tag", "b")])
+
+    def test_half_a_line_hides_neither_what_was_before_nor_what_follows(self) -> None:
+        first, last = Purge(1.0, "tag", "a"), Purge(2.0, "tag", "b")
+        self.writer.append(first)
+        with self.path.open("ab") as file:
+            file.write(b'{"at":1,"kind":"tag","va')
+        self.assertEqual(self.reader.news()[1], [first])
+        self.writer.append(last)
+        self.assertEqual(self.reader.news()[1], [last])
+
+    def test_no_garbage_is_a_purge(self) -> None:
+        for line in (b"\xff\xfe", b'{"at":1}', b'{"at":1,"kind":"all","value":"x"}', b"[" * 100_000, b"null"):
+            self.path.write_bytes(line + b"\n")
+            self.assertEqual(Journal(self.root).news()[1], [], line[:40])
+
+    def test_a_purge_from_the_future_is_one_of_now(self) -> None:
+        self.writer.append(Purge(1e12, "tag", "a"))
+        self.assertLess(self.reader.news()[1][0].at, 1e11)
