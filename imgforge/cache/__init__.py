@@ -2,11 +2,12 @@
 
 from imgforge.cache._cache import Cache, CacheSettings, make_cache
 from imgforge.cache._disk import DiskTier, usable_directory
-from imgforge.cache._file import CorruptEntry, entry_path, read_entry, write_entry
+from imgforge.cache._file import CorruptEntry, OldEntry, entry_path, read_entry, write_entry
 from imgforge.cache._key import URL_BYTES, entry_key, fingerprint
 from imgforge.cache._memory import MemoryTier
 from imgforge.cache._purges import Kind, Purge, Purges
 from imgforge.cache._sweep import Sweep, sweep
+from imgforge.cache._walk import entries, remove
 
 __all__ = [
     "URL_BYTES",
@@ -16,14 +17,17 @@ __all__ = [
     "DiskTier",
     "Kind",
     "MemoryTier",
+    "OldEntry",
     "Purge",
     "Purges",
     "Sweep",
+    "entries",
     "entry_key",
     "entry_path",
     "fingerprint",
     "make_cache",
     "read_entry",
+    "remove",
     "sweep",
     "usable_directory",
     "write_entry",

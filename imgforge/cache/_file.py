@@ -106,10 +106,10 @@ def write_entry(path: Path, key: bytes, entry: CacheEntry) -> int:
     return _HEAD.size + len(header) + len(body)
 
 
-def read_entry(path: Path, key: bytes, longest: int = LONGEST_BODY) -> CacheEntry:
+def read_entry(path: Path | str, key: bytes, longest: int = LONGEST_BODY, *, touch: bool = True) -> CacheEntry:
     """The entry at *path*, checked. FileNotFoundError, another OSError, or `CorruptEntry`.
 
-    *longest* bounds the body, and so the memory that a file may claim.
+    *longest* bounds the body, and so the memory that a file may claim; *touch* marks the file as used.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
@@ -120,7 +120,7 @@ def read_entry(path: Path, key: bytes, longest: int = LONGEST_BODY) -> CacheEntr
         decoded = _decode(header)
         if decoded.key != key:
             raise CorruptEntry("it belongs to another key")
-        if time.time() - status.st_mtime > _TOUCH_AFTER:
+        if touch and time.time() - status.st_mtime > _TOUCH_AFTER:
             # On a read-only medium, or of another user's file, the entry is good all the same.
             with suppress(OSError):
                 os.utime(descriptor)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from imgforge.config import BindAddress
 
-__all__ = ["NoAnswer", "ask"]
+__all__ = ["NoAnswer", "ask", "to_url"]
 
 _SECONDS = 5
 _LONGEST_LINE = 1000
@@ -25,7 +25,7 @@ class NoAnswer(Exception):
 
 def ask(where: str | Sequence[BindAddress]) -> tuple[int, str]:
     """Status and text of /health, at a URL or at the first of the listeners that can be reached by its address."""
-    connection = _to_url(where) if isinstance(where, str) else _to_listener(where)
+    connection = to_url(where) if isinstance(where, str) else _to_listener(where)
     try:
         connection.request("GET", "/health")
         answer = connection.getresponse()
@@ -36,7 +36,8 @@ def ask(where: str | Sequence[BindAddress]) -> tuple[int, str]:
         connection.close()
 
 
-def _to_url(url: str) -> http.client.HTTPConnection:
+def to_url(url: str, timeout: float = _SECONDS) -> http.client.HTTPConnection:
+    """A connection to the server at *url*; `NoAnswer` where that is no URL."""
     kinds: dict[str, type[http.client.HTTPConnection]] = {
         "http": http.client.HTTPConnection,
         "https": http.client.HTTPSConnection,
@@ -48,7 +49,7 @@ def _to_url(url: str) -> http.client.HTTPConnection:
         host = None
     if not host:
         raise NoAnswer(f"{url!r} must be a URL such as http://127.0.0.1:3000")
-    return kind(host, port, timeout=_SECONDS)
+    return kind(host, port, timeout=timeout)
 
 
 def _to_listener(listeners: Sequence[BindAddress]) -> http.client.HTTPConnection:

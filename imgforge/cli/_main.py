@@ -1,4 +1,4 @@
-"""The `imgforge` command line: keys, signatures, configuration, health.
+"""The `imgforge` command line: keys, signatures, configuration, health; the other commands have modules of their own.
 
 What a command needs is imported when it runs, so that `imgforge --version` stays quick.
 """
@@ -6,52 +6,25 @@ What a command needs is imported when it runs, so that `imgforge --version` stay
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import sys
-from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from imgforge import __version__
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from imgforge.config import Rule, Settings
+from imgforge.cli._cache import cache
+from imgforge.cli._common import CONFIG, checked_settings, fail, settings_of
+from imgforge.cli._purge import purge
 
 __all__ = ["main"]
 
 _KEY_BYTES = 32
-_CONFIG = click.option("--config", "-c", "config_path", type=click.Path(), help="TOML file with settings.")
-
-
-def _fail(*lines: str) -> NoReturn:
-    for line in lines:
-        click.echo(f"imgforge: {line}", err=True)
-    raise SystemExit(1)
-
-
-def _settings(config_path: str | None, rules: Collection[Rule] = ()) -> Settings:
-    from imgforge.config import ConfigurationError, load_settings
-
-    try:
-        return load_settings(config_path, os.environ, rules=rules)
-    except ConfigurationError as error:
-        _fail(*error.lines)
-
-
-def _checked_settings(config_path: str | None) -> Settings:
-    """Checked as the server does at its start: the files that it needs may not be where URLs are signed."""
-    from imgforge.service.rules import RULES
-
-    return _settings(config_path, RULES)
 
 
 def _key_pair(config_path: str | None) -> tuple[bytes, bytes, int]:
-    settings = _settings(config_path)
+    settings = settings_of(config_path)
     if not settings.key:
-        _fail("IMGFORGE_KEY and IMGFORGE_SALT are not set: `imgforge keygen` makes them")
+        fail("IMGFORGE_KEY and IMGFORGE_SALT are not set: `imgforge keygen` makes them")
     return settings.key[0], settings.salt[0], settings.signature_size
 
 
@@ -59,6 +32,10 @@ def _key_pair(config_path: str | None) -> tuple[bytes, bytes, int]:
 @click.version_option(__version__, prog_name="imgforge")
 def main() -> None:
     """Tools beside `twistd imgforge`, which is the server itself."""
+
+
+main.add_command(cache)
+main.add_command(purge)
 
 
 @main.command()
@@ -74,7 +51,7 @@ def keygen() -> None:
 @click.option("--options", default="", help="Processing options, such as rs:fill:300:200/q:80.")
 @click.option("--format", "-F", "format_name", help="Format of the result.")
 @click.option("--base-url", "-B", default="", help="Put in front of the signed path.")
-@_CONFIG
+@CONFIG
 def sign(
     path: str | None, source: str | None, options: str, format_name: str | None, base_url: str, config_path: str | None
 ) -> None:
@@ -92,21 +69,21 @@ def sign(
 
 @main.command()
 @click.argument("url")
-@_CONFIG
+@CONFIG
 def encrypt(url: str, config_path: str | None) -> None:
     """Encrypt a source URL, as it stands behind enc/ in a path."""
     from imgforge.urls import SourceCipher, build_path
 
-    settings = _settings(config_path)
+    settings = settings_of(config_path)
     if not settings.source_url_encryption_key:
-        _fail("IMGFORGE_SOURCE_URL_ENCRYPTION_KEY is not set")
+        fail("IMGFORGE_SOURCE_URL_ENCRYPTION_KEY is not set")
     path = build_path(url, cipher=SourceCipher(settings.source_url_encryption_key[0]))
     click.echo(path.removeprefix("/enc/"))
 
 
 @main.command()
 @click.argument("path")
-@_CONFIG
+@CONFIG
 def verify(path: str, config_path: str | None) -> None:
     """Check the signature of a whole PATH: exit status 0 if it is good, 1 if not."""
     from dataclasses import replace
@@ -115,15 +92,15 @@ def verify(path: str, config_path: str | None) -> None:
     from imgforge.service.rules import url_settings
     from imgforge.urls import UrlParser
 
-    settings = _settings(config_path)
+    settings = settings_of(config_path)
     if not settings.key:
-        _fail("IMGFORGE_KEY and IMGFORGE_SALT are not set: there is nothing to check the signature with")
+        fail("IMGFORGE_KEY and IMGFORGE_SALT are not set: there is nothing to check the signature with")
     try:
         # The server's own rules for images, but that `unsafe` is no signature.
         rules = replace(url_settings(settings), allow_unsigned=False, info_presets={})
         UrlParser(rules).parse(path.encode())
     except (ImgforgeError, ValueError) as error:
-        _fail(str(error))
+        fail(str(error))
     click.echo("the signature is good")
 
 
@@ -141,19 +118,19 @@ def config(context: click.Context, schema: bool) -> None:
 
 
 @config.command()
-@_CONFIG
+@CONFIG
 def check(config_path: str | None) -> None:
     """Say what is wrong with the configuration, one line for each mistake; exit status 1 if anything is."""
-    for line in _checked_settings(config_path).warnings():
+    for line in checked_settings(config_path).warnings():
         click.echo(f"warning: {line}", err=True)
     click.echo("the configuration is good")
 
 
 @config.command()
-@_CONFIG
+@CONFIG
 def show(config_path: str | None = None) -> None:
     """Print the effective values as JSON, secrets masked."""
-    click.echo(json.dumps(_checked_settings(config_path).masked(), indent=2))
+    click.echo(json.dumps(checked_settings(config_path).masked(), indent=2))
 
 
 @config.command()
@@ -166,14 +143,14 @@ def reference() -> None:
 
 @main.command()
 @click.option("--url", help="The server's address; without it the configured one.")
-@_CONFIG
+@CONFIG
 def health(url: str | None, config_path: str | None) -> None:
     """Ask the running server for /health: exit status 0 if it takes work."""
     from imgforge.cli._health import NoAnswer, ask
 
     try:
-        status, line = ask(url or _settings(config_path).listeners)
+        status, line = ask(url or settings_of(config_path).listeners)
     except NoAnswer as error:
-        _fail(str(error))
+        fail(str(error))
     click.echo(line)
     sys.exit(0 if status == 200 else 1)
