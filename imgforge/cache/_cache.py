@@ -92,8 +92,10 @@ class Cache:
             return succeed(None)
         return DeferredList([tier.put(key, entry) for tier in self.tiers], consumeErrors=True)
 
-    async def once(self, key: bytes, make: Callable[[], Awaitable[T]], serve: Callable[[CacheEntry], T]) -> T:
+    async def once(self, key: bytes, make: Callable[[], Awaitable[T]], serve: Callable[[CacheEntry], T | None]) -> T:
         """What *make* returns; where a process that shares the disk is making it, *serve* of what that has stored.
+
+        *serve* gives None for an entry that is not good enough, as an old one may be.
 
         Sharing needs a disk tier: with memory alone each process makes its own.
         """

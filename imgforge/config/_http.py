@@ -17,6 +17,9 @@ class AnswersSettings(BaseModel):
     """What clients and operators get to see."""
 
     ttl: int = Field(31536000, ge=0, description="seconds that clients and CDNs may keep an image")
+    cache_control_swr: int = Field(
+        0, ge=0, description="seconds that they may go on showing it while they ask for a new one; 0 says nothing of it"
+    )
     cache_control_passthrough: bool = Field(False, description="hand on the origin's Cache-Control and Expires instead")
     use_etag: bool = Field(True, description="send ETag and answer If-None-Match")
     etag_buster: str = Field(

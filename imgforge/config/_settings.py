@@ -28,6 +28,7 @@ ALIASES = {
     "enable_webp_detection": "auto_webp",
     "enable_avif_detection": "auto_avif",
     "cache_use": "cache_type",
+    "cache_fs_root": "cache_disk_path",
 }
 # Never shown; a trusted signature opens every URL.
 SECRET = frozenset({"key", "salt", "secret", "purge_secret", "source_url_encryption_key", "trusted_signatures"})

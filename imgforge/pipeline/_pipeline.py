@@ -57,14 +57,15 @@ class PipelineSettings:
     watermark_url: str = ""
     fallback: bytes | None = None
     fallback_url: str = ""
+    cache_presets_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
     """What an image request ends with.
 
-    `tier` names the cache tier that had it under `key`, None where it was made; `failure` is why a fallback image
-    stands in for the source.
+    `tier` names the cache tier that had it, None where it was made; `key` is what it is kept under, empty where it is
+    not; `failure` is why a fallback image stands in for the source.
     """
 
     entry: CacheEntry
@@ -100,24 +101,35 @@ class Pipeline:
         self._inspections: SingleFlight[tuple[str, InfoOptions], dict[str, object]] = SingleFlight()
 
     async def image(
-        self, request: ImageRequest, accepted: tuple[str, ...] = (), admit: Callable[[], None] = lambda: None
+        self,
+        request: ImageRequest,
+        accepted: tuple[str, ...] = (),
+        admit: Callable[[], None] = lambda: None,
+        *,
+        client: tuple[str | None, ...] = (),
     ) -> Served:
         """The rendition of *request*; *accepted* are the formats that the client takes and the operator offers.
 
-        *admit* is called before any work, where no cache has the rendition, and may raise.
+        *client* is what else of the client's own makes an entry of its own. *admit* is called before any work, where no
+        cache has the rendition, and may raise.
         """
-        key = entry_key(request, accepted, self._settings.fingerprint)
-        if self._cache is not None:
-            found = await self._cache.get(key)
+        key = entry_key(request, accepted, self._settings.fingerprint, client)
+        cache, purged = self._cache_for(request), 0.0
+        if cache is not None:
+            found = await cache.get(key)
             if found is not None:
                 entry, tier = found
-                self._metrics.cache_hit(self._cache.name)
+                self._metrics.cache_hit(cache.name)
                 return Served(entry, tier, key=key)
-            self._metrics.cache_miss(self._cache.name)
+            self._metrics.cache_miss(cache.name)
+            # What was begun before a purge is for those only who asked before it.
+            purged = cache.purged_at(key, request.source, request.delivery.cache_tags)
         admit()
-        # What was begun before a purge is for those only who asked before it.
-        purged = self._cache.purged_at(key, request.source, request.delivery.cache_tags) if self._cache else 0.0
         return await self._flights.do((key, purged), lambda: self._bounded(self._once(key, request, accepted)))
+
+    def _cache_for(self, request: ImageRequest) -> Cache | None:
+        """Where the rendition of *request* is kept, if it is."""
+        return None if self._settings.cache_presets_only and not request.presets else self._cache
 
     async def purge(self, kind: Kind, value: str) -> int:
         """Have all processes forget the renditions that match; how many were removed. See `Cache.purge`."""
@@ -153,9 +165,10 @@ class Pipeline:
         def make() -> Coroutine[Deferred[Any], Any, Served]:
             return self._make(key, request, accepted)
 
-        if self._cache is None:
+        cache = self._cache_for(request)
+        if cache is None:
             return await make()
-        return await self._cache.once(key, make, lambda entry: Served(entry, None, key=key))
+        return await cache.once(key, make, lambda entry: Served(entry, None, key=key))
 
     async def _make(self, key: bytes, request: ImageRequest, accepted: tuple[str, ...]) -> Served:
         asked_at = self._reactor.seconds()
@@ -191,10 +204,12 @@ class Pipeline:
             tags=request.delivery.cache_tags,
             asked_at=original.asked_at or asked_at,
         )
-        if self._cache is not None and failure is None:
-            # Not waited for: a slow disk delays no answer.
-            self._cache.put(key, entry).addErrback(self._store_failed)
-        return Served(entry, None, failure, key)
+        cache = self._cache_for(request)
+        if cache is None or failure is not None:
+            return Served(entry, None, failure)
+        # Not waited for: a slow disk delays no answer.
+        cache.put(key, entry).addErrback(self._store_failed)
+        return Served(entry, None, key=key)
 
     async def _original(self, request: ImageRequest) -> tuple[SourceImage, ImgforgeError | None]:
         """The source, or the fallback image and why it is needed."""

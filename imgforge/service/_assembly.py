@@ -30,6 +30,7 @@ from imgforge.sources import Sources
 from imgforge.urls import UrlParser
 from imgforge.web import (
     BearerGate,
+    ClientKey,
     FastLane,
     HealthEndpoint,
     ImageEndpoint,
@@ -105,6 +106,7 @@ class Application:
                 watermark_url=settings.watermark_url,
                 fallback=operators_image(settings, "fallback_image"),
                 fallback_url=settings.fallback_image_url,
+                cache_presets_only=settings.cache_presets_only,
             ),
             sources=self._sources,
             cache=self._cache,
@@ -165,8 +167,9 @@ class Application:
         metrics = MetricsEndpoint(gate, self._metrics, self._flush)
         answers = answer_settings(settings)
         rate = RateLimit(settings.rate_limit_per_minute / self._processes, reactor.seconds)
+        client = ClientKey(settings.cache_key_headers, settings.cache_key_cookies)
         images = ImageEndpoint(
-            reactor, gate, parser, self._pipeline, negotiation(settings), rate, answers, settings.cache_ttl
+            reactor, gate, parser, self._pipeline, negotiation(settings), rate, answers, settings.cache_ttl, client
         )
         info = InfoEndpoint(reactor, gate, parser, self._pipeline, rate, answers.cache_tag_headers)
         health_paths = {b"/status", b"/health", settings.health_check_path.encode()} - {b""}

@@ -76,6 +76,7 @@ def answer_settings(settings: Settings) -> AnswerSettings:
     """What answers say."""
     return AnswerSettings(
         ttl=settings.ttl,
+        stale_while_revalidate=settings.cache_control_swr,
         cache_control_passthrough=settings.cache_control_passthrough,
         use_etag=settings.use_etag,
         etag_buster=settings.etag_buster,

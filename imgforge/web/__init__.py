@@ -2,6 +2,7 @@
 
 from imgforge.web._access import BearerGate
 from imgforge.web._answer import Answer, AnswerSettings
+from imgforge.web._client import ClientKey
 from imgforge.web._demo import demo_page, plain_page
 from imgforge.web._endpoints import HealthEndpoint, ImageEndpoint, InfoEndpoint, MetricsEndpoint, page_endpoint
 from imgforge.web._lane import FastLane, hit_access
@@ -15,6 +16,7 @@ __all__ = [
     "Answer",
     "AnswerSettings",
     "BearerGate",
+    "ClientKey",
     "FastLane",
     "HealthEndpoint",
     "ImageEndpoint",

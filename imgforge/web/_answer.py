@@ -6,6 +6,7 @@ Pure functions: what an answer says depends on the entry, the request's own head
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from email.utils import formatdate, parsedate_to_datetime
 from urllib.parse import quote, unquote, urlsplit
@@ -36,9 +37,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class AnswerSettings:
-    """The operator's settings for the headers of images; `ttl` is in seconds."""
+    """The operator's settings for the headers of images; `ttl` and `stale_while_revalidate` are in seconds."""
 
     ttl: int = 31536000
+    stale_while_revalidate: int = 0
     cache_control_passthrough: bool = False
     use_etag: bool = True
     etag_buster: str = ""
@@ -57,14 +59,15 @@ def image_answer(
     settings: AnswerSettings,
     *,
     now: float,
-    vary: bool,
+    vary: Sequence[bytes],
     state: str,
+    key: bytes = b"",
     failure: ImgforgeError | None = None,
 ) -> Answer:
     """The answer for *entry*.
 
-    *state* is the Cache-Status value (RFC 9211), *now* is in seconds since the epoch, *failure* is why the entry is
-    a fallback image.
+    *vary* names the request headers that it depends on, *state* is the Cache-Status value (RFC 9211), *key* the entry's
+    in the cache, *now* is in seconds since the epoch, *failure* is why the entry is a fallback image.
     """
     rendition = entry.rendition
     if failure is not None and settings.fallback_ttl:
@@ -84,7 +87,9 @@ def image_answer(
     if settings.use_last_modified and (modified := _http_date(entry.source_last_modified)):
         headers.append((b"Last-Modified", modified))
     if vary:
-        headers.append((b"Vary", b"Accept"))
+        headers.append((b"Vary", b", ".join(vary)))
+    if key:
+        headers.append((b"X-Cache-Key", key.hex().encode("ascii")))
     if settings.set_canonical_header and request.source.startswith(("http://", "https://")):
         headers.append(
             (b"Link", b"<" + quote(request.source, safe="/:?&=%@+,;~!$'()*[]#").encode() + b'>; rel="canonical"')
@@ -115,7 +120,10 @@ def cache_control(entry: CacheEntry, delivery: DeliveryOptions, settings: Answer
     max_age = settings.ttl
     if delivery.expires is not None and delivery.expires > 0:
         max_age = min(max_age, max(0, int(delivery.expires - now)))
-    return b"max-age=%d, public" % max_age if max_age else b"no-cache"
+    if not max_age:
+        return b"no-cache"
+    stale = 0 if delivery.expires else settings.stale_while_revalidate
+    return b"max-age=%d, public" % max_age + (b", stale-while-revalidate=%d" % stale if stale else b"")
 
 
 def content_disposition(request: ImageRequest, format_name: str, attachment: bool) -> bytes:

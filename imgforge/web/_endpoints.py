@@ -19,6 +19,7 @@ from imgforge.pipeline import Pipeline, Served
 from imgforge.urls import UrlParser
 from imgforge.web._access import BearerGate
 from imgforge.web._answer import Answer, AnswerSettings, content_disposition, image_answer
+from imgforge.web._client import ClientKey
 from imgforge.web._conditions import Conditions, conditioned, not_satisfiable, unchanged
 from imgforge.web._lane import Offer
 from imgforge.web._negotiation import Negotiation
@@ -65,6 +66,7 @@ class ImageEndpoint:
         rate: RateLimit,
         settings: AnswerSettings,
         cache_ttl: float,
+        client: ClientKey,
     ) -> None:
         self._clock = clock
         self._gate = gate
@@ -74,6 +76,7 @@ class ImageEndpoint:
         self._rate = rate
         self._settings = settings
         self._cache_ttl = cache_ttl
+        self._client = client
 
     async def __call__(self, request: Request) -> Answer:
         """The signature is checked before anything else is looked at, and nothing is fetched before all is checked."""
@@ -85,19 +88,21 @@ class ImageEndpoint:
             return await self._stream(request, image)
         wanted, accepted = self._negotiation.apply(image, _header(request, b"accept"))
         varies = self._negotiation.varies(image)
-        served = await self._pipeline.image(wanted, accepted, self._rate.check)
+        served = await self._pipeline.image(wanted, accepted, self._rate.check, client=self._client.of(request))
         answer = image_answer(
             served.entry,
             image,
             self._settings,
             now=self._clock.seconds(),
-            vary=varies,
+            vary=((b"Accept",) if varies else ()) + self._client.vary(),
             state=cache_status(served),
+            key=served.key,
             failure=served.failure,
         )
         if answer is not (as_wanted := conditioned(answer, _conditions(request), self._clock.seconds())):
             return as_wanted
-        if served.tier == MemoryTier.name and image.delivery.expires is None:
+        # The lane looks at the target and the Accept header only.
+        if served.tier == MemoryTier.name and image.delivery.expires is None and not self._client:
             until = served.entry.stored_at + self._cache_ttl if self._cache_ttl else math.inf
             return replace(answer, offer=Offer(served.key, until, varies))
         return answer

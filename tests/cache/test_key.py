@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.cache import entry_key, fingerprint
+from imgforge.cache import URL_BYTES, entry_key, fingerprint
 from imgforge.model import DeliveryOptions, ImageRequest, ProcessingOptions, Size
 from imgforge.urls import UrlParser, UrlSettings
 
@@ -37,6 +37,19 @@ class KeyTests(SynchronousTestCase):
         busted = replace(REQUEST, delivery=DeliveryOptions(cachebuster="1"))
         keys = [key(), key(replace(REQUEST, source="y")), key(accepted=("webp",)), key(settings=b"t"), key(busted)]
         self.assertEqual(len(set(keys)), 5)
+
+    def test_tags_count_but_neither_their_order_nor_how_often_they_are_named(self) -> None:
+        def tagged(*tags: str) -> bytes:
+            return key(replace(REQUEST, delivery=DeliveryOptions(cache_tags=tags)))
+
+        self.assertEqual(tagged("a", "b"), tagged("b", "a", "b"))
+        self.assertEqual(len({key(), tagged("a"), tagged("a", "b")}), 3)
+
+    def test_variants_of_a_url_begin_alike_and_nothing_else_does(self) -> None:
+        clients: tuple[tuple[str | None, ...], ...] = ((), ("x",), (None,), ("x", None))
+        variants = {key(accepted=("webp",)), *(entry_key(REQUEST, (), b"s", client) for client in clients)}
+        self.assertEqual((len(variants), len({one[:URL_BYTES] for one in variants})), (5, 1))
+        self.assertNotEqual(key()[:URL_BYTES], key(replace(REQUEST, source="y"))[:URL_BYTES])
 
     def test_what_only_changes_the_answer_does_not(self) -> None:
         delivery = DeliveryOptions(filename="a", return_attachment=True, expires=9)

@@ -49,6 +49,15 @@ class PrecedenceTests(LoadingCase):
         )
         self.assertEqual((settings.auto_webp, settings.use_last_modified, settings.cache_type), (True, False, "disk"))
 
+    def test_names_of_headers_and_cookies_are_tokens(self) -> None:
+        settings = self.load(CACHE_KEY_HEADERS="X-Tenant, Accept-Language", CACHE_KEY_COOKIES="Session")
+        self.assertEqual(settings.cache_key_headers, ("x-tenant", "accept-language"))
+        self.assertEqual(settings.cache_key_cookies, ("Session",))
+        self.assertIn("names", self.mistakes(CACHE_KEY_HEADERS="x y")[0])
+
+    def test_the_names_of_imgproxys_cache_are_taken(self) -> None:
+        self.assertEqual(self.load(CACHE_USE="fs", CACHE_FS_ROOT="/x").cache, ("disk", "/x"))
+
     def test_lists_come_as_text_and_as_arrays(self) -> None:
         self.assertEqual(self.load('allowed_sources = ["a", "b"]').allowed_sources, ("a", "b"))
         self.assertEqual(self.load(ALLOWED_SOURCES="a, b").allowed_sources, ("a", "b"))

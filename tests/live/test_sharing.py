@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -139,3 +140,36 @@ class PurgeTests(SharingCase):
         server = self.server(PROCESSES="1")
         for reply in (server.get(self.path("a"), TOKEN, "PURGE"), self.purge(server, {"tag": "x"})):
             self.assertEqual((reply.status, b"IMGFORGE_PURGE_SECRET" in reply.body), (403, True))
+
+
+class KeyTests(SharingCase):
+    """What makes an entry, and what makes none."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.one: dict[str, str] = {"PROCESSES": "1"}
+
+    def hits(self, server: Twistd, path: str, headers: Mapping[str, str]) -> list[bool]:
+        """Whether each of three requests found the image."""
+        return ["HIT" in server.get(path, headers).headers["cache-status"] for _ in range(3)]
+
+    def test_each_value_of_a_named_header_and_cookie_has_its_own_entry(self) -> None:
+        for kind in ("memory", "hybrid", "disk"):
+            server = self.server(CACHE_TYPE=kind, CACHE_KEY_HEADERS="X-Tenant", CACHE_KEY_COOKIES="plan", **self.one)
+            for headers in ({}, {"X-Tenant": "a"}, {"X-Tenant": "b"}, {"Cookie": "plan=c; x=1"}, {"X-Tenant": ""}):
+                self.assertEqual(self.hits(server, self.path("a"), headers), [False, True, True], (kind, headers))
+            self.assertEqual(self.hits(server, self.path("a"), {"Cookie": "x=2; plan=c"}), [True] * 3)
+            self.assertEqual(server.get(self.path("a")).headers["vary"], "X-Tenant, Cookie")
+
+    def test_the_key_is_the_name_of_the_file(self) -> None:
+        server = self.server(**self.one)
+        names = [server.get(self.path("a")).headers["x-cache-key"] for _ in range(3)]
+        self.assertEqual(len(set(names)), 1)
+        root = Path(server.settings["CACHE_DISK_PATH"])
+        wait_for(lambda: [path.stem for path in root.rglob("*.entry")] == names[:1], "the file of that name")
+
+    def test_only_what_names_a_preset_is_kept_where_the_operator_wants_it_so(self) -> None:
+        server = self.server(CACHE_PRESETS_ONLY="true", PRESETS="thumb=w:10,default=q:70", **self.one)
+        self.assertEqual(self.hits(server, self.path("a", "preset:thumb"), {}), [False, True, True])
+        self.assertEqual(self.hits(server, self.path("a", "w:10"), {}), [False] * 3)
+        self.assertNotIn("x-cache-key", server.get(self.path("a", "w:10")).headers)

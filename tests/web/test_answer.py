@@ -20,7 +20,7 @@ REQUEST = ImageRequest("http://origin.example/some/photo.one.png?size=1")
 
 def answer(entry: CacheEntry = ENTRY, request: ImageRequest = REQUEST, **settings: object) -> Answer:
     chosen = replace(AnswerSettings(), **settings)  # type: ignore[arg-type]
-    return image_answer(entry, request, chosen, now=NOW, vary=False, state="imgforge; hit")
+    return image_answer(entry, request, chosen, now=NOW, vary=[], state="imgforge; hit")
 
 
 def header(name: bytes, made: Answer) -> bytes | None:
@@ -46,6 +46,23 @@ class HeaderTests(SynchronousTestCase):
     def test_an_expiry_of_zero_is_never(self) -> None:
         never = replace(REQUEST, delivery=DeliveryOptions(expires=0))
         self.assertEqual(header(b"Cache-Control", answer(request=never)), b"max-age=31536000, public")
+
+    def test_clients_may_show_an_old_image_while_they_renew_it_where_the_operator_says_so(self) -> None:
+        swr = 60
+        self.assertEqual(
+            header(b"Cache-Control", answer(stale_while_revalidate=swr)),
+            b"max-age=31536000, public, stale-while-revalidate=60",
+        )
+        self.assertEqual(header(b"Cache-Control", answer(ttl=0, stale_while_revalidate=swr)), b"no-cache")
+        soon = replace(REQUEST, delivery=DeliveryOptions(expires=int(NOW) + 60))
+        self.assertEqual(
+            header(b"Cache-Control", answer(request=soon, stale_while_revalidate=swr)), b"max-age=60, public"
+        )
+
+    def test_it_varies_by_what_it_is_said_to(self) -> None:
+        made = image_answer(ENTRY, REQUEST, AnswerSettings(), now=NOW, vary=[b"Accept", b"X-A"], state="", key=b"\x0a")
+        self.assertEqual((header(b"Vary", made), header(b"X-Cache-Key", made)), (b"Accept, X-A", b"0a"))
+        self.assertIsNone(header(b"X-Cache-Key", answer()))
 
     def test_the_origins_word_passes_through_where_asked(self) -> None:
         entry = replace(ENTRY, source_cache_control="private, max-age=5")

@@ -70,7 +70,8 @@ class Site:
             self.normal += 1
             gate.check(request.getHeader(b"authorization"))
             varies = request.path == b"/varies"
-            answer = image_answer(ENTRY, REQUEST, AnswerSettings(), now=0, vary=varies, state="imgforge; hit")
+            vary = [b"Accept"] if varies else []
+            answer = image_answer(ENTRY, REQUEST, AnswerSettings(), now=0, vary=vary, state="imgforge; hit")
             given = [(request.getHeader(name) or b"").decode("latin-1") for name in CONDITIONS]
             if answer is not (as_wanted := conditioned(answer, Conditions(*given), 0)):
                 return as_wanted
