@@ -48,8 +48,9 @@ class LeaseFile:
 
     def take(self, offset: int) -> bool:
         """Lock the byte at *offset*, unless somebody else has."""
+        file = self._open()
         try:
-            fcntl.fcntl(self._open(), fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK, offset))
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK, offset))
         except (BlockingIOError, PermissionError):  # fcntl(2): EAGAIN or EACCES
             return False
         return True

@@ -14,7 +14,7 @@ from typing import Any
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from bench import cold, compare, hits
+from bench import cold, compare, entries, hits
 from bench._servers import own_server
 from bench._works import WORKS
 from bench.pictures import draw_all, stand_in
@@ -34,6 +34,13 @@ class ProgramTests(SynchronousTestCase):
             status = program([*shlex.split(words), "--json", "-"])
         self.assertEqual(status, 0, progress.getvalue() + output.getvalue())
         return json.loads(output.getvalue())
+
+    def test_entries_are_counted_and_their_directories_removed(self) -> None:
+        output = StringIO()
+        with redirect_stdout(output):
+            self.assertEqual(entries.main(["--directory", str(self.root), "--entries", "50", "--rounds", "1"]), 0)
+        self.assertEqual([row["entries"] for row in json.loads(output.getvalue())], [50])
+        self.assertEqual(list(self.root.iterdir()), [])
 
     def test_cold_images_cost_time_and_none_fails(self) -> None:
         (self.root / WORKS[0].source).write_bytes(stand_in(640, 400, grain=3, quality=80))
