@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 ROOT = Path(__file__).parents[2]
 TWISTD = Path(sys.executable).with_name("twistd")
@@ -188,6 +188,8 @@ class Origin:
     delay: float = 0.0
 
     def __post_init__(self) -> None:
+        self.gate = Event()  # answers wait for it
+        self.gate.set()
         self.requests: list[tuple[str, dict[str, str]]] = []
         origin = self
 
@@ -197,6 +199,7 @@ class Origin:
             def do_GET(self) -> None:
                 origin.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
                 time.sleep(origin.delay)
+                origin.gate.wait(DEADLINE)
                 body = origin.files.get(self.path.partition("?")[0])
                 self.send_response(404 if body is None else 200)
                 for name, value in origin.headers.items():
