@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from imgforge.config import BindAddress
+from imgforge.service._balance import Balanced, BalancedPort, CountedUnixServer, Share
 from imgforge.service._tls import Credentials, CredentialsError, read_credentials
 
 __all__ = ["FIRST_INHERITED", "ListenError", "Listener", "adopt", "open_listeners"]
@@ -140,18 +141,26 @@ def _backlog(address: BindAddress) -> int:
     return int(address.options.get("backlog", _BACKLOG))
 
 
-def adopt(reactor: Any, listener: Listener, factory: IProtocolFactory) -> IListeningPort:
-    """Accept connections of *listener* for *factory* in this process, under TLS where the address says so."""
+def adopt(reactor: Any, listener: Listener, factory: IProtocolFactory, share: Share | None = None) -> IListeningPort:
+    """Accept connections of *listener* for *factory* in this process, under TLS where the address says so.
+
+    With a *share* other processes accept on the same socket, and each takes its part.
+    """
     if listener.credentials is not None:
         factory = TLSMemoryBIOFactory(listener.credentials.options(), False, factory)
     opened = listener.socket
-    port: IListeningPort
+    port: Any
     if opened.family == socket.AF_UNIX:
-        port = _SharedUnixPort(opened, factory, _backlog(listener.address), reactor)
-        port.startListening()
+        kind = _SharedUnixPort if share is None else _BalancedUnixPort
+        port = kind(opened, factory, _backlog(listener.address), reactor)
+    elif share is None:
+        return reactor.adoptStreamPort(opened.fileno(), opened.family, factory)  # type: ignore[no-any-return]
     else:
-        port = reactor.adoptStreamPort(opened.fileno(), opened.family, factory)
-    return port
+        port = BalancedPort._fromListeningDescriptor(reactor, opened.fileno(), opened.family, factory)  # noqa: SLF001
+    if share is not None:
+        port.share = share
+    port.startListening()
+    return port  # type: ignore[no-any-return]
 
 
 class _SharedUnixPort(unix.Port):
@@ -166,3 +175,9 @@ class _SharedUnixPort(unix.Port):
         # Not `opened.dup()`: a worker's own object does not know that the socket is non-blocking, and would end that.
         self._preexistingSocket = socket.fromfd(opened.fileno(), opened.family, opened.type)
         self._shouldShutdown = False  # it would end the accepting of the others too
+
+
+class _BalancedUnixPort(Balanced, _SharedUnixPort):
+    """The same, of one worker process among several."""
+
+    transport = CountedUnixServer  # type: ignore[assignment]  # which is a Server all the same

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from imgforge.config import Settings
 from imgforge.observability import Metrics
 from imgforge.service._assembly import Application
+from imgforge.service._balance import Share
 from imgforge.service._listeners import Listener, adopt
 from imgforge.service._metrics_site import metrics_site
 
@@ -24,7 +25,10 @@ _ON_THE_WAY = 0.5  # seconds
 
 
 class ServingProcess(Service):
-    """Accepts connections while it runs; stopping closes the listeners first and lets requests finish."""
+    """Accepts connections while it runs; stopping closes the listeners first and lets requests finish.
+
+    *share* is this process' among several that listen on the same sockets.
+    """
 
     log = Logger()
 
@@ -39,6 +43,7 @@ class ServingProcess(Service):
         output: TextIO = sys.stdout,
         metrics_listeners: Sequence[Listener] = (),
         directory: str = "",
+        share: Share | None = None,
     ) -> None:
         self._reactor = reactor
         self._settings = settings
@@ -48,6 +53,7 @@ class ServingProcess(Service):
         self._processes = processes
         self._output = output
         self._directory = directory
+        self._share = share
         self._ports: list[IListeningPort] = []
         self._application: Application | None = None
         self._handing_over = False
@@ -72,7 +78,7 @@ class ServingProcess(Service):
         )
         self._application.start()
         site = self._application.factory
-        self._ports = [adopt(self._reactor, listener, site) for listener in self._listeners]
+        self._ports = [adopt(self._reactor, listener, site, self._share) for listener in self._listeners]
         if self._metrics_listeners:
             apart = metrics_site(self._reactor, self._settings, metrics)
             self._ports += [adopt(self._reactor, listener, apart) for listener in self._metrics_listeners]

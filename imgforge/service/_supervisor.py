@@ -3,6 +3,7 @@
     parent ── fd 0: one JSON line (settings, sockets), then open for as long as the parent lives ──> worker
            ── fd 1, 2: the log
            ── fd 3...: the listening sockets
+           ── the next: the memory in which the workers count their connections
            <─ the next: a byte each second, from when the worker serves
 
 The parent accepts nothing and decodes nothing. A worker finishes what is under way when SIGTERM comes; when the parent
@@ -19,7 +20,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import count
 from typing import Any, TextIO
 
 from twisted.application.service import Service
@@ -30,6 +30,7 @@ from twisted.python.failure import Failure
 
 from imgforge.config import ConfigurationError, Settings
 from imgforge.observability import Metrics, mark_dead
+from imgforge.service._balance import Occupancy
 from imgforge.service._child import Child
 from imgforge.service._cpus import usable_cpus
 from imgforge.service._listeners import FIRST_INHERITED, Listener, adopt
@@ -58,7 +59,7 @@ class _Plan:
     listeners: tuple[Listener, ...]
     threads: int
 
-    def document(self, processes: int, metrics_directory: str, name: str) -> bytes:
+    def document(self, processes: int, metrics_directory: str, name: str, slots: int) -> bytes:
         """The line that the worker called *name* is told."""
         sockets = [
             (asdict(one.address), asdict(one.credentials) if one.credentials else None) for one in self.listeners
@@ -69,6 +70,7 @@ class _Plan:
             "threads": self.threads,
             "processes": processes,
             "metrics": [metrics_directory, name],
+            "slots": slots,
         }
         return json.dumps(document).encode() + b"\n"
 
@@ -112,6 +114,7 @@ class Supervisor(Service):
         self._starting: set[IDelayedCall] = set()
         self._ports: list[IListeningPort] = []
         self._stopping = False
+        self._occupancy = Occupancy(2 * workers)
 
     @property
     def grace(self) -> float:
@@ -137,22 +140,22 @@ class Supervisor(Service):
             listener.socket.close()
         waits: list[Deferred[Any]] = [worker.stop("TERM", self._plan.deadline) for worker in self._workers]
         waits += [stopping for port in self._ports if (stopping := port.stopListening()) is not None]
-        return DeferredList(waits).addCallback(lambda _: None)
+        return DeferredList(waits).addCallback(lambda _: self._occupancy.close())
 
     def _spawn(self, delay: float) -> Child:
         """Start a worker, whose successor waits *delay* seconds if it dies too soon."""
         taken = {worker.name for worker in self._workers}
-        name = next(name for name in map(str, count()) if name not in taken)
+        name = next(name for name in map(str, range(self._occupancy.slots)) if name not in taken)
         worker = Child(
             self._reactor,
             name,
-            self._plan.document(self._count, self._metrics_directory, name),
+            self._plan.document(self._count, self._metrics_directory, name, self._occupancy.slots),
             self._worker_ended,
         )
         output = self._log_stream.fileno() if self._log_stream is not None else 1
         passed = [listener.socket.fileno() for listener in self._plan.listeners]
         descriptors: dict[int, Any] = {0: "w", 1: output, 2: output}
-        descriptors |= dict(enumerate((*passed, "r"), FIRST_INHERITED))
+        descriptors |= dict(enumerate((*passed, self._occupancy.descriptor, "r"), FIRST_INHERITED))
         environment = dict(os.environ) | allocator_environment()
         command = [sys.executable, "-m", "imgforge.service.worker"]
         self._reactor.spawnProcess(worker, sys.executable, command, env=environment, childFDs=descriptors)
@@ -163,6 +166,7 @@ class Supervisor(Service):
         """A worker is gone: start another unless it was to go."""
         delay = self._workers.pop(worker)
         mark_dead(worker.name, self._metrics_directory)
+        self._occupancy.leave(int(worker.name))
         if self._stopping or worker.leaving or worker is self._on_trial:
             return
         if self._reactor.seconds() - worker.born >= _TOO_SOON:

@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from imgforge.config import BindAddress, Settings
 from imgforge.observability import share_metrics
+from imgforge.service._balance import Occupancy
 from imgforge.service._child import BEAT_INTERVAL
 from imgforge.service._listeners import FIRST_INHERITED, Listener
 from imgforge.service._logging import observer_for
@@ -56,7 +57,8 @@ def main() -> None:
     from twisted.internet import reactor  # installed now, not when the module is looked at
 
     settings = Settings.from_given(document["settings"])
-    share_metrics(*document["metrics"])
+    directory, name = document["metrics"]
+    share_metrics(directory, name)
     globalLogBeginner.beginLoggingTo([observer_for(settings, sys.stdout)], redirectStandardIO=False)
     listeners = [
         Listener(
@@ -66,21 +68,24 @@ def main() -> None:
         )
         for number, (address, credentials) in enumerate(document["sockets"])
     ]
+    occupancy = Occupancy(document["slots"], FIRST_INHERITED + len(listeners))
+    beats = FIRST_INHERITED + len(listeners) + 1
     service = ServingProcess(
         reactor,
         settings,
         listeners,
         threads=document["threads"],
         processes=document["processes"],
-        directory=document["metrics"][0],
+        directory=directory,
+        share=occupancy.share(int(name)),
     )
     running: Any = reactor
-    os.set_blocking(FIRST_INHERITED + len(listeners), False)
+    os.set_blocking(beats, False)
     running.addReader(_Parent())
     running.callWhenRunning(stop_when_told, reactor, service.hand_over)
     service.startService()  # before the reactor runs: if it fails this process ends, and the parent tries again
     running.addSystemEventTrigger("before", "shutdown", service.stopService)
-    running.callWhenRunning(LoopingCall(_beat, FIRST_INHERITED + len(listeners)).start, BEAT_INTERVAL)
+    running.callWhenRunning(LoopingCall(_beat, beats).start, BEAT_INTERVAL)
     running.run()
 
 

@@ -118,6 +118,14 @@ class StartTests(SupervisorCase):
             self.assertEqual((document["threads"], document["processes"]), (3, 2))
             self.assertEqual(Settings.from_given(document["settings"]).key, (b"secret",))
 
+    def test_workers_share_the_memory_in_which_they_count_connections(self) -> None:
+        documents = [json.loads(child.told) for child in self.children]
+        self.assertEqual([document["occupancy"] for document in documents], [[4, 0], [4, 1]])
+        self.assertEqual(len({child.descriptors[5] for child in self.children}), 1)
+        self.crash(self.children[0])
+        self.machine.advance(10)
+        self.assertEqual(json.loads(self.children[2].told)["occupancy"], [4, 0])
+
     def test_no_secret_is_on_a_command_line(self) -> None:
         for child in self.children:
             self.assertNotIn("736563726574", " ".join(child.command))

@@ -1,0 +1,155 @@
+"""Connections go to the process with the fewest, and never wait for one that does not take them."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import replace
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from imgforge.config import parse_bind
+from imgforge.service._balance import Occupancy, Share
+from imgforge.service._listeners import adopt, open_listeners
+
+
+class Greeter(Protocol):
+    """Says which process it is in."""
+
+    factory: Any
+
+    def connectionMade(self) -> None:
+        if self.transport is not None:
+            self.transport.write(self.factory.greeting)
+
+
+class ShareTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.occupancy = Occupancy(3)
+        self.first, self.second = self.occupancy.share(0), self.occupancy.share(1)
+        self.first.accepts(True)
+
+    def tearDown(self) -> None:
+        self.occupancy.close()
+
+    def test_one_that_is_alone_has_room(self) -> None:
+        self.first.add(50)
+        self.assertEqual(self.first.room, 100)
+
+    def test_one_more_than_the_other_is_the_most(self) -> None:
+        self.second.accepts(True)
+        self.second.add(3)
+        self.assertEqual((self.first.room, self.second.room), (4, -2))
+
+    def test_of_many_some_more_do_not_matter(self) -> None:
+        self.second.accepts(True)
+        self.second.add(320)
+        self.first.add(330)
+        self.assertEqual(self.first.room, 11)
+
+    def test_who_accepts_no_more_does_not_count(self) -> None:
+        self.second.accepts(True)
+        self.first.add(5)
+        self.second.accepts(False)
+        self.second.add(-1)
+        self.assertEqual(self.first.room, 100)
+
+    def test_who_is_gone_does_not_count(self) -> None:
+        self.second.accepts(True)
+        self.first.add(5)
+        self.occupancy.leave(1)
+        self.assertEqual(self.first.room, 100)
+
+    def test_the_memory_is_shared_through_its_descriptor(self) -> None:
+        inherited = Occupancy(3, os.dup(self.occupancy.descriptor))
+        self.addCleanup(inherited.close)
+        inherited.share(2).accepts(True)
+        self.first.add(1)
+        self.assertEqual(self.first.room, 0)
+
+
+class PortsTests(TestCase):
+    """Two ports on one socket, as in two worker processes."""
+
+    bind = "127.0.0.1:0"
+
+    def setUp(self) -> None:
+        (self.listener,) = open_listeners(parse_bind(self.bind))
+        self.addCleanup(self.listener.socket.close)
+        self.occupancy = Occupancy(2)
+        self.addCleanup(self.occupancy.close)
+        self.clients: list[socket.socket] = []
+        self.shares: list[Share] = []
+
+    def serve(self, greeting: bytes) -> None:
+        factory: Any = Factory.forProtocol(Greeter)
+        factory.greeting = greeting
+        inherited = socket.socket(fileno=os.dup(self.listener.socket.fileno()))
+        self.addCleanup(inherited.close)
+        share = self.occupancy.share(len(self.shares))
+        self.shares.append(share)
+        port = adopt(reactor, replace(self.listener, socket=inherited), factory, share)
+        self.addCleanup(maybeDeferred, port.stopListening)
+
+    def connect(self, count: int) -> None:
+        for _ in range(count):
+            client = socket.socket(self.listener.socket.family)
+            client.connect(self.listener.socket.getsockname())
+            client.setblocking(False)
+            self.clients.append(client)
+            self.addCleanup(client.close)
+
+    async def greetings(self) -> list[bytes]:
+        """What every client hears; those that hear nothing make the test time out."""
+        heard: list[bytes] = []
+        for client in self.clients:
+            while True:
+                try:
+                    heard.append(client.recv(1))
+                    break
+                except BlockingIOError:
+                    turn: Deferred[None] = deferLater(reactor, 0)
+                    await turn
+        return heard
+
+    async def test_a_burst_is_shared_evenly(self) -> None:
+        self.serve(b"1")
+        self.serve(b"2")
+        self.connect(16)
+        heard = await self.greetings()
+        self.assertEqual((heard.count(b"1"), heard.count(b"2")), (8, 8))
+
+    async def test_who_has_lost_connections_gets_the_next(self) -> None:
+        self.serve(b"1")
+        self.serve(b"2")
+        self.connect(8)
+        for client, greeting in zip(self.clients, await self.greetings(), strict=True):
+            if greeting == b"1":
+                client.close()
+        self.clients.clear()
+        while self.shares[1].room > -3:  # until the first has none left beside its four
+            await deferLater(reactor, 0)
+        self.connect(4)
+        self.assertEqual(await self.greetings(), [b"1"] * 4)
+
+    async def test_no_connection_waits_for_a_process_that_hangs(self) -> None:
+        self.serve(b"1")
+        self.occupancy.share(1).accepts(True)  # and never takes one
+        self.connect(4)
+        self.assertEqual(await self.greetings(), [b"1"] * 4)
+
+
+class UnixPortsTests(PortsTests):
+    """The same on a unix socket."""
+
+    def setUp(self) -> None:
+        scratch = TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.bind = f"unix:{scratch.name}/imgforge.sock"
+        super().setUp()
