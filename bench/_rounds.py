@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench._servers import Server, cpu_seconds
+from bench._processes import cpu_seconds
+from bench._servers import Server
 from bench.load import Load
 
 __all__ = ["Contender", "Figures", "Sample", "in_turns", "on_server", "say"]

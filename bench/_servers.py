@@ -1,4 +1,4 @@
-"""The servers under test: how they are named, started, waited for and stopped, and the CPU time that they used."""
+"""The servers under test: how they are named, started, waited for and stopped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from typing import IO
 __all__ = [
     "Server",
     "StartFailed",
-    "cpu_seconds",
     "free_port",
     "own_server",
     "parse_server",
@@ -30,7 +29,6 @@ __all__ = [
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _TWISTD = "from twisted.scripts.twistd import run; run()"
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class StartFailed(Exception):
@@ -64,31 +62,6 @@ def parse_server(text: str) -> Server:
     if pid and not pid.isdecimal():
         raise argparse.ArgumentTypeError(f"{pid!r} is not a process id")
     return Server(name, url.rstrip("/"), int(pid) if pid else None)
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system seconds so far of process *pid*, its descendants, and those of them that have ended."""
-    children: dict[int, list[int]] = {}
-    ticks: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdecimal():
-            continue
-        try:
-            stat = (entry / "stat").read_text()
-        except OSError:  # ended between the listing and the reading
-            continue
-        # proc_pid_stat(5); the name in parentheses may contain anything, so count from its end.
-        fields = stat.rpartition(")")[2].split()
-        children.setdefault(int(fields[1]), []).append(int(entry.name))
-        ticks[int(entry.name)] = sum(map(int, fields[11:15]))
-    if pid not in ticks:
-        raise ProcessLookupError(f"no process {pid}")
-    total, todo = 0, [pid]
-    while todo:
-        current = todo.pop()
-        total += ticks[current]
-        todo += children.get(current, ())
-    return total / _TICKS
 
 
 def free_port() -> int:

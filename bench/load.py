@@ -20,6 +20,8 @@ import httptools
 
 __all__ = ["Answer", "Load", "drive", "drive_wrk", "fetch", "percentile"]
 
+# Where servers say whether a cache had the answer; "HIT" is in the value then.
+_CACHE_HEADERS = frozenset({b"cache-status", b"x-cache-status", b"x-cache"})
 _SILENCE = 120.0  # seconds beyond a run's length after which a server is given up
 
 
@@ -47,7 +49,10 @@ def fetch(address: tuple[str, int], path: str, timeout: float = 60.0) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a load gave: good answers, others, its length in seconds, and latency percentiles in seconds."""
+    """What a load gave: good answers, others, its length in seconds, and latency percentiles in seconds.
+
+    `hits` are the good answers that say that they come from a cache; wrk does not see that.
+    """
 
     answers: int
     failures: int
@@ -55,6 +60,7 @@ class Load:
     p50: float
     p95: float
     p99: float
+    hits: int = 0
 
     @property
     def rate(self) -> float:
@@ -78,6 +84,7 @@ class _Run:
     host: str
     latencies: list[float] = field(default_factory=list)
     failures: int = 0
+    hits: int = 0
     over: bool = False
 
     def next_request(self) -> bytes | None:
@@ -97,6 +104,7 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.WriteTransport
         self._sent_at: float | None = None
+        self._hit = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not isinstance(transport, asyncio.WriteTransport):
@@ -109,6 +117,7 @@ class _Connection(asyncio.Protocol):
         if request is None:
             self._transport.close()
             return
+        self._hit = False
         self._sent_at = time.perf_counter()
         self._transport.write(request)
 
@@ -118,12 +127,17 @@ class _Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._transport.abort()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() in _CACHE_HEADERS and b"HIT" in value:
+            self._hit = True
+
     def on_message_complete(self) -> None:
         if self._sent_at is None:  # an answer that nobody asked for
             self._transport.abort()
             return
         if self._parser.get_status_code() == 200:
             self._run.latencies.append(time.perf_counter() - self._sent_at)
+            self._run.hits += self._hit
         else:
             self._run.failures += 1
         self._sent_at = None
@@ -168,7 +182,7 @@ def drive(address: tuple[str, int], paths: Iterable[str], *, connections: int, s
     length = time.perf_counter() - started
     ordered = sorted(run.latencies)
     p50, p95, p99 = (percentile(ordered, share) for share in (0.5, 0.95, 0.99))
-    return Load(len(ordered), run.failures, length, p50, p95, p99)
+    return Load(len(ordered), run.failures, length, p50, p95, p99, run.hits)
 
 
 def drive_wrk(url: str, *, connections: int, seconds: float, threads: int = 1) -> Load:

@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from bench._processes import cpu_seconds
 from bench._report import table
 from bench._rounds import Contender, Sample, in_turns
-from bench._servers import Server, StartFailed, cpu_seconds, free_port, parse_server, picture_origin, running
+from bench._servers import Server, StartFailed, free_port, parse_server, picture_origin, running
 from bench.load import Load, drive, fetch, percentile
 
 # Burns CPU time in a grandchild until it is told on standard output that it has used half a second, then waits.

@@ -14,7 +14,7 @@ from typing import Any
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from bench import cold, compare, entries, hits
+from bench import cold, compare, entries, hits, trace
 from bench._servers import own_server
 from bench._works import WORKS
 from bench.pictures import draw_all, stand_in
@@ -59,6 +59,18 @@ class ProgramTests(SynchronousTestCase):
         for row in report["servers"]:
             self.assertGreater(row["answers"], 0)
             self.assertEqual(row["failures"], 0)
+
+    def test_a_trace_counts_hits_fetches_and_memory(self) -> None:
+        (self.root / "a.jpg").write_bytes(stand_in(1300, 900, grain=9, quality=90))
+        traffic = f"--photos {self.root} --requests 40 --originals 2 --widths 40,60 --formats jpeg:1 --latency 0"
+        nginx = "--nginx" if shutil.which("nginx") else ""
+        report = self._report(trace.main, f"{traffic} --connections 1 {nginx}")
+        self.assertEqual(report["distinct"], 4)
+        (row,) = report["servers"]
+        self.assertEqual((row["hits"], row["failures"]), (0.9, 0))
+        self.assertGreaterEqual(row["fetches"], 2)
+        self.assertGreater(row["cpu"], 0)
+        self.assertGreaterEqual(row["peak"], row["after"])
 
     def test_wrk_measures_the_same_thing(self) -> None:
         if not shutil.which("wrk"):

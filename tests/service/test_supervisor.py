@@ -120,7 +120,7 @@ class StartTests(SupervisorCase):
 
     def test_workers_share_the_memory_in_which_they_count_connections(self) -> None:
         documents = [json.loads(child.told) for child in self.children]
-        self.assertEqual([document["occupancy"] for document in documents], [[4, 0], [4, 1]])
+        self.assertEqual([(one["slots"], one["metrics"][1]) for one in documents], [(4, "0"), (4, "1")])
         self.assertEqual(len({child.descriptors[5] for child in self.children}), 1)
         self.crash(self.children[0])
         self.machine.advance(10)

@@ -1,0 +1,112 @@
+"""What a process and all of its descendants use: CPU seconds and memory, read from /proc."""
+
+from __future__ import annotations
+
+import os
+import re
+import statistics
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["Memory", "cpu_seconds", "memory_bytes", "watched_memory"]
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PSS = re.compile(r"^Pss:\s*(\d+) kB", re.MULTILINE)
+_EVERY = 0.25  # seconds between two looks at the memory
+
+
+def _stats() -> dict[int, list[str]]:
+    """The fields of proc_pid_stat(5) from the third on, of every process."""
+    stats = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        try:
+            stat = (entry / "stat").read_text()
+        except OSError:  # ended between the listing and the reading
+            continue
+        # The name in parentheses may contain anything, so count from its end.
+        stats[int(entry.name)] = stat.rpartition(")")[2].split()
+    return stats
+
+
+def _tree(pid: int, stats: dict[int, list[str]]) -> list[int]:
+    """*pid* and its descendants."""
+    if pid not in stats:
+        raise ProcessLookupError(f"no process {pid}")
+    children: dict[int, list[int]] = {}
+    for process, fields in stats.items():
+        children.setdefault(int(fields[1]), []).append(process)
+    tree = [pid]
+    for member in tree:  # which grows meanwhile
+        tree += children.get(member, ())
+    return tree
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system seconds so far of process *pid*, its descendants, and those of them that have ended."""
+    stats = _stats()
+    return sum(int(field) for member in _tree(pid, stats) for field in stats[member][11:15]) / _TICKS
+
+
+def memory_bytes(pid: int) -> int:
+    """The memory that *pid* and its descendants have resident; what they share counts once (PSS)."""
+    total = 0
+    for member in _tree(pid, _stats()):
+        try:
+            found = _PSS.search(Path(f"/proc/{member}/smaps_rollup").read_text())
+        except OSError:
+            continue
+        total += int(found[1]) << 10 if found else 0
+    return total
+
+
+@dataclass(slots=True)
+class Memory:
+    """What several process trees together had resident, seen again and again: seconds and bytes."""
+
+    looks: list[tuple[float, int]] = field(default_factory=list)
+
+    @property
+    def peak(self) -> int:
+        """The most that was seen."""
+        return max(size for _, size in self.looks)
+
+    @property
+    def last(self) -> int:
+        """What it was in the end."""
+        return self.looks[-1][1]
+
+    @property
+    def slope(self) -> float:
+        """Bytes by which it rises in a second, by the straight line through the looks of the second half."""
+        half = self.looks[len(self.looks) // 2 :]
+        if len(half) < 3:
+            return 0.0
+        return statistics.linear_regression(*zip(*half, strict=True)).slope
+
+
+@contextmanager
+def watched_memory(pids: Sequence[int]) -> Iterator[Memory]:
+    """Look at the memory of *pids* and their descendants several times a second while the block runs."""
+    memory, ended = Memory(), threading.Event()
+
+    def look() -> None:
+        memory.looks.append((time.monotonic(), sum(map(memory_bytes, pids))))
+
+    def keep_looking() -> None:
+        while not ended.wait(_EVERY):
+            look()
+
+    thread = threading.Thread(target=keep_looking, daemon=True)
+    thread.start()
+    try:
+        yield memory
+    finally:
+        ended.set()
+        thread.join()
+    look()

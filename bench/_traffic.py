@@ -1,0 +1,71 @@
+"""Traffic as a CDN sends it on: few originals are asked for often and many rarely, in several widths and formats."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyvips
+
+from bench._works import image_path
+from bench.pictures import stand_in
+
+__all__ = ["Traffic", "draw_originals", "originals_of"]
+
+_LEAST, _MOST = 100_000, 1_000_000  # bytes of an original
+# Width, grain (which sets the weight) and quality of what is drawn; heights are two thirds.
+_DRAWN = tuple(
+    (width, grain, quality)
+    for width in (1200, 1600, 1920, 2400)
+    for grain, quality in ((3.0, 85), (5.0, 82), (9.0, 80))
+)
+_VARIATIONS = ((2400, 82), (2000, 85), (1600, 85), (1200, 88))  # width and quality of a photo's
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Which requests come: *originals* by Zipf's law with *exponent*, widths alike, formats by their weights."""
+
+    requests: int
+    originals: int
+    widths: Sequence[int]
+    formats: dict[str, float]
+    exponent: float
+    seed: int
+
+    def paths(self, base: str) -> Iterator[str]:
+        """Their paths, the same for the same *seed*; *base* is the originals' base URL."""
+        chance = random.Random(self.seed)
+        numbers = list(range(self.originals))
+        chance.shuffle(numbers)  # so that what is popular has nothing to do with what is large
+        weights = [1 / rank**self.exponent for rank in range(1, self.originals + 1)]
+        columns = (
+            chance.choices(numbers, weights, k=self.requests),
+            chance.choices(self.widths, k=self.requests),
+            chance.choices(list(self.formats), list(self.formats.values()), k=self.requests),
+        )
+        for number, width, extension in zip(*columns, strict=True):
+            yield image_path(f"rs:fit:{width}:0", f"{base}{number}.jpg", extension)
+
+
+def draw_originals(directory: Path) -> None:
+    """Draw a dozen JPEGs of 100 kB to 1 MB into *directory*."""
+    for number, (width, grain, quality) in enumerate(_DRAWN):
+        picture = stand_in(width, width * 2 // 3, grain=grain, quality=quality)
+        (directory / f"{number:03}.jpg").write_bytes(picture)
+
+
+def originals_of(photos: Path, directory: Path) -> int:
+    """Write JPEGs of several sizes of each photo in *photos* into *directory*; how many there are."""
+    count = 0
+    for photo in sorted(photos.iterdir()):
+        for width, quality in _VARIATIONS:
+            image = pyvips.Image.thumbnail(str(photo), width, size="down")
+            image = image.flatten() if image.hasalpha() else image
+            body = bytes(image.jpegsave_buffer(Q=quality, keep="none"))
+            if _LEAST <= len(body) <= _MOST:
+                (directory / f"{count:03}.jpg").write_bytes(body)
+                count += 1
+    return count

@@ -1,0 +1,217 @@
+"""A trace of traffic from an empty cache: popular and rare originals, several widths and formats, a slow origin.
+
+    python bench/trace.py                                    this repository's imgforge
+    python bench/trace.py --start --nginx --server imgproxy=http://127.0.0.1:8081,4711
+
+`--nginx` puts nginx with proxy_cache before the first server, and counts the two as one contender. Each server gets
+the whole trace once, in URLs that no cache has seen. Servers must take sources from http://127.0.0.1.
+
+"Growth" is what memory rises by in 1000 requests, by a straight line through the second half of the run; with
+`--cache none --originals 5000 --exponent 0 --requests 20000` it tells whether the making of images leaks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
+
+from bench._nginx import nginx_cache
+from bench._processes import cpu_seconds, watched_memory
+from bench._report import add_json_argument, machine, table, write_json
+from bench._rounds import say
+from bench._servers import Server, StartFailed, free_port, own_server, parse_server, running
+from bench._traffic import Traffic, draw_originals, originals_of
+from bench.load import drive
+
+__all__ = ["main"]
+
+_MEGA = 1_000_000
+_HEAD = (
+    *("server", "requests/s", "ratio", "hits", "p50 ms", "p95 ms", "p99 ms"),
+    *("CPU s", "peak MB", "after MB", "growth kB", "fetches", "failed"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A server, and the roots of all process trees that its answers cost."""
+
+    server: Server
+    pids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the trace came to: latencies in seconds, memory in bytes, `hits` a share, `fetches` at the origin.
+
+    `growth` is bytes for each request. CPU and memory are None where no process id is known.
+    """
+
+    name: str
+    rate: float
+    hits: float
+    p50: float
+    p95: float
+    p99: float
+    cpu: float | None
+    peak: int | None
+    after: int | None
+    growth: float | None
+    fetches: int
+    failures: int
+
+
+def _weights(text: str) -> dict[str, float]:
+    """`webp:70,jpeg:28` as a table."""
+    pairs = (part.partition(":") for part in text.split(","))
+    return {name: float(weight) for name, _, weight in pairs}
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--server",
+        action="append",
+        default=[],
+        type=parse_server,
+        metavar="NAME=URL[,PID]",
+        help="a running server, several times; the first one named is what ratios are taken to",
+    )
+    parser.add_argument("--start", action="store_true", help="start this repository's imgforge, too")
+    parser.add_argument("--cache", default="hybrid", help="its IMGFORGE_CACHE_TYPE (default: hybrid)")
+    parser.add_argument("--nginx", action="store_true", help="put nginx with proxy_cache before the first server")
+    parser.add_argument("--nginx-workers", type=int, default=1, help="its worker processes (default: 1)")
+    parser.add_argument("--photos", type=Path, metavar="DIR", help="originals are made of these (default: drawn)")
+    parser.add_argument("--requests", type=int, default=12_000, help="length of the trace (default: 12000)")
+    parser.add_argument("--originals", type=int, default=1000, help="how many there are (default: 1000)")
+    parser.add_argument(
+        "--widths",
+        type=lambda text: tuple(map(int, text.split(","))),
+        default=(160, 240, 320, 480, 640, 800, 1024, 1280),
+        help="of the results (default: eight from 160 to 1280)",
+    )
+    parser.add_argument(
+        "--formats",
+        type=_weights,
+        default=_weights("webp:70,jpeg:28,avif:2"),
+        help="of the results, with weights (default: webp:70,jpeg:28,avif:2)",
+    )
+    parser.add_argument("--exponent", type=float, default=1.0, help="of Zipf's law (default: 1)")
+    parser.add_argument("--seed", type=int, default=1, help="of the trace (default: 1)")
+    parser.add_argument("--latency", type=float, default=0.03, help="of the origin, in seconds (default: 0.03)")
+    parser.add_argument("--connections", type=int, default=16, help="simultaneous requests (default: 16)")
+    add_json_argument(parser)
+    return parser
+
+
+@contextmanager
+def _origin(photos: Path | None, latency: float) -> Iterator[str]:
+    """An origin with originals, at the base URL that is yielded."""
+    with tempfile.TemporaryDirectory() as directory:
+        if photos is None:
+            draw_originals(Path(directory))
+        elif not originals_of(photos, Path(directory)):
+            raise StartFailed(f"no photo in {photos} makes a JPEG of 100 kB to 1 MB")
+        port = free_port()
+        program = str(Path(__file__).with_name("_origin.py"))
+        with running((sys.executable, program, directory, str(port), str(latency)), port):
+            yield f"http://127.0.0.1:{port}"
+
+
+def _contenders(stack: ExitStack, arguments: argparse.Namespace) -> list[Contender]:
+    servers: list[Server] = list(arguments.server)
+    if arguments.start or not servers:
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        settings = {"IMGFORGE_CACHE_TYPE": arguments.cache, "IMGFORGE_CACHE_DISK_PATH": str(root)}
+        servers.append(stack.enter_context(own_server(root, settings)))
+    contenders = [Contender(server, (server.pid,) if server.pid else ()) for server in servers]
+    if arguments.nginx:
+        behind = contenders[0]
+        nginx = stack.enter_context(nginx_cache(behind.server, arguments.nginx_workers))
+        front = Server(f"{behind.server.name} + {nginx.name}", nginx.url, nginx.pid)
+        pids = (*behind.pids, nginx.pid) if behind.pids and nginx.pid else ()
+        contenders[0] = Contender(front, pids)
+    return contenders
+
+
+def _sent(origin: str) -> int:
+    with urllib.request.urlopen(f"{origin}/count") as answer:  # noqa: S310  our own
+        return int(answer.read())
+
+
+def _measure(contender: Contender, traffic: Traffic, origin: str, connections: int) -> Outcome:
+    server, pids = contender.server, contender.pids
+    say(f"{server.name}: {traffic.requests} requests")
+    base, other = (f"{origin}/{time.time_ns() + part}/" for part in range(2))  # that no cache knows
+    # Worker processes may still be starting: a few images that the trace does not have.
+    drive(server.address, islice(traffic.paths(other), 4 * connections), connections=connections)
+    before, sent = sum(map(cpu_seconds, pids)), _sent(origin)
+    with watched_memory(pids) as memory:
+        load = drive(server.address, traffic.paths(base), connections=connections)
+    cpu = sum(map(cpu_seconds, pids)) - before
+    say(f"  {load.rate:.1f}/s")
+    return Outcome(
+        name=server.name,
+        rate=load.rate,
+        hits=load.hits / max(1, load.answers),
+        p50=load.p50,
+        p95=load.p95,
+        p99=load.p99,
+        cpu=cpu if pids else None,
+        peak=memory.peak if pids else None,
+        after=memory.last if pids else None,
+        growth=memory.slope * load.seconds / traffic.requests if pids else None,
+        fetches=_sent(origin) - sent,
+        failures=load.failures,
+    )
+
+
+def _row(one: Outcome, reference: Outcome) -> tuple[object, ...]:
+    latencies = (f"{seconds * 1e3:.1f}" for seconds in (one.p50, one.p95, one.p99))
+    cpu = "-" if one.cpu is None else f"{one.cpu:.1f}"
+    memory = ("-" if size is None else f"{size / _MEGA:.0f}" for size in (one.peak, one.after))
+    growth = "-" if one.growth is None else f"{one.growth:.0f}"  # bytes a request are kB in a thousand
+    ratio = f"{one.rate / reference.rate:.2f}" if reference.rate else "-"
+    figures = (f"{one.rate:.1f}", ratio, f"{one.hits:.1%}", *latencies, cpu, *memory, growth)
+    return (one.name, *figures, one.fetches, one.failures)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Send the trace as *argv* says and print what came of it; 1 where an answer was not 200."""
+    arguments = _arguments().parse_args(argv)
+    traffic = Traffic(
+        requests=arguments.requests,
+        originals=arguments.originals,
+        widths=arguments.widths,
+        formats=arguments.formats,
+        exponent=arguments.exponent,
+        seed=arguments.seed,
+    )
+    distinct = len(set(traffic.paths("")))
+    try:
+        with ExitStack() as stack:
+            origin = stack.enter_context(_origin(arguments.photos, arguments.latency))
+            contenders = _contenders(stack, arguments)
+            outcomes = [_measure(one, traffic, origin, arguments.connections) for one in contenders]
+    except (StartFailed, OSError) as failure:
+        say(str(failure))
+        return 1
+    report = {"machine": machine(), "distinct": distinct, "servers": [asdict(one) for one in outcomes]}
+    if not write_json(arguments.json, report):
+        print(f"{traffic.requests} requests, {distinct} of them distinct\n")
+        print(table(_HEAD, (_row(one, outcomes[0]) for one in outcomes)))
+    return int(any(one.failures for one in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
