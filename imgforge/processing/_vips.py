@@ -9,6 +9,7 @@ import ctypes
 import re
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import pyvips
 
@@ -39,11 +40,30 @@ def configure() -> None:
     Many images are in work at once, so that threads within one would only take turns; no two requests share
     operations; and the loaders that libvips' authors do not trust with hostile bytes stay shut.
     """
+    _log_warnings_only()
     pyvips.cache_set_max(0)
     pyvips.concurrency_set(1)
     if pyvips.at_least_libvips(8, 13):
         pyvips.block_untrusted_set(True)
         pyvips.operation_block_set(_TRUSTED_AFTER_ALL, False)
+
+
+@cache
+def _log_warnings_only() -> None:
+    """Keep what libvips says for information away from Python.
+
+    pyvips has it all sent to `logging`: some ten lines an image, and for each of them a thread that is at work in
+    libvips has to wait for the interpreter. Nobody reads them.
+    """
+    library: Any = pyvips
+    levels = library.GLogLevelFlags
+    library._remove_log_handler()  # noqa: SLF001  pyvips has no other switch
+    library._log_handler_id = library.glib_lib.g_log_set_handler(  # noqa: SLF001
+        b"VIPS",
+        levels.LEVEL_ERROR | levels.LEVEL_CRITICAL | levels.LEVEL_WARNING | levels.FLAG_FATAL | levels.FLAG_RECURSION,
+        library._log_handler_cb,  # noqa: SLF001
+        library.ffi.NULL,
+    )
 
 
 @dataclass(frozen=True, slots=True)
