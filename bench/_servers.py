@@ -105,7 +105,7 @@ def _wait_for(process: subprocess.Popen[bytes], port: int, output: IO[bytes], pa
                 said = output.read().decode("utf-8", "replace").strip() or "it wrote nothing"
                 how = f"ended with status {process.returncode}" if ended else f"did not listen within {patience:g} s"
                 raise StartFailed(f"{process.args!r} {how}:\n{said[-2000:]}") from None
-            time.sleep(0.05)
+            time.sleep(0.01)
         else:
             return
 

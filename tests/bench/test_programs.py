@@ -14,7 +14,7 @@ from typing import Any
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from bench import cold, compare, entries, hits, trace
+from bench import cold, compare, entries, hits, start, trace
 from bench._servers import own_server
 from bench._works import WORKS
 from bench.pictures import draw_all, stand_in
@@ -71,6 +71,11 @@ class ProgramTests(SynchronousTestCase):
         self.assertGreaterEqual(row["fetches"], 2)
         self.assertGreater(row["cpu"], 0)
         self.assertGreaterEqual(row["peak"], row["after"])
+
+    def test_a_start_is_timed_up_to_the_first_image(self) -> None:
+        (one,) = self._report(start.main, "--rounds 1")["starts"]
+        self.assertTrue(0 < one["listens"] < one["answers"] < one["image"])
+        self.assertGreater(one["cpu"], 0)
 
     def test_wrk_measures_the_same_thing(self) -> None:
         if not shutil.which("wrk"):

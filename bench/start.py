@@ -1,0 +1,79 @@
+"""How long a start takes: from `twistd -n imgforge` to a listening socket, a first answer, and a first image.
+
+    python bench/start.py                                    as many processes as there are CPUs
+    IMGFORGE_PROCESSES=1 python bench/start.py
+
+The parent listens before its workers are there: what comes meanwhile waits in the socket, it is not refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
+
+from bench._processes import cpu_seconds
+from bench._report import add_json_argument, machine, table, write_json
+from bench._rounds import say
+from bench._servers import StartFailed, own_server
+from bench._works import image_path
+from bench.load import fetch
+from bench.pictures import stand_in
+
+__all__ = ["main"]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Seconds from the start of the program; and the CPU seconds that it used up to the first image."""
+
+    listens: float
+    answers: float
+    image: float
+    cpu: float
+
+
+def _start(root: Path) -> Start:
+    began = time.perf_counter()
+    with own_server(root, {}) as server:
+        listens = time.perf_counter() - began
+        moments = []
+        for path in ("/status", image_path("rs:fit:100:100", "local:///start.jpg", "webp")):
+            if fetch(server.address, path).status != 200:
+                raise StartFailed(f"{path} is not answered with 200")
+            moments.append(time.perf_counter() - began)
+        return Start(listens, moments[0], moments[1], cpu_seconds(server.pid) if server.pid else 0.0)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Start as often as *argv* says and print the median and the worst; 1 where a start failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="how often (default: 5)")
+    add_json_argument(parser)
+    arguments = parser.parse_args(argv)
+    try:
+        with tempfile.TemporaryDirectory() as directory:
+            root = Path(directory)
+            (root / "start.jpg").write_bytes(stand_in(300, 200, grain=2, quality=80))
+            starts = [_start(root) for _ in range(arguments.rounds)]
+    except (StartFailed, OSError) as failure:
+        say(str(failure))
+        return 1
+    names = [field.name for field in fields(Start)]
+    columns = [[getattr(start, name) for start in starts] for name in names]
+    if not write_json(arguments.json, {"machine": machine(), "starts": [asdict(start) for start in starts]}):
+        rows = (("median", map(statistics.median, columns)), ("worst", map(max, columns)))
+        head = ("s from the start to", "listening", "first answer", "first image", "CPU s")
+        print(table(head, ((name, *(f"{value:.2f}" for value in values)) for name, values in rows)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
