@@ -26,7 +26,7 @@ from imgforge.service._translation import (
     source_settings,
 )
 from imgforge.service.rules import operators_image, url_settings
-from imgforge.sources import Sources
+from imgforge.sources import Sources, use_own_names
 from imgforge.urls import UrlParser
 from imgforge.web import (
     BearerGate,
@@ -191,6 +191,7 @@ class Application:
 
     def start(self) -> None:
         """Start the threads and what runs in the background."""
+        use_own_names(self._reactor)
         self._threads.start()
         if self._cache is not None:
             self._cache.start()

@@ -4,6 +4,7 @@ from imgforge.sources._dial import read_authorities
 from imgforge.sources._guard import AddressPolicy, address_class
 from imgforge.sources._http import HttpSource
 from imgforge.sources._local import LocalSource
+from imgforge.sources._names import use_own_names
 from imgforge.sources._settings import AllowedSources, SourceSettings
 from imgforge.sources._sources import Sources
 
@@ -16,4 +17,5 @@ __all__ = [
     "Sources",
     "address_class",
     "read_authorities",
+    "use_own_names",
 ]

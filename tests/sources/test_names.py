@@ -1,0 +1,83 @@
+"""Look-ups that hang hold up nothing else, and are made once for all who ask."""
+
+from __future__ import annotations
+
+import socket
+from threading import Event
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver
+from twisted.internet.threads import deferToThread
+from twisted.python.threadpool import ThreadPool
+from twisted.trial.unittest import TestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from imgforge.sources._names import Names
+from tests.sources._origin import reactor
+
+
+@implementer(IResolutionReceiver)
+class Receiver:
+    def __init__(self) -> None:
+        self.done: Deferred[list[str]] = Deferred()
+        self.addresses: list[str] = []
+
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+        self.resolution = resolutionInProgress
+
+    def addressResolved(self, address: IAddress) -> None:
+        assert isinstance(address, IPv4Address)
+        self.addresses.append(address.host)
+
+    def resolutionComplete(self) -> None:
+        self.done.callback(self.addresses)
+
+
+class NamesTests(TestCase):
+    def setUp(self) -> None:
+        self.asked: list[str] = []
+        self.server_is_back = Event()
+        pool = ThreadPool(minthreads=0, maxthreads=3)
+        pool.start()
+        self.addCleanup(pool.stop)
+        self.addCleanup(self.server_is_back.set)  # before the pool's end
+
+        def look_up(host: str, port: int, *_: Any) -> list[Any]:
+            self.asked.append(host)
+            if host.startswith("slow"):
+                self.server_is_back.wait(60)
+            return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("192.0.2.7", port))]
+
+        self.names = Names(reactor, pool, look_up)
+
+    def ask(self, host: str) -> Deferred[list[str]]:
+        receiver = Receiver()
+        self.names.resolveHostName(receiver, host, 80)
+        self.assertEqual(receiver.resolution.name, host)
+        receiver.resolution.cancel()
+        return receiver.done
+
+    async def test_it_is_a_resolver(self) -> None:
+        self.assertTrue(verifyObject(IHostnameResolver, self.names))
+        self.assertEqual(await self.ask("a.example"), ["192.0.2.7"])
+
+    async def test_who_asks_for_one_name_waits_for_one_look_up(self) -> None:
+        asked = [self.ask("slow.example") for _ in range(50)]
+        self.assertEqual(await self.ask("quick.example"), ["192.0.2.7"])
+        self.assertFalse(any(one.called for one in asked))
+        self.server_is_back.set()
+        for one in asked:
+            self.assertEqual(await one, ["192.0.2.7"])
+        self.assertEqual(self.asked.count("slow.example"), 1)
+        await self.ask("slow.example")
+        self.assertEqual(self.asked.count("slow.example"), 2)
+
+    async def test_the_reactors_own_threads_are_free(self) -> None:
+        asked = [self.ask(f"slow{number}.example") for number in range(40)]
+        self.assertEqual([await deferToThread(lambda: 1) for _ in range(20)], [1] * 20)
+        self.server_is_back.set()
+        for one in asked:
+            await one
