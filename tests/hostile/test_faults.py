@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import resource
 import shutil
 import signal
@@ -46,8 +45,12 @@ def entries(directory: Path) -> list[Path]:
 def damage(path: Path, how: str) -> None:
     body = bytearray(path.read_bytes())
     match how:
-        case "flipped":
-            body[random.Random(1).randrange(len(body))] ^= 0x40
+        case "flipped in its head":
+            body[20] ^= 0x40
+        case "flipped in its middle":
+            body[len(body) // 2] ^= 0x40
+        case "flipped in its body":
+            body[-5] ^= 0x40
         case "cut":
             del body[len(body) // 2 :]
         case "emptied":
@@ -77,7 +80,19 @@ def replaced(path: Path, how: str) -> None:
 
 
 DAMAGES: dict[str, tuple[Callable[[Path, str], None], str]] = {
-    **{how: (damage, how) for how in ("flipped", "cut", "emptied", "longer", "zeroed", "its head of 4 GB")},
+    **{
+        how: (damage, how)
+        for how in (
+            "flipped in its head",
+            "flipped in its middle",
+            "flipped in its body",
+            "cut",
+            "emptied",
+            "longer",
+            "zeroed",
+            "its head of 4 GB",
+        )
+    },
     **{
         how: (replaced, how)
         for how in ("a directory", "a pipe", "a link out", "a link to itself", "a link to a device")
