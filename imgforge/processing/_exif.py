@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from imgforge.processing._vips import field_names
+
 __all__ = ["exif_of"]
 
 _FIELD = re.compile(r"exif-ifd[0-9]-(.+)")
@@ -127,7 +129,7 @@ _NUMBERED: dict[str, dict[str, str]] = {
 def exif_of(image: Any, *, canonical: bool) -> dict[str, str]:
     """The EXIF entries of *image*, by readable or by *canonical* names; of equal names the first directory's counts."""
     entries: dict[str, str] = {}
-    for field in sorted(image.get_fields()):
+    for field in sorted(field_names(image)):
         match = _FIELD.match(field)
         if match is not None:
             tag = match[1]

@@ -28,7 +28,7 @@ from imgforge.processing._plan import geometry, plan
 from imgforge.processing._rounding import min_nonzero
 from imgforge.processing._settings import ProcessingSettings, chosen
 from imgforge.processing._swatches import average, dominant, palette
-from imgforge.processing._vips import broken
+from imgforge.processing._vips import broken, field_names
 from imgforge.processing._xmp import xmp_of
 
 __all__ = ["describe"]
@@ -96,7 +96,7 @@ def _seen(page: Original) -> tuple[int, int]:
 def _metadata(image: Any, wanted: InfoOptions) -> dict[str, object]:
     """EXIF, IPTC and XMP; an object that would be empty is left out."""
     told: dict[str, object] = {}
-    fields = frozenset(image.get_fields())
+    fields = frozenset(field_names(image))
     if wanted.exif:
         told["exif"] = exif_of(image, canonical=wanted.exif_canonical_names)
     if wanted.iptc:

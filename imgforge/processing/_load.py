@@ -22,7 +22,7 @@ from imgforge.processing._formats import FORMATS, detect_format
 from imgforge.processing._png_chunks import check_png
 from imgforge.processing._svg import sanitised
 from imgforge.processing._svg_cost import is_costly
-from imgforge.processing._vips import broken, capabilities, missing, reader
+from imgforge.processing._vips import broken, capabilities, field_names, missing, reader
 
 __all__ = ["Original", "check_hash", "jpeg_shrink", "open_original"]
 
@@ -134,7 +134,7 @@ def open_original(
             body = sanitised(body, style)
         apart = is_costly(body)
     image = _drawn_apart(body, cancellation, drawn=False) if apart else _load(body, name, cancellation)
-    fields = frozenset(image.get_fields())
+    fields = frozenset(field_names(image))
     frames = frames_of(body, name) if FORMATS[name].films else 1
     pages = image.get("n-pages") if "n-pages" in fields else 1
     return Original(

@@ -9,6 +9,7 @@ import pyvips
 from imgforge.processing._iptc import credits_of
 from imgforge.processing._settings import chosen
 from imgforge.processing._state import State
+from imgforge.processing._vips import field_names, remove_field
 from imgforge.processing._xmp import rights_of
 
 __all__ = ["ORIENTATION", "strip_metadata"]
@@ -39,7 +40,7 @@ def strip_metadata(state: State, *, animated: bool) -> None:
     copyright_stays = chosen(options.keep_copyright, settings.keep_copyright)
     kept = _TECHNICAL | (_ANIMATION if animated else frozenset()) | (_COPYRIGHT if copyright_stays else frozenset())
     image = state.image
-    fields = image.get_fields()
+    fields = field_names(image)
     rights = _rights(image, fields, state.format_name) if strip and copyright_stays else {}
     resolution = settings.strip_metadata_dpi / _INCH  # pixels per millimetre
     image = image.copy(xres=resolution, yres=resolution) if strip else image.copy()
@@ -47,7 +48,7 @@ def strip_metadata(state: State, *, animated: bool) -> None:
         # The first fields are the image's own geometry, which is no metadata: removing them does nothing.
         obeyed = name in ORIENTATION and state.auto_rotate
         if obeyed or (strip and name not in kept) or (not animated and name in _ANIMATION):
-            image.remove(name)
+            remove_field(image, name)
     for name, value in rights.items():
         image.set_type(pyvips.GValue.blob_type, name, value)
     if options.dpi:

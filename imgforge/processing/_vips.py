@@ -23,9 +23,11 @@ __all__ = [
     "broken",
     "capabilities",
     "configure",
+    "field_names",
     "holds",
     "missing",
     "reader",
+    "remove_field",
     "usage",
     "writer",
 ]
@@ -174,6 +176,23 @@ def usage() -> dict[str, float]:
         "files": library.vips_tracked_get_files(),
         "threads": library.vips_concurrency_get(),
     }
+
+
+def field_names(image: Any) -> list[str]:
+    """The names of an image's metadata; those of a PNG's comments need not be UTF-8, upon which pyvips would fail."""
+    array = pyvips.vips_lib.vips_image_get_fields(image.pointer)
+    names: list[str] = []
+    while array[len(names)] != pyvips.ffi.NULL:
+        name = array[len(names)]
+        names.append(pyvips.ffi.string(name).decode("utf-8", "surrogateescape"))
+        pyvips.glib_lib.g_free(name)
+    pyvips.glib_lib.g_free(array)
+    return names
+
+
+def remove_field(image: Any, name: str) -> None:
+    """Take out the metadata that `field_names` calls *name*."""
+    pyvips.vips_lib.vips_image_remove(image.pointer, name.encode("utf-8", "surrogateescape"))
 
 
 def broken(error: Exception) -> NotAnImage:

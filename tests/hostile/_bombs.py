@@ -136,6 +136,7 @@ BOMBS: dict[str, tuple[Callable[[], bytes], bool]] = {
         lambda: png(9, 9, png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\x01\0\0\0" + deflated(40 << 20))),
         True,
     ),
+    "png with a comment whose name is no UTF-8": (lambda: png(9, 9, png_chunk(b"tEXt", b"a\xfab\0c")), False),
     "png with a chunk of 4 GB": (lambda: png(9, 9, png_chunk(b"tEXt", b"x", length=0xFFFFFFFF)), True),
     "png with a wrong checksum": (lambda: png(9, 9, png_chunk(b"gAMA", bytes(4), crc=1)), False),
     "png of 2^32 frames": (lambda: png(9, 9, png_chunk(b"acTL", struct.pack(">II", 0xFFFFFFFF, 0))), False),
