@@ -162,6 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             try:
                 _filled(root, count, given.size, given.processes)
                 rows.append(_judged(root, count, given.rounds))
+                print(json.dumps(rows[-1]), file=sys.stderr)  # the removal may take long
             finally:
                 shutil.rmtree(root)
         print(_table(rows) if given.markdown else json.dumps(rows, indent=2))
