@@ -59,9 +59,46 @@ CELLS = (
     ("portrait", "h:140"),
     ("portrait", "h:100/ar:0"),
     ("drawing", "h:140/st:(css)"),
+    ("landscape", "s:160:90/exar:1:so/bg:3a8f5c"),
+    ("landscape", "w:60/dpr:2.5"),
+    ("landscape", "w:110/z:2:1"),
+    ("landscape", "c:60:40:fp:0.65:0.47/w:200/el:1"),
+    ("landscape", "c:60:40:fp:0.65:0.47/w:200/el:1/ra:nearest"),
+    ("landscape", "c:60:40:fp:0.65:0.47/mw:200"),
+    ("landscape", "c:60:40:fp:0.65:0.47/mh:140"),
+    ("landscape", "w:220/wm:1:nowe:6:6/wms:60:0"),
+    ("landscape", "w:220/wm:1:ce:0:0:0.5/wmu:(url)"),
+    ("animation", "h:140/pg:4"),
+    ("animation", "h:140/pgs:3"),
+    ("landscape", "w:220/f:jpg/mb:1500"),
+    ("landscape", "w:220/f:jpg/aq:size:3000:5"),
+    ("landscape", "w:220/f:jpg/fq:jpg:8"),
+    ("landscape", "w:220/f:jpg/q:8/jpgo:0:1"),
+    ("landscape", "w:220/f:webp/q:5/webpo:lossy:1"),
+    ("landscape", "w:220/f:avif/q:10/avifo:on"),
+    ("landscape", "w:220/f:jpg/cp:cmyk"),
 )
 
-ARGUMENTS = {"(text)": "<span foreground='white' size='x-large'>imgforge</span>", "(css)": "ellipse{fill:#3a8f5c}"}
+# The options that no picture shows.
+UNSEEN = frozenset(
+    [
+        "disable_animation",
+        "dpi",
+        "enforce_thumbnail",
+        "hashsum",
+        "keep_copyright",
+        "preserve_hdr",
+        "skip_processing",
+        "strip_color_profile",
+        "strip_metadata",
+    ]
+)
+
+ARGUMENTS = {
+    "(text)": "<span foreground='white' size='x-large'>imgforge</span>",
+    "(css)": "ellipse{fill:#3a8f5c}",
+    "(url)": "sample://portrait",
+}
 
 
 def cell(sample: str, options: str) -> Any:
@@ -71,7 +108,8 @@ def cell(sample: str, options: str) -> Any:
         text = text.replace(name, base64.urlsafe_b64encode(argument.encode()).decode().rstrip("="))
     parsed = OptionParser().parse(["f:png", *text.split("/")])
     settings = ProcessingSettings(png_quantization_colors=256)
-    body = process(draw_sample(sample), parsed.processing, settings, watermarks={"": draw_sample("logo")}).body
+    watermarks = {"": draw_sample("logo"), ARGUMENTS["(url)"]: draw_sample("portrait")}
+    body = process(draw_sample(sample), parsed.processing, settings, watermarks=watermarks).body
     picture = pyvips.Image.new_from_buffer(body, "").colourspace("srgb")
     if picture.hasalpha():
         picture = picture.flatten(background=[244, 244, 244])
