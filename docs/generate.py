@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from imgforge.config import markdown_reference, toml_example
@@ -21,37 +22,56 @@ def options_table() -> str:
     return "\n".join(rows)
 
 
-# What there is to say of an option beyond that it works as documented by imgproxy.
+# What there is to say of an option beyond that it works as documented, by (verdict, note). Verdicts: same; better; own
+# look, where the documentation of what imgproxy sells leaves it open and no picture of it is free; different; ours.
 NOTES = {
-    "autoquality": "none, size and dssim; the distance is (1 - SSIM) / 2 of the luminance; no ml",
-    "background": "3 or 6 digits or R:G:B; not the Rust imgforge's RRGGBBAA (use background_alpha)",
-    "blur_areas": "coordinates of the picture as it is seen",
-    "color_profile": "srgb, cmyk, p3 and files; CMYK in JPEG and TIFF only",
-    "contrast": "`co` is contrast, as in both peers; crop_objects has no short name",
-    "duotone": "own choice of look: the colours mixed by luminance",
-    "format": "`best` tries what the client takes besides jpeg, png and gif",
-    "gravity": "no obj and objw",
-    "gradient": "own choice of look: linear in the samples",
-    "jpeg_options": "trellis, deringing, scans and tables need a libvips with mozjpeg",
-    "max_result_dimension": "refuses, as the Rust imgforge; imgproxy scales down",
-    "monochrome": "own choice of look: black to white by way of the colour",
-    "page": "GIF, WebP, TIFF and PDF",
-    "progressive_blur": "own choice of look: fades through four blurs",
-    "resizing_algorithm": "as in both peers",
-    "round": "imgforge's own",
-    "saturation": "about the luminance of Rec. 709",
-    "trim": "negative thresholds are refused",
-    "unsharp_masking": "off unless asked for (imgproxy Pro: auto)",
-    "watermark_text": "fonts are those of the server",
-    "webp_options": "imgproxy's words, or 1 and 0 for lossless as in the Rust imgforge",
-    "avif_options": "imgproxy's words, or 1 and 0 for no subsampling as in the Rust imgforge",
+    "autoquality": ("same", "none, size and dssim, (1 - SSIM) / 2 of the luminance; ml is refused"),
+    "avif_options": ("same", "imgproxy's words, or 1 and 0 for no subsampling as in the Rust imgforge"),
+    "background": ("same", "3 or 6 digits, R:G:B, and RRGGBBAA as the Rust imgforge documents"),
+    "blur_areas": ("same", "coordinates of the picture as it is seen"),
+    "color_profile": ("same", "srgb, cmyk, p3 and files; CMYK in JPEG and TIFF only"),
+    "contrast": ("same", "`co` is contrast, as in both peers; crop_objects has no short name"),
+    "crop": ("same", "without a gravity the centre, as in imgproxy; the Rust imgforge takes the corner"),
+    "dpr": ("same", "any factor above 0; the Rust imgforge takes 1 to 5"),
+    "duotone": ("own look", "the colours mixed by luminance"),
+    "enforce_thumbnail": ("same", "HEIC and AVIF"),
+    "format": ("same", "`best` tries the preferred formats, and besides what the client takes"),
+    "gradient": ("own look", "linear in the samples"),
+    "gravity": ("different", "no obj and objw: objects are not looked for"),
+    "jpeg_options": ("different", "trellis, deringing, scans and tables need a libvips with mozjpeg"),
+    "max_result_dimension": ("different", "refuses, as the Rust imgforge; imgproxy scales down"),
+    "max_src_resolution": ("different", "0 is no limit; imgproxy then refuses everything"),
+    "monochrome": ("own look", "black to white by way of the colour"),
+    "page": ("same", "GIF, WebP, TIFF and PDF"),
+    "preserve_hdr": ("better", "blur, sharpen and pixelate keep 16 bits; imgproxy's go back to 8"),
+    "progressive_blur": ("own look", "fades through four blurs"),
+    "resizing_algorithm": ("same", "as in both peers"),
+    "rotate": ("better", "negative angles work"),
+    "round": ("ours", "imgforge's own"),
+    "saturation": ("own look", "about the luminance of Rec. 709"),
+    "skip_processing": ("same", "formats of sources, those that are read only too"),
+    "trim": ("different", "negative thresholds are refused"),
+    "unsharp_masking": ("different", "off unless asked for (imgproxy Pro: auto)"),
+    "watermark_text": ("same", "fonts are those of the server"),
+    "webp_options": ("same", "imgproxy's words, or 1 and 0 for lossless as in the Rust imgforge"),
 }
+
+# What the peers document and is not here.
+MISSING = (
+    *("blur_detections", "bypass_cache", "crop_objects", "draw_detections", "objects_position"),
+    *("video_thumbnail_animation", "video_thumbnail_keyframes", "video_thumbnail_second", "video_thumbnail_tile"),
+)
 
 
 def compatibility_table() -> str:
-    """Every option, and how far it is what the peers document."""
-    names = sorted(option.name for option in OPTIONS)
-    return "\n".join(["| option | |", "|---|---|", *(f"| `{name}` | {NOTES.get(name, 'same')} |" for name in names)])
+    """Every option, and how far it is what the peers document; the totals first."""
+    rows = [(option.name, *NOTES.get(option.name, ("same", ""))) for option in OPTIONS]
+    rows += [(name, "missing", "") for name in MISSING]
+    rows.append(("preset", "same", ""))
+    count = Counter(verdict for _, verdict, _ in rows)
+    totals = ", ".join(f"{number} {verdict}" for verdict, number in count.most_common())
+    lines = (f"| `{name}` | {verdict} | {note} |" for name, verdict, note in sorted(rows))
+    return "\n".join([f"Of {len(rows)} options: {totals}.", "", "| option | | |", "|---|---|---|", *lines])
 
 
 def filled(text: str, name: str, content: str) -> str:
