@@ -58,7 +58,7 @@ NOTES = {
 
 # What the peers document and is not here.
 MISSING = (
-    *("blur_detections", "bypass_cache", "crop_objects", "draw_detections", "objects_position"),
+    *("blur_detections", "crop_objects", "draw_detections", "objects_position"),
     *("video_thumbnail_animation", "video_thumbnail_keyframes", "video_thumbnail_second", "video_thumbnail_tile"),
 )
 

@@ -26,6 +26,7 @@ __all__ = [
     "PurgeFailed",
     "RequestTimeout",
     "ResultTooLarge",
+    "SourceMissing",
     "SourceNotFound",
     "SourceRefused",
     "SourceTooLarge",
@@ -101,6 +102,10 @@ class SourceNotFound(ImgforgeError):
     """No such source: unknown scheme, missing file, or an origin that says so."""
 
     status = 404
+
+
+class SourceMissing(SourceNotFound):
+    """The origin itself says that there is no such original."""
 
 
 class SourceRefused(ImgforgeError):

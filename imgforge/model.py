@@ -203,6 +203,7 @@ class DeliveryOptions:
 
     raw: bool = False
     cachebuster: str = ""
+    bypass_cache: bool = False
     expires: int | None = None
     filename: str | None = None
     return_attachment: bool | None = None
@@ -239,7 +240,10 @@ class SourceHead:
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """An original as it came from its origin, with the validators that came with it."""
+    """An original as it came from its origin, with the validators that came with it.
+
+    `unchanged`: the origin was asked by validators, and they still hold; there is no body.
+    """
 
     body: bytes
     content_type: str = ""
@@ -247,6 +251,7 @@ class SourceImage:
     last_modified: str = ""
     cache_control: str = ""
     expires: str = ""
+    unchanged: bool = False
     asked_at: float = 0.0  # when its origin was asked for it, where that was not just now
 
 
@@ -271,7 +276,8 @@ class CacheEntry:
 
     `etag` is the strong validator of our answer, without quotes; `source_*` are the origin's own words, kept for
     revalidation and passthrough; `stored_at` is when it was made. For purging there are `source`, the original's URL,
-    `tags`, and `asked_at`: what is purged after the origin was asked is not shown again, though it be made later.
+    `tags`, and `asked_at`, when the origin was asked for it (0: just then): what is purged after that is not shown
+    again, though it be made later.
     """
 
     rendition: Rendition

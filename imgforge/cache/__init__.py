@@ -3,10 +3,11 @@
 from imgforge.cache._cache import Cache, CacheSettings, make_cache
 from imgforge.cache._disk import DiskTier, usable_directory
 from imgforge.cache._file import CorruptEntry, OldEntry, entry_path, read_entry, write_entry
-from imgforge.cache._key import URL_BYTES, entry_key, fingerprint
+from imgforge.cache._key import URL_BYTES, entry_key, fingerprint, original_key
 from imgforge.cache._memory import MemoryTier
 from imgforge.cache._purges import Kind, Purge, Purges
 from imgforge.cache._sweep import Sweep, sweep
+from imgforge.cache._threads import IDiskReactor
 from imgforge.cache._walk import entries, remove
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "CacheSettings",
     "CorruptEntry",
     "DiskTier",
+    "IDiskReactor",
     "Kind",
     "MemoryTier",
     "OldEntry",
@@ -26,6 +28,7 @@ __all__ = [
     "entry_path",
     "fingerprint",
     "make_cache",
+    "original_key",
     "read_entry",
     "remove",
     "sweep",

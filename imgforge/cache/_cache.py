@@ -33,7 +33,7 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
-    """Sizes in bytes, capacities in entries, `ttl` in seconds (0: no expiry).
+    """Sizes in bytes, capacities in entries.
 
     `type` is memory, disk (or fs, filesystem), hybrid, or empty for none. `directory` is where the processes of a
     server tell each other what has been purged, if they have no disk tier in common.
@@ -45,25 +45,21 @@ class CacheSettings:
     disk_path: str = ""
     disk_max_bytes: int = 1 << 30
     disk_capacity: int = 10000
-    ttl: float = 0.0
     directory: str = ""
 
 
 class Cache:
-    """Tiers in the order in which they are asked; what a slower one has is promoted to the faster ones."""
+    """Tiers in the order in which they are asked; what a slower one has is promoted to the faster ones.
+
+    Entries are kept while there is room, also when they are old: what an old one is good for, the pipeline decides.
+    """
 
     def __init__(
-        self,
-        clock: IDiskReactor,
-        name: str,
-        tiers: Sequence[ICacheTier],
-        ttl: float = 0.0,
-        purging: Purging | None = None,
+        self, clock: IDiskReactor, name: str, tiers: Sequence[ICacheTier], purging: Purging | None = None
     ) -> None:
         self._clock = clock
         self.name = name
         self.tiers = tuple(tiers)
-        self._ttl = ttl
         self._purging = purging or Purging(clock)
         self._purging.on_news = self._forget_purged
 
@@ -74,10 +70,6 @@ class Cache:
             entry = await tier.get(key)
             if entry is None:
                 continue
-            # An entry from further in the future was made by a clock that has been put back since.
-            if self._ttl and not abs(self._clock.seconds() - entry.stored_at) <= self._ttl:
-                await self.remove(key)
-                return None
             if self._purging.cover(key, entry):
                 await self.remove(key)
                 return None
@@ -85,6 +77,14 @@ class Cache:
                 await faster.put(key, entry)
             return entry, tier.name
         return None
+
+    async def weigh(self, key: bytes) -> int:
+        """About how many bytes `get` will bring."""
+        for tier in self.tiers:
+            size = await tier.weigh(key)
+            if size:
+                return size
+        return 0
 
     def put(self, key: bytes, entry: CacheEntry) -> Deferred[Any]:
         """Store *entry* in every tier, unless it has been purged while it was made; fires when the slowest has it."""
@@ -168,9 +168,8 @@ def make_cache(reactor: IDiskReactor, settings: CacheSettings, on_fault: FaultOb
                 settings.disk_path,
                 max_bytes=settings.disk_max_bytes,
                 capacity=settings.disk_capacity,
-                max_age=settings.ttl,
                 on_fault=on_fault,
                 purging=purging,
             )
         )
-    return Cache(reactor, name, tiers, settings.ttl, purging) if tiers else None
+    return Cache(reactor, name, tiers, purging) if tiers else None

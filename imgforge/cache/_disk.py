@@ -116,6 +116,21 @@ class DiskTier:
 
         return self._threads.soon(read).addErrback(self._fault)
 
+    def weigh(self, key: bytes) -> Deferred[int]:
+        """The size of the file under *key*."""
+        entry = self._writing.get(key)
+        if entry is not None:
+            return succeed(len(entry.rendition.body))
+        path = entry_path(self._path, key)
+
+        def look() -> int:
+            try:
+                return path.stat().st_size
+            except FileNotFoundError:
+                return 0
+
+        return self._threads.soon(look).addErrback(self._fault).addCallback(lambda size: size or 0)
+
     def put(self, key: bytes, entry: CacheEntry) -> Deferred[None]:
         """Write *entry*; one that is larger than the tier, or that the medium is too slow for, is not kept."""
         size = len(entry.rendition.body)

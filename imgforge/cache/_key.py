@@ -12,7 +12,7 @@ import msgspec
 
 from imgforge.model import ImageRequest
 
-__all__ = ["KEY_BYTES", "URL_BYTES", "entry_key", "fingerprint"]
+__all__ = ["KEY_BYTES", "URL_BYTES", "entry_key", "fingerprint", "original_key"]
 
 KEY_BYTES = 32
 # Of them, those that all variants of a URL have in common.
@@ -48,3 +48,8 @@ def entry_key(
         blake2b(_encode(url), digest_size=URL_BYTES).digest()
         + blake2b(_encode((accepted, client)), digest_size=KEY_BYTES - URL_BYTES).digest()
     )
+
+
+def original_key(source: str) -> bytes:
+    """The key of the original at *source*, whatever is made of it."""
+    return blake2b(source.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES, person=b"original").digest()

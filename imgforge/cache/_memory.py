@@ -72,6 +72,11 @@ class MemoryTier:
         """The entry under *key*, or None; always fired."""
         return succeed(self.peek(key))
 
+    def weigh(self, key: bytes) -> Deferred[int]:
+        """See `ICacheTier`; always fired."""
+        node = self._nodes.get(key)
+        return succeed(0 if node is None else len(node.entry.rendition.body))
+
     def put(self, key: bytes, entry: CacheEntry) -> Deferred[None]:
         """Keep *entry*, evicting others for it; one that is larger than the tier is not kept."""
         self._drop(key)

@@ -33,6 +33,7 @@ class AccessSettings(BaseModel):
         {}, description="named lists of options of `/info`: colours=avg:1/p:8,default=exif:0"
     )
     only_presets: bool = Field(False, description="URLs may use presets only")
+    allow_bypass_cache: bool = Field(False, description="URLs may pass by the caches, at any price in work")
     allow_security_options: bool = Field(False, description="URLs may change the limits of sources and results")
     allowed_processing_options: Words = Field((), description="the options that URLs may use; empty is all")
     base_url: str = Field("", description="stands in front of every source that does not begin with it")

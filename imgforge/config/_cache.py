@@ -11,6 +11,8 @@ from imgforge.config._types import Words
 
 __all__ = ["CachesSettings"]
 
+_Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
 _NAMES = {"fs": "disk", "filesystem": "disk", "none": "", "off": "", "false": ""}
 
 
@@ -43,8 +45,29 @@ class CachesSettings(BaseModel):
     cache_disk_path: str = Field("", description="the directory of entries on disk, which may be a share")
     cache_disk_capacity: int = Field(10000, ge=0, description="entries on disk; 0 is no limit")
     cache_disk_max_bytes: int = Field(1073741824, ge=0, description="bytes on disk; 0 is no limit")
-    cache_ttl: float = Field(
-        0, ge=0, allow_inf_nan=False, description="seconds after which an entry is made anew; 0 is never"
+    cache_ttl: _Seconds = Field(
+        0, description="seconds after which an entry is stale, and its original looked at again; 0 is never"
+    )
+    cache_stale_while_revalidate: _Seconds = Field(
+        0, description="seconds that a stale entry is served while it is renewed"
+    )
+    cache_stale_if_error: _Seconds = Field(0, description="seconds that a stale entry is served where its origin fails")
+    cache_not_found_ttl: _Seconds = Field(
+        2,
+        description="seconds that an origin which answered 404 is not asked for that original again, where anything is "
+        "cached; nor is one that failed, where something else can be served; 0 remembers nothing",
+    )
+    source_cache_type: Annotated[Literal["", "memory", "disk", "hybrid"], BeforeValidator(_type)] = Field(
+        "", description="where originals are kept, as in cache_type; on disk they are in CACHE_DISK_PATH/originals"
+    )
+    source_cache_max_bytes: int = Field(
+        268435456,
+        gt=0,
+        description="bytes of originals on disk, or in the memory of all processes; hybrid has an eighth in memory",
+    )
+    watermarks_cache_size: int = Field(256, ge=0, description="watermarks fetched by URL that each process keeps")
+    fallback_images_cache_size: int = Field(
+        256, ge=0, description="fallback images fetched by URL, and results of them, that each process keeps"
     )
     cache_presets_only: bool = Field(False, description="keep only images whose URL names a preset")
     cache_key_headers: HeaderNames = Field(

@@ -28,6 +28,11 @@ def _directory(settings: Settings) -> Iterator[str]:
         yield f"IMGFORGE_CACHE_TYPE={settings.cache_type} needs IMGFORGE_CACHE_DISK_PATH, a directory"
 
 
+def _originals_directory(settings: Settings) -> Iterator[str]:
+    if settings.source_cache_type in {"disk", "hybrid"} and not settings.cache_disk_path:
+        yield f"IMGFORGE_SOURCE_CACHE_TYPE={settings.source_cache_type} needs IMGFORGE_CACHE_DISK_PATH, a directory"
+
+
 def _quality_search(settings: Settings) -> Iterator[str]:
     least, greatest = settings.autoquality_min, settings.autoquality_max
     if least > greatest:
@@ -56,6 +61,7 @@ _RULES = (
     Rule(frozenset({"key", "salt"}), _keys_and_salts),
     Rule(frozenset({"source_url_encryption_key"}), _encryption_key),
     Rule(frozenset({"cache_type", "cache_disk_path"}), _directory),
+    Rule(frozenset({"source_cache_type", "cache_disk_path"}), _originals_directory),
     Rule(frozenset({"autoquality_min", "autoquality_max"}), _quality_search),
     Rule(frozenset({"key", "salt", "bind", "allow_unsigned"}), _reach),
 )

@@ -29,7 +29,10 @@ class ServiceSettings(BaseModel):
         0, ge=0, le=4096, description="images processed at once, over all processes; 0 is two per usable CPU"
     )
     requests_queue_size: int = Field(
-        0, ge=0, description="requests that may wait for a worker; beyond it 429 at once; 0 is unlimited"
+        0,
+        ge=0,
+        description="requests that may wait for a worker, over all processes, "
+        "and as many again for each origin; beyond it 429 at once; 0 is unlimited",
     )
     timeout: Seconds = Field(30, description="seconds for one image, from request to result; then 408")
     rate_limit_per_minute: int = Field(

@@ -51,6 +51,12 @@ class SourcesSettings(BaseModel):
     )
     local_filesystem_root: str = Field("", description="the directory of local:// sources; empty serves none")
     max_src_file_size: int = Field(104857600, ge=0, description="bytes of an original; 0 is no limit")
+    source_memory_max_bytes: int = Field(
+        268435456,
+        ge=0,
+        description="bytes of originals that each process holds while their images are made; "
+        "who needs more waits, but for the one that has waited longest; 0 is no limit",
+    )
     allowed_mime_types: Words = Field(
         (), description="types that originals may have, told by their content: image/jpeg,image/png; empty is all"
     )

@@ -1,15 +1,16 @@
-"""One request's way: cache, single flight, admission, fetch, render, store.
+"""One request's way: cache, single flight, fetch, admission, render, store.
 
-image ── cache hit ───────────────────────────────────────────────────────> Served
-   └─ miss ── flight (equal requests join) ── lease (other processes wait)
-                └─ place in the queue ── fetch ── render on a thread ──┬─────> Served
-                                                                       └─────> cache
+image ── fresh ────────────────────────────────────────────────────────────────────────────> Served
+   └─ none, or stale ── flight (equal requests join) ── lease (other processes wait)
+                          └─ original ─┬─ changed ── render on a thread ───────────────────────────┬─> Served
+                                       ├─ unchanged: renewed ──────────────────────────────────────┼─> cache
+                                       └─ failed: stale, or a fallback ────────────────────────────┘
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, TypeVar
 
@@ -19,59 +20,36 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from imgforge import processing
-from imgforge.cache import URL_BYTES, Cache, Kind, entry_key
-from imgforge.errors import CircuitOpen, ImgforgeError, NotAnImage, RequestTimeout
-from imgforge.info import InfoOptions, InfoRequest
-from imgforge.model import (
-    CacheEntry,
-    ImageRequest,
-    ProcessingOptions,
-    Rendition,
-    SourceHead,
-    SourceImage,
+from imgforge.cache import URL_BYTES, Kind, entry_key
+from imgforge.errors import (
+    ImgforgeError,
+    NotAnImage,
+    OriginFailed,
+    OriginTimeout,
+    Overloaded,
+    RequestTimeout,
+    SourceMissing,
 )
+from imgforge.info import InfoOptions, InfoRequest
+from imgforge.model import ImageRequest, ProcessingOptions, SourceHead, SourceImage
 from imgforge.observability import Metrics
 from imgforge.pipeline._admission import Admission
+from imgforge.pipeline._budget import Ticket
+from imgforge.pipeline._freshness import validators
+from imgforge.pipeline._originals import renewed
+from imgforge.pipeline._render import PipelineSettings, Renderer
+from imgforge.pipeline._shelf import Served, Shelf, State
 from imgforge.pipeline._single_flight import SingleFlight
+from imgforge.pipeline._store import Store
 from imgforge.pipeline._threads import IThreadReactor, RenderThreads
-from imgforge.processing import Cancellation, ProcessingSettings
 from imgforge.sources import Sources
 
-__all__ = ["Pipeline", "PipelineSettings", "Served"]
+__all__ = ["Pipeline"]
 
 T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True)
-class PipelineSettings:
-    """What the way of a request depends on; times in seconds, sizes in bytes, 0 is unlimited for `max_src_file_size`.
-
-    `fingerprint` stands for all settings that change pixels: entries made under another one are not found.
-    """
-
-    timeout: float
-    max_src_file_size: int
-    processing: ProcessingSettings
-    fingerprint: bytes
-    watermark: bytes | None = None
-    watermark_url: str = ""
-    fallback: bytes | None = None
-    fallback_url: str = ""
-    cache_presets_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """What an image request ends with.
-
-    `tier` names the cache tier that had it, None where it was made; `key` is what it is kept under, empty where it is
-    not; `failure` is why a fallback image stands in for the source.
-    """
-
-    entry: CacheEntry
-    tier: str | None
-    failure: ImgforgeError | None = None
-    key: bytes = b""
+# Failures that may pass: a stale rendition is better. What an origin says of a source it means.
+_PASSING = (OriginFailed, OriginTimeout, Overloaded)
 
 
 class Pipeline:
@@ -85,7 +63,7 @@ class Pipeline:
         settings: PipelineSettings,
         *,
         sources: Sources,
-        cache: Cache | None,
+        store: Store,
         threads: RenderThreads,
         admission: Admission,
         metrics: Metrics,
@@ -93,11 +71,14 @@ class Pipeline:
         self._reactor = reactor
         self._settings = settings
         self._sources = sources
-        self._cache = cache
+        self._store = store
         self._threads = threads
         self._admission = admission
         self._metrics = metrics
-        self._flights: SingleFlight[tuple[bytes, float], Served] = SingleFlight()
+        self._renderer = Renderer(reactor, settings, store=store, threads=threads, admission=admission, metrics=metrics)
+        own = settings.fallback
+        self._own_fallback = "" if own is None else f"fallback:{blake2b(own, digest_size=16).hexdigest()}"
+        self._flights: SingleFlight[tuple[bytes, float, Shelf], Served] = SingleFlight()
         self._inspections: SingleFlight[tuple[str, InfoOptions], dict[str, object]] = SingleFlight()
 
     async def image(
@@ -114,31 +95,41 @@ class Pipeline:
         cache has the rendition, and may raise.
         """
         key = entry_key(request, accepted, self._settings.fingerprint, client)
-        cache, purged = self._cache_for(request), 0.0
-        if cache is not None:
-            found = await cache.get(key)
-            if found is not None:
-                entry, tier = found
-                self._metrics.cache_hit(cache.name)
-                return Served(entry, tier, key=key)
-            self._metrics.cache_miss(cache.name)
-            # What was begun before a purge is for those only who asked before it.
-            purged = cache.purged_at(key, request.source, request.delivery.cache_tags)
-        admit()
-        return await self._flights.do((key, purged), lambda: self._bounded(self._once(key, request, accepted)))
+        shelf = self._shelf_for(request)
+        found = await shelf.find(key)
+        # What was begun before a purge is for those only who asked before it.
+        purged = shelf.purged_at(key, request)
 
-    def _cache_for(self, request: ImageRequest) -> Cache | None:
+        def begin() -> Deferred[Served]:
+            work = shelf.once(key, lambda: self._make(shelf, key, request, accepted, found, purged))
+            return self._bounded(work)
+
+        def make() -> Deferred[Served]:
+            return self._flights.do((key, purged, shelf), begin)
+
+        if found is not None and (found.state is State.FRESH or shelf.may_be_renewed_later(found)):
+            self._metrics.cache_hit(shelf.name)
+            if found.state is State.STALE:
+                make().addErrback(self._not_renewed)
+            return found
+        if shelf.name:
+            self._metrics.cache_miss(shelf.name)
+        admit()
+        return await make()
+
+    def _shelf_for(self, request: ImageRequest) -> Shelf:
         """Where the rendition of *request* is kept, if it is."""
-        return None if self._settings.cache_presets_only and not request.presets else self._cache
+        left_out = self._settings.cache_presets_only and not request.presets
+        return self._store.nothing if left_out or request.delivery.bypass_cache else self._store.renditions
 
     async def purge(self, kind: Kind, value: str) -> int:
-        """Have all processes forget the renditions that match; how many were removed. See `Cache.purge`."""
-        return 0 if self._cache is None else await self._cache.purge(kind, value)
+        """Have all processes forget what matches; how many renditions were removed. See `Cache.purge`."""
+        return await self._store.purge(kind, value)
 
     async def purge_image(self, request: ImageRequest) -> int:
-        """Forget the rendition of *request* in all its variants."""
+        """Forget the rendition of *request* in all its variants, and its original."""
         url = entry_key(request, (), self._settings.fingerprint)[:URL_BYTES]
-        return await self.purge("url", url.hex())
+        return await self._store.purge("url", url.hex(), request.source)
 
     async def info(self, request: InfoRequest) -> dict[str, object]:
         """What is wanted to be known of the request's source, ready for JSON."""
@@ -159,120 +150,108 @@ class Pipeline:
 
         return Deferred.fromCoroutine(work).addTimeout(self._settings.timeout, self._reactor, late)
 
-    async def _once(self, key: bytes, request: ImageRequest, accepted: tuple[str, ...]) -> Served:
-        """Made here, or by another process that shares the cache and is at it already."""
-
-        def make() -> Coroutine[Deferred[Any], Any, Served]:
-            return self._make(key, request, accepted)
-
-        cache = self._cache_for(request)
-        if cache is None:
-            return await make()
-        return await cache.once(key, make, lambda entry: Served(entry, None, key=key))
-
-    async def _make(self, key: bytes, request: ImageRequest, accepted: tuple[str, ...]) -> Served:
-        asked_at = self._reactor.seconds()
-        with self._admission.place():
-            original, failure = await self._original(request)
-            watermarks = await self._watermarks((request.options, *request.then))
-
-            def render(cancellation: Cancellation) -> tuple[Rendition, str]:
-                rendition = processing.process(
-                    original.body,
-                    request.options,
-                    self._settings.processing,
-                    then=request.then,
-                    accepted=accepted,
-                    watermarks=watermarks,
-                    cancellation=cancellation,
-                )
-                # Hashed on the thread: a large body would hold the reactor up for milliseconds.
-                return rendition, blake2b(rendition.body, digest_size=16).hexdigest()
-
-            began = self._reactor.seconds()
-            rendition, etag = await self._threads.run("process", render)
-            self._metrics.image_processed(rendition.format, self._reactor.seconds() - began)
-        entry = CacheEntry(
-            rendition=rendition,
-            stored_at=self._reactor.seconds(),
-            etag=etag,
-            source=request.source,
-            source_etag=original.etag,
-            source_last_modified=original.last_modified,
-            source_cache_control=original.cache_control,
-            source_expires=original.expires,
-            tags=request.delivery.cache_tags,
-            asked_at=original.asked_at or asked_at,
-        )
-        cache = self._cache_for(request)
-        if cache is None or failure is not None:
-            return Served(entry, None, failure)
-        # Not waited for: a slow disk delays no answer.
-        cache.put(key, entry).addErrback(self._store_failed)
-        return Served(entry, None, key=key)
-
-    async def _original(self, request: ImageRequest) -> tuple[SourceImage, ImgforgeError | None]:
-        """The source, or the fallback image and why it is needed."""
-        try:
-            original = await self._fetch(request.source, request.options)
-            if processing.detect_format(original.body) is None:
-                raise NotAnImage("the source is no image of a known format")
-        except ImgforgeError as error:
-            fallback = await self._fallback(request)
-            if fallback is None:
-                raise
-            self.log.info("a fallback image stands in: {line}", line=error.message)
-            return fallback, error
-        return original, None
-
-    async def _fallback(self, request: ImageRequest) -> SourceImage | None:
-        """The image that the URL or the operator names for sources that cannot be had; None for none."""
-        url = request.delivery.fallback_image_url or self._settings.fallback_url
-        if url:
+    async def _make(
+        self,
+        shelf: Shelf,
+        key: bytes,
+        request: ImageRequest,
+        accepted: tuple[str, ...],
+        stale: Served | None,
+        purged: float,
+    ) -> Served:
+        """The rendition, made or, where *stale* turns out to hold still, renewed; else what stands in for it."""
+        with self._store.budget.ticket() as ticket:
             try:
-                return await self._fetch(url, request.options)
+                original = await self._original(request, ticket, stale, purged)
             except ImgforgeError as error:
-                self.log.warn("the fallback image cannot be had either: {line}", line=error.message)
-        return None if self._settings.fallback is None else SourceImage(self._settings.fallback)
+                failure = error
+            else:
+                if original.unchanged and stale is not None:
+                    return shelf.renewed(stale, renewed(stale.entry, original, self._reactor.seconds()))
+                return shelf.made(key, await self._renderer.render(request, accepted, original, ticket))
+        # The ticket is back by now: what stands in needs one of its own.
+        return await self._instead(request, accepted, stale, failure)
+
+    async def _original(
+        self, request: ImageRequest, ticket: Ticket, stale: Served | None, purged: float
+    ) -> SourceImage:
+        """The source; only that it is unchanged, where *stale* depends on nothing else."""
+        known: dict[str, str] = {}
+        if stale is not None and not any(map(self._renderer.watermark_url, (request.options, *request.then))):
+            known = validators(stale.entry)
+        spare = stale is not None and self._store.renditions.may_be_served(stale)
+        originals = self._store.fetched if request.delivery.bypass_cache else self._store.originals
+        with self._admission.fetch(request.source):
+            original = await originals.get(
+                request.source, self._renderer.limit(request.options), ticket, known, spare=spare, since=purged
+            )
+        if not original.unchanged and processing.detect_format(original.body) is None:
+            raise NotAnImage("the source is no image of a known format")
+        return original
+
+    async def _instead(
+        self, request: ImageRequest, accepted: tuple[str, ...], stale: Served | None, error: ImgforgeError
+    ) -> Served:
+        """What is served since the source cannot be had: the stale rendition, or a fallback image; else *error*."""
+        shelf = self._store.renditions
+        if stale is not None and isinstance(error, _PASSING) and shelf.may_stand_in(stale):
+            self.log.info("a stale rendition stands in: {line}", line=error.message)
+            return stale
+        if stale is not None and isinstance(error, SourceMissing):
+            await shelf.remove(stale.key)
+        if not isinstance(error, Overloaded):
+            for source in self._fallback_sources(request):
+                try:
+                    served = await self._fallback(replace(request, source=source), accepted)
+                except ImgforgeError as another:
+                    self.log.warn("the fallback image cannot be had either: {line}", line=another.message)
+                else:
+                    self.log.info("a fallback image stands in: {line}", line=error.message)
+                    return replace(served, failure=error)
+        raise error
+
+    def _fallback_sources(self, request: ImageRequest) -> list[str]:
+        """Where to find the image that the URL or the operator names; the operator's own bytes go by their hash."""
+        url = request.delivery.fallback_image_url or self._settings.fallback_url
+        return [source for source in (url, self._own_fallback) if source]
+
+    async def _fallback(self, request: ImageRequest, accepted: tuple[str, ...]) -> Served:
+        """The rendition of the fallback image that is *request*'s source, whatever source it stands in for."""
+        shelf = self._store.fallbacks
+        key = entry_key(request, accepted, self._settings.fingerprint)
+
+        async def make() -> Served:
+            with self._store.budget.ticket() as ticket:
+                if request.source == self._own_fallback and self._settings.fallback is not None:
+                    original = SourceImage(self._settings.fallback)
+                else:
+                    original = await self._renderer.overlay(
+                        self._store.fallback_originals, request.source, request.options, ticket
+                    )
+                return shelf.made(key, await self._renderer.render(request, accepted, original, ticket))
+
+        found = await shelf.find(key)
+        if found is not None and found.state is State.FRESH:
+            return found
+        return await self._flights.do((key, 0.0, shelf), lambda: Deferred.fromCoroutine(make()))
 
     async def _inspect(self, request: InfoRequest) -> dict[str, object]:
         wanted = request.wanted
-        with self._admission.place():
-            original = await self._fetch(request.source, ProcessingOptions(max_src_file_size=wanted.max_src_file_size))
-            return await self._threads.run(
-                "info",
-                lambda cancellation: processing.describe(
-                    original.body, wanted, self._settings.processing, cancellation=cancellation
-                ),
-            )
+        limit = self._renderer.limit(ProcessingOptions(max_src_file_size=wanted.max_src_file_size))
+        with self._store.budget.ticket() as ticket:
+            with self._admission.fetch(request.source):
+                original = await self._store.originals.get(request.source, limit, ticket)
+            with self._admission.render():
+                return await self._threads.run(
+                    "info",
+                    lambda cancellation: processing.describe(
+                        original.body, wanted, self._settings.processing, cancellation=cancellation
+                    ),
+                )
 
-    async def _watermarks(self, chain: Sequence[ProcessingOptions]) -> dict[str, bytes]:
-        """The watermarks that the options name, by URL; "" is the operator's own."""
-        watermarks = {}
-        for options in chain:
-            name = options.watermark_url
-            if options.watermark is None or name in watermarks:
-                continue
-            if name == "" and self._settings.watermark is not None:
-                watermarks[name] = self._settings.watermark
-            elif url := name or self._settings.watermark_url:
-                watermarks[name] = (await self._fetch(url, options)).body
-        return watermarks
-
-    async def _fetch(self, source: str, options: ProcessingOptions) -> SourceImage:
-        limit = self._settings.max_src_file_size
-        if options.max_src_file_size is not None:
-            limit = options.max_src_file_size
-        began = self._reactor.seconds()
-        try:
-            original = await self._sources.fetch(source, limit or None, {})
-        except ImgforgeError as error:
-            self._metrics.source_fetched(self._reactor.seconds() - began, ok=False)
-            if isinstance(error, CircuitOpen):
-                self._metrics.refused("circuit")
-            raise
-        self._metrics.source_fetched(self._reactor.seconds() - began, ok=True)
-        return original
-
-    def _store_failed(self, failure: Failure) -> None:
-        self.log.failure("an entry could not be cached; the answer was sent all the same", failure)
+    def _not_renewed(self, failure: Failure) -> None:
+        """A stale rendition was served meanwhile, and is tried again by the next request."""
+        if isinstance(failure.value, ImgforgeError):
+            self.log.debug("a rendition could not be renewed: {line}", line=failure.value.message)
+        else:
+            self.log.failure("a rendition could not be renewed", failure)

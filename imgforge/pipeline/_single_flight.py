@@ -36,6 +36,9 @@ class SingleFlight(Generic[K, T]):
     def __len__(self) -> int:
         return len(self._flights)
 
+    def __contains__(self, key: K) -> bool:
+        return key in self._flights
+
     def do(self, key: K, start: Callable[[], Deferred[T]]) -> Deferred[T]:
         """The result of *start*, called only if no equal work is under way."""
         flight = self._flights.get(key)

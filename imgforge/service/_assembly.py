@@ -14,7 +14,7 @@ from imgforge import __version__, processing
 from imgforge.cache import Cache, MemoryTier, fingerprint, make_cache
 from imgforge.config import Settings
 from imgforge.observability import AccessLog, Metrics
-from imgforge.pipeline import Admission, Pipeline, PipelineSettings, RenderThreads
+from imgforge.pipeline import Admission, Pipeline, PipelineSettings, RenderThreads, make_store
 from imgforge.service._memory import IdleTrim
 from imgforge.service._samples import SampleFactory
 from imgforge.service._translation import (
@@ -22,8 +22,10 @@ from imgforge.service._translation import (
     answer_settings,
     cache_settings,
     negotiation,
+    original_cache_settings,
     processing_settings,
     source_settings,
+    store_settings,
 )
 from imgforge.service.rules import operators_image, url_settings
 from imgforge.sources import Sources, use_own_names
@@ -86,6 +88,9 @@ class Application:
         results = processing_settings(settings)
         self._sources = Sources(reactor, source_settings(settings), [SampleFactory()] if settings.embedded else [])
         self._cache: Cache | None = make_cache(reactor, cache_settings(settings, directory), metrics.cache_fault)
+        self._originals = make_cache(
+            reactor, original_cache_settings(settings, processes, directory), metrics.cache_fault
+        )
         self._threads = RenderThreads(reactor, threads, metrics)
         watermark = operators_image(settings, "watermark")
         self._pipeline = Pipeline(
@@ -109,9 +114,16 @@ class Application:
                 cache_presets_only=settings.cache_presets_only,
             ),
             sources=self._sources,
-            cache=self._cache,
+            store=make_store(
+                reactor,
+                store_settings(settings),
+                self._sources,
+                metrics,
+                results=self._cache,
+                originals=self._originals,
+            ),
             threads=self._threads,
-            admission=Admission(threads, settings.requests_queue_size),
+            admission=Admission(threads, math.ceil(settings.requests_queue_size / processes), metrics.refused),
             metrics=metrics,
         )
         self._gate = BearerGate(settings.secret)
@@ -168,9 +180,7 @@ class Application:
         answers = answer_settings(settings)
         rate = RateLimit(settings.rate_limit_per_minute / self._processes, reactor.seconds)
         client = ClientKey(settings.cache_key_headers, settings.cache_key_cookies)
-        images = ImageEndpoint(
-            reactor, gate, parser, self._pipeline, negotiation(settings), rate, answers, settings.cache_ttl, client
-        )
+        images = ImageEndpoint(reactor, gate, parser, self._pipeline, negotiation(settings), rate, answers, client)
         info = InfoEndpoint(reactor, gate, parser, self._pipeline, rate, answers.cache_tag_headers)
         health_paths = {b"/status", b"/health", settings.health_check_path.encode()} - {b""}
         purging = PurgeGate(settings.purge_secret)
@@ -193,8 +203,8 @@ class Application:
         """Start the threads and what runs in the background."""
         use_own_names(self._reactor)
         self._threads.start()
-        if self._cache is not None:
-            self._cache.start()
+        for cache in filter(None, (self._cache, self._originals)):
+            cache.start()
         self._flushing.start(_FLUSH_INTERVAL, now=False)
         self._trimming.start()
 
@@ -215,8 +225,8 @@ class Application:
         self._flush()
         await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._access_log.close)
         await self._sources.close()
-        if self._cache is not None:
-            await self._cache.close()
+        for cache in filter(None, (self._cache, self._originals)):
+            await cache.close()
         # The threads come back when libvips does; the reactor goes on meanwhile.
         await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._threads.stop)
 

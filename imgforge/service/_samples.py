@@ -11,7 +11,7 @@ from twisted.internet.threads import deferToThreadPool
 from zope.interface import implementer
 
 from imgforge.errors import SourceNotFound
-from imgforge.interfaces import ISource, ISourceFactory
+from imgforge.interfaces import ISource, ISourceFactory, Room, boundless
 from imgforge.model import SourceHead, SourceImage
 from imgforge.processing import SAMPLES, draw_sample
 
@@ -25,8 +25,14 @@ class SampleSource:
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
 
-    def fetch(self, url: str, limit: int | None, headers: Mapping[str, str]) -> Deferred[SourceImage]:  # noqa: ARG002
-        """See `ISource`."""
+    def fetch(
+        self,
+        url: str,
+        limit: int | None,  # noqa: ARG002
+        headers: Mapping[str, str],  # noqa: ARG002
+        room: Room = boundless,  # noqa: ARG002
+    ) -> Deferred[SourceImage]:
+        """See `ISource`; the samples are small."""
         return ensureDeferred(self._fetch(url))
 
     async def _fetch(self, url: str) -> SourceImage:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from imgforge import __version__
 from imgforge.cache import CacheSettings
 from imgforge.config import Settings
 from imgforge.effects import AutoQuality, Unsharp
+from imgforge.pipeline import Freshness, StoreSettings
 from imgforge.processing import ProcessingSettings
 from imgforge.sources import AddressPolicy, SourceSettings
 from imgforge.web import AnswerSettings, Negotiation
@@ -17,9 +19,13 @@ __all__ = [
     "answer_settings",
     "cache_settings",
     "negotiation",
+    "original_cache_settings",
     "processing_settings",
     "source_settings",
+    "store_settings",
 ]
+
+_NO_LIMIT = 1 << 40
 
 _TAG_HEADERS = {
     "all": ("Cache-Tag", "X-Amz-Meta-Cache-Tag"),
@@ -115,6 +121,35 @@ def cache_settings(settings: Settings, directory: str = "") -> CacheSettings:
         disk_path=path,
         disk_max_bytes=settings.cache_disk_max_bytes,
         disk_capacity=settings.cache_disk_capacity,
-        ttl=settings.cache_ttl,
         directory=directory,
+    )
+
+
+def original_cache_settings(settings: Settings, processes: int, directory: str) -> CacheSettings:
+    """What is kept of originals, in a directory beside the results; the memory is that of all *processes* together."""
+    kind, total = settings.source_cache_type, settings.source_cache_max_bytes
+    return CacheSettings(
+        type=kind,
+        memory_max_bytes=(total if kind == "memory" else total // 8) // processes,
+        memory_capacity=_NO_LIMIT,
+        disk_path=str(Path(settings.cache_disk_path, "originals")),
+        disk_max_bytes=total,
+        disk_capacity=0,
+        directory=directory,
+    )
+
+
+def store_settings(settings: Settings) -> StoreSettings:
+    """How long what is kept is good."""
+    return StoreSettings(
+        memory_bytes=settings.source_memory_max_bytes,
+        results=Freshness(
+            settings.cache_ttl,
+            settings.cache_stale_while_revalidate,
+            settings.cache_stale_if_error,
+            settings.cache_control_passthrough,
+        ),
+        failures=settings.cache_not_found_ttl,
+        watermarks=settings.watermarks_cache_size,
+        fallbacks=settings.fallback_images_cache_size,
     )

@@ -28,6 +28,7 @@ def url_settings(settings: Settings) -> UrlSettings:
         info_presets=settings.info_presets,
         only_presets=settings.only_presets,
         allow_security_options=settings.allow_security_options,
+        allow_bypass_cache=settings.allow_bypass_cache,
         allowed_processing_options=frozenset(settings.allowed_processing_options),
         base_url=settings.base_url,
         url_replacements=settings.url_replacements,

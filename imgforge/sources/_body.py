@@ -14,12 +14,15 @@ from twisted.web.iweb import IResponse
 from zope.interface import implementer
 
 from imgforge.errors import ImgforgeError, OriginFailed, OriginTimeout, SourceTooLarge
+from imgforge.interfaces import Room, boundless
 from imgforge.sources._encoding import Inflater
 
 __all__ = ["collect", "discard", "forward"]
 
 # What one read of a compressed body may become when nothing else bounds it.
 _BURST = 16 * 1024 * 1024
+# By how much a body of unknown length grows at least.
+_STEP = 1024 * 1024
 
 
 class _Receiver(Protocol):
@@ -75,9 +78,15 @@ class _Receiver(Protocol):
 
 
 class _Collector(_Receiver):
-    def __init__(self, inflater: Inflater | None, limit: int | None) -> None:
+    """Keeps the bytes; where there is no room for more, the connection is not read from until there is."""
+
+    def __init__(self, inflater: Inflater | None, limit: int | None, room: Room, expected: int) -> None:
         super().__init__(inflater)
         self._limit = limit
+        self._room = room
+        self._granted = 0 if inflater is not None else expected
+        self._growing: Deferred[None] | None = None
+        self._ended = False
         self._chunks: list[bytes] = []
         self._size = 0
 
@@ -89,12 +98,49 @@ class _Collector(_Receiver):
         if self._limit is not None and self._size > self._limit:
             raise SourceTooLarge(f"the source has more than {self._limit} bytes")
         self._chunks.append(data)
+        if self._size > self._granted and self._growing is None:
+            self._grow()
+
+    def _grow(self) -> None:
+        """Ask for a step more than there is, so that small pieces do not each ask."""
+        wanted = self._size + max(_STEP, self._size // 4)
+        if self._limit is not None:
+            wanted = min(wanted, self._limit)
+        growing = self._room(wanted)
+        if growing.called:
+            self._granted = wanted
+            return
+        connection: Any = self.transport
+        connection.pauseProducing()
+        self._growing = growing.addCallbacks(self._grown, self._refused, (wanted,))
+
+    def _grown(self, _: None, granted: int) -> None:
+        self._growing, self._granted = None, granted
+        if self._ended:
+            self._finish()
+        else:
+            connection: Any = self.transport
+            connection.resumeProducing()
+
+    def _refused(self, failure: Failure) -> None:
+        if self._growing is not None:  # else it was this that gave up, and says why itself
+            self._growing = None
+            self.stop()
+            self.done.errback(failure)
 
     def stop(self) -> None:
         self._chunks.clear()
+        growing, self._growing = self._growing, None
+        if growing is not None:
+            growing.cancel()
         super().stop()
 
     def finished(self) -> None:
+        self._ended = True
+        if self._growing is None:
+            self._finish()
+
+    def _finish(self) -> None:
         self.done.callback(b"".join(self._chunks))
 
 
@@ -156,9 +202,14 @@ class _Forwarder(_Receiver):
         self._consumer.unregisterProducer()
 
 
-def collect(response: IResponse, inflater: Inflater | None, limit: int | None) -> Deferred[bytes]:
-    """The whole body, unpacked, copied once; `SourceTooLarge` as soon as it passes *limit*, `OriginFailed` if cut."""
-    collector = _Collector(inflater, limit)
+def collect(
+    response: IResponse, inflater: Inflater | None, limit: int | None, room: Room = boundless, expected: int = 0
+) -> Deferred[bytes]:
+    """The whole body, unpacked, copied once; `SourceTooLarge` as soon as it passes *limit*, `OriginFailed` if cut.
+
+    There is room for *expected* bytes as they come; *room* is asked for more.
+    """
+    collector = _Collector(inflater, limit, room, expected)
     response.deliverBody(collector)
     return collector.done
 

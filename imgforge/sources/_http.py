@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
@@ -26,16 +25,17 @@ from imgforge.errors import (
     CircuitOpen,
     ImgforgeError,
     OriginFailed,
-    OriginTimeout,
+    SourceMissing,
     SourceNotFound,
     SourceRefused,
     SourceTooLarge,
 )
-from imgforge.interfaces import ISource
+from imgforge.interfaces import ISource, Room, boundless
 from imgforge.model import SourceHead, SourceImage
 from imgforge.sources._body import collect, discard, forward
 from imgforge.sources._breaker import Breaker
 from imgforge.sources._connection import ConnectionPool
+from imgforge.sources._deadline import Deadline
 from imgforge.sources._dial import Dialler
 from imgforge.sources._encoding import inflater_for
 from imgforge.sources._guard import IDialReactor
@@ -46,9 +46,11 @@ __all__ = ["HttpSource"]
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _UNWELL = frozenset({502, 503, 504})
+_MISSING = frozenset({404, 410})
 _TRANSIENT = frozenset({408, 425, 429})
 _PAUSE = 0.05  # seconds before the first further try; each waits twice as long as the one before
 _PASSED_ON = ("content-type", "etag", "last-modified", "cache-control", "expires", "content-range", "accept-ranges")
+_CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
 # What a redirect to another origin may be told: anything else could be a credential for the first one.
 _HARMLESS = frozenset({"accept", "accept-language", "if-modified-since", "if-none-match", "if-range", "range"})
 
@@ -88,9 +90,12 @@ class HttpSource:
         closing: Deferred[None] = self._pool.closeCachedConnections()
         return closing
 
-    def fetch(self, url: str, limit: int | None, headers: Mapping[str, str]) -> Deferred[SourceImage]:
+    def fetch(
+        self, url: str, limit: int | None, headers: Mapping[str, str], room: Room = boundless
+    ) -> Deferred[SourceImage]:
         """See `ISource`; one deadline covers everything from the look-up to the last byte."""
-        return self._bounded(self._fetch_patiently(url, limit, headers))
+        deadline = self._deadline()
+        return deadline.run(self._fetch_patiently(url, limit, headers, lambda size: deadline.apart(room(size))))
 
     def stream(
         self, url: str, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]
@@ -98,25 +103,35 @@ class HttpSource:
         """See `ISource`; the deadline covers the head, and then each silence: the client sets the pace of the rest."""
         return ensureDeferred(self._stream(url, headers, started))
 
-    async def _fetch_patiently(self, url: str, limit: int | None, headers: Mapping[str, str]) -> SourceImage:
+    async def _fetch_patiently(
+        self, url: str, limit: int | None, headers: Mapping[str, str], room: Room
+    ) -> SourceImage:
         """`_fetch`, tried again as often as the operator wants; the one deadline covers all tries."""
         for tried in range(self._settings.retries):
             try:
-                return await self._fetch(url, limit, headers)
+                return await self._fetch(url, limit, headers, room)
             except CircuitOpen:
                 raise
             except OriginFailed as error:
                 self.log.info("trying again: {line}", line=error.message)
                 await deferLater(self._reactor, _PAUSE * 2**tried)
-        return await self._fetch(url, limit, headers)
+        return await self._fetch(url, limit, headers, room)
 
-    async def _fetch(self, url: str, limit: int | None, headers: Mapping[str, str]) -> SourceImage:
-        response = await self._request(url, headers, {200})
-        length = response.length
-        if limit is not None and isinstance(length, int) and length > limit:
+    async def _fetch(self, url: str, limit: int | None, headers: Mapping[str, str], room: Room) -> SourceImage:
+        response = await self._request(url, headers, {200} if _CONDITIONS.isdisjoint(headers) else {200, 304})
+        inflater = inflater_for(_encoding(response))
+        length = response.length if isinstance(response.length, int) else 0
+        try:
+            if limit is not None and length > limit:
+                raise SourceTooLarge(f"the source has {length} bytes, more than {limit}")
+            if length and inflater is None and response.code != 304:
+                await room(length)  # until then the connection is not read from
+        except BaseException:
             discard(response)
-            raise SourceTooLarge(f"the source has {length} bytes, more than {limit}")
-        body = await collect(response, inflater_for(_encoding(response)), limit)
+            raise
+        unchanged = response.code == 304
+        # A 304 has no body, whatever length it declares (RFC 9110, section 15.4.5).
+        body = await collect(response, None if unchanged else inflater, limit, room, length)
         head = _head(response)
         return SourceImage(
             body,
@@ -125,15 +140,16 @@ class HttpSource:
             head.get("last-modified", ""),
             head.get("cache-control", ""),
             head.get("expires", ""),
+            unchanged,
         )
 
     async def _stream(self, url: str, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]) -> None:
         wanted = {200}
         if "range" in headers:
             wanted |= {206, 416}
-        if "if-none-match" in headers or "if-modified-since" in headers:
+        if not _CONDITIONS.isdisjoint(headers):
             wanted.add(304)
-        response = await self._bounded(self._request(url, headers, wanted))
+        response = await self._deadline().run(self._request(url, headers, wanted))
         inflater = inflater_for(_encoding(response))
         length = response.length if inflater is None and isinstance(response.length, int) else None
         try:
@@ -143,13 +159,8 @@ class HttpSource:
             raise
         await forward(response, inflater, consumer, self._reactor, self._settings.download_timeout)
 
-    def _bounded(self, work: Any) -> Deferred[Any]:
-        seconds = self._settings.download_timeout
-
-        def late(_: object, timeout: float) -> object:
-            raise OriginTimeout(f"the origin took longer than {timeout:g} seconds")
-
-        return ensureDeferred(work).addTimeout(seconds, self._reactor, late)
+    def _deadline(self) -> Deadline:
+        return Deadline(self._reactor, self._settings.download_timeout)
 
     async def _request(self, url: str, headers: Mapping[str, str], wanted: Collection[int]) -> IResponse:
         """The answer to *url*, redirects followed, with one of the *wanted* statuses and a known encoding."""
@@ -200,6 +211,8 @@ def _checked(response: IResponse, wanted: Collection[int]) -> IResponse:
             if code == 206 and packed:
                 raise OriginFailed("the origin answered with a part of a compressed body")
             return response
+        if code in _MISSING:
+            raise SourceMissing(f"the origin answered {code}")
         if 400 <= code < 500 and code not in _TRANSIENT:
             raise SourceNotFound(f"the origin answered {code}")
         raise OriginFailed(f"the origin answered {code}")

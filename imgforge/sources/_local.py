@@ -22,7 +22,7 @@ from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from imgforge.errors import OriginFailed, SourceNotFound, SourceTooLarge
-from imgforge.interfaces import ISource
+from imgforge.interfaces import ISource, Room, boundless
 from imgforge.model import SourceHead, SourceImage
 from imgforge.ranges import Unsatisfiable, byte_range
 from imgforge.sources._pump import Pump
@@ -40,22 +40,30 @@ class LocalSource:
         self._root = Path(root).resolve()
         self._query_separator = query_separator
 
-    def fetch(self, url: str, limit: int | None, headers: Mapping[str, str]) -> Deferred[SourceImage]:  # noqa: ARG002
+    def fetch(
+        self,
+        url: str,
+        limit: int | None,
+        headers: Mapping[str, str],
+        room: Room = boundless,
+    ) -> Deferred[SourceImage]:
         """See `ISource`; the validators are made of the file's time and size."""
+        return ensureDeferred(self._fetch(self._name(url), limit, headers.get("if-none-match", ""), room))
 
-        def read() -> SourceImage:
-            name = self._name(url)
-            file, status = self._open(name)
-            with file:
-                if limit is not None and status.st_size > limit:
-                    raise SourceTooLarge(f"the source has {status.st_size} bytes, more than {limit}")
-                # One byte more than it should have: a file that grows meanwhile is not let past the limit.
-                body = file.read(status.st_size + 1)
-                if len(body) != status.st_size:
-                    raise OriginFailed("the source changed while it was read")
-                return SourceImage(body, _content_type(name), _etag(status), _modified(status))
-
-        return deferToThreadPool(self._reactor, self._pool, read)
+    async def _fetch(self, name: str, limit: int | None, known: str, room: Room) -> SourceImage:
+        file, status = await deferToThreadPool(self._reactor, self._pool, self._open, name)
+        with file:
+            if known == _etag(status):
+                return SourceImage(b"", _content_type(name), known, _modified(status), unchanged=True)
+            size = status.st_size
+            if limit is not None and size > limit:
+                raise SourceTooLarge(f"the source has {size} bytes, more than {limit}")
+            await room(size)
+            # One byte more than it should have: a file that grows meanwhile is not let past the limit.
+            body = await deferToThreadPool(self._reactor, self._pool, file.read, size + 1)
+            if len(body) != size:
+                raise OriginFailed("the source changed while it was read")
+            return SourceImage(body, _content_type(name), _etag(status), _modified(status))
 
     def stream(
         self, url: str, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]

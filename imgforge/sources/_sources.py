@@ -11,7 +11,7 @@ from twisted.plugin import getPlugins
 from zope.interface import implementer
 
 from imgforge.errors import ImgforgeError, SourceNotFound, SourceRefused
-from imgforge.interfaces import ISource, ISourceFactory
+from imgforge.interfaces import ISource, ISourceFactory, Room, boundless
 from imgforge.model import SourceHead, SourceImage
 from imgforge.sources._http import HttpSource
 from imgforge.sources._local import LocalSource
@@ -58,13 +58,15 @@ class Sources:
         """The schemes that are served, in alphabetical order."""
         return tuple(sorted(self._sources))
 
-    def fetch(self, url: str, limit: int | None, headers: Mapping[str, str]) -> Deferred[SourceImage]:
+    def fetch(
+        self, url: str, limit: int | None, headers: Mapping[str, str], room: Room = boundless
+    ) -> Deferred[SourceImage]:
         """See `ISource`."""
         try:
             source = self._source(url)
         except ImgforgeError as error:
             return fail(error)
-        return source.fetch(url, limit, headers)
+        return source.fetch(url, limit, headers, room)
 
     def stream(
         self, url: str, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from imgforge.errors import BadPath
+from imgforge.errors import BadPath, OptionForbidden
 from imgforge.info import InfoRequest
 from imgforge.model import ImageRequest
 from imgforge.urls._encryption import SourceCipher
@@ -37,6 +37,7 @@ class UrlSettings:
     info_presets: Mapping[str, str] = field(default_factory=dict)
     only_presets: bool = False
     allow_security_options: bool = False
+    allow_bypass_cache: bool = False
     allowed_processing_options: frozenset[str] = frozenset()
     base_url: str = ""
     url_replacements: tuple[tuple[str, str], ...] = ()
@@ -82,6 +83,8 @@ class UrlParser:
         else:
             presets = ()
         parsed = self._options.parse(texts, presets)
+        if parsed.delivery.bypass_cache and not self._settings.allow_bypass_cache:
+            raise OptionForbidden("option 'bypass_cache' needs IMGFORGE_ALLOW_BYPASS_CACHE")
         source, named_format = self._source(rest, any_format=parsed.delivery.raw)
         options = parsed.processing
         if named_format is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,7 +14,7 @@ from imgforge.errors import Expired
 from imgforge.info import InfoRequest
 from imgforge.model import ImageRequest, SourceHead
 from imgforge.observability import Metrics
-from imgforge.pipeline import Pipeline, Served
+from imgforge.pipeline import Pipeline, Served, State
 from imgforge.urls import UrlParser
 from imgforge.web._access import BearerGate
 from imgforge.web._answer import Answer, AnswerSettings, content_disposition, image_answer
@@ -65,7 +64,6 @@ class ImageEndpoint:
         negotiation: Negotiation,
         rate: RateLimit,
         settings: AnswerSettings,
-        cache_ttl: float,
         client: ClientKey,
     ) -> None:
         self._clock = clock
@@ -75,7 +73,6 @@ class ImageEndpoint:
         self._negotiation = negotiation
         self._rate = rate
         self._settings = settings
-        self._cache_ttl = cache_ttl
         self._client = client
 
     async def __call__(self, request: Request) -> Answer:
@@ -101,10 +98,10 @@ class ImageEndpoint:
         )
         if answer is not (as_wanted := conditioned(answer, _conditions(request), self._clock.seconds())):
             return as_wanted
+        in_memory = served.tier == MemoryTier.name and served.state is State.FRESH and served.failure is None
         # The lane looks at the target and the Accept header only.
-        if served.tier == MemoryTier.name and image.delivery.expires is None and not self._client:
-            until = served.entry.stored_at + self._cache_ttl if self._cache_ttl else math.inf
-            return replace(answer, offer=Offer(served.key, until, varies))
+        if in_memory and image.delivery.expires is None and not self._client:
+            return replace(answer, offer=Offer(served.key, served.until, varies))
         return answer
 
     async def _stream(self, request: Request, image: ImageRequest) -> Answer:
@@ -152,8 +149,19 @@ class ImageEndpoint:
 
 
 def cache_status(served: Served) -> str:
-    """RFC 9211: which of our caches had the entry, or that it had to be made."""
-    return f'imgforge; hit; detail="HIT {served.tier}"' if served.tier else "imgforge; fwd=miss; detail=MISS"
+    """RFC 9211: which of our caches had the entry, fresh, stale or renewed, or that it had to be made.
+
+    A fallback image is no hit, whether or not it is at hand.
+    """
+    if served.failure is not None:
+        return "imgforge; fwd=miss; detail=MISS"
+    if served.state is State.FRESH:
+        return f'imgforge; hit; detail="HIT {served.tier}"'
+    if served.state is State.STALE:
+        return f'imgforge; hit; detail="HIT {served.tier} stale"'
+    if served.state is State.RENEWED:
+        return f'imgforge; fwd=stale; fwd-status=304; detail="HIT {served.tier} revalidated"'
+    return "imgforge; fwd=miss; detail=MISS"
 
 
 class InfoEndpoint:

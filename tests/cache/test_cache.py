@@ -1,9 +1,8 @@
-"""The cache in front of its tiers: promotion, time, types."""
+"""The cache in front of its tiers: promotion, types."""
 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -23,8 +22,8 @@ class CacheTests(TestCase):
         self.root = scratch.name
         self.clock: Any = ThreadedClock()
 
-    def make(self, kind: str, ttl: float = 0.0) -> Cache:
-        cache = make_cache(self.clock, CacheSettings(kind, disk_path=self.root, ttl=ttl), no_fault)
+    def make(self, kind: str) -> Cache:
+        cache = make_cache(self.clock, CacheSettings(kind, disk_path=self.root), no_fault)
         assert cache is not None
         cache.start()
 
@@ -47,22 +46,13 @@ class CacheTests(TestCase):
         self.assertIsNone(await cache.get(KEY))
         self.assertFalse(await cache.remove(KEY))
 
-    async def test_an_entry_is_gone_after_its_time(self) -> None:
+    async def test_a_body_is_weighed_where_it_is(self) -> None:
         for kind in ("memory", "disk", "hybrid"):
-            cache = self.make(kind, ttl=60)
-            entry = replace(ENTRY, stored_at=self.clock.seconds())
-            await cache.put(KEY, entry)
-            self.clock.advance(59)
-            self.assertEqual((await cache.get(KEY) or (None,))[0], entry)
-            self.clock.advance(2)
-            self.assertIsNone(await cache.get(KEY))
-            self.assertFalse(await cache.remove(KEY))
-
-    async def test_an_entry_from_the_future_is_not_kept_until_then(self) -> None:
-        cache = self.make("memory", ttl=60)
-        for stored_at, found in ((self.clock.seconds() + 30, True), (self.clock.seconds() + 61, False)):
-            await cache.put(KEY, replace(ENTRY, stored_at=stored_at))
-            self.assertEqual(await cache.get(KEY) is not None, found)
+            cache = self.make(kind)
+            self.assertEqual(await cache.weigh(KEY), 0)
+            await cache.put(KEY, ENTRY)
+            self.assertApproximates(await cache.weigh(KEY), len(ENTRY.rendition.body), 1000)
+            await cache.remove(KEY)
 
 
 class TypeTests(SynchronousTestCase):

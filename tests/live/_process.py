@@ -181,16 +181,20 @@ def twistd(*arguments: str, **settings: str) -> Iterator[Twistd]:
 
 @dataclass
 class Origin:
-    """An HTTP origin on loopback that serves *files* by path and remembers what it was asked."""
+    """An HTTP origin on loopback that serves *files* by path and remembers what it was asked.
+
+    With an ETag among the *headers* it answers 304 to who knows that; with a *status* it answers all that.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
+    status: int = 0
 
     def __post_init__(self) -> None:
-        self.gate = Event()  # answers wait for it
-        self.gate.set()
         self.requests: list[tuple[str, dict[str, str]]] = []
+        self._open = Event()
+        self._open.set()
         origin = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -199,9 +203,12 @@ class Origin:
             def do_GET(self) -> None:
                 origin.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
                 time.sleep(origin.delay)
-                origin.gate.wait(DEADLINE)
+                origin._open.wait(DEADLINE)
                 body = origin.files.get(self.path.partition("?")[0])
-                self.send_response(404 if body is None else 200)
+                status = origin.status or (404 if body is None else 200)
+                if status == 200 and self.headers.get("If-None-Match") == origin.headers.get("ETag", "-"):
+                    status, body = 304, b""
+                self.send_response(status)
                 for name, value in origin.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body or b"")))
@@ -219,6 +226,15 @@ class Origin:
         """The address of *path* here."""
         return f"http://127.0.0.1:{self.server.server_address[1]}{path}"
 
+    def hold(self) -> None:
+        """Be silent until `release`."""
+        self._open.clear()
+
+    def release(self) -> None:
+        """Answer what came meanwhile, and what comes."""
+        self._open.set()
+
     def close(self) -> None:
+        self._open.set()
         self.server.shutdown()
         self.server.server_close()

@@ -38,16 +38,16 @@ class SharingCase(SynchronousTestCase):
 class SingleFlightTests(SharingCase):
     """Which of several workers accepts a connection is chance, hence servers of one process each."""
 
-    def ask_all_at_once(self, path: str, each: int) -> tuple[list[Twistd], list[Reply]]:
+    def ask_all_at_once(self, path: str, each: int, **settings: str) -> tuple[list[Twistd], list[Reply]]:
         """What three servers answer to *each* equal requests, all of which have come before the first is answered."""
-        servers = [self.server() for _ in range(3)]
-        self.origin.gate.clear()
+        servers = [self.server(**settings) for _ in range(3)]
+        self.origin.hold()
         with ThreadPoolExecutor(3 * each) as pool:
             asked = [pool.submit(server.get, path) for server in servers for _ in range(each)]
             for server in servers:
                 missed = partial(server.metric, 'cache_misses_total{cache_type="hybrid"}')
                 wait_for(lambda missed=missed: missed() == each, "all requests at a server")  # type: ignore[misc]
-            self.origin.gate.set()
+            self.origin.release()
             return servers, [one.result() for one in asked]
 
     def test_many_equal_cold_requests_make_one_fetch_and_one_image(self) -> None:
@@ -59,7 +59,7 @@ class SingleFlightTests(SharingCase):
         self.assertEqual(sum(made), 1)
 
     def test_a_failure_is_shared_by_those_who_wait_and_not_kept(self) -> None:
-        servers, replies = self.ask_all_at_once(self.path("none"), each=20)
+        servers, replies = self.ask_all_at_once(self.path("none"), each=20, CACHE_NOT_FOUND_TTL="0")
         self.assertEqual({(reply.status, reply.body) for reply in replies}, {(404, b"the origin answered 404\n")})
         self.assertEqual(len(self.origin.requests), 1)
         servers[0].get(self.path("none"))

@@ -1,29 +1,57 @@
-"""Beyond the queue there is no waiting."""
+"""Beyond the queue there is no waiting, and an origin uses up its own places only."""
 
 from __future__ import annotations
+
+from contextlib import AbstractContextManager, ExitStack
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import Overloaded
 from imgforge.pipeline import Admission
 
+SLOW, OTHER = "http://slow.example/a.jpg", "http://other.example/a.jpg"
+
 
 class AdmissionTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reasons: list[str] = []
+        self.admission = Admission(limit=1, queue=1, refused=self.reasons.append)
+        self.held = ExitStack()
+        self.addCleanup(self.held.close)
+
+    def refused(self, place: AbstractContextManager[None]) -> None:
+        with self.assertRaises(Overloaded):
+            self.held.enter_context(place)
+
     def test_a_full_queue_refuses_at_once(self) -> None:
-        admission = Admission(limit=1, queue=1)
-        with admission.place(), admission.place(), self.assertRaises(Overloaded), admission.place():
-            self.fail("the third got in")
+        for _ in range(2):
+            self.held.enter_context(self.admission.render())
+        self.refused(self.admission.render())
+        self.refused(self.admission.fetch(OTHER))
+        self.assertEqual(self.reasons, ["queue", "queue"])
+
+    def test_an_origin_that_is_slow_takes_no_others_place(self) -> None:
+        for _ in range(2):
+            self.held.enter_context(self.admission.fetch(SLOW))
+        self.refused(self.admission.fetch("http://SLOW.example/b.jpg"))
+        self.held.enter_context(self.admission.fetch(OTHER))
+        self.held.enter_context(self.admission.render())
+        self.assertEqual((self.reasons, self.admission.fetching, self.admission.rendering), (["origin"], 3, 1))
 
     def test_a_place_is_given_back_also_by_a_failure(self) -> None:
-        admission = Admission(limit=1, queue=1)
         for _ in range(5):
-            with self.assertRaises(ZeroDivisionError), admission.place():
+            with self.assertRaises(ZeroDivisionError), self.admission.fetch(SLOW), self.admission.render():
                 raise ZeroDivisionError
-        self.assertEqual(admission.admitted, 0)
+        self.assertEqual((self.admission.fetching, self.admission.rendering), (0, 0))
 
     def test_a_queue_of_zero_is_unlimited(self) -> None:
         admission = Admission(limit=1, queue=0)
-        places = [admission.place() for _ in range(1000)]
-        for place in places:
-            place.__enter__()
-        self.assertEqual(admission.admitted, 1000)
+        for _ in range(1000):
+            self.held.enter_context(admission.render())
+            self.held.enter_context(admission.fetch(SLOW))
+        self.assertEqual((admission.rendering, admission.fetching), (1000, 1000))
+
+    def test_what_is_no_url_is_counted_as_well(self) -> None:
+        for source in ("http://[", "http://[", "", "local:///a.jpg"):
+            self.held.enter_context(self.admission.fetch(source))
+        self.refused(self.admission.fetch("http://["))

@@ -10,6 +10,7 @@ from twisted.trial.unittest import TestCase
 
 from imgforge.pipeline import RenderThreads
 from imgforge.processing import Cancellation
+from tests.sources._origin import until
 
 
 class Tally:
@@ -76,9 +77,7 @@ class RenderThreadsTests(TestCase):
         self.failureResultOf(abandoned, CancelledError)
         self.assertEqual(self.tally.active, 1)
         gate.set()
-        await self.threads.run("process", lambda _: None)
-        await self.threads.run("process", lambda _: None)
-        self.assertEqual(self.tally.active, 0)
+        await until(lambda: self.tally.active == 0)
 
     async def test_who_is_cancelled_while_waiting_never_runs(self) -> None:
         gate, ran = threading.Event(), []

@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 reactor: Any = _reactor
 
 
-async def until(true: Callable[[], bool]) -> None:
+async def until(true: Callable[[], object]) -> None:
     """Let the reactor turn until *true*; the test's own timeout ends it otherwise."""
     while not true():
         await deferLater(reactor, 0.005)

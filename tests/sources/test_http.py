@@ -12,7 +12,15 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from twisted.trial.unittest import TestCase
 from zope.interface import provider
 
-from imgforge.errors import ImgforgeError, OriginFailed, OriginTimeout, SourceNotFound, SourceRefused, SourceTooLarge
+from imgforge.errors import (
+    ImgforgeError,
+    OriginFailed,
+    OriginTimeout,
+    SourceMissing,
+    SourceNotFound,
+    SourceRefused,
+    SourceTooLarge,
+)
 from imgforge.model import SourceImage
 from imgforge.sources import AddressPolicy, Sources, SourceSettings
 from tests.sources._origin import Origin, reactor, whole
@@ -75,6 +83,29 @@ class GoodOriginTests(HttpCase):
         )
         got = await self.fetch(answer)
         self.assertEqual(got, SourceImage(b"picture", "image/png", '"v1"', "yesterday", "max-age=5", ""))
+
+    async def test_an_origin_is_asked_whether_a_copy_is_still_good(self) -> None:
+        answers = [
+            b'HTTP/1.1 304 Not Modified\r\nETag: "v1"\r\nCache-Control: max-age=9\r\nContent-Length: 5000\r\n\r\n',
+            whole(b"new", ETag='"v2"'),
+        ]
+        origin, sources = self.origin(lambda _: answers.pop(0)), self.sources()
+        known = {"if-none-match": '"v1"', "if-modified-since": "yesterday"}
+        same = await sources.fetch(origin.url(), 100, known)
+        self.assertEqual(same, SourceImage(b"", "", '"v1"', "", "max-age=9", "", unchanged=True))
+        self.assertIn(b'If-None-Match: "v1"\r\n', origin.heads[0] + b"\r\n")
+        new = await sources.fetch(origin.url(), 100, known)
+        self.assertEqual((new.body, new.etag, new.unchanged), (b"new", '"v2"', False))
+        self.assertEqual(origin.connected, 1)
+
+    async def test_a_304_that_nobody_asked_for_is_a_fault(self) -> None:
+        await self.assert_fails(OriginFailed, b"HTTP/1.1 304 Not Modified\r\n\r\n")
+
+    async def test_an_origin_that_has_no_such_original_is_told_from_one_that_refuses(self) -> None:
+        for status, missing in (("404 Not Found", True), ("410 Gone", True), ("403 Forbidden", False)):
+            with self.assertRaises(SourceNotFound) as caught:
+                await self.fetch(whole(b"", status))
+            self.assertEqual(isinstance(caught.exception, SourceMissing), missing)
 
     async def test_connections_are_kept_and_used_again(self) -> None:
         origin, sources = self.origin(whole(b"x")), self.sources()

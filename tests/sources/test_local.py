@@ -39,6 +39,14 @@ class LocalTests(TestCase):
         self.assertEqual((got.body, got.content_type), (b"0123456789", "image/jpeg"))
         self.assertTrue(got.etag and got.last_modified.endswith("GMT"))
 
+    async def test_a_file_that_has_not_changed_is_not_read_again(self) -> None:
+        first = await self.sources.fetch("local:///a.jpg", None, {})
+        again = await self.sources.fetch("local:///a.jpg", None, {"if-none-match": first.etag})
+        self.assertEqual((again.unchanged, again.body, again.etag), (True, b"", first.etag))
+        (self.root / "a.jpg").write_bytes(b"edited")
+        edited = await self.sources.fetch("local:///a.jpg", None, {"if-none-match": first.etag})
+        self.assertEqual((edited.unchanged, edited.body), (False, b"edited"))
+
     async def test_escapes_queries_and_missing_slashes(self) -> None:
         for url in ("local:///sub%20dir/%C3%A4.png", "local:///sub dir/ä.png?version=2", "local://sub dir/ä.png"):
             self.assertEqual(await self.body(url), b"deep")

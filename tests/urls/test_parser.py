@@ -187,6 +187,12 @@ class PresetTests(SynchronousTestCase):
 
 
 class PermissionTests(SynchronousTestCase):
+    def test_passing_by_the_cache_needs_permission(self) -> None:
+        with self.assertRaises(OptionForbidden):
+            parsed(f"/bc:1/plain/{SOURCE}")
+        self.assertFalse(parsed(f"/bc:0/plain/{SOURCE}").delivery.bypass_cache)
+        self.assertTrue(parsed(f"/bc:1/plain/{SOURCE}", allow_bypass_cache=True).delivery.bypass_cache)
+
     def test_security_options_need_permission(self) -> None:
         with self.assertRaises(OptionForbidden):
             parsed(f"/msr:100/plain/{SOURCE}")

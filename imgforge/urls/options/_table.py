@@ -151,6 +151,13 @@ OPTIONS = (
     Option("raw", (), (Argument("raw", boolean),), "streams the source as it is", kind="delivery"),
     Option("cachebuster", ("cb",), (Argument("cachebuster", text),), "makes another URL of the same", kind="delivery"),
     Option(
+        "bypass_cache",
+        ("bc",),
+        (Argument("bypass_cache", boolean),),
+        "fetches and makes it anew, past all caches (needs `IMGFORGE_ALLOW_BYPASS_CACHE`)",
+        kind="delivery",
+    ),
+    Option(
         "expires",
         ("exp",),
         (Argument("expires", integer(-(10**15), 10**15)),),

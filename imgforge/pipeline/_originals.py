@@ -1,0 +1,222 @@
+"""Originals on their way to a picture: kept, fetched once however many want them, within the budget of bytes.
+
+get ── failed a moment ago? ── flight (who wants the same joins) ── kept and fresh? ──────────────> SourceImage
+                                                                     └─ no ── fetch, by validators if there are any
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from imgforge.cache import Cache, Kind, original_key
+from imgforge.errors import CircuitOpen, ImgforgeError, OriginFailed, OriginTimeout, SourceMissing, SourceTooLarge
+from imgforge.interfaces import Room
+from imgforge.model import CacheEntry, Rendition, SourceImage
+from imgforge.observability import Metrics
+from imgforge.pipeline._budget import Budget, Claim, Ticket
+from imgforge.pipeline._failures import Failures
+from imgforge.pipeline._freshness import Freshness, validators
+from imgforge.pipeline._single_flight import SingleFlight
+from imgforge.sources import Sources
+
+__all__ = ["Originals", "renewed"]
+
+# What an original is taken to need before anything is known of it: most need less.
+_FIRST_CLAIM = 1 << 20
+# What is here anyway is not kept once more.
+_AT_HAND = ("local:", "sample:", "data:")
+
+_Wanted = tuple[str, int, float, tuple[tuple[str, str], ...]]
+
+
+class Originals:
+    """Hands out originals by URL; *cache*, if there is one, keeps them for as long as *freshness* says."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        sources: Sources,
+        *,
+        budget: Budget,
+        failures: Failures,
+        metrics: Metrics,
+        cache: Cache | None = None,
+        freshness: Freshness,
+    ) -> None:
+        self._clock = clock
+        self._sources = sources
+        self._budget = budget
+        self._failures = failures
+        self._metrics = metrics
+        self._cache = cache
+        self._freshness = freshness
+        self._flights: SingleFlight[_Wanted, SourceImage] = SingleFlight()
+        self._claims: dict[_Wanted, Claim] = {}
+
+    def get(
+        self,
+        source: str,
+        limit: int,
+        ticket: Ticket,
+        known: Mapping[str, str] | None = None,
+        *,
+        spare: bool = False,
+        since: float = 0.0,
+    ) -> Deferred[SourceImage]:
+        """The original at *source*, of at most *limit* bytes (0 is any), which *ticket* holds from now on.
+
+        *known* are `validators` of what the caller has; if they hold, the answer is `unchanged`. *spare*: the caller
+        has something else to serve, so that an origin that failed a moment ago is not asked. A fetch under way is
+        joined only by those with the same *since*, which is when the source was last purged.
+        """
+        error = self._failures.recall(source)
+        if error is not None and (spare or isinstance(error, SourceMissing)):
+            return fail(error)
+        wanted = source, limit, since, tuple(sorted((known or {}).items()))
+        if wanted not in self._flights:
+            self._claims[wanted] = self._budget.claim()
+        claim = self._claims[wanted]
+        claim.join(ticket)
+
+        def start() -> Deferred[SourceImage]:
+            getting = Deferred.fromCoroutine(self._get(source, limit, known or {}, claim))
+            return getting.addBoth(self._landed, wanted, claim)
+
+        return self._flights.do(wanted, start)
+
+    async def purge(self, kind: Kind, value: str) -> None:
+        """Forget the originals that match, and how their origins failed."""
+        self._failures.clear()
+        if self._cache is not None:
+            await self._cache.purge(kind, value)
+
+    def _landed(self, outcome: Any, wanted: _Wanted, claim: Claim) -> Any:
+        if self._claims.get(wanted) is claim:
+            del self._claims[wanted]
+        return outcome
+
+    async def _get(self, source: str, limit: int, known: Mapping[str, str], claim: Claim) -> SourceImage:
+        original: SourceImage | None = None
+        try:
+            original = await self._kept_or_fetched(source, limit, known, claim)
+            if limit and len(original.body) > limit:
+                raise SourceTooLarge(f"the source has {len(original.body)} bytes, more than {limit}")
+            if _holds(known, original):
+                original = replace(original, body=b"", unchanged=True)
+        finally:
+            await claim.room(len(original.body) if original is not None else 0)
+        return original
+
+    async def _kept_or_fetched(self, source: str, limit: int, known: Mapping[str, str], claim: Claim) -> SourceImage:
+        cache = None if source[:8].lower().startswith(_AT_HAND) else self._cache
+        if cache is None:
+            return await self._fetch(source, limit, known, claim.room)
+        key = original_key(source)
+        await claim.room(await cache.weigh(key))
+        found = await cache.get(key)
+        if found is None:
+            self._metrics.cache_miss("originals")
+            original = await self._fetch(source, limit, known, claim.room)
+            if not original.unchanged:
+                self._keep(cache, key, source, original)
+            return original
+        return await self._renewed(cache, key, source, limit, found[0], claim)
+
+    async def _renewed(
+        self, cache: Cache, key: bytes, source: str, limit: int, kept: CacheEntry, claim: Claim
+    ) -> SourceImage:
+        """The original that is kept as *kept*, or what has taken its place."""
+        now = self._clock.seconds()
+        stands_in = self._freshness.may_stand_in(kept, now)
+        if self._freshness.fresh(kept, now) or (stands_in and self._failures.recall(source) is not None):
+            self._metrics.cache_hit("originals")
+            return _original(kept)
+        self._metrics.cache_miss("originals")
+        size = len(kept.rendition.body)
+        try:
+            original = await self._fetch(source, limit, validators(kept), lambda more: claim.room(size + more))
+        except (OriginFailed, OriginTimeout) as error:
+            if not stands_in:
+                raise
+            self.log.info("a stale original stands in: {line}", line=error.message)
+            return _original(kept)
+        except SourceMissing:
+            await cache.remove(key)
+            raise
+        if original.unchanged:
+            original = _original(renewed(kept, original, self._clock.seconds()))
+        self._keep(cache, key, source, original)
+        return original
+
+    def _keep(self, cache: Cache, key: bytes, source: str, original: SourceImage) -> None:
+        if not self._freshness.keeps(original.cache_control, original.expires):
+            return
+        entry = CacheEntry(
+            rendition=Rendition(original.body, "", original.content_type),
+            stored_at=self._clock.seconds(),
+            etag="",
+            source=source,
+            source_etag=original.etag,
+            source_last_modified=original.last_modified,
+            source_cache_control=original.cache_control,
+            source_expires=original.expires,
+            asked_at=original.asked_at,
+        )
+        # Not waited for: a slow disk delays no picture.
+        cache.put(key, entry).addErrback(lambda failure: self.log.failure("an original could not be cached", failure))
+
+    async def _fetch(self, source: str, limit: int, headers: Mapping[str, str], room: Room) -> SourceImage:
+        await room(min(limit or _FIRST_CLAIM, _FIRST_CLAIM))
+        began = self._clock.seconds()
+        try:
+            original = await self._sources.fetch(source, limit or None, headers, room)
+        except ImgforgeError as error:
+            self._metrics.source_fetched(self._clock.seconds() - began, ok=False)
+            if isinstance(error, CircuitOpen):
+                self._metrics.refused("circuit")
+            if isinstance(error, (SourceMissing, OriginFailed, OriginTimeout)):
+                self._failures.remember(source, error)
+            raise
+        self._failures.forget(source)
+        self._metrics.source_fetched(self._clock.seconds() - began, ok=True)
+        return replace(original, asked_at=began)
+
+
+def renewed(kept: CacheEntry, unchanged: SourceImage, now: float) -> CacheEntry:
+    """*kept* after its origin has said that it still holds: what the answer says of it replaces what was said."""
+    return replace(
+        kept,
+        stored_at=now,
+        asked_at=unchanged.asked_at or now,
+        source_etag=unchanged.etag or kept.source_etag,
+        source_last_modified=unchanged.last_modified or kept.source_last_modified,
+        source_cache_control=unchanged.cache_control or kept.source_cache_control,
+        source_expires=unchanged.expires or kept.source_expires,
+    )
+
+
+def _original(entry: CacheEntry) -> SourceImage:
+    return SourceImage(
+        entry.rendition.body,
+        entry.rendition.content_type,
+        entry.source_etag,
+        entry.source_last_modified,
+        entry.source_cache_control,
+        entry.source_expires,
+        asked_at=entry.asked_at or entry.stored_at,
+    )
+
+
+def _holds(known: Mapping[str, str], original: SourceImage) -> bool:
+    """Whether *original* is what the caller knows: by its ETag if it had one, else by its time."""
+    if "if-none-match" in known:
+        return known["if-none-match"] == original.etag
+    return "if-modified-since" in known and known["if-modified-since"] == original.last_modified

@@ -1,0 +1,123 @@
+"""From an original to an entry: its watermarks are got, and a thread makes the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from imgforge import processing
+from imgforge.model import CacheEntry, ImageRequest, ProcessingOptions, Rendition, SourceImage
+from imgforge.observability import Metrics
+from imgforge.pipeline._admission import Admission
+from imgforge.pipeline._budget import Ticket
+from imgforge.pipeline._originals import Originals
+from imgforge.pipeline._store import Store
+from imgforge.pipeline._threads import IThreadReactor, RenderThreads
+from imgforge.processing import Cancellation, ProcessingSettings
+
+__all__ = ["PipelineSettings", "Renderer"]
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """What the way of a request depends on; times in seconds, sizes in bytes, 0 is unlimited for `max_src_file_size`.
+
+    `fingerprint` stands for all settings that change pixels: entries made under another one are not found.
+    """
+
+    timeout: float
+    max_src_file_size: int
+    processing: ProcessingSettings
+    fingerprint: bytes
+    watermark: bytes | None = None
+    watermark_url: str = ""
+    fallback: bytes | None = None
+    fallback_url: str = ""
+    cache_presets_only: bool = False
+
+
+class Renderer:
+    """Makes renditions; a place in the queue and a thread are taken here."""
+
+    def __init__(
+        self,
+        reactor: IThreadReactor,
+        settings: PipelineSettings,
+        *,
+        store: Store,
+        threads: RenderThreads,
+        admission: Admission,
+        metrics: Metrics,
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._store = store
+        self._threads = threads
+        self._admission = admission
+        self._metrics = metrics
+
+    async def render(
+        self, request: ImageRequest, accepted: tuple[str, ...], original: SourceImage, ticket: Ticket
+    ) -> CacheEntry:
+        """The rendition of *original* that *request* asks for, as an entry that is stored now."""
+        watermarks = await self._watermarks((request.options, *request.then), ticket)
+
+        def render(cancellation: Cancellation) -> tuple[Rendition, str]:
+            rendition = processing.process(
+                original.body,
+                request.options,
+                self._settings.processing,
+                then=request.then,
+                accepted=accepted,
+                watermarks=watermarks,
+                cancellation=cancellation,
+            )
+            # Hashed on the thread: a large body would hold the reactor up for milliseconds.
+            return rendition, blake2b(rendition.body, digest_size=16).hexdigest()
+
+        began = self._reactor.seconds()
+        with self._admission.render():
+            rendition, etag = await self._threads.run("process", render)
+        self._metrics.image_processed(rendition.format, self._reactor.seconds() - began)
+        return CacheEntry(
+            rendition=rendition,
+            stored_at=self._reactor.seconds(),
+            etag=etag,
+            source=request.source,
+            source_etag=original.etag,
+            source_last_modified=original.last_modified,
+            source_cache_control=original.cache_control,
+            source_expires=original.expires,
+            tags=request.delivery.cache_tags,
+            asked_at=original.asked_at,
+        )
+
+    async def _watermarks(self, chain: Sequence[ProcessingOptions], ticket: Ticket) -> dict[str, bytes]:
+        """The watermarks that the options name, by URL; "" is the operator's own."""
+        watermarks = {}
+        for options in chain:
+            name = options.watermark_url
+            if options.watermark is None or name in watermarks:
+                continue
+            if url := self.watermark_url(options):
+                watermarks[name] = (await self.overlay(self._store.watermark_originals, url, options, ticket)).body
+            elif self._settings.watermark is not None:
+                watermarks[name] = self._settings.watermark
+        return watermarks
+
+    def watermark_url(self, options: ProcessingOptions) -> str:
+        """Where the watermark of *options* has to be fetched; empty where it needs none, or it is the operator's."""
+        if options.watermark is None:
+            return ""
+        return options.watermark_url or ("" if self._settings.watermark is not None else self._settings.watermark_url)
+
+    async def overlay(self, originals: Originals, url: str, options: ProcessingOptions, ticket: Ticket) -> SourceImage:
+        """The image at *url* that goes with a picture, from those *originals*."""
+        with self._admission.fetch(url):
+            return await originals.get(url, self.limit(options), ticket)
+
+    def limit(self, options: ProcessingOptions) -> int:
+        """Bytes that an original for *options* may have; 0 is no limit."""
+        own = options.max_src_file_size
+        return self._settings.max_src_file_size if own is None else own

@@ -1,0 +1,115 @@
+"""Originals that are kept, and entries that grow old, on the real server."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from urllib.parse import quote
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.live._pictures import decode, encode, gradient
+from tests.live._process import Origin, Reply, Twistd, wait_for
+
+
+class CacheCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.origin = Origin({"/a.png": encode(gradient(40, 30), "PNG")}, {"ETag": '"1"'})
+        self.addCleanup(self.origin.close)
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.directory = scratch.name
+
+    def server(self, **settings: str) -> Twistd:
+        base = {"ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true", "PROCESSES": "1", "CACHE_DISK_PATH": self.directory}
+        made = Twistd(base | settings)
+        self.addCleanup(made.clean)
+        return made.start()
+
+    def ask(self, server: Twistd, width: int = 20, path: str = "/a.png") -> Reply:
+        return server.get(f"/unsafe/w:{width}/plain/{quote(self.origin.url(path), safe='')}@png")
+
+
+class OriginalTests(CacheCase):
+    def test_each_type_keeps_originals_for_the_second_rendition(self) -> None:
+        for kind in ("memory", "disk", "hybrid"):
+            before = len(self.origin.requests)
+            server = self.server(SOURCE_CACHE_TYPE=kind, CACHE_DISK_PATH=f"{self.directory}/{kind}")
+            for width in (10, 20, 30):
+                self.assertEqual(decode(self.ask(server, width).body).width, width)
+            self.assertEqual(len(self.origin.requests) - before, 1, kind)
+            server.stop()
+
+    def test_originals_on_disk_are_shared_and_survive_a_restart(self) -> None:
+        for _ in range(2):
+            server = self.server(SOURCE_CACHE_TYPE="disk", PROCESSES="2")
+            wait_for(lambda server=server: len(server.children()) == 2, "two workers")  # type: ignore[misc]
+            for width in range(10, 20):
+                self.assertEqual(self.ask(server, width).status, 200)
+            server.stop()
+        # Of two workers both may have asked before the first had written it.
+        self.assertLessEqual(len(self.origin.requests), 2)
+
+
+class AgeTests(CacheCase):
+    def test_an_unchanged_entry_is_renewed_and_goes_back_to_the_fast_lane(self) -> None:
+        server = self.server(CACHE_TYPE="hybrid", CACHE_TTL="0.3")
+        first = self.ask(server)
+        replies: list[Reply] = []
+
+        def renewed() -> bool:
+            replies.append(self.ask(server))
+            return "revalidated" in replies[-1].headers["cache-status"]
+
+        for _ in range(3):  # each time it has been in the lane meanwhile, and has left that in time
+            wait_for(renewed, "an entry that is renewed")
+        self.assertEqual({(reply.status, reply.body) for reply in replies}, {(200, first.body)})
+        self.assertEqual({reply.headers["etag"] for reply in replies}, {first.headers["etag"]})
+        self.assertNotIn("MISS", "".join(reply.headers["cache-status"] for reply in replies))
+        metrics = server.get("/metrics").body.decode()
+        self.assertIn('processed_images_total{format="png"} 1.0\n', metrics)
+        self.origin.files["/a.png"], self.origin.headers["ETag"] = encode(gradient(80, 30), "PNG"), '"2"'
+        wait_for(lambda: self.ask(server).body != first.body, "the new picture")
+
+    def test_a_stale_entry_outlasts_an_outage(self) -> None:
+        server = self.server(CACHE_TYPE="memory", CACHE_TTL="0.3", CACHE_STALE_IF_ERROR="600")
+        first = self.ask(server)
+        self.origin.status = 503
+        wait_for(lambda: "stale" in self.ask(server).headers["cache-status"], "a stale answer")
+        self.assertEqual(self.ask(server).body, first.body)
+        self.assertEqual(self.ask(server, 21).status, 502)
+
+    def test_nobody_waits_while_an_entry_is_renewed(self) -> None:
+        server = self.server(CACHE_TYPE="memory", CACHE_TTL="0.3", CACHE_STALE_WHILE_REVALIDATE="600")
+        self.ask(server)
+        self.origin.hold()
+        wait_for(lambda: "stale" in self.ask(server).headers["cache-status"], "a stale answer")
+        wait_for(lambda: len(self.origin.requests) == 2, "the question in the background")
+        for _ in range(3):
+            self.assertEqual(self.ask(server).status, 200)
+        self.assertEqual(len(self.origin.requests), 2)
+
+    def test_a_missing_original_is_not_asked_for_by_everybody(self) -> None:
+        server = self.server(CACHE_TYPE="memory", CACHE_NOT_FOUND_TTL="3600")
+        self.assertEqual([self.ask(server, width, "/none.png").status for width in (10, 20, 30)], [404] * 3)
+        self.assertEqual(len(self.origin.requests), 1)
+
+
+class PurgeTests(CacheCase):
+    def test_a_purge_forgets_kept_originals_in_all_processes(self) -> None:
+        for kind in ("memory", "disk"):
+            server = self.server(SOURCE_CACHE_TYPE=kind, CACHE_TYPE="hybrid", PROCESSES="2", PURGE_SECRET="s3cret")
+            wait_for(lambda server=server: len(server.children()) == 2, "two workers")  # type: ignore[misc]
+            for width in range(10, 20):
+                self.ask(server, width)
+            self.origin.files["/a.png"] = encode(gradient(80, 30), "PNG")
+            body = json.dumps({"source": self.origin.url("/a.png")}).encode()
+            reply = server.get("/cache/purge", {"Authorization": "Bearer s3cret"}, "POST", body)
+            self.assertEqual(reply.status, 200, reply.body)
+
+            def new(server: Twistd = server) -> bool:
+                return all(decode(self.ask(server, width).body).size[1] < 10 for width in range(16, 20))
+
+            wait_for(new, "the new picture in both workers")
+            self.origin.files["/a.png"] = encode(gradient(40, 30), "PNG")
+            server.stop()

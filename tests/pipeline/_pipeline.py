@@ -1,0 +1,149 @@
+"""A whole pipeline in the test's own reactor: real origins, fetches and pictures, and a clock that can be moved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+from imgforge.cache import Cache, MemoryTier
+from imgforge.model import ImageRequest, ProcessingOptions
+from imgforge.observability import Metrics
+from imgforge.pipeline import (
+    Admission,
+    Freshness,
+    Pipeline,
+    PipelineSettings,
+    RenderThreads,
+    Served,
+    StoreSettings,
+    make_store,
+)
+from imgforge.processing import ProcessingSettings
+from imgforge.sources import AddressPolicy, Sources, SourceSettings
+from tests.live._pictures import encode, gradient
+from tests.sources._origin import Origin, reactor, whole
+
+__all__ = ["Photo", "PipelineCase"]
+
+PNG = encode(gradient(40, 30), "PNG")
+
+
+class MovedReactor:
+    """The reactor, whose clock stands still until a test moves it: `ahead` is in seconds, and may be negative."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def seconds(self) -> float:
+        return 1_800_000_000.0 + self.ahead
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(reactor, name)
+
+
+@dataclass
+class Photo:
+    """What an origin has to say of its one picture; `asked` are the requests' heads in lower case."""
+
+    body: bytes = PNG
+    headers: dict[str, str] = field(default_factory=dict)
+    status: str = "200 OK"
+    asked: list[str] = field(default_factory=list)
+    held: Deferred[None] | None = None
+
+    def answer(self, head: bytes) -> Callable[[Any], None]:
+        """See `Origin`."""
+        asked = head.decode().lower()
+        self.asked.append(asked)
+        etag = self.headers.get("ETag", "-")
+        if self.status == "200 OK" and f"if-none-match: {etag}" in asked:
+            lines = [f"{name}: {value}" for name, value in self.headers.items()]
+            reply = "\r\n".join(["HTTP/1.1 304 Not Modified", *lines]).encode() + b"\r\n\r\n"
+        else:
+            reply = whole(self.body, self.status, **self.headers)
+
+        def speak(transport: Any) -> None:
+            if self.held is None:
+                transport.write(reply)
+            else:
+                self.held.addCallback(lambda _: transport.write(reply))
+
+        return speak
+
+    @property
+    def fetches(self) -> int:
+        """How often the origin was asked."""
+        return len(self.asked)
+
+
+class PipelineCase(TestCase):
+    """Pipelines and origins that are gone at the end of a test."""
+
+    def setUp(self) -> None:
+        self.clock = MovedReactor()
+        self.photo = Photo()
+        self.url = self.origin(self.photo).url("/a.png")
+
+    def origin(self, photo: Photo) -> Origin:
+        made = Origin(photo.answer)
+        self.addCleanup(lambda: Deferred.fromCoroutine(made.close()))
+        return made
+
+    def pipeline(
+        self,
+        *,
+        results: bool = True,
+        originals: bool = False,
+        root: str = "",
+        failures: float = 0.0,
+        admission: Admission | None = None,
+        memory_bytes: int = 0,
+        **changes: Any,
+    ) -> Pipeline:
+        """A pipeline with caches of *results* and *originals* in memory; *changes* are fields of the settings."""
+        names = Freshness.__dataclass_fields__.keys() & changes.keys()
+        freshness = Freshness(**{name: changes.pop(name) for name in names})
+        sources = Sources(
+            reactor, SourceSettings(addresses=AddressPolicy(allow_loopback=True), local_filesystem_root=root)
+        )
+        self.addCleanup(lambda: Deferred.fromCoroutine(sources.close()))
+        metrics = Metrics()
+        clock: Any = self.clock
+        threads = RenderThreads(clock, 2, metrics)
+        threads.start()
+        self.addCleanup(threads.stop)
+
+        def cache(wanted: bool) -> Cache | None:
+            return Cache(clock, "memory", [MemoryTier(64 << 20, 1000)]) if wanted else None
+
+        self.store = make_store(
+            clock,
+            StoreSettings(memory_bytes, freshness, failures),
+            sources,
+            metrics,
+            results=cache(results),
+            originals=cache(originals),
+        )
+        settings = PipelineSettings(30.0, 0, ProcessingSettings(), b"")
+        return Pipeline(
+            clock,
+            replace(settings, **changes),
+            sources=sources,
+            store=self.store,
+            threads=threads,
+            admission=admission or Admission(2, 0),
+            metrics=metrics,
+        )
+
+    def request(self, url: str = "", **options: Any) -> ImageRequest:
+        """A request for the picture at *url*, the first origin's if that is empty."""
+        wanted: dict[str, Any] = {"width": 20, "format": "png"} | options
+        return ImageRequest(url or self.url, ProcessingOptions(**wanted))
+
+    def begin(self, pipeline: Pipeline, request: ImageRequest) -> Deferred[Served]:
+        """The request under way."""
+        return Deferred.fromCoroutine(pipeline.image(request))

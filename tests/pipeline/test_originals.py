@@ -1,0 +1,193 @@
+"""Originals, watermarks and fallback images are fetched no more often than needed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+
+from imgforge.errors import OriginFailed, SourceMissing, SourceTooLarge
+from imgforge.model import DeliveryOptions, Watermark
+from imgforge.pipeline import State
+from tests.live._pictures import encode, gradient
+from tests.pipeline._pipeline import PNG, Photo, PipelineCase
+from tests.sources._origin import until
+
+RED_DOT = encode(gradient(8, 8), "PNG")
+
+
+class OriginalsTests(PipelineCase):
+    async def test_two_sizes_of_one_source_under_way_share_one_fetch(self) -> None:
+        pipeline = self.pipeline(results=False)
+        self.photo.held = Deferred()
+        making = [self.begin(pipeline, self.request(width=width)) for width in (10, 20)]
+        await until(lambda: self.photo.fetches)
+        self.photo.held.callback(None)
+        self.assertEqual([(await each).entry.rendition.width for each in making], [10, 20])
+        self.assertEqual(self.photo.fetches, 1)
+        self.assertEqual(self.store.budget.held, 0)
+
+    async def test_one_that_leaves_does_not_take_the_fetch_along(self) -> None:
+        pipeline = self.pipeline(results=False)
+        self.photo.held = Deferred()
+        leaves, stays = (self.begin(pipeline, self.request(width=width)) for width in (10, 20))
+        await until(lambda: self.photo.fetches)
+        leaves.cancel()
+        with self.assertRaises(CancelledError):
+            await leaves
+        self.photo.held.callback(None)
+        self.assertEqual((await stays).entry.rendition.width, 20)
+        self.assertEqual((self.photo.fetches, self.store.budget.held), (1, 0))
+
+    async def test_all_that_leave_give_everything_back(self) -> None:
+        pipeline = self.pipeline(results=False)
+        self.photo.held = Deferred()
+        making = [self.begin(pipeline, self.request(width=width)) for width in (10, 20)]
+        await until(lambda: self.photo.fetches)
+        for each in making:
+            each.cancel()
+            with self.assertRaises(CancelledError):
+                await each
+        self.assertEqual((self.store.budget.held, self.store.budget.waiting), (0, 0))
+        self.photo.held = None
+        await pipeline.image(self.request())
+
+    async def test_the_second_rendition_of_a_kept_original_costs_no_fetch(self) -> None:
+        pipeline = self.pipeline(originals=True)
+        for width in (10, 20, 30):
+            self.assertEqual((await pipeline.image(self.request(width=width))).state, State.MADE)
+        self.assertEqual(self.photo.fetches, 1)
+
+    async def test_without_a_cache_of_originals_each_rendition_fetches(self) -> None:
+        pipeline = self.pipeline()
+        for width in (10, 20, 30):
+            await pipeline.image(self.request(width=width))
+        self.assertEqual(self.photo.fetches, 3)
+
+    async def test_a_kept_original_obeys_its_origin_and_is_looked_at_again(self) -> None:
+        pipeline = self.pipeline(originals=True)
+        self.photo.headers = {"Cache-Control": "max-age=60", "ETag": '"1"'}
+        await pipeline.image(self.request(width=10))
+        self.clock.ahead = 61
+        await pipeline.image(self.request(width=11))  # 304: the kept original serves
+        self.clock.ahead = 120
+        await pipeline.image(self.request(width=12))  # and is fresh again
+        self.assertEqual((self.photo.fetches, "if-none-match" in self.photo.asked[-1]), (2, True))
+        self.clock.ahead = 122
+        self.photo.headers["ETag"], self.photo.body = '"2"', encode(gradient(80, 30), "PNG")
+        changed = await pipeline.image(self.request(width=40))
+        self.assertEqual(changed.entry.rendition.source_width, 80)
+
+    async def test_a_kept_original_stands_in_for_an_origin_that_fails_and_spares_it(self) -> None:
+        pipeline = self.pipeline(originals=True, ttl=60, if_error=600, failures=5.0)
+        await pipeline.image(self.request(width=10))
+        self.photo.status, self.clock.ahead = "503 No", 100
+        for width in (11, 12, 13):
+            self.assertEqual((await pipeline.image(self.request(width=width))).entry.rendition.width, width)
+        self.assertEqual(self.photo.fetches, 2)
+        self.clock.ahead = 661
+        with self.assertRaises(OriginFailed):
+            await pipeline.image(self.request(width=14))
+
+    async def test_what_its_origin_wants_stored_nowhere_is_not_kept(self) -> None:
+        for word in ("no-store", "private"):
+            self.photo.headers = {"Cache-Control": word}
+            pipeline, before = self.pipeline(originals=True), self.photo.fetches
+            for width in (10, 20):
+                await pipeline.image(self.request(width=width))
+            self.assertEqual(self.photo.fetches - before, 2)
+
+    async def test_a_kept_original_obeys_the_limit_of_each_request(self) -> None:
+        pipeline = self.pipeline(originals=True)
+        await pipeline.image(self.request())
+        with self.assertRaises(SourceTooLarge):
+            await pipeline.image(self.request(max_src_file_size=len(PNG) - 1))
+        await pipeline.image(self.request(max_src_file_size=len(PNG)))
+
+    async def test_a_missing_original_is_asked_for_once_in_a_while(self) -> None:
+        pipeline = self.pipeline(failures=2.0)
+        self.photo.status = "404 Not Found"
+        for width in (10, 20):
+            with self.assertRaises(SourceMissing):
+                await pipeline.image(self.request(width=width))
+        self.assertEqual(self.photo.fetches, 1)
+        self.photo.status = "200 OK"
+        self.clock.ahead = -1000  # a clock that was put back holds nothing up
+        await pipeline.image(self.request())
+
+    async def test_nothing_is_remembered_of_a_failing_origin_or_without_a_cache(self) -> None:
+        for status, error, results in (("503 No", OriginFailed, True), ("404 Not Found", SourceMissing, False)):
+            pipeline, before = self.pipeline(failures=2.0, results=results), self.photo.fetches
+            self.photo.status = status
+            for _ in range(2):
+                with self.assertRaises(error):
+                    await pipeline.image(self.request())
+            self.assertEqual(self.photo.fetches - before, 2)
+
+    async def test_a_small_budget_serves_many_at_once(self) -> None:
+        photos = [Photo(PNG + bytes(50_000)) for _ in range(8)]
+        urls = [self.origin(photo).url() for photo in photos]
+        pipeline = self.pipeline(results=False, memory_bytes=60_000)
+        making = [self.begin(pipeline, self.request(url)) for url in urls]
+        for each in making:
+            self.assertEqual((await each).entry.rendition.width, 20)
+        self.assertEqual(self.store.budget.held, 0)
+
+
+class OverlayTests(PipelineCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.dot = Photo(RED_DOT, {"ETag": '"d"'})
+        self.dot_url = self.origin(self.dot).url("/dot.png")
+
+    def marked(self, **options: Any) -> Any:
+        return self.request(watermark=Watermark(1.0, scale=0.2), watermark_url=self.dot_url, **options)
+
+    async def test_a_watermark_is_fetched_once_for_many_pictures(self) -> None:
+        pipeline = self.pipeline()
+        for width in (10, 20, 30):
+            await pipeline.image(self.marked(width=width))
+        self.assertEqual((self.dot.fetches, self.photo.fetches), (1, 3))
+
+    async def test_a_watermark_is_looked_at_again_and_outlasts_an_outage(self) -> None:
+        pipeline = self.pipeline()
+        await pipeline.image(self.marked(width=10))
+        self.clock.ahead = 61
+        await pipeline.image(self.marked(width=11))
+        self.assertEqual((self.dot.fetches, 'if-none-match: "d"' in self.dot.asked[-1]), (2, True))
+        self.clock.ahead, self.dot.status = 200, "503 No"
+        await pipeline.image(self.marked(width=12))
+        self.assertEqual(self.dot.fetches, 3)
+
+    async def test_a_source_and_its_watermark_may_be_the_same(self) -> None:
+        self.dot_url = self.url
+        served = await self.pipeline(results=False, memory_bytes=1).image(self.marked())
+        self.assertEqual(served.entry.rendition.width, 20)
+
+    async def test_a_fallback_image_is_fetched_and_made_once_in_an_outage(self) -> None:
+        for cached in (True, False):
+            before = self.dot.fetches
+            pipeline = self.pipeline(results=cached, fallback_url=self.dot_url)
+            self.photo.status = "503 No"
+            made = [await pipeline.image(self.request(f"{self.url}?{number}", width=5)) for number in range(4)]
+            self.assertEqual({each.entry.rendition.width for each in made}, {5})
+            self.assertEqual([each.failure is not None and each.failure.status for each in made], [502] * 4)
+            self.assertEqual([each.state for each in made], [State.MADE] + [State.FRESH] * 3)
+            self.assertEqual(self.dot.fetches - before, 1)
+
+    async def test_the_sources_own_picture_is_served_as_soon_as_it_can_be_had(self) -> None:
+        pipeline = self.pipeline(fallback=RED_DOT)
+        self.photo.status = "404 Not Found"
+        self.assertIsNotNone((await pipeline.image(self.request())).failure)
+        self.photo.status = "200 OK"
+        served = await pipeline.image(self.request())
+        self.assertEqual((served.failure, served.entry.rendition.source_width), (None, 40))
+
+    async def test_the_urls_fallback_goes_first_and_the_operators_is_the_last(self) -> None:
+        pipeline = self.pipeline(fallback=encode(gradient(16, 16), "PNG"))
+        self.photo.status = "404 Not Found"
+        request = replace(self.request(), delivery=DeliveryOptions(fallback_image_url=self.dot_url))
+        self.assertEqual((await pipeline.image(request)).entry.rendition.source_width, 8)
+        elsewhere = replace(request, delivery=DeliveryOptions(fallback_image_url=self.url))
+        self.assertEqual((await pipeline.image(elsewhere)).entry.rendition.source_width, 16)
