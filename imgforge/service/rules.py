@@ -18,7 +18,7 @@ __all__ = ["RULES", "operators_image", "url_settings"]
 def url_settings(settings: Settings) -> UrlSettings:
     """The rules for URLs."""
     return UrlSettings(
-        keys=tuple(zip(settings.key, settings.salt, strict=True)),
+        keys=tuple(zip(settings.key, settings.salt, strict=False)),  # as many of each, or it is a mistake of its own
         signature_size=settings.signature_size,
         trusted_signatures=settings.trusted_signatures,
         allow_unsigned=settings.unsigned_allowed,

@@ -39,7 +39,7 @@ def origin() -> Iterator[RawOrigin]:
 
 
 def entries(directory: Path) -> list[Path]:
-    return [path for path in directory.rglob("*") if path.is_file() and not path.is_symlink()]
+    return [path for path in directory.rglob("*.entry") if path.is_file() and not path.is_symlink()]
 
 
 def damage(path: Path, how: str) -> None:

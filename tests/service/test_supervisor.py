@@ -124,7 +124,7 @@ class StartTests(SupervisorCase):
         self.assertEqual(len({child.descriptors[5] for child in self.children}), 1)
         self.crash(self.children[0])
         self.machine.advance(10)
-        self.assertEqual(json.loads(self.children[2].told)["occupancy"], [4, 0])
+        self.assertEqual(json.loads(self.children[2].told)["metrics"][1], "0")
 
     def test_no_secret_is_on_a_command_line(self) -> None:
         for child in self.children:
