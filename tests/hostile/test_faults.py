@@ -133,16 +133,17 @@ def full(server: Twistd, directory: Path) -> None:
 
 
 def gone(server: Twistd, directory: Path) -> None:
-    shutil.rmtree(directory)
+    """At once: the server may still be about to write."""
+    shutil.rmtree(directory.rename(directory.with_name("gone")))
 
 
 def a_file(server: Twistd, directory: Path) -> None:
-    shutil.rmtree(directory)
+    gone(server, directory)
     directory.write_bytes(b"")
 
 
 def a_dead_link(server: Twistd, directory: Path) -> None:
-    shutil.rmtree(directory)
+    gone(server, directory)
     directory.symlink_to(directory.parent / "nowhere")
 
 

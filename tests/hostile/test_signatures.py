@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator
+from itertools import count
 
 import pytest
 
@@ -45,6 +46,13 @@ def coded(digest: bytes) -> str:
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
+def in_standard_alphabet(path: str) -> str:
+    """Signed with letters that differ: a quarter of all signatures look the same in both alphabets."""
+    paths = (f"/cb:{number}{path}" for number in count())
+    texts = ((base64.b64encode(raw_digest(one.encode())).decode().rstrip("="), one) for one in paths)
+    return next(f"/{text}{one}" for text, one in texts if "+" in text or "/" in text)
+
+
 # From the good signature and the path behind it to a whole path that must be refused.
 FORGERIES: dict[str, Callable[[str, str], str]] = {
     "unsafe": lambda _, p: f"/unsafe{p}",
@@ -66,7 +74,7 @@ FORGERIES: dict[str, Callable[[str, str], str]] = {
     "other case": lambda s, p: f"/{swapped(s)}{p}",
     "last bits": lambda s, p: f"/{s[:-1]}{chr(ord(s[-1]) + 1)}{p}",
     "escaped": lambda s, p: f"/%{ord(s[0]):02x}{s[1:]}{p}",
-    "standard alphabet": lambda _, p: f"/{base64.b64encode(raw_digest(p.encode())).decode().rstrip('=')}{p}",
+    "standard alphabet": lambda _, p: in_standard_alphabet(p),
     "in hexadecimal": lambda _, p: f"/{raw_digest(p.encode()).hex()}{p}",
     "without the salt": lambda _, p: f"/{coded(raw_digest(p.encode(), salt=b''))}{p}",
     "salt behind": lambda _, p: f"/{coded(hmac.new(KEY, p.encode() + SALT, 'sha256').digest())}{p}",
