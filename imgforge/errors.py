@@ -199,6 +199,6 @@ class OriginTimeout(ImgforgeError):
 class CircuitOpen(OriginFailed):
     """The origin failed so often that it is not asked for a while; the status is that of its last failure."""
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int = OriginFailed.status) -> None:
         super().__init__(message)
         self.status = status

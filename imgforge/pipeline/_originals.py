@@ -180,9 +180,9 @@ class Originals:
             original = await self._sources.fetch(source, limit or None, headers, room)
         except ImgforgeError as error:
             self._metrics.source_fetched(self._clock.seconds() - began, ok=False)
-            if isinstance(error, CircuitOpen):
+            if isinstance(error, CircuitOpen):  # which is no news of the source
                 self._metrics.refused("circuit")
-            if isinstance(error, (SourceMissing, OriginFailed, OriginTimeout)):
+            elif isinstance(error, (SourceMissing, OriginFailed, OriginTimeout)):
                 self._failures.remember(source, error)
             raise
         self._failures.forget(source)

@@ -117,6 +117,8 @@ def _unread(transport: Any) -> bool:
 class _Factory(Factory):
     """What a pool makes for each connection; the signature is twisted's."""
 
+    noisy = False
+
     def __init__(self, quiescentCallback: Any, metadata: str) -> None:
         self._quiescentCallback = quiescentCallback
         self._metadata = metadata

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
@@ -48,7 +48,7 @@ class Deadline:
 
     def _ended(self, outcome: T | Failure) -> T | Failure:
         self._pause()
-        if self._late and isinstance(outcome, Failure) and outcome.check(CancelledError):
+        if self._late and isinstance(outcome, Failure):  # whatever cancelling it came to
             raise OriginTimeout(f"the origin took longer than {self._seconds:g} seconds")
         return outcome
 

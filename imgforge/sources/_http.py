@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
-from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
+from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed, DNSLookupError
 from twisted.internet.interfaces import IConsumer
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -193,6 +193,8 @@ class HttpSource:
             response: IResponse = await self._agent.request(b"GET", url.encode("ascii"), sent)
         except ImgforgeError:
             raise
+        except ConnectingCancelledError:  # what a cancelled look-up or connection ends with
+            raise CancelledError from None
         except _NETWORK_ERRORS as error:
             inner = _inner(error)
             if inner is not None:

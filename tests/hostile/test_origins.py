@@ -146,6 +146,7 @@ def server() -> Iterator[Twistd]:
     with serving(
         ALLOW_LOOPBACK_SOURCE_ADDRESSES="true",
         CACHE_TYPE="memory",
+        CACHE_NOT_FOUND_TTL="0",
         DOWNLOAD_TIMEOUT="2",
         MAX_SRC_FILE_SIZE=str(30 << 20),
         WORKERS="2",
