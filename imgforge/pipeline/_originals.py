@@ -180,7 +180,7 @@ class Originals:
             original = await self._sources.fetch(source, limit or None, headers, room)
         except ImgforgeError as error:
             self._metrics.source_fetched(self._clock.seconds() - began, ok=False)
-            if isinstance(error, CircuitOpen):  # which is no news of the source
+            if isinstance(error, CircuitOpen):  # the breaker remembers for itself
                 self._metrics.refused("circuit")
             elif isinstance(error, (SourceMissing, OriginFailed, OriginTimeout)):
                 self._failures.remember(source, error)

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from imgforge.cache import Cache, DiskTier
 from imgforge.cache._lease import Lease, LeaseFile, outcome_text
-from imgforge.errors import NotAnImage, Overloaded, SourceNotFound
+from imgforge.errors import CircuitOpen, NotAnImage, OriginFailed, Overloaded, SourceNotFound
 from imgforge.model import CacheEntry
 from tests.cache.directory import ENTRY, KEY
 
@@ -102,6 +102,13 @@ class SharedFlightTests(TestCase):
         others[0].ask().addErrback(lambda _: None)
         await self.until(lambda: others[0].works)
         others[0].works[0].errback(NotAnImage("later"))
+
+    async def test_an_origin_that_is_left_alone_is_an_origins_fault_for_all(self) -> None:
+        holder, first, _, asked = await self.waiting()
+        holder.works[0].errback(CircuitOpen("it is left alone", 504))
+        for one in (first, asked[0]):
+            with self.assertRaisesRegex(OriginFailed, "it is left alone"):
+                await one
 
     async def test_a_fault_of_ours_reaches_them_without_its_words(self) -> None:
         holder, first, _, asked = await self.waiting()

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from imgforge.errors import OriginFailed, SourceMissing, SourceTooLarge
+from imgforge.errors import CircuitOpen, OriginFailed, SourceMissing, SourceTooLarge
 from imgforge.model import DeliveryOptions, Watermark
 from imgforge.pipeline import State
 from tests.live._pictures import encode, gradient
@@ -124,6 +124,17 @@ class OriginalsTests(PipelineCase):
                 with self.assertRaises(error):
                     await pipeline.image(self.request())
             self.assertEqual(self.photo.fetches - before, 2)
+
+    async def test_an_origin_that_is_left_alone_stays_an_origins_fault(self) -> None:
+        pipeline = self.pipeline(failures=5.0)
+        self.photo.status = "503 No"
+        told = []
+        for width in range(10, 25):  # more than the breaker takes
+            with self.assertRaises(OriginFailed) as caught:
+                await pipeline.image(self.request(width=width))
+            told.append(type(caught.exception))
+        self.assertEqual(told[-3:], [CircuitOpen] * 3)
+        self.assertLess(self.photo.fetches, 15)
 
     async def test_a_small_budget_serves_many_at_once(self) -> None:
         photos = [Photo(PNG + bytes(50_000)) for _ in range(8)]
