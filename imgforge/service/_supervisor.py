@@ -109,6 +109,7 @@ class Supervisor(Service):
         self._metrics = Metrics()
         self._workers: dict[Child, float] = {}  # and how long the successor waits of one that dies too soon
         self._on_trial: Child | None = None
+        self._outgoing: Child | None = None  # whose place that one takes
         self._replacing = False
         self._replace_again = False
         self._starting: set[IDelayedCall] = set()
@@ -171,6 +172,8 @@ class Supervisor(Service):
             return
         if self._reactor.seconds() - worker.born >= _TOO_SOON:
             delay = _RESTART_DELAY
+        if worker is self._outgoing:  # its successor is on its way
+            delay = 0.0
         self.log.error(
             "worker {pid} ended ({reason}); another one starts in {delay:g} s",
             pid=worker.pid,
@@ -178,6 +181,8 @@ class Supervisor(Service):
             delay=delay,
         )
         self._metrics.worker_restarted()
+        if worker is self._outgoing:
+            return
         self._spawn_in(delay)
 
     def _spawn_in(self, delay: float) -> None:
@@ -228,14 +233,16 @@ class Supervisor(Service):
         for old in tuple(self._workers):
             if old not in self._workers:  # ended meanwhile: its successor has the new plan
                 continue
-            self._on_trial = self._spawn(_RESTART_DELAY)
+            self._outgoing, self._on_trial = old, self._spawn(_RESTART_DELAY)
             serves = await self._on_trial.ready
-            self._on_trial = None
+            self._outgoing = self._on_trial = None
             if self._stopping:
                 return
             if not serves:
                 self._plan = before
                 self.log.error("the new configuration is not used: a worker ended at its start")
+                if old not in self._workers:
+                    self._spawn_in(_RESTART_DELAY)
                 return
             await old.stop("HUP", before.deadline)
         self.log.info("the new configuration is in use")

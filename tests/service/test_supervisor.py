@@ -242,6 +242,22 @@ class ReloadTests(SupervisorCase):
         self.machine.advance(1)
         self.assertEqual(self.keys(), [(b"secret",)] * 2 + [(b"new",), (b"secret",)])
 
+    def test_one_that_dies_while_its_successor_starts_has_no_second_successor(self) -> None:
+        self.supervisor.reload()
+        self.crash(self.children[0])
+        self.children[2].beat()
+        self.children[3].beat()
+        self.children[1].end(ProcessDone(0))
+        self.machine.advance(10)
+        self.assertEqual(self.keys(), [(b"secret",)] * 2 + [(b"new",)] * 2)
+
+    def test_if_both_end_there_is_another_one_with_the_old_configuration(self) -> None:
+        self.supervisor.reload()
+        self.crash(self.children[0])
+        self.crash(self.children[2])
+        self.machine.advance(1)
+        self.assertEqual(self.keys(), [(b"secret",)] * 2 + [(b"new",), (b"secret",)])
+
     def test_a_second_wish_is_fulfilled_after_the_first(self) -> None:
         self.supervisor.reload()
         self.supervisor.reload()
