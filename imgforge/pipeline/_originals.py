@@ -87,7 +87,7 @@ class Originals:
         claim.join(ticket)
 
         def start() -> Deferred[SourceImage]:
-            getting = Deferred.fromCoroutine(self._get(source, limit, known or {}, claim))
+            getting = Deferred.fromCoroutine(self._get(source, limit, known or {}, claim, spare=spare))
             return getting.addBoth(self._landed, wanted, claim)
 
         return self._flights.do(wanted, start)
@@ -103,10 +103,12 @@ class Originals:
             del self._claims[wanted]
         return outcome
 
-    async def _get(self, source: str, limit: int, known: Mapping[str, str], claim: Claim) -> SourceImage:
+    async def _get(
+        self, source: str, limit: int, known: Mapping[str, str], claim: Claim, *, spare: bool
+    ) -> SourceImage:
         original: SourceImage | None = None
         try:
-            original = await self._kept_or_fetched(source, limit, known, claim)
+            original = await self._kept_or_fetched(source, limit, known, claim, spare=spare)
             if limit and len(original.body) > limit:
                 raise SourceTooLarge(f"the source has {len(original.body)} bytes, more than {limit}")
             if _holds(known, original):
@@ -115,7 +117,9 @@ class Originals:
             await claim.room(len(original.body) if original is not None else 0)
         return original
 
-    async def _kept_or_fetched(self, source: str, limit: int, known: Mapping[str, str], claim: Claim) -> SourceImage:
+    async def _kept_or_fetched(
+        self, source: str, limit: int, known: Mapping[str, str], claim: Claim, *, spare: bool
+    ) -> SourceImage:
         cache = None if source[:8].lower().startswith(_AT_HAND) else self._cache
         if cache is None:
             return await self._fetch(source, limit, known, claim.room)
@@ -128,14 +132,17 @@ class Originals:
             if not original.unchanged:
                 self._keep(cache, key, source, original)
             return original
-        return await self._renewed(cache, key, source, limit, found[0], claim)
+        kept = found[0]
+        # A caller that has a rendition of this very original serves that; it must not take it for renewed.
+        may_stand_in = not (spare and _holds(known, _original(kept)))
+        return await self._renewed(cache, key, source, limit, kept, claim, may_stand_in=may_stand_in)
 
     async def _renewed(
-        self, cache: Cache, key: bytes, source: str, limit: int, kept: CacheEntry, claim: Claim
+        self, cache: Cache, key: bytes, source: str, limit: int, kept: CacheEntry, claim: Claim, *, may_stand_in: bool
     ) -> SourceImage:
         """The original that is kept as *kept*, or what has taken its place."""
         now = self._clock.seconds()
-        stands_in = self._freshness.may_stand_in(kept, now)
+        stands_in = may_stand_in and self._freshness.may_stand_in(kept, now)
         if self._freshness.fresh(kept, now) or (stands_in and self._failures.recall(source) is not None):
             self._metrics.cache_hit("originals")
             return _original(kept)

@@ -90,6 +90,17 @@ class OriginalsTests(PipelineCase):
         with self.assertRaises(OriginFailed):
             await pipeline.image(self.request(width=14))
 
+    async def test_one_that_stands_in_renews_no_rendition(self) -> None:
+        pipeline = self.pipeline(originals=True, ttl=60, if_error=600, failures=5.0)
+        self.photo.headers = {"ETag": '"1"'}
+        await pipeline.image(self.request())
+        self.photo.status = "503 No"
+        for self.clock.ahead in (100, 101, 659):
+            self.assertEqual((await pipeline.image(self.request())).state, State.STALE)
+        self.clock.ahead = 661
+        with self.assertRaises(OriginFailed):
+            await pipeline.image(self.request())
+
     async def test_what_its_origin_wants_stored_nowhere_is_not_kept(self) -> None:
         for word in ("no-store", "private"):
             self.photo.headers = {"Cache-Control": word}
