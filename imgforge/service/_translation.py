@@ -135,7 +135,8 @@ def original_cache_settings(settings: Settings, processes: int, directory: str) 
         disk_path=str(Path(settings.cache_disk_path, "originals")),
         disk_max_bytes=total,
         disk_capacity=0,
-        directory=directory,
+        # A journal of their own: an original is purged with one of its images, which is not to purge the others.
+        directory=directory and str(Path(directory, "originals")),
     )
 
 

@@ -114,6 +114,16 @@ class PurgeTests(SharingCase):
         server = self.server(PURGE_SECRET="purge-secret", **settings)
         self.purge_of_each_kind(server, server)
 
+    def test_one_size_is_purged_with_the_original_and_the_others_are_left(self) -> None:
+        settings = {"CACHE_TYPE": "memory", "SOURCE_CACHE_TYPE": "memory", "CACHE_DISK_PATH": "", "PROCESSES": "2"}
+        server = self.server(PURGE_SECRET="purge-secret", **settings)
+        purged, left = self.path("a", "w:10"), self.path("a", "w:20")
+        old = {path: {server.get(path).body for _ in range(20)} for path in (purged, left)}
+        self.origin.files["/a.png"] = encode(gradient(60, 31), "PNG")
+        self.assertEqual(server.get(purged, TOKEN, "PURGE").status, 200)
+        wait_for(partial(self.shows_no_more, server, purged, *old[purged]), "the new picture")
+        self.assertEqual({server.get(left).body for _ in range(20)}, old[left])
+
     def test_a_url_is_purged_for_clients_of_all_formats(self) -> None:
         server = self.server(PURGE_SECRET="purge-secret", AUTO_WEBP="true")
         path = self.path("a").removesuffix("@png")
