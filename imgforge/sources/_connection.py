@@ -117,7 +117,7 @@ def _unread(transport: Any) -> bool:
 class _Factory(Factory):
     """What a pool makes for each connection; the signature is twisted's."""
 
-    noisy = False
+    noisy = False  # a line for each connection, with nothing in it for an operator
 
     def __init__(self, quiescentCallback: Any, metadata: str) -> None:
         self._quiescentCallback = quiescentCallback
