@@ -107,6 +107,7 @@ class ServingProcess(Service):
         for listener in (*self._listeners, *self._metrics_listeners):
             listener.socket.close()
         if self._handing_over:
-            # What was accepted a moment ago has its request still on the way.
+            # What was accepted a moment ago has its request still on the way; on busy connections the next one is.
+            application.factory.end_connections()
             await deferLater(self._reactor, _ON_THE_WAY)
         await application.stop(self._settings.grace)

@@ -61,13 +61,18 @@ class ImageSite(Site):
     def log(self, request: Any) -> None:
         """The access log is written elsewhere, with more in it."""
 
+    def end_connections(self) -> None:
+        """From now on each connection ends with its next answer, or the one under way."""
+        self.closing = True
+        for channel in self.connections:
+            channel.lane = None
+
     def close_idle(self) -> None:
-        """Close the connections on which nothing is under way, and from now on the others after their answer.
+        """Close the connections on which nothing is under way, and the others after their answer.
 
         What was written to them still goes out.
         """
-        self.closing = True
+        self.end_connections()
         for channel in list(self.connections):
-            channel.lane = None
             if channel.idle:
                 channel.loseConnection()

@@ -123,6 +123,14 @@ class EndTests(SiteCase):
         self.assertTrue(transport.disconnecting)
         self.assertFalse(channel.requests)
 
+    def test_a_busy_connection_may_end_with_the_answer_to_come(self) -> None:
+        channel, transport = self.ask(GET % b"/quick")
+        self.site.end_connections()
+        self.assertFalse(transport.disconnecting)
+        channel.dataReceived(GET % b"/quick")
+        self.assertEqual(transport.value().count(b"Connection: close"), 1)
+        self.assertTrue(transport.disconnecting)
+
     def test_a_stream_under_way_is_the_last_one(self) -> None:
         _, transport = self.ask(GET % b"/stream")
         self.site.close_idle()
