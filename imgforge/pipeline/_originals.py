@@ -6,6 +6,7 @@ get ── failed a moment ago? ── flight (who wants the same joins) ── 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -69,7 +70,7 @@ class Originals:
         known: Mapping[str, str] | None = None,
         *,
         spare: bool = False,
-        since: float = 0.0,
+        since: float = -math.inf,
     ) -> Deferred[SourceImage]:
         """The original at *source*, of at most *limit* bytes (0 is any), which *ticket* holds from now on.
 

@@ -9,6 +9,7 @@ image ── fresh ────────────────────�
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from hashlib import blake2b
@@ -233,7 +234,7 @@ class Pipeline:
         found = await shelf.find(key)
         if found is not None and found.state is State.FRESH:
             return found
-        return await self._flights.do((key, 0.0, shelf), lambda: Deferred.fromCoroutine(make()))
+        return await self._flights.do((key, -math.inf, shelf), lambda: Deferred.fromCoroutine(make()))
 
     async def _inspect(self, request: InfoRequest) -> dict[str, object]:
         wanted = request.wanted

@@ -80,9 +80,9 @@ class Shelf:
         return 0 if self._cache is None else await self._cache.purge(kind, value)
 
     def purged_at(self, key: bytes, request: ImageRequest) -> float:
-        """When the entry that *request* would make was last purged."""
+        """When the entry that *request* would make was last purged; minus infinity for never."""
         if self._cache is None:
-            return 0.0
+            return -math.inf
         return self._cache.purged_at(key, request.source, request.delivery.cache_tags)
 
     def made(self, key: bytes, entry: CacheEntry) -> Served:

@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 
 from imgforge.errors import CircuitOpen, OriginFailed, SourceMissing, SourceTooLarge
+from imgforge.info import InfoOptions, InfoRequest
 from imgforge.model import DeliveryOptions, Watermark
 from imgforge.pipeline import State
 from tests.live._pictures import encode, gradient
@@ -27,6 +28,17 @@ class OriginalsTests(PipelineCase):
         self.assertEqual([(await each).entry.rendition.width for each in making], [10, 20])
         self.assertEqual(self.photo.fetches, 1)
         self.assertEqual(self.store.budget.held, 0)
+
+    async def test_what_is_told_of_a_source_shares_its_fetch(self) -> None:
+        pipeline = self.pipeline()
+        self.photo.held = Deferred()
+        told = Deferred.fromCoroutine(pipeline.info(InfoRequest(self.url, InfoOptions())))
+        made = self.begin(pipeline, self.request())
+        await until(lambda: self.photo.fetches)
+        self.photo.held.callback(None)
+        await told
+        await made
+        self.assertEqual(self.photo.fetches, 1)
 
     async def test_one_that_leaves_does_not_take_the_fetch_along(self) -> None:
         pipeline = self.pipeline(results=False)
