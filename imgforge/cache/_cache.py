@@ -92,10 +92,17 @@ class Cache:
             return succeed(None)
         return DeferredList([tier.put(key, entry) for tier in self.tiers], consumeErrors=True)
 
-    async def once(self, key: bytes, make: Callable[[], Awaitable[T]], serve: Callable[[CacheEntry], T | None]) -> T:
+    async def once(
+        self,
+        key: bytes,
+        make: Callable[[], Awaitable[T]],
+        serve: Callable[[CacheEntry], T | None],
+        kept: Callable[[T], bool] = lambda _made: True,
+    ) -> T:
         """What *make* returns; where a process that shares the disk is making it, *serve* of what that has stored.
 
-        *serve* gives None for an entry that is not good enough, as an old one may be.
+        *serve* gives None for an entry that is not good enough, as an old one may be. *kept* says of what was made
+        whether it is in the cache: for what is not nobody waits.
 
         Sharing needs a disk tier: with memory alone each process makes its own.
         """
@@ -106,7 +113,7 @@ class Cache:
 
         for tier in self.tiers:
             if isinstance(tier, DiskTier):
-                return await tier.once(key, find, make)
+                return await tier.once(key, find, make, kept)
         return await make()
 
     async def remove(self, key: bytes) -> bool:

@@ -177,9 +177,15 @@ class DiskTier:
         await self._written()
         return await self._remover.remove(purge)
 
-    async def once(self, key: bytes, find: Callable[[], Awaitable[T | None]], make: Callable[[], Awaitable[T]]) -> T:
+    async def once(
+        self,
+        key: bytes,
+        find: Callable[[], Awaitable[T | None]],
+        make: Callable[[], Awaitable[T]],
+        kept: Callable[[T], bool],
+    ) -> T:
         """What *make* returns, or *find* does once another process or host has made it; see `SharedFlights`."""
-        return await self._flights.do(key, entry_path(self._path, key).exists, find, make)
+        return await self._flights.do(key, entry_path(self._path, key).exists, find, make, kept)
 
     async def close(self) -> None:
         """Finish the changes under way and end the threads, within seconds even where the medium hangs."""

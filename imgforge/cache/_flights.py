@@ -60,10 +60,12 @@ class SharedFlights:
         present: Callable[[], bool],
         find: Callable[[], Awaitable[T | None]],
         make: Callable[[], Awaitable[T]],
+        kept: Callable[[T], bool],
     ) -> T:
         """What *make* returns, or what *find* does once somebody else has made it.
 
-        *present* tells cheaply, on a thread, whether there is an entry. An `ImgforgeError` of whoever made it is raised
+        *present* tells cheaply, on a thread, whether there is an entry; *kept* says of what was made whether it is to
+        be one: what stood in for it is not. An `ImgforgeError` of whoever made it is raised
         here too, but for a full queue, which is its own.
         """
         lease = Lease(self._file, key)
@@ -73,7 +75,9 @@ class SharedFlights:
             if found is not None:
                 return found
             made = await make()
-            last_word = partial(self._tell_unless, present, key)
+            last_word = (
+                partial(self._tell_unless, present, key) if kept(made) else partial(self._file.tell, key, _NOT_KEPT)
+            )
         except (CancelledError, Overloaded):
             raise
         except Exception as error:

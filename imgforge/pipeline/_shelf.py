@@ -73,7 +73,10 @@ class Shelf:
                 return None
             return self._served(key, entry, None, State.MADE)
 
-        return await self._cache.once(key, make, serve)
+        def kept(served: Served) -> bool:
+            return served.state is not State.STALE and served.failure is None
+
+        return await self._cache.once(key, make, serve, kept)
 
     async def purge(self, kind: Kind, value: str) -> int:
         """Forget what matches, in all processes; how many entries were removed."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ print(Lease(LeaseFile(sys.argv[1]), bytes.fromhex(sys.argv[2])).take(), flush=Tr
 sys.stdin.read()
 """
 
+OLD = replace(ENTRY, etag="old")
+
 
 class Process:
     """What stands for one process here: a cache of its own on the common directory, and the works that it began."""
@@ -37,6 +40,7 @@ class Process:
         self.cache = Cache(running, "disk", [self.tier])
         self.works: list[Deferred[CacheEntry]] = []
         self.stored = stored
+        self.kept = True
 
     async def make(self) -> CacheEntry:
         work: Deferred[CacheEntry] = Deferred()
@@ -47,7 +51,11 @@ class Process:
         return entry
 
     def ask(self) -> Deferred[CacheEntry]:
-        return Deferred.fromCoroutine(self.cache.once(KEY, self.make, lambda entry: entry))
+        return Deferred.fromCoroutine(self.cache.once(KEY, self.make, self.serve, lambda _: self.kept))
+
+    def serve(self, entry: CacheEntry) -> CacheEntry | None:
+        """What is in the cache, unless it is old."""
+        return None if entry.etag == OLD.etag else entry
 
 
 class SharedFlightTests(TestCase):
@@ -143,6 +151,16 @@ class SharedFlightTests(TestCase):
         for other in others:
             other.works[0].callback(ENTRY)
         self.assertEqual(await gatherResults([first, *asked]), [ENTRY] * 3)
+
+    async def test_a_stale_entry_that_stands_in_is_not_waited_for_in_turn(self) -> None:
+        await self.process().cache.put(KEY, OLD)
+        holder, first, others, asked = await self.waiting(2, stored=False)
+        holder.kept = False
+        holder.works[0].callback(OLD)
+        await self.until(lambda: all(other.works for other in others))
+        for other in others:
+            other.works[0].callback(OLD)
+        self.assertEqual([one.etag for one in await gatherResults([first, *asked])], [OLD.etag] * 3)
 
     async def test_a_holder_that_is_killed_loses_its_lease(self) -> None:
         with subprocess.Popen(
