@@ -75,8 +75,8 @@ class Originals:
         """The original at *source*, of at most *limit* bytes (0 is any), which *ticket* holds from now on.
 
         *known* are `validators` of what the caller has; if they hold, the answer is `unchanged`. *spare*: the caller
-        has something else to serve, so that an origin that failed a moment ago is not asked. A fetch under way is
-        joined only by those with the same *since*, which is when the source was last purged.
+        has something else to serve, so that an origin that failed a moment ago is not asked. *since* is when the image
+        was last purged: what was kept until then is fetched anew, and only those with the same *since* join a fetch.
         """
         error = self._failures.recall(source)
         if error is not None and (spare or isinstance(error, SourceMissing)):
@@ -88,7 +88,7 @@ class Originals:
         claim.join(ticket)
 
         def start() -> Deferred[SourceImage]:
-            getting = Deferred.fromCoroutine(self._get(source, limit, known or {}, claim, spare=spare))
+            getting = Deferred.fromCoroutine(self._get(source, limit, known or {}, claim, spare=spare, since=since))
             return getting.addBoth(self._landed, wanted, claim)
 
         return self._flights.do(wanted, start)
@@ -105,11 +105,11 @@ class Originals:
         return outcome
 
     async def _get(
-        self, source: str, limit: int, known: Mapping[str, str], claim: Claim, *, spare: bool
+        self, source: str, limit: int, known: Mapping[str, str], claim: Claim, *, spare: bool, since: float
     ) -> SourceImage:
         original: SourceImage | None = None
         try:
-            original = await self._kept_or_fetched(source, limit, known, claim, spare=spare)
+            original = await self._kept_or_fetched(source, limit, known, claim, spare=spare, since=since)
             if limit and len(original.body) > limit:
                 raise SourceTooLarge(f"the source has {len(original.body)} bytes, more than {limit}")
             if _holds(known, original):
@@ -119,7 +119,7 @@ class Originals:
         return original
 
     async def _kept_or_fetched(
-        self, source: str, limit: int, known: Mapping[str, str], claim: Claim, *, spare: bool
+        self, source: str, limit: int, known: Mapping[str, str], claim: Claim, *, spare: bool, since: float
     ) -> SourceImage:
         cache = None if source[:8].lower().startswith(_AT_HAND) else self._cache
         if cache is None:
@@ -127,7 +127,7 @@ class Originals:
         key = original_key(source)
         await claim.room(await cache.weigh(key))
         found = await cache.get(key)
-        if found is None:
+        if found is None or _original(found[0]).asked_at <= since:
             self._metrics.cache_miss("originals")
             original = await self._fetch(source, limit, known, claim.room)
             if not original.unchanged:

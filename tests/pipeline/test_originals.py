@@ -113,6 +113,18 @@ class OriginalsTests(PipelineCase):
         with self.assertRaises(OriginFailed):
             await pipeline.image(self.request())
 
+    async def test_what_is_purged_by_its_tag_is_made_of_a_new_fetch_and_kept_again(self) -> None:
+        pipeline = self.pipeline(originals=True)
+        request = replace(self.request(), delivery=DeliveryOptions(cache_tags=("hero",)))
+        await pipeline.image(request)
+        self.clock.ahead = 1
+        self.assertEqual(await pipeline.purge("tag", "hero"), 1)
+        self.clock.ahead = 2
+        states = [(await pipeline.image(request)).state for _ in range(3)]
+        self.assertEqual(states, [State.MADE, State.FRESH, State.FRESH])
+        await pipeline.image(self.request(width=11))  # without the tag: what is kept serves
+        self.assertEqual(self.photo.fetches, 2)
+
     async def test_what_its_origin_wants_stored_nowhere_is_not_kept(self) -> None:
         for word in ("no-store", "private"):
             self.photo.headers = {"Cache-Control": word}
