@@ -15,6 +15,7 @@ __all__ = [
     "BadToken",
     "BodyTooLarge",
     "CircuitOpen",
+    "ClientRefused",
     "Expired",
     "ImgforgeError",
     "MethodNotAllowed",
@@ -24,6 +25,7 @@ __all__ = [
     "OriginTimeout",
     "Overloaded",
     "PurgeFailed",
+    "RateExceeded",
     "RequestTimeout",
     "ResultTooLarge",
     "SourceMissing",
@@ -82,6 +84,12 @@ class BadSignature(ImgforgeError):
 
 class BadToken(ImgforgeError):
     """The Authorization header does not carry the operator's secret."""
+
+    status = 403
+
+
+class ClientRefused(ImgforgeError):
+    """The client's address is not among those that the operator allows."""
 
     status = 403
 
@@ -162,6 +170,10 @@ class Overloaded(ImgforgeError):
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class RateExceeded(Overloaded):
+    """More requests in a minute than all clients, or one of them, may make."""
 
 
 class TooManyClients(Overloaded):

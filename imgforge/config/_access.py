@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from imgforge.config._types import HexKeys, NamedTexts, Pairs, Words
+from imgforge.config._types import HexKeys, NamedTexts, Networks, Pairs, Words
 
 __all__ = ["AccessSettings"]
 
@@ -20,6 +20,12 @@ class AccessSettings(BaseModel):
     trusted_signatures: Words = Field((), description="signatures that are taken without a check")
     allow_unsigned: bool = Field(False, description="take URLs whose signature is `unsafe`")
     secret: str = Field("", description="requests must carry `Authorization: Bearer <secret>`")
+    allowed_clients: Networks = Field(
+        (), description="networks (CIDR) of clients; others get 403, but for health checks; empty is all"
+    )
+    trusted_proxies: Networks = Field(
+        (), description="networks (CIDR, or unix) of the proxies that are believed in X-Forwarded-For and Forwarded"
+    )
     source_url_encryption_key: HexKeys = Field(
         (), description="the hexadecimal key of encrypted sources, of 16, 24 or 32 bytes"
     )

@@ -41,6 +41,9 @@ class ServiceSettings(BaseModel):
         description="images (but for cached ones) and infos a minute, for all clients together; more get 429; "
         "0 is unlimited",
     )
+    rate_limit_per_client_per_minute: int = Field(
+        0, ge=0, description="the same for each client, an IPv4 address or an IPv6 network of 64 bits; 0 is unlimited"
+    )
     max_clients: int = Field(
         2048,
         ge=0,

@@ -146,6 +146,8 @@ class Settings(
         ]
         if self.key and self.signature_size < _SAFE_SIGNATURE:
             lines.append(f"IMGFORGE_SIGNATURE_SIZE={self.signature_size}: signatures that short can be guessed")
+        if any(network.endswith("/0") for network in self.trusted_proxies):
+            lines.append("IMGFORGE_TRUSTED_PROXIES: clients may say of themselves who they are")
         if self.cache[1] and not self.cache_disk_max_bytes:
             lines.append("IMGFORGE_CACHE_DISK_MAX_BYTES: the cache may fill the disk")
         if not self.key and not self.allow_unsigned:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
+from ipaddress import ip_network
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
@@ -21,6 +22,7 @@ __all__ = [
     "HexKeys",
     "Levels",
     "NamedTexts",
+    "Networks",
     "Pairs",
     "Words",
     "named_texts",
@@ -53,6 +55,23 @@ def _hex_keys(value: object) -> tuple[bytes, ...]:
     if not isinstance(items, list) or not all(isinstance(item, str) and _HEX.fullmatch(item) for item in items):
         raise ValueError("must be hexadecimal digits, an even number of them; several separated by commas")
     return tuple(bytes.fromhex(item) for item in items)
+
+
+def _network(text: str) -> str:
+    try:
+        return text if text == "unix" else str(ip_network(text))
+    except ValueError:
+        raise ValueError(
+            f"must be networks such as 10.0.0.0/8 or 2001:db8::/32, addresses, or unix, not {text!r}"
+        ) from None
+
+
+def _networks(value: object) -> tuple[str, ...]:
+    """Only what is quite empty means all: a stray comma or blank must not open the door."""
+    networks = tuple(_network(item) for item in _items(value))
+    if value and not networks:
+        raise ValueError("must name a network, or be empty")
+    return networks
 
 
 def _format(name: str) -> str:
@@ -128,6 +147,7 @@ def _kind(convert: Callable[[Any], object], schema: dict[str, Any]) -> tuple[Bef
 
 
 Words = Annotated[tuple[str, ...], *_kind(_words, _LIST)]
+Networks = Annotated[tuple[str, ...], *_kind(_networks, _LIST)]
 HexKeys = Annotated[
     tuple[bytes, ...],
     *_kind(_hex_keys, _LIST),

@@ -33,6 +33,8 @@ from imgforge.urls import UrlParser
 from imgforge.web import (
     BearerGate,
     ClientKey,
+    ClientRates,
+    Clients,
     FastLane,
     HealthEndpoint,
     ImageEndpoint,
@@ -43,6 +45,7 @@ from imgforge.web import (
     PurgeGate,
     PurgeImageEndpoint,
     RateLimit,
+    Rates,
     Route,
     Server,
     demo_page,
@@ -127,6 +130,7 @@ class Application:
             metrics=metrics,
         )
         self._gate = BearerGate(settings.secret)
+        self._clients = Clients(settings.trusted_proxies, settings.allowed_clients)
         self._lane = self._make_lane()
         self._health = HealthEndpoint()
         self._server = self._make_server()
@@ -149,7 +153,8 @@ class Application:
         tiers = self._cache.tiers if self._cache is not None else ()
         if not tiers or not isinstance(tiers[0], MemoryTier):
             return None
-        return FastLane(tiers[0], self._gate.expected, self._reactor.seconds, logged=self._access_log.enabled)
+        logged, clock = self._access_log.enabled, self._reactor.seconds
+        return FastLane(tiers[0], self._gate.expected, clock, logged=logged, clients=self._clients)
 
     def _flush(self) -> None:
         """Hand what was counted to the metrics and the access log, and libvips' own figures."""
@@ -178,10 +183,14 @@ class Application:
         page = demo_page() if settings.embedded else plain_page(__version__)
         metrics = MetricsEndpoint(gate, self._metrics, self._flush)
         answers = answer_settings(settings)
-        rate = RateLimit(settings.rate_limit_per_minute / self._processes, reactor.seconds)
+        rates = Rates(
+            self._clients,
+            ClientRates(settings.rate_limit_per_client_per_minute / self._processes, reactor.seconds),
+            RateLimit(settings.rate_limit_per_minute / self._processes, reactor.seconds),
+        )
         client = ClientKey(settings.cache_key_headers, settings.cache_key_cookies)
-        images = ImageEndpoint(reactor, gate, parser, self._pipeline, negotiation(settings), rate, answers, client)
-        info = InfoEndpoint(reactor, gate, parser, self._pipeline, rate, answers.cache_tag_headers)
+        images = ImageEndpoint(reactor, gate, parser, self._pipeline, negotiation(settings), rates, answers, client)
+        info = InfoEndpoint(reactor, gate, parser, self._pipeline, rates, answers.cache_tag_headers)
         health_paths = {b"/status", b"/health", settings.health_check_path.encode()} - {b""}
         purging = PurgeGate(settings.purge_secret)
         purge_image = PurgeImageEndpoint(purging, parser, self._pipeline, negotiation(settings))
@@ -197,7 +206,7 @@ class Application:
         ]
         headers = answer_headers(settings)
         prefix = settings.path_prefix.rstrip("/").encode()
-        return Server(reactor, routes, self._metrics, self._access_log, headers, prefix, self._lane)
+        return Server(reactor, routes, self._metrics, self._access_log, headers, prefix, self._lane, self._clients)
 
     def start(self) -> None:
         """Start the threads and what runs in the background."""

@@ -7,8 +7,9 @@ from imgforge.web._demo import demo_page, plain_page
 from imgforge.web._endpoints import HealthEndpoint, ImageEndpoint, InfoEndpoint, MetricsEndpoint, page_endpoint
 from imgforge.web._lane import FastLane, hit_access
 from imgforge.web._negotiation import Negotiation
+from imgforge.web._network import Clients
 from imgforge.web._purge import PurgeEndpoint, PurgeGate, PurgeImageEndpoint
-from imgforge.web._rate import RateLimit
+from imgforge.web._rate import ClientRates, RateLimit, Rates
 from imgforge.web._server import Route, Server
 from imgforge.web._site import ImageSite
 
@@ -17,6 +18,8 @@ __all__ = [
     "AnswerSettings",
     "BearerGate",
     "ClientKey",
+    "ClientRates",
+    "Clients",
     "FastLane",
     "HealthEndpoint",
     "ImageEndpoint",
@@ -28,6 +31,7 @@ __all__ = [
     "PurgeGate",
     "PurgeImageEndpoint",
     "RateLimit",
+    "Rates",
     "Route",
     "Server",
     "demo_page",

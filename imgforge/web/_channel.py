@@ -21,6 +21,7 @@ from imgforge.errors import ImgforgeError, TooManyClients, Unreadable
 from imgforge.web._access import HOST
 from imgforge.web._body import BoundedBody
 from imgforge.web._lane import FastLane
+from imgforge.web._network import plain_address
 
 if TYPE_CHECKING:
     from imgforge.web._site import ImageSite
@@ -51,7 +52,8 @@ class Channel(HTTPChannel):
     site: ImageSite
     requestFactory = _Request
     lane: FastLane | None = None
-    client = ""  # its address, for the access log
+    client = ""  # its address
+    proxied = False  # whether the client is another one, and told in the headers
     # One of the few that are left for health checks; or none of those either.
     spare = False
     surplus = False
@@ -60,7 +62,11 @@ class Channel(HTTPChannel):
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        self.client = getattr(self.getPeer(), "host", "")  # a UNIX socket's has none
+        self.client = plain_address(getattr(self.getPeer(), "host", ""))  # a UNIX socket's has none
+        clients = self.site.resource.clients
+        self.proxied = clients.trusts(self.client)
+        if not self.proxied and not clients.allows(self.client):
+            self.lane = None
         if self.surplus:
             self._refuse(TooManyClients("this server has as many clients as it takes"))
             return
@@ -73,7 +79,7 @@ class Channel(HTTPChannel):
         """Try the fast lane, if nothing else is under way on this connection."""
         lane = self.lane
         if lane is not None and self._arriving is None and not self.requests and not self._buffer and self.persistent:
-            answer = lane.answer(data, self.client)
+            answer = lane.answer(data, self.client, proxied=self.proxied)
             if answer is not None:
                 self.resetTimeout()
                 self._write_at_once(answer)

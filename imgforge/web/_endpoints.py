@@ -22,7 +22,7 @@ from imgforge.web._client import ClientKey
 from imgforge.web._conditions import Conditions, conditioned, not_satisfiable, unchanged
 from imgforge.web._lane import Offer
 from imgforge.web._negotiation import Negotiation
-from imgforge.web._rate import RateLimit
+from imgforge.web._rate import Rates
 from imgforge.web._server import STREAMED, Endpoint, joined_header, origin_form
 
 __all__ = ["HealthEndpoint", "ImageEndpoint", "InfoEndpoint", "MetricsEndpoint", "page_endpoint"]
@@ -62,7 +62,7 @@ class ImageEndpoint:
         parser: UrlParser,
         pipeline: Pipeline,
         negotiation: Negotiation,
-        rate: RateLimit,
+        rates: Rates,
         settings: AnswerSettings,
         client: ClientKey,
     ) -> None:
@@ -71,7 +71,7 @@ class ImageEndpoint:
         self._parser = parser
         self._pipeline = pipeline
         self._negotiation = negotiation
-        self._rate = rate
+        self._rates = rates
         self._settings = settings
         self._client = client
 
@@ -81,11 +81,12 @@ class ImageEndpoint:
         self._gate.check(request.getHeader(b"authorization"))
         _check_expiry(image, self._clock.seconds())
         if image.delivery.raw:
-            self._rate.check()
+            self._rates.of(request)()
             return await self._stream(request, image)
         wanted, accepted = self._negotiation.apply(image, _header(request, b"accept"))
         varies = self._negotiation.varies(image)
-        served = await self._pipeline.image(wanted, accepted, self._rate.check, client=self._client.of(request))
+        admit = self._rates.of(request)
+        served = await self._pipeline.image(wanted, accepted, admit, client=self._client.of(request))
         answer = image_answer(
             served.entry,
             image,
@@ -173,14 +174,14 @@ class InfoEndpoint:
         gate: BearerGate,
         parser: UrlParser,
         pipeline: Pipeline,
-        rate: RateLimit,
+        rates: Rates,
         tag_headers: tuple[str, ...] = (),
     ) -> None:
         self._clock = clock
         self._gate = gate
         self._parser = parser
         self._pipeline = pipeline
-        self._rate = rate
+        self._rates = rates
         self._tag_headers = tag_headers
 
     async def __call__(self, request: Request) -> Answer:
@@ -188,7 +189,7 @@ class InfoEndpoint:
         image = self._parser.parse_info(origin_form(request.uri))
         self._gate.check(request.getHeader(b"authorization"))
         _check_expiry(image, self._clock.seconds())
-        self._rate.check()
+        self._rates.of(request)()
         told = await self._pipeline.info(image)
         tags = ",".join(image.delivery.cache_tags).encode("ascii")
         headers = [(name.encode("ascii"), tags) for name in self._tag_headers if tags]

@@ -35,6 +35,7 @@ from twisted.web.http import datetimeToString
 from imgforge.cache import MemoryTier
 from imgforge.observability import Access
 from imgforge.web._access import HOST, MOST_LOGGED, REQUEST_ID
+from imgforge.web._network import FORWARDED, Clients
 
 __all__ = ["FastLane", "Offer", "hit_access"]
 
@@ -42,8 +43,8 @@ __all__ = ["FastLane", "Offer", "hit_access"]
 _PLAIN = frozenset(
     b"accept-charset accept-encoding accept-language cache-control cookie dnt origin pragma priority referer "
     b"sec-ch-ua sec-ch-ua-mobile sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user "
-    b"sec-gpc te traceparent tracestate upgrade-insecure-requests user-agent via x-forwarded-for "
-    b"x-forwarded-host x-forwarded-port x-forwarded-proto x-real-ip cdn-loop forwarded save-data".split()
+    b"sec-gpc te traceparent tracestate upgrade-insecure-requests user-agent via "
+    b"x-forwarded-host x-forwarded-port x-forwarded-proto x-real-ip cdn-loop save-data".split()
 )
 # Headers that the lane understands; each may come once.
 _DECIDING = frozenset({b"accept", b"x-request-id", b"if-none-match", b"authorization"})
@@ -123,15 +124,23 @@ def hit_access(fields: tuple[Any, ...]) -> Access:
 class FastLane:
     """The table of prebuilt answers.
 
-    *token* is the Authorization header that is needed, b"" for none; *logged*: hits are kept for an access log.
+    *token* is the Authorization header that is needed, b"" for none; *logged*: hits are kept for an access log;
+    *clients* says for whom a trusted proxy asks, and whether that one is answered.
     """
 
     def __init__(
-        self, tier: MemoryTier, token: bytes, clock: Callable[[], float] = time.time, *, logged: bool = False
+        self,
+        tier: MemoryTier,
+        token: bytes,
+        clock: Callable[[], float] = time.time,
+        *,
+        logged: bool = False,
+        clients: Clients | None = None,
     ) -> None:
         self._tier = tier
         self._token = token
         self._clock = clock
+        self._clients = clients or Clients()
         self._table: dict[tuple[bytes, bytes] | bytes, _Prebuilt] = {}
         self._varying: Counter[bytes] = Counter()  # targets whose answers vary, and how many of them there are
         self._spellings: dict[bytes, list[tuple[bytes, bytes] | bytes]] = {}
@@ -176,8 +185,11 @@ class FastLane:
         if offer.varies:
             self._varying[target] += 1
 
-    def answer(self, data: bytes, client: str = "") -> bytes | None:
-        """The bytes that answer the request *data* of *client*, or None for the normal way; *data* is all there is."""
+    def answer(self, data: bytes, client: str = "", *, proxied: bool = False) -> bytes | None:
+        """The bytes that answer the request *data* of *client*, or None for the normal way; *data* is all there is.
+
+        *client* is allowed to ask, or *proxied*: a trusted proxy that asks for another one.
+        """
         # One request, complete, and nothing behind it.
         if len(data) > _LONGEST_REQUEST or data.find(b"\r\n\r\n") != len(data) - 4:
             return None
@@ -196,6 +208,10 @@ class FastLane:
             prebuilt = self._table.get((target, given.get(b"accept", b"")))
         if prebuilt is None or not self._allowed(prebuilt, given.get(b"authorization", b"")):
             return None
+        if proxied:
+            client = self._clients.behind(client, *(given.get(name, b"") for name in FORWARDED))
+            if not self._clients.allows(client):
+                return None
         none_match = given.get(b"if-none-match")
         if none_match is None:
             status, head, body = 200, prebuilt.head, prebuilt.body if method == b"GET" else b""
@@ -278,7 +294,9 @@ def _deciding_headers(lines: bytes) -> Mapping[bytes, bytes] | None:
                 given[name] = value.strip(b" \t")[:MOST_LOGGED]
             continue
         value = value.strip(b" \t")
-        if name == b"host" and not host and HOST.match(value):
+        if name in FORWARDED:
+            given[name] = given[name] + b", " + value if name in given else value
+        elif name == b"host" and not host and HOST.match(value):
             host = True
         elif name in _DECIDING and name not in given and value:
             given[name] = value

@@ -26,11 +26,13 @@ from imgforge.errors import (
     BadPath,
     BadSignature,
     BadToken,
+    ClientRefused,
     Expired,
     ImgforgeError,
     MethodNotAllowed,
     OptionForbidden,
     Overloaded,
+    RateExceeded,
     TooManyClients,
     Unreadable,
 )
@@ -38,6 +40,7 @@ from imgforge.observability import Access, AccessLog, Metrics, bind_request_id
 from imgforge.web._access import MOST_LOGGED, request_id
 from imgforge.web._answer import Answer, Headers
 from imgforge.web._lane import FastLane
+from imgforge.web._network import Clients
 
 __all__ = ["STREAMED", "Endpoint", "Route", "Server", "error_answer", "joined_header", "origin_form"]
 
@@ -48,7 +51,20 @@ STREAMED = Answer(0, [])
 _CLIENT_GONE = 499
 
 # What a client does wrong, as opposed to an image that cannot be had.
-_MISTAKES = (BadOption, BadPath, BadSignature, BadToken, Expired, MethodNotAllowed, OptionForbidden, Unreadable)
+_MISTAKES = (
+    BadOption,
+    BadPath,
+    BadSignature,
+    BadToken,
+    ClientRefused,
+    Expired,
+    MethodNotAllowed,
+    OptionForbidden,
+    RateExceeded,
+    Unreadable,
+)
+# Refusals of ours and what the metrics call them; what waits for a place is counted where it is refused one.
+_REASONS = {ClientRefused: "client", RateExceeded: "rate", TooManyClients: "clients"}
 
 # The longest target in a log line.
 _MOST_SHOWN = 500
@@ -64,9 +80,9 @@ Endpoint = Callable[[Request], Coroutine[Any, Any, Answer]]
 class Route:
     """An endpoint and the paths that lead to it: one path, or with *prefix* all that begin with it.
 
-    `label` names it in the metrics, where the number of distinct paths must stay small; *always* it is answered, even
-    where there are too many clients. Another method than *methods* is 405, unless another route for the same paths
-    takes it.
+    `label` names it in the metrics, where the number of distinct paths must stay small; *always* it is answered, to
+    every client and even where there are too many. Another method than *methods* is 405, unless another route for the
+    same paths takes it.
     """
 
     path: bytes
@@ -127,7 +143,10 @@ def error_answer(error: ImgforgeError) -> Answer:
 
 
 class Server(Resource):
-    """All paths of a listener; the first of *routes* that matches answers. *headers* go out with every answer."""
+    """All paths of a listener; the first of *routes* that matches answers. *headers* go out with every answer.
+
+    *clients* says who a request comes from, and whether that one is answered.
+    """
 
     isLeaf = True
     log = Logger()
@@ -141,6 +160,7 @@ class Server(Resource):
         headers: Headers,
         prefix: bytes = b"",
         lane: FastLane | None = None,
+        clients: Clients | None = None,
     ) -> None:
         super().__init__()
         self._clock = clock
@@ -150,6 +170,7 @@ class Server(Resource):
         self._headers = headers
         self._prefix = prefix
         self._lane = lane
+        self.clients = clients or Clients()
         self.active = 0
 
     def render(self, request: Request) -> int:
@@ -174,6 +195,8 @@ class Server(Resource):
             return _refusal(
                 first.label, MethodNotAllowed(f"only {' and '.join(allow)} are answered here", ", ".join(allow))
             )
+        if not route.always and not self.clients.allows(self.clients.of(request)):
+            return _refusal(route.label, ClientRefused("this server does not serve your address"))
         channel: Any = request.channel
         if channel.spare and not route.always:
             return _refusal(route.label, TooManyClients("this server has as many clients as it takes"))
@@ -185,7 +208,7 @@ class Server(Resource):
         request.setHeader(b"X-Request-ID", identity.encode("ascii"))
         for name, value in self._headers:
             request.setHeader(name, value)
-        exchange = _Exchange(request, route.label, identity, self._clock.seconds())
+        exchange = _Exchange(request, route.label, identity, self.clients.of(request), self._clock.seconds())
         self.active += 1
         answering = Deferred.fromCoroutine(route.endpoint(request))
         request.notifyFinish().addErrback(exchange.client_left, answering)
@@ -207,8 +230,8 @@ class Server(Resource):
         else:
             told = {"status": error.status, "method": method, "target": target, "line": error.message}
             self.log.emit(self._level(error), "{status} {method} {target}: {line}", **told)
-        if isinstance(error, TooManyClients):
-            self._metrics.refused("clients")
+        if type(error) in _REASONS:
+            self._metrics.refused(_REASONS[type(error)])
         return error_answer(error)
 
     def _level(self, error: ImgforgeError) -> Any:
@@ -258,6 +281,7 @@ class _Exchange:
     request: Request
     label: str
     identity: str
+    client: str
     began: float
     status: int = 0
     size: int = 0
@@ -277,7 +301,7 @@ def _access(exchange: _Exchange, now: float, seconds: float) -> Access:
     cache = request.responseHeaders.getRawHeaders(b"cache-status") or [b""]
     return Access(
         at=now,
-        client=getattr(request.getClientAddress(), "host", ""),  # a UNIX socket has none
+        client=exchange.client,
         method=request.method.decode("latin-1"),
         target=request.uri.decode("latin-1"),
         protocol=request.clientproto.decode("latin-1"),

@@ -145,6 +145,13 @@ class MistakeTests(LoadingCase):
         for toml in ("key = false", "key = 0", 'key = [""]', "key = [1]"):
             self.assertEqual(len(self.mistakes(toml)), 1, toml)
 
+    def test_networks_are_what_they_look_like(self) -> None:
+        settings = self.load(TRUSTED_PROXIES="10.0.0.0/8, unix,::1", ALLOWED_CLIENTS="2001:DB8::/32")
+        self.assertEqual(settings.trusted_proxies, ("10.0.0.0/8", "unix", "::1/128"))
+        self.assertEqual(settings.allowed_clients, ("2001:db8::/32",))
+        for text in ("10.0.0.1/8", "10.0.0.0/33", "example.com", "*", ",", " ", "10.0.0"):
+            self.assertEqual(len(self.mistakes(ALLOWED_CLIENTS=text)), 1, text)
+
     def test_limits_are_finite_and_positive(self) -> None:
         for name in ("TIMEOUT", "DOWNLOAD_TIMEOUT", "MAX_SRC_RESOLUTION"):
             for value in ("nan", "inf", "-1", "1e400", "x"):
@@ -188,6 +195,7 @@ class LoopbackTests(LoadingCase):
             ("MAX_CLIENTS", "0"),
             ("TRUSTED_SIGNATURES", "x"),
             ("SIGNATURE_SIZE", "4"),
+            ("TRUSTED_PROXIES", "::/0"),
             ("CACHE_DISK_MAX_BYTES", "0"),
         ):
             settings = {"CACHE_TYPE": "disk", "CACHE_DISK_PATH": "/x", name: value}

@@ -74,6 +74,40 @@ class RateTests(WireCase):
         self.assertEqual(len(self.origin.requests), asked)
 
 
+class ClientTests(WireCase):
+    settings = {
+        "CACHE_TYPE": "memory",
+        "ACCESS_LOG": "json",
+        "ALLOWED_CLIENTS": "192.0.2.0/24,2001:db8::/32",
+        "TRUSTED_PROXIES": "127.0.0.0/8",
+        "RATE_LIMIT_PER_CLIENT_PER_MINUTE": "2",
+    }
+
+    def test_only_who_is_allowed_is_answered_cached_or_not(self) -> None:
+        for _ in range(3):  # made, from the cache, by the lane
+            self.assertEqual(self.image("w:5", X_Forwarded_For="10.1.1.1, 192.0.2.1").status, 200)
+            refused = self.image("w:5", X_Forwarded_For="192.0.2.1, 10.1.1.1")
+            self.assertEqual((refused.status, refused.body), (403, b"this server does not serve your address\n"))
+            self.assertEqual(self.image("w:5").status, 403)
+        self.assertEqual((self.server.get("/status").status, self.server.get("/metrics").status), (200, 403))
+        allowed = {"X-Forwarded-For": "192.0.2.1"}
+        self.assertIn(b'refusals_total{reason="client"} 7.0', self.server.get("/metrics", allowed).body)
+
+    def test_each_client_has_a_rate_of_its_own_and_is_logged(self) -> None:
+        for client, width, status in (
+            ("192.0.2.9", 21, 200),
+            ("192.0.2.9", 22, 200),
+            ("192.0.2.9", 23, 429),
+            ("192.0.2.9", 21, 200),  # a hit
+            ("2001:db8:0:7::1", 23, 200),
+            ("2001:db8:0:7::2", 24, 200),
+            ("[2001:db8:0:7::3]:80", 25, 429),
+            ("2001:db8:0:8::1", 25, 200),
+        ):
+            self.assertEqual(self.image(f"w:{width}", X_Forwarded_For=client).status, status, (client, width))
+        wait_for(lambda: '"client": "2001:db8:0:7::3"' in self.server.output(), "the line")
+
+
 class AccessLogTests(WireCase):
     settings = {"CACHE_TYPE": "memory", "ACCESS_LOG": "json"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -23,6 +23,7 @@ from imgforge.web._access import BearerGate
 from imgforge.web._answer import Answer, AnswerSettings, image_answer
 from imgforge.web._conditions import Conditions, conditioned
 from imgforge.web._lane import FastLane, Offer, hit_access
+from imgforge.web._network import Clients
 from imgforge.web._server import Route, Server
 from imgforge.web._site import ImageSite
 from tests.web.test_answer import REQUEST
@@ -58,17 +59,22 @@ class Log(AccessLog):
 class Site:
     """One image at /image (and one that varies at /varies), with or without the lane, over an in-memory transport."""
 
-    def __init__(self, *, with_lane: bool, secret: str = "", until: float = float("inf")) -> None:
+    def __init__(
+        self, *, with_lane: bool, secret: str = "", until: float = float("inf"), clients: Clients | None = None
+    ) -> None:
         self.clock = Clock()
+        self.admit: Callable[[Request], None] = lambda _: None
         self.tier = MemoryTier(1_000_000, 100)
         self.tier.put(b"key", ENTRY)
         self.normal = 0
         gate = BearerGate(secret)
-        self.lane = FastLane(self.tier, gate.expected, self.clock.seconds, logged=True) if with_lane else None
+        lane = FastLane(self.tier, gate.expected, self.clock.seconds, logged=True, clients=clients)
+        self.lane = lane if with_lane else None
 
         async def image(request: Request) -> Answer:
             self.normal += 1
             gate.check(request.getHeader(b"authorization"))
+            self.admit(request)
             varies = request.path == b"/varies"
             vary = [b"Accept"] if varies else []
             answer = image_answer(ENTRY, REQUEST, AnswerSettings(), now=0, vary=vary, state="imgforge; hit")
@@ -80,9 +86,14 @@ class Site:
         async def other(_: Request) -> Answer:
             return Answer(404, [], b"nothing\n")
 
-        routes = [Route(b"/image", "i", image), Route(b"/varies", "i", image), Route(b"", "o", other, prefix=True)]
+        routes = [
+            Route(b"/image", "i", image),
+            Route(b"/varies", "i", image),
+            Route(b"/health", "h", image, always=True),
+            Route(b"", "o", other, prefix=True),
+        ]
         self.log = Log()
-        server = Server(self.clock, routes, Metrics(), self.log, [(b"Server", b"imgforge")], b"", self.lane)
+        server = Server(self.clock, routes, Metrics(), self.log, [(b"Server", b"imgforge")], b"", self.lane, clients)
         self.site = ImageSite(server, self.clock, keep_alive=60, read_timeout=60, lane=self.lane)
 
     @property
@@ -276,7 +287,9 @@ LINES = st.sampled_from(
      b"Content-Length: 0", b"Content-Length: 3", b"Transfer-Encoding: chunked", b"Expect: 100-continue",
      b"X-Request-ID: a", b"x-request-id: a b", b"X-Request-ID:", b"Authorization: Bearer s", b"authorization:Bearer t",
      b"X: y", b"bad header", b": x", b" fold", b"\tfold", b"Accept : x", b"Via: \xff", b"Via: a\nb", b"Via: a\rb",
-     b"Via: \0", b"Pragma", b"User-Agent: " + b"a" * 2000]
+     b"Via: \0", b"X-Forwarded-For: 203.0.113.9", b"x-forwarded-for: 203.0.113.9, 198.51.100.1\t", b"X-Forwarded-For:",
+     b'Forwarded: for=203.0.113.9, For="[2001:db8::1]:80" ', b'Forwarded: for="', b"Pragma",
+     b"User-Agent: " + b"a" * 2000]
 )  # fmt: skip
 METHODS = st.sampled_from([b"GET", b"GET", b"GET", b"HEAD", b"HEAD", b"get", b"POST", b"OPTIONS", b""])
 TARGETS = st.sampled_from([b"/image", b"/image", b"/varies", b"/other", b"/image?", b"http://x/image", b"*", b""])
@@ -287,6 +300,18 @@ SIMPLE = st.builds(
     st.sampled_from([b"/image", b"/varies"]),
     st.lists(LINES, max_size=1),
 )
+HOPS = st.sampled_from(
+    [b"203.0.113.9", b"203.0.113.7:80", b"198.51.100.3", b"192.0.2.77", b"unknown", b"", b" ", b"\t"]
+)
+PROXIED = st.lists(
+    st.builds(
+        lambda name, hops: b"%s: %s" % (name, b",".join(hops)),
+        st.sampled_from([b"X-Forwarded-For", b"x-forwarded-for"]),
+        st.lists(HOPS, min_size=1, max_size=3),
+    )
+    | HOPS.map(lambda hop: b"Forwarded: for=" + hop),
+    max_size=3,
+).map(lambda lines: b"\r\n".join([b"GET /image HTTP/1.1", b"Host: x", *lines, b"", b""]))
 ODD = st.builds(
     lambda start, lines, ends, behind: ends.join([b" ".join(start), *lines, b"", b""]) + behind,
     st.tuples(METHODS, TARGETS, VERSIONS),
@@ -299,12 +324,12 @@ ODD = st.builds(
 class DifferentialTests(SynchronousTestCase):
     """The same bytes, in the same packets, with and without the lane: the same answers, log and end."""
 
-    def compare(self, packets: Sequence[bytes], secret: str = "") -> float:
+    def compare(self, packets: Sequence[bytes], secret: str = "", clients: Clients | None = None) -> float:
         """How many of the answers were the lane's."""
         outcomes = []
         hits = 0.0
         for with_lane in (True, False):
-            site = Site(with_lane=with_lane, secret=secret)
+            site = Site(with_lane=with_lane, secret=secret, clients=clients)
             token = [b"Authorization: Bearer s"] if secret else []
             for warming in (b"/image", b"/varies"):
                 site.ask(request(warming, *token))
@@ -331,6 +356,19 @@ class DifferentialTests(SynchronousTestCase):
 
         requests_one_by_one()
         self.assertGreater(hits, 50)  # else nothing was compared
+
+    def test_behind_a_trusted_proxy_the_client_is_the_same_with_and_without_the_lane(self) -> None:
+        clients = Clients(["192.0.2.1", "198.51.100.0/24"], ["192.0.2.1", "203.0.113.0/24"])
+        hits = 0.0
+
+        @settings(max_examples=200, deadline=None)
+        @given(st.lists(PROXIED, min_size=1, max_size=3))
+        def requests_through_it(requests: list[bytes]) -> None:
+            nonlocal hits
+            hits += self.compare(requests, clients=clients)
+
+        requests_through_it()
+        self.assertGreater(hits, 50)
 
     @settings(max_examples=200, deadline=None)
     @given(st.lists(SIMPLE | ODD, min_size=1, max_size=4), st.lists(st.integers(0, 400), max_size=6))
