@@ -15,7 +15,7 @@ from imgforge.errors import ImgforgeError
 from imgforge.model import CacheEntry, DeliveryOptions, ImageRequest
 from imgforge.web._lane import Offer
 
-__all__ = ["Answer", "AnswerSettings", "content_disposition", "image_answer"]
+__all__ = ["Answer", "AnswerSettings", "aging_since", "content_disposition", "image_answer"]
 
 _SECURITY_POLICY = b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 
@@ -80,6 +80,9 @@ def image_answer(
         (b"Content-Disposition", content_disposition(request, rendition.format, settings.return_attachment)),
         (b"Cache-Status", state.encode("ascii")),
     ]
+    since = aging_since(entry, settings)
+    if since and (age := int(now - since)) > 0:
+        headers.append((b"Age", b"%d" % age))
     if settings.cache_control_passthrough and entry.source_expires and not entry.source_cache_control:
         headers.append((b"Expires", _header_value(entry.source_expires)))
     if settings.use_etag:
@@ -109,6 +112,17 @@ def image_answer(
         return Answer(settings.fallback_status or failure.status, headers, rendition.body)
     headers.append((b"Accept-Ranges", b"bytes"))
     return Answer(200, headers, rendition.body)
+
+
+def aging_since(entry: CacheEntry, settings: AnswerSettings) -> float:
+    """The moment that Age counts from (RFC 9111, section 5.1): when the origin was asked; 0 where there is no Age.
+
+    There is one where the origin's max-age is handed on, which counts from that moment too. Our own max-age counts from
+    the answer, for of what we make we are the origin; Expires needs none, for it does not count at all.
+    """
+    if settings.cache_control_passthrough and entry.source_cache_control:
+        return entry.asked_at or entry.stored_at
+    return 0.0
 
 
 def cache_control(entry: CacheEntry, delivery: DeliveryOptions, settings: AnswerSettings, now: float) -> bytes:

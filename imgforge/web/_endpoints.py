@@ -17,7 +17,7 @@ from imgforge.observability import Metrics
 from imgforge.pipeline import Pipeline, Served, State
 from imgforge.urls import UrlParser
 from imgforge.web._access import BearerGate
-from imgforge.web._answer import Answer, AnswerSettings, content_disposition, image_answer
+from imgforge.web._answer import Answer, AnswerSettings, aging_since, content_disposition, image_answer
 from imgforge.web._client import ClientKey
 from imgforge.web._conditions import Conditions, conditioned, not_satisfiable, unchanged
 from imgforge.web._lane import Offer
@@ -102,7 +102,8 @@ class ImageEndpoint:
         in_memory = served.tier == MemoryTier.name and served.state is State.FRESH and served.failure is None
         # The lane looks at the target and the Accept header only.
         if in_memory and image.delivery.expires is None and not self._client:
-            return replace(answer, offer=Offer(served.key, served.until, varies))
+            since = aging_since(served.entry, self._settings)
+            return replace(answer, offer=Offer(served.key, served.until, varies, since))
         return answer
 
     async def _stream(self, request: Request, image: ImageRequest) -> Answer:

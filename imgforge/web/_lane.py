@@ -65,12 +65,13 @@ _MOST_HEADERS = 100
 class Offer:
     """What the normal way says of an answer that the lane may give again: its cache key and how long it is good.
 
-    `varies`: it holds for one Accept header only.
+    `varies`: it holds for one Accept header only. `aging_since`: the moment that its Age counts from, 0 for none.
     """
 
     key: bytes
     until: float
     varies: bool
+    aging_since: float = 0.0
 
 
 @dataclass(slots=True)
@@ -79,6 +80,7 @@ class _Prebuilt:
 
     key: bytes
     until: float
+    aging_since: float
     head: bytes
     body: bytes
     not_modified: bytes
@@ -167,7 +169,7 @@ class FastLane:
         lines, kept, etag = [b"HTTP/1.1 200 OK\r\n"], [b"HTTP/1.1 304 Not Modified\r\n"], b""
         cache_status = b""
         for name, values in headers:
-            if name.lower() in {b"date", b"x-request-id", b"connection"}:
+            if name.lower() in {b"date", b"age", b"x-request-id", b"connection"}:
                 continue
             for value in values:
                 line = name + b": " + value + b"\r\n"
@@ -180,7 +182,15 @@ class FastLane:
                 cache_status = values[0]
         spellings.append(spelling)
         self._table[spelling] = _Prebuilt(
-            offer.key, offer.until, b"".join(lines), body, b"".join(kept), etag, target, cache_status
+            offer.key,
+            offer.until,
+            offer.aging_since,
+            b"".join(lines),
+            body,
+            b"".join(kept),
+            etag,
+            target,
+            cache_status,
         )
         if offer.varies:
             self._varying[target] += 1
@@ -219,7 +229,7 @@ class FastLane:
             status, head, body = 304, prebuilt.not_modified, b""
         else:
             return None
-        changing = self._changing(given.get(b"x-request-id"))
+        changing = self._changing(given.get(b"x-request-id"), prebuilt.aging_since)
         whole = b"".join((head, changing, body))
         counted = self.answered.setdefault((_METHODS[method], status), [0, 0.0])
         seconds = time.perf_counter() - began
@@ -240,15 +250,18 @@ class FastLane:
             return False
         return self._tier.peek(prebuilt.key) is not None  # which also marks it as used
 
-    def _changing(self, identity: bytes | None) -> bytes:
-        """The headers that are new each time, and the empty line."""
+    def _changing(self, identity: bytes | None, aging_since: float) -> bytes:
+        """The headers that are new each time, the request's id last, and the empty line."""
         now = int(time.time())
         if now != self._second:
             self._second = now
             self._date = b"Date: " + datetimeToString(now) + b"\r\nX-Request-Id: "
+        date = self._date
+        if aging_since and (age := int(self._clock() - aging_since)) > 0:
+            date = b"Age: %d\r\n%s" % (age, date)
         if identity is None or not REQUEST_ID.match(identity):
-            return b"%s%s%016x\r\n\r\n" % (self._date, self._identity, next(self._number))
-        return b"%s%s\r\n\r\n" % (self._date, identity)
+            return b"%s%s%016x\r\n\r\n" % (date, self._identity, next(self._number))
+        return b"%s%s\r\n\r\n" % (date, identity)
 
     def _drop(self, key: bytes) -> None:
         for spelling in self._spellings.pop(key, ()):

@@ -89,6 +89,17 @@ class AgeTests(CacheCase):
             self.assertEqual(self.ask(server).status, 200)
         self.assertEqual(len(self.origin.requests), 2)
 
+    def test_a_cdn_is_told_how_much_of_the_origins_time_is_over(self) -> None:
+        self.origin.headers["Cache-Control"] = "max-age=600"
+        server = self.server(CACHE_TYPE="memory", SOURCE_CACHE_TYPE="memory", CACHE_CONTROL_PASSTHROUGH="true")
+        self.ask(server)
+        for _ in range(3):  # made, from the memory, by the lane
+            wait_for(lambda: int(self.ask(server).headers.get("age", 0)) in range(1, 600), "an age")
+        of_an_old_original = self.ask(server, 21)
+        self.assertIn("MISS", of_an_old_original.headers["cache-status"])
+        self.assertIn(int(of_an_old_original.headers["age"]), range(1, 600))
+        self.assertEqual(of_an_old_original.headers["cache-control"], "max-age=600")
+
     def test_a_missing_original_is_not_asked_for_by_everybody(self) -> None:
         server = self.server(CACHE_TYPE="memory", CACHE_NOT_FOUND_TTL="3600")
         self.assertEqual([self.ask(server, width, "/none.png").status for width in (10, 20, 30)], [404] * 3)

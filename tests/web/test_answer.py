@@ -43,6 +43,19 @@ class HeaderTests(SynchronousTestCase):
         soon = replace(REQUEST, delivery=DeliveryOptions(expires=int(NOW) + 60))
         self.assertEqual(header(b"Cache-Control", answer(request=soon)), b"max-age=60, public")
 
+    def test_the_age_counts_from_when_the_origin_was_asked_if_its_max_age_is_handed_on(self) -> None:
+        old = replace(ENTRY, stored_at=NOW - 30, source_cache_control="max-age=60")
+        for entry, age in (
+            (old, b"30"),
+            (replace(old, asked_at=NOW - 99.5), b"99"),
+            (replace(old, stored_at=NOW - 0.5), None),
+            (replace(old, stored_at=NOW + 60), None),  # a clock that was put back
+            (replace(old, source_cache_control="", source_expires="Wed, 21 Oct 2035 07:28:00 GMT"), None),
+            (replace(old, source_cache_control=""), None),
+        ):
+            self.assertEqual(header(b"Age", answer(entry, cache_control_passthrough=True)), age, entry)
+            self.assertIsNone(header(b"Age", answer(entry)))
+
     def test_an_expiry_of_zero_is_never(self) -> None:
         never = replace(REQUEST, delivery=DeliveryOptions(expires=0))
         self.assertEqual(header(b"Cache-Control", answer(request=never)), b"max-age=31536000, public")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -20,7 +21,7 @@ from imgforge.cache import MemoryTier
 from imgforge.model import CacheEntry, Rendition
 from imgforge.observability import Access, AccessLog, Metrics
 from imgforge.web._access import BearerGate
-from imgforge.web._answer import Answer, AnswerSettings, image_answer
+from imgforge.web._answer import Answer, AnswerSettings, aging_since, image_answer
 from imgforge.web._conditions import Conditions, conditioned
 from imgforge.web._lane import FastLane, Offer, hit_access
 from imgforge.web._network import Clients
@@ -60,12 +61,18 @@ class Site:
     """One image at /image (and one that varies at /varies), with or without the lane, over an in-memory transport."""
 
     def __init__(
-        self, *, with_lane: bool, secret: str = "", until: float = float("inf"), clients: Clients | None = None
+        self,
+        *,
+        with_lane: bool,
+        secret: str = "",
+        until: float = float("inf"),
+        clients: Clients | None = None,
+        entry: CacheEntry = ENTRY,
     ) -> None:
         self.clock = Clock()
         self.admit: Callable[[Request], None] = lambda _: None
         self.tier = MemoryTier(1_000_000, 100)
-        self.tier.put(b"key", ENTRY)
+        self.tier.put(b"key", entry)
         self.normal = 0
         gate = BearerGate(secret)
         lane = FastLane(self.tier, gate.expected, self.clock.seconds, logged=True, clients=clients)
@@ -77,11 +84,12 @@ class Site:
             self.admit(request)
             varies = request.path == b"/varies"
             vary = [b"Accept"] if varies else []
-            answer = image_answer(ENTRY, REQUEST, AnswerSettings(), now=0, vary=vary, state="imgforge; hit")
+            chosen, now = AnswerSettings(cache_control_passthrough=True), self.clock.seconds()
+            answer = image_answer(entry, REQUEST, chosen, now=now, vary=vary, state="imgforge; hit")
             given = [(request.getHeader(name) or b"").decode("latin-1") for name in CONDITIONS]
             if answer is not (as_wanted := conditioned(answer, Conditions(*given), 0)):
                 return as_wanted
-            return Answer(200, answer.headers, answer.body, Offer(b"key", until, varies))
+            return Answer(200, answer.headers, answer.body, Offer(b"key", until, varies, aging_since(entry, chosen)))
 
         async def other(_: Request) -> Answer:
             return Answer(404, [], b"nothing\n")
@@ -250,6 +258,38 @@ class LaneTests(SynchronousTestCase):
         site.clock.advance(101)
         site.ask(request())
         self.assertEqual(site.normal, 1)
+
+    def test_the_age_grows_where_the_origins_max_age_is_handed_on(self) -> None:
+        entry = replace(ENTRY, stored_at=1000.0, asked_at=990.5, source_cache_control="max-age=60")
+        sites = [Site(with_lane=with_lane, entry=entry) for with_lane in (True, False)]
+        for site in sites:
+            site.clock.advance(991)
+            site.warm(b"/image")
+        self.assertNotIn(b"\r\nAge:", sites[0].ask(request()))
+        for passed, age in ((0.4, 0), (0.2, 1), (59, 60), (1e6, 1000060)):
+            for one in (request(), request(b"/image", b'If-None-Match: "tag1"'), request(method=b"HEAD")):
+                answers = []
+                for site in sites:
+                    site.clock.advance(passed)
+                    answers.append(site.ask(one))
+                self.assertEqual(parsed(answers[0]), parsed(answers[1]))
+                self.assertEqual(answers[0].count(b"\r\nAge: %d\r\n" % age), 1 if age else 0)
+                passed = 0
+        self.assertEqual(sites[0].normal, 0)
+        sites[0].ask(request(b"/image", b"X-Request-ID: mine"))
+        self.assertEqual([hit_access(hit).request_id for hit in sites[0].lane.take_hits()][-1], "mine")  # type: ignore[union-attr]
+
+    def test_an_answer_that_had_an_age_when_it_was_offered_has_one_age(self) -> None:
+        site = Site(with_lane=True, entry=replace(ENTRY, stored_at=1000.0, source_cache_control="max-age=60"))
+        site.clock.advance(1030)
+        site.warm(b"/image")
+        site.clock.advance(10)
+        answer = site.ask(request())
+        self.assertEqual((site.normal, answer.count(b"Age:"), answer.count(b"\r\nAge: 40\r\n")), (0, 1, 1))
+
+    def test_without_the_origins_word_there_is_no_age(self) -> None:
+        self.site.clock.advance(1000)
+        self.assertNotIn(b"\r\nAge:", self.site.ask(request()))
 
     def test_the_token_is_needed(self) -> None:
         site = Site(with_lane=True, secret="s")
