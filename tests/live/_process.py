@@ -148,6 +148,10 @@ class Twistd:
             return 0
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def threads(self) -> int:
+        """How many threads its main process has."""
+        return 0 if self.process is None else len(os.listdir(f"/proc/{self.process.pid}/task"))
+
     def stop(self) -> int:
         """SIGTERM; the exit status."""
         if self.process is None:
