@@ -167,6 +167,10 @@ class Metrics:
     def render(self) -> tuple[bytes, str]:
         """The metrics of all processes in Prometheus' text format, and its content type."""
         self.flush()
+        return self.flushed()
+
+    def flushed(self) -> tuple[bytes, str]:
+        """The same without what was counted since the last `flush`: for any thread, for it takes many milliseconds."""
         if self._multiprocess:
             return render_directory(self._multiprocess)
         return generate_latest(self.registry), CONTENT_TYPE_LATEST

@@ -181,7 +181,7 @@ class Application:
         gate = self._gate
         parser = UrlParser(url_settings(settings))
         page = demo_page() if settings.embedded else plain_page(__version__)
-        metrics = MetricsEndpoint(gate, self._metrics, self._flush)
+        metrics = MetricsEndpoint(reactor, gate, self._metrics, self._flush)
         answers = answer_settings(settings)
         rates = Rates(
             self._clients,

@@ -19,7 +19,7 @@ _NOTHING = Answer(404, [(b"Content-Type", b"text/plain; charset=utf-8")], b"noth
 def metrics_site(reactor: Any, settings: Settings, metrics: Metrics) -> ImageSite:
     """A site with nothing but /metrics, under the same bearer token and time limits as everything else."""
     routes = [
-        Route(b"/metrics", "/metrics", MetricsEndpoint(BearerGate(settings.secret), metrics, lambda: None)),
+        Route(b"/metrics", "/metrics", MetricsEndpoint(reactor, BearerGate(settings.secret), metrics, lambda: None)),
         Route(b"", "other", page_endpoint(_NOTHING), prefix=True),
     ]
     server = Server(reactor, routes, metrics, AccessLog(sys.stdout, "off"), answer_headers(settings))

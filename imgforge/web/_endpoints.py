@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from twisted.internet.interfaces import IConsumer, IReactorTime
+from twisted.internet.threads import deferToThreadPool
 from twisted.web.server import Request
 
 from imgforge.cache import MemoryTier
@@ -214,7 +216,8 @@ class HealthEndpoint:
 class MetricsEndpoint:
     """`/metrics`: the sum over all worker processes, in Prometheus' text format."""
 
-    def __init__(self, gate: BearerGate, metrics: Metrics, refresh: Callable[[], None]) -> None:
+    def __init__(self, reactor: Any, gate: BearerGate, metrics: Metrics, refresh: Callable[[], None]) -> None:
+        self._reactor = reactor
         self._gate = gate
         self._metrics = metrics
         self._refresh = refresh
@@ -223,7 +226,10 @@ class MetricsEndpoint:
         """*refresh* is called first, to bring gauges up to date that nobody pushes."""
         self._gate.check(request.getHeader(b"authorization"))
         self._refresh()
-        body, content_type = self._metrics.render()
+        self._metrics.flush()
+        body, content_type = await deferToThreadPool(
+            self._reactor, self._reactor.getThreadPool(), self._metrics.flushed
+        )
         return Answer(200, [(b"Content-Type", content_type.encode("ascii")), (b"Cache-Control", b"no-store")], body)
 
 
