@@ -100,6 +100,7 @@ class AccessLog:
     def __init__(self, stream: TextIO, format_name: str) -> None:
         self._writer = LineWriter(stream)
         self._line = _FORMATS.get(format_name)
+        self._taken = 0
 
     @property
     def enabled(self) -> bool:
@@ -118,6 +119,11 @@ class AccessLog:
         if line is not None and records:
             self._writer.put(lambda record: line(access(record)), records, 2 * _USUAL_SIZE * len(records))
 
-    def close(self) -> None:
-        """Write what still waits, if somebody reads it."""
-        self._writer.close()
+    def take_dropped(self) -> int:
+        """How many lines have been dropped since the last call."""
+        before, self._taken = self._taken, self._writer.dropped
+        return self._taken - before
+
+    def close(self, patience: float = 1.0) -> None:
+        """Write what still waits, if somebody reads it, for so many seconds at most."""
+        self._writer.close(patience)

@@ -82,6 +82,9 @@ class Metrics:
             )
         }
         self._refusals = counter("refusals_total", "Requests refused by a limit or a rule.", "reason")
+        self._lost_lines = counter(
+            "access_log_lines_dropped_total", "Lines of the access log that nobody read in time."
+        )
         self._restarts = counter("worker_restarts_total", "Worker processes started anew.")
         for operation in ("process", "info"):
             self._active.labels(operation).set(0)
@@ -148,6 +151,10 @@ class Metrics:
     def refused(self, reason: str) -> None:
         """A request was refused; *reason* is one of a few words (queue, rate, address, ...), never a client's."""
         self._refusals.labels(reason).inc()
+
+    def access_log_dropped(self, lines: int) -> None:
+        """So many lines of the access log were dropped."""
+        self._lost_lines.inc(lines)
 
     def worker_restarted(self) -> None:
         """A worker process was replaced."""

@@ -162,6 +162,7 @@ class Application:
             for (method, status), (count, seconds) in self._lane.take_answered().items():
                 self._metrics.answered_many(method, _IMAGES, status, int(count), seconds, self._cache.name)
             self._access_log.write_all(self._lane.take_hits(), hit_access)
+        self._metrics.access_log_dropped(self._access_log.take_dropped())
         self._metrics.update_vips(processing.usage())
         self._metrics.flush()
 

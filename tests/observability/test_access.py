@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +57,20 @@ class AccessLogTests(SynchronousTestCase):
             log.write(ACCESS)
         log.close()
         stream.close()
+
+    def test_dropped_lines_are_told_once(self) -> None:
+        reader, writer = os.pipe()
+        with os.fdopen(writer, "w") as stream:
+            log = AccessLog(stream, "common")
+            for _ in range(100):
+                log.write(ACCESS._replace(target="x" * (1 << 20)))
+            dropped = log.take_dropped()
+            self.assertIn(dropped, range(60, 80))  # 32 MB wait
+            self.assertEqual(log.take_dropped(), 0)
+            log.write(ACCESS._replace(target="x" * (1 << 20)))
+            self.assertEqual(log.take_dropped(), 1)
+            os.close(reader)  # all that waits fails then
+            log.close(patience=60)
 
     def test_off(self) -> None:
         self.assertEqual(self.line("off"), "")

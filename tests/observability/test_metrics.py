@@ -80,10 +80,12 @@ class MetricsTests(SynchronousTestCase):
         self.metrics.refused("queue")
         self.metrics.cache_fault("disk", "corrupt")
         self.metrics.worker_restarted()
+        self.metrics.access_log_dropped(7)
         lines = self.lines()
         self.assertIn('refusals_total{reason="queue"} 1.0', lines)
         self.assertIn('cache_faults_total{cache_type="disk",fault="corrupt"} 1.0', lines)
         self.assertIn("worker_restarts_total 1.0", lines)
+        self.assertIn("access_log_lines_dropped_total 7.0", lines)
 
     def test_flushing_twice_counts_once(self) -> None:
         self.metrics.cache_hit("memory")
