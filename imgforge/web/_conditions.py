@@ -10,28 +10,33 @@ from email.utils import parsedate_to_datetime
 from imgforge.ranges import Unsatisfiable, byte_range
 from imgforge.web._answer import Answer
 
-__all__ = ["Conditions", "conditioned", "not_satisfiable", "unchanged"]
+__all__ = ["Conditions", "another", "conditioned", "not_satisfiable", "precondition_failed", "unchanged"]
 
 _TAG = re.compile(r'"[^"]*"')
+_WHOLE_TAG = re.compile(r'(?:W/)?"[^"]*"')
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """The request headers that can turn an answer into 304, 206 or 416; empty where they are absent."""
+    """The request headers that can turn an answer into 304, 206, 412 or 416; empty where they are absent."""
 
     if_none_match: str = ""
     if_modified_since: str = ""
     if_range: str = ""
     range: str = ""
+    if_match: str = ""
+    if_unmodified_since: str = ""
 
 
 def conditioned(answer: Answer, conditions: Conditions, now: float) -> Answer:
-    """*answer* as the conditions want it: 304, a part, 416, or as it is. *now* is in seconds since the epoch."""
+    """*answer* as the conditions want it: 304, a part, 412, 416, or as it is. *now* is in seconds since the epoch."""
     if answer.status != 200:
         return answer
     headers = dict(answer.headers)
     etag = headers.get(b"ETag", b"").decode("ascii")
     modified = headers.get(b"Last-Modified", b"").decode("ascii")
+    if another(etag, modified, conditions):
+        return precondition_failed()
     if unchanged(etag, modified, conditions):
         return Answer(304, [(name, value) for name, value in answer.headers if not name.startswith(b"Content-")])
     if not conditions.range or not _same(etag, modified, conditions.if_range, now):
@@ -48,6 +53,15 @@ def conditioned(answer: Answer, conditions: Conditions, now: float) -> Answer:
     return Answer(206, [*answer.headers, told], answer.body[start:end])
 
 
+def another(etag: str, modified: str, conditions: Conditions) -> bool:
+    """Whether the client wants a certain body, and this is another one (section 13.1.1: strong tags only)."""
+    if conditions.if_match:
+        named = not etag.startswith("W/") and etag in _WHOLE_TAG.findall(conditions.if_match)
+        return not named and conditions.if_match.strip() != "*"
+    since, changed = _moment(conditions.if_unmodified_since), _moment(modified)
+    return since is not None and changed is not None and changed > since
+
+
 def unchanged(etag: str, modified: str, conditions: Conditions) -> bool:
     """Whether the client's copy is still good (RFC 9110, section 13.2.2: If-None-Match comes first)."""
     if conditions.if_none_match:
@@ -56,6 +70,12 @@ def unchanged(etag: str, modified: str, conditions: Conditions) -> bool:
         return bool(etag) and etag.removeprefix("W/") in _TAG.findall(conditions.if_none_match)
     since, changed = _moment(conditions.if_modified_since), _moment(modified)
     return since is not None and changed is not None and changed <= since
+
+
+def precondition_failed() -> Answer:
+    """412."""
+    headers = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"X-Content-Type-Options", b"nosniff")]
+    return Answer(412, headers, b"the image is not the one that the request is for\n")
 
 
 def not_satisfiable(content_range: bytes) -> Answer:

@@ -21,7 +21,7 @@ from imgforge.urls import UrlParser
 from imgforge.web._access import BearerGate
 from imgforge.web._answer import Answer, AnswerSettings, aging_since, content_disposition, image_answer
 from imgforge.web._client import ClientKey
-from imgforge.web._conditions import Conditions, conditioned, not_satisfiable, unchanged
+from imgforge.web._conditions import Conditions, another, conditioned, not_satisfiable, precondition_failed, unchanged
 from imgforge.web._lane import Offer
 from imgforge.web._negotiation import Negotiation
 from imgforge.web._rate import Rates
@@ -45,6 +45,8 @@ def _conditions(request: Request) -> Conditions:
         _header(request, b"if-modified-since"),
         _header(request, b"if-range") if ranged else "",
         _header(request, b"range") if ranged else "",
+        _header(request, b"if-match"),
+        _header(request, b"if-unmodified-since"),
     )
 
 
@@ -116,10 +118,12 @@ class ImageEndpoint:
             if head.status == 416:
                 refused.append(not_satisfiable(head.headers.get("content-range", "").encode("ascii")))
                 raise _HeadOnly
+            etag, modified = head.headers.get("etag", ""), head.headers.get("last-modified", "")
+            if another(etag, modified, conditions):
+                refused.append(precondition_failed())
+                raise _HeadOnly
             self._tell(request, image, head)
-            if head.status == 304 or unchanged(
-                head.headers.get("etag", ""), head.headers.get("last-modified", ""), conditions
-            ):
+            if head.status == 304 or unchanged(etag, modified, conditions):
                 request.setResponseCode(304)
                 for name in (b"Content-Type", b"Content-Range", b"Content-Disposition"):
                     request.responseHeaders.removeHeader(name)

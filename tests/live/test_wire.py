@@ -174,6 +174,8 @@ class RangeTests(WireCase):
             self.assertEqual((part.status, part.body), (206, whole.body[10:20]))
             self.assertEqual(part.headers["content-range"], f"bytes 10-19/{len(whole.body)}")
             self.assertEqual((part.headers["etag"], part.headers["content-length"]), (whole.headers["etag"], "10"))
+            another = self.image("w:70", extension="@png", Range="bytes=10-19", If_Match='"another"')
+            self.assertEqual((another.status, another.body.count(b"\n")), (412, 1))
         self.assertEqual(self.image("w:70", extension="@png").body, whole.body)
         self.assertEqual(whole.headers["accept-ranges"], "bytes")
         refused = self.image("w:70", extension="@png", Range="bytes=999999999-")
@@ -234,6 +236,10 @@ class RawTests(WireCase):
             self.assertEqual((reply.status, reply.headers["etag"], reply.body), (304, '"a"', b""))
             name, value = next(iter(condition.items()))
             self.assertIn(f"{name.replace('_', '-')}: {value}".lower(), origin.asked[0].decode().lower())
+
+    def test_a_body_that_is_not_the_wanted_one_is_not_sent(self) -> None:
+        reply, _ = self.raw(b'200 OK\r\nContent-Length: 99000000000\r\nETag: "a"', If_Match='"b"')
+        self.assertEqual((reply.status, reply.body.count(b"\n")), (412, 1))
 
     def test_the_origin_may_say_so_itself(self) -> None:
         reply, _ = self.raw(b'304 Not Modified\r\nETag: "b"\r\nConnection: close', If_None_Match='"b"')

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.ranges import Unsatisfiable, byte_range
 from imgforge.web._answer import Answer
-from imgforge.web._conditions import Conditions, conditioned, unchanged
+from imgforge.web._conditions import Conditions, another, conditioned, unchanged
 
 NOW = 1_800_000_000.0
 ETAG, MODIFIED = '"abc123"', "Wed, 21 Oct 2015 07:28:00 GMT"
@@ -50,6 +50,37 @@ class UnchangedTests(SynchronousTestCase):
     def test_nothing_matches_what_has_no_validators(self) -> None:
         self.assertFalse(unchanged("", "", Conditions(ETAG, MODIFIED)))
         self.assertFalse(unchanged("", "", Conditions("", MODIFIED)))
+
+
+class WantedTests(SynchronousTestCase):
+    """If-Match and If-Unmodified-Since: for whom a part of another body would be worth nothing."""
+
+    def another(self, match: str = "", since: str = "", etag: str = ETAG) -> bool:
+        return another(etag, MODIFIED, Conditions(if_match=match, if_unmodified_since=since))
+
+    def test_only_the_very_tag_matches(self) -> None:
+        for tags in (ETAG, f'"x", {ETAG}', f'W/"x",{ETAG}', "*", " * "):
+            self.assertFalse(self.another(tags), tags)
+        for tags in ('"other"', "W/" + ETAG, "abc123", f'"x{ETAG}', '""'):
+            self.assertTrue(self.another(tags), tags)
+        self.assertTrue(self.another("W/" + ETAG, etag="W/" + ETAG))
+        self.assertTrue(self.another(ETAG, etag=""))
+        self.assertFalse(self.another("*", etag=""))
+
+    def test_the_date_counts_only_without_a_tag(self) -> None:
+        self.assertFalse(self.another(since=MODIFIED))
+        self.assertTrue(self.another(since="Wed, 21 Oct 2015 07:27:59 GMT"))
+        self.assertFalse(self.another(ETAG, since="Wed, 21 Oct 2015 07:27:59 GMT"))
+        self.assertFalse(self.another(since="yesterday"))
+        self.assertFalse(another(ETAG, "", Conditions(if_unmodified_since=MODIFIED)))
+
+    def test_it_goes_before_everything_else(self) -> None:
+        wanted = Conditions(if_none_match=ETAG, range="bytes=0-1", if_match='"other"')
+        refused = conditioned(WHOLE, wanted, NOW)
+        self.assertEqual((refused.status, refused.body.count(b"\n"), refused.offer), (412, 1, None))
+        self.assertNotIn(b"ETag", dict(refused.headers))
+        self.assertEqual(conditioned(WHOLE, replace(wanted, if_match=ETAG), NOW).status, 304)
+        self.assertEqual(conditioned(WHOLE, replace(wanted, if_match=ETAG, if_none_match=""), NOW).status, 206)
 
 
 class RangeTests(SynchronousTestCase):
