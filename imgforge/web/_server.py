@@ -12,6 +12,7 @@ import contextvars
 import re
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -65,6 +66,9 @@ _MISTAKES = (
 )
 # Refusals of ours and what the metrics call them; what waits for a place is counted where it is refused one.
 _REASONS = {ClientRefused: "client", RateExceeded: "rate", TooManyClients: "clients"}
+
+# twisted.web calls 422, 429 and 431 "Unknown Status".
+_PHRASES = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 
 # The longest target in a log line.
 _MOST_SHOWN = 500
@@ -251,7 +255,7 @@ class Server(Resource):
         elif request.startedWriting:  # the stream broke: only a cut connection tells the client so
             request.loseConnection()
         else:
-            request.setResponseCode(answer.status)
+            request.setResponseCode(answer.status, _PHRASES.get(answer.status))
             for name, value in answer.headers:
                 request.setHeader(name, value)
             if answer.status != 304:  # whose length would be that of the 200 answer

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
 from zope.interface import provider
 
-from imgforge.errors import BadSignature, NotAnImage, OriginFailed, SourceNotFound
+from imgforge.errors import BadSignature, NotAnImage, OriginFailed, Overloaded, SourceNotFound, Unreadable
 from imgforge.observability import Metrics
 from imgforge.web._answer import Answer
 from imgforge.web._server import STREAMED, Route, Server
@@ -178,6 +178,17 @@ class ExplanationTests(SiteCase):
         self.assertEqual((event["status"], event["method"], event["target"]), (404, "GET", "http://x/slow..."))
         self.told(b"", RuntimeError("broken"))
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_statuses_that_twisted_does_not_know_have_their_phrase(self) -> None:
+        for error, line in (
+            (NotAnImage("x"), b"HTTP/1.1 422 Unprocessable"),
+            (Overloaded("x"), b"HTTP/1.1 429 Too Many Requests\r\n"),
+            (Unreadable(431, "x"), b"HTTP/1.1 431 Request Header Fields Too Large\r\n"),
+        ):
+            self.slow = Deferred()
+            _, transport = self.ask(GET % b"/slow")
+            self.slow.errback(error)
+            self.assertTrue(transport.value().startswith(line), transport.value())
 
     def test_queries_are_told_to_nobody(self) -> None:
         for target in (b"/quick/plain/http://o/a.jpg?secret", b"/quick/plain/http%3A%2F%2Fo%2Fa.jpg%3Fsecret"):
