@@ -73,7 +73,7 @@ def _combined(access: Access) -> str:
 def _json(access: Access) -> str:
     return json.dumps(
         {
-            "time": _moment("%Y-%m-%dT%H:%M:%SZ", int(access.at)),
+            "time": f"{_moment('%Y-%m-%dT%H:%M:%S', int(access.at))}.{int(access.at % 1 * 1000):03d}Z",
             "client": access.client,
             "method": access.method,
             "path": access.target,

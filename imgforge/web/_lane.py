@@ -92,7 +92,7 @@ class _Prebuilt:
 class _Hit(NamedTuple):
     """What the access log is told of an answer; small, for a quarter of a second's worth of them waits."""
 
-    second: int
+    at: float
     client: str
     method: bytes
     target: bytes
@@ -108,7 +108,7 @@ def hit_access(fields: tuple[Any, ...]) -> Access:
     """One of the lane's hits as the access log wants it."""
     hit = _Hit._make(fields)
     return Access(
-        at=hit.second,
+        at=hit.at,
         client=hit.client,
         method=_METHODS[hit.method],
         target=hit.target.decode("latin-1"),
@@ -148,6 +148,7 @@ class FastLane:
         self._spellings: dict[bytes, list[tuple[bytes, bytes] | bytes]] = {}
         self._identity = os.urandom(8).hex().encode("ascii")
         self._number = count()
+        self._now = 0.0
         self._second = 0
         self._date = b""
         # (method, status) -> answers and the seconds that they took together; taken by the metrics.
@@ -238,7 +239,7 @@ class FastLane:
         if self._hits is not None:
             # The fields of a `_Hit`: making one takes longer than all the rest of this.
             told = prebuilt.target, status, len(body), seconds, changing, prebuilt.cache_status, given
-            self._hits.append((self._second, client, method, *told))
+            self._hits.append((self._now, client, method, *told))
         return whole
 
     def _allowed(self, prebuilt: _Prebuilt, token: bytes) -> bool:
@@ -252,7 +253,8 @@ class FastLane:
 
     def _changing(self, identity: bytes | None, aging_since: float) -> bytes:
         """The headers that are new each time, the request's id last, and the empty line."""
-        now = int(time.time())
+        self._now = time.time()
+        now = int(self._now)
         if now != self._second:
             self._second = now
             self._date = b"Date: " + datetimeToString(now) + b"\r\nX-Request-Id: "

@@ -44,6 +44,9 @@ class AccessLogTests(SynchronousTestCase):
     def test_json(self) -> None:
         line = json.loads(self.line("json"))
         self.assertEqual((line["status"], line["duration"], line["cache"]), (200, 0.0123, "hit"))
+        self.assertEqual(line["time"], "2027-01-15T08:00:00.000Z")
+        line = json.loads(self.line("json", ACCESS._replace(at=ACCESS.at + 59.0625)))
+        self.assertEqual(line["time"], "2027-01-15T08:00:59.062Z")
 
     def test_a_client_is_one_field_whatever_it_calls_itself(self) -> None:
         line = self.line("common", ACCESS._replace(client='a - [x] "GET\n'))
