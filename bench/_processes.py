@@ -1,4 +1,4 @@
-"""What a process and all of its descendants use: CPU seconds and memory, read from /proc."""
+"""What processes and their descendants use, read from /proc: CPU seconds, memory, descriptors, threads."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Memory", "cpu_seconds", "memory_bytes", "watched_memory"]
+__all__ = ["Memory", "Usage", "children", "cpu_seconds", "memory_bytes", "usage", "watched_memory"]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PSS = re.compile(r"^Pss:\s*(\d+) kB", re.MULTILINE)
+_THREADS, _STARTED = 17, 19  # the places of two fields in what _stats gives
 _EVERY = 0.25  # seconds between two looks at the memory
 
 
@@ -55,14 +56,48 @@ def cpu_seconds(pid: int) -> float:
 
 def memory_bytes(pid: int) -> int:
     """The memory that *pid* and its descendants have resident; what they share counts once (PSS)."""
-    total = 0
-    for member in _tree(pid, _stats()):
-        try:
-            found = _PSS.search(Path(f"/proc/{member}/smaps_rollup").read_text())
-        except OSError:
-            continue
-        total += int(found[1]) << 10 if found else 0
-    return total
+    return sum(_pss(member) for member in _tree(pid, _stats()))
+
+
+def _pss(pid: int) -> int:
+    try:
+        found = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_text())
+    except OSError:
+        return 0
+    return int(found[1]) << 10 if found else 0
+
+
+def children(pid: int) -> list[int]:
+    """The processes that *pid* started itself, the oldest first."""
+    own = [(int(fields[_STARTED]), child) for child, fields in _stats().items() if int(fields[1]) == pid]
+    return [child for _, child in sorted(own)]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Bytes of memory (PSS), open files and sockets, and threads."""
+
+    memory: int
+    descriptors: int
+    threads: int
+
+
+def usage(pid: int, *, alone: bool = False) -> Usage:
+    """What *pid* and its descendants use, or *pid* alone."""
+    stats = _stats()
+    members = [pid] if alone else _tree(pid, stats)
+    return Usage(
+        sum(map(_pss, members)),
+        sum(map(_open, members)),
+        sum(int(stats[member][_THREADS]) for member in members if member in stats),
+    )
+
+
+def _open(pid: int) -> int:
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return 0
 
 
 @dataclass(slots=True)

@@ -11,10 +11,11 @@ from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from bench import cold, compare, entries, hits, start, trace
+from bench import cold, compare, entries, hits, soak, start, trace
 from bench._servers import own_server
 from bench._works import WORKS
 from bench.pictures import draw_all, stand_in
@@ -76,6 +77,17 @@ class ProgramTests(SynchronousTestCase):
         (one,) = self._report(start.main, "--rounds 1")["starts"]
         self.assertTrue(0 < one["listens"] < one["answers"] < one["image"])
         self.assertGreater(one["cpu"], 0)
+
+    def test_hostility_spoils_no_good_answer_and_a_kill_is_outlived(self) -> None:
+        plot = self.root / "soak.svg"
+        report = self._report(soak.main, f"--minutes 0.1 --kill-every 2 --good 2 --hostile 3 --plot {plot}")
+        self.assertEqual((report["wrong"], report["slopes"]["wrong answers"]["last"]), ([], 0))
+        self.assertGreater(report["acts"]["hit"]["done"], 0)
+        self.assertGreater(report["kills"], 0)
+        for name, row in report["slopes"].items():
+            self.assertTrue(0 < row["last"] <= row["most"] or name == "wrong answers", (name, row))
+        drawn = ElementTree.parse(plot).getroot()  # noqa: S314  our own
+        self.assertEqual(drawn.tag, "{http://www.w3.org/2000/svg}svg")
 
     def test_wrk_measures_the_same_thing(self) -> None:
         if not shutil.which("wrk"):

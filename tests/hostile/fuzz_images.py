@@ -20,11 +20,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bench import _bombs
 from imgforge.errors import ImgforgeError
 from imgforge.info import InfoOptions
 from imgforge.model import ProcessingOptions
 from imgforge.processing import ProcessingSettings, configure, describe, process
-from tests.hostile import _bombs
 
 BATCH = 500
 SECONDS = 30.0

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.hostile._bombs import png
+from bench._bombs import png
 from tests.hostile._world import RawOrigin, ask, descriptors, memory, serving, whole
 from tests.live._pictures import decode, encode, gradient
 from tests.live._process import Twistd, wait_for

@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from tests.hostile._bombs import BOMBS, FOREIGN
+from bench._bombs import BOMBS, FOREIGN
 from tests.hostile._world import Canary, RawOrigin, ask, memory, peak_memory, serving, whole
 from tests.live._pictures import decode, encode, gradient
 from tests.live._process import Twistd, wait_for
