@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,11 +18,15 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IResolutionReceiver,
 )
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from imgforge.errors import OriginFailed, SourceRefused
 from imgforge.sources import AddressPolicy, Sources
+from imgforge.sources._guard import GuardedEndpoint
 from tests.sources._origin import reactor, whole
 from tests.sources.test_http import HERE, HttpCase
 
@@ -128,3 +133,62 @@ class LookUpTests(HttpCase):
         with self.assertRaises(SourceRefused):
             await self.dialled(names, first.url(host="cdn.example"), allow_loopback=True, allow_private=False)
         self.assertEqual((self.resolving.dialled, self.canary.connected), (["127.0.0.1"], 0))
+
+    async def test_an_address_that_is_silent_does_not_keep_a_fetch_from_one_that_answers(self) -> None:
+        """Its backlog is full: the kernel drops what else would connect, as a firewall does."""
+        port = self.canary.port.getHost().port  # type: ignore[attr-defined]
+        with socket.create_server(("127.0.0.7", port), backlog=0) as silent:
+            filling = [socket.socket() for _ in range(3)]
+            try:
+                for one in filling:
+                    one.setblocking(False)
+                    one.connect_ex(silent.getsockname())
+                dialled = await self.dialled(Names("127.0.0.7 127.0.0.1"), self.url, allow_loopback=True)
+            finally:
+                for one in filling:
+                    one.close()
+        self.assertEqual((dialled, self.canary.connected), (["127.0.0.7", "127.0.0.1"], 1))
+
+
+class SeveralAddressesTests(SynchronousTestCase):
+    """Addresses are tried one after the other, before the one before has failed (RFC 8305)."""
+
+    def setUp(self) -> None:
+        memory: Any = MemoryReactorClock
+        self.reactor = memory()
+        self.reactor.nameResolver = Names("2606:4700::1 127.0.0.1 93.184.215.14 93.184.215.15")
+        endpoint = GuardedEndpoint(self.reactor, "cdn.example", 80, AddressPolicy(), timeout=10)
+        self.connecting = endpoint.connect(Factory.forProtocol(Protocol))
+
+    def dialled(self) -> list[str]:
+        return [host for host, *_ in self.reactor.tcpClients]
+
+    def answered(self, number: int) -> None:
+        """The address that was dialled as that one accepts."""
+        factory = self.reactor.tcpClients[number][2]
+        factory.buildProtocol(None).makeConnection(StringTransport())
+
+    def test_the_next_one_is_tried_after_a_moment_and_none_that_is_refused(self) -> None:
+        self.assertEqual(self.dialled(), ["2606:4700::1"])
+        self.reactor.advance(0.31)
+        self.assertEqual(self.dialled(), ["2606:4700::1", "93.184.215.14"])
+        self.assertNoResult(self.connecting)
+        self.answered(1)
+        self.successResultOf(self.connecting)
+
+    def test_the_first_one_that_answers_counts_and_the_others_are_left(self) -> None:
+        self.reactor.advance(0.31)
+        self.answered(0)
+        self.successResultOf(self.connecting)
+        self.reactor.advance(10)
+        self.assertEqual(len(self.dialled()), 2)
+        first, second = self.reactor.connectors
+        self.assertEqual((first.stoppedConnecting, second.stoppedConnecting), (False, True))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_a_fetch_that_is_given_up_leaves_all_of_them(self) -> None:
+        self.reactor.advance(0.31)
+        self.connecting.cancel()
+        self.failureResultOf(self.connecting)
+        self.assertTrue(all(connector.stoppedConnecting for connector in self.reactor.connectors))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
