@@ -7,7 +7,7 @@ import signal
 import statistics
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -39,9 +39,10 @@ class Look:
 
 @dataclass(slots=True)
 class Record:
-    """What came of it. Outcomes are counted by act, and what was wrong is listed."""
+    """What came of it. Outcomes are counted, and seconds kept, by act; what was wrong is listed."""
 
     done: Counter[str] = field(default_factory=Counter)
+    took: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     refused: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)  # with the worker that was killed
     wrong: list[str] = field(default_factory=list)
@@ -88,6 +89,7 @@ class _Soak:
     def _count(self, name: str, said: str, began: float) -> None:
         record, now = self.record, time.monotonic()
         record.done[name] += 1
+        record.took[name].append(now - began)
         if said == REFUSED:
             record.refused[name] += 1
         elif said and any(began - _AROUND < self._began + kill < now for kill in record.kills):

@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
@@ -28,7 +29,7 @@ from bench._report import add_json_argument, machine, table, write_json
 from bench._rounds import say
 from bench._servers import Server, StartFailed, free_port, own_server, running
 from bench._soaking import Record, slope, soak
-from bench.load import fetch
+from bench.load import fetch, percentile
 from bench.pictures import stand_in
 
 __all__ = ["main"]
@@ -121,7 +122,7 @@ def _draw(record: Record) -> str:
     return plot(moments, [Panel(title, curves) for title, curves in panels.items()], record.kills)
 
 
-def _report(record: Record) -> dict[str, object]:
+def _report(record: Record) -> dict[str, Any]:
     slopes = {}
     for name, (_, values) in _curves(record).items():
         eighth = max(1, len(values) // 8)
@@ -132,21 +133,31 @@ def _report(record: Record) -> dict[str, object]:
             "last": values[-1],
             "slope": slope(record.looks, values),
         }
-    acts = {
-        name: {"done": done, "refused": record.refused[name], "lost": record.lost[name]}
-        for name, done in record.done.most_common()
-    }
+    acts = {}
+    for name, done in record.done.most_common():
+        took = sorted(record.took[name])
+        acts[name] = {
+            "done": done,
+            "refused": record.refused[name],
+            "lost": record.lost[name],
+            "p50": percentile(took, 0.5),
+            "p99": percentile(took, 0.99),
+            "slowest": took[-1],
+        }
     return {"slopes": slopes, "acts": acts, "kills": len(record.kills), "wrong": record.wrong}
 
 
 def _print(record: Record) -> None:
-    rows = [(name, done, record.refused[name], record.lost[name]) for name, done in record.done.most_common()]
-    print(table(("act", "done", "refused", "lost in a kill"), rows))
+    report = _report(record)
+    rows = [
+        (name, *(f"{1000 * value:.0f}" if isinstance(value, float) else value for value in row.values()))
+        for name, row in report["acts"].items()
+    ]
+    print(table(("act", "done", "refused", "lost in a kill", "p50 ms", "p99 ms", "slowest ms"), rows))
     print(f"\n{record.done.total()} requests, {len(record.kills)} kills, {len(record.wrong)} wrong answers\n")
-    report = _report(record)["slopes"]
-    if isinstance(report, dict):
-        head = ("", "first eighth", "last eighth", "most", "left alone", "per 1000 requests")
-        print(table(head, ((name, *(f"{value:.2f}" for value in row.values())) for name, row in report.items())))
+    head = ("", "first eighth", "last eighth", "most", "left alone", "per 1000 requests")
+    rows = [(name, *(f"{value:.2f}" for value in row.values())) for name, row in report["slopes"].items()]
+    print(table(head, rows))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
