@@ -7,6 +7,7 @@ tell costs a few look-ups in tables, however many purges there are: prefixes are
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -64,6 +65,15 @@ class Purges:
         return max(found)
 
     def cover(self, key: bytes, entry: CacheEntry) -> bool:
-        """Whether *entry* may not be served any more."""
+        """Whether *entry* may not be served any more.
+
+        One from the future was made before the clock was put back, and so before the purge, whatever the two say.
+        """
+        if self._latest == NEVER:
+            return False
         asked = entry.asked_at or entry.stored_at
-        return asked <= self._latest and asked <= self.moment(key, entry.source, entry.tags)
+        future = asked > time.time()
+        if asked > self._latest and not future:
+            return False
+        moment = self.moment(key, entry.source, entry.tags)
+        return asked <= moment or (future and moment > NEVER)

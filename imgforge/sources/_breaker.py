@@ -28,7 +28,7 @@ _MOST_ORIGINS = 1000  # that are remembered; the one that failed longest ago is 
 @dataclass(slots=True)
 class _Trouble:
     failures: int = 0
-    last: float = 0.0  # when the last failure that counted came
+    last: int = 0  # the last failure that counted, by the breaker's count of all
     until: float = 0.0  # refused so long
     status: int = 502
     trying: bool = False  # half open, with a request under way
@@ -46,6 +46,7 @@ class Breaker:
         self._seconds = seconds
         self._patience = patience
         self._troubled: OrderedDict[str, _Trouble] = OrderedDict()
+        self._counted = 0  # failures of all origins: unlike a clock it is never put back
 
     def __len__(self) -> int:
         return len(self._troubled)
@@ -53,22 +54,23 @@ class Breaker:
     @contextmanager
     def watch(self, origin: str) -> Iterator[None]:
         """Let the block ask *origin* and judge how that ends; `CircuitOpen` at once where it is to be left alone."""
-        began = self._clock.seconds()
+        began, counted = self._clock.seconds(), self._counted
         trouble = self._troubled.get(origin)
         if trouble is not None and trouble.until:
-            if began < trouble.until or trouble.trying:
+            # More than that is left only where the clock has been put back.
+            if 0 < trouble.until - began <= self._seconds or trouble.trying:
                 raise CircuitOpen("the origin keeps failing and is left alone for a while", trouble.status)
             trouble.trying = True
         try:
             yield
         except OriginFailed:
-            self._failed(origin, began, OriginFailed.status)
+            self._failed(origin, counted, OriginFailed.status)
             raise
         except CancelledError:  # by the deadline, or by a client that left
             if self._clock.seconds() - began < self._patience:
                 self._undecided(origin)
             else:
-                self._failed(origin, began, OriginTimeout.status)
+                self._failed(origin, counted, OriginTimeout.status)
             raise
         except BaseException:
             self._undecided(origin)
@@ -80,7 +82,7 @@ class Breaker:
         if trouble is not None:
             trouble.trying = False
 
-    def _failed(self, origin: str, began: float, status: int) -> None:
+    def _failed(self, origin: str, counted: int, status: int) -> None:
         if not self._failures:
             return
         trouble = self._troubled.setdefault(origin, _Trouble())
@@ -88,9 +90,10 @@ class Breaker:
         if len(self._troubled) > _MOST_ORIGINS:
             self._troubled.popitem(last=False)
         trouble.status = status
-        if began < trouble.last:
+        if counted < trouble.last:
             return
+        self._counted += 1
         trouble.failures += 1
-        trouble.last = self._clock.seconds()
+        trouble.last = self._counted
         if trouble.trying or trouble.failures >= self._failures:
-            trouble.until, trouble.trying = trouble.last + self._seconds, False
+            trouble.until, trouble.trying = self._clock.seconds() + self._seconds, False

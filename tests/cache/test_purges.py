@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,6 +43,14 @@ class CoverTests(SynchronousTestCase):
     def test_an_entry_that_does_not_say_when_its_origin_was_asked_is_as_old_as_it_was_stored(self) -> None:
         self.assertFalse(Purges([Purge(104.0, "tag", "hero")]).cover(KEY, replace(TAGGED, asked_at=0.0)))
         self.assertTrue(Purges([Purge(105.0, "tag", "hero")]).cover(KEY, replace(TAGGED, asked_at=0.0)))
+
+    def test_an_entry_from_before_the_clock_was_put_back_is_covered(self) -> None:
+        future = time.time() + 3600
+        made = replace(TAGGED, asked_at=future, stored_at=future + 1)
+        purges = Purges([Purge(time.time(), "source", TAGGED.source)])
+        self.assertTrue(purges.cover(KEY, made))
+        self.assertFalse(purges.cover(KEY, replace(made, source="http://other/", tags=())))
+        self.assertFalse(Purges().cover(KEY, made))
 
     def test_the_latest_of_equal_purges_counts_in_any_order(self) -> None:
         early, late = Purge(50.0, "prefix", "http"), Purge(200.0, "prefix", "http")

@@ -53,6 +53,14 @@ class BreakerTests(SynchronousTestCase):
             self.fails(1, lambda: SourceRefused("x"))
         self.ask()
 
+    def test_a_clock_that_is_put_back_makes_no_pause_longer(self) -> None:
+        self.clock.advance(3600)
+        self.fails(3)
+        self.clock.rightNow -= 3000
+        self.ask()
+        self.fails(3)
+        self.assertRaises(CircuitOpen, self.ask)
+
     def test_after_a_while_one_is_let_through(self) -> None:
         self.fails(3)
         self.clock.advance(10)
