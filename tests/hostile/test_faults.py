@@ -18,7 +18,7 @@ from PIL import Image
 from bench._bombs import png
 from tests.hostile._world import RawOrigin, ask, descriptors, memory, serving, whole
 from tests.live._pictures import decode, encode, gradient
-from tests.live._process import Twistd, wait_for
+from tests.live._process import ROOT, Twistd, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +171,57 @@ def test_without_its_disk_images_are_served_as_if_uncached(
     if fault is read_only:
         for path in (directory, *directory.rglob("*")):
             path.chmod(0o700)
+
+
+# Run by the interpreter before the server: while a pipe stands beside the cache directory, opening a file below that
+# waits as on a dead share, in the kernel, until somebody opens the pipe's other end.
+SHARE = """
+import os
+opening = os.open
+def open_(path, *how, **named):
+    if os.fspath(path).startswith({directory!r}) and os.path.exists({pipe!r}):
+        os.close(opening({pipe!r}, os.O_RDONLY))
+    return opening(path, *how, **named)
+os.open = open_
+"""
+
+
+@pytest.mark.parametrize("kind", ["disk", "hybrid"])
+def test_a_share_that_hangs_holds_up_no_image(origin: RawOrigin, tmp_path: Path, kind: str) -> None:
+    """Neither images nor the health check wait for it, and when it comes back it is in use again."""
+    directory, pipe = tmp_path / "cache", tmp_path / "hangs"
+    (tmp_path / "sitecustomize.py").write_text(SHARE.format(directory=str(directory), pipe=str(pipe)))
+    server = Twistd(
+        {"PROCESSES": "1", "ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true", "CACHE_TYPE": kind, "SOURCE_CACHE_TYPE": kind}
+        | {"CACHE_DISK_PATH": str(directory), "CACHE_MEMORY_CAPACITY": "1", "PURGE_SECRET": "s"},
+        environment={"PYTHONPATH": f"{tmp_path}:{ROOT}"},
+    )
+
+    def kept(width: int) -> bool:
+        reply = ask(server, f"w:{width}", origin.url("/a.png"))
+        assert (reply.status, decode(reply.body).width) == (200, width)
+        return "hit" in reply.headers["cache-status"].lower()
+
+    def cached() -> bool:
+        return kept(21) and kept(22)  # the memory has room for one of them
+
+    try:
+        server.start()
+        wait_for(cached, "the entries")
+        os.mkfifo(pipe)
+        wait_for(lambda: not cached(), "the share to hang")
+        for turn in range(20):
+            # Of look-ups that hang there are soon more than threads.
+            assert not kept(23 + turn % 7) or kind == "hybrid"
+            assert server.get("/status").status == 200
+        assert b'cache_faults_total{cache_type="disk",fault="slow"}' in server.get("/metrics").body
+        pipe.rename(tmp_path / "came back")
+        released = os.open(tmp_path / "came back", os.O_RDWR)  # wakes whoever waits for another end
+        wait_for(cached, "the share to come back")
+        os.close(released)
+        assert server.stop() == 0
+    finally:
+        server.clean()
 
 
 def test_workers_that_are_killed_under_load_take_only_their_own_requests(origin: RawOrigin) -> None:
