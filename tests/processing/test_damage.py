@@ -63,6 +63,16 @@ def test_a_truncated_file_is_no_image(name: str, share: float) -> None:
             process(part, options, SETTINGS)
 
 
+@pytest.mark.parametrize("name", ["jpeg", "progressive jpeg"])
+def test_a_jpeg_that_says_that_it_ends_is_shown_as_imgproxy_shows_it(name: str) -> None:
+    """Half of its data and an end marker: what libjpeg tells of that is a warning as of any harmless oddity."""
+    body = whole(name)
+    part = body[: len(body) // 2].rstrip(b"\xff") + b"\xff\xd9"
+    for options in EDITS:
+        made, half = (process(source, options, SETTINGS) for source in (body, part))
+        assert (half.width, half.height) == (made.width, made.height)
+
+
 @pytest.mark.parametrize("saver", ["gifsave_buffer", "webpsave_buffer"])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
 def test_a_truncated_animation_is_none(saver: str, share: float) -> None:
