@@ -9,6 +9,8 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from urllib.parse import quote
 
 import pytest
 
@@ -215,6 +217,22 @@ def test_silent_origins_are_given_up_together_and_leave_nothing(server: Twistd, 
         assert not any(one.done() for one in asked)
         assert {one.result().status for one in asked} == {504}
     wait_for(lambda: descriptors(server) <= before + 2, "the connections to be closed")
+
+
+def test_streams_hold_no_place_that_an_image_of_their_host_needs(origin: RawOrigin) -> None:
+    """Neither those that wait for the origin's head, nor those whose clients read slowly or not at all."""
+    origin.answers |= {"/silent": b"", "/large": whole(bytes(8 << 20))}
+    before = len(origin.requests)
+    settings = {"ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true", "WORKERS": "1", "REQUESTS_QUEUE_SIZE": "1"}
+    with serving(**settings) as server, ExitStack() as clients:
+        for number in range(6):
+            for path in ("/silent", "/large"):
+                client = clients.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+                source = quote(origin.url(f"{path}?{number}"), safe="")
+                client.sendall(f"GET /unsafe/raw:1/plain/{source} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        wait_for(lambda: len(origin.requests) == before + 12, "all of them at the origin")
+        for turn in range(4):
+            assert ask(server, f"w:20/cb:{turn}", origin.url("/good")).status == 200
 
 
 @pytest.mark.parametrize("name", [
