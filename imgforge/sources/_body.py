@@ -19,7 +19,7 @@ from imgforge.sources._encoding import Inflater
 
 __all__ = ["collect", "discard", "forward"]
 
-# What one read of a compressed body may become when nothing else bounds it.
+# What one read of a compressed body may become: the reactor waits for it.
 _BURST = 16 * 1024 * 1024
 # By how much a body of unknown length grows at least.
 _STEP = 1024 * 1024
@@ -91,7 +91,7 @@ class _Collector(_Receiver):
         self._size = 0
 
     def room(self) -> int:
-        return super().room() if self._limit is None else self._limit - self._size
+        return super().room() if self._limit is None else min(super().room(), self._limit - self._size)
 
     def received(self, data: bytes) -> None:
         self._size += len(data)

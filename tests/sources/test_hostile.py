@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from typing import Any
 
@@ -109,6 +110,21 @@ class EncodingTests(HttpCase):
         packed = gzip.compress(b"x" * 1000)
         self.assertEqual(len((await self.fetch(whole(packed, Content_Encoding="gzip"), limit=1000)).body), 1000)
         await self.assert_fails(SourceTooLarge, whole(packed, Content_Encoding="gzip"), limit=999)
+
+    async def test_a_bomb_is_refused_long_before_the_limit(self) -> None:
+        limit = 200 << 20
+        for body in (
+            bytes(9 << 20),  # a thousand times larger
+            os.urandom(700_000) + bytes(60 << 20),  # not as a whole, but what comes in one read
+        ):
+            packed = gzip.compress(body)
+            await self.assert_fails(SourceTooLarge, whole(packed, Content_Encoding="gzip"), limit=limit)
+
+    async def test_what_packs_well_is_no_bomb(self) -> None:
+        for body in (bytes(8 << 20), os.urandom(100).hex().encode() * 9, os.urandom(300_000) + bytes(12 << 20)):
+            packed = gzip.compress(body)
+            got = await self.fetch(whole(packed, Content_Encoding="gzip"), limit=200 << 20)
+            self.assertEqual(len(got.body), len(body))
 
 
 class LeftoverTests(HttpCase):
