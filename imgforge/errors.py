@@ -25,6 +25,7 @@ __all__ = [
     "OriginTimeout",
     "Overloaded",
     "PurgeFailed",
+    "Quarantined",
     "RateExceeded",
     "RequestTimeout",
     "ResultTooLarge",
@@ -152,6 +153,12 @@ class NotAnImage(ImgforgeError):
 
 class SourceTooLarge(ImgforgeError):
     """The source has more bytes, pixels or frames than the limits allow."""
+
+    status = 422
+
+
+class Quarantined(ImgforgeError):
+    """A source of which a process of ours died not long ago."""
 
     status = 422
 

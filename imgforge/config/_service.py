@@ -35,6 +35,13 @@ class ServiceSettings(BaseModel):
         "and as many again for each origin; beyond it 429 at once; 0 is unlimited",
     )
     timeout: Seconds = Field(30, description="seconds for one image, from request to result; then 408")
+    quarantine_seconds: float = Field(
+        600,
+        ge=0,
+        le=86400 * 365,
+        allow_inf_nan=False,
+        description="seconds that a source is refused for of which a worker process died; 0 is never",
+    )
     rate_limit_per_minute: int = Field(
         0,
         ge=0,

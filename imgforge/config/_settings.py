@@ -137,6 +137,13 @@ class Settings(
                 return "hybrid", str(path)
         return "memory", ""
 
+    @property
+    def kept_directory(self) -> str:
+        """A directory that outlives the server: that of the caches on disk; empty where there is none."""
+        kind, path = self.cache
+        on_disk = {kind, self.source_cache_type} & {"disk", "hybrid"}
+        return path if on_disk else ""
+
     def warnings(self) -> tuple[str, ...]:
         """One line for each risky setting."""
         lines = [

@@ -11,6 +11,7 @@ from imgforge.pipeline._shelf import Served, State
 from imgforge.pipeline._single_flight import SingleFlight
 from imgforge.pipeline._store import Store, StoreSettings, make_store
 from imgforge.pipeline._threads import IThreadReactor, RenderThreads
+from imgforge.pipeline._witness import Quarantine, Unwatched, Witness
 
 __all__ = [
     "Admission",
@@ -21,11 +22,14 @@ __all__ = [
     "Originals",
     "Pipeline",
     "PipelineSettings",
+    "Quarantine",
     "RenderThreads",
     "Served",
     "SingleFlight",
     "State",
     "Store",
     "StoreSettings",
+    "Unwatched",
+    "Witness",
     "make_store",
 ]

@@ -28,6 +28,7 @@ from imgforge.errors import (
     OriginFailed,
     OriginTimeout,
     Overloaded,
+    Quarantined,
     RequestTimeout,
     SourceMissing,
 )
@@ -43,6 +44,7 @@ from imgforge.pipeline._shelf import Served, Shelf, State
 from imgforge.pipeline._single_flight import SingleFlight
 from imgforge.pipeline._store import Store
 from imgforge.pipeline._threads import IThreadReactor, RenderThreads
+from imgforge.pipeline._witness import Quarantine
 from imgforge.sources import Sources
 
 __all__ = ["Pipeline"]
@@ -50,7 +52,7 @@ __all__ = ["Pipeline"]
 T = TypeVar("T")
 
 # Failures that may pass: a stale rendition is better. What an origin says of a source it means.
-_PASSING = (OriginFailed, OriginTimeout, Overloaded)
+_PASSING = (OriginFailed, OriginTimeout, Overloaded, Quarantined)
 
 
 class Pipeline:
@@ -68,9 +70,11 @@ class Pipeline:
         threads: RenderThreads,
         admission: Admission,
         metrics: Metrics,
+        quarantine: Quarantine | None = None,
     ) -> None:
         self._reactor = reactor
         self._settings = settings
+        self._quarantine = quarantine or Quarantine()
         self._sources = sources
         self._store = store
         self._threads = threads
@@ -177,6 +181,7 @@ class Pipeline:
         self, request: ImageRequest, ticket: Ticket, stale: Served | None, purged: float
     ) -> SourceImage:
         """The source; only that it is unchanged, where *stale* depends on nothing else."""
+        self._quarantine.check(request.source)
         known: dict[str, str] = {}
         if stale is not None and not any(map(self._renderer.watermark_url, (request.options, *request.then))):
             known = validators(stale.entry)
@@ -238,6 +243,7 @@ class Pipeline:
 
     async def _inspect(self, request: InfoRequest) -> dict[str, object]:
         wanted = request.wanted
+        self._quarantine.check(request.source)
         limit = self._renderer.limit(ProcessingOptions(max_src_file_size=wanted.max_src_file_size))
         with self._store.budget.ticket() as ticket:
             with self._admission.fetch(request.source):
@@ -248,6 +254,7 @@ class Pipeline:
                     lambda cancellation: processing.describe(
                         original.body, wanted, self._settings.processing, cancellation=cancellation
                     ),
+                    request.source,
                 )
 
     def _not_renewed(self, failure: Failure) -> None:

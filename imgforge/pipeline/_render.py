@@ -78,7 +78,7 @@ class Renderer:
 
         began = self._reactor.seconds()
         with self._admission.render():
-            rendition, etag = await self._threads.run("process", render)
+            rendition, etag = await self._threads.run("process", render, request.source)
         self._metrics.image_processed(rendition.format, self._reactor.seconds() - began)
         return CacheEntry(
             rendition=rendition,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Protocol, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from imgforge.pipeline._witness import Quarantine
 from imgforge.processing import Cancellation
 
 __all__ = ["IThreadReactor", "OperationObserver", "RenderThreads"]
@@ -34,11 +36,20 @@ class RenderThreads:
     """Runs libvips work on a pool of threads, at most *limit* at once.
 
     A cancelled operation is killed inside libvips; its slot stays taken until the thread has really come back, so
-    that threads never outnumber the limit.
+    that threads never outnumber the limit. So does what *quarantine* is told of the sources. Of those that it suspects
+    one at a time is worked on: if the process dies of it, it is clear of which.
     """
 
-    def __init__(self, reactor: IThreadReactor, limit: int, observer: OperationObserver) -> None:
+    def __init__(
+        self,
+        reactor: IThreadReactor,
+        limit: int,
+        observer: OperationObserver,
+        quarantine: Quarantine | None = None,
+    ) -> None:
         self._reactor = reactor
+        self._quarantine = quarantine or Quarantine()
+        self._suspects = DeferredLock()
         self._slots = DeferredSemaphore(limit)
         self._observer = observer
         self.limit = limit
@@ -52,13 +63,22 @@ class RenderThreads:
         """Wait for the running operations and end the threads."""
         self.pool.stop()
 
-    async def run(self, operation: str, work: Callable[[Cancellation], T]) -> T:
-        """The result of *work* called on a thread; *operation* names it in the metrics."""
+    async def run(self, operation: str, work: Callable[[Cancellation], T], source: str = "") -> T:
+        """The result of *work* on *source* called on a thread; *operation* names it in the metrics."""
         clock = self._reactor.seconds
         arrived = clock()
         self._observer.operation_waiting(operation, 1)
+        held = ExitStack()
         try:
+            if self._quarantine.is_suspect(source):
+                await self._suspects.acquire()
+                held.callback(self._suspects.release)
             await self._slots.acquire()
+            held.callback(self._slots.release)
+            held.enter_context(self._quarantine.working(source))
+        except BaseException:
+            held.close()
+            raise
         finally:
             self._observer.operation_waiting(operation, -1)
         admitted = clock()
@@ -70,7 +90,7 @@ class RenderThreads:
 
         def came_back(outcome: tuple[float, T] | Failure) -> None:
             self._observer.operation_active(operation, -1)
-            self._slots.release()
+            held.close()
             if result.called:  # cancelled meanwhile: nobody waits for what the thread brings back
                 return
             if isinstance(outcome, Failure):

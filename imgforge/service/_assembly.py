@@ -14,7 +14,7 @@ from imgforge import __version__, processing
 from imgforge.cache import Cache, MemoryTier, fingerprint, make_cache
 from imgforge.config import Settings
 from imgforge.observability import AccessLog, Metrics
-from imgforge.pipeline import Admission, Pipeline, PipelineSettings, RenderThreads, make_store
+from imgforge.pipeline import Admission, Pipeline, PipelineSettings, Quarantine, RenderThreads, Witness, make_store
 from imgforge.service._memory import IdleTrim
 from imgforge.service._samples import SampleFactory
 from imgforge.service._translation import (
@@ -66,7 +66,8 @@ _WINDING_UP = 1.0  # seconds for requests that are given up
 class Application:
     """One of *processes* processes' share of the server: *threads* image threads, and all that leads to them.
 
-    The access log goes to *output*; *directory* is one that the processes have in common.
+    The access log goes to *output*; *directory* is one that the processes have in common; *witness* knows of what the
+    processes before this one died.
     """
 
     log = Logger()
@@ -81,6 +82,7 @@ class Application:
         processes: int = 1,
         output: TextIO = sys.stdout,
         directory: str = "",
+        witness: Witness | None = None,
     ) -> None:
         processing.configure()
         self._reactor = reactor
@@ -94,7 +96,8 @@ class Application:
         self._originals = make_cache(
             reactor, original_cache_settings(settings, processes, directory), metrics.cache_fault
         )
-        self._threads = RenderThreads(reactor, threads, metrics)
+        quarantine = Quarantine(witness, metrics.refused)
+        self._threads = RenderThreads(reactor, threads, metrics, quarantine)
         watermark = operators_image(settings, "watermark")
         self._pipeline = Pipeline(
             reactor,
@@ -128,6 +131,7 @@ class Application:
             threads=self._threads,
             admission=Admission(threads, math.ceil(settings.requests_queue_size / processes), metrics.refused),
             metrics=metrics,
+            quarantine=quarantine,
         )
         self._gate = BearerGate(settings.secret)
         self._clients = Clients(settings.trusted_proxies, settings.allowed_clients)

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from imgforge.config import Settings
 from imgforge.observability import Metrics
+from imgforge.pipeline import Witness
 from imgforge.service._assembly import Application
 from imgforge.service._balance import Share
 from imgforge.service._listeners import Listener, adopt
@@ -27,7 +28,7 @@ _ON_THE_WAY = 0.5  # seconds
 class ServingProcess(Service):
     """Accepts connections while it runs; stopping closes the listeners first and lets requests finish.
 
-    *share* is this process' among several that listen on the same sockets.
+    *share* is this process' among several that listen on the same sockets, *witness* is told what it works on.
     """
 
     log = Logger()
@@ -44,6 +45,7 @@ class ServingProcess(Service):
         metrics_listeners: Sequence[Listener] = (),
         directory: str = "",
         share: Share | None = None,
+        witness: Witness | None = None,
     ) -> None:
         self._reactor = reactor
         self._settings = settings
@@ -54,6 +56,7 @@ class ServingProcess(Service):
         self._output = output
         self._directory = directory
         self._share = share
+        self._witness = witness
         self._ports: list[IListeningPort] = []
         self._application: Application | None = None
         self._handing_over = False
@@ -75,6 +78,7 @@ class ServingProcess(Service):
             processes=self._processes,
             output=self._output,
             directory=self._directory,
+            witness=self._witness,
         )
         self._application.start()
         site = self._application.factory

@@ -5,6 +5,7 @@
            ── fd 3...: the listening sockets
            ── the next: the memory in which the workers count their connections
            <─ the next: a byte each second, from when the worker serves
+           ── the next: the memory in which the workers write what they work on, and read what is quarantined
 
 The parent accepts nothing and decodes nothing. A worker finishes what is under way when SIGTERM comes; when the parent
 dies, however that is, the kernel kills it, or it ends itself as fd 0 closes: no worker outlives its parent.
@@ -24,6 +25,7 @@ from typing import Any, TextIO
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.error import ProcessDone
 from twisted.internet.interfaces import IDelayedCall, IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -36,6 +38,8 @@ from imgforge.service._cpus import usable_cpus
 from imgforge.service._listeners import FIRST_INHERITED, Listener, adopt
 from imgforge.service._machine import allocator_environment
 from imgforge.service._metrics_site import metrics_site
+from imgforge.service._quarantine import Ward
+from imgforge.service._quarantine_file import Keeper
 from imgforge.service._summary import threads_per_process
 from imgforge.service._tls import CredentialsError, read_credentials
 
@@ -116,6 +120,8 @@ class Supervisor(Service):
         self._ports: list[IListeningPort] = []
         self._stopping = False
         self._occupancy = Occupancy(2 * workers)
+        self._ward = Ward(2 * workers, reactor.seconds)
+        self._keeper = Keeper(reactor, self._ward, settings.kept_directory)
 
     @property
     def grace(self) -> float:
@@ -130,6 +136,7 @@ class Supervisor(Service):
             self._ports = [adopt(self._reactor, listener, site) for listener in self._metrics_listeners]
         for _ in range(self._count):
             self._spawn(_RESTART_DELAY)
+        self._keeper.restore(self._settings.quarantine_seconds)
 
     def stopService(self) -> Deferred[None]:
         """Stop the workers and wait for them."""
@@ -141,7 +148,11 @@ class Supervisor(Service):
             listener.socket.close()
         waits: list[Deferred[Any]] = [worker.stop("TERM", self._plan.deadline) for worker in self._workers]
         waits += [stopping for port in self._ports if (stopping := port.stopListening()) is not None]
-        return DeferredList(waits).addCallback(lambda _: self._occupancy.close())
+        return DeferredList(waits).addCallback(lambda _: self._close())
+
+    def _close(self) -> None:
+        self._occupancy.close()
+        self._keeper.close()
 
     def _spawn(self, delay: float) -> Child:
         """Start a worker, whose successor waits *delay* seconds if it dies too soon."""
@@ -156,7 +167,8 @@ class Supervisor(Service):
         output = self._log_stream.fileno() if self._log_stream is not None else 1
         passed = [listener.socket.fileno() for listener in self._plan.listeners]
         descriptors: dict[int, Any] = {0: "w", 1: output, 2: output}
-        descriptors |= dict(enumerate((*passed, self._occupancy.descriptor, "r"), FIRST_INHERITED))
+        passed_on = (*passed, self._occupancy.descriptor, "r", self._ward.descriptor)
+        descriptors |= dict(enumerate(passed_on, FIRST_INHERITED))
         environment = dict(os.environ) | allocator_environment()
         command = [sys.executable, "-m", "imgforge.service.worker"]
         self._reactor.spawnProcess(worker, sys.executable, command, env=environment, childFDs=descriptors)
@@ -168,6 +180,10 @@ class Supervisor(Service):
         delay = self._workers.pop(worker)
         mark_dead(worker.name, self._metrics_directory)
         self._occupancy.leave(int(worker.name))
+        if worker.leaving or reason.check(ProcessDone):
+            self._ward.leave(int(worker.name))
+        else:
+            self._condemn(worker)
         if self._stopping or worker.leaving or worker is self._on_trial:
             return
         if self._reactor.seconds() - worker.born >= _TOO_SOON:
@@ -184,6 +200,20 @@ class Supervisor(Service):
         if worker is self._outgoing:
             return
         self._spawn_in(delay)
+
+    def _condemn(self, worker: Child) -> None:
+        """Have no worker read what *worker* has died of."""
+        seconds = self._plan.settings.quarantine_seconds
+        sources = self._ward.died(int(worker.name), seconds)
+        for digest in sources:
+            self.log.error(
+                "worker {pid} died of a source, which is refused for {seconds:g} s ({digest})",
+                pid=worker.pid,
+                seconds=seconds,
+                digest=digest,
+            )
+        if sources:
+            self._keeper.keep(seconds)
 
     def _spawn_in(self, delay: float) -> None:
         """Start a worker in *delay* seconds; as often as it takes, should the machine have no room for a process."""

@@ -25,6 +25,7 @@ from imgforge.service._listeners import FIRST_INHERITED, Listener
 from imgforge.service._logging import observer_for
 from imgforge.service._machine import die_with_parent
 from imgforge.service._process import ServingProcess
+from imgforge.service._quarantine import WardWitness
 from imgforge.service._signals import stop_when_told
 from imgforge.service._tls import Credentials
 
@@ -70,6 +71,7 @@ def main() -> None:
     ]
     occupancy = Occupancy(document["slots"], FIRST_INHERITED + len(listeners))
     beats = FIRST_INHERITED + len(listeners) + 1
+    witness = WardWitness(document["slots"], int(name), beats + 1, settings.quarantine_seconds)
     service = ServingProcess(
         reactor,
         settings,
@@ -78,6 +80,7 @@ def main() -> None:
         processes=document["processes"],
         directory=directory,
         share=occupancy.share(int(name)),
+        witness=witness,
     )
     running: Any = reactor
     os.set_blocking(beats, False)

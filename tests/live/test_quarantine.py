@@ -1,0 +1,78 @@
+"""Real workers that are killed while they work on a particular source."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import tempfile
+from threading import Thread
+from urllib.parse import quote
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.live._pictures import encode, gradient
+from tests.live._process import Origin, Reply, Twistd, wait_for
+
+_AT_WORK = 'image_operations_active{operation="process"}'
+
+
+class QuarantineTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.origin = Origin(
+            {"/large.jpg": encode(gradient(4000, 3000), "JPEG"), "/small.jpg": encode(gradient(40, 30), "JPEG")}
+        )
+        self.addCleanup(self.origin.close)
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.settings = {
+            "PROCESSES": "2",
+            "WORKERS": "2",
+            "ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true",
+            "CACHE_TYPE": "hybrid",
+            "CACHE_DISK_PATH": scratch.name,
+        }
+
+    def server(self, **settings: str) -> Twistd:
+        made = Twistd(self.settings | settings)
+        self.addCleanup(made.clean)
+        return made.start()
+
+    def ask(self, server: Twistd, options: str, path: str) -> Reply:
+        return server.get(f"/unsafe/{options}/plain/{quote(self.origin.url(path), safe='')}")
+
+    def kill_at_work(self, server: Twistd) -> None:
+        """Kill all workers while one of them is busy with the large picture, and wait for others."""
+
+        def long_work() -> None:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                self.ask(server, "bl:200", "/large.jpg")
+
+        client = Thread(target=long_work)
+        client.start()
+        wait_for(lambda: server.metric(_AT_WORK) == 1.0, "the work")
+        before = server.children()
+        for worker in before:
+            os.kill(worker, signal.SIGKILL)
+        client.join()
+        wait_for(lambda: len(set(server.children()) - set(before)) == 2 and server.answers(), "two other workers")
+
+    def test_what_a_worker_died_of_is_refused_also_by_the_next_server(self) -> None:
+        server = self.server()
+        self.kill_at_work(server)
+        refused = self.ask(server, "w:20", "/large.jpg")
+        self.assertEqual(refused.status, 422)
+        self.assertEqual(refused.body.count(b"\n"), refused.body.endswith(b"\n"))
+        self.assertEqual(self.ask(server, "w:20", "/small.jpg").status, 200)
+        wait_for(lambda: server.metric('refusals_total{reason="quarantine"}') == 1.0, "the refusal in the metrics")
+        self.assertIn("died of a source, which is refused for 600 s", server.output())
+        self.assertEqual(server.stop(), 0)
+        another = self.server()
+        wait_for(lambda: self.ask(another, "w:21", "/large.jpg").status == 422, "what the last server knew")
+        self.assertEqual(self.ask(another, "w:21", "/small.jpg").status, 200)
+
+    def test_it_can_be_switched_off(self) -> None:
+        server = self.server(QUARANTINE_SECONDS="0")
+        self.kill_at_work(server)
+        self.assertEqual(self.ask(server, "w:20", "/large.jpg").status, 200)
