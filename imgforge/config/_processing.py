@@ -42,6 +42,12 @@ class ResultSettings(BaseModel):
     max_result_dimension: int = Field(
         16384, ge=0, description="pixels of the longest side of a result, padding included; 0 is no limit"
     )
+    processing_memory_max_bytes: int = Field(
+        0,
+        ge=0,
+        description="bytes of pixels that are worked on at once, over all processes, by estimates from headers; who "
+        "needs more waits, but one image alone never does; 0 is half of the memory",
+    )
     strip_metadata: bool = Field(True, description="remove EXIF, IPTC and XMP")
     strip_metadata_dpi: float = Field(
         72, gt=0, le=100000, allow_inf_nan=False, description="the resolution of results without metadata"

@@ -71,7 +71,9 @@ class Pipeline:
         admission: Admission,
         metrics: Metrics,
         quarantine: Quarantine | None = None,
+        memory: processing.PixelMemory | None = None,
     ) -> None:
+        self._memory = memory
         self._reactor = reactor
         self._settings = settings
         self._quarantine = quarantine or Quarantine()
@@ -80,7 +82,9 @@ class Pipeline:
         self._threads = threads
         self._admission = admission
         self._metrics = metrics
-        self._renderer = Renderer(reactor, settings, store=store, threads=threads, admission=admission, metrics=metrics)
+        self._renderer = Renderer(
+            reactor, settings, store=store, threads=threads, admission=admission, metrics=metrics, memory=memory
+        )
         own = settings.fallback
         self._own_fallback = "" if own is None else f"fallback:{blake2b(own, digest_size=16).hexdigest()}"
         self._flights: SingleFlight[tuple[bytes, float, Shelf], Served] = SingleFlight()
@@ -252,7 +256,11 @@ class Pipeline:
                 return await self._threads.run(
                     "info",
                     lambda cancellation: processing.describe(
-                        original.body, wanted, self._settings.processing, cancellation=cancellation
+                        original.body,
+                        wanted,
+                        self._settings.processing,
+                        cancellation=cancellation,
+                        memory=self._memory,
                     ),
                     request.source,
                 )

@@ -14,7 +14,7 @@ from imgforge.pipeline._budget import Ticket
 from imgforge.pipeline._originals import Originals
 from imgforge.pipeline._store import Store
 from imgforge.pipeline._threads import IThreadReactor, RenderThreads
-from imgforge.processing import Cancellation, ProcessingSettings
+from imgforge.processing import Cancellation, PixelMemory, ProcessingSettings
 
 __all__ = ["PipelineSettings", "Renderer"]
 
@@ -49,7 +49,9 @@ class Renderer:
         threads: RenderThreads,
         admission: Admission,
         metrics: Metrics,
+        memory: PixelMemory | None = None,
     ) -> None:
+        self._memory = memory
         self._reactor = reactor
         self._settings = settings
         self._store = store
@@ -72,6 +74,7 @@ class Renderer:
                 accepted=accepted,
                 watermarks=watermarks,
                 cancellation=cancellation,
+                memory=self._memory,
             )
             # Hashed on the thread: a large body would hold the reactor up for milliseconds.
             return rendition, blake2b(rendition.body, digest_size=16).hexdigest()

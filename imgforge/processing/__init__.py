@@ -3,6 +3,7 @@
 from imgforge.processing._cancellation import Cancellation
 from imgforge.processing._formats import FORMATS, Format, detect_format
 from imgforge.processing._info import describe
+from imgforge.processing._pixel_memory import PixelMemory
 from imgforge.processing._plan import Geometry, Plan, geometry, plan
 from imgforge.processing._process import STAGES, process
 from imgforge.processing._samples import SAMPLES, draw_sample
@@ -17,6 +18,7 @@ __all__ = [
     "Capabilities",
     "Format",
     "Geometry",
+    "PixelMemory",
     "Plan",
     "ProcessingSettings",
     "capabilities",

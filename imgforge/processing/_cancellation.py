@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from imgforge.errors import RequestTimeout
@@ -21,6 +22,7 @@ class Cancellation:
         self._lock = threading.Lock()
         self._watched: list[Any] = []
         self._process: subprocess.Popen[bytes] | None = None
+        self._wake: Callable[[], None] | None = None
         self.cancelled = False
 
     def watch(self, image: Any) -> Any:
@@ -38,6 +40,11 @@ class Cancellation:
             if process is not None and self.cancelled:
                 process.kill()
 
+    def when_cancelled(self, wake: Callable[[], None]) -> None:
+        """Have *wake* called by `cancel`, in place of the one before: for a thread that waits and looks at us then."""
+        with self._lock:
+            self._wake = wake
+
     def check(self) -> None:
         """Raise `RequestTimeout` once cancelled."""
         if self.cancelled:
@@ -51,3 +58,5 @@ class Cancellation:
                 image.set_kill(True)
             if self._process is not None:
                 self._process.kill()
+            if self._wake is not None:
+                self._wake()

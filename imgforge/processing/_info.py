@@ -9,6 +9,7 @@ Nothing is decoded unless an option needs pixels, and then not before their numb
 from __future__ import annotations
 
 import hashlib
+from contextlib import ExitStack
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +24,7 @@ from imgforge.processing._formats import FORMATS
 from imgforge.processing._gravity import position
 from imgforge.processing._iptc import iptc_of, resolution_of, resources
 from imgforge.processing._load import Original, check_hash, jpeg_shrink, open_original
+from imgforge.processing._pixel_memory import PixelMemory, pixels_of_source
 from imgforge.processing._placeholders import blurhash, perceptual_hash, thumb_hash
 from imgforge.processing._plan import geometry, plan
 from imgforge.processing._rounding import min_nonzero
@@ -41,7 +43,12 @@ _FULL = {"uchar": 255, "ushort": 65535}
 
 
 def describe(
-    source: bytes, wanted: InfoOptions, settings: ProcessingSettings, *, cancellation: Cancellation | None = None
+    source: bytes,
+    wanted: InfoOptions,
+    settings: ProcessingSettings,
+    *,
+    cancellation: Cancellation | None = None,
+    memory: PixelMemory | None = None,
 ) -> dict[str, object]:
     """The fields that are *wanted* of *source*, ready for JSON.
 
@@ -54,7 +61,8 @@ def describe(
         original.check_type(settings.allowed_mime_types)
         page = original.with_pages(wanted.page, 1)
         told = _header(source, page, wanted)
-        return told | _from_pixels(_Pixels(page, wanted, settings, cancellation))
+        with ExitStack() as held:
+            return told | _from_pixels(_Pixels(page, wanted, settings, cancellation, memory or PixelMemory(), held))
     except pyvips.Error as error:
         cancellation.check()
         raise broken(error) from None
@@ -116,12 +124,20 @@ class _Pixels:
     """A page's pixels, decoded when they are first asked for; `SourceTooLarge` where there are too many."""
 
     def __init__(
-        self, page: Original, wanted: InfoOptions, settings: ProcessingSettings, cancellation: Cancellation
+        self,
+        page: Original,
+        wanted: InfoOptions,
+        settings: ProcessingSettings,
+        cancellation: Cancellation,
+        memory: PixelMemory,
+        held: ExitStack,
     ) -> None:
         self.page = page
         self.wanted = wanted
         self._settings = settings
         self._cancellation = cancellation
+        self._memory: PixelMemory | None = memory  # until some of it is held
+        self._held = held
 
     def all(self) -> Any:
         """Every pixel, as stored, from top to bottom."""
@@ -164,6 +180,9 @@ class _Pixels:
         return self.small.flatten(background=255)
 
     def _load(self, **options: Any) -> Any:
+        if self._memory is not None:
+            self._held.enter_context(self._memory.holding(pixels_of_source(self.page), self._cancellation))
+            self._memory = None
         if FORMATS[self.page.format].paged and not self.page.whole:
             options["page"] = min(self.wanted.page, self.page.pages - 1)
         return self._cancellation.watch(self.page.load(**options))

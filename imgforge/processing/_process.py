@@ -29,6 +29,7 @@ from imgforge.processing._formats import FORMATS
 from imgforge.processing._load import Original, check_hash, open_original
 from imgforge.processing._metadata import strip_metadata
 from imgforge.processing._overlays import colorize, gradient, round_corners
+from imgforge.processing._pixel_memory import PixelMemory, pixels_of
 from imgforge.processing._resize import scale, scale_on_load
 from imgforge.processing._save import save
 from imgforge.processing._settings import ProcessingSettings, chosen
@@ -73,17 +74,20 @@ def process(
     accepted: tuple[str, ...] = (),
     watermarks: Mapping[str, bytes] | None = None,
     cancellation: Cancellation | None = None,
+    memory: PixelMemory | None = None,
 ) -> Rendition:
     """The rendition of *source* under *options*.
 
     *then* are the options of chained pipelines. *accepted* are the formats, best first, that may replace one that the
     options leave open. *watermarks* are images by the URL that the options name them by, "" is the operator's.
+    *memory* is what pictures at work have in common: if there is not enough of it the call waits.
     Raises `NotAnImage`, `SourceTooLarge`, `ResultTooLarge`, `UnsupportedFormat`, or `RequestTimeout` once
     *cancellation* was cancelled.
     """
     cancellation = cancellation or Cancellation()
     try:
-        return _Engine(settings, accepted, watermarks or {}, cancellation).process(source, (options, *then))
+        engine = _Engine(settings, accepted, watermarks or {}, cancellation, memory or PixelMemory())
+        return engine.process(source, (options, *then))
     except pyvips.Error as error:
         cancellation.check()
         raise broken(error) from None
@@ -97,6 +101,7 @@ class _Engine:
     accepted: tuple[str, ...]
     watermarks: Mapping[str, bytes]
     cancellation: Cancellation
+    memory: PixelMemory
 
     def process(self, source: bytes, chain: Sequence[ProcessingOptions]) -> Rendition:
         settings, options = self.settings, chain[0]
@@ -120,18 +125,23 @@ class _Engine:
             thumbnail = chosen(options.enforce_thumbnail, settings.enforce_thumbnail)
             original = original.with_thumbnail() if thumbnail else original.with_pages(options.page, options.pages)
         original = _bounded(original, options, settings, frames)
-        state = self._animated(original, frames, chain, name) if animated else self._still(original, chain, name)
-        state.options = output
-        to_result_colours(state)
-        embed_profile(state)
-        strip_metadata(state, animated=animated)
-        body = save(state) if len(names) == 1 else save_best(state, names)
+        first = self._first(original, options, name, animated=animated)
+        with self.memory.holding(pixels_of(first, original, chain[1:], frames), self.cancellation):
+            state = self._animated(original, frames, chain, name) if animated else _run(first, chain[1:])
+            state.options = output
+            to_result_colours(state)
+            embed_profile(state)
+            strip_metadata(state, animated=animated)
+            body = save(state) if len(names) == 1 else save_best(state, names)
         return _rendition(original, body, state.format_name, state.image.width, state.image.height // frames, size)
 
-    def _still(self, original: Original, chain: Sequence[ProcessingOptions], name: str) -> State:
+    def _first(self, original: Original, options: ProcessingOptions, name: str, *, animated: bool) -> State:
+        """The state before the first stage, of an animation that of any of its frames."""
         image = self.cancellation.watch(original.image)
-        state = start(original, image, chain[0], self.settings, name, self.cancellation, watermarks=self.watermarks)
-        return _run(state, chain[1:])
+        watermarks = self.watermarks
+        return start(
+            original, image, options, self.settings, name, self.cancellation, frame=animated, watermarks=watermarks
+        )
 
     def _animated(self, original: Original, frames: int, chain: Sequence[ProcessingOptions], name: str) -> State:
         return animate(

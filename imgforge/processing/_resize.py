@@ -11,10 +11,11 @@ from imgforge.processing._formats import FORMATS
 from imgforge.processing._load import Original, jpeg_shrink
 from imgforge.processing._plan import Plan
 from imgforge.processing._rounding import half_away, half_even
+from imgforge.processing._settings import ProcessingSettings
 from imgforge.processing._state import State
 from imgforge.processing._vips import reader
 
-__all__ = ["resized", "scale", "scale_on_load"]
+__all__ = ["resized", "scale", "scale_on_load", "shrink_on_load"]
 
 _KERNELS = {"nearest": "nearest", "linear": "linear", "cubic": "cubic", "lanczos2": "lanczos2", "lanczos3": "lanczos3"}
 
@@ -24,17 +25,30 @@ def scale_on_load(state: State) -> None:
     original, plan = state.original, state.plan
     if original is None:
         return
-    # From the sizes rather than the scales: with one side given the other's rounding must not shrink too far.
-    shrink = min(
-        plan.source.width / half_away(plan.source.width * plan.scale_x),
-        plan.source.height / half_away(plan.source.height * plan.scale_y),
-    )
-    image = _shrunk(original, shrink, state)
+    image = _shrunk(original, _shrink(plan), state)
     if image is None:
         return
     state.image = state.cancellation.watch(image)
     width, height = (image.height, image.width) if plan.swapped else (image.width, image.height)
     _adjust(state, plan.source.width / width, plan.source.height / height, Size(width, height))
+
+
+def shrink_on_load(original: Original, plan: Plan, settings: ProcessingSettings) -> float:
+    """How many times fewer pixels a side are decoded, but for thumbnails; below 1 for a vector that is enlarged."""
+    shrink = _shrink(plan)
+    if FORMATS[original.format].vector:
+        return shrink
+    if shrink <= 1 or settings.disable_shrink_on_load:
+        return 1
+    return {"jpeg": jpeg_shrink(shrink), "webp": shrink}.get(original.format, 1)
+
+
+def _shrink(plan: Plan) -> float:
+    # From the sizes rather than the scales: with one side given the other's rounding must not shrink too far.
+    return min(
+        plan.source.width / half_away(plan.source.width * plan.scale_x),
+        plan.source.height / half_away(plan.source.height * plan.scale_y),
+    )
 
 
 def _shrunk(original: Original, shrink: float, state: State) -> Any | None:

@@ -27,6 +27,7 @@ from imgforge.service._translation import (
     source_settings,
     store_settings,
 )
+from imgforge.service._usable_memory import pixel_bytes
 from imgforge.service.rules import operators_image, url_settings
 from imgforge.sources import Sources, use_own_names
 from imgforge.urls import UrlParser
@@ -132,6 +133,7 @@ class Application:
             admission=Admission(threads, math.ceil(settings.requests_queue_size / processes), metrics.refused),
             metrics=metrics,
             quarantine=quarantine,
+            memory=processing.PixelMemory(pixel_bytes(settings, processes)),
         )
         self._gate = BearerGate(settings.secret)
         self._clients = Clients(settings.trusted_proxies, settings.allowed_clients)

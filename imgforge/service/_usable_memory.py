@@ -1,0 +1,37 @@
+"""How much memory this process may use: the machine's, and the limit of its control groups."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+from imgforge.config import Settings
+from imgforge.service._cgroups import HIERARCHIES, MEMBERSHIP, group_directories, words
+
+__all__ = ["cgroup_memory", "pixel_bytes", "usable_memory"]
+
+_FILES = {1: "memory.limit_in_bytes", 2: "memory.max"}
+
+
+def usable_memory() -> int:
+    """Bytes that this process, and others of its group, may use."""
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return int(min(machine, cgroup_memory(MEMBERSHIP, HIERARCHIES)))
+
+
+def cgroup_memory(membership: Path, hierarchies: Path) -> float:
+    """The smallest limit, in bytes, of the groups that *membership* lists and of those around; infinity if none."""
+    groups = group_directories("memory", membership, hierarchies)
+    return min((_limit(directory / _FILES[version]) for version, directory in groups), default=math.inf)
+
+
+def _limit(path: Path) -> float:
+    limit = "".join(words(path))
+    return int(limit) if limit.isdigit() else math.inf
+
+
+def pixel_bytes(settings: Settings, processes: int) -> int:
+    """What pictures at work may take in each of *processes*: half of the memory together, unless the operator says."""
+    total = settings.processing_memory_max_bytes or usable_memory() // 2
+    return max(1, total // processes)
