@@ -42,6 +42,7 @@ class Child(ProcessProtocol):
         self.pid = 0
         self.born: float = reactor.seconds()
         self.leaving = False
+        self.serves = self.silent = False
         # Whether it came to serve; False once it has ended before.
         self.ready: Deferred[bool] = Deferred()
 
@@ -54,6 +55,7 @@ class Child(ProcessProtocol):
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: ARG002  # the pipe of its beats is all we read
         """It is alive; the first time that it serves."""
+        self.serves, self.silent = True, False
         if not self.leaving:
             self._listen_for(_LONGEST_SILENCE)
         if not self.ready.called:
@@ -61,13 +63,14 @@ class Child(ProcessProtocol):
 
     def _listen_for(self, seconds: float) -> None:
         self._listen_no_more()
-        self._listening = self._reactor.callLater(seconds, self._silent, seconds)
+        self._listening = self._reactor.callLater(seconds, self._missed, seconds)
 
     def _listen_no_more(self) -> None:
         if self._listening is not None and self._listening.active():
             self._listening.cancel()
 
-    def _silent(self, seconds: float) -> None:
+    def _missed(self, seconds: float) -> None:
+        self.silent = True
         self._listening = self._reactor.callLater(_SECOND_LOOK, self._hung, seconds + _SECOND_LOOK)
 
     def _hung(self, seconds: float) -> None:

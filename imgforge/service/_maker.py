@@ -19,6 +19,7 @@ from imgforge.service._cpus import usable_cpus
 from imgforge.service._listeners import Listener, ListenError, open_listeners
 from imgforge.service._logging import log_stream, observer_for
 from imgforge.service._machine import raise_descriptor_limit, tune_allocator
+from imgforge.service._notify import Notifier
 from imgforge.service._process import ServingProcess
 from imgforge.service._shared_directory import SharedDirectory
 from imgforge.service._signals import call_on_hangup, stop_on_signals
@@ -59,6 +60,7 @@ class ImgforgeService(MultiService):
         lines: Iterable[str],
         warnings: Iterable[str],
         tidy: Callable[[], None],
+        notifier: Notifier,
     ) -> None:
         super().__init__()
         self._reactor = reactor
@@ -67,6 +69,7 @@ class ImgforgeService(MultiService):
         self._lines = tuple(lines)
         self._warnings = tuple(warnings)
         self._tidy = tidy
+        self._notifier = notifier
 
     def setServiceParent(self, parent: Any) -> None:
         """Hand our observer to the application: twistd asks it for one when the logging starts."""
@@ -87,6 +90,7 @@ class ImgforgeService(MultiService):
 
     def stopService(self) -> Any:
         """Say so, and stop it."""
+        self._notifier.stopping()
         child: Any = self.services[0]
         self.log.info("stopping: requests under way have {grace:g} s", grace=child.grace)
         return super().stopService()
@@ -129,7 +133,8 @@ def makeService(options: Options) -> IService:
     stream = log_stream(twistd_options)
     told = summary(settings, count, threads)
     warned = cautions(settings, count, raise_descriptor_limit())
-    service = ImgforgeService(reactor, settings, stream, told, warned, leftovers.close)
+    notifier = Notifier(os.environ)
+    service = ImgforgeService(reactor, settings, stream, told, warned, leftovers.close, notifier)
     if count > 1:
         directory = SharedDirectory(twistd_options["uid"])
         leftovers.callback(directory.remove)
@@ -144,6 +149,7 @@ def makeService(options: Options) -> IService:
             load=load,
             log_stream=stream,
             metrics_listeners=metrics_listeners,
+            notifier=notifier,
         )
     else:
         tune_allocator()
@@ -155,6 +161,7 @@ def makeService(options: Options) -> IService:
             # As it is now: twistd is about to make a log of sys.stdout.
             output=stream or sys.stdout,
             metrics_listeners=metrics_listeners,
+            notifier=notifier,
         )
     child.setServiceParent(service)
     return service

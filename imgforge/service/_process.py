@@ -19,6 +19,7 @@ from imgforge.service._assembly import Application
 from imgforge.service._balance import Share
 from imgforge.service._listeners import Listener, adopt
 from imgforge.service._metrics_site import metrics_site
+from imgforge.service._notify import Notifier
 
 __all__ = ["ServingProcess"]
 
@@ -46,7 +47,9 @@ class ServingProcess(Service):
         directory: str = "",
         share: Share | None = None,
         witness: Witness | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
+        self._notifier = notifier or Notifier()
         self._reactor = reactor
         self._settings = settings
         self._listeners = listeners
@@ -86,6 +89,8 @@ class ServingProcess(Service):
         if self._metrics_listeners:
             apart = metrics_site(self._reactor, self._settings, metrics)
             self._ports += [adopt(self._reactor, listener, apart) for listener in self._metrics_listeners]
+        self._reactor.callWhenRunning(self._notifier.ready)
+        self._notifier.watch(self._reactor, lambda: True)
 
     def hand_over(self) -> None:
         """Another process is in this one's place: the server does not stop, so nobody is to turn away from it."""
@@ -93,6 +98,8 @@ class ServingProcess(Service):
 
     def reload(self) -> None:
         """There is nobody who could serve meanwhile."""
+        self._notifier.reloading()
+        self._notifier.ready()
         self.log.warn("SIGHUP: with IMGFORGE_PROCESSES=1 a new configuration waits for the next start")
 
     def stopService(self) -> Deferred[None]:

@@ -38,6 +38,7 @@ from imgforge.service._cpus import usable_cpus
 from imgforge.service._listeners import FIRST_INHERITED, Listener, adopt
 from imgforge.service._machine import allocator_environment
 from imgforge.service._metrics_site import metrics_site
+from imgforge.service._notify import Notifier
 from imgforge.service._quarantine import Ward
 from imgforge.service._quarantine_file import Keeper
 from imgforge.service._summary import threads_per_process
@@ -101,7 +102,10 @@ class Supervisor(Service):
         log_stream: TextIO | None,
         load: Callable[[], Settings],
         metrics_listeners: Sequence[Listener] = (),
+        notifier: Notifier | None = None,
     ) -> None:
+        self._notifier = notifier or Notifier()
+        self._told_ready = False
         self._reactor = reactor
         self._settings = settings
         self._plan = _Plan(settings, tuple(listeners), threads)
@@ -136,6 +140,7 @@ class Supervisor(Service):
             self._ports = [adopt(self._reactor, listener, site) for listener in self._metrics_listeners]
         for _ in range(self._count):
             self._spawn(_RESTART_DELAY)
+        self._notifier.watch(self._reactor, lambda: not any(worker.silent for worker in self._workers))
         self._keeper.restore(self._settings.quarantine_seconds)
 
     def stopService(self) -> Deferred[None]:
@@ -173,7 +178,15 @@ class Supervisor(Service):
         command = [sys.executable, "-m", "imgforge.service.worker"]
         self._reactor.spawnProcess(worker, sys.executable, command, env=environment, childFDs=descriptors)
         self._workers[worker] = delay
+        worker.ready.addCallback(self._ready)
         return worker
+
+    def _ready(self, serves: bool) -> bool:
+        """One more worker serves, or never will; the first time that all do the server is there."""
+        if not self._told_ready and sum(worker.serves for worker in self._workers) >= self._count:
+            self._told_ready = True
+            self._notifier.ready()
+        return serves
 
     def _worker_ended(self, worker: Child, reason: Failure) -> None:
         """A worker is gone: start another unless it was to go."""
@@ -235,11 +248,13 @@ class Supervisor(Service):
         if self._stopping or self._replacing:
             self._replace_again = True
             return
+        self._notifier.reloading()
         try:
             plan = self._new_plan()
         except (ConfigurationError, CredentialsError) as error:
             for line in str(error).splitlines():
                 self.log.error("the new configuration is not used: {line}", line=line)
+            self._notifier.ready()
             return
         self._replacing = True
         Deferred.fromCoroutine(self._replace_all(plan)).addBoth(self._replaced)
@@ -281,6 +296,7 @@ class Supervisor(Service):
         if isinstance(outcome, Failure):
             self.log.failure("not all workers have the new configuration", outcome)
         self._replacing = False
+        self._notifier.ready()
         if self._replace_again:
             self._replace_again = False
             self.reload()

@@ -1,0 +1,167 @@
+"""What systemd hears of the service, on a socket like its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import tempfile
+import time
+from pathlib import Path
+
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge.service._notify import Notifier
+from tests.live._process import DEADLINE, Twistd, wait_for
+
+
+class ManagerCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.path = str(Path(scratch.name, "notify"))
+        self.manager = self.bound(self.path)
+
+    def bound(self, address: str) -> socket.socket:
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(made.close)
+        made.bind(address)
+        made.settimeout(DEADLINE)
+        return made
+
+    def heard(self) -> dict[str, str]:
+        """The next datagram's lines."""
+        return dict(line.split("=") for line in self.manager.recv(4096).decode().splitlines())
+
+    def heard_but_the_watchdog(self) -> dict[str, str]:
+        while (heard := self.heard()) == {"WATCHDOG": "1"}:
+            """It comes whenever it comes."""
+        return heard
+
+
+class NotifierTests(ManagerCase):
+    def test_states_are_lines(self) -> None:
+        notifier = Notifier({"NOTIFY_SOCKET": self.path})
+        notifier.ready()
+        notifier.stopping()
+        self.assertEqual([self.heard(), self.heard()], [{"READY": "1"}, {"STOPPING": "1"}])
+
+    def test_a_reload_says_when_it_began(self) -> None:
+        before = time.monotonic_ns() // 1000
+        Notifier({"NOTIFY_SOCKET": self.path}).reloading()
+        heard = self.heard()
+        self.assertEqual(heard["RELOADING"], "1")
+        self.assertTrue(before <= int(heard["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000)
+
+    def test_a_name_in_no_file_system(self) -> None:
+        name = f"imgforge-test-{os.getpid()}"
+        self.manager = self.bound(f"\0{name}")
+        Notifier({"NOTIFY_SOCKET": f"@{name}"}).ready()
+        self.assertEqual(self.heard(), {"READY": "1"})
+
+    def test_no_other_process_speaks_for_us(self) -> None:
+        environment = {"NOTIFY_SOCKET": self.path, "WATCHDOG_USEC": "1", "WATCHDOG_PID": "1", "HOME": "/"}
+        Notifier(environment)
+        self.assertEqual(environment, {"HOME": "/"})
+
+    def test_without_systemd_nothing_is_said_and_without_its_socket_a_warning(self) -> None:
+        with capturedLogs() as events:
+            Notifier({}).ready()
+            self.assertEqual(events, [])
+            Notifier({"NOTIFY_SOCKET": f"{self.path}.gone"}).ready()
+        self.assertEqual(len(events), 1)
+
+
+class WatchdogTests(ManagerCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.manager.setblocking(False)
+        self.clock = Clock()
+        self.well = True
+
+    def watch(self, **environment: str) -> None:
+        notifier = Notifier({"NOTIFY_SOCKET": self.path, "WATCHDOG_USEC": "4000000"} | environment)
+        notifier.watch(self.clock, lambda: self.well)
+
+    def signs(self) -> int:
+        """How many were given since the last time."""
+        count = 0
+        while True:
+            try:
+                self.assertEqual(self.heard(), {"WATCHDOG": "1"})
+            except BlockingIOError:
+                return count
+            count += 1
+
+    def test_a_sign_of_life_at_half_of_the_time(self) -> None:
+        self.watch()
+        self.assertEqual(self.signs(), 1)
+        self.clock.pump([1.0] * 6)
+        self.assertEqual(self.signs(), 3)
+
+    def test_none_while_something_is_wrong(self) -> None:
+        self.watch(WATCHDOG_PID=str(os.getpid()))
+        self.well = False
+        self.clock.pump([1.0] * 6)
+        self.assertEqual(self.signs(), 1)
+        self.well = True
+        self.clock.pump([1.0] * 2)
+        self.assertEqual(self.signs(), 1)
+
+    def test_none_where_another_process_is_watched_or_nobody(self) -> None:
+        for environment in (
+            {"WATCHDOG_PID": "1"},
+            {"WATCHDOG_USEC": ""},
+            {"WATCHDOG_USEC": "0"},
+            {"NOTIFY_SOCKET": ""},
+        ):
+            self.watch(**environment)
+        self.clock.pump([1.0] * 6)
+        self.assertEqual(self.signs(), 0)
+
+
+class ServerTests(ManagerCase):
+    """The real server."""
+
+    def life(self, processes: str) -> None:
+        server = Twistd({"PROCESSES": processes}, environment={"NOTIFY_SOCKET": self.path, "WATCHDOG_USEC": "200000"})
+        self.addCleanup(server.clean)
+        server.launch()
+        self.assertEqual(self.heard_but_the_watchdog(), {"READY": "1"})
+        self.assertEqual(server.get("/status").status, 200)
+        self.assertEqual(self.heard(), {"WATCHDOG": "1"})
+        assert server.process is not None
+        server.process.send_signal(signal.SIGHUP)
+        self.assertIn("RELOADING", self.heard_but_the_watchdog())
+        self.assertEqual(self.heard_but_the_watchdog(), {"READY": "1"})
+        self.assertEqual(server.stop(), 0)
+        self.assertEqual(self.heard_but_the_watchdog(), {"STOPPING": "1"})
+
+    def test_one_process(self) -> None:
+        self.life("1")
+
+    def test_a_parent_and_its_workers(self) -> None:
+        self.life("2")
+
+    def test_a_worker_that_hangs_is_not_vouched_for(self) -> None:
+        server = Twistd({"PROCESSES": "2"}, environment={"NOTIFY_SOCKET": self.path, "WATCHDOG_USEC": "200000"})
+        self.addCleanup(server.clean)
+        server.launch()
+        self.assertEqual(self.heard_but_the_watchdog(), {"READY": "1"})
+        hanging = server.children()[0]
+        os.kill(hanging, signal.SIGSTOP)
+        self.manager.settimeout(1.0)
+
+        def silent() -> bool:
+            try:
+                self.heard()
+            except TimeoutError:
+                return True
+            return False
+
+        wait_for(silent, "silence")
+        self.manager.settimeout(DEADLINE)
+        wait_for(lambda: hanging not in server.children(), "the end of the hanging worker")
+        self.assertEqual(self.heard(), {"WATCHDOG": "1"})
