@@ -6,8 +6,9 @@
 
 What stands in the table was answered the normal way before: signature, token and options were checked then, and the
 head is what twisted.web wrote. The lane only decides what may differ between two requests for the same target: the
-bearer token, the Accept header where the answer varies by it, and If-None-Match. Whatever else could matter (ranges,
-bodies, other conditions, Connection, anything that is not plain HTTP/1.1) goes the normal way.
+bearer token, the Accept header where the answer varies by it, If-None-Match, the Age, and the client that a trusted
+proxy tells of. Whatever else could matter (ranges, bodies, other conditions, Connection, anything that is not plain
+HTTP/1.1) goes the normal way.
 
 An entry is in the table only while the memory tier has it, and holds the same body: the table costs some 2 kB an entry.
 
@@ -26,7 +27,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -34,31 +34,19 @@ from twisted.web.http import datetimeToString
 
 from imgforge.cache import MemoryTier
 from imgforge.observability import Access
-from imgforge.web._access import HOST, MOST_LOGGED, REQUEST_ID
+from imgforge.web._access import REQUEST_ID
+from imgforge.web._lane_headers import deciding_headers
 from imgforge.web._network import FORWARDED, Clients
 
 __all__ = ["FastLane", "Offer", "hit_access"]
 
-# Headers that change nothing about the answer to a hit.
-_PLAIN = frozenset(
-    b"accept-charset accept-encoding accept-language cache-control cookie dnt origin pragma priority referer "
-    b"sec-ch-ua sec-ch-ua-mobile sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user "
-    b"sec-gpc te traceparent tracestate upgrade-insecure-requests user-agent via "
-    b"x-forwarded-host x-forwarded-port x-forwarded-proto x-real-ip cdn-loop save-data".split()
-)
-# Headers that the lane understands; each may come once.
-_DECIDING = frozenset({b"accept", b"x-request-id", b"if-none-match", b"authorization"})
 _METHODS = {b"GET": "GET", b"HEAD": "HEAD"}
-
-# Headers that the access log shows.
-_SHOWN = frozenset({b"referer", b"user-agent"})
 
 RawHeaders = Iterable[tuple[bytes, Sequence[bytes]]]
 
 # Spellings of one target that are kept for one entry: requests written differently share an entry.
 _MOST_SPELLINGS = 8
 _LONGEST_REQUEST = 8192
-_MOST_HEADERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +200,7 @@ class FastLane:
             return None
         if line[-9:] != b" HTTP/1.1" or method not in _METHODS:
             return None
-        given = _deciding_headers(rest)
+        given = deciding_headers(rest)
         if given is None:
             return None
         if prebuilt is None:
@@ -285,36 +273,3 @@ class FastLane:
             return []
         self._hits = []
         return hits
-
-
-@lru_cache(maxsize=512)
-def _deciding_headers(lines: bytes) -> Mapping[bytes, bytes] | None:
-    """The values of the headers that decide or are logged, by lower-case name; None where one needs the normal way.
-
-    Remembered, for a client sends the same header lines with every target.
-    """
-    rows = lines.split(b"\r\n")
-    # Line breaks and NULs within a header are refused, as are hundreds of headers: by the normal way.
-    if len(rows) > _MOST_HEADERS or len(lines.translate(None, b"\0\r\n")) != len(lines) - 2 * (len(rows) - 1):
-        return None
-    given: dict[bytes, bytes] = {}
-    host = False
-    for line in rows:
-        name, colon, value = line.partition(b":")
-        name = name.lower()
-        if not colon:
-            return None
-        if name in _PLAIN:
-            if name in _SHOWN:
-                given[name] = value.strip(b" \t")[:MOST_LOGGED]
-            continue
-        value = value.strip(b" \t")
-        if name in FORWARDED:
-            given[name] = given[name] + b", " + value if name in given else value
-        elif name == b"host" and not host and HOST.match(value):
-            host = True
-        elif name in _DECIDING and name not in given and value:
-            given[name] = value
-        elif name != b"connection" or value.lower() != b"keep-alive":
-            return None
-    return given if host else None
