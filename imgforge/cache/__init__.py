@@ -4,7 +4,7 @@ from imgforge.cache._cache import Cache, CacheSettings, make_cache
 from imgforge.cache._disk import DiskTier, usable_directory
 from imgforge.cache._file import CorruptEntry, OldEntry, entry_path, read_entry, write_entry
 from imgforge.cache._key import URL_BYTES, entry_key, fingerprint, original_key
-from imgforge.cache._memory import MemoryTier
+from imgforge.cache._memory import Marked, MemoryTier
 from imgforge.cache._purges import Kind, Purge, Purges
 from imgforge.cache._sweep import Sweep, sweep
 from imgforge.cache._threads import IDiskReactor
@@ -18,6 +18,7 @@ __all__ = [
     "DiskTier",
     "IDiskReactor",
     "Kind",
+    "Marked",
     "MemoryTier",
     "OldEntry",
     "Purge",

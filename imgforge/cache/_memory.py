@@ -8,6 +8,7 @@ that never come again is swept out without disturbing what is asked for: it resi
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
@@ -15,7 +16,7 @@ from zope.interface import implementer
 from imgforge.interfaces import ICacheTier
 from imgforge.model import CacheEntry
 
-__all__ = ["MemoryTier"]
+__all__ = ["Marked", "MemoryTier"]
 
 # What an entry costs beside its body and its texts: the record, its place in the list and the table.
 _OVERHEAD = 1500
@@ -26,6 +27,12 @@ def _cost(entry: CacheEntry) -> int:
     words = (entry.source, entry.source_etag, entry.source_last_modified, entry.source_cache_control)
     tags = sum(map(len, entry.tags))
     return len(entry.rendition.body) + sum(map(len, words)) + len(entry.source_expires) + tags + _OVERHEAD
+
+
+class Marked(Protocol):
+    """An entry's place in the tier, until `on_drop` says that it has left."""
+
+    visited: bool
 
 
 class _Node:
@@ -67,6 +74,10 @@ class MemoryTier:
             return None
         node.visited = True
         return node.entry
+
+    def place(self, key: bytes) -> Marked | None:
+        """The place of the entry under *key*: for who serves it from elsewhere, and marks it for each time."""
+        return self._nodes.get(key)
 
     def get(self, key: bytes) -> Deferred[CacheEntry | None]:
         """The entry under *key*, or None; always fired."""

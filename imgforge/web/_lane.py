@@ -14,33 +14,30 @@ An entry is in the table only while the memory tier has it, and holds the same b
 
 With an access log each answer leaves a tuple behind, which becomes a line several times a second, on another thread.
 
-Cost of a hit, of which there are tens of thousands a second: one find, one dict look-up, one split of the header lines
-with a comparison for each, one join, one send.
+Cost of a hit, of which there are tens of thousands a second: the request is cut in two, its first line and its header
+lines are looked up in a dict each, and three pieces are joined. That is 3 us beside 8 us of receiving and sending.
 """
 
 from __future__ import annotations
 
 import hmac
-import math
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, NamedTuple
 
 from twisted.web.http import datetimeToString
 
-from imgforge.cache import MemoryTier
+from imgforge.cache import Marked, MemoryTier
 from imgforge.observability import Access
-from imgforge.web._access import REQUEST_ID
-from imgforge.web._lane_headers import deciding_headers
-from imgforge.web._network import FORWARDED, Clients
+from imgforge.web._lane_headers import read_headers
+from imgforge.web._network import Clients
 
 __all__ = ["FastLane", "Offer", "hit_access"]
 
-_METHODS = {b"GET": "GET", b"HEAD": "HEAD"}
 
 RawHeaders = Iterable[tuple[bytes, Sequence[bytes]]]
 
@@ -62,11 +59,12 @@ class Offer:
     aging_since: float = 0.0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Prebuilt:
-    """The bytes of an answer, up to the headers that differ each time."""
+    """The bytes of an answer, up to the headers that differ each time, and the place of its entry in the tier."""
 
     key: bytes
+    place: Marked
     until: float
     aging_since: float
     head: bytes
@@ -75,6 +73,7 @@ class _Prebuilt:
     etag: bytes
     target: bytes
     cache_status: bytes
+    method: str = "GET"
 
 
 class _Hit(NamedTuple):
@@ -82,14 +81,14 @@ class _Hit(NamedTuple):
 
     at: float
     client: str
-    method: bytes
+    method: str
     target: bytes
     status: int
     size: int
     seconds: float
-    changing: bytes  # the last headers, with the request's id at the end
+    identity: bytes
     cache_status: bytes
-    given: Mapping[bytes, bytes]
+    shown: Mapping[bytes, bytes]
 
 
 def hit_access(fields: tuple[Any, ...]) -> Access:
@@ -98,16 +97,16 @@ def hit_access(fields: tuple[Any, ...]) -> Access:
     return Access(
         at=hit.at,
         client=hit.client,
-        method=_METHODS[hit.method],
+        method=hit.method,
         target=hit.target.decode("latin-1"),
         protocol="HTTP/1.1",
         status=hit.status,
         size=hit.size,
         seconds=hit.seconds,
-        request_id=hit.changing[:-4].rpartition(b" ")[2].decode("ascii"),
+        request_id=hit.identity.decode("ascii"),
         cache=hit.cache_status.decode("latin-1"),
-        referrer=hit.given.get(b"referer", b"").decode("latin-1"),
-        agent=hit.given.get(b"user-agent", b"").decode("latin-1"),
+        referrer=hit.shown.get(b"referer", b"").decode("latin-1"),
+        agent=hit.shown.get(b"user-agent", b"").decode("latin-1"),
     )
 
 
@@ -131,14 +130,16 @@ class FastLane:
         self._token = token
         self._clock = clock
         self._clients = clients or Clients()
+        # By the request line up to the version, with the Accept header where the answer varies.
         self._table: dict[tuple[bytes, bytes] | bytes, _Prebuilt] = {}
-        self._varying: Counter[bytes] = Counter()  # targets whose answers vary, and how many of them there are
+        self._varying: Counter[bytes] = Counter()  # lines whose answers vary, and how many of them there are
         self._spellings: dict[bytes, list[tuple[bytes, bytes] | bytes]] = {}
+        # The identity of a request that brings none: these digits are the process', the others count.
         self._identity = os.urandom(8).hex().encode("ascii")
         self._number = count()
-        self._now = 0.0
-        self._second = 0
+        self._next_second = 0.0  # by time.perf_counter, which is asked anyway
         self._date = b""
+        self.last = 0.0  # when the last answer was given, by the clock
         # (method, status) -> answers and the seconds that they took together; taken by the metrics.
         self.answered: dict[tuple[str, int], list[float]] = {}
         self._hits: list[tuple[Any, ...]] | None = [] if logged else None
@@ -149,9 +150,11 @@ class FastLane:
 
     def offer(self, target: bytes, accept: bytes, offer: Offer, headers: RawHeaders, body: bytes) -> None:
         """Take an answer into the table: *headers* as twisted.web has them for the 200 answer to *target*."""
-        if self._tier.peek(offer.key) is None:
+        place = self._tier.place(offer.key)
+        if place is None:
             return
-        spelling = (target, accept) if offer.varies else target
+        line = b"GET " + target
+        spelling = (line, accept) if offer.varies else line
         spellings = self._spellings.setdefault(offer.key, [])
         if spelling in self._table or len(spellings) >= _MOST_SPELLINGS:
             return
@@ -161,10 +164,10 @@ class FastLane:
             if name.lower() in {b"date", b"age", b"x-request-id", b"connection"}:
                 continue
             for value in values:
-                line = name + b": " + value + b"\r\n"
-                lines.append(line)
+                header = name + b": " + value + b"\r\n"
+                lines.append(header)
                 if not name.lower().startswith(b"content-"):
-                    kept.append(line)
+                    kept.append(header)
             if name.lower() == b"etag":
                 etag = values[0]
             elif name.lower() == b"cache-status":
@@ -172,6 +175,7 @@ class FastLane:
         spellings.append(spelling)
         self._table[spelling] = _Prebuilt(
             offer.key,
+            place,
             offer.until,
             offer.aging_since,
             b"".join(lines),
@@ -182,76 +186,80 @@ class FastLane:
             cache_status,
         )
         if offer.varies:
-            self._varying[target] += 1
+            self._varying[line] += 1
 
-    def answer(self, data: bytes, client: str = "", *, proxied: bool = False) -> bytes | None:
-        """The bytes that answer the request *data* of *client*, or None for the normal way; *data* is all there is.
+    def answer(self, data: bytes, client: str = "", *, proxied: bool = False) -> tuple[bytes, bytes] | None:
+        """Head and body that answer the request *data* of *client*, or None for the normal way; *data* is all of it.
 
         *client* is allowed to ask, or *proxied*: a trusted proxy that asks for another one.
         """
-        # One request, complete, and nothing behind it.
-        if len(data) > _LONGEST_REQUEST or data.find(b"\r\n\r\n") != len(data) - 4:
-            return None
         began = time.perf_counter()
-        line, _, rest = data[:-4].partition(b"\r\n")
-        method, _, target = line[:-9].partition(b" ")
-        prebuilt = self._table.get(target)
-        if prebuilt is None and target not in self._varying:
+        if len(data) > _LONGEST_REQUEST:
             return None
-        if line[-9:] != b" HTTP/1.1" or method not in _METHODS:
-            return None
-        given = deciding_headers(rest)
-        if given is None:
-            return None
+        line, _, rest = data.partition(b" HTTP/1.1\r\n")
+        prebuilt = self._table.get(line) or self._find(line, rest)
         if prebuilt is None:
-            prebuilt = self._table.get((target, given.get(b"accept", b"")))
-        if prebuilt is None or not self._allowed(prebuilt, given.get(b"authorization", b"")):
             return None
+        given = read_headers(rest)
+        if given is None or (self._token and not hmac.compare_digest(given.token, self._token)):
+            return None  # a wrong token is refused the normal way
         if proxied:
-            client = self._clients.behind(client, *(given.get(name, b"") for name in FORWARDED))
+            client = self._clients.behind(client, *given.forwarded)
             if not self._clients.allows(client):
                 return None
-        none_match = given.get(b"if-none-match")
-        if none_match is None:
-            status, head, body = 200, prebuilt.head, prebuilt.body if method == b"GET" else b""
-        elif prebuilt.etag and none_match in {prebuilt.etag, b"W/" + prebuilt.etag}:
+        now = self._clock()
+        if prebuilt.until < now:
+            self._drop(prebuilt.key)
+            return None
+        if not given.none_match:
+            status, head, body = 200, prebuilt.head, prebuilt.body
+        elif prebuilt.etag and given.none_match in {prebuilt.etag, b"W/" + prebuilt.etag}:
             status, head, body = 304, prebuilt.not_modified, b""
         else:
             return None
-        changing = self._changing(given.get(b"x-request-id"), prebuilt.aging_since)
-        whole = b"".join((head, changing, body))
-        counted = self.answered.setdefault((_METHODS[method], status), [0, 0.0])
+        self.last = now
+        prebuilt.place.visited = True
+        if began >= self._next_second:
+            self._begin_second(began)
+        head = self._finished(head, now - prebuilt.aging_since if prebuilt.aging_since else 0.0, given.identity)
+        try:
+            counted = self.answered[prebuilt.method, status]
+        except KeyError:
+            counted = self.answered[prebuilt.method, status] = [0, 0.0]
         seconds = time.perf_counter() - began
         counted[0] += 1
         counted[1] += seconds
         if self._hits is not None:
             # The fields of a `_Hit`: making one takes longer than all the rest of this.
-            told = prebuilt.target, status, len(body), seconds, changing, prebuilt.cache_status, given
-            self._hits.append((self._now, client, method, *told))
-        return whole
+            identity = head[head.rfind(b" ") + 1 : -4]
+            told = prebuilt.target, status, len(body), seconds, identity, prebuilt.cache_status, given.shown
+            self._hits.append((now, client, prebuilt.method, *told))
+        return head, body
 
-    def _allowed(self, prebuilt: _Prebuilt, token: bytes) -> bool:
-        """Whether the entry is still good, and the token right; a wrong one is refused the normal way."""
-        if self._token and not hmac.compare_digest(token, self._token):
-            return False
-        if prebuilt.until != math.inf and prebuilt.until < self._clock():
-            self._drop(prebuilt.key)
-            return False
-        return self._tier.peek(prebuilt.key) is not None  # which also marks it as used
+    def _finished(self, head: bytes, age: float, identity: bytes) -> bytes:
+        """*head* with the headers that are new each time, the request's id last, and the empty line."""
+        if age >= 1:
+            head = b"%sAge: %d\r\n" % (head, age)
+        if identity:
+            return b"%s%s%s\r\n\r\n" % (head, self._date, identity)
+        return b"%s%s%s%016x\r\n\r\n" % (head, self._date, self._identity, next(self._number))
 
-    def _changing(self, identity: bytes | None, aging_since: float) -> bytes:
-        """The headers that are new each time, the request's id last, and the empty line."""
-        self._now = time.time()
-        now = int(self._now)
-        if now != self._second:
-            self._second = now
-            self._date = b"Date: " + datetimeToString(now) + b"\r\nX-Request-Id: "
-        date = self._date
-        if aging_since and (age := int(self._clock() - aging_since)) > 0:
-            date = b"Age: %d\r\n%s" % (age, date)
-        if identity is None or not REQUEST_ID.match(identity):
-            return b"%s%s%016x\r\n\r\n" % (date, self._identity, next(self._number))
-        return b"%s%s\r\n\r\n" % (date, identity)
+    def _find(self, line: bytes, rest: bytes) -> _Prebuilt | None:
+        """What answers a HEAD, or a request whose answers vary, with the header lines *rest*."""
+        asked = b"GET" + line[4:] if line[:5] == b"HEAD " else line
+        prebuilt = self._table.get(asked)
+        if asked in self._varying and prebuilt is None:
+            given = read_headers(rest)
+            prebuilt = None if given is None else self._table.get((asked, given.accept))
+        if prebuilt is None or asked is line:
+            return prebuilt
+        return replace(prebuilt, method="HEAD", body=b"")
+
+    def _begin_second(self, began: float) -> None:
+        """Write the headers that are new each time, up to the request's id."""
+        now = time.time()
+        self._next_second = began + int(now) + 1 - now
+        self._date = b"Date: " + datetimeToString(int(now)) + b"\r\nX-Request-Id: "
 
     def _drop(self, key: bytes) -> None:
         for spelling in self._spellings.pop(key, ()):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
-from imgforge.web._access import HOST, MOST_LOGGED
+from imgforge.web._access import HOST, MOST_LOGGED, REQUEST_ID
 from imgforge.web._network import FORWARDED
 
-__all__ = ["deciding_headers"]
+__all__ = ["Given", "read_headers"]
 
 # Headers that change nothing about the answer to a hit.
 _PLAIN = frozenset(
@@ -26,17 +27,37 @@ _SHOWN = frozenset({b"referer", b"user-agent"})
 _MOST_HEADERS = 100
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a request's headers say that decides, b"" where they say nothing, and those of them that are logged.
+
+    `forwarded` has what the proxies say, one text for each of `FORWARDED`.
+    """
+
+    accept: bytes
+    identity: bytes
+    none_match: bytes
+    token: bytes
+    forwarded: tuple[bytes, ...]
+    shown: Mapping[bytes, bytes]
+
+
 @lru_cache(maxsize=512)
-def deciding_headers(lines: bytes) -> Mapping[bytes, bytes] | None:
-    """The values of the headers that decide or are logged, by lower-case name; None where one needs the normal way.
+def read_headers(lines: bytes) -> Given | None:
+    """What the header lines of a whole request say; None where one needs the normal way, or they are not all there.
 
     Remembered, for a client sends the same header lines with every target.
     """
     rows = lines.split(b"\r\n")
+    # Of the empty ones at the end there are two: one for the end of the last line, one for the empty line's.
+    if rows[-2:] != [b"", b""]:
+        return None
+    del rows[-2:]
     # Line breaks and NULs within a header are refused, as are hundreds of headers: by the normal way.
-    if len(rows) > _MOST_HEADERS or len(lines.translate(None, b"\0\r\n")) != len(lines) - 2 * (len(rows) - 1):
+    if len(rows) > _MOST_HEADERS or len(lines.translate(None, b"\0\r\n")) != len(lines) - 2 * (len(rows) + 1):
         return None
     given: dict[bytes, bytes] = {}
+    shown: dict[bytes, bytes] = {}
     host = False
     for line in rows:
         name, colon, value = line.partition(b":")
@@ -45,7 +66,7 @@ def deciding_headers(lines: bytes) -> Mapping[bytes, bytes] | None:
             return None
         if name in _PLAIN:
             if name in _SHOWN:
-                given[name] = value.strip(b" \t")[:MOST_LOGGED]
+                shown[name] = value.strip(b" \t")[:MOST_LOGGED]
             continue
         value = value.strip(b" \t")
         if name in FORWARDED:
@@ -56,4 +77,14 @@ def deciding_headers(lines: bytes) -> Mapping[bytes, bytes] | None:
             given[name] = value
         elif name != b"connection" or value.lower() != b"keep-alive":
             return None
-    return given if host else None
+    if not host:
+        return None
+    identity = given.get(b"x-request-id", b"")
+    return Given(
+        accept=given.get(b"accept", b""),
+        identity=identity if REQUEST_ID.match(identity) else b"",
+        none_match=given.get(b"if-none-match", b""),
+        token=given.get(b"authorization", b""),
+        forwarded=tuple(given.get(name, b"") for name in FORWARDED),
+        shown=shown,
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -188,7 +187,7 @@ class LaneTests(SynchronousTestCase):
         assert self.site.lane is not None
         (line,) = map(hit_access, self.site.lane.take_hits())
         self.assertEqual((line.request_id, line.client, line.cache), ("mine", "192.0.2.1", "imgforge; hit"))
-        self.assertApproximates(line.at, time.time(), 60)
+        self.assertEqual(line.at, self.site.clock.seconds())
 
     def test_hits_are_kept_for_nobody(self) -> None:
         tier = MemoryTier(1_000_000, 100)
@@ -243,6 +242,24 @@ class LaneTests(SynchronousTestCase):
         self.assertIn(b"X-Request-Id: mine\r\n", self.site.ask(request(b"/image", b"X-Request-ID: mine")))
         ids = {self.site.ask(request()).partition(b"X-Request-Id: ")[2][:32] for _ in range(5)}
         self.assertEqual(len(ids), 5)
+
+    def test_hits_keep_a_connection_open_and_silence_does_not(self) -> None:
+        channel, transport = self.site.connect()
+        for _ in range(3):
+            self.site.clock.advance(40)
+            channel.dataReceived(request())
+        self.assertEqual(self.site.normal, 0)
+        self.site.clock.advance(59)
+        self.assertFalse(transport.disconnecting)
+        self.site.clock.advance(1)
+        self.assertTrue(transport.disconnecting)
+
+    def test_a_hit_marks_its_entry_as_used(self) -> None:
+        place = self.site.tier.place(b"key")
+        assert place is not None
+        place.visited = False
+        self.site.ask(request())
+        self.assertTrue(place.visited)
 
     def test_an_entry_leaves_with_its_cache_entry(self) -> None:
         self.site.tier.remove(b"key")
