@@ -13,8 +13,9 @@ import mmap
 import os
 from typing import Any
 
-from twisted.internet import tcp, unix
 from twisted.internet.interfaces import IDelayedCall
+
+from imgforge.service._ring import RingedPort, RingedServer, RingedUnixServer
 
 __all__ = ["Balanced", "BalancedPort", "CountedUnixServer", "Occupancy", "Share"]
 
@@ -147,15 +148,15 @@ class _Counted:
         connection.connectionLost(reason)
 
 
-class CountedServer(_Counted, tcp.Server):
+class CountedServer(_Counted, RingedServer):
     """Over TCP."""
 
 
-class CountedUnixServer(_Counted, unix.Server):
+class CountedUnixServer(_Counted, RingedUnixServer):
     """Over a unix socket."""
 
 
-class BalancedPort(Balanced, tcp.Port):
+class BalancedPort(Balanced, RingedPort):
     """A TCP listener of one worker process among several."""
 
     transport = CountedServer  # type: ignore[assignment]  # which is a Server all the same

@@ -17,6 +17,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from imgforge.config import BindAddress
 from imgforge.service._balance import Balanced, BalancedPort, CountedUnixServer, Share
+from imgforge.service._ring import Ring, RingedPort, RingedUnixServer
 from imgforge.service._tls import Credentials, CredentialsError, read_credentials
 
 __all__ = ["FIRST_INHERITED", "ListenError", "Listener", "adopt", "open_listeners"]
@@ -153,10 +154,12 @@ def adopt(reactor: Any, listener: Listener, factory: IProtocolFactory, share: Sh
     if opened.family == socket.AF_UNIX:
         kind = _SharedUnixPort if share is None else _BalancedUnixPort
         port = kind(opened, factory, _backlog(listener.address), reactor)
-    elif share is None:
-        return reactor.adoptStreamPort(opened.fileno(), opened.family, factory)  # type: ignore[no-any-return]
     else:
-        port = BalancedPort._fromListeningDescriptor(reactor, opened.fileno(), opened.family, factory)  # noqa: SLF001
+        tcp_kind: Any = RingedPort if share is None else BalancedPort
+        port = tcp_kind._fromListeningDescriptor(reactor, opened.fileno(), opened.family, factory)  # noqa: SLF001
+    # Not an import of ImageSite, which would bring endpoints with it: see _LISTEN.
+    if getattr(factory, "lane", None) is not None:
+        port.ring = Ring(reactor)
     if share is not None:
         port.share = share
     port.startListening()
@@ -169,6 +172,9 @@ class _SharedUnixPort(unix.Port):
     Of an adopted unix socket Twisted makes the file accessible to everybody, whatever mode it had, and removes it when
     this process ends. It leaves alone the names that are no files, the abstract ones with a leading NUL: hence that.
     """
+
+    ring: Ring | None = None
+    transport = RingedUnixServer
 
     def __init__(self, opened: socket.socket, factory: IProtocolFactory, backlog: int, reactor: Any) -> None:
         super().__init__(b"\0" + os.fsencode(opened.getsockname()), factory, backlog, reactor=reactor)

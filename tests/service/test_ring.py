@@ -1,0 +1,145 @@
+"""Connections that share one descriptor of the reactor: answered, paused and ended as those that have one each."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import ensureDeferred, maybeDeferred
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+
+from imgforge.config import parse_bind
+from imgforge.service._listeners import adopt, open_listeners
+from imgforge.service._ring import RingedServer
+from imgforge.web._lane import Offer
+from tests.web.test_lane import BODY, ENTRY, Site, request
+
+
+class RingTests(TestCase):
+    """A site with a fast lane behind a real listener."""
+
+    timeout = 30
+
+    def setUp(self) -> None:
+        (listener,) = open_listeners(parse_bind("127.0.0.1:0"))
+        self.addCleanup(listener.socket.close)
+        self.address = listener.socket.getsockname()
+        self.site = Site(with_lane=True)
+        inherited = socket.socket(fileno=os.dup(listener.socket.fileno()))
+        self.addCleanup(inherited.close)
+        # Not over the wire: who is connected here is counted below.
+        self.site.warm(b"/image")
+        self.site.site.connections.clear()
+        port: Any = adopt(reactor, replace(listener, socket=inherited), self.site.site)
+        self.addCleanup(maybeDeferred, port.stopListening)
+        self.addCleanup(lambda: ensureDeferred(self.abort_all()))
+
+    async def abort_all(self) -> None:
+        for channel in list(self.site.site.connections):
+            channel.transport.abortConnection()  # type: ignore[union-attr]
+        await self.until_closed(0)
+
+    def connect(self) -> socket.socket:
+        client = socket.create_connection(self.address)
+        client.setblocking(False)
+        self.addCleanup(client.close)
+        return client
+
+    async def hear(self, client: socket.socket, answers: int) -> bytes:
+        """What *client* hears until it has so many images."""
+        heard = b""
+        while heard.count(BODY) < answers:
+            try:
+                received = client.recv(1 << 20)
+            except BlockingIOError:
+                await deferLater(reactor, 0)
+            else:
+                self.assertNotEqual(received, b"")
+                heard += received
+        return heard
+
+    async def until_closed(self, count: int) -> None:
+        while len(self.site.site.connections) > count:
+            await deferLater(reactor, 0)
+
+    async def test_hits_and_others_take_turns_on_a_connection(self) -> None:
+        client = self.connect()
+        for one in (request(), request(), request(b"/image", b"X-Unheard-Of: 1"), request()):
+            client.send(one)
+            await self.hear(client, 1)
+        self.assertEqual((self.site.normal, self.site.by_lane), (1, 3))
+        (channel,) = self.site.site.connections
+        self.assertIsInstance(channel.transport, RingedServer)
+
+    async def test_requests_behind_each_other_are_answered_in_order(self) -> None:
+        client = self.connect()
+        client.send(request() * 20 + request(b"/elsewhere"))
+        heard = await self.hear(client, 20)
+        while not heard.endswith(b"nothing\n"):
+            await deferLater(reactor, 0)
+            heard += client.recv(1 << 20)
+
+    async def test_who_does_not_read_is_not_read_from_and_gets_all_later(self) -> None:
+        big, lane = os.urandom(3_000_001), self.site.lane
+        assert lane is not None
+        self.site.tier.put(b"big", ENTRY)
+        lane.offer(b"/big", b"", Offer(b"big", float("inf"), False), [], big)
+        client = self.connect()
+        client.send(request())
+        await self.hear(client, 1)
+        (channel,) = self.site.site.connections
+        transport: Any = channel.transport
+        asked = 0
+        while not (transport.dataBuffer or transport._tempDataBuffer):
+            before = self.site.by_lane
+            client.send(request(b"/big"))
+            asked += 1
+            while self.site.by_lane == before:
+                await deferLater(reactor, 0)
+            await deferLater(reactor, 0)
+        client.send(request(b"/elsewhere"))
+        for _ in range(50):
+            await deferLater(reactor, 0)
+        self.assertEqual(self.site.log.lines, [])  # the normal way has not seen it
+        heard = b""
+        while not heard.endswith(b"nothing\n"):
+            try:
+                heard += client.recv(1 << 20)
+            except BlockingIOError:
+                await deferLater(reactor, 0)
+        self.assertEqual(heard.count(big), asked)
+
+    async def test_ends_are_seen(self) -> None:
+        clients = [self.connect() for _ in range(3)]
+        for client in clients:
+            client.send(request())
+            await self.hear(client, 1)
+        clients[0].close()
+        clients[1].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, that is
+        clients[1].close()
+        await self.until_closed(1)
+        clients[2].send(request())
+        clients[2].shutdown(socket.SHUT_WR)
+        await self.hear(clients[2], 1)
+        await self.until_closed(0)
+
+    async def test_a_protocol_that_fails_loses_its_connection_only(self) -> None:
+        good, bad = self.connect(), self.connect()
+        for client in (good, bad):
+            client.send(request())
+            await self.hear(client, 1)
+        address = bad.getsockname()[1]
+        for channel in self.site.site.connections:
+            transport: Any = channel.transport
+            if transport.getPeer().port == address:
+                channel.take = None  # type: ignore[assignment, method-assign]
+        bad.send(b"anything")
+        await self.until_closed(1)
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+        good.send(request())
+        await self.hear(good, 1)
