@@ -124,7 +124,13 @@ class Pipeline:
         if shelf.name:
             self._metrics.cache_miss(shelf.name)
         admit()
-        return await make()
+        try:
+            return await make()
+        except RequestTimeout as error:  # wherever the time went, of which waiting for others may be most
+            if found is None or not shelf.may_stand_in(found):
+                raise
+            self.log.info("a stale rendition stands in: {line}", line=error.message)
+            return found
 
     def _shelf_for(self, request: ImageRequest) -> Shelf:
         """Where the rendition of *request* is kept, if it is."""

@@ -117,8 +117,8 @@ class ServingProcess(Service):
         await DeferredList([stopping for port in ports if (stopping := port.stopListening()) is not None])
         for listener in (*self._listeners, *self._metrics_listeners):
             listener.socket.close()
-        if self._handing_over:
-            # What was accepted a moment ago has its request still on the way; on busy connections the next one is.
-            application.factory.end_connections()
+        # What was accepted a moment ago has its request still on the way; on busy connections the next one is.
+        application.factory.end_connections()
+        if application.factory.connections:
             await deferLater(self._reactor, _ON_THE_WAY)
         await application.stop(self._settings.grace)

@@ -43,6 +43,7 @@ from imgforge.service._quarantine import Ward
 from imgforge.service._quarantine_file import Keeper
 from imgforge.service._summary import threads_per_process
 from imgforge.service._tls import CredentialsError, read_credentials
+from imgforge.web import ImageSite
 
 __all__ = ["Supervisor"]
 
@@ -122,6 +123,7 @@ class Supervisor(Service):
         self._replace_again = False
         self._starting: set[IDelayedCall] = set()
         self._ports: list[IListeningPort] = []
+        self._site: ImageSite | None = None  # of the metrics' own listeners
         self._stopping = False
         self._occupancy = Occupancy(2 * workers)
         self._ward = Ward(2 * workers, reactor.seconds)
@@ -136,8 +138,8 @@ class Supervisor(Service):
         """Start the workers."""
         super().startService()
         if self._metrics_listeners:
-            site = metrics_site(self._reactor, self._settings, self._metrics)
-            self._ports = [adopt(self._reactor, listener, site) for listener in self._metrics_listeners]
+            self._site = metrics_site(self._reactor, self._settings, self._metrics)
+            self._ports = [adopt(self._reactor, listener, self._site) for listener in self._metrics_listeners]
         for _ in range(self._count):
             self._spawn(_RESTART_DELAY)
         self._notifier.watch(self._reactor, lambda: not any(worker.silent for worker in self._workers))
@@ -290,6 +292,8 @@ class Supervisor(Service):
                     self._spawn_in(_RESTART_DELAY)
                 return
             await old.stop("HUP", before.deadline)
+        if self._site is not None:  # its secret and headers may be others
+            self._site.resource = metrics_site(self._reactor, plan.settings, self._metrics).resource
         self.log.info("the new configuration is in use")
 
     def _replaced(self, outcome: Failure | None) -> None:

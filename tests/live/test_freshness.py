@@ -79,6 +79,14 @@ class AgeTests(CacheCase):
         self.assertEqual(self.ask(server).body, first.body)
         self.assertEqual(self.ask(server, 21).status, 502)
 
+    def test_a_stale_entry_is_better_than_no_answer_in_time(self) -> None:
+        server = self.server(CACHE_TYPE="memory", CACHE_TTL="0.3", CACHE_STALE_IF_ERROR="600", TIMEOUT="0.5")
+        first = self.ask(server)
+        self.origin.hold()
+        wait_for(lambda: "stale" in self.ask(server).headers["cache-status"], "a stale answer")
+        self.assertEqual(self.ask(server).body, first.body)
+        self.assertEqual(self.ask(server, 21).status, 408)
+
     def test_nobody_waits_while_an_entry_is_renewed(self) -> None:
         server = self.server(CACHE_TYPE="memory", CACHE_TTL="0.3", CACHE_STALE_WHILE_REVALIDATE="600")
         self.ask(server)

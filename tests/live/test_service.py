@@ -148,6 +148,15 @@ class ReloadTests(ServiceCase):
         client.join()
         self.assertEqual(replies[0].status, 200)
 
+    def test_the_listener_of_the_metrics_has_the_new_secret(self) -> None:
+        apart = self.server()
+        bound = f'prometheus_bind = "127.0.0.1:{apart.port}"\n'
+        running = self.started("2", bound + 'secret = "old"\n')
+        self.hang_up(running, bound + 'secret = "new"\n')
+        wait_for(lambda: "the new configuration is in use" in running.output(), "the new workers")
+        for secret, status in (("old", 403), ("new", 200)):
+            self.assertEqual(apart.get("/metrics", {"Authorization": f"Bearer {secret}"}).status, status)
+
     def test_a_bad_configuration_leaves_the_old_one_and_says_why(self) -> None:
         running = self.started("2", 'server_name = "old"')
         wait_for(lambda: len(running.children()) == 2, "two workers")
