@@ -35,6 +35,9 @@ class ServiceSettings(BaseModel):
         "and as many again for each origin; beyond it 429 at once; 0 is unlimited",
     )
     timeout: Seconds = Field(30, description="seconds for one image, from request to result; then 408")
+    sandbox: bool = Field(
+        False, description="processes that decode images leave no core files and can never gain privileges (Linux)"
+    )
     quarantine_seconds: float = Field(
         600,
         ge=0,

@@ -18,7 +18,7 @@ from imgforge.observability import share_metrics
 from imgforge.service._cpus import usable_cpus
 from imgforge.service._listeners import Listener, ListenError, open_listeners
 from imgforge.service._logging import log_stream, observer_for
-from imgforge.service._machine import raise_descriptor_limit, tune_allocator
+from imgforge.service._machine import confine, raise_descriptor_limit, tune_allocator
 from imgforge.service._notify import Notifier
 from imgforge.service._process import ServingProcess
 from imgforge.service._shared_directory import SharedDirectory
@@ -153,6 +153,8 @@ def makeService(options: Options) -> IService:
         )
     else:
         tune_allocator()
+        if settings.sandbox:
+            confine()
         child = ServingProcess(
             reactor,
             settings,

@@ -23,7 +23,7 @@ from imgforge.service._balance import Occupancy
 from imgforge.service._child import BEAT_INTERVAL
 from imgforge.service._listeners import FIRST_INHERITED, Listener
 from imgforge.service._logging import observer_for
-from imgforge.service._machine import die_with_parent
+from imgforge.service._machine import confine, die_with_parent
 from imgforge.service._process import ServingProcess
 from imgforge.service._quarantine import WardWitness
 from imgforge.service._signals import stop_when_told
@@ -58,6 +58,8 @@ def main() -> None:
     from twisted.internet import reactor  # installed now, not when the module is looked at
 
     settings = Settings.from_given(document["settings"])
+    if settings.sandbox:
+        confine()
     directory, name = document["metrics"]
     share_metrics(directory, name)
     globalLogBeginner.beginLoggingTo([observer_for(settings, sys.stdout)], redirectStandardIO=False)

@@ -32,8 +32,13 @@ from imgforge.errors import (
     ImgforgeError,
     MethodNotAllowed,
     OptionForbidden,
+    OriginTimeout,
     Overloaded,
     RateExceeded,
+    RequestTimeout,
+    ResultTooLarge,
+    SourceRefused,
+    SourceTooLarge,
     TooManyClients,
     Unreadable,
 )
@@ -65,7 +70,16 @@ _MISTAKES = (
     Unreadable,
 )
 # Refusals of ours and what the metrics call them; what waits for a place is counted where it is refused one.
-_REASONS = {ClientRefused: "client", RateExceeded: "rate", TooManyClients: "clients"}
+_REASONS = {
+    ClientRefused: "client",
+    OriginTimeout: "download",
+    RateExceeded: "rate",
+    RequestTimeout: "time",
+    ResultTooLarge: "result",
+    SourceRefused: "source",
+    SourceTooLarge: "size",
+    TooManyClients: "clients",
+}
 
 # twisted.web calls 422, 429 and 431 "Unknown Status".
 _PHRASES = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}

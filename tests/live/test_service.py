@@ -79,6 +79,20 @@ class WorkerTests(ServiceCase):
         self.assertFalse(any(alive(pid) for pid in workers))
 
 
+class SandboxTests(ServiceCase):
+    def test_who_decodes_can_gain_no_privileges_and_leaves_no_core(self) -> None:
+        origin = self.slow_origin(0)
+        for processes in ("1", "2"):
+            running = self.server(PROCESSES=processes, SANDBOX="true", ALLOW_LOOPBACK_SOURCE_ADDRESSES="true").start()
+            self.assertEqual(running.get(f"/unsafe/w:8/plain/{origin.url('/a.png')}@png").status, 200)
+            pids = running.children() if processes == "2" else [running.process.pid if running.process else 0]
+            self.assertEqual(len(pids), int(processes))
+            for pid in pids:
+                self.assertIn("NoNewPrivs:\t1", Path(f"/proc/{pid}/status").read_text())
+                limits = Path(f"/proc/{pid}/limits").read_text()
+                self.assertRegex(limits, r"Max core file size +0 +0 ")
+
+
 class HangTests(ServiceCase):
     def test_a_worker_that_hangs_is_replaced(self) -> None:
         running = self.server(PROCESSES="2").start()
