@@ -88,9 +88,10 @@ class SandboxTests(ServiceCase):
             pids = running.children() if processes == "2" else [running.process.pid if running.process else 0]
             self.assertEqual(len(pids), int(processes))
             for pid in pids:
-                self.assertIn("NoNewPrivs:\t1", Path(f"/proc/{pid}/status").read_text())
-                limits = Path(f"/proc/{pid}/limits").read_text()
-                self.assertRegex(limits, r"Max core file size +0 +0 ")
+                status, limits = Path(f"/proc/{pid}/status"), Path(f"/proc/{pid}/limits")
+                # The other worker may still be starting.
+                wait_for(lambda status=status: "NoNewPrivs:\t1" in status.read_text(), "no new privileges")  # type: ignore[misc]
+                self.assertRegex(limits.read_text(), r"Max core file size +0 +0 ")
 
 
 class HangTests(ServiceCase):
