@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,9 +35,10 @@ class Purge:
 
 
 class Purges:
-    """Purges by what they cover; the latest of equal ones counts."""
+    """Purges by what they cover; the latest of equal ones counts. *clock* is the wall's."""
 
-    def __init__(self, purges: Iterable[Purge] = ()) -> None:
+    def __init__(self, purges: Iterable[Purge] = (), clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._latest = NEVER
         self._exact: dict[tuple[str, str], float] = {}
         self._prefixes: dict[int, dict[str, float]] = {}
@@ -72,7 +73,7 @@ class Purges:
         if self._latest == NEVER:
             return False
         asked = entry.asked_at or entry.stored_at
-        future = asked > time.time()
+        future = asked > self._clock()
         if asked > self._latest and not future:
             return False
         moment = self.moment(key, entry.source, entry.tags)

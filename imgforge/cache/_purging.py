@@ -43,7 +43,7 @@ class Purging:
         self._journal = Journal(directory) if directory else None
         self._threads = FileThreads(clock, 1, _PATIENCE)
         self._known: list[Purge] = []
-        self._purges = Purges()
+        self._purges = Purges(clock=clock.seconds)
         self._loaded = self._journal is None
         self._waiting: list[Deferred[None]] = []
         self._following = LoopingCall(self._look)
@@ -116,7 +116,7 @@ class Purging:
     def _learn(self, news: tuple[bool, list[Purge]]) -> None:
         another, purges = news
         if another:
-            self._known, self._purges = [], Purges()
+            self._known, self._purges = [], Purges(clock=self._clock.seconds)
         for purge in purges:
             self._known.append(purge)
             self._purges.add(purge)
@@ -129,7 +129,7 @@ class Purging:
         # By halves, so that what is done for each purge does not grow with their number.
         if self._known[len(self._known) // 2].at < now - _SETTLED_AFTER:
             self._known = [purge for purge in self._known if purge.at >= now - _SETTLED_AFTER]
-            self._purges = Purges(self._known)
+            self._purges = Purges(self._known, self._clock.seconds)
             if self._journal is not None:
                 self._threads.eventually(lambda: self.settled(now)).addErrback(self._missed)
 

@@ -228,6 +228,7 @@ def test_workers_that_are_killed_under_load_take_only_their_own_requests(origin:
     """Clients try again on a connection that broke; all get every image, and a wrong answer is never one of them."""
     server = Twistd(
         {"PROCESSES": "2", "WORKERS": "4", "ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true", "CACHE_TYPE": "memory"}
+        | {"QUARANTINE_SECONDS": "0"}  # a killed worker looks like one that its only source has killed
     )
     broken: list[int] = []
     wrong: list[object] = []

@@ -114,11 +114,19 @@ class PurgeTests(SharingCase):
         server = self.server(PURGE_SECRET="purge-secret", **settings)
         self.purge_of_each_kind(server, server)
 
+    def has_missed(self, server: Twistd, path: str, times: int) -> bool:
+        server.get(path)
+        return server.metric('cache_misses_total{cache_type="memory"}') == times
+
     def test_one_size_is_purged_with_the_original_and_the_others_are_left(self) -> None:
         settings = {"CACHE_TYPE": "memory", "SOURCE_CACHE_TYPE": "memory", "CACHE_DISK_PATH": "", "PROCESSES": "2"}
         server = self.server(PURGE_SECRET="purge-secret", **settings)
         purged, left = self.path("a", "w:10"), self.path("a", "w:20")
-        old = {path: {server.get(path).body for _ in range(20)} for path in (purged, left)}
+        old: dict[str, set[bytes]] = {}
+        for misses, path in ((2, purged), (4, left)):  # until both workers have it
+            server.get(path)
+            wait_for(partial(self.has_missed, server, path, misses), "a miss by each worker")
+            old[path] = {server.get(path).body}
         self.origin.files["/a.png"] = encode(gradient(60, 31), "PNG")
         self.assertEqual(server.get(purged, TOKEN, "PURGE").status, 200)
         wait_for(partial(self.shows_no_more, server, purged, *old[purged]), "the new picture")
