@@ -10,7 +10,8 @@ from imgforge.web._negotiation import Negotiation
 from imgforge.web._network import Clients
 from imgforge.web._purge import PurgeEndpoint, PurgeGate, PurgeImageEndpoint
 from imgforge.web._rate import ClientRates, RateLimit, Rates
-from imgforge.web._server import Route, Server
+from imgforge.web._routes import Route
+from imgforge.web._server import Server
 from imgforge.web._site import ImageSite
 
 __all__ = [

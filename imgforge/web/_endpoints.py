@@ -25,7 +25,7 @@ from imgforge.web._conditions import Conditions, another, conditioned, not_satis
 from imgforge.web._lane import Offer
 from imgforge.web._negotiation import Negotiation
 from imgforge.web._rate import Rates
-from imgforge.web._server import STREAMED, Endpoint, joined_header, origin_form
+from imgforge.web._routes import STREAMED, Endpoint, joined_header, origin_form
 
 __all__ = ["HealthEndpoint", "ImageEndpoint", "InfoEndpoint", "MetricsEndpoint", "page_endpoint"]
 

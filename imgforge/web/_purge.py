@@ -17,7 +17,7 @@ from imgforge.web._access import BearerGate
 from imgforge.web._answer import Answer
 from imgforge.web._body import whole_body
 from imgforge.web._negotiation import Negotiation
-from imgforge.web._server import origin_form
+from imgforge.web._routes import origin_form
 
 __all__ = ["PurgeEndpoint", "PurgeGate", "PurgeImageEndpoint"]
 

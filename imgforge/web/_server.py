@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextvars
 import re
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -47,11 +47,9 @@ from imgforge.web._access import MOST_LOGGED, request_id
 from imgforge.web._answer import Answer, Headers
 from imgforge.web._lane import FastLane
 from imgforge.web._network import Clients
+from imgforge.web._routes import STREAMED, Route, joined_header, origin_form, refusal
 
-__all__ = ["STREAMED", "Endpoint", "Route", "Server", "error_answer", "joined_header", "origin_form"]
-
-# An endpoint that has written its answer itself returns this.
-STREAMED = Answer(0, [])
+__all__ = ["Server", "error_answer"]
 
 # What the logs and metrics say when the client left before its answer (nginx's convention).
 _CLIENT_GONE = 499
@@ -91,63 +89,12 @@ _QUERY = re.compile(r"\?|%3f", re.IGNORECASE)
 # The label in the metrics of what has no path.
 _NO_ROUTE = "other"
 
-Endpoint = Callable[[Request], Coroutine[Any, Any, Answer]]
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """An endpoint and the paths that lead to it: one path, or with *prefix* all that begin with it.
-
-    `label` names it in the metrics, where the number of distinct paths must stay small; *always* it is answered, to
-    every client and even where there are too many. Another method than *methods* is 405, unless another route for the
-    same paths takes it.
-    """
-
-    path: bytes
-    label: str
-    endpoint: Endpoint
-    prefix: bool = False
-    always: bool = False
-    methods: tuple[bytes, ...] = (b"GET", b"HEAD")
-
-    def matches(self, path: bytes) -> bool:
-        """Whether a request for *path* is answered here."""
-        return path.startswith(self.path) if self.prefix else path == self.path
-
-
-def origin_form(target: bytes) -> bytes:
-    """A request target as it was sent; an absolute one (RFC 9112, section 3.2.2) loses its scheme and host.
-
-    `BadPath` for what is neither, such as `*`.
-    """
-    if target.startswith(b"/"):
-        return target
-    scheme, _, rest = target.partition(b"://")
-    if scheme.lower() not in {b"http", b"https"}:
-        raise BadPath("the target of the request is neither a path nor an http URL")
-    _, slash, path = rest.partition(b"/")
-    return slash + path
-
 
 def _shown(target: bytes) -> str:
     """*target* for a log line: without its source's query, where tokens and signatures of the source's are."""
     path, *query = _QUERY.split(target.decode("latin-1"), maxsplit=1)
     shown = path[:_MOST_SHOWN]
     return shown + "..." if query or len(path) > _MOST_SHOWN else shown
-
-
-def joined_header(request: Request, name: bytes) -> bytes:
-    """The header's value, those of several as the one that they stand for (RFC 9110, section 5.3); b"" for none."""
-    return b", ".join(request.requestHeaders.getRawHeaders(name, []))
-
-
-def _refusal(label: str, error: ImgforgeError) -> Route:
-    """A way that leads to *error* only."""
-
-    async def refuse(_: Request) -> Answer:
-        raise error
-
-    return Route(b"", label, refuse, prefix=True)
 
 
 def error_answer(error: ImgforgeError) -> Answer:
@@ -198,26 +145,26 @@ class Server(Resource):
 
     def refuse(self, request: Request, error: ImgforgeError) -> None:
         """Answer a request that could not be read, with everything else that an answer of ours has."""
-        contextvars.copy_context().run(self._start, request, _refusal(_NO_ROUTE, error))
+        contextvars.copy_context().run(self._start, request, refusal(_NO_ROUTE, error))
 
     def _route(self, request: Request) -> Route:
         try:
             path = origin_form(request.path).removeprefix(self._prefix)
         except BadPath as error:
-            return _refusal(_NO_ROUTE, error)
+            return refusal(_NO_ROUTE, error)
         first = next(route for route in self._routes if route.matches(path))
         alike = (one for one in self._routes if (one.path, one.prefix) == (first.path, first.prefix))
         route = next((one for one in alike if request.method in one.methods), None)
         if route is None:
             allow = [method.decode("ascii") for method in first.methods]
-            return _refusal(
+            return refusal(
                 first.label, MethodNotAllowed(f"only {' and '.join(allow)} are answered here", ", ".join(allow))
             )
         if not route.always and not self.clients.allows(self.clients.of(request)):
-            return _refusal(route.label, ClientRefused("this server does not serve your address"))
+            return refusal(route.label, ClientRefused("this server does not serve your address"))
         channel: Any = request.channel
         if channel.spare and not route.always:
-            return _refusal(route.label, TooManyClients("this server has as many clients as it takes"))
+            return refusal(route.label, TooManyClients("this server has as many clients as it takes"))
         return route
 
     def _start(self, request: Request, route: Route) -> None:

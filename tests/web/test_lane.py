@@ -24,7 +24,8 @@ from imgforge.web._answer import Answer, AnswerSettings, aging_since, image_answ
 from imgforge.web._conditions import Conditions, conditioned
 from imgforge.web._lane import FastLane, Offer, hit_access
 from imgforge.web._network import Clients
-from imgforge.web._server import Route, Server
+from imgforge.web._routes import Route
+from imgforge.web._server import Server
 from imgforge.web._site import ImageSite
 from tests.web.test_answer import REQUEST
 

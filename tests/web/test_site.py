@@ -17,7 +17,8 @@ from zope.interface import provider
 from imgforge.errors import BadSignature, NotAnImage, OriginFailed, Overloaded, SourceNotFound, Unreadable
 from imgforge.observability import Metrics
 from imgforge.web._answer import Answer
-from imgforge.web._server import STREAMED, Route, Server
+from imgforge.web._routes import STREAMED, Route
+from imgforge.web._server import Server
 from imgforge.web._site import ImageSite
 from tests.web.test_lane import Log, Wire
 
