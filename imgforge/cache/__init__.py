@@ -6,6 +6,7 @@ from imgforge.cache._file import CorruptEntry, OldEntry, entry_path, read_entry,
 from imgforge.cache._key import URL_BYTES, entry_key, fingerprint, original_key
 from imgforge.cache._memory import Marked, MemoryTier
 from imgforge.cache._purges import Kind, Purge, Purges
+from imgforge.cache._replace import replacing
 from imgforge.cache._sweep import Sweep, sweep
 from imgforge.cache._threads import IDiskReactor
 from imgforge.cache._walk import entries, remove
@@ -32,6 +33,7 @@ __all__ = [
     "original_key",
     "read_entry",
     "remove",
+    "replacing",
     "sweep",
     "usable_directory",
     "write_entry",

@@ -29,6 +29,7 @@ from pathlib import Path
 
 import msgspec
 
+from imgforge.cache._replace import replacing
 from imgforge.model import CacheEntry
 
 __all__ = [
@@ -90,19 +91,9 @@ def write_entry(path: Path, key: bytes, entry: CacheEntry) -> int:
     if len(header) > _LONGEST_HEADER:
         raise OSError("the entry's metadata are too long")
     digest = _digest(header, body)
-    # The process and the clock make the name unique on one host, the random part between hosts of a share.
-    temporary = path.with_name(f"{path.stem}.{os.getpid()}-{os.urandom(6).hex()}.partial")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(temporary, flags, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(_HEAD.pack(_MAGIC, len(header), len(body), digest) + header)
-            file.write(body)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path, path.stem) as file:
+        file.write(_HEAD.pack(_MAGIC, len(header), len(body), digest) + header)
+        file.write(body)
     return _HEAD.size + len(header) + len(body)
 
 

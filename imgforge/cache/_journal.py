@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from imgforge.cache._purges import Purge
+from imgforge.cache._replace import replacing
 
 __all__ = ["JOURNAL_NAME", "Journal"]
 
@@ -79,17 +80,10 @@ class Journal:
             kept = [purge for purge in purges if needed(purge)]
             if len(kept) == len(purges):
                 return
-            temporary = self._path.with_name(f"{JOURNAL_NAME}.{os.getpid()}-{os.urandom(6).hex()}.partial")
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-            try:
-                with os.fdopen(os.open(temporary, flags, 0o600), "wb") as replacement:
-                    replacement.write(_name_line() + b"".join(_encode(purge) + b"\n" for purge in kept))
-                    replacement.flush()
-                    os.fsync(replacement.fileno())
-                os.replace(temporary, self._path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+            with replacing(self._path) as replacement:
+                replacement.write(_name_line() + b"".join(_encode(purge) + b"\n" for purge in kept))
+                replacement.flush()
+                os.fsync(replacement.fileno())
 
     @contextmanager
     def _locked(self) -> Iterator[int]:

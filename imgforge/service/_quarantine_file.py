@@ -17,13 +17,13 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
+from imgforge.cache import replacing
 from imgforge.service._quarantine import Ward
 
 __all__ = ["Keeper", "load", "save"]
 
 _NAME = "quarantine"
 _LONGEST = 1 << 16  # bytes: who writes more is not us
-_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 _decode = msgspec.json.Decoder(dict[str, float]).decode
 
@@ -70,7 +70,7 @@ class Keeper:
 def load(directory: str) -> dict[str, float]:
     """Digests in hexadecimal, and until when each counts; nothing where there is no file, or another one."""
     with suppress(OSError, msgspec.DecodeError):
-        file = os.open(Path(directory, _NAME), os.O_RDONLY | _FLAGS)
+        file = os.open(Path(directory, _NAME), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             sources = _decode(os.pread(file, _LONGEST, 0))
         finally:
@@ -82,15 +82,8 @@ def load(directory: str) -> dict[str, float]:
 def save(directory: str, sources: Mapping[str, float], now: float) -> None:
     """Add *sources* to what is there and leave out what is over; OSError where it cannot be written."""
     kept = {digest: until for digest, until in {**load(directory), **sources}.items() if until > now}
-    Path(directory).mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = Path(directory, f"{_NAME}.{os.getpid()}-{os.urandom(6).hex()}.partial")
-    try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(kept))
-        os.replace(temporary, Path(directory, _NAME))
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(Path(directory, _NAME)) as file:
+        file.write(msgspec.json.encode(kept))
 
 
 def _is_digest(text: str) -> bool:
