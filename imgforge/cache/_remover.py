@@ -13,6 +13,7 @@ from imgforge.cache._file import CorruptEntry, read_header
 from imgforge.cache._purges import Purge, Purges
 from imgforge.cache._threads import FileThreads, IDiskReactor
 from imgforge.cache._walk import Found, Stopped, entries, entries_beginning, remove
+from imgforge.model import CacheEntry
 
 __all__ = ["Remover", "purged_file"]
 
@@ -22,11 +23,15 @@ _COUNT_WITHIN = 10.0
 
 def purged_file(found: Found, covered: Purges) -> bool:
     """Whether *covered* covers the entry in a file; not for one that cannot be read, which a look-up will judge."""
+    header = _header(found)
+    return header is not None and covered.cover(*header)
+
+
+def _header(found: Found) -> tuple[bytes, CacheEntry] | None:
     try:
-        key, entry = read_header(found[0].path)
+        return read_header(found[0].path)
     except (OSError, CorruptEntry):
-        return False
-    return covered.cover(key, entry)
+        return None
 
 
 @dataclass(eq=False)
@@ -88,16 +93,12 @@ class Remover:
 
     def _walk(self, tasks: list[_Task]) -> None:
         together = Purges(task.purge for task in tasks)
+        apart = [(task, Purges([task.purge])) for task in tasks]
         try:
             for found in entries(self._root, lambda: self._stopping):
-                if purged_file(found, together):
-                    self._remove(found, tasks)
+                header = _header(found)
+                if header is not None and together.cover(*header) and remove(found[0]):
+                    for task, covered in apart:
+                        task.removed += covered.cover(*header)
         except Stopped:
             return
-
-    def _remove(self, found: Found, tasks: list[_Task]) -> None:
-        """Remove a file on account of each of *tasks* that covers it."""
-        owners = [task for task in tasks if purged_file(found, Purges([task.purge]))]
-        if remove(found[0]):
-            for task in owners:
-                task.removed += 1

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from hashlib import blake2b
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
@@ -52,7 +52,7 @@ __all__ = ["Pipeline"]
 T = TypeVar("T")
 
 # Failures that may pass: a stale rendition is better. What an origin says of a source it means.
-_PASSING = (OriginFailed, OriginTimeout, Overloaded, Quarantined)
+_PASSING = (OriginFailed, OriginTimeout, Overloaded, Quarantined, RequestTimeout)
 
 
 class Pipeline:
@@ -127,9 +127,8 @@ class Pipeline:
         try:
             return await make()
         except RequestTimeout as error:  # wherever the time went, of which waiting for others may be most
-            if found is None or not shelf.may_stand_in(found):
+            if not self._stands_in(found, error):
                 raise
-            self.log.info("a stale rendition stands in: {line}", line=error.message)
             return found
 
     def _shelf_for(self, request: ImageRequest) -> Shelf:
@@ -209,12 +208,10 @@ class Pipeline:
         self, request: ImageRequest, accepted: tuple[str, ...], stale: Served | None, error: ImgforgeError
     ) -> Served:
         """What is served since the source cannot be had: the stale rendition, or a fallback image; else *error*."""
-        shelf = self._store.renditions
-        if stale is not None and isinstance(error, _PASSING) and shelf.may_stand_in(stale):
-            self.log.info("a stale rendition stands in: {line}", line=error.message)
+        if self._stands_in(stale, error):
             return stale
         if stale is not None and isinstance(error, SourceMissing):
-            await shelf.remove(stale.key)
+            await self._store.renditions.remove(stale.key)
         if not isinstance(error, Overloaded):
             for source in self._fallback_sources(request):
                 try:
@@ -225,6 +222,13 @@ class Pipeline:
                     self.log.info("a fallback image stands in: {line}", line=error.message)
                     return replace(served, failure=error)
         raise error
+
+    def _stands_in(self, stale: Served | None, error: ImgforgeError) -> TypeGuard[Served]:
+        """Whether *stale* is served in place of what failed with *error*."""
+        stands_in = stale is not None and isinstance(error, _PASSING) and self._store.renditions.may_stand_in(stale)
+        if stands_in:
+            self.log.info("a stale rendition stands in: {line}", line=error.message)
+        return stands_in
 
     def _fallback_sources(self, request: ImageRequest) -> list[str]:
         """Where to find the image that the URL or the operator names; the operator's own bytes go by their hash."""
