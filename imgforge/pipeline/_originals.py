@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -33,7 +33,15 @@ _FIRST_CLAIM = 1 << 20
 # What is here anyway is not kept once more.
 _AT_HAND = ("local:", "sample:", "data:")
 
-_Wanted = tuple[str, int, float, tuple[tuple[str, str], ...]]
+
+@dataclass(frozen=True, slots=True)
+class _Want:
+    """What makes two requests for an original one; the arguments of `Originals.get`, *known* in order."""
+
+    source: str
+    limit: int
+    known: tuple[tuple[str, str], ...]
+    since: float
 
 
 class Originals:
@@ -59,8 +67,8 @@ class Originals:
         self._metrics = metrics
         self._cache = cache
         self._freshness = freshness
-        self._flights: SingleFlight[_Wanted, SourceImage] = SingleFlight()
-        self._claims: dict[_Wanted, Claim] = {}
+        self._flights: SingleFlight[_Want, SourceImage] = SingleFlight()
+        self._claims: dict[_Want, Claim] = {}
 
     def get(
         self,
@@ -81,17 +89,17 @@ class Originals:
         error = self._failures.recall(source)
         if error is not None and (spare or isinstance(error, SourceMissing)):
             return fail(error)
-        wanted = source, limit, since, tuple(sorted((known or {}).items()))
-        if wanted not in self._flights:
-            self._claims[wanted] = self._budget.claim()
-        claim = self._claims[wanted]
+        want = _Want(source, limit, tuple(sorted((known or {}).items())), since)
+        if want not in self._flights:
+            self._claims[want] = self._budget.claim()
+        claim = self._claims[want]
         claim.join(ticket)
 
         def start() -> Deferred[SourceImage]:
-            getting = Deferred.fromCoroutine(self._get(source, limit, known or {}, claim, spare=spare, since=since))
-            return getting.addBoth(self._landed, wanted, claim)
+            getting = Deferred.fromCoroutine(self._get(want, claim, spare=spare))
+            return getting.addBoth(self._landed, want, claim)
 
-        return self._flights.do(wanted, start)
+        return self._flights.do(want, start)
 
     async def purge(self, kind: Kind, value: str) -> None:
         """Forget the originals that match, and how their origins failed."""
@@ -99,58 +107,54 @@ class Originals:
         if self._cache is not None:
             await self._cache.purge(kind, value)
 
-    def _landed(self, outcome: Any, wanted: _Wanted, claim: Claim) -> Any:
-        if self._claims.get(wanted) is claim:
-            del self._claims[wanted]
+    def _landed(self, outcome: Any, want: _Want, claim: Claim) -> Any:
+        if self._claims.get(want) is claim:
+            del self._claims[want]
         return outcome
 
-    async def _get(
-        self, source: str, limit: int, known: Mapping[str, str], claim: Claim, *, spare: bool, since: float
-    ) -> SourceImage:
+    async def _get(self, want: _Want, claim: Claim, *, spare: bool) -> SourceImage:
         original: SourceImage | None = None
         try:
-            original = await self._kept_or_fetched(source, limit, known, claim, spare=spare, since=since)
-            if limit and len(original.body) > limit:
-                raise SourceTooLarge(f"the source has {len(original.body)} bytes, more than {limit}")
-            if _holds(known, original):
+            original = await self._kept_or_fetched(want, claim, spare=spare)
+            if want.limit and len(original.body) > want.limit:
+                raise SourceTooLarge(f"the source has {len(original.body)} bytes, more than {want.limit}")
+            if _holds(dict(want.known), original):
                 original = replace(original, body=b"", unchanged=True)
         finally:
             await claim.room(len(original.body) if original is not None else 0)
         return original
 
-    async def _kept_or_fetched(
-        self, source: str, limit: int, known: Mapping[str, str], claim: Claim, *, spare: bool, since: float
-    ) -> SourceImage:
-        cache = None if source[:8].lower().startswith(_AT_HAND) else self._cache
+    async def _kept_or_fetched(self, want: _Want, claim: Claim, *, spare: bool) -> SourceImage:
+        cache, known = None if want.source[:8].lower().startswith(_AT_HAND) else self._cache, dict(want.known)
         if cache is None:
-            return await self._fetch(source, limit, known, claim.room)
-        key = original_key(source)
+            return await self._fetch(want, known, claim.room)
+        key = original_key(want.source)
         await claim.room(await cache.weigh(key))
         found = await cache.get(key)
-        if found is None or _original(found[0]).asked_at <= since:
+        if found is None or _original(found[0]).asked_at <= want.since:
             self._metrics.cache_miss("originals")
-            original = await self._fetch(source, limit, known, claim.room)
+            original = await self._fetch(want, known, claim.room)
             if not original.unchanged:
-                self._keep(cache, key, source, original)
+                self._keep(cache, key, want.source, original)
             return original
         kept = found[0]
         # A caller that has a rendition of this very original serves that; it must not take it for renewed.
         may_stand_in = not (spare and _holds(known, _original(kept)))
-        return await self._renewed(cache, key, source, limit, kept, claim, may_stand_in=may_stand_in)
+        return await self._renewed(cache, key, want, kept, claim, may_stand_in=may_stand_in)
 
     async def _renewed(
-        self, cache: Cache, key: bytes, source: str, limit: int, kept: CacheEntry, claim: Claim, *, may_stand_in: bool
+        self, cache: Cache, key: bytes, want: _Want, kept: CacheEntry, claim: Claim, *, may_stand_in: bool
     ) -> SourceImage:
         """The original that is kept as *kept*, or what has taken its place."""
         now = self._clock.seconds()
         stands_in = may_stand_in and self._freshness.may_stand_in(kept, now)
-        if self._freshness.fresh(kept, now) or (stands_in and self._failures.recall(source) is not None):
+        if self._freshness.fresh(kept, now) or (stands_in and self._failures.recall(want.source) is not None):
             self._metrics.cache_hit("originals")
             return _original(kept)
         self._metrics.cache_miss("originals")
         size = len(kept.rendition.body)
         try:
-            original = await self._fetch(source, limit, validators(kept), lambda more: claim.room(size + more))
+            original = await self._fetch(want, validators(kept), lambda more: claim.room(size + more))
         except (OriginFailed, OriginTimeout) as error:
             if not stands_in:
                 raise
@@ -161,7 +165,7 @@ class Originals:
             raise
         if original.unchanged:
             original = _original(renewed(kept, original, self._clock.seconds()))
-        self._keep(cache, key, source, original)
+        self._keep(cache, key, want.source, original)
         return original
 
     def _keep(self, cache: Cache, key: bytes, source: str, original: SourceImage) -> None:
@@ -181,19 +185,19 @@ class Originals:
         # Not waited for: a slow disk delays no picture.
         cache.put(key, entry).addErrback(lambda failure: self.log.failure("an original could not be cached", failure))
 
-    async def _fetch(self, source: str, limit: int, headers: Mapping[str, str], room: Room) -> SourceImage:
-        await room(min(limit or _FIRST_CLAIM, _FIRST_CLAIM))
+    async def _fetch(self, want: _Want, headers: Mapping[str, str], room: Room) -> SourceImage:
+        await room(min(want.limit or _FIRST_CLAIM, _FIRST_CLAIM))
         began = self._clock.seconds()
         try:
-            original = await self._sources.fetch(source, limit or None, headers, room)
+            original = await self._sources.fetch(want.source, want.limit or None, headers, room)
         except ImgforgeError as error:
             self._metrics.source_fetched(self._clock.seconds() - began, ok=False)
             if isinstance(error, CircuitOpen):  # the breaker remembers for itself
                 self._metrics.refused("circuit")
             elif isinstance(error, (SourceMissing, OriginFailed, OriginTimeout)):
-                self._failures.remember(source, error)
+                self._failures.remember(want.source, error)
             raise
-        self._failures.forget(source)
+        self._failures.forget(want.source)
         self._metrics.source_fetched(self._clock.seconds() - began, ok=True)
         return replace(original, asked_at=began)
 
