@@ -1,4 +1,4 @@
-"""Who may ask: the bearer token; and what a request says of itself: its id in logs and answers, its host."""
+"""Who may ask: the bearer token; and how a request tells of itself: its id in logs and answers, host, and headers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import hmac
 import re
 import uuid
 
+from twisted.web.server import Request
+
 from imgforge.errors import BadToken
 
-__all__ = ["HOST", "MOST_LOGGED", "REQUEST_ID", "BearerGate", "request_id"]
+__all__ = ["HOST", "MOST_LOGGED", "REQUEST_ID", "BearerGate", "joined_header", "request_id"]
 
 # uri-host [ ":" port ] (RFC 9110, section 7.2): one authority without user information, possibly empty.
 HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-fvV:.]+\])(?::[0-9]*)?\Z")
@@ -33,3 +35,8 @@ def request_id(offered: bytes | None) -> str:
     if offered is not None and REQUEST_ID.match(offered):
         return offered.decode("ascii")
     return uuid.uuid4().hex
+
+
+def joined_header(request: Request, name: bytes) -> bytes:
+    """The header's value, those of several as the one that they stand for (RFC 9110, section 5.3); b"" for none."""
+    return b", ".join(request.requestHeaders.getRawHeaders(name, []))

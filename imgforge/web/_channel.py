@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.web.http import HTTPChannel, datetimeToString
 
 from imgforge.errors import ImgforgeError, TooManyClients, Unreadable
-from imgforge.web._access import HOST
+from imgforge.web._access import HOST, joined_header
 from imgforge.web._body import BoundedBody
 from imgforge.web._lane import FastLane
 from imgforge.web._network import plain_address
@@ -166,7 +166,7 @@ class Channel(HTTPChannel):
         if self.spare:
             request.setHeader(b"Connection", b"close")
             return False
-        words = b",".join(request.requestHeaders.getRawHeaders(b"connection", [])).lower().split(b",")
+        words = joined_header(request, b"connection").lower().split(b",")
         if b"close" not in {word.strip(b" \t") for word in words}:
             return True
         request.setHeader(b"Connection", b"close")

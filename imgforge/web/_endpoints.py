@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.internet.threads import deferToThreadPool
@@ -18,16 +18,18 @@ from imgforge.model import ImageRequest, SourceHead
 from imgforge.observability import Metrics
 from imgforge.pipeline import Pipeline, Served, State
 from imgforge.urls import UrlParser
-from imgforge.web._access import BearerGate
+from imgforge.web._access import BearerGate, joined_header
 from imgforge.web._answer import Answer, AnswerSettings, aging_since, content_disposition, image_answer
 from imgforge.web._client import ClientKey
 from imgforge.web._conditions import Conditions, another, conditioned, not_satisfiable, precondition_failed, unchanged
 from imgforge.web._lane import Offer
 from imgforge.web._negotiation import Negotiation
 from imgforge.web._rate import Rates
-from imgforge.web._routes import STREAMED, Endpoint, joined_header, origin_form
+from imgforge.web._routes import STREAMED, Endpoint, origin_form
 
 __all__ = ["HealthEndpoint", "ImageEndpoint", "InfoEndpoint", "MetricsEndpoint", "page_endpoint"]
+
+R = TypeVar("R", ImageRequest, InfoRequest)
 
 
 class _HeadOnly(Exception):
@@ -50,10 +52,14 @@ def _conditions(request: Request) -> Conditions:
     )
 
 
-def _check_expiry(request: ImageRequest | InfoRequest, now: float) -> None:
-    expires = request.delivery.expires
+def _admitted(request: Request, parse: Callable[[bytes], R], gate: BearerGate, now: float) -> R:
+    """What *parse* reads in the target, once it is known that it may be asked for: signature, token, expiry."""
+    asked = parse(origin_form(request.uri))
+    gate.check(request.getHeader(b"authorization"))
+    expires = asked.delivery.expires
     if expires is not None and 0 < expires < now:
         raise Expired("the URL has expired")
+    return asked
 
 
 class ImageEndpoint:
@@ -81,9 +87,7 @@ class ImageEndpoint:
 
     async def __call__(self, request: Request) -> Answer:
         """The signature is checked before anything else is looked at, and nothing is fetched before all is checked."""
-        image = self._parser.parse(origin_form(request.uri))
-        self._gate.check(request.getHeader(b"authorization"))
-        _check_expiry(image, self._clock.seconds())
+        image = _admitted(request, self._parser.parse, self._gate, self._clock.seconds())
         if image.delivery.raw:
             self._rates.of(request)()
             return await self._stream(request, image)
@@ -193,9 +197,7 @@ class InfoEndpoint:
 
     async def __call__(self, request: Request) -> Answer:
         """The fields are those that the options want."""
-        image = self._parser.parse_info(origin_form(request.uri))
-        self._gate.check(request.getHeader(b"authorization"))
-        _check_expiry(image, self._clock.seconds())
+        image = _admitted(request, self._parser.parse_info, self._gate, self._clock.seconds())
         self._rates.of(request)()
         told = await self._pipeline.info(image)
         tags = ",".join(image.delivery.cache_tags).encode("ascii")

@@ -38,7 +38,6 @@ from imgforge.web._network import Clients
 
 __all__ = ["FastLane", "Offer", "hit_access"]
 
-
 RawHeaders = Iterable[tuple[bytes, Sequence[bytes]]]
 
 # Spellings of one target that are kept for one entry: requests written differently share an entry.

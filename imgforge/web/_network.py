@@ -19,6 +19,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from twisted.web.server import Request
 
+from imgforge.web._access import joined_header
+
 __all__ = ["FORWARDED", "UNIX", "UNKNOWN", "Clients", "bucket"]
 
 FORWARDED = (b"x-forwarded-for", b"forwarded")  # the first that a request has is read
@@ -54,7 +56,7 @@ class Clients:
         peer: str = request.channel.client  # type: ignore[attr-defined]
         if not self.trusts(peer):
             return peer
-        told = (b", ".join(request.requestHeaders.getRawHeaders(name, [])) for name in FORWARDED)
+        told = (joined_header(request, name) for name in FORWARDED)
         return self.behind(peer, *told)
 
     def behind(self, peer: str, forwarded_for: bytes, forwarded: bytes) -> str:

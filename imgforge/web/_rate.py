@@ -64,9 +64,14 @@ class ClientRates:
     def __len__(self) -> int:
         return len(self._full_at)
 
+    @property
+    def unlimited(self) -> bool:
+        """Whether nobody is refused, whoever asks."""
+        return not self._interval
+
     def check(self, client: bytes) -> None:
         """Take a token of *client*'s; `RateExceeded`, with the seconds until the next one, where there is none."""
-        if not self._interval:
+        if self.unlimited:
             return
         now = self._clock()
         # A clock that was put back leaves a bucket that is empty, and no emptier.
@@ -100,6 +105,8 @@ class Rates:
 
     def of(self, request: Request) -> Callable[[], None]:
         """What takes *request*'s tokens, or raises `RateExceeded`; its client's first, so that others keep theirs."""
+        if self.each.unlimited:
+            return self.together.check
         client = bucket(self.clients.of(request))
 
         def check() -> None:

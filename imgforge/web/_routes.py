@@ -1,4 +1,4 @@
-"""Which endpoint answers a request, and how requests say what they are for."""
+"""Which endpoint answers a request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twisted.web.server import Request
 from imgforge.errors import BadPath, ImgforgeError
 from imgforge.web._answer import Answer
 
-__all__ = ["STREAMED", "Endpoint", "Route", "joined_header", "origin_form", "refusal"]
+__all__ = ["STREAMED", "Endpoint", "Route", "origin_form", "refusal"]
 
 # An endpoint that has written its answer itself returns this.
 STREAMED = Answer(0, [])
@@ -52,11 +52,6 @@ def origin_form(target: bytes) -> bytes:
         raise BadPath("the target of the request is neither a path nor an http URL")
     _, slash, path = rest.partition(b"/")
     return slash + path
-
-
-def joined_header(request: Request, name: bytes) -> bytes:
-    """The header's value, those of several as the one that they stand for (RFC 9110, section 5.3); b"" for none."""
-    return b", ".join(request.requestHeaders.getRawHeaders(name, []))
 
 
 def refusal(label: str, error: ImgforgeError) -> Route:

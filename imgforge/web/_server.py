@@ -43,11 +43,11 @@ from imgforge.errors import (
     Unreadable,
 )
 from imgforge.observability import Access, AccessLog, Metrics, bind_request_id
-from imgforge.web._access import MOST_LOGGED, request_id
+from imgforge.web._access import MOST_LOGGED, joined_header, request_id
 from imgforge.web._answer import Answer, Headers
 from imgforge.web._lane import FastLane
 from imgforge.web._network import Clients
-from imgforge.web._routes import STREAMED, Route, joined_header, origin_form, refusal
+from imgforge.web._routes import STREAMED, Route, origin_form, refusal
 
 __all__ = ["Server", "error_answer"]
 
