@@ -53,13 +53,6 @@ WAYS = {
 
 
 @pytest.fixture(scope="module")
-def canary() -> Iterator[Canary]:
-    canary = Canary()
-    yield canary
-    canary.close()
-
-
-@pytest.fixture(scope="module")
 def origin() -> Iterator[RawOrigin]:
     origin = RawOrigin()
     yield origin

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hostile._world import RawOrigin, base64_of, serving, whole
-from tests.live._pictures import encode, gradient
+from tests.hostile._world import RawOrigin, base64_of, serving
 from tests.live._process import Reply, Twistd
 
 # Line breaks, and what some parsers take for them.
@@ -52,14 +51,6 @@ PLACES = (
     "/status{}",
     "/{}",
 )
-
-
-@pytest.fixture(scope="module")
-def origin() -> Iterator[RawOrigin]:
-    origin = RawOrigin()
-    origin.answers["/a.png"] = whole(encode(gradient(30, 20), "PNG"))
-    yield origin
-    origin.close()
 
 
 @pytest.fixture(scope="module")

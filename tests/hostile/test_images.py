@@ -19,13 +19,6 @@ _MEGABYTES = 1200  # that the server may have at once, over all these
 
 
 @pytest.fixture(scope="module")
-def canary() -> Iterator[Canary]:
-    canary = Canary()
-    yield canary
-    canary.close()
-
-
-@pytest.fixture(scope="module")
 def origin() -> Iterator[RawOrigin]:
     origin = RawOrigin()
     origin.answers["/good.png"] = whole(encode(gradient(30, 20), "PNG"))

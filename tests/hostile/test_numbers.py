@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hostile._world import RawOrigin, ask, serving, whole
-from tests.live._pictures import encode, gradient
+from tests.hostile._world import RawOrigin, ask, serving
 from tests.live._process import Twistd
 
 ODD = (
@@ -129,14 +128,6 @@ HUGE = (  # beyond what fits 31, 32 and 53 bits
     "-1",
     "-2147483649",
 )
-
-
-@pytest.fixture(scope="module")
-def origin() -> Iterator[RawOrigin]:
-    origin = RawOrigin()
-    origin.answers["/a.png"] = whole(encode(gradient(30, 20), "PNG"))
-    yield origin
-    origin.close()
 
 
 @pytest.fixture(scope="module")

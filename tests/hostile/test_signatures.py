@@ -11,21 +11,13 @@ from itertools import count
 import pytest
 
 from imgforge.urls import Signer
-from tests.hostile._world import RawOrigin, serving, whole
-from tests.live._pictures import decode, encode, gradient
+from tests.hostile._world import RawOrigin, serving
+from tests.live._pictures import decode
 from tests.live._process import Twistd
 
 KEY, SALT = bytes(range(32)), bytes(range(32, 64))
 OTHER = bytes(range(64, 96))
 SIGNER = Signer(KEY, SALT)
-
-
-@pytest.fixture(scope="module")
-def origin() -> Iterator[RawOrigin]:
-    origin = RawOrigin()
-    origin.answers["/a.png"] = whole(encode(gradient(30, 20), "PNG"))
-    yield origin
-    origin.close()
 
 
 @pytest.fixture(scope="module")

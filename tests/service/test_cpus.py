@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,17 +11,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.service._cpus import cgroup_cpus, usable_cpus
+from tests.service._groups import found_in
 
 
 def cpus(membership: str, files: Mapping[str, str]) -> float:
-    """What is found where /proc/self/cgroup says *membership* and /sys/fs/cgroup holds *files*."""
-    with tempfile.TemporaryDirectory() as scratch:
-        Path(scratch, "membership").write_text(membership)
-        for name, text in files.items():
-            path = Path(scratch, "cgroup", name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        return cgroup_cpus(Path(scratch, "membership"), Path(scratch, "cgroup"))
+    return found_in(cgroup_cpus, membership, files)
 
 
 class QuotaTests(SynchronousTestCase):

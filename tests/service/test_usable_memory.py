@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,17 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.config import Settings
 from imgforge.service._usable_memory import cgroup_memory, pixel_bytes, usable_memory
+from tests.service._groups import found_in
 
 
 def memory(membership: str, files: Mapping[str, str]) -> float:
-    """What is found where /proc/self/cgroup says *membership* and /sys/fs/cgroup holds *files*."""
-    with tempfile.TemporaryDirectory() as scratch:
-        Path(scratch, "membership").write_text(membership)
-        for name, text in files.items():
-            path = Path(scratch, "cgroup", name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        return cgroup_memory(Path(scratch, "membership"), Path(scratch, "cgroup"))
+    return found_in(cgroup_memory, membership, files)
 
 
 class LimitTests(SynchronousTestCase):
