@@ -132,19 +132,26 @@ def full(server: Twistd, directory: Path) -> None:
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, room))
 
 
+def instead(directory: Path, make: Callable[[], None]) -> None:
+    """Have something else stand there; the server may still be writing, and then makes the directory once more."""
+    while True:
+        shutil.rmtree(directory.rename(directory.with_name("gone")))
+        try:
+            return make()
+        except FileExistsError:
+            continue
+
+
 def gone(server: Twistd, directory: Path) -> None:
-    """At once: the server may still be about to write."""
-    shutil.rmtree(directory.rename(directory.with_name("gone")))
+    instead(directory, lambda: None)
 
 
 def a_file(server: Twistd, directory: Path) -> None:
-    gone(server, directory)
-    directory.write_bytes(b"")
+    instead(directory, lambda: directory.touch(exist_ok=False))
 
 
 def a_dead_link(server: Twistd, directory: Path) -> None:
-    gone(server, directory)
-    directory.symlink_to(directory.parent / "nowhere")
+    instead(directory, lambda: directory.symlink_to(directory.parent / "nowhere"))
 
 
 def read_only(server: Twistd, directory: Path) -> None:
