@@ -20,7 +20,10 @@ from imgforge.service._ring import RingedPort, RingedServer, RingedUnixServer
 __all__ = ["Balanced", "BalancedPort", "CountedUnixServer", "Occupancy", "Share"]
 
 _ABSENT = 0xFFFFFFFF  # the count of a slot that no process has: nothing is left to it
-_STEP_BACK = 0.02  # seconds in which others may take a connection; as long as a busy reactor's turn
+# One that has its share looks away for a moment, and for so many in all, as long as a busy reactor's turn: meanwhile
+# others may take a connection.
+_MOMENT = 0.001
+_MOMENTS = 20
 _AT_ONCE = 100  # connections accepted in one turn at most; Twisted's own number
 
 
@@ -85,7 +88,8 @@ class Balanced:
     """Mixed into a port of Twisted's, whose `transport` must be one of the two below."""
 
     share: Share
-    _stepped_back: IDelayedCall | None = None
+    _looking_away: IDelayedCall | None = None
+    _moments = 0  # for which the others have had time
     _beyond = 0  # connections accepted beyond the share the last time, as nobody else took them
 
     def startListening(self) -> None:
@@ -95,24 +99,34 @@ class Balanced:
         self.share.accepts(True)
 
     def doRead(self) -> None:
-        """Accept what is this process' share, and more only after the others had time to take it."""
+        """Accept what is this process' share, and more only after the others had time to take it.
+
+        Each time that nobody took anything twice as many are accepted, so that many do not wait for long.
+        """
         room = self.share.room
         if room > 0:
-            self._beyond = 0
+            self._moments = self._beyond = 0
             self._accept(room)
-            return
-        port: Any = self
-        port.stopReading()
-        self._stepped_back = port.reactor.callLater(_STEP_BACK, self._return)
+        elif self._moments == _MOMENTS:
+            self._moments, self._beyond = 0, max(1, 2 * self._beyond)
+            self._accept(self._beyond)
+        else:
+            self._moments += 1
+            port: Any = self
+            port.stopReading()
+            self._looking_away = port.reactor.callLater(_MOMENT, self._look_again)
 
-    def _return(self) -> None:
-        """Each time that nobody else took anything twice as many are accepted, so that many do not wait for long."""
-        self._stepped_back = None
-        room = self.share.room
-        self._beyond = 0 if room > 0 else max(1, 2 * self._beyond)
+    def lost(self) -> None:
+        """A connection of this process has ended."""
+        self.share.add(-1)
+        if self._looking_away is not None and self.share.room > 0:
+            self._looking_away.cancel()
+            self._look_again()
+
+    def _look_again(self) -> None:
+        self._looking_away = None
         port: Any = self
         port.startReading()
-        self._accept(max(room, self._beyond))
 
     def _accept(self, most: int) -> None:
         port: Any = self
@@ -122,9 +136,9 @@ class Balanced:
 
     def loseConnection(self, *reason: Any) -> Any:
         """Stop accepting."""
-        if self._stepped_back is not None:
-            self._stepped_back.cancel()
-            self._stepped_back = None
+        if self._looking_away is not None:
+            self._looking_away.cancel()
+            self._looking_away = None
         self.share.accepts(False)
         port: Any = super()
         return port.loseConnection(*reason)
@@ -143,7 +157,7 @@ class _Counted:
         self.server.share.add(1)
 
     def connectionLost(self, reason: Any) -> None:
-        self.server.share.add(-1)
+        self.server.lost()
         connection: Any = super()
         connection.connectionLost(reason)
 

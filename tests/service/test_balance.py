@@ -15,6 +15,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from imgforge.config import parse_bind
+from imgforge.service import _balance
 from imgforge.service._balance import Occupancy, Share
 from imgforge.service._listeners import adopt, open_listeners
 
@@ -137,6 +138,18 @@ class PortsTests(TestCase):
             await deferLater(reactor, 0)
         self.connect(4)
         self.assertEqual(await self.greetings(), [b"1"] * 4)
+
+    async def test_who_has_lost_a_connection_does_not_look_away_any_longer(self) -> None:
+        self.patch(_balance, "_MOMENT", 3600.0)
+        self.serve(b"1")
+        self.occupancy.share(1).accepts(True)  # and never takes one
+        self.connect(1)
+        self.assertEqual(await self.greetings(), [b"1"])
+        self.connect(1)
+        while all(call.getTime() < reactor.seconds() + 1800 for call in reactor.getDelayedCalls()):  # it looks away
+            await deferLater(reactor, 0)
+        self.clients.pop(0).close()
+        self.assertEqual(await self.greetings(), [b"1"])
 
     async def test_no_connection_waits_for_a_process_that_hangs(self) -> None:
         self.serve(b"1")
