@@ -27,6 +27,9 @@ class SourcesSettings(BaseModel):
     client_keep_alive_timeout: float = Field(
         90, ge=0, le=86400, allow_inf_nan=False, description="seconds that an idle connection to an origin is kept"
     )
+    source_connections_per_host: int = Field(
+        64, ge=0, le=1000000, description="requests that each process asks an origin at the same time; 0 is any number"
+    )
     source_retries: int = Field(
         0, ge=0, le=10, description="times that a fetch is tried again, within its time, after a failure of the origin"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from imgforge.errors import ImgforgeError
@@ -28,12 +29,15 @@ class Failures:
             if len(self._table) > _MOST:
                 del self._table[next(iter(self._table))]
 
-    def recall(self, source: str) -> ImgforgeError | None:
-        """The failure, made anew, if it is recent; of a clock that has been put back nothing is believed."""
+    def recall(self, source: str, since: float = -math.inf) -> ImgforgeError | None:
+        """The failure, made anew, if it is recent, and later than *since*, when *source* was last purged.
+
+        Of a clock that has been put back nothing is believed.
+        """
         at, kind, message = self._table.get(source, (0.0, ImgforgeError, ""))
         if not message:
             return None
-        if not 0 <= self._clock() - at < self._seconds:
+        if at <= since or not 0 <= self._clock() - at < self._seconds:
             self.forget(source)
             return None
         return kind(message)

@@ -86,7 +86,9 @@ class Originals:
         has something else to serve, so that an origin that failed a moment ago is not asked. *since* is when the image
         was last purged: what was kept until then is fetched anew, and only those with the same *since* join a fetch.
         """
-        error = self._failures.recall(source)
+        if self._cache is not None:
+            since = max(since, self._cache.purged_at(original_key(source), source, ()))
+        error = self._failures.recall(source, since)
         if error is not None and (spare or isinstance(error, SourceMissing)):
             return fail(error)
         want = _Want(source, limit, tuple(sorted((known or {}).items())), since)
@@ -148,7 +150,9 @@ class Originals:
         """The original that is kept as *kept*, or what has taken its place."""
         now = self._clock.seconds()
         stands_in = may_stand_in and self._freshness.may_stand_in(kept, now)
-        if self._freshness.fresh(kept, now) or (stands_in and self._failures.recall(want.source) is not None):
+        if self._freshness.fresh(kept, now) or (
+            stands_in and self._failures.recall(want.source, want.since) is not None
+        ):
             self._metrics.cache_hit("originals")
             return _original(kept)
         self._metrics.cache_miss("originals")

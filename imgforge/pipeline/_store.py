@@ -74,8 +74,10 @@ def make_store(
             clock, sources, budget=budget, failures=failures, metrics=metrics, cache=cache, freshness=freshness
         )
 
+    main = results or originals or Cache(clock, "overlays", ())
+
     def small(capacity: int) -> Cache | None:
-        return Cache(clock, "overlays", [MemoryTier(_OVERLAY_BYTES, capacity)]) if capacity else None
+        return main.beside("overlays", [MemoryTier(_OVERLAY_BYTES, capacity)]) if capacity else None
 
     own = settings.results
     return Store(

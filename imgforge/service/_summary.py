@@ -18,13 +18,14 @@ def summary(settings: Settings, processes: int, threads: int) -> list[str]:
     """What runs: *threads* image threads in each of *processes*."""
     able = processing.capabilities()
     kind, path = settings.cache
+    originals = settings.source_cache_type
     work = f"{_counted(processes, 'process')} with {_counted(threads, 'image thread')}"
     lines = [
         f"imgforge {__version__} with libvips {able.version}",
         f"reads {', '.join(able.loads)}; writes {', '.join(able.saves)}",
         f"listening on {', '.join(str(one) for one in settings.listeners)}",
         f"{work} each" if processes > 1 else work,
-        f"cache: {f'{kind} ({path})' if path else kind or 'none'}",
+        f"cache: {_where(kind, path)}" + (f"; originals: {_where(originals, path)}" if originals else ""),
     ]
     if settings.metrics_listeners:
         lines.append(f"metrics on {', '.join(str(one) for one in settings.metrics_listeners)}")
@@ -34,7 +35,7 @@ def summary(settings: Settings, processes: int, threads: int) -> list[str]:
 def cautions(settings: Settings, processes: int, descriptors: int) -> list[str]:
     """What to mind, where each process may have so many *descriptors* open."""
     lines = list(settings.warnings())
-    _, path = settings.cache
+    path = settings.kept_directory
     if path and not usable_directory(path):
         lines.append(f"the cache directory {path} cannot be written: images are served as if uncached")
     clients = math.ceil(settings.max_clients / processes)
@@ -44,6 +45,10 @@ def cautions(settings: Settings, processes: int, descriptors: int) -> list[str]:
             f"{clients + _OTHER_DESCRIPTORS} descriptors, and {descriptors} is the limit (ulimit -n, LimitNOFILE=)"
         )
     return lines
+
+
+def _where(kind: str, path: str) -> str:
+    return f"{kind} ({path})" if kind in {"disk", "hybrid"} else kind or "none"
 
 
 def _counted(number: int, name: str) -> str:

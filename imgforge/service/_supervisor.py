@@ -36,12 +36,12 @@ from imgforge.service._balance import Occupancy
 from imgforge.service._child import Child
 from imgforge.service._cpus import usable_cpus
 from imgforge.service._listeners import FIRST_INHERITED, Listener, adopt
-from imgforge.service._machine import allocator_environment
+from imgforge.service._machine import allocator_environment, raise_descriptor_limit
 from imgforge.service._metrics_site import metrics_site
 from imgforge.service._notify import Notifier
 from imgforge.service._quarantine import Ward
 from imgforge.service._quarantine_file import Keeper
-from imgforge.service._summary import threads_per_process
+from imgforge.service._summary import cautions, threads_per_process
 from imgforge.service._tls import CredentialsError, read_credentials
 from imgforge.web import ImageSite
 
@@ -266,7 +266,7 @@ class Supervisor(Service):
         for name in _FIXED:
             if getattr(settings, name) != getattr(self._settings, name):
                 self.log.warn("IMGFORGE_{name}: the change waits for the next start", name=name.upper())
-        for line in settings.warnings():
+        for line in cautions(settings, self._count, raise_descriptor_limit()):
             self.log.warn("{line}", line=line)
         listeners = tuple(
             replace(one, credentials=read_credentials(one.address)) if one.credentials else one

@@ -45,6 +45,7 @@ def source_settings(settings: Settings) -> SourceSettings:
         breaker_seconds=settings.source_breaker_seconds,
         user_agent=settings.user_agent.replace("%current_version", __version__),
         keep_alive_timeout=settings.client_keep_alive_timeout,
+        connections_per_host=settings.source_connections_per_host,
         ignore_ssl_verification=settings.ignore_ssl_verification,
         ca_file=settings.ca_file,
         addresses=AddressPolicy(

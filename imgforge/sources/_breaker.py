@@ -54,13 +54,12 @@ class Breaker:
     @contextmanager
     def watch(self, origin: str) -> Iterator[None]:
         """Let the block ask *origin* and judge how that ends; `CircuitOpen` at once where it is to be left alone."""
+        self.check(origin)
         began, counted = self._clock.seconds(), self._counted
         trouble = self._troubled.get(origin)
-        if trouble is not None and trouble.until:
-            # More than that is left only where the clock has been put back.
-            if 0 < trouble.until - began <= self._seconds or trouble.trying:
-                raise CircuitOpen("the origin keeps failing and is left alone for a while", trouble.status)
-            trouble.trying = True
+        tried = None if trouble is None or not trouble.until else trouble
+        if tried is not None:
+            tried.trying = True
         try:
             yield
         except OriginFailed:
@@ -68,19 +67,29 @@ class Breaker:
             raise
         except CancelledError:  # by the deadline, or by a client that left
             if self._clock.seconds() - began < self._patience:
-                self._undecided(origin)
+                self._undecided(tried)
             else:
                 self._failed(origin, counted, OriginTimeout.status)
             raise
         except BaseException:
-            self._undecided(origin)
+            self._undecided(tried)
             raise
         self._troubled.pop(origin, None)
 
-    def _undecided(self, origin: str) -> None:
+    def check(self, origin: str) -> None:
+        """`CircuitOpen` where *origin* is to be left alone."""
         trouble = self._troubled.get(origin)
-        if trouble is not None:
-            trouble.trying = False
+        if trouble is None or not trouble.until:
+            return
+        # More than that is left only where the clock has been put back.
+        if 0 < trouble.until - self._clock.seconds() <= self._seconds or trouble.trying:
+            raise CircuitOpen("the origin keeps failing and is left alone for a while", trouble.status)
+
+    @staticmethod
+    def _undecided(tried: _Trouble | None) -> None:
+        """The request that was let through to try has told nothing: another one may."""
+        if tried is not None:
+            tried.trying = False
 
     def _failed(self, origin: str, counted: int, status: int) -> None:
         if not self._failures:

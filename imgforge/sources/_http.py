@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack
 
 from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
@@ -40,6 +41,7 @@ from imgforge.sources._dial import Dialler
 from imgforge.sources._encoding import inflater_for
 from imgforge.sources._guard import IDialReactor
 from imgforge.sources._settings import AllowedSources, SourceSettings
+from imgforge.sources._slots import Slots
 from imgforge.sources._url import same_origin, target_of_redirect, wire_url
 
 __all__ = ["HttpSource"]
@@ -78,7 +80,9 @@ class HttpSource:
         self._reactor = reactor
         self._settings = settings
         self._allowed = AllowedSources(settings.allowed_sources)
-        self._pool = ConnectionPool(reactor, settings.keep_alive_timeout, settings.connections_per_host)
+        self._pool = ConnectionPool(reactor, settings.keep_alive_timeout, settings.idle_connections_per_host)
+        # Apart: how long the reading of a stream lasts is up to its client, who must not be able to hold images up.
+        self._slots, self._stream_slots = (Slots(settings.connections_per_host) for _ in range(2))
         # A little less than the deadline, for what was cancelled by it on its second hop.
         self._breaker = Breaker(
             reactor, settings.breaker_failures, settings.breaker_seconds, 0.9 * settings.download_timeout
@@ -118,7 +122,11 @@ class HttpSource:
         return await self._fetch(url, limit, headers, room)
 
     async def _fetch(self, url: str, limit: int | None, headers: Mapping[str, str], room: Room) -> SourceImage:
-        response = await self._request(url, headers, {200} if _CONDITIONS.isdisjoint(headers) else {200, 304})
+        wanted = {200} if _CONDITIONS.isdisjoint(headers) else {200, 304}
+        with ExitStack() as held:
+            return await self._read(await self._request(url, headers, wanted, self._slots, held), limit, room)
+
+    async def _read(self, response: IResponse, limit: int | None, room: Room) -> SourceImage:
         inflater = inflater_for(_encoding(response))
         length = response.length if isinstance(response.length, int) else 0
         try:
@@ -149,24 +157,33 @@ class HttpSource:
             wanted |= {206, 416}
         if not _CONDITIONS.isdisjoint(headers):
             wanted.add(304)
-        response = await self._deadline().run(self._request(url, headers, wanted))
-        inflater = inflater_for(_encoding(response))
-        length = response.length if inflater is None and isinstance(response.length, int) else None
-        try:
-            consumer = started(SourceHead(response.code, _head(response), length))
-        except BaseException:
-            discard(response)
-            raise
-        await forward(response, inflater, consumer, self._reactor, self._settings.download_timeout)
+        with ExitStack() as held:
+            response = await self._deadline().run(self._request(url, headers, wanted, self._stream_slots, held))
+            inflater = inflater_for(_encoding(response))
+            length = response.length if inflater is None and isinstance(response.length, int) else None
+            try:
+                consumer = started(SourceHead(response.code, _head(response), length))
+            except BaseException:
+                discard(response)
+                raise
+            await forward(response, inflater, consumer, self._reactor, self._settings.download_timeout)
 
     def _deadline(self) -> Deadline:
         return Deadline(self._reactor, self._settings.download_timeout)
 
-    async def _request(self, url: str, headers: Mapping[str, str], wanted: Collection[int]) -> IResponse:
-        """The answer to *url*, redirects followed, with one of the *wanted* statuses and a known encoding."""
+    async def _request(
+        self, url: str, headers: Mapping[str, str], wanted: Collection[int], slots: Slots, held: ExitStack
+    ) -> IResponse:
+        """The answer to *url*, redirects followed, with one of the *wanted* statuses and a known encoding.
+
+        *held* is what its origin's slot is given back with, once it has been read.
+        """
         url = wire_url(url)
         for _ in range(self._settings.max_redirects + 1):
-            with self._breaker.watch("/".join(url.split("/", 3)[:3])):
+            origin = "/".join(url.split("/", 3)[:3])
+            self._breaker.check(origin)  # or one that keeps failing would be waited for
+            await slots.take(origin, held)
+            with self._breaker.watch(origin):
                 response = await self._one_request(url, headers)
                 if response.code in _UNWELL:
                     discard(response)
@@ -174,6 +191,7 @@ class HttpSource:
             if response.code not in _REDIRECTS:
                 return _checked(response, wanted)
             discard(response)
+            held.close()
             location = response.headers.getRawHeaders(b"location")
             if not location:
                 raise OriginFailed(f"the origin answered {response.code} without a Location")

@@ -25,7 +25,8 @@ class SourceSettings:
     breaker_seconds: float = 10.0
     user_agent: str = "imgforge"
     keep_alive_timeout: float = 90.0
-    connections_per_host: int = 16
+    connections_per_host: int = 64
+    idle_connections_per_host: int = 16
     ignore_ssl_verification: bool = False
     ca_file: str = ""
     addresses: AddressPolicy = field(default_factory=AddressPolicy)

@@ -132,6 +132,46 @@ class PurgeTests(SharingCase):
         wait_for(partial(self.shows_no_more, server, purged, *old[purged]), "the new picture")
         self.assertEqual({server.get(left).body for _ in range(20)}, old[left])
 
+    def asked_for(self, name: str) -> int:
+        return sum(path == f"/{name}.png" for path, _ in self.origin.requests)
+
+    def is_there(self, server: Twistd, name: str) -> bool:
+        return all(server.get(self.path(name)).status == 200 for _ in range(20))
+
+    def test_no_worker_remembers_that_what_is_purged_was_missing(self) -> None:
+        settings = {"CACHE_TYPE": "memory", "CACHE_DISK_PATH": "", "PROCESSES": "2", "CACHE_NOT_FOUND_TTL": "600"}
+        server = self.server(PURGE_SECRET="purge-secret", **settings)
+
+        def asks_again() -> bool:
+            self.assertEqual(server.get(self.path("new")).status, 404)
+            return self.asked_for("new") == 2
+
+        wait_for(asks_again, "both workers to have asked")
+        self.origin.files["/new.png"] = encode(gradient(40, 30), "PNG")
+        self.assertEqual(server.get(self.path("new")).status, 404)
+        self.assertEqual(self.purge(server, {"source": self.origin.url("/new.png")}).status, 200)
+        wait_for(partial(self.is_there, server, "new"), "the new picture")
+
+    def test_a_watermark_is_fetched_anew_once_it_is_purged(self) -> None:
+        watermark = self.origin.url("/b.png")
+        server = self.server(PURGE_SECRET="purge-secret", WATERMARK_URL=watermark)
+        for width in (10, 11):
+            self.assertEqual(server.get(self.path("a", f"w:{width}/wm:1")).status, 200)
+        self.assertEqual(self.asked_for("b"), 1)
+        self.assertEqual(self.purge(server, {"source": watermark}).status, 200)
+        for width in (12, 13):
+            self.assertEqual(server.get(self.path("a", f"w:{width}/wm:1")).status, 200)
+        self.assertEqual(self.asked_for("b"), 2)
+
+    def test_a_fallback_image_is_fetched_anew_once_it_is_purged(self) -> None:
+        fallback = self.origin.url("/b.png")
+        server = self.server(PURGE_SECRET="purge-secret", FALLBACK_IMAGE_URL=fallback)
+        old = server.get(self.path("none")).body
+        self.origin.files["/b.png"] = encode(gradient(60, 31), "PNG")
+        self.assertEqual(server.get(self.path("none")).body, old)
+        self.assertEqual(self.purge(server, {"source": fallback}).status, 200)
+        self.assertNotEqual(server.get(self.path("none")).body, old)
+
     def test_a_url_is_purged_for_clients_of_all_formats(self) -> None:
         server = self.server(PURGE_SECRET="purge-secret", AUTO_WEBP="true")
         path = self.path("a").removesuffix("@png")

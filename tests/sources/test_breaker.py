@@ -81,6 +81,17 @@ class BreakerTests(SynchronousTestCase):
         self.fails(1, CancelledError)
         self.ask()
 
+    def test_another_one_that_leaves_does_not_end_the_trial(self) -> None:
+        older = self.breaker.watch(ORIGIN)
+        older.__enter__()
+        self.fails(3)
+        self.clock.advance(10)
+        with self.breaker.watch(ORIGIN):
+            self.clock.advance(-6)
+            self.assertFalse(older.__exit__(CancelledError, CancelledError(), None))
+            self.clock.advance(6)
+            self.assertRaises(CircuitOpen, self.ask)
+
     def test_failures_at_the_same_time_count_once(self) -> None:
         watches = [self.breaker.watch(ORIGIN) for _ in range(9)]
         for watch in watches:
