@@ -1,4 +1,4 @@
-"""Curves over time as SVG: a few panels one above the other, with a mark where something happened."""
+"""Curves over time, or load, as SVG: panels one above the other, with a mark where something happened."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Panel:
     curves: Mapping[str, Sequence[float]]
 
 
-def plot(moments: Sequence[float], panels: Sequence[Panel], marks: Sequence[float] = ()) -> str:
-    """The panels over *moments* (ascending seconds); *marks* are moments that all of them show as a dotted line."""
+def plot(moments: Sequence[float], panels: Sequence[Panel], marks: Sequence[float] = (), unit: str = "s") -> str:
+    """The panels over *moments* (ascending, in *unit*); *marks* are moments that all show as a dotted line."""
     span = moments[-1] or 1.0
     full = _LEFT + _WIDTH + 20, len(panels) * (_HEIGHT + _GAP) + _TOP
     parts = [
@@ -49,5 +49,5 @@ def plot(moments: Sequence[float], panels: Sequence[Panel], marks: Sequence[floa
             parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
             place = f'x="{_LEFT + 180 + 130 * number}" y="{top - 6}"'
             parts.append(f'<text {place} fill="{colour}">{escape(name)}</text>')
-        parts.append(f'<text x="{_LEFT + _WIDTH}" y="{top + _HEIGHT + 14}" text-anchor="end">{span:.0f} s</text>')
+        parts.append(f'<text x="{_LEFT + _WIDTH}" y="{top + _HEIGHT + 14}" text-anchor="end">{span:.0f} {unit}</text>')
     return "\n".join([*parts, "</svg>\n"])

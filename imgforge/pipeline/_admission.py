@@ -35,9 +35,7 @@ class Admission:
 
         Nothing is fetched either for a queue that has no place.
         """
-        self._check(self.rendering, "queue", "too many requests in the queue")
-        host = _host(source)
-        self._check(self._fetching[host], "origin", "too many requests wait for the source's host")
+        host = self.check(source)
         self._fetching[host] += 1
         try:
             yield
@@ -45,6 +43,13 @@ class Admission:
             self._fetching[host] -= 1
             if not self._fetching[host]:
                 del self._fetching[host]
+
+    def check(self, source: str) -> str:
+        """*source*'s host; `Overloaded` where nothing more may be wanted of it now."""
+        self._check(self.rendering, "queue", "too many requests in the queue")
+        host = _host(source)
+        self._check(self._fetching[host], "origin", "too many requests wait for the source's host")
+        return host
 
     @contextmanager
     def render(self) -> Iterator[None]:

@@ -123,13 +123,16 @@ class Pipeline:
             return found
         if shelf.name:
             self._metrics.cache_miss(shelf.name)
+        try:
+            if (key, purged, shelf) not in self._flights:
+                self._admission.check(request.source)  # at once: nothing is locked for it, nor paid by the client
+        except Overloaded as error:
+            return self._stale_or(error, found)
         admit()
         try:
             return await make()
         except RequestTimeout as error:  # wherever the time went, of which waiting for others may be most
-            if not self._stands_in(found, error):
-                raise
-            return found
+            return self._stale_or(error, found)
 
     def _shelf_for(self, request: ImageRequest) -> Shelf:
         """Where the rendition of *request* is kept, if it is."""
@@ -174,15 +177,19 @@ class Pipeline:
         purged: float,
     ) -> Served:
         """The rendition, made or, where *stale* turns out to hold still, renewed; else what stands in for it."""
+        now = self._reactor.seconds
         with self._store.budget.ticket() as ticket:
+            began = now()
             try:
                 original = await self._original(request, ticket, stale, purged)
             except ImgforgeError as error:
                 failure = error
             else:
                 if original.unchanged and stale is not None:
-                    return shelf.renewed(stale, renewed(stale.entry, original, self._reactor.seconds()))
-                return shelf.made(key, await self._renderer.render(request, accepted, original, ticket))
+                    return shelf.renewed(stale, renewed(stale.entry, original, now()))
+                fetched = now()
+                served = shelf.made(key, await self._renderer.render(request, accepted, original, ticket))
+                return replace(served, timings=(("fetch", fetched - began), ("process", now() - fetched)))
         # The ticket is back by now: what stands in needs one of its own.
         return await self._instead(request, accepted, stale, failure)
 
@@ -221,6 +228,11 @@ class Pipeline:
                 else:
                     self.log.info("a fallback image stands in: {line}", line=error.message)
                     return replace(served, failure=error)
+        raise error
+
+    def _stale_or(self, error: ImgforgeError, stale: Served | None) -> Served:
+        if self._stands_in(stale, error):
+            return stale
         raise error
 
     def _stands_in(self, stale: Served | None, error: ImgforgeError) -> TypeGuard[Served]:

@@ -63,11 +63,13 @@ def image_answer(
     state: str,
     key: bytes = b"",
     failure: ImgforgeError | None = None,
+    timings: Sequence[tuple[str, float]] = (),
 ) -> Answer:
     """The answer for *entry*.
 
     *vary* names the request headers that it depends on, *state* is the Cache-Status value (RFC 9211), *key* the entry's
-    in the cache, *now* is in seconds since the epoch, *failure* is why the entry is a fallback image.
+    in the cache, *now* is in seconds since the epoch, *failure* is why the entry is a fallback image, *timings* are the
+    seconds of what was done for it just now.
     """
     rendition = entry.rendition
     if failure is not None and settings.fallback_ttl:
@@ -93,6 +95,9 @@ def image_answer(
         headers.append((b"Vary", b", ".join(vary)))
     if key:
         headers.append((b"X-Cache-Key", key.hex().encode("ascii")))
+    if timings:
+        stages = ", ".join(f"{name};dur={seconds * 1e3:.1f}" for name, seconds in timings)
+        headers.append((b"Server-Timing", stages.encode("ascii")))
     if settings.set_canonical_header and request.source.startswith(("http://", "https://")):
         headers.append(
             (b"Link", b"<" + quote(request.source, safe="/:?&=%@+,;~!$'()*[]#").encode() + b'>; rel="canonical"')

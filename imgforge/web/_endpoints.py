@@ -104,6 +104,7 @@ class ImageEndpoint:
             state=cache_status(served),
             key=served.key,
             failure=served.failure,
+            timings=served.timings,
         )
         if answer is not (as_wanted := conditioned(answer, _conditions(request), self._clock.seconds())):
             return as_wanted

@@ -77,6 +77,12 @@ class HeaderTests(SynchronousTestCase):
         self.assertEqual((header(b"Vary", made), header(b"X-Cache-Key", made)), (b"Accept, X-A", b"0a"))
         self.assertIsNone(header(b"X-Cache-Key", answer()))
 
+    def test_it_tells_how_long_it_took_to_make(self) -> None:
+        timings = [("fetch", 0.03004), ("process", 1.5)]
+        made = image_answer(ENTRY, REQUEST, AnswerSettings(), now=NOW, vary=[], state="", timings=timings)
+        self.assertEqual(header(b"Server-Timing", made), b"fetch;dur=30.0, process;dur=1500.0")
+        self.assertIsNone(header(b"Server-Timing", answer()))
+
     def test_the_origins_word_passes_through_where_asked(self) -> None:
         entry = replace(ENTRY, source_cache_control="private, max-age=5")
         self.assertEqual(header(b"Cache-Control", answer(entry)), b"max-age=31536000, public")

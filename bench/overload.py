@@ -1,0 +1,153 @@
+"""What happens beyond capacity: images per second, their latency, refusals, hits and health, by the load on offer.
+
+    python bench/overload.py                                 this repository's imgforge, a queue of 8
+    python bench/overload.py --queue 0 --factors 1 2         the same without a bound on its queue
+    python bench/overload.py --plot overload.svg
+
+First it is measured how many images the server makes in a second. Then so many times that number come in a second,
+each another image, whether the ones before have been answered or not; and beside them a cached image 20 times a second
+and `/status` 10 times. Latencies count from the moment that a request was due.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import count, repeat
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
+
+from bench._offered import Flow, offer
+from bench._plot import Panel, plot
+from bench._report import add_json_argument, machine, table, write_json
+from bench._rounds import say
+from bench._servers import Server, StartFailed, own_server
+from bench._works import image_path
+from bench.load import drive, fetch, percentile
+from bench.pictures import stand_in
+
+__all__ = ["main"]
+
+_CONNECTIONS = 6  # that measure the capacity: fewer than threads and queue have room for
+_HEAD = ("offered", "images/s", "p50 ms", "p99 ms", "429/s", "their p99 ms", "hit p99 ms", "status p99 ms", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """At so many times (*factor*) what the server can: rates a second, latencies in seconds."""
+
+    factor: float
+    made: float
+    p50: float
+    p99: float
+    refused: float
+    refused_p99: float
+    hit_p99: float
+    status_p99: float
+    failures: int
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--queue", type=int, default=8, help="IMGFORGE_REQUESTS_QUEUE_SIZE (default: 8)")
+    parser.add_argument(
+        "--factors", type=float, nargs="+", default=[0.5, 1, 2, 4, 8], help="times its capacity (default: 0.5 1 2 4 8)"
+    )
+    parser.add_argument("--seconds", type=float, default=10, help="length of each load (default: 10)")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the latencies as SVG")
+    add_json_argument(parser)
+    return parser
+
+
+def _path(cachebuster: object) -> str:
+    return image_path(f"rs:fit:300:0/cb:{cachebuster}", "local:///picture.jpg", "webp")
+
+
+def _new_paths() -> Iterator[str]:
+    """Paths that no cache knows."""
+    began = time.time_ns()
+    return (_path(began + number) for number in count())
+
+
+def _p99(latencies: Sequence[float]) -> float:
+    return percentile(sorted(latencies), 0.99)
+
+
+def _measure(server: Server, factor: float, capacity: float, seconds: float) -> Outcome:
+    say(f"{factor:g} times {capacity:.0f}/s")
+    images = Flow(factor * capacity, _new_paths())
+    hits, health = Flow(20.0, repeat(_path("hit"))), Flow(10.0, repeat("/status"))
+    began = time.perf_counter()
+    offer(server.address, {"images": images, "hits": hits, "health": health}, seconds)
+    length = time.perf_counter() - began
+    made, refused = (images.latencies.get(status, []) for status in (200, 429))
+    answers = [
+        (flow, status, len(times)) for flow in (images, hits, health) for status, times in flow.latencies.items()
+    ]
+    return Outcome(
+        factor=factor,
+        made=len(made) / length,
+        p50=percentile(sorted(made), 0.5),
+        p99=_p99(made),
+        refused=len(refused) / length,
+        refused_p99=_p99(refused),
+        hit_p99=_p99(hits.latencies.get(200, [])),
+        status_p99=_p99(health.latencies.get(200, [])),
+        failures=sum(many for flow, status, many in answers if status != 200 and (flow, status) != (images, 429)),
+    )
+
+
+def _row(one: Outcome) -> tuple[object, ...]:
+    in_ms = (f"{value * 1e3:.0f}" for value in (one.p50, one.p99, one.refused_p99, one.hit_p99, one.status_p99))
+    p50, p99, refused_p99, hit, health = in_ms
+    return f"{one.factor:g}x", f"{one.made:.1f}", p50, p99, f"{one.refused:.0f}", refused_p99, hit, health, one.failures
+
+
+def _curves(outcomes: Sequence[Outcome]) -> str:
+    latencies = {
+        "image p50": [one.p50 * 1e3 for one in outcomes],
+        "image p99": [one.p99 * 1e3 for one in outcomes],
+        "hit p99": [one.hit_p99 * 1e3 for one in outcomes],
+        "429 p99": [one.refused_p99 * 1e3 for one in outcomes],
+    }
+    rates = {"made": [one.made for one in outcomes], "refused": [one.refused for one in outcomes]}
+    panels = [Panel("latency in ms", latencies), Panel("answers per second", rates)]
+    return plot([one.factor for one in outcomes], panels, unit="times capacity")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Offer what *argv* says and print what came of it; 1 where an answer was neither 200 nor 429."""
+    arguments = _arguments().parse_args(argv)
+    settings = {"IMGFORGE_CACHE_TYPE": "memory", "IMGFORGE_REQUESTS_QUEUE_SIZE": str(arguments.queue)}
+    try:
+        with tempfile.TemporaryDirectory() as directory:
+            root = Path(directory)
+            (root / "picture.jpg").write_bytes(stand_in(1600, 1067, grain=5, quality=82))
+            with own_server(root, settings) as server:
+                for _ in range(20):  # all processes have it
+                    fetch(server.address, _path("hit"))
+                capacity = drive(
+                    server.address, _new_paths(), connections=_CONNECTIONS, seconds=arguments.seconds / 2
+                ).rate
+                outcomes = [
+                    _measure(server, factor, capacity, arguments.seconds) for factor in sorted(arguments.factors)
+                ]
+    except (StartFailed, OSError) as failure:
+        say(str(failure))
+        return 1
+    if arguments.plot:
+        arguments.plot.write_text(_curves(outcomes))
+    report = {"machine": machine(), "capacity": capacity, "loads": [asdict(one) for one in outcomes]}
+    if not write_json(arguments.json, report):
+        print(f"capacity: {capacity:.1f} images/s; a queue of {arguments.queue}\n")
+        print(table(_HEAD, map(_row, outcomes)))
+    return int(any(one.failures for one in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
