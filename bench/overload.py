@@ -28,7 +28,7 @@ from bench._report import add_json_argument, machine, table, write_json
 from bench._rounds import say
 from bench._servers import Server, StartFailed, own_server
 from bench._works import image_path
-from bench.load import drive, fetch, percentile
+from bench.load import drive, percentile
 from bench.pictures import stand_in
 
 __all__ = ["main"]
@@ -129,8 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             root = Path(directory)
             (root / "picture.jpg").write_bytes(stand_in(1600, 1067, grain=5, quality=82))
             with own_server(root, settings) as server:
-                for _ in range(20):  # all processes have it
-                    fetch(server.address, _path("hit"))
+                drive(server.address, repeat(_path("hit"), 200), connections=16)  # all processes have it
                 capacity = drive(
                     server.address, _new_paths(), connections=_CONNECTIONS, seconds=arguments.seconds / 2
                 ).rate

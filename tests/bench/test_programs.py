@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from bench import cold, compare, entries, hits, soak, start, trace
+from bench import cold, compare, entries, hits, overload, soak, start, trace
 from bench._servers import own_server
 from bench._works import WORKS
 from bench.pictures import draw_all, stand_in
@@ -72,6 +72,15 @@ class ProgramTests(SynchronousTestCase):
         self.assertGreaterEqual(row["fetches"], 2)
         self.assertGreater(row["cpu"], 0)
         self.assertGreaterEqual(row["peak"], row["after"])
+
+    def test_what_is_beyond_capacity_is_refused_and_counted_apart(self) -> None:
+        report = self._report(overload.main, "--seconds 1 --factors 0.1 8")
+        calm, flood = report["loads"]
+        self.assertEqual((calm["factor"], calm["failures"], flood["failures"]), (0.1, 0, 0))
+        self.assertGreater(flood["refused"], 0.0)
+        self.assertGreater(flood["made"], 0.0)
+        self.assertGreater(calm["hit_p99"], 0.0)
+        self.assertGreater(calm["status_p99"], 0.0)
 
     def test_a_start_is_timed_up_to_the_first_image(self) -> None:
         (one,) = self._report(start.main, "--rounds 1")["starts"]
