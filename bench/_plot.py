@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-__all__ = ["Panel", "plot"]
+__all__ = ["COLOURS", "HEIGHT", "WIDTH", "Panel", "plot"]
 
-_WIDTH, _HEIGHT, _LEFT, _TOP, _GAP = 760, 120, 70, 24, 44
-_COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd")
+_PANEL, HEIGHT, _LEFT, _TOP, _GAP = 760, 120, 70, 24, 44
+WIDTH = _LEFT + _PANEL + 20  # of the whole picture; HEIGHT is a panel's
+COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,31 +24,31 @@ class Panel:
 def plot(moments: Sequence[float], panels: Sequence[Panel], marks: Sequence[float] = (), unit: str = "s") -> str:
     """The panels over *moments* (ascending, in *unit*); *marks* are moments that all show as a dotted line."""
     span = moments[-1] or 1.0
-    full = _LEFT + _WIDTH + 20, len(panels) * (_HEIGHT + _GAP) + _TOP
+    full = WIDTH, len(panels) * (HEIGHT + _GAP) + _TOP
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {full[0]} {full[1]}" font-family="sans-serif" '
         'font-size="11"><rect width="100%" height="100%" fill="white"/>'
     ]
     for row, panel in enumerate(panels):
-        top = _TOP + row * (_HEIGHT + _GAP)
+        top = _TOP + row * (HEIGHT + _GAP)
         most = max((max(values) for values in panel.curves.values()), default=0) or 1.0
 
         def across(moment: float) -> str:
-            return f"{_LEFT + moment / span * _WIDTH:.1f}"
+            return f"{_LEFT + moment / span * _PANEL:.1f}"
 
         def down(value: float, top: int = top, most: float = most) -> str:
-            return f"{top + _HEIGHT * (1 - value / most):.1f}"
+            return f"{top + HEIGHT * (1 - value / most):.1f}"
 
         parts.append(f'<text x="{_LEFT}" y="{top - 6}" font-weight="bold">{escape(panel.title)}</text>')
         for value in (0.0, most / 2, most):
             parts.append(f'<text x="{_LEFT - 6}" y="{down(value)}" text-anchor="end">{value:g}</text>')
-            parts.append(f'<path d="M{_LEFT},{down(value)} h{_WIDTH}" stroke="#ddd"/>')
-        parts += [f'<path d="M{across(mark)},{top} v{_HEIGHT}" stroke="#888" stroke-dasharray="2"/>' for mark in marks]
+            parts.append(f'<path d="M{_LEFT},{down(value)} h{_PANEL}" stroke="#ddd"/>')
+        parts += [f'<path d="M{across(mark)},{top} v{HEIGHT}" stroke="#888" stroke-dasharray="2"/>' for mark in marks]
         for number, (name, values) in enumerate(panel.curves.items()):
-            colour = _COLOURS[number % len(_COLOURS)]
+            colour = COLOURS[number % len(COLOURS)]
             points = " ".join(f"{across(at)},{down(value)}" for at, value in zip(moments, values, strict=True))
             parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
             place = f'x="{_LEFT + 180 + 130 * number}" y="{top - 6}"'
             parts.append(f'<text {place} fill="{colour}">{escape(name)}</text>')
-        parts.append(f'<text x="{_LEFT + _WIDTH}" y="{top + _HEIGHT + 14}" text-anchor="end">{span:.0f} {unit}</text>')
+        parts.append(f'<text x="{_LEFT + _PANEL}" y="{top + HEIGHT + 14}" text-anchor="end">{span:.0f} {unit}</text>')
     return "\n".join([*parts, "</svg>\n"])

@@ -86,7 +86,11 @@ class RenderThreads:
         result: Deferred[T] = Deferred(lambda _: cancellation.cancel())
 
         def on_thread() -> tuple[float, T]:
-            return clock(), work(cancellation)
+            started = clock()
+            try:
+                return started, work(cancellation)
+            finally:
+                cancellation.forget()  # or the reactor's thread would free pixels and decoders, for a millisecond
 
         def came_back(outcome: tuple[float, T] | Failure) -> None:
             self._observer.operation_active(operation, -1)

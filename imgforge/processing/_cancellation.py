@@ -33,6 +33,12 @@ class Cancellation:
             self._watched.append(image)
         return image
 
+    def forget(self) -> None:
+        """The work is done: let go of the images, which are then freed in the calling thread, and not in any other."""
+        with self._lock:
+            self._watched, watched = [], self._watched
+        watched.clear()
+
     def watch_process(self, process: subprocess.Popen[bytes] | None) -> None:
         """Have *process* killed by `cancel`, in place of the one before; None once it has ended."""
         with self._lock:

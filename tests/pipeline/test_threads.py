@@ -57,6 +57,19 @@ class RenderThreadsTests(TestCase):
             self.assertTrue(await result)
         self.assertEqual((self.tally.most_active, self.tally.active, self.tally.waiting), (2, 0, 0))
 
+    async def test_what_was_watched_is_freed_on_the_thread(self) -> None:
+        freed_on: list[int] = []
+
+        class Image:
+            def __del__(self) -> None:
+                freed_on.append(threading.get_ident())
+
+        def work(cancellation: Cancellation) -> int:
+            cancellation.watch(Image())
+            return threading.get_ident()
+
+        self.assertEqual([await self.threads.run("process", work)], freed_on)
+
     async def test_a_failure_comes_back_and_frees_the_slot(self) -> None:
         for _ in range(3):
             result = self.run_work(lambda _: 1 / 0)
