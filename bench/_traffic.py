@@ -37,6 +37,11 @@ class Traffic:
 
     def paths(self, base: str) -> Iterator[str]:
         """Their paths, the same for the same *seed*; *base* is the originals' base URL."""
+        for number, width, extension in self.renditions():
+            yield image_path(f"rs:fit:{width}:0", f"{base}{number}.jpg", extension)
+
+    def renditions(self) -> Iterator[tuple[int, int, str]]:
+        """The original, the width and the extension of each."""
         chance = random.Random(self.seed)
         numbers = list(range(self.originals))
         chance.shuffle(numbers)  # so that what is popular has nothing to do with what is large
@@ -46,8 +51,7 @@ class Traffic:
             chance.choices(self.widths, k=self.requests),
             chance.choices(list(self.formats), list(self.formats.values()), k=self.requests),
         )
-        for number, width, extension in zip(*columns, strict=True):
-            yield image_path(f"rs:fit:{width}:0", f"{base}{number}.jpg", extension)
+        return zip(*columns, strict=True)
 
 
 def draw_originals(directory: Path) -> None:

@@ -13,6 +13,7 @@ the whole trace once, in URLs that no cache has seen. Servers must take sources 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -31,6 +32,7 @@ from bench._report import add_json_argument, machine, table, write_json
 from bench._rounds import say
 from bench._servers import Server, StartFailed, free_port, own_server, parse_server, running
 from bench._traffic import Traffic, draw_originals, originals_of
+from bench._yardstick import seconds_alone
 from bench.load import drive
 
 __all__ = ["main"]
@@ -92,6 +94,9 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--nginx", action="store_true", help="put nginx with proxy_cache before the first server")
     parser.add_argument("--nginx-workers", type=int, default=1, help="its worker processes (default: 1)")
     parser.add_argument("--photos", type=Path, metavar="DIR", help="originals are made of these (default: drawn)")
+    parser.add_argument(
+        "--libvips", action="store_true", help="tell how long libvips alone takes, on all CPUs: what no server can beat"
+    )
     parser.add_argument("--requests", type=int, default=12_000, help="length of the trace (default: 12000)")
     parser.add_argument("--originals", type=int, default=1000, help="how many there are (default: 1000)")
     parser.add_argument(
@@ -115,8 +120,8 @@ def _arguments() -> argparse.ArgumentParser:
 
 
 @contextmanager
-def _origin(photos: Path | None, latency: float) -> Iterator[str]:
-    """An origin with originals, at the base URL that is yielded."""
+def _origin(photos: Path | None, latency: float) -> Iterator[tuple[str, list[Path]]]:
+    """An origin with originals: its base URL, and the pictures that they are made of."""
     with tempfile.TemporaryDirectory() as directory:
         if photos is None:
             draw_originals(Path(directory))
@@ -125,7 +130,7 @@ def _origin(photos: Path | None, latency: float) -> Iterator[str]:
         port = free_port()
         program = str(Path(__file__).with_name("_origin.py"))
         with running((sys.executable, program, directory, str(port), str(latency)), port):
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://127.0.0.1:{port}", sorted(Path(directory).iterdir())
 
 
 def _contenders(stack: ExitStack, arguments: argparse.Namespace) -> list[Contender]:
@@ -176,6 +181,15 @@ def _measure(contender: Contender, traffic: Traffic, origin: str, connections: i
     )
 
 
+def _ceiling(traffic: Traffic, pictures: Sequence[Path]) -> float:
+    """Requests per second of a server that takes no time for anything but what libvips does."""
+    say(f"libvips: {traffic.requests} requests")
+    wanted = dict.fromkeys(traffic.renditions())  # each once
+    files = [str(picture) for picture in pictures]
+    renditions = [(files[number % len(files)], width, extension) for number, width, extension in wanted]
+    return traffic.requests / seconds_alone(renditions, len(os.sched_getaffinity(0)))
+
+
 def _row(one: Outcome, reference: Outcome) -> tuple[object, ...]:
     latencies = (f"{seconds * 1e3:.1f}" for seconds in (one.p50, one.p95, one.p99))
     cpu = "-" if one.cpu is None else f"{one.cpu:.1f}"
@@ -200,16 +214,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     distinct = len(set(traffic.paths("")))
     try:
         with ExitStack() as stack:
-            origin = stack.enter_context(_origin(arguments.photos, arguments.latency))
+            origin, pictures = stack.enter_context(_origin(arguments.photos, arguments.latency))
             contenders = _contenders(stack, arguments)
             outcomes = [_measure(one, traffic, origin, arguments.connections) for one in contenders]
+            ceiling = _ceiling(traffic, pictures) if arguments.libvips else None
     except (StartFailed, OSError) as failure:
         say(str(failure))
         return 1
-    report = {"machine": machine(), "distinct": distinct, "servers": [asdict(one) for one in outcomes]}
+    report = {
+        "machine": machine(),
+        "distinct": distinct,
+        "servers": [asdict(one) for one in outcomes],
+        "ceiling": ceiling,
+    }
     if not write_json(arguments.json, report):
         print(f"{traffic.requests} requests, {distinct} of them distinct\n")
         print(table(_HEAD, (_row(one, outcomes[0]) for one in outcomes)))
+        if ceiling is not None:
+            print(f"\nlibvips alone, on all CPUs: {ceiling:.1f} requests/s, {ceiling / outcomes[0].rate:.2f}")
     return int(any(one.failures for one in outcomes))
 
 

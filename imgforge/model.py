@@ -253,6 +253,7 @@ class SourceImage:
     expires: str = ""
     unchanged: bool = False
     asked_at: float = 0.0  # when its origin was asked for it, where that was not just now
+    stored_at: float = 0.0  # since when it is kept, of one that is stale and stands in: what is made of it is no newer
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,11 +150,10 @@ class Originals:
         """The original that is kept as *kept*, or what has taken its place."""
         now = self._clock.seconds()
         stands_in = may_stand_in and self._freshness.may_stand_in(kept, now)
-        if self._freshness.fresh(kept, now) or (
-            stands_in and self._failures.recall(want.source, want.since) is not None
-        ):
+        fresh = self._freshness.fresh(kept, now)
+        if fresh or (stands_in and self._failures.recall(want.source, want.since) is not None):
             self._metrics.cache_hit("originals")
-            return _original(kept)
+            return _original(kept) if fresh else _stale(kept)
         self._metrics.cache_miss("originals")
         size = len(kept.rendition.body)
         try:
@@ -163,7 +162,7 @@ class Originals:
             if not stands_in:
                 raise
             self.log.info("a stale original stands in: {line}", line=error.message)
-            return _original(kept)
+            return _stale(kept)
         except SourceMissing:
             await cache.remove(key)
             raise
@@ -229,6 +228,10 @@ def _original(entry: CacheEntry) -> SourceImage:
         entry.source_expires,
         asked_at=entry.asked_at or entry.stored_at,
     )
+
+
+def _stale(entry: CacheEntry) -> SourceImage:
+    return replace(_original(entry), stored_at=entry.stored_at)
 
 
 def _holds(known: Mapping[str, str], original: SourceImage) -> bool:

@@ -85,7 +85,7 @@ class Renderer:
         self._metrics.image_processed(rendition.format, self._reactor.seconds() - began)
         return CacheEntry(
             rendition=rendition,
-            stored_at=self._reactor.seconds(),
+            stored_at=original.stored_at or self._reactor.seconds(),
             etag=etag,
             source=request.source,
             source_etag=original.etag,

@@ -15,10 +15,12 @@ from xml.etree import ElementTree
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from bench import cold, compare, entries, hits, overload, soak, start, trace
+from bench import chart, cold, compare, entries, hits, overload, soak, start, trace
 from bench._servers import own_server
 from bench._works import WORKS
 from bench.pictures import draw_all, stand_in
+
+_SVG = "{http://www.w3.org/2000/svg}"
 
 
 class ProgramTests(SynchronousTestCase):
@@ -65,8 +67,9 @@ class ProgramTests(SynchronousTestCase):
         (self.root / "a.jpg").write_bytes(stand_in(1300, 900, grain=9, quality=90))
         traffic = f"--photos {self.root} --requests 40 --originals 2 --widths 40,60 --formats jpeg:1 --latency 0"
         nginx = "--nginx" if shutil.which("nginx") else ""
-        report = self._report(trace.main, f"{traffic} --connections 1 {nginx}")
+        report = self._report(trace.main, f"{traffic} --connections 1 --libvips {nginx}")
         self.assertEqual(report["distinct"], 4)
+        self.assertGreater(report["ceiling"], 0.0)
         (row,) = report["servers"]
         self.assertEqual((row["hits"], row["failures"]), (0.9, 0))
         self.assertGreaterEqual(row["fetches"], 2)
@@ -96,7 +99,27 @@ class ProgramTests(SynchronousTestCase):
         for name, row in report["slopes"].items():
             self.assertTrue(0 < row["last"] <= row["most"] or name == "wrong answers", (name, row))
         drawn = ElementTree.parse(plot).getroot()  # noqa: S314  our own
-        self.assertEqual(drawn.tag, "{http://www.w3.org/2000/svg}svg")
+        self.assertEqual(drawn.tag, f"{_SVG}svg")
+
+    def test_what_was_measured_becomes_a_picture(self) -> None:
+        server = {"name": "<ours>", "rate": 10.0, "cpu": 0.00002}
+        load = {"factor": 1.0, "p50": 0.01, "p99": 0.02, "refused_p99": 0.001, "hit_p99": 0.002}
+        reports = {
+            "hits": {"servers": [server]},
+            "cold": {"works": [{"work": "a.jpg", "servers": [server]}]},
+            "overload": {"loads": [load, load | {"factor": 2.0}]},
+        }
+        words: list[str] = []
+        for name, report in reports.items():
+            (self.root / name).write_text(json.dumps(report))
+            words += [f"--{name}", str(self.root / name)]
+        output = StringIO()
+        with redirect_stdout(output):
+            self.assertEqual(chart.main(words), 0)
+        drawn = ElementTree.fromstring(output.getvalue())  # noqa: S314  our own
+        texts = [text.text for text in drawn.iter(f"{_SVG}text")]
+        for text in ("<ours>", "50,000", "a.jpg: <ours>", "10", "latency in ms"):
+            self.assertIn(text, texts)
 
     def test_wrk_measures_the_same_thing(self) -> None:
         if not shutil.which("wrk"):

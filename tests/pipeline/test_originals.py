@@ -102,6 +102,22 @@ class OriginalsTests(PipelineCase):
         with self.assertRaises(OriginFailed):
             await pipeline.image(self.request(width=14))
 
+    async def test_what_is_made_of_one_that_stands_in_is_no_newer(self) -> None:
+        pipeline = self.pipeline(originals=True, ttl=60, if_error=600, failures=5.0)
+        self.photo.headers = {"ETag": '"1"'}
+        await pipeline.image(self.request(width=10))
+        self.photo.status = "503 No"
+        for width in (11, 12):  # of which the second does not ask the origin
+            self.clock.ahead = 100
+            self.assertEqual((await pipeline.image(self.request(width=width))).state, State.MADE)
+        for self.clock.ahead in (101, 659):
+            for width in (11, 12):
+                self.assertEqual((await pipeline.image(self.request(width=width))).state, State.STALE)
+        self.clock.ahead = 661
+        for width in (11, 12):
+            with self.assertRaises(OriginFailed):
+                await pipeline.image(self.request(width=width))
+
     async def test_one_that_stands_in_renews_no_rendition(self) -> None:
         pipeline = self.pipeline(originals=True, ttl=60, if_error=600, failures=5.0)
         self.photo.headers = {"ETag": '"1"'}
