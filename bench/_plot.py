@@ -8,9 +8,10 @@ from xml.sax.saxutils import escape
 
 __all__ = ["COLOURS", "HEIGHT", "WIDTH", "Panel", "plot"]
 
+_MOST_POINTS = 300  # of a curve
 _PANEL, HEIGHT, _LEFT, _TOP, _GAP = 760, 120, 70, 24, 44
 WIDTH = _LEFT + _PANEL + 20  # of the whole picture; HEIGHT is a panel's
-COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd")
+COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#8c564b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,14 @@ def plot(moments: Sequence[float], panels: Sequence[Panel], marks: Sequence[floa
 
         parts.append(f'<text x="{_LEFT}" y="{top - 6}" font-weight="bold">{escape(panel.title)}</text>')
         for value in (0.0, most / 2, most):
-            parts.append(f'<text x="{_LEFT - 6}" y="{down(value)}" text-anchor="end">{value:g}</text>')
+            parts.append(f'<text x="{_LEFT - 6}" y="{down(value)}" text-anchor="end">{value:.4g}</text>')
             parts.append(f'<path d="M{_LEFT},{down(value)} h{_PANEL}" stroke="#ddd"/>')
         parts += [f'<path d="M{across(mark)},{top} v{HEIGHT}" stroke="#888" stroke-dasharray="2"/>' for mark in marks]
         for number, (name, values) in enumerate(panel.curves.items()):
             colour = COLOURS[number % len(COLOURS)]
-            points = " ".join(f"{across(at)},{down(value)}" for at, value in zip(moments, values, strict=True))
+            step = 1 + len(moments) // _MOST_POINTS
+            drawn = list(zip(moments, values, strict=True))[::step]
+            points = " ".join(f"{across(at)},{down(value)}" for at, value in drawn)
             parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
             place = f'x="{_LEFT + 180 + 130 * number}" y="{top - 6}"'
             parts.append(f'<text {place} fill="{colour}">{escape(name)}</text>')

@@ -19,7 +19,7 @@ from bench._plot import COLOURS, HEIGHT, WIDTH, Panel, plot
 
 __all__ = ["main"]
 
-_LEFT, _ROW, _GAP, _BAR = 270, 17, 34, 380
+_LEFT, _ROW, _GAP, _BAR = 390, 17, 34, 380
 _Row = tuple[str, str, float]  # label, contender, value
 
 
@@ -57,7 +57,11 @@ def _bars(top: int, title: str, rows: Sequence[_Row], colours: dict[str, str]) -
         colour = colours.setdefault(contender, COLOURS[len(colours) % len(COLOURS)])
         yield f'<text x="{_LEFT - 6}" y="{y + 12}" text-anchor="end">{escape(label)}</text>'
         yield f'<rect x="{_LEFT}" y="{y + 2}" width="{value / most * _BAR:.1f}" height="{_ROW - 5}" fill="{colour}"/>'
-        yield f'<text x="{_LEFT + value / most * _BAR + 6:.1f}" y="{y + 12}">{value:,.0f}</text>'
+        yield f'<text x="{_LEFT + value / most * _BAR + 6:.1f}" y="{y + 12}">{_number(value)}</text>'
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -118,7 +118,7 @@ class ProgramTests(SynchronousTestCase):
             self.assertEqual(chart.main(words), 0)
         drawn = ElementTree.fromstring(output.getvalue())  # noqa: S314  our own
         texts = [text.text for text in drawn.iter(f"{_SVG}text")]
-        for text in ("<ours>", "50,000", "a.jpg: <ours>", "10", "latency in ms"):
+        for text in ("<ours>", "50,000", "a.jpg: <ours>", "10.0", "latency in ms"):
             self.assertIn(text, texts)
 
     def test_wrk_measures_the_same_thing(self) -> None:
