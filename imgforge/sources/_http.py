@@ -124,7 +124,14 @@ class HttpSource:
     async def _fetch(self, url: str, limit: int | None, headers: Mapping[str, str], room: Room) -> SourceImage:
         wanted = {200} if _CONDITIONS.isdisjoint(headers) else {200, 304}
         with ExitStack() as held:
-            return await self._read(await self._request(url, headers, wanted, self._slots, held), limit, room)
+
+            def yielding(size: int) -> Deferred[None]:
+                waiting = room(size)
+                if not waiting.called:  # who has the memory may be waiting for this origin's slot
+                    held.close()
+                return waiting
+
+            return await self._read(await self._request(url, headers, wanted, self._slots, held), limit, yielding)
 
     async def _read(self, response: IResponse, limit: int | None, room: Room) -> SourceImage:
         inflater = inflater_for(_encoding(response))

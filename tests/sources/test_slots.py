@@ -70,6 +70,26 @@ class SlotsTests(HttpCase):
         self.answer()
         await gatherResults(fetches)
 
+    async def test_who_waits_for_memory_holds_no_slot(self) -> None:
+        there_is: list[Deferred[None]] = []
+
+        def room(_: int) -> Deferred[None]:
+            there_is.append(Deferred())
+            return there_is[-1]
+
+        waiting = [self.mine.fetch(self.slow.url(), None, {}, room) for _ in range(2)]
+        await until(lambda: len(self.asking) == 2)
+        others = [self.fetch_from(self.slow) for _ in range(2)]
+        self.answer()
+        self.answer()
+        await until(lambda: len(there_is) == 2 and len(self.asking) == 2)
+        self.answer()
+        self.answer()
+        await gatherResults(others)
+        for one in there_is:
+            one.callback(None)
+        await gatherResults(waiting)
+
     async def test_a_redirect_gives_the_slot_back(self) -> None:
         moved = f"HTTP/1.1 302 x\r\nLocation: {self.slow.url()}\r\nContent-Length: 0\r\n\r\n"
         here = self.origin(moved.encode())
