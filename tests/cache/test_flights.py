@@ -80,17 +80,30 @@ class SharedFlightTests(TestCase):
         while not happened():
             await deferLater(reactor, 0.005)
 
+    def looks(self, process: Process) -> list[bytes]:
+        """What *process* finds, from now on, each time that it looks for the outcome of another one's work."""
+        found: list[bytes] = []
+        file: Any = process.tier._flights._file
+        outcome = file.outcome
+
+        def look(key: bytes) -> bytes:
+            text: bytes = outcome(key)
+            found.append(text)
+            return text
+
+        file.outcome = look
+        return found
+
     async def waiting(self, count: int = 1, **options: Any) -> tuple[Process, Any, list[Process], list[Any]]:
         """A holder at work, and others that wait for it."""
         holder = self.process(**options)
         first = holder.ask()
         await self.until(lambda: holder.works)
         others = [self.process(**options) for _ in range(count)]
+        looks = [self.looks(other) for other in others]
         asked = [other.ask() for other in others]
-        # Each has been refused the lease once when it has paused.
-        for other in others:
-            await other.tier._threads.soon(lambda: None)
-        await deferLater(reactor, 0.05)
+        # Before and after each was refused the lease for the first time, it has looked for an outcome.
+        await self.until(lambda: all(len(one) >= 2 for one in looks))
         return holder, first, others, asked
 
     async def test_one_makes_it_and_all_have_it(self) -> None:
