@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -77,6 +77,6 @@ async def _flows(address: tuple[str, int], flows: Sequence[Flow], seconds: float
         writer.close()
 
 
-def offer(address: tuple[str, int], flows: Mapping[str, Flow], seconds: float) -> None:
+def offer(address: tuple[str, int], flows: Sequence[Flow], seconds: float) -> None:
     """Send all *flows* for so many *seconds*, and wait for what is under way."""
-    asyncio.run(_flows(address, list(flows.values()), seconds))
+    asyncio.run(_flows(address, flows, seconds))

@@ -1,6 +1,8 @@
 """One picture of what the other programs have written with `--json`: hits, cold images, and latency against load.
 
-python bench/chart.py --hits hits.json --cold cold.json --overload overload.json > docs/benchmarks.svg
+    python bench/chart.py --hits hits.json --cold cold.json --overload overload.json > docs/benchmarks.svg
+
+Each of them may be left out.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from xml.sax.saxutils import escape
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
-from bench._plot import COLOURS, HEIGHT, WIDTH, Panel, plot
+from bench._plot import COLOURS, HEIGHT, WIDTH, plot
+from bench.overload import UNIT, latencies
 
 __all__ = ["main"]
 
@@ -37,16 +40,7 @@ def _cold(report: Any) -> list[_Row]:
 
 def _load(report: Any) -> str:
     loads = report["loads"]
-    curves = {
-        name: [one[key] * 1e3 for one in loads]
-        for name, key in (
-            ("image p50", "p50"),
-            ("image p99", "p99"),
-            ("429 p99", "refused_p99"),
-            ("hit p99", "hit_p99"),
-        )
-    }
-    return plot([one["factor"] for one in loads], [Panel("latency in ms", curves)], unit="times capacity")
+    return plot([one["factor"] for one in loads], [latencies(loads)], unit=UNIT)
 
 
 def _bars(top: int, title: str, rows: Sequence[_Row], colours: dict[str, str]) -> Iterable[str]:

@@ -15,7 +15,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import count, repeat
 from pathlib import Path
@@ -31,7 +31,9 @@ from bench._works import image_path
 from bench.load import drive, percentile
 from bench.pictures import stand_in
 
-__all__ = ["main"]
+__all__ = ["UNIT", "latencies", "main"]
+
+UNIT = "times capacity"  # of the factors
 
 _CONNECTIONS = 6  # that measure the capacity: fewer than threads and queue have room for
 _HEAD = ("offered", "images/s", "p50 ms", "p99 ms", "429/s", "their p99 ms", "hit p99 ms", "status p99 ms", "failed")
@@ -83,12 +85,11 @@ def _measure(server: Server, factor: float, capacity: float, seconds: float) -> 
     images = Flow(factor * capacity, _new_paths())
     hits, health = Flow(20.0, repeat(_path("hit"))), Flow(10.0, repeat("/status"))
     began = time.perf_counter()
-    offer(server.address, {"images": images, "hits": hits, "health": health}, seconds)
+    flows = images, hits, health
+    offer(server.address, flows, seconds)
     length = time.perf_counter() - began
     made, refused = (images.latencies.get(status, []) for status in (200, 429))
-    answers = [
-        (flow, status, len(times)) for flow in (images, hits, health) for status, times in flow.latencies.items()
-    ]
+    answers = [(flow, status, len(times)) for flow in flows for status, times in flow.latencies.items()]
     return Outcome(
         factor=factor,
         made=len(made) / length,
@@ -108,16 +109,16 @@ def _row(one: Outcome) -> tuple[object, ...]:
     return f"{one.factor:g}x", f"{one.made:.1f}", p50, p99, f"{one.refused:.0f}", refused_p99, hit, health, one.failures
 
 
-def _curves(outcomes: Sequence[Outcome]) -> str:
-    latencies = {
-        "image p50": [one.p50 * 1e3 for one in outcomes],
-        "image p99": [one.p99 * 1e3 for one in outcomes],
-        "hit p99": [one.hit_p99 * 1e3 for one in outcomes],
-        "429 p99": [one.refused_p99 * 1e3 for one in outcomes],
-    }
-    rates = {"made": [one.made for one in outcomes], "refused": [one.refused for one in outcomes]}
-    panels = [Panel("latency in ms", latencies), Panel("answers per second", rates)]
-    return plot([one.factor for one in outcomes], panels, unit="times capacity")
+def latencies(loads: Sequence[Mapping[str, float]]) -> Panel:
+    """Those of the *loads* of a report, for a plot over their factors."""
+    keys = {"image p50": "p50", "image p99": "p99", "429 p99": "refused_p99", "hit p99": "hit_p99"}
+    return Panel("latency in ms", {name: [one[key] * 1e3 for one in loads] for name, key in keys.items()})
+
+
+def _curves(loads: Sequence[Mapping[str, float]]) -> str:
+    rates = {name: [one[name] for one in loads] for name in ("made", "refused")}
+    panels = [latencies(loads), Panel("answers per second", rates)]
+    return plot([one["factor"] for one in loads], panels, unit=UNIT)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -139,9 +140,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (StartFailed, OSError) as failure:
         say(str(failure))
         return 1
+    loads = [asdict(one) for one in outcomes]
     if arguments.plot:
-        arguments.plot.write_text(_curves(outcomes))
-    report = {"machine": machine(), "capacity": capacity, "loads": [asdict(one) for one in outcomes]}
+        arguments.plot.write_text(_curves(loads))
+    report = {"machine": machine(), "capacity": capacity, "loads": loads}
     if not write_json(arguments.json, report):
         print(f"capacity: {capacity:.1f} images/s; a queue of {arguments.queue}\n")
         print(table(_HEAD, map(_row, outcomes)))

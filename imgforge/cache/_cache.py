@@ -55,24 +55,17 @@ class Cache:
     """
 
     def __init__(
-        self,
-        clock: IDiskReactor,
-        name: str,
-        tiers: Sequence[ICacheTier],
-        purging: Purging | None = None,
-        *,
-        told: bool = True,
+        self, clock: IDiskReactor, name: str, tiers: Sequence[ICacheTier], purging: Purging | None = None
     ) -> None:
         self._clock = clock
         self.name = name
         self.tiers = tuple(tiers)
         self._purging = purging or Purging(clock)
-        if told:
-            self._purging.on_news = self._forget_purged
+        self._purging.on_news.append(self._forget_purged)
 
     def beside(self, name: str, tiers: Sequence[ICacheTier]) -> Cache:
-        """Another cache, of few entries, for which the same purges count; they are looked at when it is asked."""
-        return Cache(self._clock, name, tiers, self._purging, told=False)
+        """Another cache, for which the same purges count."""
+        return Cache(self._clock, name, tiers, self._purging)
 
     async def get(self, key: bytes) -> tuple[CacheEntry, str] | None:
         """The entry under *key* and the name of the tier that had it."""

@@ -49,7 +49,7 @@ class Purging:
         self._following = LoopingCall(self._look)
         self._following.clock = clock
         # Called when more has been purged, for what is kept where nobody looks through `cover`.
-        self.on_news: Callable[[], None] = lambda: None
+        self.on_news: list[Callable[[], None]] = []
 
     def start(self) -> None:
         """Follow the journal from now on."""
@@ -121,7 +121,8 @@ class Purging:
             self._known.append(purge)
             self._purges.add(purge)
         if purges:
-            self.on_news()
+            for tell in self.on_news:
+                tell()
             if not self._files:
                 self._forget_old(self._clock.seconds())
 

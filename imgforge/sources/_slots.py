@@ -20,9 +20,6 @@ class Slots:
         self._most = most
         self._origins: dict[str, DeferredSemaphore] = {}  # those that are being asked
 
-    def __len__(self) -> int:
-        return len(self._origins)
-
     async def take(self, origin: str, held: ExitStack) -> None:
         """Wait for a turn with *origin*, which lasts until *held* is closed."""
         if not self._most:
