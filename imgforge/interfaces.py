@@ -1,4 +1,4 @@
-"""The seams that others may fill; found through Twisted's plugin system, the built-in parts use the same door."""
+"""The seams. `ISourceFactory` plugins are found through `twisted.plugin`; the built-in sources use the same door."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class ISource(Interface):
 
 
 class ISourceFactory(Interface):
-    """A plugin that makes sources for some URL schemes."""
+    """Makes sources for some URL schemes; `twisted.plugin` finds one that provides `IPlugin` as well."""
 
-    schemes: tuple[str, ...] = Attribute("The URL schemes, in lower case, that the sources serve.")
+    schemes: tuple[str, ...] = Attribute("The URL schemes, in lower case and without ://, that the sources serve.")
 
     def make(reactor: object, settings: object) -> object | None:
         """An `ISource`, or None where *settings* (`imgforge.sources.SourceSettings`) do not enable it."""

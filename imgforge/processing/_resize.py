@@ -17,8 +17,6 @@ from imgforge.processing._vips import reader
 
 __all__ = ["resized", "scale", "scale_on_load", "shrink_on_load"]
 
-_KERNELS = {"nearest": "nearest", "linear": "linear", "cubic": "cubic", "lanczos2": "lanczos2", "lanczos3": "lanczos3"}
-
 
 def scale_on_load(state: State) -> None:
     """Decode fewer pixels: JPEG by 2, 4 or 8, WebP and vectors at any scale, HEIF from its thumbnail."""
@@ -102,7 +100,7 @@ def scale(state: State) -> None:
     if plan.scale_x == 1 and plan.scale_y == 1:
         return
     x, y = (plan.scale_y, plan.scale_x) if plan.swapped else (plan.scale_x, plan.scale_y)
-    kernel = _KERNELS[state.options.resizing_algorithm]
+    kernel = state.options.resizing_algorithm  # by libvips' own name
     if not state.settings.use_linear_colorspace:
         state.image = resized(state.image, x, y, kernel)
         return
