@@ -15,7 +15,7 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from imgforge.cache import Cache, DiskTier
+from imgforge.cache import Cache, DiskTier, _disk, _purging
 from imgforge.cache._lease import Lease, LeaseFile, outcome_text
 from imgforge.errors import CircuitOpen, NotAnImage, OriginFailed, Overloaded, SourceNotFound
 from imgforge.model import CacheEntry
@@ -62,6 +62,8 @@ class SharedFlightTests(TestCase):
     timeout = 20
 
     def setUp(self) -> None:
+        for module in (_disk, _purging):  # a busy machine is no dead disk
+            self.patch(module, "_PATIENCE", 60.0)
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
         self.root = scratch.name

@@ -13,7 +13,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
-from imgforge.cache import URL_BYTES, Cache, CacheSettings, Kind, entry_path, make_cache, write_entry
+from imgforge.cache import (
+    URL_BYTES,
+    Cache,
+    CacheSettings,
+    Kind,
+    _disk,
+    _purging,
+    entry_path,
+    make_cache,
+    write_entry,
+)
 from imgforge.cache._sweep import sweep
 from imgforge.errors import PurgeFailed
 from imgforge.model import CacheEntry
@@ -29,6 +39,8 @@ class PurgingTests(TestCase):
     timeout = 30
 
     def setUp(self) -> None:
+        for module in (_disk, _purging):  # a busy machine is no dead disk
+            self.patch(module, "_PATIENCE", 60.0)
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
         self.root = scratch.name
