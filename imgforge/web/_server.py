@@ -175,11 +175,20 @@ class Server(Resource):
             request.setHeader(name, value)
         exchange = _Exchange(request, route.label, identity, self.clients.of(request), self._clock.seconds())
         self.active += 1
-        answering = Deferred.fromCoroutine(route.endpoint(request))
+        answering = Deferred.fromCoroutine(self._answer(route, exchange))
         request.notifyFinish().addErrback(exchange.client_left, answering)
-        answering.addErrback(self._explain, exchange)
-        answering.addCallback(self._send, exchange)
-        answering.addBoth(self._account, exchange)
+
+    async def _answer(self, route: Route, exchange: _Exchange) -> None:
+        """All of the exchange, in one coroutine: a callback would run in the context of whatever called it."""
+        try:
+            try:
+                answer = await route.endpoint(exchange.request)
+            except Exception:
+                answer = self._explain(Failure(), exchange)
+            self._send(answer, exchange)
+        except Exception:
+            self.log.failure("an answer could not be written")
+        self._account(exchange)
 
     def _explain(self, failure: Failure, exchange: _Exchange) -> Answer:
         # A client that leaves a stream ends it by its transport first, and is only then reported as gone.
@@ -228,10 +237,8 @@ class Server(Resource):
             exchange.size = request.sentLength
             request.finish()
 
-    def _account(self, outcome: object, exchange: _Exchange) -> None:
+    def _account(self, exchange: _Exchange) -> None:
         self.active -= 1
-        if isinstance(outcome, Failure):
-            self.log.failure("an answer could not be written", outcome)
         request = exchange.request
         seconds = self._clock.seconds() - exchange.began
         self._metrics.answered(request.method.decode("latin-1"), exchange.label, exchange.status, seconds)

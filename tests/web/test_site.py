@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -15,7 +16,7 @@ from twisted.web.server import Request
 from zope.interface import provider
 
 from imgforge.errors import BadSignature, NotAnImage, OriginFailed, Overloaded, SourceNotFound, Unreadable
-from imgforge.observability import Metrics
+from imgforge.observability import Metrics, bind_request_id, current_request_id
 from imgforge.web._answer import Answer
 from imgforge.web._routes import STREAMED, Route
 from imgforge.web._server import Server
@@ -157,11 +158,13 @@ class ExplanationTests(SiteCase):
     def setUp(self) -> None:
         super().setUp()
         self.events: list[LogEvent] = []
+        self.ids: list[str] = []
 
         @provider(ILogObserver)
         def observe(event: LogEvent) -> None:
             if event.get("log_namespace") == Server.log.namespace:
                 self.events.append(event)
+                self.ids.append(current_request_id())
 
         observer: ILogObserver = observe
         globalLogPublisher.addObserver(observer)
@@ -179,6 +182,16 @@ class ExplanationTests(SiteCase):
         self.assertEqual((event["status"], event["method"], event["target"]), (404, "GET", "http://x/slow..."))
         self.told(b"", RuntimeError("broken"))
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_a_line_has_the_id_of_its_request_whoever_brought_the_outcome(self) -> None:
+        self.ask(b"GET /slow HTTP/1.1\r\nHost: x\r\nX-Request-ID: mine\r\n\r\n")
+
+        def bring() -> None:
+            bind_request_id("another's")
+            self.slow.errback(OriginFailed("x"))
+
+        copy_context().run(bring)
+        self.assertEqual(self.ids, ["mine"])
 
     def test_statuses_that_twisted_does_not_know_have_their_phrase(self) -> None:
         for error, line in (
