@@ -5,6 +5,7 @@ from imgforge.observability._logs import (
     LevelFilter,
     bind_request_id,
     current_request_id,
+    keeping_request_id,
     make_observer,
     parse_level_spec,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "Metrics",
     "bind_request_id",
     "current_request_id",
+    "keeping_request_id",
     "make_observer",
     "mark_dead",
     "parse_level_spec",

@@ -1,23 +1,34 @@
 """Log lines: text or JSON, one line per event, filtered by namespace, each with the id of its request.
 
 The id travels in a context variable: coroutines that Twisted runs keep the context that they were started in, so
-that whatever logs on a request's behalf logs its id without having been told.
+that whatever logs on a request's behalf logs its id without having been told. Callbacks do not: those that log are
+wrapped in `keeping_request_id`.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any, ParamSpec, TextIO, TypeVar
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import provider
 
-__all__ = ["LevelFilter", "bind_request_id", "current_request_id", "make_observer", "parse_level_spec"]
+__all__ = [
+    "LevelFilter",
+    "bind_request_id",
+    "current_request_id",
+    "keeping_request_id",
+    "make_observer",
+    "parse_level_spec",
+]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _REQUEST_ID: ContextVar[str] = ContextVar("imgforge_request_id", default="")
 
@@ -42,6 +53,20 @@ def bind_request_id(identity: str) -> None:
 def current_request_id() -> str:
     """The id of the request that the current context works for, or ""."""
     return _REQUEST_ID.get()
+
+
+def keeping_request_id(callback: Callable[P, R]) -> Callable[P, R]:
+    """*callback* with the request's id of now, whoever calls it later."""
+    identity = current_request_id()
+
+    def called(*args: P.args, **kwargs: P.kwargs) -> R:
+        token = _REQUEST_ID.set(identity)
+        try:
+            return callback(*args, **kwargs)
+        finally:
+            _REQUEST_ID.reset(token)
+
+    return called
 
 
 class LevelFilter:

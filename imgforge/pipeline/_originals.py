@@ -14,12 +14,13 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from imgforge.cache import Cache, Kind, original_key
 from imgforge.errors import CircuitOpen, ImgforgeError, OriginFailed, OriginTimeout, SourceMissing, SourceTooLarge
 from imgforge.interfaces import Room
 from imgforge.model import CacheEntry, Rendition, SourceImage
-from imgforge.observability import Metrics
+from imgforge.observability import Metrics, keeping_request_id
 from imgforge.pipeline._budget import Budget, Claim, Ticket
 from imgforge.pipeline._failures import Failures
 from imgforge.pipeline._freshness import Freshness, validators
@@ -186,7 +187,10 @@ class Originals:
             asked_at=original.asked_at,
         )
         # Not waited for: a slow disk delays no picture.
-        cache.put(key, entry).addErrback(lambda failure: self.log.failure("an original could not be cached", failure))
+        cache.put(key, entry).addErrback(keeping_request_id(self._not_kept))
+
+    def _not_kept(self, failure: Failure) -> None:
+        self.log.failure("an original could not be cached", failure)
 
     async def _fetch(self, want: _Want, headers: Mapping[str, str], room: Room) -> SourceImage:
         await room(min(want.limit or _FIRST_CLAIM, _FIRST_CLAIM))

@@ -34,7 +34,7 @@ from imgforge.errors import (
 )
 from imgforge.info import InfoOptions, InfoRequest
 from imgforge.model import ImageRequest, ProcessingOptions, SourceHead, SourceImage
-from imgforge.observability import Metrics
+from imgforge.observability import Metrics, keeping_request_id
 from imgforge.pipeline._admission import Admission
 from imgforge.pipeline._budget import Ticket
 from imgforge.pipeline._freshness import validators
@@ -119,7 +119,7 @@ class Pipeline:
         if found is not None and (found.state is State.FRESH or shelf.may_be_renewed_later(found)):
             self._metrics.cache_hit(shelf.name)
             if found.state is State.STALE:
-                make().addErrback(self._not_renewed)
+                make().addErrback(keeping_request_id(self._not_renewed))
             return found
         if shelf.name:
             self._metrics.cache_miss(shelf.name)

@@ -9,10 +9,12 @@ from enum import Enum
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from imgforge.cache import Cache, Kind
 from imgforge.errors import ImgforgeError
 from imgforge.model import CacheEntry, ImageRequest
+from imgforge.observability import keeping_request_id
 from imgforge.pipeline._freshness import Freshness
 
 __all__ = ["Served", "Shelf", "State"]
@@ -103,9 +105,10 @@ class Shelf:
     def put(self, key: bytes, entry: CacheEntry) -> None:
         """Keep *entry*, if its origin lets us. Not waited for: a slow disk delays no answer."""
         if self._cache is not None and self._freshness.keeps(entry.source_cache_control, entry.source_expires):
-            self._cache.put(key, entry).addErrback(
-                lambda failure: self.log.failure("an entry could not be cached; it was sent all the same", failure)
-            )
+            self._cache.put(key, entry).addErrback(keeping_request_id(self._not_kept))
+
+    def _not_kept(self, failure: Failure) -> None:
+        self.log.failure("an entry could not be cached; it was sent all the same", failure)
 
     async def remove(self, key: bytes) -> None:
         """Keep what is under *key* no longer."""

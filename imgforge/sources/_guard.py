@@ -28,6 +28,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from imgforge.errors import SourceRefused
+from imgforge.observability import keeping_request_id
 
 __all__ = ["AddressPolicy", "GuardedEndpoint", "IDialReactor", "address_class"]
 
@@ -210,7 +211,7 @@ class GuardedEndpoint:
         decisions = _Decisions()
         guarded: Any = _GuardedReactor(self._reactor, self._policy, decisions)
         endpoint = HostnameEndpoint(guarded, self._host, self._port, timeout=self._timeout)
-        return endpoint.connect(protocolFactory).addErrback(self._explain, decisions)
+        return endpoint.connect(protocolFactory).addErrback(keeping_request_id(self._explain), decisions)
 
     def _explain(self, failure: Failure, decisions: _Decisions) -> Failure:
         if decisions.allowed or not decisions.refused:

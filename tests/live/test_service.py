@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import os
 import resource
 import signal
@@ -462,8 +463,6 @@ class LogTests(ServiceCase):
         wait_for(lambda: running.output().splitlines()[-1].startswith('{"time"'), "a line of its own")
 
     def test_json_lines_carry_the_request_id(self) -> None:
-        import json
-
         server = self.server(LOG_FORMAT="json", LOG_LEVEL="imgforge=debug", PROCESSES="2", ACCESS_LOG="json").start()
         server.get("/unsafe/nonsense:1/plain/http://x/", {"X-Request-ID": "abc-7"})
         wait_for(lambda: "abc-7" in server.output(), "the line")
@@ -471,6 +470,23 @@ class LogTests(ServiceCase):
         mine = [line for line in lines if line.get("request_id") == "abc-7"]
         self.assertEqual({line.get("status") for line in mine}, {400})
         self.assertTrue(any("nonsense" in line.get("message", "") for line in mine))
+
+    def test_no_line_of_a_request_is_without_its_id_however_late_it_comes(self) -> None:
+        origin = self.slow_origin(0.1)
+        broken = Origin(status=500)
+        self.addCleanup(broken.close)
+        port = origin.server.server_address[1]
+        running = self.server(PROCESSES="1", LOG_LEVEL="debug", LOG_FORMAT="json", TIMEOUT="2").start()
+        running.get(f"/unsafe/w:5/plain/http://localhost:{port}/a.png", {"X-Request-ID": "refused"})
+        self.assertEqual(running.stop(), 0)
+        running.settings = {**running.settings, "ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true"}
+        before = running.output()
+        running.start()
+        for identity, url in (("missing", origin.url("/b.png")), ("broken", broken.url("/a.png"))):
+            running.get(f"/unsafe/w:5/plain/{url}", {"X-Request-ID": identity})
+        lines = [json.loads(line) for line in (before + running.output()).splitlines()]
+        mine = [line for line in lines if line["namespace"] in {"imgforge.web", "imgforge.sources"}]
+        self.assertEqual({line.get("request_id") for line in mine}, {"refused", "missing", "broken"})
 
     def test_a_log_file_gets_the_workers_lines_too(self) -> None:
         server = self.server(PROCESSES="2")

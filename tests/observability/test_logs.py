@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from contextvars import copy_context
 
 from hypothesis import given
@@ -15,7 +16,13 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from imgforge.observability import bind_request_id, current_request_id, make_observer, parse_level_spec
+from imgforge.observability import (
+    bind_request_id,
+    current_request_id,
+    keeping_request_id,
+    make_observer,
+    parse_level_spec,
+)
 
 
 class LogCase(SynchronousTestCase):
@@ -147,3 +154,18 @@ class RequestIdTests(TestCase):
             await one
         self.assertEqual(seen, {identity: [identity] * 3 for identity in ("a", "b", "c")})
         self.assertEqual(current_request_id(), "")
+
+    def test_a_callback_keeps_the_id_that_it_was_made_with_and_gives_back_the_callers(self) -> None:
+        seen: list[str] = []
+
+        def make() -> Callable[[str], None]:
+            bind_request_id("mine")
+            return keeping_request_id(lambda word: seen.append(f"{word} {current_request_id()}"))
+
+        def call(callback: Callable[[str], None]) -> None:
+            bind_request_id("another's")
+            callback("done for")
+            seen.append(current_request_id())
+
+        copy_context().run(call, copy_context().run(make))
+        self.assertEqual(seen, ["done for mine", "another's"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from contextvars import copy_context
 from dataclasses import replace
 from typing import Any
 
@@ -20,11 +21,13 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
+from zope.interface import implementer, provider
 from zope.interface.verify import verifyObject
 
 from imgforge.errors import OriginFailed, SourceRefused
+from imgforge.observability import bind_request_id, current_request_id
 from imgforge.sources import AddressPolicy, Sources
 from imgforge.sources._guard import GuardedEndpoint
 from tests.sources._origin import reactor, whole
@@ -192,3 +195,38 @@ class SeveralAddressesTests(SynchronousTestCase):
         self.failureResultOf(self.connecting)
         self.assertTrue(all(connector.stoppedConnecting for connector in self.reactor.connectors))
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+
+class LateNames(Names):
+    """Its answers wait for `answer`."""
+
+    def resolveHostName(self, resolutionReceiver: IResolutionReceiver, *asked: Any, **how: Any) -> IHostResolution:
+        self.answer = lambda: super(LateNames, self).resolveHostName(resolutionReceiver, *asked, **how)
+        return _Resolution("")
+
+
+class RefusalLogTests(SynchronousTestCase):
+    def test_the_line_has_the_id_of_the_request_that_is_refused_whoever_brings_the_addresses(self) -> None:
+        ids: list[str] = []
+
+        @provider(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            if event.get("log_namespace") == GuardedEndpoint.log.namespace:
+                ids.append(current_request_id())
+
+        observer: ILogObserver = observe
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        memory: Any = MemoryReactorClock
+        reactor = memory()
+        names = reactor.nameResolver = LateNames("127.0.0.1")
+
+        def connect() -> Deferred[Any]:
+            bind_request_id("mine")
+            endpoint = GuardedEndpoint(reactor, "cdn.example", 80, AddressPolicy(), timeout=10)
+            return endpoint.connect(Factory.forProtocol(Protocol))
+
+        connecting = copy_context().run(connect)
+        names.answer()
+        self.failureResultOf(connecting, SourceRefused)
+        self.assertEqual(ids, ["mine"])
