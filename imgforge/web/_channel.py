@@ -58,6 +58,7 @@ class Channel(HTTPChannel):
     surplus = False
     _arriving: IDelayedCall | None = None
     _refused = False
+    _pending = b""  # the last line: twisted.web takes a header up with the line after it
     _last_hit = 0.0  # by the reactor's clock
 
     def connectionMade(self) -> None:
@@ -125,6 +126,7 @@ class Channel(HTTPChannel):
         elif self.requests and line[:1] in {b" ", b"\t"}:
             self._refuse(Unreadable(400, "a header is folded over several lines"))
         else:
+            self._pending = line
             super().lineReceived(line)
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002
@@ -193,6 +195,9 @@ class Channel(HTTPChannel):
         request.method = getattr(self, "_command", b"-")
         request.uri = request.path = getattr(self, "_path", b"-")
         request.clientproto = b"HTTP/1.1"
+        name, _, value = self._pending.partition(b":")
+        if name.lower() == b"x-request-id":  # which the line that is refused came too early for
+            request.requestHeaders.setRawHeaders(name, [value.strip(b" \t")])
         request.setHeader(b"Date", datetimeToString())
         request.setHeader(b"Connection", b"close")
         self.factory.resource.refuse(request, error)

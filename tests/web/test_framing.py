@@ -146,6 +146,16 @@ class FramingTests(SiteCase):
         line = self.logged()
         self.assertEqual((line.method, line.target), ("-", "-"))
 
+    def test_a_refusal_has_the_id_that_came_before_or_with_it(self) -> None:
+        head = START + b"\r\nHost: x\r\nX-Request-ID: mine\r\n"
+        for refused in (b"X: " + b"a" * 20000, b" folded", b"broken", b"Content-Length: x"):
+            self.ask(head + refused + b"\r\n\r\n")
+            self.assertEqual(self.logged().request_id, "mine", refused[:20])
+        self.ask(START + b"\r\nbroken\r\nX-Request-ID: mine\r\n\r\n")
+        self.assertEqual(self.logged().request_id, "mine")
+        _, transport = self.ask(head + b"\r\n" + START + b"\r\n" + b"a" * 20000)
+        self.assertEqual(transport.value().count(b"X-Request-Id: mine"), 1)
+
     def test_a_request_that_comes_too_slowly_is_told_and_logged(self) -> None:
         channel, transport = self.ask(START + b"\r\nHost: x\r\nContent-Length: 3\r\n\r\na")
         self.clock.advance(6)
