@@ -11,9 +11,17 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+    values,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
@@ -35,6 +43,7 @@ class Metrics:
     """The metrics of this process; see docs/operations.md for what each means."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        disable_created_metrics()  # which several processes have not, and which nobody asks for
         self.registry = registry if registry is not None else CollectorRegistry()
         self._multiprocess = os.environ.get(_DIRECTORY, "")
         self._answers: _Answers = defaultdict(_no_answers)
@@ -89,6 +98,22 @@ class Metrics:
         for operation in ("process", "info"):
             self._active.labels(operation).set(0)
             self._waiting.labels(operation).set(0)
+            for timed in (self._waits, self._queues, self._runs):
+                timed.labels(operation)
+        for outcome in ("success", "error"):
+            self._fetched.labels(outcome)
+
+    def expect(self, *, paths: Iterable[str], caches: Iterable[str], formats: Iterable[str]) -> None:
+        """Show zeros for what will be counted: Prometheus sees no increase in a series that begins with its first."""
+        self._statuses.labels("200")
+        for path in paths:
+            self._requests.labels("GET", path)
+        for cache in caches:
+            self._cache_hits.labels(cache)
+            self._cache_misses.labels(cache)
+        for name in formats:
+            self._processed.labels(name)
+            self._processing.labels(name)
 
     def answered(self, method: str, path: str, status: int, seconds: float) -> None:
         """A request was answered."""

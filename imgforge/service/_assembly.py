@@ -153,6 +153,11 @@ class Application:
         self._flushing.clock = reactor
         self._trimming = IdleTrim(reactor, lambda: self._server.active)
         metrics.concurrency_limit(threads)
+        metrics.expect(
+            paths=(_IMAGES,),
+            caches=[*((self._cache.name,) if self._cache else ()), *(("originals",) if self._originals else ())],
+            formats=processing.capabilities().saves,
+        )
 
     def _make_lane(self) -> FastLane | None:
         """The fast lane, where there is a memory tier."""

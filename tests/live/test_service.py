@@ -80,6 +80,25 @@ class WorkerTests(ServiceCase):
         self.assertFalse(any(alive(pid) for pid in workers))
 
 
+class MetricsTests(ServiceCase):
+    NAMES = """http_requests_duration_seconds image_processing_duration_seconds processed_images_total cache_hits_total
+        cache_misses_total status_codes_total source_image_fetch_duration_seconds source_images_fetched_total
+        image_operation_semaphore_wait_duration_seconds image_operation_blocking_queue_duration_seconds
+        image_operation_execution_duration_seconds image_operation_concurrency_limit image_operations_active
+        image_operations_waiting vips_memory_bytes vips_files vips_threads worker_restarts_total"""
+
+    def test_all_are_there_from_the_start_on_both_listeners(self) -> None:
+        apart = self.server()
+        for processes in ("1", "2"):
+            bound = f"127.0.0.1:{apart.port}"
+            running = self.server(PROCESSES=processes, CACHE_TYPE="memory", PROMETHEUS_BIND=bound).start()
+            for server in (running, apart):
+                told = server.get("/metrics").body.decode()
+                for name in self.NAMES.split():
+                    self.assertRegex(told, rf"(?m)^{name}(_count)?[ {{]", processes)
+            self.assertEqual(running.stop(), 0)
+
+
 class SandboxTests(ServiceCase):
     def test_who_decodes_can_gain_no_privileges_and_leaves_no_core(self) -> None:
         origin = self.slow_origin(0)

@@ -87,6 +87,24 @@ class MetricsTests(SynchronousTestCase):
         self.assertIn("worker_restarts_total 1.0", lines)
         self.assertIn("access_log_lines_dropped_total 7.0", lines)
 
+    def test_what_is_expected_shows_before_it_happens(self) -> None:
+        self.metrics.expect(paths=["/{*path}"], caches=["disk"], formats=["webp"])
+        lines = self.lines()
+        for expected in (
+            'http_requests_duration_seconds_count{method="GET",path="/{*path}"}',
+            'status_codes_total{status="200"}',
+            'cache_hits_total{cache_type="disk"}',
+            'cache_misses_total{cache_type="disk"}',
+            'processed_images_total{format="webp"}',
+            'image_processing_duration_seconds_count{format="webp"}',
+            'source_images_fetched_total{status="error"}',
+            'image_operation_semaphore_wait_duration_seconds_count{operation="process"}',
+            'image_operation_blocking_queue_duration_seconds_count{operation="info"}',
+            'image_operation_execution_duration_seconds_count{operation="process"}',
+        ):
+            self.assertIn(f"{expected} 0.0", lines)
+        self.assertFalse([line for line in lines if "_created" in line])
+
     def test_flushing_twice_counts_once(self) -> None:
         self.metrics.cache_hit("memory")
         self.metrics.flush()
