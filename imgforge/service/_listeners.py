@@ -30,7 +30,7 @@ FIRST_INHERITED = 3
 
 
 class ListenError(Exception):
-    """A listener cannot be opened; the message is one line for the operator."""
+    """Listeners cannot be opened; the arguments are lines for the operator, one for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +49,20 @@ class Listener:
 
 
 def open_listeners(addresses: Iterable[BindAddress]) -> tuple[Listener, ...]:
-    """Open all of *addresses*; `ListenError` where one is taken, forbidden or missing, and then none is open."""
+    """Open all of *addresses*; `ListenError` where some are taken, forbidden or missing, and then none is open."""
     opened: list[Listener] = []
+    mistakes: list[str] = []
     for address in addresses:
         try:
             credentials = read_credentials(address) if address.kind == "ssl" else None
             opened.append(Listener(_open(address), address, credentials))
         except (OSError, CredentialsError, ListenError) as error:
-            for listener in opened:
-                listener.socket.close()
-                listener.remove()
-            raise ListenError(f"cannot listen on {address}: {_reason(error)}") from None
+            mistakes.append(f"cannot listen on {address}: {_reason(error)}")
+    if mistakes:
+        for listener in opened:
+            listener.socket.close()
+            listener.remove()
+        raise ListenError(*mistakes)
     return tuple(opened)
 
 

@@ -13,10 +13,10 @@ from twisted.application.service import IService, MultiService
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
-from imgforge.config import BindAddress, ConfigurationError, Settings, load_settings
+from imgforge.config import ConfigurationError, Settings, load_settings
 from imgforge.observability import share_metrics
 from imgforge.service._cpus import usable_cpus
-from imgforge.service._listeners import Listener, ListenError, open_listeners
+from imgforge.service._listeners import ListenError, open_listeners
 from imgforge.service._logging import log_stream, observer_for
 from imgforge.service._machine import confine, raise_descriptor_limit, tune_allocator
 from imgforge.service._notify import Notifier
@@ -108,22 +108,19 @@ def makeService(options: Options) -> IService:
     leftovers = ExitStack()  # what would stay in the file system
     atexit.register(leftovers.close)
 
-    def opened(addresses: Iterable[BindAddress]) -> tuple[Listener, ...]:
-        listeners = open_listeners(addresses)
-        for listener in listeners:
-            leftovers.callback(listener.remove)
-        return listeners
-
     def load() -> Settings:
         return load_settings(options["config"], os.environ, overrides, RULES)
 
     try:
         settings = load()
-        listeners, metrics_listeners = opened(settings.listeners), opened(settings.metrics_listeners)
+        opened = open_listeners((*settings.listeners, *settings.metrics_listeners))
     except ConfigurationError as error:
         _give_up(error.lines)
     except ListenError as error:
-        _give_up([str(error)])
+        _give_up(error.args)
+    for listener in opened:
+        leftovers.callback(listener.remove)
+    listeners, metrics_listeners = opened[: len(settings.listeners)], opened[len(settings.listeners) :]
     cpus = usable_cpus()
     count = settings.processes or cpus
     from twisted.internet import reactor  # installed now, not when the module is looked at

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from imgforge.config import Rule, Settings
+from imgforge.config import BindAddress, Rule, Settings
 from imgforge.processing import detect_format
+from imgforge.service._tls import CredentialsError, read_credentials
 from imgforge.sources import read_authorities
 from imgforge.urls import UrlParser, UrlSettings
 
@@ -90,6 +91,20 @@ def _root(settings: Settings) -> Iterator[str]:
         yield f"IMGFORGE_LOCAL_FILESYSTEM_ROOT={path!r} must name a readable directory"
 
 
+def _credentials(name: str, listeners: Callable[[Settings], Iterable[BindAddress]]) -> Rule:
+    """What TLS listeners are to show of themselves can be used."""
+
+    def broken(settings: Settings) -> Iterator[str]:
+        for address in listeners(settings):
+            if address.kind == "ssl":
+                try:
+                    read_credentials(address)
+                except CredentialsError as error:
+                    yield f"IMGFORGE_{name.upper()}: cannot listen on {address}: {error}"
+
+    return Rule(frozenset({name}), broken)
+
+
 def _is_readable(path: str) -> bool:
     return os.path.isfile(path) and os.access(path, os.R_OK)
 
@@ -108,4 +123,6 @@ RULES = (
     _image("fallback_image"),
     Rule(frozenset({"ca_file"}), _authorities),
     Rule(frozenset({"local_filesystem_root"}), _root),
+    _credentials("bind", lambda settings: settings.listeners),
+    _credentials("prometheus_bind", lambda settings: settings.metrics_listeners),
 )

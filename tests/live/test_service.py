@@ -298,6 +298,21 @@ class StartTests(ServiceCase):
             output = self.ended(self.server(BIND=f"127.0.0.1:{port}"))
         self.assertEqual(output.strip(), f"imgforge: cannot listen on http://127.0.0.1:{port}: the address is in use")
 
+    def test_every_listener_that_cannot_be_opened_has_its_line(self) -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            where = f"127.0.0.1:{taken.getsockname()[1]}"
+            output = self.ended(self.server(BIND=f"{where},unix:{__file__}/sock", PROMETHEUS_BIND=where))
+        self.assertEqual(
+            output.splitlines(),
+            [
+                f"imgforge: cannot listen on http://{where}: the address is in use",
+                f"imgforge: cannot listen on unix:{__file__}/sock: Not a directory",
+                f"imgforge: cannot listen on http://{where}: the address is in use",
+            ],
+        )
+
     def test_the_world_is_not_served_without_a_key(self) -> None:
         output = self.ended(self.server(BIND="0.0.0.0:0"))
         self.assertIn("imgforge keygen", output)
@@ -314,6 +329,7 @@ class StartTests(ServiceCase):
             "WATERMARK_DATA": "aGVsbG8=",
             "FALLBACK_IMAGE_PATH": tempfile.gettempdir(),
             "LOCAL_FILESYSTEM_ROOT": __file__,
+            "PROMETHEUS_BIND": f"ssl:0:privateKey={__file__}.none",
         }
         lines = self.ended(self.server(**settings)).splitlines()
         for name in settings:
