@@ -69,7 +69,12 @@ def split_source(
     if encrypted and cipher is None:
         raise BadPath("encrypted sources need IMGFORGE_SOURCE_URL_ENCRYPTION_KEY")
     rest = parts[1:] if encrypted else parts
-    message, extension = _base64("".join(rest[:-1] if with_filename and len(rest) > 1 else rest))
+    try:
+        message, extension = _base64("".join(rest[:-1] if with_filename and len(rest) > 1 else rest))
+    except BadPath:
+        if "plain" in parts:  # further on, so that what is wrong is the part which ended the options before it
+            raise BadPath(f"{_shown(parts[0])} is no option with its arguments, nor the source") from None
+        raise
     source = _checked(cipher.decrypt(message) if encrypted and cipher is not None else _text(message))
     return source, None if any_format else _format(extension)
 
