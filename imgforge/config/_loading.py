@@ -21,6 +21,11 @@ __all__ = ["ConfigurationError", "load_settings"]
 
 _PREFIX = "IMGFORGE_"
 _LONGEST_SHOWN = 80
+# Where pydantic says less than what to write.
+_PLAINLY = {
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+}
 
 
 class ConfigurationError(Exception):
@@ -147,7 +152,8 @@ def _line(error: Any, given: Mapping[str, Any], origins: Mapping[str, str]) -> s
     """One mistake that pydantic found: setting, value, origin, what is allowed."""
     name = str(error["loc"][0])
     value = "***" if name in SECRET else _shown(given[name])
-    allowed = re.sub(r"^\w+ should ", "must ", error["msg"].removeprefix("Value error, "))
+    said = _PLAINLY.get(error["type"], error["msg"].removeprefix("Value error, "))
+    allowed = re.sub(r"^\w+ should ", "must ", said)
     return f"{_PREFIX}{name.upper()}={value} {origins[name]}: {allowed}"
 
 

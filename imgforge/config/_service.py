@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from imgforge.config._types import Bind
+from imgforge.config._types import Bind, Path
 
 __all__ = ["ServiceSettings"]
 
@@ -78,5 +78,7 @@ class ServiceSettings(BaseModel):
         allow_inf_nan=False,
         description="seconds that /status answers 503 while requests are still taken, before the stop",
     )
-    path_prefix: str = Field("", pattern=r"^(/.*)?$", description="a prefix of all paths, such as /images")
-    health_check_path: str = Field("", pattern=r"^(/.*)?$", description="one more path of the health check")
+    path_prefix: Path = Field(
+        "", description="a prefix of all paths, such as /images; they are answered without it as well"
+    )
+    health_check_path: Path = Field("", description="one more path of the health check")

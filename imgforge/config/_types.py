@@ -24,6 +24,7 @@ __all__ = [
     "NamedTexts",
     "Networks",
     "Pairs",
+    "Path",
     "Words",
     "named_texts",
 ]
@@ -126,6 +127,12 @@ def _bind(text: str) -> str:
     return text
 
 
+def _path(text: str) -> str:
+    if text and not text.startswith("/"):
+        raise ValueError("must be empty or begin with a slash")
+    return text
+
+
 def _levels(text: str) -> str:
     for item in filter(None, (item.strip() for item in text.split(","))):
         namespace, equals, level = item.rpartition("=")
@@ -158,6 +165,7 @@ FormatQuality = Annotated[dict[str, int], *_kind(_format_quality, _table({"type"
 Pairs = Annotated[tuple[tuple[str, str], ...], *_kind(_pairs, _LIST)]
 NamedTexts = Annotated[dict[str, str], *_kind(named_texts, _table(_TEXT))]
 Bind = Annotated[str, AfterValidator(_bind)]
+Path = Annotated[str, AfterValidator(_path)]
 Levels = Annotated[str, AfterValidator(_levels)]
 Base64 = Annotated[
     bytes, *_kind(_base64, _TEXT), PlainSerializer(lambda data: base64.b64encode(data).decode(), return_type=str)

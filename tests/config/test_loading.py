@@ -110,6 +110,11 @@ class MistakeTests(LoadingCase):
     def test_a_mistake_under_an_older_name_says_that_name(self) -> None:
         self.assertIn("as IMGFORGE_CACHE_USE", self.mistakes(CACHE_USE="tape")[0])
 
+    def test_what_is_allowed_is_said_in_plain_words(self) -> None:
+        for value in ("yess", "2"):
+            self.assertRegex(self.mistakes(AUTO_WEBP=value)[0], ": must be true or false$")
+        self.assertRegex(self.mistakes("path_prefix = 'images'")[0], ": must be empty or begin with a slash$")
+
     def test_booleans_are_no_numbers(self) -> None:
         self.assertEqual(len(self.mistakes("quality = true\ntimeout = true")), 2)
 
