@@ -13,7 +13,7 @@ from imgforge.cli._common import CONFIG, Progress, fail, settings_of
 __all__ = ["cache"]
 
 
-@click.group()
+@click.group(short_help="Look after the directory of cached images.")
 def cache() -> None:
     """Look after the directory of cached images (IMGFORGE_CACHE_DISK_PATH)."""
 
@@ -48,7 +48,7 @@ def stats(config_path: str | None) -> None:
     click.echo(json.dumps({"entries": count, "bytes": size}))
 
 
-@cache.command()
+@cache.command(short_help="Remove what has not been used for the longest time.")
 @click.option("--max-bytes", type=click.IntRange(0), required=True, help="Bytes that may stay.")
 @CONFIG
 def prune(max_bytes: int, config_path: str | None) -> None:
@@ -76,7 +76,7 @@ def prune(max_bytes: int, config_path: str | None) -> None:
     click.echo(json.dumps({"removed": swept.removed, "entries": swept.entries, "bytes": swept.bytes}))
 
 
-@cache.command()
+@cache.command(short_help="Read every entry and remove the damaged ones.")
 @click.option("--keep", is_flag=True, help="Leave damaged entries where they are.")
 @CONFIG
 def verify(keep: bool, config_path: str | None) -> None:

@@ -45,7 +45,7 @@ def keygen() -> None:
     click.echo(f"IMGFORGE_SALT={secrets.token_hex(_KEY_BYTES)}")
 
 
-@main.command()
+@main.command(short_help="Sign a path, or that of a source and its options.")
 @click.argument("path", required=False)
 @click.option("--source", help="URL of the original, instead of a whole path.")
 @click.option("--options", default="", help="Processing options, such as rs:fill:300:200/q:80.")
@@ -81,7 +81,7 @@ def encrypt(url: str, config_path: str | None) -> None:
     click.echo(path.removeprefix("/enc/"))
 
 
-@main.command()
+@main.command(short_help="Check the signature of a whole path.")
 @click.argument("path")
 @CONFIG
 def verify(path: str, config_path: str | None) -> None:
@@ -117,7 +117,7 @@ def config(context: click.Context, schema: bool) -> None:
         context.invoke(show)
 
 
-@config.command()
+@config.command(short_help="Say what is wrong with the configuration.")
 @CONFIG
 def check(config_path: str | None) -> None:
     """Say what is wrong with the configuration, one line for each mistake; exit status 1 if anything is."""
@@ -141,7 +141,7 @@ def reference() -> None:
     click.echo(markdown_reference())
 
 
-@main.command()
+@main.command(short_help="Ask the running server whether it takes work.")
 @click.option("--url", help="The server's address; without it the configured one.")
 @CONFIG
 def health(url: str | None, config_path: str | None) -> None:

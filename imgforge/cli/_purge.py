@@ -17,7 +17,7 @@ _SECONDS = 30.0
 _LONGEST_ANSWER = 1000
 
 
-@click.command()
+@click.command(short_help="Forget cached images.")
 @click.option("--base-url", "-B", required=True, help="Where the server is, such as http://127.0.0.1:3000.")
 @click.option("--source", help="Forget what was made of the original at this URL.")
 @click.option("--prefix", help="Forget what was made of originals whose URLs begin so.")

@@ -13,6 +13,7 @@ from twisted.application.service import IService, MultiService
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
+from imgforge import __version__
 from imgforge.config import ConfigurationError, Settings, load_settings
 from imgforge.observability import share_metrics
 from imgforge.service._cpus import usable_cpus
@@ -45,6 +46,11 @@ class Options(usage.Options):
         ["config", "c", None, "TOML file with settings."],
         ["bind", "b", None, "Where to listen: host:port, a port, /path, or an endpoint such as tcp:8080."],
     ]
+
+    def opt_version(self) -> NoReturn:
+        """Display imgforge's version and exit."""
+        print(f"imgforge {__version__}")
+        raise SystemExit(0)
 
 
 class ImgforgeService(MultiService):

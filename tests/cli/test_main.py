@@ -28,6 +28,12 @@ def imgforge(*arguments: str, **environment: str) -> subprocess.CompletedProcess
 
 
 class CommandTests(SynchronousTestCase):
+    def test_no_command_is_described_by_half_a_sentence(self) -> None:
+        for group in ((), ("cache",), ("config",)):
+            listed = imgforge(*group, "--help").stdout.partition("Commands:")[2]
+            self.assertTrue(listed)
+            self.assertNotIn("...", listed)
+
     def test_version(self) -> None:
         self.assertIn(__version__, imgforge("--version").stdout)
 
