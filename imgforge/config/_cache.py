@@ -41,7 +41,9 @@ class CachesSettings(BaseModel):
         "", description="memory, disk, hybrid (memory in front of disk) or empty for none"
     )
     cache_memory_capacity: int = Field(1000, ge=1, description="entries in the memory of each process")
-    cache_memory_max_bytes: int = Field(67108864, ge=0, description="bytes in the memory of each process")
+    cache_memory_max_bytes: int = Field(
+        67108864, ge=0, description="bytes in the memory of each process; 0 keeps nothing there"
+    )
     cache_disk_path: str = Field("", description="the directory of entries on disk, which may be a share")
     cache_disk_capacity: int = Field(10000, ge=0, description="entries on disk; 0 is no limit")
     cache_disk_max_bytes: int = Field(1073741824, ge=0, description="bytes on disk; 0 is no limit")

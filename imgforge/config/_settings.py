@@ -46,9 +46,11 @@ _RISKS: tuple[tuple[str, object, str], ...] = (
     ("allow_link_local_source_addresses", False, "sources may have link-local addresses: cloud metadata is in reach"),
     ("ignore_ssl_verification", False, "the certificates of origins are not checked"),
     ("allow_security_options", False, "URLs may lift the limits"),
+    ("allow_bypass_cache", False, "URLs may have any image made anew each time"),
     ("sanitize_svg", True, "SVG is passed on with its scripts"),
     ("max_src_resolution", None, "originals may have any number of pixels"),
     ("max_src_file_size", None, "originals may have any number of bytes"),
+    ("source_memory_max_bytes", None, "originals may take any amount of memory together"),
     ("max_result_dimension", None, "results may have any size"),
     ("max_clients", None, "any number of clients is taken, until there are no descriptors left"),
     ("trusted_signatures", (), "with one of these signatures anybody can have any image made"),
@@ -155,6 +157,10 @@ class Settings(
             lines.append(f"IMGFORGE_SIGNATURE_SIZE={self.signature_size}: signatures that short can be guessed")
         if any(network.endswith("/0") for network in self.trusted_proxies):
             lines.append("IMGFORGE_TRUSTED_PROXIES: clients may say of themselves who they are")
+        if self.local_filesystem_root and os.path.realpath(self.local_filesystem_root) == os.sep:
+            lines.append(
+                "IMGFORGE_LOCAL_FILESYSTEM_ROOT=/: URLs may read all files that this user may, not images only"
+            )
         if self.cache[1] and not self.cache_disk_max_bytes:
             lines.append("IMGFORGE_CACHE_DISK_MAX_BYTES: the cache may fill the disk")
         if not self.key and not self.allow_unsigned:

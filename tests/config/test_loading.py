@@ -202,6 +202,9 @@ class LoopbackTests(LoadingCase):
             ("SIGNATURE_SIZE", "4"),
             ("TRUSTED_PROXIES", "::/0"),
             ("CACHE_DISK_MAX_BYTES", "0"),
+            ("SOURCE_MEMORY_MAX_BYTES", "0"),
+            ("ALLOW_BYPASS_CACHE", "true"),
+            ("LOCAL_FILESYSTEM_ROOT", "/tmp/.."),
         ):
             settings = {"CACHE_TYPE": "disk", "CACHE_DISK_PATH": "/x", name: value}
             environment = KEYS | {f"IMGFORGE_{name}": value for name, value in settings.items()}
