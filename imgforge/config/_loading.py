@@ -20,6 +20,10 @@ from imgforge.config._types import named_texts
 __all__ = ["ConfigurationError", "load_settings"]
 
 _PREFIX = "IMGFORGE_"
+# What Kubernetes tells every container of a namespace in which a service is called imgforge.
+_SERVICE_LINK = re.compile(
+    r"SERVICE_HOST=|SERVICE_PORT(_[A-Z0-9_]+)?=\d|PORT=\w+://|PORT_\d+_(TCP|UDP|SCTP)(=\w+://|_(PROTO|PORT|ADDR)=)"
+)
 _LONGEST_SHOWN = 80
 # Where pydantic says less than what to write.
 _PLAINLY = {
@@ -80,7 +84,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name.removeprefix(_PREFIX).lower(): value
         for name, value in environ.items()
-        if name.startswith(_PREFIX) and value
+        if name.startswith(_PREFIX) and value and not _SERVICE_LINK.match(f"{name.removeprefix(_PREFIX)}={value}")
     }
 
 

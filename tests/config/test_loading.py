@@ -43,6 +43,20 @@ class PrecedenceTests(LoadingCase):
     def test_an_empty_variable_is_the_default(self) -> None:
         self.assertEqual(self.load("quality = 10", QUALITY="").quality, 10)
 
+    def test_what_kubernetes_says_of_a_service_called_imgforge_is_no_mistake(self) -> None:
+        links = {
+            "SERVICE_HOST": "10.96.0.7",
+            "SERVICE_PORT": "3000",
+            "SERVICE_PORT_HTTP": "3000",
+            "PORT": "tcp://10.96.0.7:3000",
+            "PORT_3000_TCP": "tcp://10.96.0.7:3000",
+            "PORT_3000_TCP_PROTO": "tcp",
+            "PORT_3000_TCP_PORT": "3000",
+            "PORT_3000_TCP_ADDR": "10.96.0.7",
+        }
+        self.assertTrue(self.load(**links).embedded)
+        self.assertEqual(len(self.mistakes(PORT="3000", SERVICE="x", PORT_X="tcp://x")), 3)
+
     def test_older_names_are_taken(self) -> None:
         settings = self.load(
             ENABLE_WEBP_DETECTION="1", LAST_MODIFIED_ENABLED="false", CACHE_USE="fs", CACHE_DISK_PATH="/x"
