@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
 from twisted.web.http import HTTPChannel, datetimeToString
 
 from imgforge.errors import ImgforgeError, TooManyClients, Unreadable
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from imgforge.web._site import ImageSite
 
 __all__ = ["Channel"]
+
+# What twisted.web says of connections, each that has been idle, is for those who ask for Twisted's lines.
+_TWISTEDS = Logger(HTTPChannel.__module__)
 
 _SPARE_TIME = 2.0  # seconds for the one request of a spare connection
 _LONGEST_LENGTH = 18  # digits of a Content-Length: an exabyte
@@ -63,6 +67,7 @@ class Channel(HTTPChannel):
 
     def connectionMade(self) -> None:
         super().connectionMade()
+        self._log = _TWISTEDS  # as an attribute of the class it would go by our name
         self.client = plain_address(getattr(self.getPeer(), "host", ""))  # a UNIX socket's has none
         clients = self.site.resource.clients
         self.proxied = clients.trusts(self.client)

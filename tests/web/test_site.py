@@ -113,6 +113,22 @@ class ArrivalTests(SiteCase):
         self.slow.callback(Answer(200, []))
         self.assertIn(b"200 OK", transport.value())
 
+    def test_its_end_is_twisteds_to_tell_of_and_not_ours(self) -> None:
+        namespaces: list[str] = []
+
+        @provider(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            namespaces.append(event["log_namespace"])
+
+        observer: ILogObserver = observe
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        _, transport = self.ask(GET % b"/quick")
+        for _ in range(2):  # twice the keep-alive: it is closed, then cut
+            self.clock.advance(60)
+        self.assertTrue(transport.disconnecting and transport.aborted)
+        self.assertEqual(set(namespaces), {"twisted.web.http"})
+
 
 class EndTests(SiteCase):
     def test_the_answer_under_way_is_the_last_one(self) -> None:
