@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -97,7 +98,9 @@ class LoadTests(SynchronousTestCase):
         self.assertEqual(fetch(("127.0.0.1", free_port()), "/there").status, 0)
 
     def test_nobody_listening_is_an_error_not_a_figure(self) -> None:
-        self.assertRaises(OSError, drive, ("127.0.0.1", free_port()), ["/there"], connections=2)
+        with socket.socket() as silent:  # bound, so that nobody else listens there
+            silent.bind(("127.0.0.1", 0))
+            self.assertRaises(OSError, drive, silent.getsockname(), ["/there"], connections=2)
 
 
 class FigureTests(SynchronousTestCase):

@@ -10,7 +10,6 @@ import resource
 import signal
 import socket
 import ssl
-import subprocess
 import tempfile
 from pathlib import Path
 from threading import Event, Thread
@@ -21,7 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge import __version__
 from tests.live._pictures import decode, encode, gradient
-from tests.live._process import TWISTD, Origin, Reply, Twistd, alive, free_port, wait_for
+from tests.live._process import Origin, Reply, Twistd, alive, free_port, wait_for
 from tests.sources.test_tls import certificate
 
 
@@ -276,8 +275,10 @@ class DrainTests(ServiceCase):
 
 class StartTests(ServiceCase):
     def test_the_version_is_imgforges(self) -> None:
-        told = subprocess.run([TWISTD, "imgforge", "--version"], capture_output=True, text=True, check=True).stdout
-        self.assertEqual(told, f"imgforge {__version__}\n")
+        asked = self.server("--version")
+        asked.launch()
+        wait_for(lambda: asked.ended, "the version")
+        self.assertEqual(asked.output(), f"imgforge {__version__}\n")
 
     def ended(self, server: Twistd) -> str:
         server.launch()
