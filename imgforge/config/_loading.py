@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from imgforge.config._foreign import foreign, left_behind
 from imgforge.config._rules import Rule, broken_rules
 from imgforge.config._settings import ALIASES, SECRET, Settings
 from imgforge.config._types import named_texts
@@ -51,6 +52,7 @@ def load_settings(
     Raises `ConfigurationError` with all mistakes at once, among them what *rules* find beside those of this package.
     """
     mistakes: list[str] = []
+    idle: dict[str, str] = {}
     given: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for origin, prefix, values in (
@@ -58,13 +60,15 @@ def load_settings(
         ("in the environment", _PREFIX, _from_environment(environ)),
         ("on the command line", "", {name: value for name, value in (overrides or {}).items() if value}),
     ):
-        for name, value, origin_of_it in _known(values, origin, prefix, mistakes):
+        for name, value, origin_of_it in _known(values, origin, prefix, mistakes, idle):
             given[name], origins[name] = value, origin_of_it
     _read_presets(given, mistakes)
     settings = _validated(given, origins, mistakes, rules)
+    renaming = left_behind(environ, _PREFIX)
     if mistakes:
-        raise ConfigurationError(mistakes)
-    return settings
+        raise ConfigurationError([*mistakes, *filter(None, [renaming])])
+    nothing = "; ".join(f"{written} ({why})" for written, why in sorted(idle.items()))
+    return settings.with_notes(filter(None, [renaming, nothing and f"without effect: {nothing}"]))
 
 
 def _from_file(path: str | None, mistakes: list[str]) -> dict[str, Any]:
@@ -88,8 +92,13 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _known(values: Mapping[str, Any], origin: str, prefix: str, mistakes: list[str]) -> list[tuple[str, Any, str]]:
-    """Name, value and origin of each of *values* that is a setting; the others are mistakes."""
+def _known(
+    values: Mapping[str, Any], origin: str, prefix: str, mistakes: list[str], idle: dict[str, str]
+) -> list[tuple[str, Any, str]]:
+    """Name, value and origin of each of *values* that is a setting.
+
+    The others are mistakes, but for what the peers know and does nothing here: the reason of it goes to *idle*.
+    """
 
     def written(name: str) -> str:
         whole = prefix + name.upper() if prefix else name
@@ -102,6 +111,11 @@ def _known(values: Mapping[str, Any], origin: str, prefix: str, mistakes: list[s
             known.append((name, value, origin))
         elif name in ALIASES:
             known.append((ALIASES[name], value, f"{origin}, as {written(name)}"))
+        elif (theirs := foreign(name, value)) is not None:
+            if theirs.missing:
+                mistakes.append(f"{written(name)} {origin} is not to be had: {theirs.why}")
+            elif theirs.why:
+                idle[written(name)] = theirs.why
         else:
             near = difflib.get_close_matches(name, [*Settings.model_fields, *ALIASES], 1)
             hint = f"; did you mean {written(near[0])}?" if near else ""

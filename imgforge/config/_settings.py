@@ -6,6 +6,7 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ class Settings(
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     _given: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _notes: tuple[str, ...] = PrivateAttr(())
 
     @property
     def given(self) -> dict[str, Any]:
@@ -77,6 +79,11 @@ class Settings(
         settings = cls.model_validate(given)
         settings._given.update(given)  # noqa: SLF001  # its own
         return settings
+
+    def with_notes(self, notes: Iterable[str]) -> Settings:
+        """Itself, with *notes* to the operator among its warnings: for who has just made it."""
+        self._notes = tuple(notes)
+        return self
 
     @field_validator("*", mode="before")
     @classmethod
@@ -147,8 +154,9 @@ class Settings(
         return path if on_disk else ""
 
     def warnings(self) -> tuple[str, ...]:
-        """One line for each risky setting."""
-        lines = [
+        """One line for each risky setting, and what else is to be told of what was configured."""
+        lines = [*self._notes]
+        lines += [
             f"IMGFORGE_{name.upper()}: {text}"
             for name, safe, text in _RISKS
             if (getattr(self, name) == 0 if safe is None else getattr(self, name) != safe)

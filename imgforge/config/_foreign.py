@@ -1,0 +1,124 @@
+"""What the peers can be told and imgforge cannot: settings that come along when an operator moves over.
+
+A setting whose absence nobody would notice is taken, and the operator told that it does nothing. One that asks for what
+is not here ends the start with what that is. Some belong to a feature that another setting switches on: with that off
+they do nothing there either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+__all__ = ["Foreign", "foreign", "left_behind"]
+
+# What switches nothing on: Go's false, as imgproxy reads it.
+_OFF = frozenset({"", "0", "f", "false"})
+_MOST_NAMED = 8
+
+_MEMORY = "libvips and the allocator are tuned by imgforge itself"
+_REPORTS = "there are no error reporters"
+_LICENCE = "there is nothing to license"
+
+# By name, why it does nothing.
+_IDLE: Mapping[str, str] = {
+    "buffer_pool_calibration_threshold": _MEMORY,
+    "cache_report_errors": "faults of the cache are logged and counted, and the image is served",
+    "development_errors_mode": "answers always say in a line what is wrong, and tracebacks are in the log",
+    "download_buffer_size": _MEMORY,
+    "enable_client_hints": "imgproxy 4 does not look at Width and DPR either",
+    "enable_raw_formats": "camera raw is read wherever imgforge[raw] is installed",
+    "fail_on_deprecation": "no setting is deprecated, and an unknown one always ends the start",
+    "free_memory_interval": _MEMORY,
+    "license_development_mode": _LICENCE,
+    "license_key": _LICENCE,
+    "log_mem_stats": "libvips' memory is in the metrics",
+    "malloc": _MEMORY,
+    "report_downloading_errors": _REPORTS,
+    "report_io_errors": _REPORTS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Feature:
+    """What is not here: the settings that switch it on, the prefix of those that belong to it, what to say."""
+
+    switches: tuple[str, ...]
+    prefix: str
+    missing: str
+
+
+_STORES = "originals come over HTTP and from local files, not from an object store"
+_STORED = "the cache is on disk and in memory, not in an object store"
+_MONITORS = "figures are at /metrics, for Prometheus"
+_NETS = "nothing is learned here: no objects, no classes, no learned quality"
+_FILES = "settings come from the environment and from --config FILE"
+
+_FEATURES = (
+    _Feature(("use_s3",), "s3_", _STORES),
+    _Feature(("use_gcs",), "gcs_", _STORES),
+    _Feature(("use_abs",), "abs_", _STORES),
+    _Feature(("use_swift",), "swift_", _STORES),
+    _Feature((), "cache_s3_", _STORED),
+    _Feature((), "cache_gcs_", _STORED),
+    _Feature((), "cache_abs_", _STORED),
+    _Feature((), "cache_swift_", _STORED),
+    _Feature(("cache_bucket", "cache_path_prefix"), "cache_bucket", "IMGFORGE_CACHE_DISK_PATH names the whole path"),
+    _Feature(("bugsnag_key",), "bugsnag_", _REPORTS),
+    _Feature(("honeybadger_key",), "honeybadger_", _REPORTS),
+    _Feature(("sentry_dsn",), "sentry_", _REPORTS),
+    _Feature(("airbrake_project_id", "airbrake_project_key"), "airbrake_", _REPORTS),
+    _Feature(("new_relic_key",), "new_relic_", _MONITORS),
+    _Feature(("datadog_enable",), "datadog_", _MONITORS),
+    _Feature(("open_telemetry_enable",), "open_telemetry_", _MONITORS),
+    _Feature(("cloud_watch_service_name",), "cloud_watch_", _MONITORS),
+    _Feature(("pprof_bind",), "pprof_", _MONITORS),
+    _Feature(("syslog_enable",), "syslog_", "`twistd --syslog` sends the log to syslog"),
+    _Feature(("env_local_file_path",), "env_local_", _FILES),
+    _Feature(("env_aws_secret_id", "env_aws_ssm_parameters_path"), "env_aws_", _FILES),
+    _Feature(("env_gcp_secret_id",), "env_gcp_", _FILES),
+    _Feature(("enable_video_thumbnails",), "video_thumbnail_", "videos are not read"),
+    _Feature(("object_detection_net",), "object_detection_", _NETS),
+    _Feature(("classification_net",), "classification_", _NETS),
+    _Feature(tuple(f"autoquality_{name}_net" for name in ("jpeg", "webp", "avif", "jxl")), "autoquality_ml_", _NETS),
+    _Feature((), "ml_", _NETS),
+    _Feature(("smart_crop_advanced", "smart_crop_face_detection"), "smart_crop_", "smart crops are libvips' own"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A setting that only the peers have: why it does nothing (empty: it is off), or what is `missing`."""
+
+    why: str
+    missing: bool = False
+
+
+_OFF_HERE_TOO = Foreign("")
+
+
+def foreign(name: str, value: object) -> Foreign | None:
+    """What there is to say of *name*, in lower case, with *value*; None where the peers do not know it either."""
+    if name in _IDLE:
+        return Foreign(_IDLE[name])
+    for feature in _FEATURES:
+        if name in feature.switches:
+            return _OFF_HERE_TOO if str(value).strip().lower() in _OFF else Foreign(feature.missing, missing=True)
+    # The prefix only afterwards, for switches may begin as the settings of another feature do.
+    idle = next((feature for feature in _FEATURES if name.startswith(feature.prefix)), None)
+    return None if idle is None else Foreign(idle.missing)
+
+
+def left_behind(names: Iterable[str], prefix: str) -> str:
+    """The line for an environment in which settings still have imgproxy's prefix; empty where there are none."""
+    known = set(names)
+    theirs = sorted(
+        name
+        for name in known
+        if name.startswith("IMGPROXY_") and name.isprintable() and prefix + name.removeprefix("IMGPROXY_") not in known
+    )
+    if not theirs:
+        return ""
+    more = len(theirs) - _MOST_NAMED
+    named = ", ".join(theirs[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"{named}: not read; rename the prefix IMGPROXY_ to {prefix}"
