@@ -34,8 +34,10 @@ _IDLE: Mapping[str, str] = {
     "license_key": _LICENCE,
     "log_mem_stats": "libvips' memory is in the metrics",
     "malloc": _MEMORY,
+    "network": "IMGFORGE_BIND says it: host:port, [address]:port or /path",
     "report_downloading_errors": _REPORTS,
     "report_io_errors": _REPORTS,
+    "write_response_timeout": "who does not read is cut off some time after IMGFORGE_KEEP_ALIVE_TIMEOUT",
 }
 
 

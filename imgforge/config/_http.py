@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
-from imgforge.config._types import Base64, Levels
+from imgforge.config._types import Base64, Levels, Moment
 
 __all__ = ["AnswersSettings"]
 
 _HEADER = r"^[\x20-\x7e]*$"
+
+
+def _log_format(value: Any) -> Any:
+    """imgproxy's name for lines that people read is taken, too."""
+    return "text" if value == "pretty" else value
 
 
 class AnswersSettings(BaseModel):
@@ -23,9 +28,12 @@ class AnswersSettings(BaseModel):
     cache_control_passthrough: bool = Field(False, description="hand on the origin's Cache-Control and Expires instead")
     use_etag: bool = Field(True, description="send ETag and answer If-None-Match")
     etag_buster: str = Field(
-        "", pattern=r"^[A-Za-z0-9._-]*$", description="part of every ETag: change it to make all copies stale"
+        "", pattern=r"^[\x21\x23-\x7e]*$", description="part of every ETag: change it to make all copies stale"
     )
     use_last_modified: bool = Field(True, description="send the origin's Last-Modified and answer If-Modified-Since")
+    last_modified_buster: Moment = Field(
+        "", description="a time as in RFC 3339: no Last-Modified is older; change it to make older copies stale"
+    )
     set_canonical_header: bool = Field(False, description='send Link: <source>; rel="canonical"')
     return_attachment: bool = Field(False, description="ask browsers to save images")
     cache_tags_format: Literal["all", "cloudflare", "cloudfront", "none"] = Field(
@@ -44,7 +52,9 @@ class AnswersSettings(BaseModel):
     log_level: Levels = Field(
         "info", description="debug, info, warn or error, also by namespace: warn,imgforge.sources=debug,twisted=info"
     )
-    log_format: Literal["text", "json"] = Field("text", description="of log lines")
+    log_format: Annotated[Literal["text", "json", "structured", "gcp"], BeforeValidator(_log_format)] = Field(
+        "text", description="of log lines: text, json, structured (time=... level=... message=...), gcp (Google's json)"
+    )
     access_log: Literal["off", "common", "combined", "json"] = Field(
         "off", description="a line for every answer, on standard output"
     )

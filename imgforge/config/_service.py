@@ -21,7 +21,14 @@ class ServiceSettings(BaseModel):
         description="where to listen: host:port, a port, /path, or a Twisted endpoint; several by commas. "
         "Empty: 0.0.0.0:3000 with keys or allow_unsigned, else 127.0.0.1:3000",
     )
+    so_reuseport: bool = Field(
+        False,
+        description="other servers may listen on the same ports, if they want that too: the kernel shares clients",
+    )
     prometheus_bind: Bind = Field("", description="a listener of its own for /metrics, in the same notations")
+    prometheus_namespace: str = Field(
+        "", pattern=r"^([a-zA-Z_:][a-zA-Z0-9_:]*)?$", description="stands before the names of metrics, with a _ between"
+    )
     processes: int = Field(
         0, ge=0, le=1024, description="worker processes; 0 is one per usable CPU, 1 runs all in twistd's own process"
     )
@@ -62,7 +69,11 @@ class ServiceSettings(BaseModel):
     )
     read_request_timeout: Seconds = Field(10, description="seconds in which a request must have arrived")
     keep_alive_timeout: float = Field(
-        10, gt=0, le=86400, allow_inf_nan=False, description="seconds that an idle connection stays open"
+        10,
+        ge=0,
+        le=86400,
+        allow_inf_nan=False,
+        description="seconds that an idle connection stays open; 0 closes it after each answer",
     )
     graceful_stop_timeout: float = Field(
         0,
@@ -82,3 +93,4 @@ class ServiceSettings(BaseModel):
         "", description="a prefix of all paths, such as /images; they are answered without it as well"
     )
     health_check_path: Path = Field("", description="one more path of the health check")
+    health_check_message: str = Field("imgforge is running", description="what the health check answers")

@@ -53,6 +53,9 @@ class SourcesSettings(BaseModel):
         (), description="prefixes of the sources that may be fetched, * within a part; empty is all"
     )
     local_filesystem_root: str = Field("", description="the directory of local:// sources; empty serves none")
+    source_url_query_separator: str = Field(
+        "?", max_length=8, description="what follows it in local:// is no part of the name; empty: all is"
+    )
     max_src_file_size: int = Field(104857600, ge=0, description="bytes of an original; 0 is no limit")
     source_memory_max_bytes: int = Field(
         268435456,

@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
+from datetime import datetime
 from ipaddress import ip_network
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ __all__ = [
     "Formats",
     "HexKeys",
     "Levels",
+    "Moment",
     "NamedTexts",
     "Networks",
     "Pairs",
@@ -31,8 +33,10 @@ __all__ = [
 
 FORMAT_NAMES = ("jpeg", "png", "webp", "avif", "gif", "tiff", "heic", "jxl", "bmp", "ico", "psd", "pdf", "raw", "svg")
 _FORMAT_ALIASES = {"jpg": "jpeg", "tif": "tiff", "heif": "heic"}
+_FIRST_YEAR = 1970  # of HTTP dates that all clients read
 _HEX = re.compile(r"\s*(?:[0-9a-fA-F]{2})+\s*")
-_LEVEL_NAMES = ("debug", "info", "warn", "warning", "error", "critical")
+# Two more of the Rust imgforge's: trace is debug here, and off leaves what is critical.
+_LEVEL_NAMES = ("debug", "info", "warn", "warning", "error", "critical", "trace", "off")
 
 
 def _items(value: object, separator: str = ",") -> list[str]:
@@ -141,6 +145,16 @@ def _levels(text: str) -> str:
     return text
 
 
+def _moment(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        moment = None
+    if text and (moment is None or moment.tzinfo is None or moment.year < _FIRST_YEAR):
+        raise ValueError("must be a time as in RFC 3339, with its zone: 2026-01-31T23:59:59Z")
+    return text
+
+
 _TEXT = {"type": "string"}
 _LIST = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
 
@@ -167,6 +181,7 @@ NamedTexts = Annotated[dict[str, str], *_kind(named_texts, _table(_TEXT))]
 Bind = Annotated[str, AfterValidator(_bind)]
 Path = Annotated[str, AfterValidator(_path)]
 Levels = Annotated[str, AfterValidator(_levels)]
+Moment = Annotated[str, AfterValidator(_moment)]
 Base64 = Annotated[
     bytes, *_kind(_base64, _TEXT), PlainSerializer(lambda data: base64.b64encode(data).decode(), return_type=str)
 ]

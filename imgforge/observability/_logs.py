@@ -39,6 +39,8 @@ _LEVELS = {
     "warning": LogLevel.warn,
     "error": LogLevel.error,
     "critical": LogLevel.critical,
+    "trace": LogLevel.debug,
+    "off": LogLevel.critical,
 }
 # What Twisted's old logging calls whatever is logged through it, Twisted's own lines above all.
 _LEGACY = "log_legacy"
@@ -107,9 +109,9 @@ def parse_level_spec(text: str) -> LevelFilter:
     return LevelFilter(default, {"twisted": of_twisted} | namespaces)
 
 
-def make_observer(stream: TextIO, *, json_lines: bool, levels: LevelFilter) -> ILogObserver:
-    """An observer that writes what *levels* lets pass to *stream*, flushed line by line."""
-    write = _json_line if json_lines else _text_line
+def make_observer(stream: TextIO, *, levels: LevelFilter, form: str = "text") -> ILogObserver:
+    """An observer that writes what *levels* lets pass to *stream*, flushed line by line; *form* is one of `_FORMS`."""
+    write = _FORMS[form]
 
     @provider(ILogObserver)
     def observer(event: LogEvent) -> None:
@@ -160,8 +162,14 @@ def _text_line(event: LogEvent, namespace: str, level: str) -> str:
     return f"{head} {_one_line(_message(event))}{indented}"
 
 
-def _json_line(event: LogEvent, namespace: str, level: str) -> str:
-    line: dict[str, object] = {"time": _time(event), "level": level, "namespace": namespace, "message": _message(event)}
+def _fields(event: LogEvent, namespace: str, level: tuple[str, str]) -> dict[str, object]:
+    """What there is to say of *event*, by name; *level* is the name of its level's field, and what it is called."""
+    line: dict[str, object] = {
+        "time": _time(event),
+        level[0]: level[1],
+        "namespace": namespace,
+        "message": _message(event),
+    }
     identity = event.get("request_id") or current_request_id()
     if identity:
         line["request_id"] = identity
@@ -172,7 +180,27 @@ def _json_line(event: LogEvent, namespace: str, level: str) -> str:
     traceback = _traceback(event)
     if traceback:
         line["traceback"] = traceback
-    return json.dumps(line, ensure_ascii=True, default=str)
+    return line
+
+
+def _json_line(event: LogEvent, namespace: str, level: str) -> str:
+    return json.dumps(_fields(event, namespace, ("level", level)), ensure_ascii=True, default=str)
+
+
+def _gcp_line(event: LogEvent, namespace: str, level: str) -> str:
+    """What Google Cloud's logging agent understands (structured logging: `severity`, `message`, `time`)."""
+    severity = _SEVERITIES.get(level, level.upper())
+    return json.dumps(_fields(event, namespace, ("severity", severity)), ensure_ascii=True, default=str)
+
+
+def _structured_line(event: LogEvent, namespace: str, level: str) -> str:
+    """`name=value` with blanks between; texts are quoted as in JSON."""
+    fields = _fields(event, namespace, ("level", _SEVERITIES.get(level, level.upper())))
+    return " ".join(f"{name}={json.dumps(value, ensure_ascii=True)}" for name, value in fields.items())
+
+
+_SEVERITIES = {"warn": "WARNING"}
+_FORMS = {"text": _text_line, "json": _json_line, "gcp": _gcp_line, "structured": _structured_line}
 
 
 # What twisted's old logging puts into every event, and what is written already: a `line` is the message, or its end.

@@ -40,9 +40,9 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PURGE"
 
 
 class Metrics:
-    """The metrics of this process; see docs/operations.md for what each means."""
+    """The metrics of this process, *namespace* before their names; see docs/operations.md for what each means."""
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, registry: CollectorRegistry | None = None, namespace: str = "") -> None:
         disable_created_metrics()  # which several processes have not, and which nobody asks for
         self.registry = registry if registry is not None else CollectorRegistry()
         self._multiprocess = os.environ.get(_DIRECTORY, "")
@@ -51,13 +51,13 @@ class Metrics:
         self._misses: dict[str, int] = defaultdict(int)
 
         def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(name, text, labels, registry=self.registry)
+            return Counter(name, text, labels, namespace=namespace, registry=self.registry)
 
         def histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = _WORK_SECONDS) -> Histogram:
-            return Histogram(name, text, labels, registry=self.registry, buckets=buckets)
+            return Histogram(name, text, labels, namespace=namespace, registry=self.registry, buckets=buckets)
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(name, text, labels, registry=self.registry, multiprocess_mode="livesum")
+            return Gauge(name, text, labels, namespace=namespace, registry=self.registry, multiprocess_mode="livesum")
 
         self._requests = histogram(
             "http_requests_duration_seconds", "Time to answer.", "method", "path", buckets=_REQUEST_SECONDS

@@ -138,7 +138,7 @@ class Application:
         self._gate = BearerGate(settings.secret)
         self._clients = Clients(settings.trusted_proxies, settings.allowed_clients)
         self._lane = self._make_lane()
-        self._health = HealthEndpoint()
+        self._health = HealthEndpoint(settings.health_check_message)
         self._server = self._make_server()
         self.factory = ImageSite(
             self._server,

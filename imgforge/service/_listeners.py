@@ -48,14 +48,17 @@ class Listener:
                 os.unlink(self.address.path)
 
 
-def open_listeners(addresses: Iterable[BindAddress]) -> tuple[Listener, ...]:
-    """Open all of *addresses*; `ListenError` where some are taken, forbidden or missing, and then none is open."""
+def open_listeners(addresses: Iterable[BindAddress], *, reuse_port: bool = False) -> tuple[Listener, ...]:
+    """Open all of *addresses*; `ListenError` where some are taken, forbidden or missing, and then none is open.
+
+    *reuse_port*: a port is not taken where who has it lets it be reused, as we do (SO_REUSEPORT, socket(7)).
+    """
     opened: list[Listener] = []
     mistakes: list[str] = []
     for address in addresses:
         try:
             credentials = read_credentials(address) if address.kind == "ssl" else None
-            opened.append(Listener(_open(address), address, credentials))
+            opened.append(Listener(_open(address, reuse_port=reuse_port), address, credentials))
         except (OSError, CredentialsError, ListenError) as error:
             mistakes.append(f"cannot listen on {address}: {_reason(error)}")
     if mistakes:
@@ -74,7 +77,7 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-def _open(address: BindAddress) -> socket.socket:
+def _open(address: BindAddress, *, reuse_port: bool) -> socket.socket:
     if address.kind == "systemd":
         return _inherited(address)
     if address.kind == "unix":
@@ -85,6 +88,7 @@ def _open(address: BindAddress) -> socket.socket:
     opened = socket.socket(family, kind, protocol)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(reuse_port))
         # Accepted sockets inherit it: small answers are not held back for what may follow.
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         opened.bind(where)

@@ -29,4 +29,4 @@ def log_stream(twistd_options: Any) -> TextIO | None:
 
 def observer_for(settings: Settings, stream: TextIO) -> ILogObserver:
     """The observer that the settings describe."""
-    return make_observer(stream, json_lines=settings.log_format == "json", levels=parse_level_spec(settings.log_level))
+    return make_observer(stream, form=settings.log_format, levels=parse_level_spec(settings.log_level))

@@ -119,7 +119,8 @@ def makeService(options: Options) -> IService:
 
     try:
         settings = load()
-        opened = open_listeners((*settings.listeners, *settings.metrics_listeners))
+        addresses = (*settings.listeners, *settings.metrics_listeners)
+        opened = open_listeners(addresses, reuse_port=settings.so_reuseport)
     except ConfigurationError as error:
         _give_up(error.lines)
     except ListenError as error:

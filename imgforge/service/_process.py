@@ -72,7 +72,7 @@ class ServingProcess(Service):
     def startService(self) -> None:
         """Build the application and start to accept."""
         super().startService()
-        metrics = Metrics()
+        metrics = Metrics(namespace=self._settings.prometheus_namespace)
         self._application = Application(
             self._reactor,
             self._settings,

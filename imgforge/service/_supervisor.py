@@ -54,7 +54,7 @@ _LONGEST_DELAY = 5.0
 # What a worker may take beyond the grace of its requests before it is killed.
 _KILL_AFTER = 5.0
 # What belongs to the parent and stays as it was at its start.
-_FIXED = ("bind", "prometheus_bind", "processes", "log_format")
+_FIXED = ("bind", "so_reuseport", "prometheus_bind", "prometheus_namespace", "processes", "log_format")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Supervisor(Service):
         self._log_stream = log_stream
         self._load = load
         self._metrics_listeners = metrics_listeners
-        self._metrics = Metrics()
+        self._metrics = Metrics(namespace=settings.prometheus_namespace)
         self._workers: dict[Child, float] = {}  # and how long the successor waits of one that dies too soon
         self._on_trial: Child | None = None
         self._outgoing: Child | None = None  # whose place that one takes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def source_settings(settings: Settings) -> SourceSettings:
         ),
         allowed_sources=settings.allowed_sources,
         local_filesystem_root=settings.local_filesystem_root,
+        query_separator=settings.source_url_query_separator,
     )
 
 
@@ -88,6 +90,9 @@ def answer_settings(settings: Settings) -> AnswerSettings:
         use_etag=settings.use_etag,
         etag_buster=settings.etag_buster,
         use_last_modified=settings.use_last_modified,
+        last_modified_buster=(
+            datetime.fromisoformat(settings.last_modified_buster).timestamp() if settings.last_modified_buster else 0
+        ),
         set_canonical_header=settings.set_canonical_header,
         return_attachment=settings.return_attachment,
         debug_headers=settings.enable_debug_headers,

@@ -45,6 +45,7 @@ class AnswerSettings:
     use_etag: bool = True
     etag_buster: str = ""
     use_last_modified: bool = True
+    last_modified_buster: float = 0.0  # seconds since the epoch: nothing was modified earlier
     set_canonical_header: bool = False
     return_attachment: bool = False
     debug_headers: bool = False
@@ -89,7 +90,9 @@ def image_answer(
         headers.append((b"Expires", _header_value(entry.source_expires)))
     if settings.use_etag:
         headers.append((b"ETag", b'"' + (settings.etag_buster + entry.etag).encode("ascii") + b'"'))
-    if settings.use_last_modified and (modified := _http_date(entry.source_last_modified)):
+    if settings.use_last_modified and (
+        modified := _http_date(entry.source_last_modified, settings.last_modified_buster)
+    ):
         headers.append((b"Last-Modified", modified))
     if vary:
         headers.append((b"Vary", b", ".join(vary)))
@@ -176,11 +179,11 @@ def _header_value(text: str) -> bytes:
     return "".join(char for char in text if char.isprintable()).encode("latin-1", "replace")
 
 
-def _http_date(text: str) -> bytes:
-    """*text* rewritten as an HTTP date; empty where it is none, so that nothing of an origin's is echoed."""
+def _http_date(text: str, least: float) -> bytes:
+    """*text* rewritten as an HTTP date, or *least* if that is later; empty where it is none: nothing is echoed."""
     if not text:
         return b""
     try:
-        return formatdate(parsedate_to_datetime(text).timestamp(), usegmt=True).encode("ascii")
+        return formatdate(max(parsedate_to_datetime(text).timestamp(), least), usegmt=True).encode("ascii")
     except (ValueError, TypeError, OverflowError):
         return b""

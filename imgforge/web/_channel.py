@@ -170,7 +170,7 @@ class Channel(HTTPChannel):
         """Whether another request may follow; `close` may be one of several words, in any of several headers."""
         if version != b"HTTP/1.1":
             return False
-        if self.spare:
+        if self.spare or not self.factory.keeps_alive:
             request.setHeader(b"Connection", b"close")
             return False
         words = joined_header(request, b"connection").lower().split(b",")

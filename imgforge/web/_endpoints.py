@@ -209,15 +209,16 @@ class InfoEndpoint:
 class HealthEndpoint:
     """`/status` and `/health`: open to all, and answered whatever else is under way."""
 
-    def __init__(self) -> None:
+    def __init__(self, message: str = "imgforge is running") -> None:
         self.draining = False
+        self._running = message.encode("utf-8", "replace") + b"\n"
 
     async def __call__(self, _: Request) -> Answer:
         """200 while the server takes work, 503 while it drains."""
         headers = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"Cache-Control", b"no-store")]
         if self.draining:
             return Answer(503, headers, b"imgforge is shutting down\n")
-        return Answer(200, headers, b"imgforge is running\n")
+        return Answer(200, headers, self._running)
 
 
 class MetricsEndpoint:

@@ -19,10 +19,10 @@ _LEAST_SPARE = 8  # connections for health checks when all others are taken
 class ImageSite(Site):
     """Serves *resource*.
 
-    An idle connection is closed after *keep_alive* seconds, one whose request takes longer than *read_timeout* seconds
-    to arrive is cut. Beyond *max_clients* (0: unlimited) some connections more are taken for one request each, which is
-    answered if it is a health check, and with 503 else; beyond those, 503 comes at once. *lane* answers what it can
-    first.
+    An idle connection is closed after *keep_alive* seconds, with 0 after its first answer; one whose request takes
+    longer than *read_timeout* seconds to arrive is cut. Beyond *max_clients* (0: unlimited) some connections more are
+    taken for one request each, which is answered if it is a health check, and with 503 else; beyond those, 503 comes at
+    once. *lane* answers what it can first.
     """
 
     resource: Server
@@ -37,11 +37,13 @@ class ImageSite(Site):
         max_clients: int = 0,
         lane: FastLane | None = None,
     ) -> None:
-        super().__init__(resource, reactor=reactor, timeout=keep_alive or None)
+        # Who connects and says nothing has some time in either case.
+        super().__init__(resource, reactor=reactor, timeout=keep_alive or read_timeout)
+        self.keeps_alive = keep_alive > 0
         self.connections: set[Channel] = set()
         self.read_timeout = read_timeout
         self.max_clients = max_clients
-        self.lane = lane
+        self.lane = lane if self.keeps_alive else None  # whose answers leave the connection open
         self.closing = False
         self.displayTracebacks = False
         self.noisy = False

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
+import re
+import tempfile
+from pathlib import Path
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.live._pictures import encode, gradient
-from tests.live._process import Origin, Twistd, wait_for
+from tests.live._process import DEADLINE, Origin, Twistd, wait_for
 
 
 class SettingsCase(SynchronousTestCase):
@@ -44,3 +49,94 @@ class MovingOverTests(SettingsCase):
         running.start()
         told = "IMGPROXY_QUALITY, IMGPROXY_TTL: not read; rename the prefix IMGPROXY_ to IMGFORGE_"
         self.assertIn(told, running.output())
+
+
+class AnswerTests(SettingsCase):
+    def test_nothing_was_modified_before_the_buster(self) -> None:
+        origin = self.origin(Last_Modified="Wed, 01 Jan 2020 00:00:00 GMT")
+        running = self.server(LAST_MODIFIED_BUSTER="2024-02-29T12:00:00+02:00").start()
+        path = f"/unsafe/w:8/plain/{origin.url('/a.png')}"
+        told = "Thu, 29 Feb 2024 10:00:00 GMT"
+        self.assertEqual(running.get(path).headers["last-modified"], told)
+        for since, status in (("Wed, 01 Jan 2020 00:00:00 GMT", 200), (told, 304)):
+            self.assertEqual(running.get(path, {"If-Modified-Since": since}).status, status, since)
+        origin.headers["Last-Modified"] = "Wed, 01 Jan 2025 00:00:00 GMT"
+        self.assertEqual(running.get(path).headers["last-modified"], "Wed, 01 Jan 2025 00:00:00 GMT")
+
+    def test_an_etag_buster_may_hold_what_an_etag_may(self) -> None:
+        origin = self.origin()
+        running = self.server(ETAG_BUSTER="v2/(2026),").start()
+        path = f"/unsafe/w:8/plain/{origin.url('/a.png')}"
+        etag = running.get(path).headers["etag"]
+        self.assertTrue(etag.startswith('"v2/(2026),'), etag)
+        self.assertEqual(running.get(path, {"If-None-Match": f'"x", {etag}'}).status, 304)
+
+    def test_the_health_check_says_what_it_is_told_to(self) -> None:
+        running = self.server(HEALTH_CHECK_MESSAGE="Läuft", HEALTH_CHECK_PATH="/ok").start()
+        for path in ("/status", "/health", "/ok"):
+            self.assertEqual(running.get(path).body.decode(), "Läuft\n")
+
+    def test_metrics_have_a_namespace(self) -> None:
+        for processes in ("1", "2"):
+            running = self.server(PROMETHEUS_NAMESPACE="shop", PROCESSES=processes).start()
+            wait_for(lambda running=running: b"\nshop_status_codes_total{" in running.get("/metrics").body, "an answer")  # type: ignore[misc]
+            lines = running.get("/metrics").body.decode().splitlines()
+            self.assertEqual([line for line in lines if line[0] != "#" and not line.startswith("shop_")], [])
+
+
+class ConnectionTests(SettingsCase):
+    def test_without_keep_alive_each_answer_ends_its_connection(self) -> None:
+        origin = self.origin()
+        running = self.server(KEEP_ALIVE_TIMEOUT="0", CACHE_TYPE="memory").start()
+        path = f"/unsafe/w:8/plain/{origin.url('/a.png')}"
+        for _ in range(3):  # made, from the cache, and again, where the lane would have answered
+            connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=DEADLINE)
+            self.addCleanup(connection.close)
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            self.assertEqual((answer.status, answer.getheader("Connection")), (200, "close"))
+            answer.read()
+            self.assertIsNone(connection.sock)
+
+    def test_two_servers_share_a_port_that_both_let_be_shared(self) -> None:
+        first = self.server(SO_REUSEPORT="true").start()
+        second = self.server(SO_REUSEPORT="true")
+        second.port = first.port
+        second.launch()
+        wait_for(lambda: second.ended or "listening on" in second.output(), "the second server")
+        self.assertFalse(second.ended, second.output())
+        self.assertEqual((first.stop(), second.answers()), (0, True))
+
+    def test_else_the_port_is_taken(self) -> None:
+        first = self.server(SO_REUSEPORT="true").start()
+        second = self.server()
+        second.port = first.port
+        second.launch()
+        wait_for(lambda: second.ended, "the end of the second server")
+        self.assertIn("the address is in use", second.output())
+
+
+class SourceTests(SettingsCase):
+    def test_what_separates_a_query_from_a_local_name(self) -> None:
+        root = tempfile.TemporaryDirectory()
+        self.addCleanup(root.cleanup)
+        for name in ("a.png", "b?v.png", "c;v.png"):
+            Path(root.name, name).write_bytes(encode(gradient(40, 30), "PNG"))
+        for separator, found in (
+            ("?", {"a.png%3Fx": 200, "b%3Fv.png": 404, "c;v.png": 200}),
+            (";", {"a.png%3Fx": 404, "b%3Fv.png": 200, "c;v.png": 404}),
+        ):
+            running = self.server(LOCAL_FILESYSTEM_ROOT=root.name, SOURCE_URL_QUERY_SEPARATOR=separator).start()
+            got = {name: running.get(f"/unsafe/w:8/plain/local:///{name}@png").status for name in found}
+            self.assertEqual(got, found, separator)
+
+
+class LogTests(SettingsCase):
+    def test_imgproxys_formats_of_logs(self) -> None:
+        for form, begins in (
+            ("pretty", r"\d{4}-\d\d-\d\dT\S+Z warn  imgforge"),
+            ("structured", r'time="\S+Z" level="WARNING" namespace="imgforge\.\w+" message="'),
+            ("gcp", r'\{"time": "\S+Z", "severity": "WARNING", "namespace": "imgforge\.\w+", "message": "'),
+        ):
+            running = self.server(LOG_FORMAT=form).start()
+            self.assertTrue(any(re.match(begins, line) for line in running.output().splitlines()), running.output())

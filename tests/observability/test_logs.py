@@ -27,10 +27,10 @@ from imgforge.observability import (
 
 class LogCase(SynchronousTestCase):
     def log(
-        self, levels: str = "debug", *, json_lines: bool = False, namespace: str = "imgforge.test"
+        self, levels: str = "debug", *, form: str = "text", namespace: str = "imgforge.test"
     ) -> tuple[Logger, io.StringIO]:
         stream = io.StringIO()
-        observer = make_observer(stream, json_lines=json_lines, levels=parse_level_spec(levels))
+        observer = make_observer(stream, levels=parse_level_spec(levels), form=form)
         return Logger(namespace=namespace, observer=observer), stream
 
 
@@ -41,13 +41,13 @@ class LineTests(LogCase):
         self.assertRegex(stream.getvalue(), r"^\d{4}-\d\d-\d\dT[\d:.]+Z warn  imgforge.test 3 things\n$")
 
     def test_a_json_line(self) -> None:
-        log, stream = self.log(json_lines=True)
+        log, stream = self.log(form="json")
         log.info("{count} things", count=3)
         line = json.loads(stream.getvalue())
         self.assertEqual((line["level"], line["message"], line["count"]), ("info", "3 things", 3))
 
     def test_a_text_that_is_the_message_is_not_repeated_as_a_field(self) -> None:
-        log, stream = self.log(json_lines=True)
+        log, stream = self.log(form="json")
         log.info("{status}: {line}", status=404, line="no such source")
         line = json.loads(stream.getvalue())
         self.assertEqual((line["message"], line["status"]), ("404: no such source", 404))
@@ -66,8 +66,8 @@ class LineTests(LogCase):
             self.assertTrue(stream.getvalue().endswith(f" {shown} m\n"), stream.getvalue())
 
     def test_a_failure_says_what_and_where(self) -> None:
-        for json_lines in (False, True):
-            log, stream = self.log(json_lines=json_lines)
+        for form in ("text", "json", "gcp", "structured"):
+            log, stream = self.log(form=form)
             try:
                 1 / 0  # noqa: B018
             except ZeroDivisionError:
@@ -82,7 +82,7 @@ class LineTests(LogCase):
         self.assertEqual(len(stream.getvalue().splitlines()), 1)
 
     def test_numbers_that_json_lacks_are_words(self) -> None:
-        log, stream = self.log(json_lines=True)
+        log, stream = self.log(form="json")
         log.info("m", ratio=float("nan"), limit=float("inf"), count=1.5)
 
         def refuse(word: str) -> None:
@@ -93,8 +93,8 @@ class LineTests(LogCase):
 
     @given(st.text())
     def test_nothing_in_a_value_makes_another_line(self, value: str) -> None:
-        for json_lines in (False, True):
-            log, stream = self.log(json_lines=json_lines)
+        for form in ("text", "json", "gcp", "structured"):
+            log, stream = self.log(form=form)
             log.info("{value}", value=value)
             self.assertEqual(len(stream.getvalue().splitlines()), 1)
 
