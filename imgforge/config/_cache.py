@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
-from imgforge.config._types import Words
+from imgforge.config._headers import CookieNames, HeaderNames
 
 __all__ = ["CachesSettings"]
 
@@ -18,20 +17,6 @@ _NAMES = {"fs": "disk", "filesystem": "disk", "none": "", "off": "", "false": ""
 
 def _type(value: Any) -> Any:
     return _NAMES.get(value, value) if isinstance(value, str) else value
-
-
-# RFC 9110, section 5.6.2: what names of headers and cookies are made of.
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-
-
-def _tokens(names: tuple[str, ...]) -> tuple[str, ...]:
-    if not all(map(_TOKEN.fullmatch, names)):
-        raise ValueError("must be names of headers or cookies, separated by commas")
-    return names
-
-
-HeaderNames = Annotated[Words, AfterValidator(_tokens), AfterValidator(lambda names: tuple(map(str.lower, names)))]
-CookieNames = Annotated[Words, AfterValidator(_tokens)]
 
 
 class CachesSettings(BaseModel):

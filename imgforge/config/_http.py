@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from imgforge.config._headers import SEPARATOR, CustomHeaders
 from imgforge.config._types import Base64, Levels, Moment
 
 __all__ = ["AnswersSettings"]
@@ -48,6 +49,12 @@ class AnswersSettings(BaseModel):
     fallback_image_ttl: int = Field(0, ge=0, description="seconds that they may be kept; 0 is the ttl of all images")
     allow_origin: str = Field("", pattern=_HEADER, description="Access-Control-Allow-Origin; empty sends none")
     enable_debug_headers: bool = Field(False, description="send the sizes of original and result")
+    custom_response_headers: CustomHeaders = Field(
+        {}, description="headers of all answers besides what imgforge says: Name=value\\;Name=value"
+    )
+    custom_headers_separator: str = Field(
+        SEPARATOR, min_length=1, max_length=8, description="stands between custom headers"
+    )
     server_name: str = Field("imgforge", pattern=_HEADER, description="the Server header; empty sends none")
     log_level: Levels = Field(
         "info", description="debug, info, warn or error, also by namespace: warn,imgforge.sources=debug,twisted=info"

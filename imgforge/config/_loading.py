@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from imgforge.config._foreign import foreign, left_behind
+from imgforge.config._headers import header_pairs
 from imgforge.config._rules import Rule, broken_rules
 from imgforge.config._settings import ALIASES, SECRET, Settings
 from imgforge.config._types import named_texts
@@ -63,6 +64,7 @@ def load_settings(
         for name, value, origin_of_it in _known(values, origin, prefix, mistakes, idle):
             given[name], origins[name] = value, origin_of_it
     _read_presets(given, mistakes)
+    _part_headers(given)
     settings = _validated(given, origins, mistakes, rules)
     renaming = left_behind(environ, _PREFIX)
     if mistakes:
@@ -148,6 +150,15 @@ def _read_presets(given: dict[str, Any], mistakes: list[str]) -> None:
             )
     with contextlib.suppress(ValueError):  # the direct ones are judged with all other settings
         given["presets"] = from_file | named_texts(given.get("presets", {}))
+
+
+def _part_headers(given: dict[str, Any]) -> None:
+    """Part the headers where it is not the usual separator that stands between them."""
+    separator = given.get("custom_headers_separator")
+    for name in ("custom_request_headers", "custom_response_headers"):
+        if isinstance(given.get(name), str) and isinstance(separator, str) and separator:
+            with contextlib.suppress(ValueError):  # judged with all other settings
+                given[name] = header_pairs(given[name], separator)
 
 
 def _validated(

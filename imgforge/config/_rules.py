@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imgforge.config._headers import ANSWERED, FRAMING
+
 if TYPE_CHECKING:
     from imgforge.config._settings import Settings
 
@@ -39,6 +41,23 @@ def _quality_search(settings: Settings) -> Iterator[str]:
         yield f"IMGFORGE_AUTOQUALITY_MIN={least} must not be above IMGFORGE_AUTOQUALITY_MAX={greatest}"
 
 
+_OURS = "imgforge says that by itself"
+
+
+def _custom_headers(settings: Settings) -> Iterator[str]:
+    given, own = settings.custom_request_headers, FRAMING
+    yield from (
+        f"IMGFORGE_CUSTOM_REQUEST_HEADERS must not have {name}: {_OURS}" for name in given if name.lower() in own
+    )
+
+
+def _custom_answers(settings: Settings) -> Iterator[str]:
+    given, own = settings.custom_response_headers, FRAMING | ANSWERED
+    yield from (
+        f"IMGFORGE_CUSTOM_RESPONSE_HEADERS must not have {name}: {_OURS}" for name in given if name.lower() in own
+    )
+
+
 def _reach(settings: Settings) -> Iterator[str]:
     if settings.key or settings.allow_unsigned or settings.on_loopback:
         return
@@ -62,6 +81,8 @@ _RULES = (
     Rule(frozenset({"source_url_encryption_key"}), _encryption_key),
     Rule(frozenset({"cache_type", "cache_disk_path"}), _directory),
     Rule(frozenset({"source_cache_type", "cache_disk_path"}), _originals_directory),
+    Rule(frozenset({"custom_request_headers"}), _custom_headers),
+    Rule(frozenset({"custom_response_headers"}), _custom_answers),
     Rule(frozenset({"autoquality_min", "autoquality_max"}), _quality_search),
     Rule(frozenset({"key", "salt", "bind", "allow_unsigned"}), _reach),
 )

@@ -31,8 +31,18 @@ ALIASES = {
     "cache_use": "cache_type",
     "cache_fs_root": "cache_disk_path",
 }
-# Never shown; a trusted signature opens every URL.
-SECRET = frozenset({"key", "salt", "secret", "purge_secret", "source_url_encryption_key", "trusted_signatures"})
+# Never shown; a trusted signature opens every URL, and a header may open an origin.
+SECRET = frozenset(
+    {
+        "key",
+        "salt",
+        "secret",
+        "purge_secret",
+        "source_url_encryption_key",
+        "trusted_signatures",
+        "custom_request_headers",
+    }
+)
 _USER_INFO = re.compile(r"(?<=://)[^/@\s\"]+@")
 
 _KEYLESS_BIND = "127.0.0.1:3000"

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from imgforge.config._headers import CustomHeaders
 from imgforge.config._types import Words
 
 __all__ = ["SourcesSettings"]
@@ -41,6 +42,10 @@ class SourcesSettings(BaseModel):
     )
     user_agent: str = Field(
         "imgforge/%current_version", pattern=r"^[\x20-\x7e]*$", description="the User-Agent that origins see"
+    )
+    custom_request_headers: CustomHeaders = Field(
+        {},
+        description="headers that origins see besides: Name=value\\;Name=value; another one that they redirect to not",
     )
     ignore_ssl_verification: bool = Field(False, description="do not check the certificates of origins")
     ca_file: str = Field("", description="a PEM file of the authorities to trust instead of the system's")

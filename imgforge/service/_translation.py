@@ -45,6 +45,7 @@ def source_settings(settings: Settings) -> SourceSettings:
         breaker_failures=settings.source_breaker_failures,
         breaker_seconds=settings.source_breaker_seconds,
         user_agent=settings.user_agent.replace("%current_version", __version__),
+        custom_headers={name.lower(): value for name, value in settings.custom_request_headers.items()},
         keep_alive_timeout=settings.client_keep_alive_timeout,
         connections_per_host=settings.source_connections_per_host,
         ignore_ssl_verification=settings.ignore_ssl_verification,
@@ -104,8 +105,9 @@ def answer_settings(settings: Settings) -> AnswerSettings:
 
 def answer_headers(settings: Settings) -> list[tuple[bytes, bytes]]:
     """The headers that go out with every answer, whatever it is."""
-    named = ((b"Server", settings.server_name), (b"Access-Control-Allow-Origin", settings.allow_origin))
-    return [(name, value.encode("ascii")) for name, value in named if value]
+    own = {"Server": settings.server_name, "Access-Control-Allow-Origin": settings.allow_origin}
+    named = {name: value for name, value in own.items() if value} | settings.custom_response_headers
+    return [(name.encode("ascii"), value.encode("ascii")) for name, value in named.items()]
 
 
 def negotiation(settings: Settings) -> Negotiation:

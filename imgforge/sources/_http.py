@@ -185,7 +185,7 @@ class HttpSource:
 
         *held* is what its origin's slot is given back with, once it has been read.
         """
-        url = wire_url(url)
+        url, headers = wire_url(url), {**self._settings.custom_headers, **headers}
         for _ in range(self._settings.max_redirects + 1):
             origin = "/".join(url.split("/", 3)[:3])
             self._breaker.check(origin)  # or one that keeps failing would be waited for
@@ -212,8 +212,9 @@ class HttpSource:
     async def _one_request(self, url: str, headers: Mapping[str, str]) -> IResponse:
         try:
             sent = Headers({name: [value.replace("\0", " ")] for name, value in headers.items()})
-            sent.setRawHeaders("User-Agent", [self._settings.user_agent])
-            sent.setRawHeaders("Accept", ["*/*"])
+            for name, value in (("User-Agent", self._settings.user_agent), ("Accept", "*/*")):
+                if not sent.hasHeader(name):
+                    sent.setRawHeaders(name, [value])
             sent.setRawHeaders("Accept-Encoding", ["identity"])
             response: IResponse = await self._agent.request(b"GET", url.encode("ascii"), sent)
         except ImgforgeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -24,6 +25,7 @@ class SourceSettings:
     breaker_failures: int = 10
     breaker_seconds: float = 10.0
     user_agent: str = "imgforge"
+    custom_headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
     keep_alive_timeout: float = 90.0
     connections_per_host: int = 64
     idle_connections_per_host: int = 16

@@ -253,3 +253,31 @@ class ShowingTests(LoadingCase):
         properties = json_schema()["properties"]
         for name, other in (("allowed_sources", "array"), ("key", "array"), ("presets", "object")):
             self.assertEqual([one["type"] for one in properties[name]["anyOf"]], ["string", other], name)
+
+
+class HeaderTests(LoadingCase):
+    def test_custom_headers_come_as_text_and_as_tables(self) -> None:
+        expected = {"X-A": "1=2; 3", "X-B": ""}
+        for text, separator in ((r"X-A=1=2; 3\; X-B=", r"\;"), ("X-A=1=2; 3||X-B=", "||")):
+            settings = self.load(CUSTOM_RESPONSE_HEADERS=text, CUSTOM_HEADERS_SEPARATOR=separator)
+            self.assertEqual(settings.custom_response_headers, expected)
+            self.assertEqual(Settings.from_given(settings.given).custom_response_headers, expected)
+        table = '[custom_request_headers]\n"X-A" = "1=2; 3"\n"X-B" = ""'
+        self.assertEqual(self.load(table).custom_request_headers, expected)
+
+    def test_nothing_in_them_breaks_a_message_apart(self) -> None:
+        for text in ("X A=1", "X-A", "=1", "X-A=1\r\nX-B: 1", "X-A=\x7f", "X-A=ä", "X-A:=1"):
+            for name in ("CUSTOM_REQUEST_HEADERS", "CUSTOM_RESPONSE_HEADERS"):
+                self.assertEqual(len(self.mistakes(**{name: text})), 1, (name, text))
+        self.assertEqual(len(self.mistakes('custom_request_headers = {"X-A" = 1}')), 1)
+
+    def test_what_imgforge_says_itself_is_not_to_be_had_twice(self) -> None:
+        for name in ("Host", "content-length", "Transfer-Encoding", "Accept-Encoding", "If-None-Match"):
+            self.assertIn(name, self.mistakes(CUSTOM_REQUEST_HEADERS=f"{name}=1")[0])
+        for name in ("Cache-Control", "etag", "Content-Type", "Connection"):
+            self.assertIn(name, self.mistakes(CUSTOM_RESPONSE_HEADERS=f"{name}=1")[0])
+
+    def test_what_origins_are_told_is_not_shown(self) -> None:
+        self.assertNotIn("hush", self.mistakes(CUSTOM_REQUEST_HEADERS="X-Token: hush")[0])
+        masked = self.load(CUSTOM_REQUEST_HEADERS="X-Token=hush").masked()
+        self.assertEqual(masked["custom_request_headers"], "***")

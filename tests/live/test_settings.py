@@ -140,3 +140,27 @@ class LogTests(SettingsCase):
         ):
             running = self.server(LOG_FORMAT=form).start()
             self.assertTrue(any(re.match(begins, line) for line in running.output().splitlines()), running.output())
+
+
+class CustomHeaderTests(SettingsCase):
+    def test_answers_carry_the_operators_headers(self) -> None:
+        origin = self.origin()
+        settings = {"CUSTOM_RESPONSE_HEADERS": r"Timing-Allow-Origin=*\;X-Robots-Tag=noindex; nofollow"}
+        running = self.server(CACHE_TYPE="memory", **settings).start()
+        path = f"/unsafe/w:8/plain/{origin.url('/a.png')}"
+        for asked in (path, path, path, "/unsafe/nonsense:1/plain/x", "/status"):
+            headers = running.get(asked).headers
+            self.assertEqual((headers["timing-allow-origin"], headers["x-robots-tag"]), ("*", "noindex; nofollow"))
+
+    def test_origins_see_the_operators_headers_and_nobody_they_redirect_to(self) -> None:
+        origin, other = self.origin(), self.origin()
+        settings = {"CUSTOM_REQUEST_HEADERS": "X-Token=hush||Accept=image/png", "CUSTOM_HEADERS_SEPARATOR": "||"}
+        running = self.server(**settings).start()
+        for options in ("w:8", "raw:1"):
+            running.get(f"/unsafe/{options}/plain/{origin.url('/a.png')}")
+            seen = origin.requests[-1][1]
+            self.assertEqual((seen["x-token"], seen["accept"]), ("hush", "image/png"))
+        origin.status, origin.headers = 302, {"Location": other.url("/a.png")}
+        self.assertEqual(running.get(f"/unsafe/w:9/plain/{origin.url('/a.png')}").status, 200)
+        self.assertIn("x-token", origin.requests[-1][1])
+        self.assertNotIn("x-token", other.requests[-1][1])

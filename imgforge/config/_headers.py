@@ -1,0 +1,64 @@
+"""Settings that name headers and cookies, or give headers whole: nothing in them can break a message apart."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+
+from imgforge.config._types import Words
+
+__all__ = ["ANSWERED", "FRAMING", "SEPARATOR", "CookieNames", "CustomHeaders", "HeaderNames", "header_pairs"]
+
+SEPARATOR = r"\;"
+_words = str.split
+
+# What a message cannot do without, or imgforge does by itself: connections, lengths, codings, conditions.
+FRAMING = frozenset(
+    _words(
+        "accept-encoding accept-ranges connection content-encoding content-length content-range date expect host if-match "
+        "if-modified-since if-none-match if-range if-unmodified-since keep-alive max-forwards proxy-authorization "
+        "proxy-connection range te trailer transfer-encoding upgrade"
+    )
+)
+# What answers say for themselves.
+ANSWERED = frozenset(
+    _words(
+        "age allow cache-control cache-status content-disposition content-security-policy content-type etag expires "
+        "last-modified retry-after server-timing vary x-cache-key x-content-type-options x-request-id"
+    )
+)
+
+# RFC 9110, section 5.6.2: what names of headers and cookies are made of.
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_VALUE = re.compile(r"[\x20-\x7e]*")
+
+
+def _tokens(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(map(_TOKEN.fullmatch, names)):
+        raise ValueError("must be names of headers or cookies, separated by commas")
+    return names
+
+
+def header_pairs(value: Any, separator: str = SEPARATOR) -> dict[str, str]:
+    r"""`Name=value\;Name=value` or a table as a dict; `ValueError` where a name or a value may not be in a header."""
+    if isinstance(value, str):
+        parts = (part.partition("=") for part in value.split(separator) if part.strip())
+        pairs = {name.strip(): text.strip() if equals else None for name, equals, text in parts}
+    else:
+        pairs = dict(value) if isinstance(value, dict) else {"": None}
+    for name, text in pairs.items():
+        if not _TOKEN.fullmatch(str(name)) or not isinstance(text, str) or not _VALUE.fullmatch(text):
+            raise ValueError("must be headers Name=value of plain ASCII, with CUSTOM_HEADERS_SEPARATOR between them")
+    return pairs  # type: ignore[return-value]  # there is no None left
+
+
+HeaderNames = Annotated[Words, AfterValidator(_tokens), AfterValidator(lambda names: tuple(map(str.lower, names)))]
+CookieNames = Annotated[Words, AfterValidator(_tokens)]
+_TEXT = {"type": "string"}
+CustomHeaders = Annotated[
+    dict[str, str],
+    BeforeValidator(header_pairs),
+    WithJsonSchema({"anyOf": [_TEXT, {"type": "object", "additionalProperties": _TEXT}]}),
+]
