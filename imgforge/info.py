@@ -45,8 +45,9 @@ class InfoOptions:
 
 @dataclass(frozen=True, slots=True)
 class InfoRequest:
-    """One parsed URL of `/info`: the source and what to tell of it."""
+    """One parsed URL of `/info`: the source and what to tell of it; `passed` as in `ImageRequest`."""
 
     source: str
     wanted: InfoOptions = InfoOptions()
     delivery: DeliveryOptions = field(default_factory=DeliveryOptions)
+    passed: tuple[tuple[str, str], ...] = ()

@@ -216,7 +216,8 @@ class ImageRequest:
     """One parsed image URL: the source, what to make of it, and how to deliver it.
 
     `then` are the options of chained pipelines, each of which works on the result of the one before. `presets` are
-    the names that the URL used, in order, for logs and for policies by preset.
+    the names that the URL used, in order, for logs and for policies by preset. `passed` are headers of the client's, by
+    name in lower case, that the origin is to be told.
     """
 
     source: str
@@ -224,6 +225,7 @@ class ImageRequest:
     then: tuple[ProcessingOptions, ...] = ()
     delivery: DeliveryOptions = DeliveryOptions()
     presets: tuple[str, ...] = ()
+    passed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ def entry_key(
 ) -> bytes:
     """The key, 32 bytes, of the rendition that *request* asks for; *settings* is a `fingerprint`.
 
-    *accepted* are the formats that the client takes, *client* what else is its own. Cache tags count, so that an entry
+    *accepted* are the formats that the client takes, *client* what else is its own; of what the origin is told of the
+    client there may be another picture, too. Cache tags count, so that an entry
     has all the tags of the URL that it answers. msgpack writes lengths before values, so that no two different requests
     have the same encoding. Some 10 us.
     """
@@ -46,7 +47,7 @@ def entry_key(
     )
     return (
         blake2b(_encode(url), digest_size=URL_BYTES).digest()
-        + blake2b(_encode((accepted, client)), digest_size=KEY_BYTES - URL_BYTES).digest()
+        + blake2b(_encode((accepted, client, request.passed)), digest_size=KEY_BYTES - URL_BYTES).digest()
     )
 
 

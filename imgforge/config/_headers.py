@@ -17,9 +17,9 @@ _words = str.split
 # What a message cannot do without, or imgforge does by itself: connections, lengths, codings, conditions.
 FRAMING = frozenset(
     _words(
-        "accept-encoding accept-ranges connection content-encoding content-length content-range date expect host if-match "
-        "if-modified-since if-none-match if-range if-unmodified-since keep-alive max-forwards proxy-authorization "
-        "proxy-connection range te trailer transfer-encoding upgrade"
+        "accept-encoding accept-ranges connection content-encoding content-length content-range date expect host "
+        "if-match if-modified-since if-none-match if-range if-unmodified-since keep-alive max-forwards "
+        "proxy-authorization proxy-connection range te trailer transfer-encoding upgrade"
     )
 )
 # What answers say for themselves.

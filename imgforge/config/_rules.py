@@ -51,6 +51,15 @@ def _custom_headers(settings: Settings) -> Iterator[str]:
     )
 
 
+def _passed_headers(settings: Settings) -> Iterator[str]:
+    why = dict.fromkeys(FRAMING, _OURS) | {"cookie": "IMGFORGE_COOKIE_PASSTHROUGH is for that"}
+    if settings.secret:
+        why["authorization"] = "origins would be told IMGFORGE_SECRET"
+    for name in settings.request_headers_passthrough:
+        if name in why:
+            yield f"IMGFORGE_REQUEST_HEADERS_PASSTHROUGH must not have {name}: {why[name]}"
+
+
 def _custom_answers(settings: Settings) -> Iterator[str]:
     given, own = settings.custom_response_headers, FRAMING | ANSWERED
     yield from (
@@ -83,6 +92,7 @@ _RULES = (
     Rule(frozenset({"source_cache_type", "cache_disk_path"}), _originals_directory),
     Rule(frozenset({"custom_request_headers"}), _custom_headers),
     Rule(frozenset({"custom_response_headers"}), _custom_answers),
+    Rule(frozenset({"request_headers_passthrough", "secret"}), _passed_headers),
     Rule(frozenset({"autoquality_min", "autoquality_max"}), _quality_search),
     Rule(frozenset({"key", "salt", "bind", "allow_unsigned"}), _reach),
 )

@@ -56,6 +56,7 @@ _RISKS: tuple[tuple[str, object, str], ...] = (
     ("allow_loopback_source_addresses", False, "sources may be on this machine"),
     ("allow_link_local_source_addresses", False, "sources may have link-local addresses: cloud metadata is in reach"),
     ("ignore_ssl_verification", False, "the certificates of origins are not checked"),
+    ("cookie_passthrough_all", False, "every origin is told clients' cookies"),
     ("allow_security_options", False, "URLs may lift the limits"),
     ("allow_bypass_cache", False, "URLs may have any image made anew each time"),
     ("sanitize_svg", True, "SVG is passed on with its scripts"),

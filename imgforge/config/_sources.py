@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from imgforge.config._headers import CustomHeaders
+from imgforge.config._headers import CustomHeaders, HeaderNames
 from imgforge.config._types import Words
 
 __all__ = ["SourcesSettings"]
@@ -47,6 +47,18 @@ class SourcesSettings(BaseModel):
         {},
         description="headers that origins see besides: Name=value\\;Name=value; another one that they redirect to not",
     )
+    request_headers_passthrough: HeaderNames = Field(
+        (), description="names of request headers that are passed on to origins; what is made of it is kept by value"
+    )
+    cookie_passthrough: bool = Field(
+        False, description="pass cookies on to origins on the host that the client asks, by X-Forwarded-Host or Host"
+    )
+    cookie_base_url: str = Field(
+        "",
+        pattern=r"^(https?://[^/@\s]+(/\S*)?)?$",
+        description="the URL whose cookies they are, instead of that host's",
+    )
+    cookie_passthrough_all: bool = Field(False, description="pass them on to every origin")
     ignore_ssl_verification: bool = Field(False, description="do not check the certificates of origins")
     ca_file: str = Field("", description="a PEM file of the authorities to trust instead of the system's")
     allow_loopback_source_addresses: bool = Field(False, description="origins may be on this machine")

@@ -27,10 +27,12 @@ from imgforge.pipeline._freshness import Freshness, validators
 from imgforge.pipeline._single_flight import SingleFlight
 from imgforge.sources import Sources
 
-__all__ = ["Originals", "renewed"]
+__all__ = ["Originals", "Passed", "renewed"]
 
 # What an original is taken to need before anything is known of it: most need less.
 _FIRST_CLAIM = 1 << 20
+Passed = tuple[tuple[str, str], ...]
+
 # What is here anyway is not kept once more.
 _AT_HAND = ("local:", "sample:", "data:")
 
@@ -43,6 +45,7 @@ class _Want:
     limit: int
     known: tuple[tuple[str, str], ...]
     since: float
+    passed: Passed
 
 
 class Originals:
@@ -80,19 +83,22 @@ class Originals:
         *,
         spare: bool = False,
         since: float = -math.inf,
+        passed: Passed = (),
     ) -> Deferred[SourceImage]:
         """The original at *source*, of at most *limit* bytes (0 is any), which *ticket* holds from now on.
 
         *known* are `validators` of what the caller has; if they hold, the answer is `unchanged`. *spare*: the caller
         has something else to serve, so that an origin that failed a moment ago is not asked. *since* is when the image
         was last purged: what was kept until then is fetched anew, and only those with the same *since* join a fetch.
+        *passed* are headers that tell the origin of the client: only from originals that are not kept, and whose
+        failures are not either.
         """
         if self._cache is not None:
             since = max(since, self._cache.purged_at(original_key(source), source, ()))
         error = self._failures.recall(source, since)
         if error is not None and (spare or isinstance(error, SourceMissing)):
             return fail(error)
-        want = _Want(source, limit, tuple(sorted((known or {}).items())), since)
+        want = _Want(source, limit, tuple(sorted((known or {}).items())), since, passed)
         if want not in self._flights:
             self._claims[want] = self._budget.claim()
         claim = self._claims[want]
@@ -196,7 +202,9 @@ class Originals:
         await room(min(want.limit or _FIRST_CLAIM, _FIRST_CLAIM))
         began = self._clock.seconds()
         try:
-            original = await self._sources.fetch(want.source, want.limit or None, headers, room)
+            original = await self._sources.fetch(
+                want.source, want.limit or None, {**dict(want.passed), **headers}, room
+            )
         except ImgforgeError as error:
             self._metrics.source_fetched(self._clock.seconds() - began, ok=False)
             if isinstance(error, CircuitOpen):  # the breaker remembers for itself

@@ -38,7 +38,7 @@ from imgforge.observability import Metrics, keeping_request_id
 from imgforge.pipeline._admission import Admission
 from imgforge.pipeline._budget import Ticket
 from imgforge.pipeline._freshness import validators
-from imgforge.pipeline._originals import renewed
+from imgforge.pipeline._originals import Passed, renewed
 from imgforge.pipeline._render import PipelineSettings, Renderer
 from imgforge.pipeline._shelf import Served, Shelf, State
 from imgforge.pipeline._single_flight import SingleFlight
@@ -88,7 +88,7 @@ class Pipeline:
         own = settings.fallback
         self._own_fallback = "" if own is None else f"fallback:{blake2b(own, digest_size=16).hexdigest()}"
         self._flights: SingleFlight[tuple[bytes, float, Shelf], Served] = SingleFlight()
-        self._inspections: SingleFlight[tuple[str, InfoOptions], dict[str, object]] = SingleFlight()
+        self._inspections: SingleFlight[tuple[str, InfoOptions, Passed], dict[str, object]] = SingleFlight()
 
     async def image(
         self,
@@ -150,14 +150,14 @@ class Pipeline:
 
     async def info(self, request: InfoRequest) -> dict[str, object]:
         """What is wanted to be known of the request's source, ready for JSON."""
-        key = request.source, request.wanted
+        key = request.source, request.wanted, request.passed
         return await self._inspections.do(key, lambda: self._bounded(self._inspect(request)))
 
     def stream(
         self, request: ImageRequest, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]
     ) -> Deferred[None]:
         """The source itself, unread and unchecked (`raw:1`), to the consumer that *started* returns."""
-        return self._sources.stream(request.source, headers, started)
+        return self._sources.stream(request.source, {**dict(request.passed), **headers}, started)
 
     def _bounded(self, work: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
         """*work* under the request timeout; past it libvips is stopped and everybody who waits is told."""
@@ -202,10 +202,10 @@ class Pipeline:
         if stale is not None and not any(map(self._renderer.watermark_url, (request.options, *request.then))):
             known = validators(stale.entry)
         spare = stale is not None and self._store.renditions.may_be_served(stale)
-        originals = self._store.fetched if request.delivery.bypass_cache else self._store.originals
+        originals, limit = self._store.originals_for(request), self._renderer.limit(request.options)
         with self._admission.fetch(request.source):
             original = await originals.get(
-                request.source, self._renderer.limit(request.options), ticket, known, spare=spare, since=purged
+                request.source, limit, ticket, known, spare=spare, since=purged, passed=request.passed
             )
         if not original.unchanged and processing.detect_format(original.body) is None:
             raise NotAnImage("the source is no image of a known format")
@@ -222,7 +222,7 @@ class Pipeline:
         if not isinstance(error, Overloaded):
             for source in self._fallback_sources(request):
                 try:
-                    served = await self._fallback(replace(request, source=source), accepted)
+                    served = await self._fallback(replace(request, source=source, passed=()), accepted)
                 except ImgforgeError as another:
                     self.log.warn("the fallback image cannot be had either: {line}", line=another.message)
                 else:
@@ -273,7 +273,9 @@ class Pipeline:
         limit = self._renderer.limit(ProcessingOptions(max_src_file_size=wanted.max_src_file_size))
         with self._store.budget.ticket() as ticket:
             with self._admission.fetch(request.source):
-                original = await self._store.originals.get(request.source, limit, ticket)
+                original = await self._store.originals_for(request).get(
+                    request.source, limit, ticket, passed=request.passed
+                )
             with self._admission.render():
                 return await self._threads.run(
                     "info",

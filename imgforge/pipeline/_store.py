@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from imgforge.cache import Cache, IDiskReactor, Kind, MemoryTier
+from imgforge.info import InfoRequest
+from imgforge.model import ImageRequest
 from imgforge.observability import Metrics
 from imgforge.pipeline._budget import Budget
 from imgforge.pipeline._failures import Failures
@@ -35,7 +37,8 @@ class StoreSettings:
 class Store:
     """The shelves, where originals come from, and the budget that all originals share.
 
-    `nothing` keeps no results and `fetched` no originals, for requests that pass by the caches.
+    `nothing` keeps no results and `fetched` no originals, for requests that pass by the caches, or tell
+    the origin of their client.
     """
 
     budget: Budget
@@ -46,6 +49,11 @@ class Store:
     originals: Originals
     watermark_originals: Originals
     fallback_originals: Originals
+
+    def originals_for(self, request: ImageRequest | InfoRequest) -> Originals:
+        """Where the original of *request* comes from: one that the origin gives to this client alone is not kept."""
+        apart = request.delivery.bypass_cache or bool(request.passed)
+        return self.fetched if apart else self.originals
 
     async def purge(self, kind: Kind, value: str, source: str = "") -> int:
         """Forget what matches, and with it the original at *source*; how many renditions were removed."""

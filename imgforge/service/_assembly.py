@@ -23,6 +23,7 @@ from imgforge.service._translation import (
     cache_settings,
     negotiation,
     original_cache_settings,
+    passthrough,
     processing_settings,
     source_settings,
     store_settings,
@@ -201,8 +202,11 @@ class Application:
             RateLimit(settings.rate_limit_per_minute / self._processes, reactor.seconds),
         )
         client = ClientKey(settings.cache_key_headers, settings.cache_key_cookies)
-        images = ImageEndpoint(reactor, gate, parser, self._pipeline, negotiation(settings), rates, answers, client)
-        info = InfoEndpoint(reactor, gate, parser, self._pipeline, rates, answers.cache_tag_headers)
+        passed = passthrough(settings)
+        images = ImageEndpoint(
+            reactor, gate, parser, self._pipeline, negotiation(settings), rates, answers, client, passed
+        )
+        info = InfoEndpoint(reactor, gate, parser, self._pipeline, rates, answers.cache_tag_headers, passed)
         health_paths = {b"/status", b"/health", settings.health_check_path.encode()} - {b""}
         purging = PurgeGate(settings.purge_secret)
         purge_image = PurgeImageEndpoint(purging, parser, self._pipeline, negotiation(settings))

@@ -13,7 +13,7 @@ from imgforge.effects import AutoQuality, Unsharp
 from imgforge.pipeline import Freshness, StoreSettings
 from imgforge.processing import ProcessingSettings
 from imgforge.sources import AddressPolicy, SourceSettings
-from imgforge.web import AnswerSettings, Negotiation
+from imgforge.web import AnswerSettings, Negotiation, Passthrough
 
 __all__ = [
     "answer_headers",
@@ -21,6 +21,7 @@ __all__ = [
     "cache_settings",
     "negotiation",
     "original_cache_settings",
+    "passthrough",
     "processing_settings",
     "source_settings",
     "store_settings",
@@ -116,6 +117,16 @@ def negotiation(settings: Settings) -> Negotiation:
     return Negotiation(
         auto=frozenset(name for name in names if getattr(settings, f"auto_{name}")),
         enforced=frozenset(name for name in names if getattr(settings, f"enforce_{name}")),
+    )
+
+
+def passthrough(settings: Settings) -> Passthrough:
+    """What origins are told of clients."""
+    return Passthrough(
+        settings.request_headers_passthrough,
+        settings.cookie_passthrough,
+        settings.cookie_passthrough_all,
+        settings.cookie_base_url,
     )
 
 

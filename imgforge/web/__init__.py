@@ -8,6 +8,7 @@ from imgforge.web._endpoints import HealthEndpoint, ImageEndpoint, InfoEndpoint,
 from imgforge.web._lane import FastLane, hit_access
 from imgforge.web._negotiation import Negotiation
 from imgforge.web._network import Clients
+from imgforge.web._passthrough import Passthrough
 from imgforge.web._purge import PurgeEndpoint, PurgeGate, PurgeImageEndpoint
 from imgforge.web._rate import ClientRates, RateLimit, Rates
 from imgforge.web._routes import Route
@@ -28,6 +29,7 @@ __all__ = [
     "InfoEndpoint",
     "MetricsEndpoint",
     "Negotiation",
+    "Passthrough",
     "PurgeEndpoint",
     "PurgeGate",
     "PurgeImageEndpoint",

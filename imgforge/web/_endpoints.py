@@ -24,6 +24,7 @@ from imgforge.web._client import ClientKey
 from imgforge.web._conditions import Conditions, another, conditioned, not_satisfiable, precondition_failed, unchanged
 from imgforge.web._lane import Offer
 from imgforge.web._negotiation import Negotiation
+from imgforge.web._passthrough import Passthrough
 from imgforge.web._rate import Rates
 from imgforge.web._routes import STREAMED, Endpoint, origin_form
 
@@ -75,6 +76,7 @@ class ImageEndpoint:
         rates: Rates,
         settings: AnswerSettings,
         client: ClientKey,
+        passthrough: Passthrough,
     ) -> None:
         self._clock = clock
         self._gate = gate
@@ -84,12 +86,17 @@ class ImageEndpoint:
         self._rates = rates
         self._settings = settings
         self._client = client
+        self._passthrough = passthrough
 
     async def __call__(self, request: Request) -> Answer:
         """The signature is checked before anything else is looked at, and nothing is fetched before all is checked."""
         image = _admitted(request, self._parser.parse, self._gate, self._clock.seconds())
+        passed, seen = self._passthrough.of(request, image.source)
+        image = replace(image, passed=passed)
         if image.delivery.raw:
             self._rates.of(request)()
+            if seen:
+                request.setHeader(b"Vary", b", ".join(seen))
             return await self._stream(request, image)
         wanted, accepted = self._negotiation.apply(image, _header(request, b"accept"))
         varies = self._negotiation.varies(image)
@@ -100,7 +107,7 @@ class ImageEndpoint:
             image,
             self._settings,
             now=self._clock.seconds(),
-            vary=((b"Accept",) if varies else ()) + self._client.vary(),
+            vary=tuple(dict.fromkeys((*((b"Accept",) if varies else ()), *self._client.vary(), *seen))),
             state=cache_status(served),
             key=served.key,
             failure=served.failure,
@@ -110,7 +117,7 @@ class ImageEndpoint:
             return as_wanted
         in_memory = served.tier == MemoryTier.name and served.state is State.FRESH and served.failure is None
         # The lane looks at the target and the Accept header only.
-        if in_memory and image.delivery.expires is None and not self._client:
+        if in_memory and image.delivery.expires is None and not self._client and not self._passthrough:
             since = aging_since(served.entry, self._settings)
             return replace(answer, offer=Offer(served.key, served.until, varies, since))
         return answer
@@ -187,7 +194,8 @@ class InfoEndpoint:
         parser: UrlParser,
         pipeline: Pipeline,
         rates: Rates,
-        tag_headers: tuple[str, ...] = (),
+        tag_headers: tuple[str, ...],
+        passthrough: Passthrough,
     ) -> None:
         self._clock = clock
         self._gate = gate
@@ -195,14 +203,17 @@ class InfoEndpoint:
         self._pipeline = pipeline
         self._rates = rates
         self._tag_headers = tag_headers
+        self._passthrough = passthrough
 
     async def __call__(self, request: Request) -> Answer:
         """The fields are those that the options want."""
         image = _admitted(request, self._parser.parse_info, self._gate, self._clock.seconds())
         self._rates.of(request)()
-        told = await self._pipeline.info(image)
+        passed, seen = self._passthrough.of(request, image.source)
+        told = await self._pipeline.info(replace(image, passed=passed))
         tags = ",".join(image.delivery.cache_tags).encode("ascii")
         headers = [(name.encode("ascii"), tags) for name in self._tag_headers if tags]
+        headers += [(b"Vary", b", ".join(seen))] if seen else []
         return Answer(200, [(b"Content-Type", b"application/json"), *headers], json.dumps(told).encode("ascii"))
 
 

@@ -277,6 +277,17 @@ class HeaderTests(LoadingCase):
         for name in ("Cache-Control", "etag", "Content-Type", "Connection"):
             self.assertIn(name, self.mistakes(CUSTOM_RESPONSE_HEADERS=f"{name}=1")[0])
 
+    def test_what_is_passed_on_of_clients_is_no_secret_of_ours(self) -> None:
+        passed = "X-Who, Authorization"
+        self.assertEqual(
+            self.load(REQUEST_HEADERS_PASSTHROUGH=passed).request_headers_passthrough, ("x-who", "authorization")
+        )
+        self.assertIn("SECRET", self.mistakes(REQUEST_HEADERS_PASSTHROUGH=passed, SECRET="hush")[0])
+        for name, word in (("Cookie", "COOKIE_PASSTHROUGH"), ("Host", "host"), ("Range", "range"), ("x y", "names")):
+            self.assertIn(word, self.mistakes(REQUEST_HEADERS_PASSTHROUGH=name)[0])
+        for url in ("img.example", "ftp://img.example", "http://", "http://me@img.example", "http://a b/"):
+            self.assertEqual(len(self.mistakes(COOKIE_BASE_URL=url)), 1, url)
+
     def test_what_origins_are_told_is_not_shown(self) -> None:
         self.assertNotIn("hush", self.mistakes(CUSTOM_REQUEST_HEADERS="X-Token: hush")[0])
         masked = self.load(CUSTOM_REQUEST_HEADERS="X-Token=hush").masked()

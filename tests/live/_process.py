@@ -194,6 +194,8 @@ class Origin:
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     status: int = 0
+    # Which of the files it is, by the request's headers: for what is another picture for each client.
+    choose: Callable[[str, Mapping[str, str]], str] = lambda path, _: path
 
     def __post_init__(self) -> None:
         self.requests: list[tuple[str, dict[str, str]]] = []
@@ -205,10 +207,11 @@ class Origin:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                origin.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
+                told = {k.lower(): v for k, v in self.headers.items()}
+                origin.requests.append((self.path, told))
                 time.sleep(origin.delay)
                 origin._open.wait(DEADLINE)
-                body = origin.files.get(self.path.partition("?")[0])
+                body = origin.files.get(origin.choose(self.path.partition("?")[0], told))
                 status = origin.status or (404 if body is None else 200)
                 if status == 200 and self.headers.get("If-None-Match") == origin.headers.get("ETag", "-"):
                     status, body = 304, b""

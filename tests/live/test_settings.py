@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import tempfile
 from pathlib import Path
+from threading import Thread
+from typing import ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live._pictures import encode, gradient
+from tests.live._pictures import decode, encode, gradient
 from tests.live._process import DEADLINE, Origin, Twistd, wait_for
 
 
@@ -164,3 +167,105 @@ class CustomHeaderTests(SettingsCase):
         self.assertEqual(running.get(f"/unsafe/w:9/plain/{origin.url('/a.png')}").status, 200)
         self.assertIn("x-token", origin.requests[-1][1])
         self.assertNotIn("x-token", other.requests[-1][1])
+
+
+class PassthroughTests(SettingsCase):
+    """An origin that shows each client another picture, and says 404 to who is nobody."""
+
+    WIDTHS: ClassVar[dict[str, int]] = {"who=ann": 10, "who=bob": 20}
+
+    def setUp(self) -> None:
+        self.private = self.origin()
+        self.private.files = {name: encode(gradient(width, 10), "PNG") for name, width in self.WIDTHS.items()}
+        self.private.choose = lambda _, headers: headers.get("cookie") or headers.get("x-who", "")
+        self.path = f"/unsafe/q:80/plain/{self.private.url('/me.png')}"
+
+    def seen(self, server: Twistd, header: str, *, path: str = "") -> list[int]:
+        """The widths of the picture that each of several requests gets, 0 for who gets none."""
+        widths = []
+        for who in ("who=ann", "who=bob", "", "who=ann", "who=bob", "who=eve", ""):
+            reply = server.get(path or self.path, {header: who} if who else {})
+            widths.append(decode(reply.body).size[0] if reply.status == 200 else 0)
+        return widths
+
+    def test_nobody_sees_anothers_picture_from_any_cache(self) -> None:
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        for number, kind in enumerate(("", "memory", "disk", "hybrid")):
+            for processes in ("1", "2"):
+                caches = {"CACHE_TYPE": kind, "SOURCE_CACHE_TYPE": kind} if kind else {}
+                path = {"CACHE_DISK_PATH": f"{directory.name}/{number}{processes}"}
+                running = self.server(PROCESSES=processes, COOKIE_PASSTHROUGH="true", **caches, **path).start()
+                for _ in range(2):
+                    self.assertEqual(self.seen(running, "Cookie"), [10, 20, 0, 10, 20, 0, 0], (kind, processes))
+                reply = running.get(self.path, {"Cookie": "who=ann"})
+                self.assertEqual(
+                    (reply.headers["vary"], "HIT" in reply.headers["cache-status"]), ("Cookie", bool(kind))
+                )
+                running.stop()
+
+    def test_the_source_itself_and_what_is_told_of_it_are_each_clients_own(self) -> None:
+        running = self.server(COOKIE_PASSTHROUGH="true", SOURCE_CACHE_TYPE="memory").start()
+        self.assertEqual(
+            self.seen(running, "Cookie", path=self.path.replace("q:80", "raw:1")), [10, 20, 0, 10, 20, 0, 0]
+        )
+        info = self.path.replace("/unsafe/q:80", "/info/unsafe")
+        for who, width in self.WIDTHS.items():
+            reply = running.get(info, {"Cookie": who})
+            self.assertEqual((json.loads(reply.body)["width"], reply.headers["vary"]), (width, "Cookie"))
+        self.assertEqual(running.get(info).status, 404)
+
+    def test_equal_clients_share_one_fetch_and_no_others(self) -> None:
+        running = self.server(COOKIE_PASSTHROUGH="true", CACHE_TYPE="memory").start()
+        for path in (self.path, self.path.replace("/unsafe/q:80", "/info/unsafe")):
+            self.private.requests.clear()
+            self.private.hold()
+            bodies: list[tuple[str, bytes]] = []
+
+            def ask(who: str, path: str = path, bodies: list[tuple[str, bytes]] = bodies) -> None:
+                bodies.append((who, running.get(path, {"Cookie": who}).body))
+
+            clients = [Thread(target=ask, args=(who,)) for who in ("who=ann", "who=ann", "who=bob")]
+            for client in clients:
+                client.start()
+            wait_for(lambda: len(self.private.requests) == 2, "a fetch for each")
+            self.private.release()
+            for client in clients:
+                client.join(DEADLINE)
+            self.assertEqual((len(bodies), len(set(bodies)), len({body for _, body in bodies})), (3, 2, 2), path)
+            self.assertEqual(len(self.private.requests), 2)
+
+    def test_headers_by_name(self) -> None:
+        running = self.server(REQUEST_HEADERS_PASSTHROUGH="X-Who,User-Agent", CACHE_TYPE="memory").start()
+        for _ in range(2):
+            self.assertEqual(self.seen(running, "X-Who"), [10, 20, 0, 10, 20, 0, 0])
+        running.get(self.path, {"X-Who": "who=ann", "User-Agent": "browser/1", "X-More": "x"})
+        headers = self.private.requests[-1][1]
+        self.assertEqual((headers["user-agent"], "x-more" in headers, "cookie" in headers), ("browser/1", False, False))
+
+    def test_without_it_no_origin_is_told_of_clients(self) -> None:
+        running = self.server(CACHE_TYPE="memory").start()
+        self.assertEqual(self.seen(running, "Cookie"), [0] * 7)
+        self.assertNotIn("cookie", self.private.requests[0][1])
+
+    def test_cookies_do_not_go_to_another_host_unless_they_may_go_everywhere(self) -> None:
+        asked = {"Host": "shop.example", "Cookie": "who=ann"}
+        for settings, status in (
+            ({"COOKIE_PASSTHROUGH": "true"}, 404),
+            ({"COOKIE_PASSTHROUGH_ALL": "true"}, 404),
+            ({"COOKIE_PASSTHROUGH": "true", "COOKIE_BASE_URL": "https://127.0.0.1/x/"}, 404),
+            ({"COOKIE_PASSTHROUGH": "true", "COOKIE_BASE_URL": "https://127.0.0.1"}, 200),
+            ({"COOKIE_PASSTHROUGH": "true", "COOKIE_PASSTHROUGH_ALL": "true"}, 200),
+        ):
+            self.assertEqual(self.server(**settings).start().get(self.path, asked).status, status, settings)
+
+    def test_who_an_origin_redirects_to_is_told_nothing(self) -> None:
+        other = self.origin()
+        self.private.status, self.private.headers = 302, {"Location": other.url("/a.png")}
+        settings = {"COOKIE_PASSTHROUGH": "true", "COOKIE_PASSTHROUGH_ALL": "true"}
+        running = self.server(REQUEST_HEADERS_PASSTHROUGH="Authorization", **settings).start()
+        told = {"Cookie": "who=ann", "Authorization": "Basic eA=="}
+        self.assertEqual(running.get(self.path, told).status, 200)
+        names = {"cookie", "authorization"}
+        self.assertEqual(names & self.private.requests[-1][1].keys(), names)
+        self.assertEqual(names & other.requests[-1][1].keys(), set())
