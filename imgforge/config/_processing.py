@@ -61,6 +61,12 @@ class ResultSettings(BaseModel):
     use_linear_colorspace: bool = Field(False, description="resize in linear light: slower, truer")
     disable_shrink_on_load: bool = Field(False, description="decode JPEG, WebP and HEIC in full")
     skip_processing_formats: Formats = Field((), description="originals of these formats are served as they are")
+    png_unlimited: bool = Field(
+        False, description="PNG may have any number of chunks, and texts that unpack to anything"
+    )
+    svg_unlimited: bool = Field(
+        False, description="SVG may have more than 10 MB and any number of elements; time and memory stay bounded"
+    )
     sanitize_svg: bool = Field(True, description="remove scripts and foreign references from SVG")
     always_rasterize_svg: bool = Field(
         False, description="SVG becomes pixels even where the URL names no format, unless it is to be skipped"

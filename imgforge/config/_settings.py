@@ -59,6 +59,8 @@ _RISKS: tuple[tuple[str, object, str], ...] = (
     ("cookie_passthrough_all", False, "every origin is told clients' cookies"),
     ("allow_security_options", False, "URLs may lift the limits"),
     ("allow_bypass_cache", False, "URLs may have any image made anew each time"),
+    ("png_unlimited", False, "a small PNG may unpack to any number of bytes"),
+    ("svg_unlimited", False, "SVG of any length is read before its limits of time count"),
     ("sanitize_svg", True, "SVG is passed on with its scripts"),
     ("max_src_resolution", None, "originals may have any number of pixels"),
     ("max_src_file_size", None, "originals may have any number of bytes"),

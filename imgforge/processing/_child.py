@@ -1,6 +1,7 @@
 """The decoders that run apart: a program that `_apart` starts, on nothing but the standard library and the one decoder.
 
-    argv: pdf FIRST COUNT SCALE MOST_PIXELS, raw MOST_PIXELS, or svg DPI SCALE DRAWN MOST_PIXELS     stdin: the file
+    argv: pdf FIRST COUNT SCALE MOST_PIXELS, raw MOST_PIXELS, or svg DPI SCALE DRAWN UNLIMITED MOST_PIXELS
+    stdin: the file
     stdout: "ok PAGES_OF_THE_FILE", or "large WIDTH HEIGHT", and for each picture "WIDTH HEIGHT BANDS" before its
     samples; if it is not to be DRAWN it has no bands
 
@@ -68,10 +69,10 @@ def _raw(body: bytes, most: float) -> None:
     sys.stdout.buffer.write(picture.tobytes())
 
 
-def _svg(body: bytes, dpi: float, scale: float, drawn: float, most: float) -> None:
+def _svg(body: bytes, dpi: float, scale: float, drawn: float, unlimited: float, most: float) -> None:
     pyvips: Any = import_module("pyvips")
     pyvips.concurrency_set(1)
-    image = pyvips.Image.svgload_buffer(body, dpi=dpi, scale=scale, access="sequential")
+    image = pyvips.Image.svgload_buffer(body, dpi=dpi, scale=scale, unlimited=bool(unlimited), access="sequential")
     if not drawn:
         _say("ok", 1)
         _say(image.width, image.height, 0)

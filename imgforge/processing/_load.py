@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,7 +37,8 @@ class Original:
 
     `whole` is False for a part of it, which cannot be loaded anew in another size. A vector is drawn `base_scale` times
     its own size, and counts as being of that size; of one with pages `part` says which. `apart` says that `image` has
-    the size only: what may cost much is drawn by `load` alone, in a process that `cancellation` kills.
+    the size only: what may cost much is drawn by `load` alone, in a process that `cancellation` kills. `unlimited`
+    lifts what there is of limits beside that of pixels.
     """
 
     body: bytes
@@ -53,6 +54,7 @@ class Original:
     part: dict[str, int] = field(default_factory=dict)
     apart: bool = False
     cancellation: Cancellation = field(default_factory=Cancellation)
+    unlimited: bool = False
 
     def with_pages(self, first: int, count: int) -> Original:
         """The same source, with *count* pages from *first* on, below one another, taken for one picture."""
@@ -81,8 +83,11 @@ class Original:
         if FORMATS[self.format].vector:
             options = {**self.part, **options, "scale": options.get("scale", 1.0) * self.base_scale}
         if self.apart:
-            return _drawn_apart(self.body, self.cancellation, options["scale"])
-        return _load(self.body, self.format, self.cancellation, **options)
+            return self._drawn_apart(options["scale"])
+        return _load(self.body, self.format, self.cancellation, unlimited=self.unlimited, **options)
+
+    def _drawn_apart(self, scale: float, *, drawn: bool = True) -> Any:
+        return _drawn_apart(self.body, self.cancellation, scale, drawn=drawn, unlimited=self.unlimited)
 
     def check_type(self, allowed: Sequence[str]) -> None:
         """Raise `NotAnImage` where *allowed* names MIME types and not this one's."""
@@ -108,19 +113,22 @@ class Original:
         if excess <= 1:
             return self
         scale = self.base_scale / math.sqrt(excess)
-        if self.apart:
-            image = _drawn_apart(self.body, self.cancellation, scale, drawn=False)
-        else:
-            image = self.load(scale=1 / math.sqrt(excess))
+        image = self._drawn_apart(scale, drawn=False) if self.apart else self.load(scale=1 / math.sqrt(excess))
         return replace(self, image=image, width=image.width, height=image.height, base_scale=scale)
 
 
 def open_original(
-    body: bytes, *, sanitize_svg: bool = True, style: str = "", cancellation: Cancellation | None = None
+    body: bytes,
+    *,
+    sanitize_svg: bool = True,
+    style: str = "",
+    unlimited: Collection[str] = (),
+    cancellation: Cancellation | None = None,
 ) -> Original:
     """Read the header of *body*; *style* is CSS for an SVG; *cancellation* ends what is decoded apart.
 
-    Raises `NotAnImage` for what is none, `UnsupportedFormat` for what libvips does not read.
+    Of the formats that are *unlimited* the limits of what is no pixels are lifted. Raises `NotAnImage` for what is
+    none, `UnsupportedFormat` for what libvips does not read.
     """
     name = detect_format(body)
     if name is None:
@@ -128,12 +136,15 @@ def open_original(
     if name not in capabilities().loads:
         raise missing(name, "read")
     cancellation = cancellation or Cancellation()
-    apart = False
+    apart, lifted = False, name in unlimited
     if name == "svg":
         if sanitize_svg or style:
-            body = sanitised(body, style)
+            body = sanitised(body, style, unlimited=lifted)
         apart = is_costly(body)
-    image = _drawn_apart(body, cancellation, drawn=False) if apart else _load(body, name, cancellation)
+    if apart:
+        image = _drawn_apart(body, cancellation, drawn=False, unlimited=lifted)
+    else:
+        image = _load(body, name, cancellation, unlimited=lifted)
     fields = frozenset(field_names(image))
     frames = frames_of(body, name) if FORMATS[name].films else 1
     pages = image.get("n-pages") if "n-pages" in fields else 1
@@ -148,6 +159,7 @@ def open_original(
         animated=frames > 1 or (pages > 1 and "delay" in fields and "loop" in fields),
         apart=apart,
         cancellation=cancellation,
+        unlimited=lifted,
     )
 
 
@@ -162,27 +174,38 @@ def check_hash(body: bytes, hashsum: tuple[str, str] | None) -> None:
         raise NotAnImage(f"the source does not have the {hashsum[0]} hash that the URL names")
 
 
-def _drawn_apart(body: bytes, cancellation: Cancellation, scale: float = 1.0, *, drawn: bool = True) -> Any:
+def _drawn_apart(
+    body: bytes, cancellation: Cancellation, scale: float = 1.0, *, drawn: bool = True, unlimited: bool = False
+) -> Any:
     """An SVG *scale* times its size; an image of that size without its pixels where it is not to be *drawn*."""
     scale_at_dpi = scale * 72 / _SVG_DPI
     images, _ = decoded_apart(
-        body, "svg", _SVG_DPI, scale_at_dpi, int(drawn), enlarged=scale > 1, cancellation=cancellation
+        body,
+        "svg",
+        _SVG_DPI,
+        scale_at_dpi,
+        int(drawn),
+        int(unlimited),
+        enlarged=scale > 1,
+        cancellation=cancellation,
     )
     return images[0]
 
 
-def _load(body: bytes, name: str, cancellation: Cancellation, **options: Any) -> Any:
+def _load(body: bytes, name: str, cancellation: Cancellation, *, unlimited: bool = False, **options: Any) -> Any:
     codec = reader(name)
     if codec is not None:
         if FORMATS[name].apart:
             options["cancellation"] = cancellation
         return codec.load(body, name, **options)
-    if name == "png":
+    if name == "png" and not unlimited:
         check_png(body)
     if FORMATS[name].films and "n" in options:
         return film(body, name, options["n"])
     if name == "svg":
         options = {"dpi": _SVG_DPI, "scale": options.get("scale", 1.0) * 72 / _SVG_DPI}
+    if unlimited:
+        options["unlimited"] = True
     try:
         # Truncated files fail rather than end in grey.
         image = pyvips.Operation.call(FORMATS[name].loader, body, access="sequential", fail_on="truncated", **options)

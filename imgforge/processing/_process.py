@@ -107,7 +107,11 @@ class _Engine:
         settings, options = self.settings, chain[0]
         check_hash(source, options.hashsum)
         original = open_original(
-            source, sanitize_svg=settings.sanitize_svg, style=options.style, cancellation=self.cancellation
+            source,
+            sanitize_svg=settings.sanitize_svg,
+            style=options.style,
+            unlimited=settings.unlimited,
+            cancellation=self.cancellation,
         )
         original.check_type(settings.allowed_mime_types)
         size = len(source)

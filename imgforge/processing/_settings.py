@@ -49,6 +49,8 @@ class ProcessingSettings:
     max_result_dimension: int = 0
     skip_processing_formats: tuple[str, ...] = ()
     sanitize_svg: bool = True
+    png_unlimited: bool = False
+    svg_unlimited: bool = False
     always_rasterize_svg: bool = False
     jpeg_progressive: bool = False
     jpeg_no_subsample: bool = False
@@ -74,6 +76,11 @@ class ProcessingSettings:
     best_format_allow_skips: bool = False
     unsharp_masking: Unsharp = Unsharp()
     color_profiles_dir: str = "/usr/share/color/icc"
+
+    @property
+    def unlimited(self) -> frozenset[str]:
+        """The formats whose sources may say as much beside their pixels as they like."""
+        return frozenset(name for name in ("png", "svg") if getattr(self, f"{name}_unlimited"))
 
     def quality_of(self, format_name: str, options: ProcessingOptions) -> int:
         """The quality to save with: the URL's own, the URL's by format, the operator's by format, the operator's."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import re
 from typing import Any
 
@@ -37,17 +38,24 @@ _CSS_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 _INVISIBLE = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]+")
 
 
-def sanitised(document: bytes, style: str = "") -> bytes:
+def sanitised(document: bytes, style: str = "", *, unlimited: bool = False) -> bytes:
     """*document* without what is dangerous in it, with the CSS *style* in front.
 
-    Raises `NotAnImage` where it is no well-formed SVG of bearable size.
+    Raises `NotAnImage` where it is no well-formed SVG of bearable size; *unlimited*, it may have any number of
+    elements, and be long unless it is packed.
     """
     if document[:2] == b"\x1f\x8b":
         document = _unzipped(document)
-    if len(document) > _MOST_BYTES:
+        unlimited = False
+    if len(document) > _MOST_BYTES and not unlimited:
         raise NotAnImage("the SVG has too many bytes")
     parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False, remove_pis=True
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=unlimited,
+        remove_pis=True,
     )
     try:
         root = etree.fromstring(document, parser)
@@ -55,7 +63,7 @@ def sanitised(document: bytes, style: str = "") -> bytes:
         raise NotAnImage("the SVG is not well-formed") from None
     if root.tag not in _SVG_NAMES:
         raise NotAnImage("the document is no SVG")
-    _bound(root)
+    _bound(root, math.inf if unlimited else _MOST_ELEMENTS)
     if style:
         sheet = etree.Element(f"{root.tag.rpartition('}')[0]}}}style" if "}" in root.tag else "style")
         sheet.text = "".join(char for char in style if char.isprintable() or char in "\n\t")
@@ -72,12 +80,12 @@ def _unzipped(document: bytes) -> bytes:
         raise NotAnImage("the compressed SVG is broken") from None
 
 
-def _bound(root: Any) -> None:
+def _bound(root: Any, most: float) -> None:
     depth = count = 0
     for event, _ in etree.iterwalk(root, events=("start", "end")):
         depth += 1 if event == "start" else -1
         count += event == "start"
-        if depth > _DEEPEST or count > _MOST_ELEMENTS:
+        if depth > _DEEPEST or count > most:
             raise NotAnImage("the SVG is too deep or has too many elements")
 
 

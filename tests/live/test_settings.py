@@ -269,3 +269,17 @@ class PassthroughTests(SettingsCase):
         names = {"cookie", "authorization"}
         self.assertEqual(names & self.private.requests[-1][1].keys(), names)
         self.assertEqual(names & other.requests[-1][1].keys(), set())
+
+
+class UnlimitedTests(SettingsCase):
+    def test_long_svg_where_the_operator_allows_it(self) -> None:
+        root = tempfile.TemporaryDirectory()
+        self.addCleanup(root.cleanup)
+        desc = "x" * (11 << 20)
+        Path(root.name, "a.svg").write_text(
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><desc>{desc}</desc></svg>'
+        )
+        for allowed, status in (("false", 422), ("true", 200)):
+            running = self.server(LOCAL_FILESYSTEM_ROOT=root.name, SVG_UNLIMITED=allowed).start()
+            self.assertEqual(running.get("/unsafe/w:8/plain/local:///a.svg@png").status, status)
+            self.assertEqual("IMGFORGE_SVG_UNLIMITED: " in running.output(), allowed == "true")
