@@ -37,6 +37,8 @@ _IDLE: Mapping[str, str] = {
     "network": "IMGFORGE_BIND says it: host:port, [address]:port or /path",
     "report_downloading_errors": _REPORTS,
     "report_io_errors": _REPORTS,
+    "vips_cache_trace": "libvips' operation cache is off",
+    "vips_leak_check": "the metrics tell what libvips holds",
     "write_response_timeout": "who does not read is cut off some time after IMGFORGE_KEEP_ALIVE_TIMEOUT",
 }
 
@@ -75,7 +77,7 @@ _FEATURES = (
     _Feature(("open_telemetry_enable",), "open_telemetry_", _MONITORS),
     _Feature(("cloud_watch_service_name",), "cloud_watch_", _MONITORS),
     _Feature(("pprof_bind",), "pprof_", _MONITORS),
-    _Feature(("syslog_enable",), "syslog_", "`twistd --syslog` sends the log to syslog"),
+    _Feature(("syslog_enable",), "syslog_", "`twistd -n imgforge | logger -t imgforge` sends the log to syslog"),
     _Feature(("env_local_file_path",), "env_local_", _FILES),
     _Feature(("env_aws_secret_id", "env_aws_ssm_parameters_path"), "env_aws_", _FILES),
     _Feature(("env_gcp_secret_id",), "env_gcp_", _FILES),

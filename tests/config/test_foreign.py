@@ -49,7 +49,7 @@ class MissingTests(SynchronousTestCase):
             ("SENTRY_DSN", "error reporters"),
             ("NEW_RELIC_KEY", "Prometheus"),
             ("OPEN_TELEMETRY_ENABLE", "Prometheus"),
-            ("SYSLOG_ENABLE", "twistd --syslog"),
+            ("SYSLOG_ENABLE", "logger"),
             ("ENABLE_VIDEO_THUMBNAILS", "videos"),
             ("OBJECT_DETECTION_NET", "learned"),
             ("ENV_AWS_SECRET_ID", "environment"),
