@@ -39,7 +39,6 @@ _IDLE: Mapping[str, str] = {
     "report_io_errors": _REPORTS,
     "vips_cache_trace": "libvips' operation cache is off",
     "vips_leak_check": "the metrics tell what libvips holds",
-    "write_response_timeout": "who does not read is cut off some time after IMGFORGE_KEEP_ALIVE_TIMEOUT",
 }
 
 

@@ -68,6 +68,9 @@ class ServiceSettings(BaseModel):
         "503; 0 is unlimited",
     )
     read_request_timeout: Seconds = Field(10, description="seconds in which a request must have arrived")
+    write_response_timeout: Seconds = Field(
+        30, description="seconds in which a client must have read what is written to it and waits"
+    )
     keep_alive_timeout: float = Field(
         10,
         ge=0,

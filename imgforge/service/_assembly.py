@@ -146,6 +146,7 @@ class Application:
             reactor,
             keep_alive=settings.keep_alive_timeout,
             read_timeout=settings.read_request_timeout,
+            write_timeout=settings.write_response_timeout,
             lane=self._lane,
             max_clients=math.ceil(settings.max_clients / processes),
         )

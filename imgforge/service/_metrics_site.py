@@ -28,5 +28,6 @@ def metrics_site(reactor: Any, settings: Settings, metrics: Metrics) -> ImageSit
         reactor,
         keep_alive=settings.keep_alive_timeout,
         read_timeout=settings.read_request_timeout,
+        write_timeout=settings.write_response_timeout,
         max_clients=_MOST_CLIENTS,
     )

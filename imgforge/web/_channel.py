@@ -1,4 +1,4 @@
-"""A connection: how long a request may take to arrive, what is refused before it is one, and who answers it.
+"""A connection: how long requests and their answers may take, what is refused before it is one, and who answers it.
 
 bytes ─┬─ fast lane ── prebuilt answer
        └─ twisted.web's HTTPChannel ─┬─ a request ───────────────────────────> the site's Server
@@ -61,6 +61,7 @@ class Channel(HTTPChannel):
     spare = False
     surplus = False
     _arriving: IDelayedCall | None = None
+    _reading: IDelayedCall | None = None  # while more is written than the client has read
     _refused = False
     _pending = b""  # the last line: twisted.web takes a header up with the line after it
     _last_hit = 0.0  # by the reactor's clock
@@ -109,8 +110,14 @@ class Channel(HTTPChannel):
         super().dataReceived(data)
 
     def timeoutConnection(self) -> None:
-        """Nothing came for so long, but for hits maybe: they only note when they came, which is cheaper."""
+        """Nothing came for so long, but for hits maybe: they only note when they came, which is cheaper.
+
+        Who is still reading is not idle, and has a time of its own.
+        """
         period = self.timeOut
+        if period is not None and self._reading is not None:
+            self.setTimeout(period)
+            return
         if period is not None:
             left = self._last_hit + period - self.factory.reactor.seconds()
             if left > 0:
@@ -228,6 +235,32 @@ class Channel(HTTPChannel):
     def _too_slow(self) -> None:
         self._refuse(Unreadable(408, "the request took too long to arrive"))
 
+    # How long an answer takes to be read.
+
+    def pauseProducing(self) -> None:
+        """More is written than fits into the buffers: the client has some time to read it."""
+        self._begins_to_read()
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """It has read all that was written."""
+        self._has_read()
+        super().resumeProducing()
+
+    def _begins_to_read(self) -> None:
+        if self._reading is None:
+            self._reading = self.factory.reactor.callLater(self.factory.write_timeout, self._too_slow_a_reader)
+
+    def _has_read(self) -> None:
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.cancel()
+
+    def _too_slow_a_reader(self) -> None:
+        self._reading = None
+        transport: Any = self.transport
+        transport.abortConnection()
+
     # The end.
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:
@@ -240,10 +273,13 @@ class Channel(HTTPChannel):
         """The answer is written: while the server ends, nothing follows it."""
         if self.factory.closing:
             self.persistent = False
+        if not self.persistent:  # nobody would notice that the client does not read, and waits for nothing else
+            self._begins_to_read()
         super().requestDone(request)
 
     def connectionLost(self, reason: Any) -> None:  # type: ignore[override]
         self._arrived()
+        self._has_read()
         self.factory.connections.discard(self)
         super().connectionLost(reason)
 

@@ -20,9 +20,9 @@ class ImageSite(Site):
     """Serves *resource*.
 
     An idle connection is closed after *keep_alive* seconds, with 0 after its first answer; one whose request takes
-    longer than *read_timeout* seconds to arrive is cut. Beyond *max_clients* (0: unlimited) some connections more are
-    taken for one request each, which is answered if it is a health check, and with 503 else; beyond those, 503 comes at
-    once. *lane* answers what it can first.
+    longer than *read_timeout* seconds to arrive is cut, and so is who takes longer than *write_timeout* to read what
+    waits. Beyond *max_clients* (0: unlimited) some connections more are taken for one request each, which is answered
+    if it is a health check, and with 503 else; beyond those, 503 comes at once. *lane* answers what it can first.
     """
 
     resource: Server
@@ -34,6 +34,7 @@ class ImageSite(Site):
         *,
         keep_alive: float,
         read_timeout: float,
+        write_timeout: float = 30.0,
         max_clients: int = 0,
         lane: FastLane | None = None,
     ) -> None:
@@ -42,6 +43,7 @@ class ImageSite(Site):
         self.keeps_alive = keep_alive > 0
         self.connections: set[Channel] = set()
         self.read_timeout = read_timeout
+        self.write_timeout = write_timeout
         self.max_clients = max_clients
         self.lane = lane if self.keeps_alive else None  # whose answers leave the connection open
         self.closing = False

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
+import socket
 import tempfile
 from pathlib import Path
 from threading import Thread
@@ -100,6 +102,23 @@ class ConnectionTests(SettingsCase):
             self.assertEqual((answer.status, answer.getheader("Connection")), (200, "close"))
             answer.read()
             self.assertIsNone(connection.sock)
+
+    def test_who_does_not_read_is_cut_in_time(self) -> None:
+        root = tempfile.TemporaryDirectory()
+        self.addCleanup(root.cleanup)
+        length = 64 << 20
+        with open(f"{root.name}/large.png", "wb") as file:
+            file.truncate(length)
+        running = self.server(LOCAL_FILESYSTEM_ROOT=root.name, WRITE_RESPONSE_TIMEOUT="1", ACCESS_LOG="common").start()
+        client = socket.create_connection(("127.0.0.1", running.port), DEADLINE)
+        self.addCleanup(client.close)
+        client.sendall(b"GET /unsafe/raw:1/plain/local:///large.png HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_for(lambda: '" 499 ' in running.output(), "the line of a client that is gone")
+        read = 0
+        with contextlib.suppress(ConnectionError):
+            while got := client.recv(1 << 20):
+                read += len(got)
+        self.assertLess(read, length)
 
     def test_two_servers_share_a_port_that_both_let_be_shared(self) -> None:
         first = self.server(SO_REUSEPORT="true").start()

@@ -130,6 +130,52 @@ class ArrivalTests(SiteCase):
         self.assertEqual(set(namespaces), {"twisted.web.http"})
 
 
+class ReadingTests(SiteCase):
+    """Who is sent more than the buffers hold; the transport then says so to the channel."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.site.write_timeout = 100
+
+    def test_who_still_reads_is_not_idle(self) -> None:
+        channel, transport = self.ask(GET % b"/quick")
+        channel.pauseProducing()
+        self.clock.pump([1] * 99)  # beyond the keep-alive's 60, and what is given to who does not close then
+        self.assertEqual((transport.aborted, transport.disconnecting), (False, False))
+        channel.resumeProducing()
+        self.clock.advance(60)
+        self.assertTrue(transport.disconnecting)
+
+    def test_who_does_not_read_is_cut(self) -> None:
+        for path in (b"/quick", b"/stream"):
+            channel, transport = self.ask(GET % path)
+            channel.pauseProducing()
+            self.clock.advance(99)
+            self.assertFalse(transport.aborted, path)
+            self.clock.advance(1)
+            self.assertTrue(transport.aborted, path)
+
+    def test_each_wait_of_a_stream_has_its_time(self) -> None:
+        channel, transport = self.ask(GET % b"/stream")
+        for _ in range(3):
+            channel.pauseProducing()
+            self.clock.advance(99)
+            channel.resumeProducing()
+        self.assertFalse(transport.aborted)
+
+    def test_the_last_answer_must_be_read_as_well(self) -> None:
+        _, transport = self.ask(b"GET /quick HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        self.assertTrue(transport.disconnecting)
+        self.clock.advance(100)
+        self.assertTrue(transport.aborted)
+
+    def test_nothing_is_left_of_a_connection_that_is_gone(self) -> None:
+        channel, _ = self.ask(GET % b"/quick")
+        channel.pauseProducing()
+        channel.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
 class EndTests(SiteCase):
     def test_the_answer_under_way_is_the_last_one(self) -> None:
         channel, transport = self.ask(GET % b"/slow")
