@@ -254,6 +254,7 @@ class SourceImage:
     cache_control: str = ""
     expires: str = ""
     unchanged: bool = False
+    headers: tuple[tuple[str, str], ...] = ()  # that are handed on, by name in lower case
     asked_at: float = 0.0  # when its origin was asked for it, where that was not just now
     stored_at: float = 0.0  # since when it is kept, of one that is stale and stands in: what is made of it is no newer
 
@@ -293,3 +294,4 @@ class CacheEntry:
     source_expires: str = ""
     tags: tuple[str, ...] = ()
     asked_at: float = 0.0
+    source_headers: tuple[tuple[str, str], ...] = ()

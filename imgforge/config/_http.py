@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from imgforge.config._headers import SEPARATOR, CustomHeaders
+from imgforge.config._headers import SEPARATOR, CustomHeaders, HeaderNames
 from imgforge.config._types import Base64, Levels, Moment
 
 __all__ = ["AnswersSettings"]
@@ -51,6 +51,9 @@ class AnswersSettings(BaseModel):
     enable_debug_headers: bool = Field(False, description="send the sizes of original and result")
     custom_response_headers: CustomHeaders = Field(
         {}, description="headers of all answers besides what imgforge says: Name=value\\;Name=value"
+    )
+    response_headers_passthrough: HeaderNames = Field(
+        (), description="names of headers that are handed on with what is made of the original; not set-cookie"
     )
     custom_headers_separator: str = Field(
         SEPARATOR, min_length=1, max_length=8, description="stands between custom headers"

@@ -60,6 +60,13 @@ def _passed_headers(settings: Settings) -> Iterator[str]:
             yield f"IMGFORGE_REQUEST_HEADERS_PASSTHROUGH must not have {name}: {why[name]}"
 
 
+def _handed_on(settings: Settings) -> Iterator[str]:
+    why = dict.fromkeys(FRAMING | ANSWERED, _OURS) | {"set-cookie": "what is kept would be everybody's"}
+    for name in settings.response_headers_passthrough:
+        if name in why:
+            yield f"IMGFORGE_RESPONSE_HEADERS_PASSTHROUGH must not have {name}: {why[name]}"
+
+
 def _custom_answers(settings: Settings) -> Iterator[str]:
     given, own = settings.custom_response_headers, FRAMING | ANSWERED
     yield from (
@@ -93,6 +100,7 @@ _RULES = (
     Rule(frozenset({"custom_request_headers"}), _custom_headers),
     Rule(frozenset({"custom_response_headers"}), _custom_answers),
     Rule(frozenset({"request_headers_passthrough", "secret"}), _passed_headers),
+    Rule(frozenset({"response_headers_passthrough"}), _handed_on),
     Rule(frozenset({"autoquality_min", "autoquality_max"}), _quality_search),
     Rule(frozenset({"key", "salt", "bind", "allow_unsigned"}), _reach),
 )

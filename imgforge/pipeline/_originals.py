@@ -191,6 +191,7 @@ class Originals:
             source_cache_control=original.cache_control,
             source_expires=original.expires,
             asked_at=original.asked_at,
+            source_headers=original.headers,
         )
         # Not waited for: a slow disk delays no picture.
         cache.put(key, entry).addErrback(keeping_request_id(self._not_kept))
@@ -227,6 +228,7 @@ def renewed(kept: CacheEntry, unchanged: SourceImage, now: float) -> CacheEntry:
         source_last_modified=unchanged.last_modified or kept.source_last_modified,
         source_cache_control=unchanged.cache_control or kept.source_cache_control,
         source_expires=unchanged.expires or kept.source_expires,
+        source_headers=tuple((dict(kept.source_headers) | dict(unchanged.headers)).items()),
     )
 
 
@@ -238,6 +240,7 @@ def _original(entry: CacheEntry) -> SourceImage:
         entry.source_last_modified,
         entry.source_cache_control,
         entry.source_expires,
+        headers=entry.source_headers,
         asked_at=entry.asked_at or entry.stored_at,
     )
 

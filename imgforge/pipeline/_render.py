@@ -94,6 +94,7 @@ class Renderer:
             source_expires=original.expires,
             tags=request.delivery.cache_tags,
             asked_at=original.asked_at,
+            source_headers=original.headers,
         )
 
     async def _watermarks(self, chain: Sequence[ProcessingOptions], ticket: Ticket) -> dict[str, bytes]:

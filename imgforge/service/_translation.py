@@ -47,6 +47,7 @@ def source_settings(settings: Settings) -> SourceSettings:
         breaker_seconds=settings.source_breaker_seconds,
         user_agent=settings.user_agent.replace("%current_version", __version__),
         custom_headers={name.lower(): value for name, value in settings.custom_request_headers.items()},
+        response_headers=settings.response_headers_passthrough,
         keep_alive_timeout=settings.client_keep_alive_timeout,
         connections_per_host=settings.source_connections_per_host,
         ignore_ssl_verification=settings.ignore_ssl_verification,
@@ -100,6 +101,7 @@ def answer_settings(settings: Settings) -> AnswerSettings:
         debug_headers=settings.enable_debug_headers,
         fallback_status=settings.fallback_image_http_code,
         fallback_ttl=settings.fallback_image_ttl,
+        source_headers=settings.response_headers_passthrough,
         cache_tag_headers=_TAG_HEADERS[settings.cache_tags_format],
     )
 

@@ -147,7 +147,7 @@ class HttpSource:
         unchanged = response.code == 304
         # A 304 has no body, whatever length it declares (RFC 9110, section 15.4.5).
         body = await collect(response, None if unchanged else inflater, limit, room, length)
-        head = _head(response)
+        head, handed_on = _head(response), _values(response, self._settings.response_headers)
         return SourceImage(
             body,
             head.get("content-type", ""),
@@ -156,6 +156,7 @@ class HttpSource:
             head.get("cache-control", ""),
             head.get("expires", ""),
             unchanged,
+            headers=tuple(handed_on.items()),
         )
 
     async def _stream(self, url: str, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]) -> None:
@@ -168,8 +169,9 @@ class HttpSource:
             response = await self._deadline().run(self._request(url, headers, wanted, self._stream_slots, held))
             inflater = inflater_for(_encoding(response))
             length = response.length if inflater is None and isinstance(response.length, int) else None
+            head = _values(response, self._settings.response_headers) | _head(response)
             try:
-                consumer = started(SourceHead(response.code, _head(response), length))
+                consumer = started(SourceHead(response.code, head, length))
             except BaseException:
                 discard(response)
                 raise
@@ -254,13 +256,22 @@ def _encoding(response: IResponse) -> str:
 
 
 def _head(response: IResponse) -> dict[str, str]:
-    """The headers that are kept, the last of each, of printable ASCII alone: nothing in them can break a line."""
-    head = {}
-    for name in _PASSED_ON:
-        values = response.headers.getRawHeaders(name.encode("ascii"))
-        if values:
-            head[name] = bytes(byte for byte in values[-1] if 0x20 <= byte < 0x7F).decode("ascii")
-    return head
+    """The headers that are kept, the last of each."""
+    headers = response.headers
+    return {name: _plain(values[-1]) for name in _PASSED_ON if (values := headers.getRawHeaders(name.encode("ascii")))}
+
+
+def _values(response: IResponse, names: Collection[str]) -> dict[str, str]:
+    """Those of *names*, several as the one that they stand for (RFC 9110, section 5.3)."""
+    headers = response.headers
+    return {
+        name: _plain(b", ".join(values)) for name in names if (values := headers.getRawHeaders(name.encode("ascii")))
+    }
+
+
+def _plain(value: bytes) -> str:
+    """What of *value* is printable ASCII: nothing in it can break a line."""
+    return bytes(byte for byte in value if 0x20 <= byte < 0x7F).decode("ascii")
 
 
 def _inner(error: BaseException) -> BaseException | None:

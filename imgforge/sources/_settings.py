@@ -26,6 +26,7 @@ class SourceSettings:
     breaker_seconds: float = 10.0
     user_agent: str = "imgforge"
     custom_headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
+    response_headers: tuple[str, ...] = ()  # that are handed on, in lower case
     keep_alive_timeout: float = 90.0
     connections_per_host: int = 64
     idle_connections_per_host: int = 16

@@ -51,6 +51,7 @@ class AnswerSettings:
     debug_headers: bool = False
     fallback_status: int = 200  # 0: the status of the failure
     fallback_ttl: int = 0  # 0: as any other image
+    source_headers: tuple[str, ...] = ()  # that are handed on, in lower case
     cache_tag_headers: tuple[str, ...] = ()
 
 
@@ -94,6 +95,12 @@ def image_answer(
         modified := _http_date(entry.source_last_modified, settings.last_modified_buster)
     ):
         headers.append((b"Last-Modified", modified))
+    # Of an entry that was made before, by the settings of now.
+    headers += [
+        (name.title().encode("ascii"), _header_value(value))
+        for name, value in entry.source_headers
+        if name in settings.source_headers
+    ]
     if vary:
         headers.append((b"Vary", b", ".join(vary)))
     if key:

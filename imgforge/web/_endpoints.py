@@ -163,7 +163,8 @@ class ImageEndpoint:
         request.setHeader(b"Content-Security-Policy", b"default-src 'none'; sandbox")
         request.setHeader(b"X-Content-Type-Options", b"nosniff")
         request.setHeader(b"Content-Disposition", content_disposition(image, "", self._settings.return_attachment))
-        for name in ("content-type", "etag", "last-modified", "content-range", "accept-ranges"):
+        own = ("content-type", "etag", "last-modified", "content-range", "accept-ranges")
+        for name in (*own, *self._settings.source_headers):
             if name in head.headers:
                 request.setHeader(name.encode("ascii"), head.headers[name].encode("latin-1", "replace"))
 

@@ -288,6 +288,13 @@ class HeaderTests(LoadingCase):
         for url in ("img.example", "ftp://img.example", "http://", "http://me@img.example", "http://a b/"):
             self.assertEqual(len(self.mistakes(COOKIE_BASE_URL=url)), 1, url)
 
+    def test_what_is_handed_on_of_origins_is_for_everybody(self) -> None:
+        self.assertEqual(
+            self.load(RESPONSE_HEADERS_PASSTHROUGH="X-License").response_headers_passthrough, ("x-license",)
+        )
+        for name in ("Set-Cookie", "Content-Length", "ETag", "Transfer-Encoding", "Cache-Control"):
+            self.assertIn(name.lower(), self.mistakes(RESPONSE_HEADERS_PASSTHROUGH=name)[0])
+
     def test_what_origins_are_told_is_not_shown(self) -> None:
         self.assertNotIn("hush", self.mistakes(CUSTOM_REQUEST_HEADERS="X-Token: hush")[0])
         masked = self.load(CUSTOM_REQUEST_HEADERS="X-Token=hush").masked()

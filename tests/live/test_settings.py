@@ -290,6 +290,40 @@ class PassthroughTests(SettingsCase):
         self.assertEqual(names & other.requests[-1][1].keys(), set())
 
 
+class HandedOnTests(SettingsCase):
+    def test_the_origins_headers_are_kept_with_what_is_made(self) -> None:
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        origin = self.origin(X_License="CC BY\t4.0", X_Other="1", Set_Cookie="a=1", ETag='"1"')
+        path = f"/unsafe/w:8/plain/{origin.url('/a.png')}"
+        caches = {"CACHE_TYPE": "hybrid", "SOURCE_CACHE_TYPE": "disk", "CACHE_DISK_PATH": directory.name}
+        running = self.server(RESPONSE_HEADERS_PASSTHROUGH="X-License", **caches).start()
+
+        def told(server: Twistd, path: str) -> list[str]:
+            headers = server.get(path).headers
+            return [headers.get(name, "") for name in ("x-license", "x-other", "set-cookie")]
+
+        # Made, from memory, from the fast lane; of the kept original; and the source itself.
+        for asked in (path, path, path, path.replace("w:8", "w:9"), path.replace("w:8", "raw:1")):
+            self.assertEqual(told(running, asked), ["CC BY4.0", "", ""], asked)
+        running.stop()
+        self.assertEqual(
+            told(self.server(RESPONSE_HEADERS_PASSTHROUGH="X-License", **caches).start(), path)[0], "CC BY4.0"
+        )
+        self.assertEqual(told(self.server(**caches).start(), path), ["", "", ""])
+
+    def test_what_a_renewal_says_replaces_what_was_said(self) -> None:
+        origin = self.origin(X_License="old", X_Kept="yes", ETag='"1"')
+        settings = {"RESPONSE_HEADERS_PASSTHROUGH": "X-License,X-Kept", "CACHE_TTL": "0.001", "CACHE_TYPE": "memory"}
+        running = self.server(**settings).start()
+        path = f"/unsafe/w:8/plain/{origin.url('/a.png')}"
+        running.get(path)
+        origin.headers = {"X-License": "new", "ETag": '"1"'}
+        reply = running.get(path)
+        self.assertIn("revalidated", reply.headers["cache-status"])
+        self.assertEqual((reply.headers["x-license"], reply.headers["x-kept"]), ("new", "yes"))
+
+
 class UnlimitedTests(SettingsCase):
     def test_long_svg_where_the_operator_allows_it(self) -> None:
         root = tempfile.TemporaryDirectory()
