@@ -56,17 +56,13 @@ NOTES = {
     "webp_options": ("same", "imgproxy's words, or 1 and 0 for lossless as in the Rust imgforge"),
 }
 
-# What the peers document and is not here.
-MISSING = (
-    *("blur_detections", "crop_objects", "draw_detections", "objects_position"),
-    *("video_thumbnail_animation", "video_thumbnail_keyframes", "video_thumbnail_second", "video_thumbnail_tile"),
-)
-
 
 def compatibility_table() -> str:
     """Every option, and how far it is what the peers document; the totals first."""
-    rows = [(option.name, *NOTES.get(option.name, ("same", ""))) for option in OPTIONS]
-    rows += [(name, "missing", "") for name in MISSING]
+    rows = [
+        (option.name, *(("missing", "") if option.kind == "absent" else NOTES.get(option.name, ("same", ""))))
+        for option in OPTIONS
+    ]
     rows.append(("preset", "same", ""))
     count = Counter(verdict for _, verdict, _ in rows)
     totals = ", ".join(f"{number} {verdict}" for verdict, number in count.most_common())

@@ -21,8 +21,10 @@ from imgforge.urls.options._values import boolean, integer
 __all__ = ["INFO_BY_NAME", "INFO_OPTIONS", "InfoOptionParser"]
 
 # The rows that image URLs have too.
-_SHARED = ("page", "cachebuster", "expires", "cache_tags", "hashsum", "max_src_resolution", "max_src_file_size")
-_OFF = frozenset({"", "0", "f", "F", "false", "FALSE", "False"})
+_SHARED = (
+    *("page", "cachebuster", "bypass_cache", "expires", "cache_tags", "hashsum"),
+    *("max_src_resolution", "max_src_file_size", "video_thumbnail_second", "video_thumbnail_keyframes"),
+)
 
 
 def _colors(argument: str) -> int:
@@ -40,23 +42,8 @@ def _hashes(arguments: composite.Arguments, _: tuple[str, ...]) -> tuple[str, ..
     return tuple(dict.fromkeys(kind for kind in arguments if kind))
 
 
-def _unused(_: composite.Arguments, __: object) -> None:
-    """For what would move objects: none are looked for."""
-
-
-def _off(arguments: composite.Arguments, _: object) -> bool:
-    """For what is not there: it may be switched off."""
-    if arguments[0] not in _OFF:
-        raise ValueError("is not supported by this server")
-    return False
-
-
 def _flag(name: str, *aliases: str, summary: str) -> Option:
     return Option(name, aliases, (Argument(name, boolean),), summary)
-
-
-def _absent(name: str, *aliases: str, summary: str) -> Option:
-    return Option(name, aliases, (Together(name, _off, "0", 256),), f"{summary}: not supported, may be off")
 
 
 INFO_OPTIONS = (
@@ -84,7 +71,7 @@ INFO_OPTIONS = (
     Option(
         "crop",
         ("c",),
-        (Together("crop", composite.crop, "width:height:gravity:x:y", 5),),
+        (Together("crop", composite.crop, "width:height:gravity:x:y", 64),),
         "`crop`: where that crop would lie, as fractions",
     ),
     Option("palette", ("p",), (Argument("palette", _colors),), "`palette`: up to so many RGBA colours"),

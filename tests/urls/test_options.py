@@ -84,6 +84,7 @@ WRONG = (
     "w:1.5", "w:-1", "w:1e3", "w:x", "w:1:2", "w:\u0661", "w: 1", "h:99999999999999999999", "rs:fil:1",
     "rs:fit:1:2:1:1:ce:1:2:3",
     "dpr:0", "dpr:-1", "dpr:nan", "dpr:inf", "dpr:1e3", "z:0", "g:xx", "g:fp:1", "g:fp:2:0", "g:sm:1:1", "g:ce:1:2:3",
+    "g:ce:1:2:", "c:1:2:ce:1:2:3",
     "ex:1:sm", "exar:1:sm", "c:-1:2", "c:1:2:zz", "pd:-1", "rot:45", "rot:x", "bg:ff", "bg:ggg", "bg:1:2", "bg:1:2:256",
     "bl:-1", "bl:nan", "q:101", "fq:jpg", "fq:xyz:80", "f:PNG", "f:exe", "skp:exe", "wm:2", "wm:1:sm", "fn:%%%:1",
     "fn:YQ0KYg:1", "fn:ab+A:1", "wmu:YQpi", "wmt:YQBi", "nonsense", "nonsense:1", "exp:soon", "skp:best",
@@ -104,6 +105,21 @@ class MeaningTests(SynchronousTestCase):
             with self.assertRaises(BadOption) as caught:
                 OptionParser(security=True).parse([text])
             self.assertIn(text.split(":")[0], caught.exception.message, text)
+
+    def test_what_is_not_there_may_be_off_and_is_else_named(self) -> None:
+        for text in ("bd:0", "dd:false", "crop_objects:", "vts:0", "vtk:f", "vtt:0:0:0:0:0", "vta:0", "op:prop"):
+            self.assertEqual(self.parse(text), ProcessingOptions(), text)
+        for text, needs in (
+            ("blur_detections:5:face", "objects"), ("dd:1", "objects"), ("crop_objects:1.2:face:cat", "objects"),
+            ("g:obj", "objects"), ("g:objw:all:2:face:3", "objects"), ("c:10:10:obj:face:cat:dog", "objects"),
+            ("vts:3", "video"), ("vtk:1", "video"),
+            ("vtt:1:2:2:9:9:1:1:1:0.5:0.5", "video"), ("vta:1:100:5:9:9", "video"),
+            ("aq:ml:0.02:70:80:0.001", "networks"),
+        ):  # fmt: skip
+            with self.assertRaises(BadOption) as caught:
+                self.parse(text)
+            self.assertIn("not supported by this server", caught.exception.message, text)
+            self.assertIn(needs, caught.exception.message, text)
 
     def test_empty_arguments_keep_what_was_set(self) -> None:
         self.assertEqual(self.parse("s:3:4", "s::5").width, 3)

@@ -12,6 +12,7 @@ from typing import Any
 
 from imgforge.effects import BlurAreas
 from imgforge.model import CENTRE, Color, Crop, Extend, Gravity, Padding, Trim, Watermark
+from imgforge.urls.options._absent import OBJECTS
 from imgforge.urls.options._values import (
     base64_line,
     boolean,
@@ -61,7 +62,11 @@ HASHES = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 
 def _place(arguments: Arguments, current: Gravity, allowed: Callable[[str], str] = _ANY_GRAVITY) -> Gravity:
     """A gravity from its type and numbers; as in imgproxy, numbers that were set stay when only the type changes."""
+    if arguments[0] in {"obj", "objw"}:
+        raise ValueError(f"the gravity {arguments[0]} is not supported by this server: it needs {OBJECTS}")
     kind = allowed(arguments[0])
+    if len(arguments) > 3:
+        raise ValueError(f"a gravity takes at most 3 arguments (type:x:y), not {len(arguments)}")
     numbers = [argument for argument in arguments[1:] if argument]
     if kind == "sm":
         if numbers:

@@ -59,6 +59,16 @@ def _avif_subsample(argument: str) -> str:
     return "off" if boolean(argument) else "auto"
 
 
+_METHODS = choice("none", "size", "dssim")
+
+
+def _method(argument: str) -> str:
+    """A method of the search for a quality."""
+    if argument == "ml":
+        raise ValueError("the method ml is not supported by this server: it needs trained networks; dssim comes near")
+    return _METHODS(argument)
+
+
 EFFECTS = (
     Option("adjust", ("a",), (_BRIGHTNESS, _CONTRAST, _SATURATION), "brightness, contrast and saturation in one"),
     Option("brightness", ("br",), (_BRIGHTNESS,), "from -255 to 255"),
@@ -156,9 +166,7 @@ EFFECTS = (
         (
             Together(
                 "autoquality",
-                composite.record(
-                    AutoQualityOptions, choice("none", "size", "dssim"), positive, _QUALITY, _QUALITY, number(low=0)
-                ),
+                composite.record(AutoQualityOptions, _method, positive, _QUALITY, _QUALITY, number(low=0)),
                 "method:target:min:max:allowed_error",
                 5,
             ),

@@ -29,7 +29,7 @@ DEFAULT_PRESET = "default"
 CHAIN = "-"
 _MOST_PIPELINES = 10
 
-# Together with the longest target this bounds the work of a hostile URL.
+# Together with the longest target this bounds the work of a hostile URL; a new pipeline counts as one.
 MOST_OPTIONS = 200
 
 

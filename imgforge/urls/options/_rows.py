@@ -31,7 +31,8 @@ class Together:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A row: `kind` is processing (decides pixels), delivery (decides headers) or security (needs permission).
+    """A row: `kind` is processing (decides pixels), delivery (decides headers), security (needs permission) or absent
+    (decides nothing, for what this server does not do).
 
     `finish(arguments, fields set so far)` sets what follows from the arguments beside the fields of the parts.
     """

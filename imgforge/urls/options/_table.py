@@ -9,6 +9,7 @@ https://docs.imgproxy.net/usage/processing and in the Rust imgforge's doc/5_proc
 from __future__ import annotations
 
 from imgforge.urls.options import _composite as composite
+from imgforge.urls.options._absent import ABSENT
 from imgforge.urls.options._effects_table import EFFECTS
 from imgforge.urls.options._rows import Argument, Option, Together
 from imgforge.urls.options._values import (
@@ -75,13 +76,13 @@ OPTIONS = (
     Option(
         "gravity",
         ("g",),
-        (Together("gravity", composite.gravity, "type:x:y", 3),),
+        (Together("gravity", composite.gravity, "type:x:y", 64),),
         "what stays when something is cut: an edge, a corner, ce, fp:x:y or sm",
     ),
     Option(
         "crop",
         ("c",),
-        (Together("crop", composite.crop, "width:height:gravity:x:y", 5),),
+        (Together("crop", composite.crop, "width:height:gravity:x:y", 64),),
         "takes a part of the source first; sides below 1 are fractions",
     ),
     Option(
@@ -194,6 +195,7 @@ OPTIONS = (
     ),
     Option("max_result_dimension", ("mrd",), (Argument("max_result_dimension", integer()),), "pixels", kind="security"),
     *EFFECTS,
+    *ABSENT,
 )
 
 # `preset` names other lists of options rather than a value; the parser expands it.
