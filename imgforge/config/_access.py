@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
 from imgforge.config._types import HexKeys, NamedTexts, Networks, Pairs, Words
@@ -38,10 +40,18 @@ class AccessSettings(BaseModel):
     info_presets: NamedTexts = Field(
         {}, description="named lists of options of `/info`: colours=avg:1/p:8,default=exif:0"
     )
+    info_presets_path: str = Field("", description="a file with one preset of `/info` a line")
     only_presets: bool = Field(False, description="URLs may use presets only")
+    info_only_presets: bool | Literal[""] = Field(
+        "", description="URLs of `/info` may use presets only; as `only_presets`, where this is empty"
+    )
     allow_bypass_cache: bool = Field(False, description="URLs may pass by the caches, at any price in work")
     allow_security_options: bool = Field(False, description="URLs may change the limits of sources and results")
     allowed_processing_options: Words = Field((), description="the options that URLs may use; empty is all")
+    allowed_info_options: Words = Field((), description="the options that URLs of `/info` may use; empty is all")
+    max_chained_pipelines: int = Field(
+        10, ge=0, le=200, description="pipelines that a URL may chain, those of its presets aside; 0 is no limit"
+    )
     base_url: str = Field("", description="stands in front of every source that does not begin with it")
     url_replacements: Pairs = Field((), description="rewriting of sources: pattern=replacement;... with * and ${1}")
     base64_url_includes_filename: bool = Field(

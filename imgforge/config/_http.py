@@ -43,6 +43,9 @@ class AnswersSettings(BaseModel):
     fallback_image_data: Base64 = Field(b"", description="an image for sources that cannot be had, as base64")
     fallback_image_path: str = Field("", description="a file with it")
     fallback_image_url: str = Field("", description="where to fetch it")
+    fallback_image_preprocess_url: bool = Field(
+        False, description="rewrite the URLs of `fallback_image_url:` as sources are, by url_replacements and base_url"
+    )
     fallback_image_http_code: int = Field(
         200, ge=0, le=599, description="the status of such answers; 0 is the status of the failure"
     )

@@ -63,7 +63,8 @@ def load_settings(
     ):
         for name, value, origin_of_it in _known(values, origin, prefix, mistakes, idle):
             given[name], origins[name] = value, origin_of_it
-    _read_presets(given, mistakes)
+    for name in ("presets", "info_presets"):
+        _read_presets(name, given, mistakes)
     _part_headers(given)
     settings = _validated(given, origins, mistakes, rules)
     renaming = left_behind(environ, _PREFIX)
@@ -125,19 +126,19 @@ def _known(
     return known
 
 
-def _read_presets(given: dict[str, Any], mistakes: list[str]) -> None:
+def _read_presets(kind: str, given: dict[str, Any], mistakes: list[str]) -> None:
     """Part the presets; add those of a file, one `name=options` a line, `#` for comments; those given directly win."""
-    separator, direct = given.get("presets_separator", ","), given.get("presets")
+    separator, direct = given.get("presets_separator", ","), given.get(kind)
     if isinstance(direct, str) and isinstance(separator, str) and separator not in {"", ","}:
         named = (item.strip().partition("=") for item in direct.split(separator) if item.strip())
-        given["presets"] = {name: options for name, _, options in named}
-    path = given.get("presets_path")
+        given[kind] = {name: options for name, _, options in named}
+    path, variable = given.get(f"{kind}_path"), f"{_PREFIX}{kind.upper()}_PATH"
     if not isinstance(path, str) or not path or "\0" in path:
         return
     try:
         lines = Path(path).read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
-        mistakes.append(f"{_PREFIX}PRESETS_PATH={_shown(path)} must name a readable file")
+        mistakes.append(f"{variable}={_shown(path)} must name a readable file")
         return
     from_file = {}
     for number, line in enumerate(map(str.strip, lines), 1):
@@ -145,11 +146,9 @@ def _read_presets(given: dict[str, Any], mistakes: list[str]) -> None:
         if name and equals and not line.startswith("#"):
             from_file[name] = options
         elif line and not line.startswith("#"):
-            mistakes.append(
-                f"{_PREFIX}PRESETS_PATH={_shown(path)}: line {number} must be name=options, not {_shown(line)}"
-            )
+            mistakes.append(f"{variable}={_shown(path)}: line {number} must be name=options, not {_shown(line)}")
     with contextlib.suppress(ValueError):  # the direct ones are judged with all other settings
-        given["presets"] = from_file | named_texts(given.get("presets", {}))
+        given[kind] = from_file | named_texts(given.get(kind, {}))
 
 
 def _part_headers(given: dict[str, Any]) -> None:

@@ -74,6 +74,9 @@ class ResultSettings(BaseModel):
     watermark_path: str = Field("", description="a file with the watermark")
     watermark_data: Base64 = Field(b"", description="the watermark itself, as base64")
     watermark_url: str = Field("", description="where to fetch the watermark")
+    watermark_preprocess_url: bool = Field(
+        False, description="rewrite the URLs of `watermark_url:` as sources are, by url_replacements and base_url"
+    )
     watermark_opacity: float = Field(
         1, ge=0, le=1, allow_inf_nan=False, description="of the watermark, times the URL's own"
     )

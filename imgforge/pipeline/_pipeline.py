@@ -88,7 +88,7 @@ class Pipeline:
         own = settings.fallback
         self._own_fallback = "" if own is None else f"fallback:{blake2b(own, digest_size=16).hexdigest()}"
         self._flights: SingleFlight[tuple[bytes, float, Shelf], Served] = SingleFlight()
-        self._inspections: SingleFlight[tuple[str, InfoOptions, Passed], dict[str, object]] = SingleFlight()
+        self._inspections: SingleFlight[tuple[str, InfoOptions, Passed, bool], dict[str, object]] = SingleFlight()
 
     async def image(
         self,
@@ -150,7 +150,7 @@ class Pipeline:
 
     async def info(self, request: InfoRequest) -> dict[str, object]:
         """What is wanted to be known of the request's source, ready for JSON."""
-        key = request.source, request.wanted, request.passed
+        key = request.source, request.wanted, request.passed, request.delivery.bypass_cache
         return await self._inspections.do(key, lambda: self._bounded(self._inspect(request)))
 
     def stream(
@@ -271,11 +271,10 @@ class Pipeline:
         wanted = request.wanted
         self._quarantine.check(request.source)
         limit = self._renderer.limit(ProcessingOptions(max_src_file_size=wanted.max_src_file_size))
+        originals = self._store.originals_for(request)
         with self._store.budget.ticket() as ticket:
             with self._admission.fetch(request.source):
-                original = await self._store.originals_for(request).get(
-                    request.source, limit, ticket, passed=request.passed
-                )
+                original = await originals.get(request.source, limit, ticket, passed=request.passed)
             with self._admission.render():
                 return await self._threads.run(
                     "info",

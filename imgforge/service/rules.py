@@ -16,6 +16,10 @@ from imgforge.urls import UrlParser, UrlSettings
 __all__ = ["RULES", "operators_image", "url_settings"]
 
 
+# Each of these has mistakes of its own.
+_JUDGED_BY_URLS = ("allowed_processing_options", "allowed_info_options", "presets", "info_presets")
+
+
 def url_settings(settings: Settings) -> UrlSettings:
     """The rules for URLs."""
     return UrlSettings(
@@ -28,11 +32,16 @@ def url_settings(settings: Settings) -> UrlSettings:
         presets=settings.presets,
         info_presets=settings.info_presets,
         only_presets=settings.only_presets,
+        info_only_presets=settings.only_presets if settings.info_only_presets == "" else settings.info_only_presets,
         allow_security_options=settings.allow_security_options,
         allow_bypass_cache=settings.allow_bypass_cache,
         allowed_processing_options=frozenset(settings.allowed_processing_options),
+        allowed_info_options=frozenset(settings.allowed_info_options),
+        max_chained_pipelines=settings.max_chained_pipelines,
         base_url=settings.base_url,
         url_replacements=settings.url_replacements,
+        watermark_preprocess_url=settings.watermark_preprocess_url,
+        fallback_image_preprocess_url=settings.fallback_image_preprocess_url,
         base64_url_includes_filename=settings.base64_url_includes_filename,
         encryption_key=settings.source_url_encryption_key[0] if settings.source_url_encryption_key else b"",
     )
@@ -48,15 +57,12 @@ def operators_image(settings: Settings, name: str) -> bytes | None:
 def _urls(settings: Settings) -> Iterator[str]:
     """Presets may use each other, so that all of a kind are judged together."""
     rules = url_settings(settings)
-    for variable, mine in (
-        ("ALLOWED_PROCESSING_OPTIONS", replace(rules, presets={}, info_presets={})),
-        ("PRESETS", replace(rules, info_presets={}, allowed_processing_options=frozenset())),
-        ("INFO_PRESETS", replace(rules, presets={}, allowed_processing_options=frozenset())),
-    ):
+    unbound = replace(rules, **{name: type(getattr(rules, name))() for name in _JUDGED_BY_URLS})
+    for name in _JUDGED_BY_URLS:
         try:
-            UrlParser(mine)
+            UrlParser(replace(unbound, **{name: getattr(rules, name)}))
         except ValueError as error:
-            yield from (f"IMGFORGE_{variable}: {line}" for line in error.args)
+            yield from (f"IMGFORGE_{name.upper()}: {line}" for line in error.args)
 
 
 def _image(name: str) -> Rule:
@@ -115,10 +121,7 @@ def _unreadable(name: str, path: str) -> Iterator[str]:
 
 
 RULES = (
-    Rule(
-        frozenset({"presets", "info_presets", "allowed_processing_options", "arguments_separator"}),
-        _urls,
-    ),
+    Rule(frozenset({*_JUDGED_BY_URLS, "arguments_separator"}), _urls),
     _image("watermark"),
     _image("fallback_image"),
     Rule(frozenset({"ca_file"}), _authorities),

@@ -15,6 +15,7 @@ from imgforge.info import InfoOptions
 from imgforge.model import DeliveryOptions
 from imgforge.urls.options import BY_NAME, DEFAULT_PRESET, PRESET_NAMES, Argument, Option, Together, set_fields
 from imgforge.urls.options import _composite as composite
+from imgforge.urls.options._absent import OBJECTS, OBJECTS_POSITION, VIDEO, absent
 from imgforge.urls.options._parse import DELIVERY_DEFAULTS, MOST_OPTIONS, defaults_of, option_texts
 from imgforge.urls.options._values import boolean, integer
 
@@ -99,18 +100,10 @@ INFO_OPTIONS = (
         "calc_hashsums", ("chs",), (Together("calc_hashsums", _hashes, "type:type:...", 8),), "`hashsums` of the file"
     ),
     *(BY_NAME[name] for name in _SHARED),
-    Option(
-        "objects_position",
-        ("obj_pos", "op"),
-        (Together("objects_position", _unused, "type:x:y", 3),),
-        "changes nothing: no objects are looked for",
-    ),
-    _absent("video_meta", "vm", summary="`video_meta`"),
-    _absent("video_thumbnail_second", "vts", summary="the frame of a video"),
-    _absent("video_thumbnail_keyframes", "vtk", summary="the frame of a video"),
-    _absent("detect_objects", "do", summary="`objects`"),
-    _absent("classify", "cl", summary="classes"),
-    _absent("bypass_cache", "bc", summary="passing by the cache"),
+    OBJECTS_POSITION,
+    absent("video_meta", "vm", needs=VIDEO, summary="`video_meta`"),
+    absent("detect_objects", "do", needs=OBJECTS, summary="`objects`"),
+    absent("classify", "cl", needs="classification", summary="classes"),
 )
 
 INFO_BY_NAME = {name: option for option in INFO_OPTIONS for name in (option.name, *option.aliases)}
@@ -131,15 +124,22 @@ class _Draft:
 class InfoOptionParser:
     """Parses info options under an operator's rules.
 
-    *presets* are option texts by name; `ValueError` has an argument for each that is wrong. *security* permits options
-    that loosen limits; presets may always.
+    *presets* are option texts by name. An empty *allowed* allows all options; *security* permits those that loosen
+    limits. Neither binds presets. `ValueError` has an argument for everything that is wrong with them.
     """
 
-    def __init__(self, *, separator: str, presets: Mapping[str, str], security: bool) -> None:
+    def __init__(
+        self, *, separator: str, presets: Mapping[str, str], security: bool, allowed: frozenset[str] = frozenset()
+    ) -> None:
+        unknown = allowed - INFO_BY_NAME.keys() - set(PRESET_NAMES)
+        mistakes = [f"unknown info option {name!r}" for name in sorted(unknown)]
         self._separator = separator
         self._presets = {name: option_texts(text) for name, text in presets.items()}
         self._security = security
-        mistakes = []
+        # The names as resolved: allowing an option allows all its aliases.
+        self._allowed = frozenset(
+            INFO_BY_NAME[name].name if name in INFO_BY_NAME else "preset" for name in allowed - unknown
+        )
         for name in self._presets:
             try:
                 self._expand(name, _Draft(), ())
@@ -148,11 +148,13 @@ class InfoOptionParser:
         if mistakes:
             raise ValueError(*mistakes)
 
-    def parse(self, texts: Iterable[str]) -> tuple[InfoOptions, DeliveryOptions]:
-        """The `default` preset, then the option *texts*; `BadOption`, `OptionForbidden`."""
+    def parse(self, texts: Iterable[str], presets: Iterable[str] = ()) -> tuple[InfoOptions, DeliveryOptions]:
+        """The `default` preset, then *presets*, then the option *texts*; `BadOption`, `OptionForbidden`."""
         draft = _Draft()
         if DEFAULT_PRESET in self._presets:
             self._expand(DEFAULT_PRESET, draft, ())
+        for name in presets:
+            self._expand(name, draft, ())
         for one in texts:
             self._apply(one, draft, ())
         return (
@@ -166,18 +168,24 @@ class InfoOptionParser:
             raise BadOption(f"more than {MOST_OPTIONS} options")
         name, *arguments = one.split(self._separator)
         if name in PRESET_NAMES:
+            self._check_allowed("preset", name, inside)
             for preset in arguments:
                 self._expand(preset, draft, inside)
             return
         option = INFO_BY_NAME.get(name)
         if option is None:
             raise BadOption(f"unknown info option {name!r} in {one!r}")
+        self._check_allowed(option.name, name, inside)
         if option.kind == "security" and not inside and not self._security:
             raise OptionForbidden(f"option {name!r} needs IMGFORGE_ALLOW_SECURITY_OPTIONS")
         try:
             set_fields(option, arguments or [""], draft.values, _DEFAULTS)
         except ValueError as error:
             raise BadOption(f"info option {one!r}: {error}") from None
+
+    def _check_allowed(self, option: str, name: str, inside: tuple[str, ...]) -> None:
+        if self._allowed and not inside and option not in self._allowed:
+            raise OptionForbidden(f"info option {name!r} is not allowed here")
 
     def _expand(self, name: str, draft: _Draft, inside: tuple[str, ...]) -> None:
         texts = self._presets.get(name)

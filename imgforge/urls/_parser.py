@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from imgforge.errors import BadPath, OptionForbidden
 from imgforge.info import InfoRequest
-from imgforge.model import ImageRequest
+from imgforge.model import DeliveryOptions, ImageRequest
 from imgforge.urls._encryption import SourceCipher
 from imgforge.urls._info_options import InfoOptionParser
 from imgforge.urls._signature import Signer, Verifier
@@ -36,11 +36,16 @@ class UrlSettings:
     presets: Mapping[str, str] = field(default_factory=dict)
     info_presets: Mapping[str, str] = field(default_factory=dict)
     only_presets: bool = False
+    info_only_presets: bool = False
     allow_security_options: bool = False
     allow_bypass_cache: bool = False
     allowed_processing_options: frozenset[str] = frozenset()
+    allowed_info_options: frozenset[str] = frozenset()
+    max_chained_pipelines: int = 10
     base_url: str = ""
     url_replacements: tuple[tuple[str, str], ...] = ()
+    watermark_preprocess_url: bool = False
+    fallback_image_preprocess_url: bool = False
     base64_url_includes_filename: bool = False
     encryption_key: bytes = b""
 
@@ -64,11 +69,13 @@ class UrlParser:
             presets=settings.presets,
             allowed=settings.allowed_processing_options,
             security=settings.allow_security_options,
+            pipelines=settings.max_chained_pipelines,
         )
         self._info_options = InfoOptionParser(
             separator=settings.arguments_separator,
             presets=settings.info_presets,
             security=settings.allow_security_options,
+            allowed=settings.allowed_info_options,
         )
 
     def parse(self, target: bytes) -> ImageRequest:
@@ -77,27 +84,50 @@ class UrlParser:
         Raises `BadPath`, `BadSignature`, `BadOption` or `OptionForbidden`; the signature is checked before anything
         is decoded.
         """
-        texts, rest = self._split(self._verified(target))
-        if self._settings.only_presets:
-            presets, texts, rest = self._presets_only(texts, rest)
-        else:
-            presets = ()
+        texts, rest, presets = self._parts(target, only_presets=self._settings.only_presets)
         parsed = self._options.parse(texts, presets)
-        if parsed.delivery.bypass_cache and not self._settings.allow_bypass_cache:
-            raise OptionForbidden("option 'bypass_cache' needs IMGFORGE_ALLOW_BYPASS_CACHE")
+        self._check_bypass(parsed.delivery)
         source, named_format = self._source(rest, any_format=parsed.delivery.raw)
         options = parsed.processing
         if named_format is not None:
             options = replace(options, format=named_format)
-        return ImageRequest(self._rewrite(source), options, parsed.then, parsed.delivery, parsed.presets)
+        request = ImageRequest(self._rewrite(source), options, parsed.then, parsed.delivery, parsed.presets)
+        return self._with_rewritten_images(request)
 
     def parse_info(self, target: bytes) -> InfoRequest:
         """The request of an `/info/...` target, whose signature covers what stands behind it; errors as `parse`."""
         target = target.removeprefix(self._prefix).removeprefix(b"/info")
-        texts, rest = self._split(self._verified(target))
-        wanted, delivery = self._info_options.parse(texts)
+        texts, rest, presets = self._parts(target, only_presets=self._settings.info_only_presets)
+        wanted, delivery = self._info_options.parse(texts, presets)
+        self._check_bypass(delivery)
         source, _ = self._source(rest)
         return InfoRequest(self._rewrite(source), wanted, delivery)
+
+    def _check_bypass(self, delivery: DeliveryOptions) -> None:
+        if delivery.bypass_cache and not self._settings.allow_bypass_cache:
+            raise OptionForbidden("option 'bypass_cache' needs IMGFORGE_ALLOW_BYPASS_CACHE")
+
+    def _with_rewritten_images(self, request: ImageRequest) -> ImageRequest:
+        """*request* with its other images' URLs rewritten as its source's is, where the operator wants that."""
+        settings, delivery = self._settings, request.delivery
+        if settings.fallback_image_preprocess_url and delivery.fallback_image_url:
+            url = self._rewrite(delivery.fallback_image_url)
+            request = replace(request, delivery=replace(delivery, fallback_image_url=url))
+        if settings.watermark_preprocess_url:
+            first, *then = (
+                replace(one, watermark_url=self._rewrite(one.watermark_url)) if one.watermark_url else one
+                for one in (request.options, *request.then)
+            )
+            request = replace(request, options=first, then=tuple(then))
+        return request
+
+    def _parts(self, target: bytes, *, only_presets: bool) -> tuple[list[str], list[str], tuple[str, ...]]:
+        """The texts of the options, what stands behind them, and the presets that are named without `pr`."""
+        texts, rest = self._split(self._verified(target))
+        if not only_presets:
+            return texts, rest, ()
+        presets, texts, rest = self._presets_only(texts, rest)
+        return texts, rest, presets
 
     def _source(self, parts: list[str], *, any_format: bool = False) -> tuple[str, str | None]:
         return split_source(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.config import ConfigurationError, Settings, json_schema, load_settings
+from imgforge.service.rules import url_settings
 
 KEYS = {"IMGFORGE_KEY": "aa" * 32, "IMGFORGE_SALT": "bb" * 32}
 
@@ -91,6 +92,22 @@ class PrecedenceTests(LoadingCase):
             self.assertEqual(self.load(PRESETS="thumb=w:2", PRESETS_PATH=written.name).presets, expected)
             table = f'presets_path = "{written.name}"\n[presets]\nthumb = "w:2"'
             self.assertEqual(self.load(table).presets, expected)
+
+    def test_presets_of_info_do_so_as_well(self) -> None:
+        with tempfile.NamedTemporaryFile("w") as written:
+            written.write("# ours\ndefault=xmp:0/blurhash:4:3\nthumb=th:1\n")
+            written.flush()
+            settings = self.load(INFO_PRESETS="thumb=th:0", INFO_PRESETS_PATH=written.name)
+        self.assertEqual(settings.info_presets, {"default": "xmp:0/blurhash:4:3", "thumb": "th:0"})
+        self.assertEqual(settings.presets, {})
+        parted = self.load(INFO_PRESETS="a=p:2|b=ct:x,y", PRESETS_SEPARATOR="|")
+        self.assertEqual(parted.info_presets, {"a": "p:2", "b": "ct:x,y"})
+
+    def test_what_holds_of_presets_holds_of_info_unless_it_is_said(self) -> None:
+        for only, info, expected in (("true", "", True), ("true", "false", False), ("", "1", True), ("", "", False)):
+            settings = self.load(ONLY_PRESETS=only, INFO_ONLY_PRESETS=info)
+            self.assertIs(url_settings(settings).info_only_presets, expected, (only, info))
+        self.assertIs(url_settings(self.load("info_only_presets = true")).info_only_presets, True)
 
     def test_what_was_given_makes_an_equal_value_elsewhere(self) -> None:
         settings = self.load(

@@ -331,6 +331,7 @@ class StartTests(ServiceCase):
             "PRESETS": "good=w:1,bad=w:x,worse=nothing:1",
             "INFO_PRESETS": "bad=nothing:1",
             "ALLOWED_PROCESSING_OPTIONS": "width,nothing",
+            "ALLOWED_INFO_OPTIONS": "size,nothing",
             "CA_FILE": __file__,
             "WATERMARK_PATH": __file__,
             "WATERMARK_DATA": "aGVsbG8=",

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import OriginFailed, Overloaded, SourceMissing
+from imgforge.info import InfoRequest
 from imgforge.model import CacheEntry, DeliveryOptions, Rendition, Watermark
 from imgforge.pipeline import Admission, Freshness, Pipeline, Served, State
 from tests.live._pictures import encode, gradient
@@ -203,6 +204,15 @@ class BypassTests(PipelineCase):
             with self.assertRaises(SourceMissing):
                 await pipeline.image(bypassing)
         self.assertEqual(self.photo.fetches, 5)
+
+    async def test_so_does_who_asks_for_information(self) -> None:
+        pipeline, request = self.pipeline(originals=True), InfoRequest(self.request().source)
+        self.assertEqual((await pipeline.info(request))["width"], 40)
+        self.photo.body = OTHER
+        bypassing = replace(request, delivery=DeliveryOptions(bypass_cache=True))
+        self.assertEqual((await pipeline.info(request))["width"], 40)
+        self.assertEqual((await pipeline.info(bypassing))["width"], 80)
+        self.assertEqual((await pipeline.info(request))["width"], 40)
 
     async def test_a_cachebuster_makes_another_entry_of_the_same_original(self) -> None:
         pipeline, request = self.pipeline(originals=True), self.request()

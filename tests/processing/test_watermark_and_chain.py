@@ -110,6 +110,18 @@ class ChainTests(EffectCase):
         with self.assertRaises(BadOption):
             OptionParser().parse(["-"] * 50)
 
+    def test_how_many_a_url_may_chain_is_the_operators_choice(self) -> None:
+        presets = {"long": "/-/".join(["w:9"] * 5)}
+        for pipelines, most in ((1, 1), (3, 3), (0, 100)):
+            parser = OptionParser(presets=presets, pipelines=pipelines)
+            self.assertEqual(len(parser.parse(["-"] * (most - 1)).then), most - 1)
+            self.assertEqual(len(parser.parse(["pr:long"]).then), 4)  # those of presets are the operator's own
+            if pipelines:
+                with self.assertRaises(BadOption):
+                    parser.parse(["-"] * most)
+        with self.assertRaises(BadOption):
+            OptionParser(pipelines=0).parse(["-"] * 201)
+
 
 class SourceTests(EffectCase):
     def test_a_hash_must_match(self) -> None:

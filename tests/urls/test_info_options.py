@@ -63,7 +63,7 @@ MEANINGS: tuple[tuple[str, dict[str, object]], ...] = (
     ("msr:2.5", {"max_src_resolution": 2.5}),
     ("msfs:1000", {"max_src_file_size": 1000}),
     ("op:ce:1:2/obj_pos:no", {}),
-    ("vm:0/do:0/detect_objects:false/cl:0/vts:0/vtk:/bc:0/video_meta:f", {}),
+    ("vm:0/do:0/detect_objects:false/cl:0/vts:0/vtk:/video_meta:f", {}),
 )
 
 WRONG = (
@@ -82,7 +82,6 @@ WRONG = (
     "do:1",
     "cl:5:Bus",
     "vts:3",
-    "bc:1",
     "w:100",
     "nonsense:1",
     "pr:nonsense",
@@ -110,7 +109,7 @@ class MeaningTests(SynchronousTestCase):
 
     def test_every_name_of_the_table_is_tried_here_or_below(self) -> None:
         tried = {option.split(":")[0] for options, _ in MEANINGS for option in options.split("/")}
-        delivery = {"cachebuster", "expires", "cache_tags"}
+        delivery = {"cachebuster", "bypass_cache", "expires", "cache_tags"}
         self.assertEqual(
             {option.name for option in INFO_OPTIONS if not tried & {option.name, *option.aliases}}, delivery
         )
@@ -136,8 +135,22 @@ class MeaningTests(SynchronousTestCase):
             self.assertIn("not supported", self.assertRaises(BadOption, parsed, option).message)
 
     def test_limits_need_permission(self) -> None:
-        for option in ("msr:100", "msfs:1"):
+        for option in ("msr:100", "msfs:1", "bc:1"):
             self.assertRaises(OptionForbidden, parsed, option)
+        self.assertTrue(parsed("bc:1", allow_bypass_cache=True).delivery.bypass_cache)
+
+    def test_only_listed_options_are_taken_in_all_their_spellings(self) -> None:
+        presets = {"mine": "bh:4:3", "default": "th:1"}
+        rules = {"allowed_info_options": frozenset({"palette", "avg"}), "info_presets": presets}
+        self.assertEqual(parsed("p:2/average:1", **rules).wanted, InfoOptions(palette=2, average=True, thumb_hash=True))
+        for option in ("s:0", "bh:4:3", "pr:mine"):
+            self.assertRaises(OptionForbidden, parsed, option, **rules)
+        rules["allowed_info_options"] = frozenset({"preset"})
+        self.assertEqual(parsed("pr:mine", **rules).wanted.blurhash_x, 4)
+
+    def test_an_unknown_option_in_the_list_is_a_mistake(self) -> None:
+        error = self.assertRaises(ValueError, UrlParser, UrlSettings(allowed_info_options=frozenset({"width"})))
+        self.assertIn("'width'", str(error))
 
     def test_the_separator_is_the_operators(self) -> None:
         self.assertEqual(parsed("bh,4,3", arguments_separator=",").wanted, InfoOptions(blurhash_x=4, blurhash_y=3))
@@ -182,6 +195,22 @@ class PresetTests(SynchronousTestCase):
 
     def test_they_are_not_those_of_images(self) -> None:
         self.assertRaises(BadOption, parsed, "pr:thumb", presets={"thumb": "w:100"})
+
+    def test_only_presets(self) -> None:
+        def only(options: str) -> InfoOptions:
+            return parsed(options, info_presets=self.presets, info_only_presets=True, only_presets=False).wanted
+
+        self.assertEqual(
+            only("hashes"), InfoOptions(exif=False, average=True, blurhash_x=4, blurhash_y=3, thumb_hash=True)
+        )
+        self.assertEqual(only("hashes:loop/cb:1/exp:99").colorspace, True)
+        self.assertEqual(only("pr:hashes").blurhash_x, 4)
+        self.assertEqual(only(""), InfoOptions(exif=False, average=True))
+        for options in ("bh:4:3", "hashes/p:5", "nothing"):
+            self.assertRaises(BadOption, only, options)
+
+    def test_presets_only_for_images_leaves_info_as_it_is(self) -> None:
+        self.assertEqual(parsed("p:5", only_presets=True).wanted, InfoOptions(palette=5))
 
     def test_a_wrong_one_is_found_at_the_start(self) -> None:
         for text in ("w:100", "p:1", "pr:missing"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from hypothesis import given
@@ -150,6 +151,34 @@ class RewritingTests(SynchronousTestCase):
             parsed("/plain/mys3://bucket/a/b.jpg", url_replacements=rules).source, "http://bucket.s3.example/a/b.jpg"
         )
         self.assertEqual(parsed("/plain/old://a/old://", url_replacements=rules).source, "new://a/old://")
+
+
+class OtherImagesTests(SynchronousTestCase):
+    """The URLs of watermarks and fallback images are the URL's own, unless the operator has them rewritten too."""
+
+    path = f"/wmu:{encoded('mark.png')}/fiu:{encoded('cdn://none.png')}/-/w:5/-/wmu:{encoded('b.png')}/plain/a.png"
+    rules: ClassVar[dict[str, Any]] = {
+        "base_url": "http://base.example/",
+        "url_replacements": (("cdn://", "http://base.example/cdn/"),),
+    }
+
+    def test_they_are_not_touched_by_themselves(self) -> None:
+        request = parsed(self.path, **self.rules)
+        self.assertEqual(request.source, "http://base.example/a.png")
+        self.assertEqual(request.options.watermark_url, "mark.png")
+        self.assertEqual(request.delivery.fallback_image_url, "cdn://none.png")
+
+    def test_watermarks_of_all_pipelines_are_rewritten_on_demand(self) -> None:
+        request = parsed(self.path, watermark_preprocess_url=True, **self.rules)
+        urls = [options.watermark_url for options in (request.options, *request.then)]
+        self.assertEqual(urls, ["http://base.example/mark.png", "", "http://base.example/b.png"])
+        self.assertEqual(request.delivery.fallback_image_url, "cdn://none.png")
+
+    def test_fallback_images_are_rewritten_on_demand(self) -> None:
+        request = parsed(self.path, fallback_image_preprocess_url=True, **self.rules)
+        self.assertEqual(request.options.watermark_url, "mark.png")
+        self.assertEqual(request.delivery.fallback_image_url, "http://base.example/cdn/none.png")
+        self.assertEqual(parsed("/plain/a.png", fallback_image_preprocess_url=True).delivery.fallback_image_url, "")
 
 
 class PresetTests(SynchronousTestCase):

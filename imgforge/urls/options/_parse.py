@@ -27,7 +27,6 @@ DEFAULT_PRESET = "default"
 
 # Stands between the options of chained pipelines.
 CHAIN = "-"
-_MOST_PIPELINES = 10
 
 # Together with the longest target this bounds the work of a hostile URL; a new pipeline counts as one.
 MOST_OPTIONS = 200
@@ -40,7 +39,8 @@ def defaults_of(record: Any) -> dict[str, Any]:
 
 _PROCESSING_DEFAULTS = defaults_of(ProcessingOptions())
 DELIVERY_DEFAULTS = defaults_of(DeliveryOptions())
-_DEFAULTS = _PROCESSING_DEFAULTS | DELIVERY_DEFAULTS
+# What rows set that is in neither record is parsed and forgotten.
+_DEFAULTS = dict.fromkeys(BY_NAME) | _PROCESSING_DEFAULTS | DELIVERY_DEFAULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,12 @@ class _Draft:
     presets: list[str] = field(default_factory=list)
     count: int = 0
 
+    def add(self) -> None:
+        """Count one more option."""
+        self.count += 1
+        if self.count > MOST_OPTIONS:
+            raise BadOption(f"more than {MOST_OPTIONS} options")
+
     def pipeline(self, number: int) -> dict[str, Any]:
         """The fields of one pipeline; all before it exist too."""
         while len(self.pipelines) <= number:
@@ -72,7 +78,8 @@ class OptionParser:
     """Parses options under an operator's rules.
 
     *presets* are option texts by name. An empty *allowed* allows all options; *security* permits those that loosen
-    limits. `ValueError` has an argument for everything that is wrong with them.
+    limits; *pipelines* is how many may be chained, 0 is no limit. None of these binds presets. `ValueError` has an
+    argument for everything that is wrong with them.
     """
 
     def __init__(
@@ -82,6 +89,7 @@ class OptionParser:
         presets: Mapping[str, str] | None = None,
         allowed: frozenset[str] = frozenset(),
         security: bool = False,
+        pipelines: int = 10,
     ) -> None:
         unknown = allowed - BY_NAME.keys() - set(PRESET_NAMES)
         mistakes = [f"unknown processing option {name!r}" for name in sorted(unknown)]
@@ -90,6 +98,7 @@ class OptionParser:
         # The names as resolved: allowing an option allows all its aliases.
         self._allowed = frozenset(BY_NAME[name].name if name in BY_NAME else "preset" for name in allowed - unknown)
         self._security = security
+        self._pipelines = pipelines
         for name, texts in self._presets.items():
             try:
                 self._check_all(texts)
@@ -119,16 +128,15 @@ class OptionParser:
         for text in texts:
             if text == CHAIN:
                 number += 1
-                if number >= _MOST_PIPELINES:
-                    raise BadOption(f"more than {_MOST_PIPELINES} chained pipelines")
+                if not trusted and 0 < self._pipelines <= number:
+                    raise BadOption(f"more than {self._pipelines} chained pipelines")
+                draft.add()
                 draft.pipeline(number)
             else:
                 self._apply(text, draft, number, inside, trusted=trusted)
 
     def _apply(self, text: str, draft: _Draft, number: int, inside: tuple[str, ...], *, trusted: bool) -> None:
-        draft.count += 1
-        if draft.count > MOST_OPTIONS:
-            raise BadOption(f"more than {MOST_OPTIONS} options")
+        draft.add()
         name, *arguments = text.split(self.separator)
         if name in PRESET_NAMES:
             if not trusted and self._allowed and "preset" not in self._allowed:
