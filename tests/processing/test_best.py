@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from imgforge.model import ProcessingOptions, Rendition
+from imgforge.model import Color, ProcessingOptions, Rendition
 from imgforge.processing import ProcessingSettings, draw_sample, process
 from tests.processing.test_effects import EffectCase, flat
 
@@ -42,6 +42,35 @@ class BestTests(EffectCase):
         exact = np.asarray(Image.open(io.BytesIO(rendition.body)).convert("RGB"))
         self.assertEqual(rendition.format, "png")
         self.assertEqual(exact[5, 5].tolist(), [10, 200, 30])
+
+    def test_a_soft_photo_is_not_stored_without_loss_for_its_few_edges(self) -> None:
+        y, x = np.mgrid[0:400, 0:600]
+        rng = np.random.default_rng(2)
+        soft = np.stack([x / 3, y / 2, (x + y) / 4], axis=-1) + rng.normal(0, 2, (400, 600, 1))
+        buffer = io.BytesIO()
+        Image.fromarray(soft.clip(0, 255).astype(np.uint8)).save(buffer, "PNG")
+        source = buffer.getvalue()
+        sizes = {
+            name: len(process(source, ProcessingOptions(width=300, format=name), ProcessingSettings()).body)
+            for name in ("jpeg", "png")
+        }
+        self.assertGreater(sizes["png"], 4 * sizes["jpeg"])
+        self.assertEqual(best(source).format, "jpeg")
+        self.assertEqual(best(source, "webp").format, "webp")
+
+    def test_a_drawing_without_loss_may_be_a_little_larger(self) -> None:
+        source = (
+            b'<svg xmlns="http://www.w3.org/2000/svg" width="300" height="200">'
+            b'<rect width="300" height="200" fill="#dde"/>'
+            b'<circle cx="90" cy="90" r="60" fill="#d42"/><path d="M170 160 L280 170 L220 40 Z" fill="#25d"/></svg>'
+        )
+        sizes = {
+            name: len(process(source, ProcessingOptions(width=300, format=name), ProcessingSettings()).body)
+            for name in ("jpeg", "png")
+        }
+        self.assertLess(sizes["jpeg"], sizes["png"])  # else this would show nothing
+        opaque = ProcessingOptions(width=300, format="best", background=Color(255, 255, 255))
+        self.assertEqual(process(source, opaque, ProcessingSettings()).format, "png", sizes)
 
     def test_transparency_is_kept(self) -> None:
         rendition = best(draw_sample("logo"), "webp")
