@@ -102,7 +102,7 @@ class Renderer:
         watermarks = {}
         for options in chain:
             name = options.watermark_url
-            if options.watermark is None or name in watermarks:
+            if not _shows_image(options) or name in watermarks:
                 continue
             if url := self.watermark_url(options):
                 watermarks[name] = (await self.overlay(self._store.watermark_originals, url, options, ticket)).body
@@ -112,7 +112,7 @@ class Renderer:
 
     def watermark_url(self, options: ProcessingOptions) -> str:
         """Where the watermark of *options* has to be fetched; empty where it needs none, or it is the operator's."""
-        if options.watermark is None:
+        if not _shows_image(options):
             return ""
         return options.watermark_url or ("" if self._settings.watermark is not None else self._settings.watermark_url)
 
@@ -125,3 +125,8 @@ class Renderer:
         """Bytes that an original for *options* may have; 0 is no limit."""
         own = options.max_src_file_size
         return self._settings.max_src_file_size if own is None else own
+
+
+def _shows_image(options: ProcessingOptions) -> bool:
+    """Whether *options* lay an image over the picture; a text is drawn in place of one."""
+    return options.watermark is not None and options.watermark.opacity > 0 and not options.watermark_text

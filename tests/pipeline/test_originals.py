@@ -222,6 +222,16 @@ class OverlayTests(PipelineCase):
         await pipeline.image(self.marked(width=12))
         self.assertEqual(self.dot.fetches, 3)
 
+    async def test_a_watermark_that_is_not_shown_is_not_fetched(self) -> None:
+        pipeline, self.dot.status = self.pipeline(), "404 Not Found"
+        unseen = replace(self.marked(width=10).options, watermark=Watermark(0.0))
+        instead = replace(self.marked(width=11).options, watermark_text="Mine")
+        for options in (unseen, instead):
+            await pipeline.image(replace(self.request(), options=options))
+        self.assertEqual(self.dot.fetches, 0)
+        with self.assertRaises(SourceMissing):
+            await pipeline.image(self.marked(width=10))
+
     async def test_a_source_and_its_watermark_may_be_the_same(self) -> None:
         self.dot_url = self.url
         served = await self.pipeline(results=False, memory_bytes=1).image(self.marked())
