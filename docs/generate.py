@@ -25,6 +25,7 @@ def options_table() -> str:
 # What there is to say of an option beyond that it works as documented, by (verdict, note). Verdicts: same; better; own
 # look, where the documentation of what imgproxy sells leaves it open and no picture of it is free; different; ours.
 NOTES = {
+    "adjust": ("same", "contrast about 128, then brightness, then saturation, as in the Rust imgforge"),
     "autoquality": ("same", "none, size and dssim, (1 - SSIM) / 2 of the luminance; ml is refused"),
     "avif_options": ("same", "imgproxy's words, or 1 and 0 for no subsampling as in the Rust imgforge"),
     "background": ("same", "3 or 6 digits, R:G:B, and RRGGBBAA as the Rust imgforge documents"),
@@ -48,7 +49,7 @@ NOTES = {
     "resizing_algorithm": ("same", "as in both peers"),
     "rotate": ("better", "negative angles work"),
     "round": ("ours", "imgforge's own"),
-    "saturation": ("own look", "about the luminance of Rec. 709"),
+    "saturation": ("same", "about the luminance of Rec. 709, as in the Rust imgforge; 0 is grey"),
     "skip_processing": ("same", "formats of sources, those that are read only too"),
     "trim": ("different", "negative thresholds are refused"),
     "unsharp_masking": ("different", "off unless asked for (imgproxy Pro: auto)"),

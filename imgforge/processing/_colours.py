@@ -1,7 +1,7 @@
 """Effects on colours: brightness, contrast, saturation, monochrome, duotone.
 
-All are linear in the samples and work on floats once, whatever is combined; alpha passes by. On 16-bit images the
-numbers of the options, which are in 0..255, are scaled.
+All are linear in the samples; alpha passes by. On 16-bit images the numbers of the options, which are in 0..255, are
+scaled.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ __all__ = ["adjust_colours", "channels", "mixed", "split_alpha"]
 # How much each channel adds to what the eye takes for brightness (Rec. ITU-R BT.709).
 _LUMA = (0.2126, 0.7152, 0.0722)
 
+# What contrast leaves as it is.
+_MIDDLE = 128
+
 
 def adjust_colours(state: State) -> None:
-    """Brightness, then contrast, then saturation, then monochrome, then duotone."""
+    """Contrast, brightness and saturation, as the Rust imgforge does them, then monochrome, then duotone."""
     options = state.options
     mono, duo = options.monochrome, options.duotone
     plain = (options.brightness, options.contrast, options.saturation) == (0, 1, 1)
@@ -32,10 +35,9 @@ def adjust_colours(state: State) -> None:
     colours, alpha = split_alpha(image)
     full = full_scale(image)
     if (options.brightness, options.contrast) != (0, 1):
-        # (x + brightness - middle) * contrast + middle
-        middle = full / 2
-        offset = (options.brightness * full / 255 - middle) * options.contrast + middle
-        colours = colours.linear([options.contrast] * 3, [offset] * 3)
+        # (x - middle) * contrast + middle + brightness
+        offset = (_MIDDLE * (1 - options.contrast) + options.brightness) * (full / 255)
+        colours = colours.linear([options.contrast] * 3, [offset] * 3).rint().cast(band_format)
     if options.saturation != 1:
         colours = mixed(_luma(colours), colours, options.saturation)
     if mono.intensity:

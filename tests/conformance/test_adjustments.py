@@ -60,6 +60,26 @@ def test_brightness_is_added(amount: int) -> None:
     alike(made(smooth(), brightness=amount), np.clip(smooth().astype(int) + amount, 0, 255), mean=0, most=1)
 
 
+ADJUSTMENTS = ((50, 1.5, 1.0), (-40, 2.0, 1.0), (30, 0.5, 0.0), (50, 1.5, 0.5), (-90, 1.0, 3.0), (0, 0.2, 4.0))
+LUMA = (0.2126, 0.7152, 0.0722)
+
+
+@pytest.mark.parametrize(("brightness", "contrast", "saturation"), ADJUSTMENTS)
+@pytest.mark.parametrize("pixels", [smooth(), see_through()], ids=["opaque", "see-through"])
+def test_adjustments_together_are_those_of_the_rust_imgforge(
+    pixels: Pixels, brightness: int, contrast: float, saturation: float
+) -> None:
+    """Contrast turns about 128 and comes first, brightness is added as it is named, then what is left is saturated."""
+    colours = pixels[:, :, :3].astype(float)
+    spread = np.clip((colours - 128) * contrast + 128 + brightness, 0, 255)
+    grey = spread @ LUMA
+    expected = np.clip(grey[..., None] + (spread - grey[..., None]) * saturation, 0, 255)
+    got = made(pixels, brightness=brightness, contrast=contrast, saturation=saturation)
+    # A rounded sample is half a unit off, and saturation magnifies that.
+    assert np.abs(got[:, :, :3] - expected).max() <= 1 + saturation
+    assert (got[:, :, 3:] == pixels[:, :, 3:]).all()
+
+
 @pytest.mark.parametrize("factor", [0.0, 0.5, 1.5, 3.0])
 def test_contrast_spreads_the_colours_and_keeps_their_order(factor: float) -> None:
     ramp = np.tile(np.arange(256, dtype=np.uint8), (8, 1))
@@ -124,7 +144,7 @@ def ramp(direction: float, start: float, stop: float) -> Pixels:
     return share[:, :, None]
 
 
-@pytest.mark.parametrize(("direction", "start", "stop"), list(ramps()))
+@pytest.mark.parametrize(("direction", "start", "stop"), [*ramps(), (0.0, -0.5, 1.5), (90.0, 0.5, 2.0)])
 def test_a_gradient_comes_up_along_its_direction(direction: float, start: float, stop: float) -> None:
     share = ramp(direction, start, stop) * 0.8
     wanted = smooth() * (1 - share) + np.array((250, 20, 10)) * share
