@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.effects import AutoQualityOptions, UnsharpOptions
+from imgforge.effects import AutoQualityOptions, Gradient, ProgressiveBlur, UnsharpOptions
 from imgforge.errors import BadOption, ImgforgeError
 from imgforge.model import Color, Crop, Extend, Gravity, Padding, ProcessingOptions, Trim, Watermark
 from imgforge.urls import BY_NAME, OPTIONS
@@ -66,6 +66,9 @@ MEANINGS: tuple[tuple[str, dict[str, object]], ...] = (
     ("aq:size:10240:10:80", {"autoquality": AutoQualityOptions("size", 10240, 10, 80)}),
     ("ush::2", {"unsharp_masking": UnsharpOptions(None, 2)}),
     ("car:1:1", {"crop_aspect_ratio": 1, "crop_aspect_ratio_enlarge": True}),
+    ("gr:0.5:f00:up:-1:1.5", {"gradient": Gradient(0.5, Color(255, 0, 0), 180, -1, 1.5)}),
+    ("pbl:9:45:0.2:2", {"progressive_blur": ProgressiveBlur(9, 45, 0.2, 2)}),
+    ("hs:sha1:abcd", {"hashsum": ("sha1", "abcd")}),
     ("bl:0.5", {"blur": 0.5}),
     ("sh:2", {"sharpen": 2}),
     ("pix:9", {"pixelate": 9}),
@@ -158,6 +161,13 @@ class MeaningTests(SynchronousTestCase):
         delivery = parsed.delivery
         self.assertEqual((delivery.raw, delivery.cachebuster, delivery.expires), (True, "x", 123))
         self.assertEqual((delivery.filename, delivery.return_attachment), ("a.png", True))
+
+    def test_tags_may_have_any_sign_that_does_not_part_them(self) -> None:
+        signs = "".join(map(chr, range(33, 127))).replace(",", "").replace(":", "")
+        self.assertEqual(OptionParser().parse([f"ct:{signs}::b", "ct:c"]).delivery.cache_tags, (signs, "b", "c"))
+        for tag in ("a,b", "a b", "a\nb", "ü", "a" * 129):
+            with self.assertRaises(BadOption):
+                OptionParser().parse([f"ct:{tag}"])
 
     def test_another_separator_may_be_chosen(self) -> None:
         self.assertEqual(OptionParser(separator=",").parse(["rs,fill,3,4"]).processing.height, 4)

@@ -37,6 +37,7 @@ __all__ = ["EFFECTS"]
 
 _SIGMA = number(low=0)
 _FACTOR = number(low=0)
+_PLACE = number(-1000, 1000)  # on a line across the picture, from 0 to 1; it may begin or end outside
 _PIXELS = integer()
 _QUALITY = integer(1, 100)
 
@@ -99,7 +100,7 @@ EFFECTS = (
         (
             Together(
                 "gradient",
-                composite.record(Gradient, fraction, color, direction, fraction, fraction),
+                composite.record(Gradient, fraction, color, direction, _PLACE, _PLACE),
                 "opacity:color:direction:start:stop",
                 5,
             ),
@@ -131,7 +132,7 @@ EFFECTS = (
         (
             Together(
                 "progressive_blur",
-                composite.record(ProgressiveBlur, _SIGMA, direction, fraction, fraction),
+                composite.record(ProgressiveBlur, _SIGMA, direction, _PLACE, _PLACE),
                 "sigma:direction:start:stop",
                 4,
             ),
