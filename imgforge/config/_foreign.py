@@ -27,7 +27,6 @@ _IDLE: Mapping[str, str] = {
     "development_errors_mode": "answers always say in a line what is wrong, and tracebacks are in the log",
     "download_buffer_size": _MEMORY,
     "enable_client_hints": "imgproxy 4 does not look at Width and DPR either",
-    "enable_raw_formats": "camera raw is read wherever imgforge[raw] is installed",
     "fail_on_deprecation": "no setting is deprecated, and an unknown one always ends the start",
     "free_memory_interval": _MEMORY,
     "license_development_mode": _LICENCE,

@@ -71,6 +71,8 @@ class ResultSettings(BaseModel):
     always_rasterize_svg: bool = Field(
         False, description="SVG becomes pixels even where the URL names no format, unless it is to be skipped"
     )
+    pdf_no_background: bool = Field(False, description="draw the pages of PDF on nothing instead of on white")
+    enable_raw_formats: bool = Field(True, description="read camera raw, where the extra for it is installed")
     watermark_path: str = Field("", description="a file with the watermark")
     watermark_data: Base64 = Field(b"", description="the watermark itself, as base64")
     watermark_url: str = Field("", description="where to fetch the watermark")

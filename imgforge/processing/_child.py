@@ -1,6 +1,6 @@
 """The decoders that run apart: a program that `_apart` starts, on nothing but the standard library and the one decoder.
 
-    argv: pdf FIRST COUNT SCALE MOST_PIXELS, raw MOST_PIXELS, or svg DPI SCALE DRAWN UNLIMITED MOST_PIXELS
+    argv: pdf FIRST COUNT SCALE CLEAR MOST_PIXELS, raw MOST_PIXELS, or svg DPI SCALE DRAWN UNLIMITED MOST_PIXELS
     stdin: the file
     stdout: "ok PAGES_OF_THE_FILE", or "large WIDTH HEIGHT", and for each picture "WIDTH HEIGHT BANDS" before its
     samples; if it is not to be DRAWN it has no bands
@@ -34,7 +34,8 @@ def _say(*words: object) -> None:
     sys.stdout.buffer.write(b" ".join(str(word).encode() for word in words) + b"\n")
 
 
-def _pdf(body: bytes, first: float, count: float, scale: float, most: float) -> None:
+def _pdf(body: bytes, first: float, count: float, scale: float, clear: float, most: float) -> None:
+    """Pages on white, or in RGBA where they are to be CLEAR."""
     pdfium: Any = import_module("pypdfium2")
     document = pdfium.PdfDocument(body)
     numbers = range(int(first), int(first + count))
@@ -44,13 +45,14 @@ def _pdf(body: bytes, first: float, count: float, scale: float, most: float) -> 
     if widest * height > most:
         _say("large", widest, height)
         return
+    kind, bands = (pdfium.raw.FPDFBitmap_BGRA, 4) if clear else (pdfium.raw.FPDFBitmap_BGR, 3)
     _say("ok", len(document))
     for number, size in zip(numbers, sizes, strict=True):
-        bitmap = pdfium.PdfBitmap.new_native(*size, format=pdfium.raw.FPDFBitmap_BGR, rev_byteorder=True)
-        bitmap.fill_rect((255, 255, 255, 255), 0, 0, *size)
+        bitmap = pdfium.PdfBitmap.new_native(*size, format=kind, rev_byteorder=True)
+        bitmap.fill_rect((255, 255, 255, 0 if clear else 255), 0, 0, *size)
         flags = pdfium.raw.FPDF_ANNOT | pdfium.raw.FPDF_REVERSE_BYTE_ORDER
         pdfium.raw.FPDF_RenderPageBitmap(bitmap, document[number], 0, 0, *size, 0, flags)
-        _say(*size, 3)
+        _say(*size, bands)
         sys.stdout.buffer.write(bitmap.buffer)
         bitmap.close()
 

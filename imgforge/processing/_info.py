@@ -57,9 +57,7 @@ def describe(
     cancellation = cancellation or Cancellation()
     check_hash(source, wanted.hashsum)
     try:
-        original = open_original(
-            source, sanitize_svg=settings.sanitize_svg, unlimited=settings.unlimited, cancellation=cancellation
-        )
+        original = open_original(source, settings, cancellation=cancellation)
         original.check_type(settings.allowed_mime_types)
         page = original.with_pages(wanted.page, 1)
         told = _header(source, page, wanted)

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyvips
 
-from imgforge.errors import NotAnImage, SourceTooLarge
+from imgforge.errors import NotAnImage, SourceTooLarge, UnsupportedFormat
 from imgforge.processing._apart import decoded_apart
 from imgforge.processing._cancellation import Cancellation
 from imgforge.processing._complete import gif_is_complete, tiff_is_complete
 from imgforge.processing._film import film, frames_of
 from imgforge.processing._formats import FORMATS, detect_format
 from imgforge.processing._png_chunks import check_png
+from imgforge.processing._settings import ProcessingSettings
 from imgforge.processing._svg import sanitised
 from imgforge.processing._svg_cost import is_costly
 from imgforge.processing._vips import broken, capabilities, field_names, missing, reader
@@ -29,6 +30,7 @@ __all__ = ["Original", "check_hash", "jpeg_shrink", "open_original"]
 # Browsers render SVG at 96 dots per inch, libvips at 72 unless told.
 _SVG_DPI = 96.0
 _MEGA = 1_000_000
+_CLEAR = (255, 255, 255, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,9 @@ class Original:
     """A source and what its header says. `height` is that of one page.
 
     `whole` is False for a part of it, which cannot be loaded anew in another size. A vector is drawn `base_scale` times
-    its own size, and counts as being of that size; of one with pages `part` says which. `apart` says that `image` has
-    the size only: what may cost much is drawn by `load` alone, in a process that `cancellation` kills. `unlimited`
-    lifts what there is of limits beside that of pixels.
+    its own size, and counts as being of that size; of one with pages `part` says which, and what they are drawn on.
+    `apart` says that `image` has the size only: what may cost much is drawn by `load` alone, in a process that
+    `cancellation` kills. `unlimited` lifts what there is of limits beside that of pixels.
     """
 
     body: bytes
@@ -51,7 +53,7 @@ class Original:
     animated: bool
     whole: bool = True
     base_scale: float = 1.0
-    part: dict[str, int] = field(default_factory=dict)
+    part: dict[str, Any] = field(default_factory=dict)
     apart: bool = False
     cancellation: Cancellation = field(default_factory=Cancellation)
     unlimited: bool = False
@@ -61,7 +63,7 @@ class Original:
         if not FORMATS[self.format].paged or (first == 0 and count == 1):
             return self
         first = min(first, self.pages - 1)
-        part = {"page": first, "n": min(count, self.pages - first)}
+        part = {**self.part, "page": first, "n": min(count, self.pages - first)}
         image = self.load(**part)
         vector = FORMATS[self.format].vector
         return replace(self, image=image, width=image.width, height=image.height, whole=vector, part=part)
@@ -118,12 +120,7 @@ class Original:
 
 
 def open_original(
-    body: bytes,
-    *,
-    sanitize_svg: bool = True,
-    style: str = "",
-    unlimited: Collection[str] = (),
-    cancellation: Cancellation | None = None,
+    body: bytes, settings: ProcessingSettings, *, style: str = "", cancellation: Cancellation | None = None
 ) -> Original:
     """Read the header of *body*; *style* is CSS for an SVG; *cancellation* ends what is decoded apart.
 
@@ -135,16 +132,19 @@ def open_original(
         raise NotAnImage("the source is no image of a known format")
     if name not in capabilities().loads:
         raise missing(name, "read")
+    if name == "raw" and not settings.enable_raw_formats:
+        raise UnsupportedFormat("camera raw is not read here: it is switched off by IMGFORGE_ENABLE_RAW_FORMATS")
     cancellation = cancellation or Cancellation()
-    apart, lifted = False, name in unlimited
+    apart, lifted = False, name in settings.unlimited
     if name == "svg":
-        if sanitize_svg or style:
+        if settings.sanitize_svg or style:
             body = sanitised(body, style, unlimited=lifted)
         apart = is_costly(body)
+    part = {"background": _CLEAR} if name == "pdf" and settings.pdf_no_background else {}
     if apart:
         image = _drawn_apart(body, cancellation, drawn=False, unlimited=lifted)
     else:
-        image = _load(body, name, cancellation, unlimited=lifted)
+        image = _load(body, name, cancellation, unlimited=lifted, **part)
     fields = frozenset(field_names(image))
     frames = frames_of(body, name) if FORMATS[name].films else 1
     pages = image.get("n-pages") if "n-pages" in fields else 1
@@ -157,6 +157,7 @@ def open_original(
         pages=max(pages, frames),
         orientation=_orientation(image, fields),
         animated=frames > 1 or (pages > 1 and "delay" in fields and "loop" in fields),
+        part=part,
         apart=apart,
         cancellation=cancellation,
         unlimited=lifted,

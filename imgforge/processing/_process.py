@@ -106,13 +106,7 @@ class _Engine:
     def process(self, source: bytes, chain: Sequence[ProcessingOptions]) -> Rendition:
         settings, options = self.settings, chain[0]
         check_hash(source, options.hashsum)
-        original = open_original(
-            source,
-            sanitize_svg=settings.sanitize_svg,
-            style=options.style,
-            unlimited=settings.unlimited,
-            cancellation=self.cancellation,
-        )
+        original = open_original(source, settings, style=options.style, cancellation=self.cancellation)
         original.check_type(settings.allowed_mime_types)
         size = len(source)
         if skips(original, options, settings):

@@ -52,6 +52,8 @@ class ProcessingSettings:
     png_unlimited: bool = False
     svg_unlimited: bool = False
     always_rasterize_svg: bool = False
+    pdf_no_background: bool = False
+    enable_raw_formats: bool = True
     jpeg_progressive: bool = False
     jpeg_no_subsample: bool = False
     jpeg_trellis_quant: bool = False

@@ -98,12 +98,7 @@ def _source(state: State) -> Original:
     if text:
         image = drawn(text)
         return Original(b"", "png", image, image.width, image.height, 1, 1, False, whole=False)
-    original = open_original(
-        state.watermark or b"",
-        sanitize_svg=state.settings.sanitize_svg,
-        unlimited=state.settings.unlimited,
-        cancellation=state.cancellation,
-    )
+    original = open_original(state.watermark or b"", state.settings, cancellation=state.cancellation)
     return original.bounded(state.settings.max_src_resolution, 1, 0)
 
 

@@ -7,6 +7,7 @@ import io
 import resource
 import sys
 import zlib
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -83,6 +84,27 @@ class PageTests(EffectCase):
             self.assertEqual(got.shape[1::-1], size, option)
             self.assert_near(got[:, width // 2 - 1], np.broadcast_to([255, 0, 0, 255], (size[1], 4)))
             self.assert_near(got[:, width // 2 + 1], np.broadcast_to(WHITE, (size[1], 4)))
+
+    def test_pages_may_be_drawn_on_nothing(self) -> None:
+        clear = ProcessingSettings(pdf_no_background=True)
+
+        def seen(**options: Any) -> Any:
+            body = process(DOCUMENT, ProcessingOptions(**options), clear).body
+            return np.asarray(Image.open(io.BytesIO(body)).convert("RGBA"), float)
+
+        for width, scale in ((0, 1), (400, 5), (40, 0.5)):
+            got = seen(width=width)
+            middle = int(40 * scale)
+            self.assertEqual(got.shape[:2], (40 * scale, 80 * scale))
+            self.assert_near(got[5, : middle - 1], np.broadcast_to([255, 0, 0, 255], (middle - 1, 4)))
+            self.assertEqual(got[:, middle + 1 :, 3].max(), 0)
+        self.assert_near(seen(format="jpeg")[20, 60], WHITE)
+        stacked = seen(page=1, pages=2)
+        self.assertEqual(stacked.shape, (60, 80, 4))
+        self.assertEqual(stacked[50, :, 3].tolist(), [255] * 20 + [0] * 60)
+        wanted = InfoOptions(alpha=True, check_transparency=True)
+        told = [describe(DOCUMENT, wanted, each) for each in (clear, ProcessingSettings())]
+        self.assertEqual([(each["alpha"], each["transparency"]) for each in told], [(True, True), (False, False)])
 
     def test_it_is_cut_and_turned_like_any_picture(self) -> None:
         self.assertEqual(pixels(DOCUMENT, "rs:fill:100:100").shape, (100, 100, 4))

@@ -6,6 +6,7 @@ import contextlib
 import io
 import struct
 import sys
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -158,6 +159,13 @@ class HostileTests(EffectCase):
     def test_damage_raises_nothing_but_our_errors(self, at: int, noise: bytes) -> None:
         with contextlib.suppress(ImgforgeError):
             made(GREY[:at] + noise + GREY[at + len(noise) :], "w:9")
+
+    def test_it_may_be_switched_off(self) -> None:
+        off = ProcessingSettings(enable_raw_formats=False)
+        for use in (process, describe):
+            wanted: Any = ProcessingOptions() if use is process else InfoOptions()
+            with self.assertRaisesRegex(UnsupportedFormat, "IMGFORGE_ENABLE_RAW_FORMATS"):
+                use(dng(9000, 9000, 9000), wanted, off)
 
     def test_without_the_extra_the_answer_says_what_to_install(self) -> None:
         capabilities.cache_clear()
