@@ -29,7 +29,8 @@ def blur_areas(state: State) -> None:
     image = state.image
     sigma = min(wanted.sigma / min(plan.scale_x, plan.scale_y), WIDEST_SIGMA)
     blurred = _gaussian(image, sigma)
-    for area in wanted.areas:
+    for left, top, width, height in wanted.areas:
+        area = left, top, min(width, 1 - left), min(height, 1 - top)  # what lies inside of the picture
         left, top, width, height = box_turned_back(area, (1.0, 1.0), plan.angle, plan.flip, False)
         x, y = min(round(left * image.width), image.width - 1), min(round(top * image.height), image.height - 1)
         part = max(1, round(width * image.width)), max(1, round(height * image.height))

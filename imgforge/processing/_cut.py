@@ -13,6 +13,8 @@ __all__ = ["crop", "crop_to_result", "cut_before_turning", "trim"]
 
 # Transparent pixels count as this when borders are looked for.
 _MAGENTA = (255, 0, 255)
+# Specks are removed before borders are looked for, by a filter that takes this many pixels a side.
+_DESPECKLED = 3
 
 
 def crop(state: State) -> None:
@@ -80,7 +82,11 @@ def trim(state: State) -> None:
         probe = flattened(probe, _MAGENTA)
     colour = wanted.color
     background = probe(0, 0) if colour is None else [colour.red, colour.green, colour.blue]
-    left, top, width, height = probe.find_trim(background=background, threshold=wanted.threshold)
+    left, top, width, height = probe.find_trim(
+        background=background,
+        threshold=wanted.threshold,
+        line_art=min(probe.width, probe.height) < _DESPECKLED,
+    )
     if wanted.equal_horizontal:
         left, width = _equal(left, width, image.width)
     if wanted.equal_vertical:

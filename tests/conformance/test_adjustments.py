@@ -178,6 +178,17 @@ def test_blurred_areas_turn_with_the_url(rotate: int, across: bool, down: bool) 
     assert np.median(contrast[inside]) < 10
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_what_an_area_has_outside_of_the_picture_is_left_out(orientation: int) -> None:
+    made = rendered(oriented(board(), orientation), blur_areas=BlurAreas(3.0, ((0.5, 0.75, 1.0, 0.5),)))
+    contrast = abs(decoded(made.body, "RGB").astype(int) - 120)[:, :, 0]
+    height, width = contrast.shape
+    inside = np.zeros((height, width), bool)
+    inside[height * 3 // 4 :, width // 2 :] = True
+    assert np.median(contrast[inside]) < 10
+    assert np.median(contrast[~inside]) > 60
+
+
 def ratios() -> Iterator[tuple[Crop | None, float, bool, tuple[int, int]]]:
     """A crop of 96x64, the ratio, whether it may grow, and the size that must come of it."""
     yield Crop(40, 20), 1.0, False, (20, 20)

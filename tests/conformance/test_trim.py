@@ -75,6 +75,21 @@ def test_a_picture_that_is_all_border_stays() -> None:
     assert (made == 90).all()
 
 
+@pytest.mark.parametrize("thickness", [1, 2])
+@pytest.mark.parametrize("standing", [False, True])
+def test_a_line_is_trimmed_at_its_ends(thickness: int, standing: bool) -> None:
+    line = np.full((thickness, 40, 3), 255, np.uint8)
+    line[:, 10:30] = 20
+    made = decoded(rendered(encoded(line.swapaxes(0, 1) if standing else line), trim=Trim(10)).body, "RGB")
+    assert made.shape == ((20, thickness, 3) if standing else (thickness, 20, 3))
+    assert (made == 20).all()
+
+
+def test_a_single_pixel_stays() -> None:
+    pixel = np.full((1, 1, 3), 77, np.uint8)
+    alike(decoded(rendered(encoded(pixel), trim=Trim(10)).body, "RGB"), pixel, mean=0, most=0)
+
+
 def test_a_jpeg_is_trimmed_before_it_is_scaled() -> None:
     big = np.kron(bordered((255, 255, 255)), np.ones((8, 8, 1), np.uint8))
     made = rendered(encoded(big, "JPEG", quality=98, subsampling=0), trim=Trim(40), width=60)
