@@ -32,7 +32,7 @@ NOTES = {
     "blur_areas": ("same", "coordinates of the picture as it is seen"),
     "color_profile": ("same", "srgb, cmyk, p3 and files; CMYK in JPEG and TIFF only"),
     "contrast": ("same", "`co` is contrast, as in both peers; crop_objects has no short name"),
-    "crop": ("same", "without a gravity the centre, as in imgproxy; the Rust imgforge takes the corner"),
+    "crop": ("same", "without a gravity the centre, as in both peers; the Rust documentation says the corner"),
     "dpr": ("same", "any factor above 0; the Rust imgforge takes 1 to 5"),
     "duotone": ("own look", "the colours mixed by luminance"),
     "enforce_thumbnail": ("same", "HEIC and AVIF"),
