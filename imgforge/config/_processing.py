@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import BaseModel, Field
 
-from imgforge.config._types import Base64, Formats
+from imgforge.config._types import Base64, Formats, ResultFormat
 
 __all__ = ["ResultSettings"]
 
@@ -14,7 +12,7 @@ __all__ = ["ResultSettings"]
 class ResultSettings(BaseModel):
     """What is made of originals."""
 
-    default_format: Literal["source", "jpeg", "png", "webp", "avif", "gif", "tiff"] = Field(
+    default_format: ResultFormat = Field(
         "source", description="the format where the URL names none; source keeps the original's"
     )
     preferred_formats: Formats = Field(

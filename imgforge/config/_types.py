@@ -27,11 +27,14 @@ __all__ = [
     "Networks",
     "Pairs",
     "Path",
+    "ResultFormat",
     "Words",
     "named_texts",
 ]
 
 FORMAT_NAMES = ("jpeg", "png", "webp", "avif", "gif", "tiff", "heic", "jxl", "bmp", "ico", "psd", "pdf", "raw", "svg")
+# What results may be by default: as their source, or one format.
+_RESULTS = ("source", *(name for name in FORMAT_NAMES if name not in {"psd", "pdf", "raw", "svg"}))
 _FORMAT_ALIASES = {"jpg": "jpeg", "tif": "tiff", "heif": "heic"}
 _FIRST_YEAR = 1970  # of HTTP dates that all clients read
 _HEX = re.compile(r"\s*(?:[0-9a-fA-F]{2})+\s*")
@@ -83,6 +86,14 @@ def _format(name: str) -> str:
     canonical = _FORMAT_ALIASES.get(name.lower(), name.lower())
     if canonical not in FORMAT_NAMES:
         raise ValueError(f"must name formats among {', '.join(FORMAT_NAMES)}, not {name!r}")
+    return canonical
+
+
+def _result_format(value: object) -> str:
+    name = str(value).strip().lower()
+    canonical = _FORMAT_ALIASES.get(name, name)
+    if canonical not in _RESULTS:
+        raise ValueError(f"must be one of {', '.join(_RESULTS)}, not {value!r}")
     return canonical
 
 
@@ -174,6 +185,7 @@ HexKeys = Annotated[
     *_kind(_hex_keys, _LIST),
     PlainSerializer(lambda keys: ",".join(key.hex() for key in keys), return_type=str),
 ]
+ResultFormat = Annotated[str, *_kind(_result_format, _TEXT)]
 Formats = Annotated[tuple[str, ...], *_kind(_formats, _LIST)]
 FormatQuality = Annotated[dict[str, int], *_kind(_format_quality, _table({"type": "integer"}))]
 Pairs = Annotated[tuple[tuple[str, str], ...], *_kind(_pairs, _LIST)]

@@ -79,6 +79,19 @@ class PrecedenceTests(LoadingCase):
         self.assertEqual(self.load(FORMAT_QUALITY="jpg=70,webp=60").format_quality, {"jpeg": 70, "webp": 60})
         self.assertEqual(self.load(URL_REPLACEMENTS="a=b;c=d=e").url_replacements, (("a", "b"), ("c", "d=e")))
 
+    def test_the_default_format_has_all_the_names_that_the_rust_imgforge_gives_it(self) -> None:
+        for written, name in (
+            ("jpg", "jpeg"),
+            ("JPEG", "jpeg"),
+            ("heif", "heic"),
+            ("heic", "heic"),
+            (" source", "source"),
+        ):
+            self.assertEqual(self.load(DEFAULT_FORMAT=written).default_format, name)
+        for wrong in ("pdf", "best", "jpeg,png"):
+            with self.assertRaisesRegex(ConfigurationError, "source, jpeg, png"):
+                self.load(DEFAULT_FORMAT=wrong)
+
     def test_a_setting_under_its_own_name_wins_over_its_older_one(self) -> None:
         for names in (("AUTO_WEBP", "ENABLE_WEBP_DETECTION"), ("ENABLE_WEBP_DETECTION", "AUTO_WEBP")):
             given = {name: str(name == "AUTO_WEBP").lower() for name in names}
