@@ -7,6 +7,7 @@ sizes have to follow the resolution; what does not is bounded or refused.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -15,7 +16,7 @@ from lxml import etree
 
 from imgforge.errors import BadOption, ResultTooLarge
 
-__all__ = ["drawn"]
+__all__ = ["drawn", "enlarged"]
 
 _FONT = "sans 16"
 _DPI = 96
@@ -41,6 +42,12 @@ def drawn(text: str) -> Any:
     if width * height > _MOST_PIXELS:
         raise ResultTooLarge(f"the watermark's text would be some {width}x{height} pixels large")
     return _drawn(text, _DPI)
+
+
+def enlarged(text: str, image: Any, times: float) -> Any:
+    """What `drawn` made of *text*, *image*, drawn anew so many *times* larger, or as large as a text may be."""
+    most = math.sqrt(_MOST_PIXELS / (image.width * image.height))
+    return _drawn(text[:_LONGEST], max(_DPI, math.floor(_DPI * min(times, most))))
 
 
 def _check_sizes(text: str) -> None:

@@ -18,7 +18,7 @@ from imgforge.processing._resize import scale, scale_on_load
 from imgforge.processing._rounding import half_even
 from imgforge.processing._settings import chosen
 from imgforge.processing._state import State, start
-from imgforge.processing._text import drawn
+from imgforge.processing._text import drawn, enlarged
 
 __all__ = ["watermark", "watermarked"]
 
@@ -87,6 +87,9 @@ def _scaled(state: State, original: Original, options: ProcessingOptions) -> Any
         inner = start(original, original.image, options, settings, original.format, state.cancellation)
     except ResultTooLarge as error:
         raise ResultTooLarge(f"watermark: {error.message}") from None
+    if state.options.watermark_text and inner.plan.scale_x > 1:
+        original = _text(enlarged(state.options.watermark_text, original.image, inner.plan.scale_x))
+        inner = start(original, original.image, options, settings, original.format, state.cancellation)
     for stage in _STAGES:
         stage(inner)
     return inner.image
@@ -96,10 +99,14 @@ def _source(state: State) -> Original:
     """The watermark as it comes: an image, or a text that is drawn."""
     text = state.options.watermark_text
     if text:
-        image = drawn(text)
-        return Original(b"", "png", image, image.width, image.height, 1, 1, False, whole=False)
+        return _text(drawn(text))
     original = open_original(state.watermark or b"", state.settings, cancellation=state.cancellation)
     return original.bounded(state.settings.max_src_resolution, 1, 0)
+
+
+def _text(image: Any) -> Original:
+    """A text that has been drawn."""
+    return Original(b"", "png", image, image.width, image.height, 1, 1, False, whole=False)
 
 
 def _in_memory(state: State, mark: Any) -> Any:

@@ -75,6 +75,16 @@ class WatermarkTests(EffectCase):
         with self.assertRaises(BadOption):
             pixels(self.black, f"wm:1/wmt:{encoded('<span>')}")
 
+    def test_a_text_is_as_sharp_as_it_is_large(self) -> None:
+        text = encoded("<span foreground='white'>HEI</span>")
+        large = flat(0, 0, 0, width=600, height=400)
+        for options, width in (("wm:1:ce:0:0:0.9", 540), ("wm:1:ce/wms:300:0", 300)):
+            got = pixels(large, f"{options}/wmt:{text}")[..., 0]
+            columns = np.nonzero(got.max(axis=0))[0]
+            self.assertLessEqual(abs(int(columns[-1] - columns[0]) - width), width // 10, options)
+            # Of straight letters all but the pixels along their edges are black or white.
+            self.assertLess(((got > 30) & (got < 225)).mean() / (got > 127).mean(), 0.15, options)
+
     def test_a_shadow_darkens_around_it(self) -> None:
         white = flat(255, 255, 255, width=100, height=80)
         got = pixels(white, "wm:1:ce/wmsh:4")

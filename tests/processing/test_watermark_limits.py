@@ -132,6 +132,10 @@ class TextTests(SynchronousTestCase):
         call = "texted('<span size=\"600pt\">' + chr(10).join(['W' * 20] * 20) + '</span>')"
         self.assertLess(megabytes_of(call), 150)  # it would have some 1,000
 
+    def test_enlarging_it_has_an_end(self) -> None:
+        call = "marked(Watermark(opacity=1, scale=80), watermark_text='W')"
+        self.assertLess(megabytes_of(call), 300)  # it would have more than 400
+
     def test_sizes_that_do_not_follow_the_resolution_are_refused(self) -> None:
         for attribute in (
             "font='sans 500px'",
