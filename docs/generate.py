@@ -29,7 +29,7 @@ NOTES = {
     "autoquality": ("same", "none, size and dssim, (1 - SSIM) / 2 of the luminance; ml is refused"),
     "avif_options": ("same", "imgproxy's words, or 1 and 0 for no subsampling as in the Rust imgforge"),
     "background": ("same", "3 or 6 digits, R:G:B, and RRGGBBAA as the Rust imgforge documents"),
-    "blur_areas": ("same", "coordinates of the picture as it is seen"),
+    "blur_areas": ("same", "coordinates of the picture as it is seen, trimmed if it is"),
     "color_profile": ("same", "srgb, cmyk, p3 and files; CMYK in JPEG and TIFF only"),
     "contrast": ("same", "`co` is contrast, as in both peers; crop_objects has no short name"),
     "crop": ("same", "without a gravity the centre, as in both peers; the Rust documentation says the corner"),

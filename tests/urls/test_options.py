@@ -69,6 +69,7 @@ MEANINGS: tuple[tuple[str, dict[str, object]], ...] = (
     ("gr:0.5:f00:up:-1:1.5", {"gradient": Gradient(0.5, Color(255, 0, 0), 180, -1, 1.5)}),
     ("pbl:9:45:0.2:2", {"progressive_blur": ProgressiveBlur(9, 45, 0.2, 2)}),
     ("hs:sha1:abcd", {"hashsum": ("sha1", "abcd")}),
+    ("wmu:aW1hZ2UxCg", {"watermark_url": "image1"}),  # with the end of its line, as in imgproxy's documentation
     ("bl:0.5", {"blur": 0.5}),
     ("sh:2", {"sharpen": 2}),
     ("pix:9", {"pixelate": 9}),
@@ -90,7 +91,8 @@ WRONG = (
     "g:ce:1:2:", "c:1:2:ce:1:2:3",
     "ex:1:sm", "exar:1:sm", "c:-1:2", "c:1:2:zz", "pd:-1", "rot:45", "rot:x", "bg:ff", "bg:ggg", "bg:1:2", "bg:1:2:256",
     "bl:-1", "bl:nan", "q:101", "fq:jpg", "fq:xyz:80", "f:PNG", "f:exe", "skp:exe", "wm:2", "wm:1:sm", "fn:%%%:1",
-    "fn:YQ0KYg:1", "fn:ab+A:1", "wmu:YQpi", "wmt:YQBi", "nonsense", "nonsense:1", "exp:soon", "skp:best",
+    "fn:YQ0KYg:1", "fn:ab+A:1", "wmu:YQpi", "fiu:YQpi", "wmt:YQBi",
+    "nonsense", "nonsense:1", "exp:soon", "skp:best",
     "f:pdf", "maf:0", "bg:ff00ff8", "bg:ff00ffgg", "t:x", "t:1:red", "mb:-5",
 )  # fmt: skip
 

@@ -242,7 +242,7 @@ EFFECTS = (
     Option(
         "fallback_image_url",
         ("fiu",),
-        (Argument("fallback_image_url", base64_text),),
+        (Argument("fallback_image_url", base64_line),),
         "another image where the source cannot be had (base64 of its URL)",
         kind="delivery",
     ),

@@ -181,8 +181,11 @@ def base64_text(argument: str) -> str:
 
 
 def base64_line(argument: str) -> str:
-    """As `base64_text`, but of a single line: for what goes into headers and requests."""
-    decoded = base64_text(argument)
+    """As `base64_text`, but of a single line: for what goes into headers and requests.
+
+    The end of that line, which `echo` adds before `base64`, is no part of it.
+    """
+    decoded = base64_text(argument).rstrip("\r\n")
     if CONTROL.search(decoded):
         raise ValueError(f"must be the base64 of a single line, not {argument!r}")
     return decoded
