@@ -156,10 +156,12 @@ class _Engine:
 
 def _run(state: State, then: Sequence[ProcessingOptions]) -> State:
     """All stages, once for each pipeline."""
+    state.last = not then
     for stage in STAGES:
         stage(state)
-    for options in then:
+    for number, options in enumerate(then, 1):
         state = state.chained(options)
+        state.last = number == len(then)
         for stage in STAGES:
             stage(state)
     return state

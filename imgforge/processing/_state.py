@@ -21,7 +21,7 @@ class State:
     """One image, or one frame, on its way through the stages.
 
     `original` is None once its pixels can no longer be had in another size (a frame, a trimmed image). `profile` is
-    the ICC profile as it was, `imported` whether pixels have left its space.
+    the ICC profile as it was, `imported` whether pixels have left its space; `last` whether no pipeline follows.
     """
 
     image: Any
@@ -34,6 +34,7 @@ class State:
     original: Original | None = None
     profile: bytes | None = None
     imported: bool = False
+    last: bool = True
     watermarks: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
@@ -53,8 +54,8 @@ class State:
 
     @property
     def flattens(self) -> bool:
-        """Whether the result will have no alpha."""
-        return self.options.background is not None or not self.format.alpha
+        """Whether what leaves this pipeline will have no alpha; what the next gets may have one in any format."""
+        return self.options.background is not None or (self.last and not self.format.alpha)
 
     @property
     def turns(self) -> bool:

@@ -120,6 +120,12 @@ class ChainTests(EffectCase):
         with self.assertRaises(BadOption):
             OptionParser().parse(["-"] * 50)
 
+    def test_what_is_transparent_stays_so_until_the_last(self) -> None:
+        for name in ("png", "jpg"):
+            got = pixels(RED, f"f:{name}/pd:10/-/bg:0000ff/-/pd:10")
+            self.assert_near(got[15, 15], [0, 0, 255, 255], 8)  # what the first has added is the second's background
+            self.assert_near(got[5, 5], [255, 255, 255, 255] if name == "jpg" else [0, 0, 0, 0], 8)
+
     def test_how_many_a_url_may_chain_is_the_operators_choice(self) -> None:
         presets = {"long": "/-/".join(["w:9"] * 5)}
         for pipelines, most in ((1, 1), (3, 3), (0, 100)):
