@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from imgforge.model import ProcessingOptions
 from imgforge.processing._best import BEST, candidates
 from imgforge.processing._load import Original
@@ -37,20 +39,25 @@ def output_formats(
     accepted: tuple[str, ...],
     *,
     animated: bool,
+    chain: Sequence[ProcessingOptions] = (),
 ) -> list[str]:
-    """The formats to try for the result, mostly one; `UnsupportedFormat` where the one asked for cannot be written."""
+    """The formats to try for the result, mostly one; `UnsupportedFormat` where the one asked for cannot be written.
+
+    *options* say what is wanted, those of the *chain* of pipelines, if there is one, what is done.
+    """
+    chain = chain or (options,)
     saves = capabilities().saves
     accepted = tuple(one for one in accepted if one in saves)
     preferred = tuple(one for one in settings.preferred_formats if one in saves) or _LAST_RESORT
     name = _wanted(options, settings)
     if name == BEST:
-        return candidates(accepted, preferred, animated=animated, transparent=_is_transparent(original, options))
+        return candidates(accepted, preferred, animated=animated, transparent=_is_transparent(original, chain))
     if name is None:
         name = next((one for one in accepted if animates(one) or not animated), None)
     if name is None and settings.default_format != "source":
         name = settings.default_format
     if name is None:
-        transparent = _is_transparent(original, options)
+        transparent = _is_transparent(original, chain)
         holding = (one for one in preferred if holds(one, animated=animated, transparent=transparent))
         name = original.format if original.format in preferred else next(holding, preferred[0])
     if name not in saves:
@@ -58,8 +65,11 @@ def output_formats(
     return [name]
 
 
-def _is_transparent(original: Original, options: ProcessingOptions) -> bool:
+def _is_transparent(original: Original, chain: Sequence[ProcessingOptions]) -> bool:
     """Whether the result will have an alpha that no background covers."""
-    added = options.padding is not None or options.extend.enabled or bool(options.round)
-    covered = options.background is not None and options.background_alpha == 1
-    return not covered and (added or bool(original.image.hasalpha()))
+    transparent = bool(original.image.hasalpha())
+    for options in chain:
+        added = options.padding is not None or options.extend.enabled or bool(options.round)
+        covered = options.background is not None and options.background_alpha == 1
+        transparent = not covered and (added or transparent)
+    return transparent

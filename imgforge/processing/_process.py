@@ -115,7 +115,7 @@ class _Engine:
         output = _output_options(chain)
         most = chosen(options.max_animation_frames, settings.max_animation_frames)
         animated = original.animated and most > 1 and not options.disable_animation
-        names = output_formats(original, output, settings, self.accepted, animated=animated)
+        names = output_formats(original, output, settings, self.accepted, animated=animated, chain=chain)
         name = names[0]
         animated = animated and animates(name)
         frames = min(original.pages, most) if animated else 1

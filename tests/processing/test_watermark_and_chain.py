@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from imgforge.errors import BadOption, NotAnImage
+from imgforge.model import ProcessingOptions
 from imgforge.processing import ProcessingSettings, draw_sample, process
 from imgforge.urls.options import OptionParser
 from tests.processing.test_effects import EffectCase, flat
@@ -125,6 +126,20 @@ class ChainTests(EffectCase):
             got = pixels(RED, f"f:{name}/pd:10/-/bg:0000ff/-/pd:10")
             self.assert_near(got[15, 15], [0, 0, 255, 255], 8)  # what the first has added is the second's background
             self.assert_near(got[5, 5], [255, 255, 255, 255] if name == "jpg" else [0, 0, 0, 0], 8)
+
+    def test_the_format_is_chosen_for_what_all_of_them_make(self) -> None:
+        source = process(RED, ProcessingOptions(format="webp"), ProcessingSettings()).body
+        for options, name in (
+            ("w:9", "jpeg"),
+            ("w:9/-/pd:1", "png"),
+            ("rc:3/-/w:9", "png"),
+            ("pd:1/-/bg:f00", "jpeg"),
+            ("bg:f00/pd:1/-/ex:1/s:30:30", "png"),
+            ("bg:f00/bga:0.5/pd:1/-/w:9", "png"),
+        ):
+            parsed = OptionParser().parse(options.split("/"))
+            made = process(source, parsed.processing, ProcessingSettings(), then=parsed.then)
+            self.assertEqual(made.format, name, options)
 
     def test_how_many_a_url_may_chain_is_the_operators_choice(self) -> None:
         presets = {"long": "/-/".join(["w:9"] * 5)}
