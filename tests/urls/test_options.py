@@ -157,6 +157,11 @@ class MeaningTests(SynchronousTestCase):
         self.assertEqual(self.parse("pd:1:2:3:4", "pd::9").padding, Padding(1, 9, 1, 9))
         self.assertEqual(self.parse("pd:1:2:3:4", "pd:::7").padding, Padding(1, 1, 7, 1))
 
+    def test_a_side_is_filled_in_only_from_one_that_was_set(self) -> None:
+        self.assertEqual(self.parse("pd:::13:14", "pd::").padding, Padding(0, 0, 13, 14))
+        self.assertEqual(self.parse("pd::10", "pd:::5").padding, Padding(0, 10, 5, 10))
+        self.assertEqual(self.parse("pd:0:10", "pd:::5").padding, Padding(0, 0, 5, 0))
+
     def test_delivery_options_touch_no_pixel(self) -> None:
         parsed = OptionParser().parse(["raw:1", "cb:x", "exp:123", "fn:YS5wbmc:1", "att:1"])
         self.assertEqual(parsed.processing, ProcessingOptions())

@@ -39,6 +39,7 @@ __all__ = [
     "gravity",
     "hashsum",
     "padding",
+    "padding_sides",
     "quarter_turns",
     "record",
     "tags",
@@ -58,6 +59,8 @@ _BYTE = integer(0, 255)
 _PIXELS = integer()
 _QUALITY = integer(0, 100)
 _TAG = re.compile(r"[!-+\--~]{0,128}")
+# Each side of a padding, and the one that it is like where it is left out.
+_FILLED_FROM = {"top": "top", "right": "top", "bottom": "top", "left": "right"}
 HASHES = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 
 
@@ -111,14 +114,20 @@ def crop(arguments: Arguments, current: Crop | None) -> Crop:
     return made
 
 
-def padding(arguments: Arguments, current: Padding | None) -> Padding:
-    """top:right:bottom:left, filled in as in CSS: only the top keeps what was set"""
-    given = [_PIXELS(argument) if argument else None for argument in [*arguments, "", "", ""][:4]]
-    top = (current or Padding()).top if given[0] is None else given[0]
-    right = top if given[1] is None else given[1]
-    bottom = top if given[2] is None else given[2]
-    left = right if given[3] is None else given[3]
-    return Padding(top, right, bottom, left)
+def padding_sides(arguments: Arguments, current: dict[str, int]) -> dict[str, int]:
+    """top:right:bottom:left, filled in as in CSS, each from a side that was ever set; else it keeps what it has"""
+    sides = dict(current)
+    for (name, model), argument in zip(_FILLED_FROM.items(), [*arguments, "", "", ""], strict=False):
+        if argument:
+            sides[name] = _PIXELS(argument)
+        elif model in sides:
+            sides[name] = sides[model]
+    return sides
+
+
+def padding(_: Arguments, values: dict[str, Any]) -> None:
+    """The padding of the sides that were set; the others have none."""
+    values["padding"] = Padding(**values["padding_sides"])
 
 
 def background(arguments: Arguments, _: Color | None) -> Color | None:

@@ -39,8 +39,8 @@ def defaults_of(record: Any) -> dict[str, Any]:
 
 _PROCESSING_DEFAULTS = defaults_of(ProcessingOptions())
 DELIVERY_DEFAULTS = defaults_of(DeliveryOptions())
-# What rows set that is in neither record is parsed and forgotten.
-_DEFAULTS = dict.fromkeys(BY_NAME) | _PROCESSING_DEFAULTS | DELIVERY_DEFAULTS
+# What rows set that is in neither record is parsed and forgotten; the sides of a padding are put together at the end.
+_DEFAULTS = dict.fromkeys(BY_NAME) | _PROCESSING_DEFAULTS | DELIVERY_DEFAULTS | {"padding_sides": {}}
 
 
 @dataclass(frozen=True, slots=True)

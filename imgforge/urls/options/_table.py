@@ -94,8 +94,9 @@ OPTIONS = (
     Option(
         "padding",
         ("pd",),
-        (Together("padding", composite.padding, "top:right:bottom:left", 4),),
+        (Together("padding_sides", composite.padding_sides, "top:right:bottom:left", 4),),
         "adds space around the result, as in CSS",
+        finish=composite.padding,
     ),
     Option("auto_rotate", ("ar",), (Argument("auto_rotate", boolean),), "obeys the EXIF orientation"),
     Option(
