@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from imgforge.model import ProcessingOptions
+from imgforge.model import Padding, ProcessingOptions
 from imgforge.processing._best import BEST, candidates
 from imgforge.processing._load import Original
 from imgforge.processing._settings import ProcessingSettings
@@ -69,7 +69,7 @@ def _is_transparent(original: Original, chain: Sequence[ProcessingOptions]) -> b
     """Whether the result will have an alpha that no background covers."""
     transparent = bool(original.image.hasalpha())
     for options in chain:
-        added = options.padding is not None or options.extend.enabled or bool(options.round)
+        added = options.padding not in (None, Padding()) or options.extend.enabled or bool(options.round)
         covered = options.background is not None and options.background_alpha == 1
         transparent = not covered and (added or transparent)
     return transparent

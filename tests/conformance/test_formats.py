@@ -65,6 +65,7 @@ FALLBACKS = (
     Fallback("tiff with alpha", "png"),
     Fallback("webp with alpha", "jpeg", WHITE),
     Fallback("webp", "png", PADDED),
+    Fallback("webp", "jpeg", {"padding": Padding()}),
     Fallback("avif", "png", EXTENDED),
     Fallback("tiff", "jpeg", PADDED | WHITE),
     Fallback("webp with alpha", "png", {"background": Color(9, 9, 9), "background_alpha": 0.5}),
