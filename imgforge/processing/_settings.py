@@ -86,8 +86,8 @@ class ProcessingSettings:
 
     def quality_of(self, format_name: str, options: ProcessingOptions) -> int:
         """The quality to save with: the URL's own, the URL's by format, the operator's by format, the operator's."""
-        by_format = {**self.format_quality, **dict(options.format_quality)}
-        return options.quality or by_format.get(format_name) or self.quality
+        by_format = dict(options.format_quality).get(format_name) or self.format_quality.get(format_name)
+        return options.quality or by_format or self.quality
 
     def search_of(self, format_name: str, options: ProcessingOptions, megapixels: float) -> AutoQuality:
         """The search for the quality of a result of that size; the URL's bounds count before those by format."""

@@ -226,6 +226,7 @@ def quality_cases() -> Iterator[tuple[dict[str, Any], ProcessingSettings, int]]:
     yield {"quality": 30, "format_quality": (("jpeg", 40),)}, plain, 30
     yield {}, ProcessingSettings(quality=55), 55
     yield {}, ProcessingSettings(quality=55, format_quality={"jpeg": 65}), 65
+    yield {"format_quality": (("jpeg", 0),)}, ProcessingSettings(quality=55, format_quality={"jpeg": 65}), 65
     yield {"quality": 70}, ProcessingSettings(quality=55, format_quality={"jpeg": 65}), 70
 
 
