@@ -17,6 +17,9 @@ __all__ = ["save"]
 
 # Formats whose encoders refuse smaller pictures.
 _SMALLEST_AVIF = 16
+# How many bits an index into a palette has in PNG; GIF takes each number up to the last.
+_PNG_DEPTHS = (1, 2, 4, 8)
+_DEEPEST_PALETTE = 8
 _MEGA = 1_000_000
 
 Options = dict[str, Any]
@@ -47,6 +50,7 @@ def _png(state: State) -> Options:
         depth = _palette_depth(state.image)
     if not depth:
         return options | {"filter": "all"}
+    depth = next(bits for bits in _PNG_DEPTHS if depth <= bits)
     return options | {"filter": "none", "palette": True, "bitdepth": depth}
 
 
@@ -88,16 +92,16 @@ WEBP_PRESETS = ("default", "picture", "photo", "drawing", "icon", "text")
 
 
 def _depth_of(colours: int) -> int:
-    """The bits that an index into so many colours takes, as PNG has them."""
-    return next(bits for bits in (1, 2, 4, 8) if colours <= 1 << bits)
+    """The bits that an index into so many colours takes."""
+    return (colours - 1).bit_length()
 
 
 def _palette_depth(image: Any) -> int:
-    """The depth of the source's palette, rounded up to what encoders take; 0 for none."""
+    """The depth of the source's palette; 0 for none."""
     if not (image.get_typeof("palette") and image.get("palette")):
         return 0
     bits = image.get("bits-per-sample") if image.get_typeof("bits-per-sample") else 8
-    return next((one for one in (1, 2, 4, 8) if bits <= one), 0)
+    return bits if 0 < bits <= _DEEPEST_PALETTE else 0
 
 
 def save(state: State) -> bytes:

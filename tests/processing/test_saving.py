@@ -102,6 +102,13 @@ class EncoderTests(SynchronousTestCase):
         self.assertLessEqual(1 << ((body[10] & 7) + 1), 4)
         self.assertTrue((np.asarray(opened(body).convert("RGB")) == np.asarray(bars.convert("RGB"))).all())
 
+    def test_a_gif_has_no_more_colours_than_its_source_had_bits_for(self) -> None:
+        source = io.BytesIO()
+        Image.fromarray(NOISE).quantize(100).save(source, "GIF")
+        body = made(source.getvalue(), format="gif", width=90).body
+        self.assertEqual((body[10] & 7) + 1, 7)
+        self.assertGreater(len(opened(body).convert("RGB").getcolors(1000) or ()), 64)
+
 
 class MetadataTests(SynchronousTestCase):
     def source(self, file_format: str = "JPEG") -> bytes:
