@@ -98,9 +98,12 @@ class Original:
             raise NotAnImage(f"sources of the type {mime_type} are not allowed here")
 
     def check_resolution(self, megapixels: float, frames: int, frame_megapixels: float) -> None:
-        """Raise `SourceTooLarge` where the header says that there are more pixels than allowed, all frames counted."""
+        """Raise `SourceTooLarge` where the header says that there are more pixels than allowed, all *frames* counted.
+
+        Of several frames only one counts where there is a limit for that.
+        """
         pixels = self.width * self.height
-        if self.animated and frame_megapixels:
+        if frames > 1 and frame_megapixels:
             if pixels > frame_megapixels * _MEGA:
                 raise SourceTooLarge(f"a frame of the source has more than {frame_megapixels:g} megapixels")
         elif megapixels and pixels * frames > megapixels * _MEGA:

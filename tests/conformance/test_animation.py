@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -169,6 +169,13 @@ def test_the_resolution_of_a_frame_has_its_own_limit() -> None:
                 process(shot(), ProcessingOptions(format="webp"), settings)
         else:
             assert process(shot(), ProcessingOptions(format="webp"), settings).width == 96
+
+
+def test_the_limit_of_a_frame_is_not_that_of_a_still() -> None:
+    settings = ProcessingSettings(max_animation_frames=10, max_animation_frame_resolution=0.001)
+    assert process(shot(), ProcessingOptions(format="png"), settings).width == 96
+    with pytest.raises(SourceTooLarge):
+        process(shot(), ProcessingOptions(format="png"), replace(settings, max_src_resolution=0.001))
 
 
 def test_a_still_picture_has_no_trace_of_a_film() -> None:
