@@ -1,0 +1,56 @@
+"""What Pillow leaves out of BMP: alpha that no mask announces, the depth of palettes, and masks in what is written.
+
+The header is that of Windows (BITMAPINFOHEADER, and BITMAPV4HEADER with masks), little-endian, rows from the bottom up.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+__all__ = ["palette_depth", "save_with_alpha", "with_alpha"]
+
+# From byte 10 on: where pixels begin, the header's length, width, height, planes, bits a pixel, compression; at byte 46
+# the number of colours, and at 66 the mask of alpha.
+_HEAD = struct.Struct("<IIiiHHI")
+_COLOURS, _ALPHA_MASK = struct.Struct("<46xI"), struct.Struct("<66xI")
+_PLAIN = 40  # the length of a header without masks; that of OS/2 is shorter
+_UNCOMPRESSED, _BITFIELDS = 0, 3
+
+_WITH_MASKS = struct.Struct("<2sIIIIiiHHIIiiIIIIII4s48x")
+_MASKS = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+
+
+def with_alpha(pillow: Any, body: bytes, picture: Any) -> Any:
+    """*picture*, which Pillow read from *body*, with the alpha that uncompressed pixels of 32 bits may have.
+
+    Where it is 0 throughout it is none: such files come from programs that know no alpha.
+    """
+    start, length, _, height, _, bits, compression = _HEAD.unpack_from(body, 10)
+    if length < _PLAIN or bits != 32 or compression != _UNCOMPRESSED:
+        return picture
+    if length != _PLAIN and not _ALPHA_MASK.unpack_from(body)[0]:
+        return picture
+    seen = pillow.frombytes("RGBA", picture.size, body[start:], "raw", "BGRA", 0, 1 if height < 0 else -1)
+    return seen if seen.getchannel("A").getextrema()[1] else picture
+
+
+def palette_depth(body: bytes) -> int:
+    """How many bits an index into the palette takes; 0 where there is no palette."""
+    _, length, _, _, _, bits, _ = _HEAD.unpack_from(body, 10)
+    if length < _PLAIN or bits > 8:
+        return 0
+    colours: int = min(_COLOURS.unpack_from(body)[0], 1 << bits) or 1 << bits
+    return next(depth for depth in (1, 2, 4, 8) if colours <= 1 << depth)
+
+
+def save_with_alpha(image: Any) -> bytes:
+    """*image*, sRGB with alpha, as a BMP whose masks name the alpha: without them browsers show none."""
+    red, green, blue, alpha = image.bandsplit()
+    pixels = bytes(blue.bandjoin([green, red, alpha]).flipver().write_to_memory())
+    start = _WITH_MASKS.size
+    header = _WITH_MASKS.pack(
+        b"BM", start + len(pixels), 0, start, start - 14, image.width, image.height, 1, 32, _BITFIELDS, len(pixels),
+        2835, 2835, 0, 0, *_MASKS, b"BGRs",
+    )  # fmt: skip
+    return header + pixels
