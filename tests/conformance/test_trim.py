@@ -85,9 +85,10 @@ def test_a_line_is_trimmed_at_its_ends(thickness: int, standing: bool) -> None:
     assert (made == 20).all()
 
 
-def test_a_single_pixel_stays() -> None:
-    pixel = np.full((1, 1, 3), 77, np.uint8)
-    alike(decoded(rendered(encoded(pixel), trim=Trim(10)).body, "RGB"), pixel, mean=0, most=0)
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (1, 50), (50, 2)])
+def test_a_tiny_picture_that_is_all_border_stays(size: tuple[int, int]) -> None:
+    made = rendered(encoded(np.full((size[1], size[0], 3), 90, np.uint8)), trim=Trim(10))
+    assert (made.width, made.height) == size
 
 
 def test_a_jpeg_is_trimmed_before_it_is_scaled() -> None:
