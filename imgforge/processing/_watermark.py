@@ -44,7 +44,10 @@ def watermarked(state: State, image: Any, frames: int) -> Any:
     mark = _prepared(state, wanted, width, height)
     left = top = 0
     if wanted.position in _TILED:
-        mark = _tiled(_spaced(_in_memory(state, mark), wanted, width, height, state.plan.dpr), width, height)
+        tile = _spaced(_in_memory(state, mark), wanted, width, height, state.plan.dpr)
+        if tile is None:
+            return image
+        mark = _tiled(tile, width, height)
     else:
         gravity = Gravity(wanted.position, wanted.x, wanted.y)
         left, top = position((width, height), (mark.width, mark.height), gravity, state.plan.dpr, overflow=True)
@@ -140,10 +143,12 @@ def _with_shadow(mark: Any, sigma: float) -> Any:
 
 
 def _spaced(mark: Any, wanted: Watermark, width: int, height: int, dpr: float) -> Any:
-    """One tile: the watermark with its gaps, or four fields of a chessboard."""
+    """One tile: the watermark with its gaps, or four fields of a chessboard; None where negative gaps leave nothing."""
     across, down = _gap(wanted.x, width, dpr), _gap(wanted.y, height, dpr)
+    size_with_gaps = mark.width + across, mark.height + down
+    if min(size_with_gaps) < 1:
+        return None
     if across or down:
-        size_with_gaps = max(1, mark.width + across), max(1, mark.height + down)
         mark = mark.embed(int(across / 2), int(down / 2), *size_with_gaps, extend="black")
     if wanted.position == "ch":
         empty = mark * 0

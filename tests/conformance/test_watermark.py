@@ -97,6 +97,12 @@ def test_tiles_fill_the_picture_from_its_middle(gap_x: int, gap_y: int) -> None:
     assert (abs(made - smooth())[~covered] <= 1).all()
 
 
+@pytest.mark.parametrize(("gap_x", "gap_y"), [(-12.0, 0.0), (-30.0, 4.0), (0.0, -8.0), (-0.5, -0.5)])
+def test_tiles_of_which_gaps_leave_nothing_are_not_there(gap_x: float, gap_y: float) -> None:
+    made = decoded(marked(encoded(smooth()), Watermark(1.0, "re", gap_x, gap_y)).body)
+    alike(made, smooth(), mean=0, most=0)
+
+
 @pytest.mark.parametrize(
     ("x", "y", "left", "top"),
     [(-40.0, 0.0, -11, 0), (0.0, -40.0, 0, -7), (200.0, 0.0, 95, 0), (0.0, 200.0, 0, 63), (-40.0, 200.0, -11, 63)],
