@@ -19,6 +19,9 @@ def apply_filters(state: State) -> None:
     blur, sharpen, size = state.options.blur, state.options.sharpen, state.options.pixelate
     if not blur and not sharpen and size <= 1:
         return
+    size = min(size, max(state.image.width, state.image.height))
+    if size > 1 and state.image.height % size:
+        state.to_memory()  # the mirror reads rows again that a decoder has delivered already
     image = standard_rgb(state.image)
     kind, band_format = image.interpretation, image.format
     premultiplied = bool(blur or sharpen) and image.hasalpha()
@@ -29,7 +32,7 @@ def apply_filters(state: State) -> None:
     if sharpen:
         image = image.sharpen(sigma=min(max(sharpen, 0.000001), 10.0))
     if size > 1:
-        image = _pixelated(image, min(size, max(image.width, image.height)))
+        image = _pixelated(image, size)
     if premultiplied:
         image = image.unpremultiply()
     state.image = image.colourspace(kind).cast(band_format)

@@ -42,6 +42,16 @@ def test_pixelate_makes_blocks_of_the_mean(size: int) -> None:
     alike(made, wanted, mean=0.6, most=2)
 
 
+@pytest.mark.parametrize("stored", ["PNG", "JPEG"])
+def test_blocks_larger_than_the_picture_mirror_what_a_decoder_delivers_once(stored: str) -> None:
+    high = smooth(333, 777)
+    made = decoded(rendered(encoded(high, stored), pixelate=700).body).astype(float)
+    mirrored = np.pad(high, ((0, 1400 - 777), (0, 700 - 333), (0, 0)), "symmetric").astype(float)
+    for rows in (slice(0, 700), slice(700, 777)):
+        mean = mirrored[:700] if rows.start == 0 else mirrored[700:]
+        assert abs(made[rows] - mean.mean(axis=(0, 1))).max() <= 2
+
+
 def test_pixelate_of_one_changes_nothing() -> None:
     alike(decoded(rendered(encoded(smooth()), pixelate=1).body), smooth(), mean=0, most=0)
 
