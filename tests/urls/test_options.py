@@ -41,6 +41,7 @@ MEANINGS: tuple[tuple[str, dict[str, object]], ...] = (
     ("exar:1", {"extend_aspect_ratio": Extend(True)}),
     ("g:ce:0.1:-20", {"gravity": Gravity("ce", 0.1, -20)}),
     ("g:fp:0.25:1", {"gravity": Gravity("fp", 0.25, 1)}),
+    ("g:fp::0.9", {"gravity": Gravity("fp", 0, 0.9)}),
     ("g:sm", {"gravity": Gravity("sm")}),
     ("c:100:0.5", {"crop": Crop(100, 0.5)}),
     ("crop:0:10:nowe:1:2", {"crop": Crop(0, 10, Gravity("nowe", 1, 2))}),
@@ -82,6 +83,7 @@ MEANINGS: tuple[tuple[str, dict[str, object]], ...] = (
     ("skp:pdf:psd:raw:tif", {"skip_processing": ("pdf", "psd", "raw", "tiff")}),
     ("mb:1000", {"max_bytes": 1000}),
     ("wm:0.5:soea:-10:0.1:0.2", {"watermark": Watermark(0.5, "soea", -10, 0.1, 0.2)}),
+    ("wm:0.5:soea:-10:0.1:0.2:3:4", {"watermark": Watermark(0.5, "soea", -10, 0.1, 0.2)}),
 )
 
 WRONG = (
@@ -92,7 +94,7 @@ WRONG = (
     "ex:1:sm", "exar:1:sm", "c:-1:2", "c:1:2:zz", "pd:-1", "rot:45", "rot:x", "bg:ff", "bg:ggg", "bg:1:2", "bg:1:2:256",
     "bl:-1", "bl:nan", "q:101", "fq:jpg", "fq:xyz:80", "f:PNG", "f:exe", "skp:exe", "wm:2", "wm:1:sm", "fn:%%%:1",
     "fn:YQ0KYg:1", "fn:ab+A:1", "wmu:YQpi", "fiu:YQpi", "wmt:YQBi",
-    "nonsense", "nonsense:1", "exp:soon", "skp:best",
+    "nonsense", "nonsense:1", "exp:soon", "skp:best", "wm:1:ce:0:0:0:0:0:0",
     "f:pdf", "maf:0", "bg:ff00ff8", "bg:ff00ffgg", "t:x", "t:1:red", "mb:-5",
 )  # fmt: skip
 
@@ -148,7 +150,10 @@ class MeaningTests(SynchronousTestCase):
     def test_a_later_option_changes_only_what_it_names(self) -> None:
         self.assertEqual(self.parse("g:no:1:2", "g:so::7").gravity, Gravity("so", 1, 7))
         self.assertEqual(self.parse("g:no:1:2", "g:sm").gravity, Gravity("sm"))
+        self.assertEqual(self.parse("g:fp:0.2:0.3", "g:fp:0.9:").gravity, Gravity("fp", 0.9, 0.3))
         self.assertEqual(self.parse("ex:0:no:1", "ex:1").extend, Extend(True, Gravity("no", 1)))
+        for text in ("rs:fit:9:9:1::so:1:2", "s:9:9:1::so"):  # no word on extend, so none on its gravity
+            self.assertEqual(self.parse("ex:1:no:1", text).extend, Extend(True, Gravity("no", 1)), text)
         self.assertEqual(self.parse("c:10:20:we:5", "c:30").crop, Crop(30, 20, Gravity("we", 5)))
         self.assertEqual(self.parse("t:1:f00:1:1", "t:2").trim, Trim(2, None, True, True))
         self.assertEqual(self.parse("wm:0.5:soea:1:2:0.3", "wm:0.7").watermark, Watermark(0.7, "soea", 1, 2, 0.3))

@@ -71,17 +71,15 @@ def _place(arguments: Arguments, current: Gravity, allowed: Callable[[str], str]
     kind = allowed(arguments[0])
     if len(arguments) > 3:
         raise ValueError(f"a gravity takes at most 3 arguments (type:x:y), not {len(arguments)}")
-    numbers = [argument for argument in arguments[1:] if argument]
     if kind == "sm":
-        if numbers:
+        if any(arguments[1:]):
             raise ValueError("the smart gravity takes no offsets")
         return Gravity("sm")
-    if kind == "fp":
-        if len(numbers) != 2:
-            raise ValueError("the focus point needs two numbers from 0 to 1")
-        return Gravity("fp", fraction(numbers[0]), fraction(numbers[1]))
+    if kind == "fp" and len(arguments) != 3:
+        raise ValueError("the focus point needs two numbers from 0 to 1")
+    number_of = fraction if kind == "fp" else _OFFSET
     x, y = ([*arguments[1:3], "", ""])[:2]
-    return Gravity(kind, _OFFSET(x) if x else current.x, _OFFSET(y) if y else current.y)
+    return Gravity(kind, number_of(x) if x else current.x, number_of(y) if y else current.y)
 
 
 def gravity(arguments: Arguments, current: Gravity) -> Gravity:
@@ -90,8 +88,10 @@ def gravity(arguments: Arguments, current: Gravity) -> Gravity:
 
 
 def extend(arguments: Arguments, current: Extend) -> Extend:
-    """enabled:type:x:y"""
-    enabled = boolean(arguments[0]) if arguments[0] else current.enabled
+    """enabled:type:x:y; without the first word nothing changes, whatever follows"""
+    if not arguments[0]:
+        return current
+    enabled = boolean(arguments[0])
     if len(arguments) < 2 or not arguments[1]:
         return Extend(enabled, current.gravity)
     return Extend(enabled, _place(arguments[1:], current.gravity, _CANVAS_GRAVITY))

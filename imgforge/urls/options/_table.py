@@ -125,7 +125,7 @@ OPTIONS = (
     Option(
         "watermark",
         ("wm",),
-        (Together("watermark", composite.watermark, "opacity:position:x:y:scale", 5),),
+        (Together("watermark", composite.watermark, "opacity:position:x:y:scale", 7),),  # imgproxy passes over two more
         "lays the operator's watermark over the result",
     ),
     Option("quality", ("q",), (Argument("quality", integer(0, 100)),), "of lossy formats; 0 is the default's"),
