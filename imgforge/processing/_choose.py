@@ -52,8 +52,8 @@ def output_formats(
     name = _wanted(options, settings)
     if name == BEST:
         return candidates(accepted, preferred, animated=animated, transparent=_is_transparent(original, chain))
-    if name is None:
-        name = next((one for one in accepted if animates(one) or not animated), None)
+    if name is None or name in saves:
+        name = next((one for one in accepted if animates(one) or not animated), name)
     if name is None and settings.default_format != "source":
         name = settings.default_format
     if name is None:

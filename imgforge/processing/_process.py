@@ -78,9 +78,10 @@ def process(
 ) -> Rendition:
     """The rendition of *source* under *options*.
 
-    *then* are the options of chained pipelines. *accepted* are the formats, best first, that may replace one that the
-    options leave open. *watermarks* are images by the URL that the options name them by, "" is the operator's.
-    *memory* is what pictures at work have in common: if there is not enough of it the call waits.
+    *then* are the options of chained pipelines. *accepted* are the formats, best first, that take the place of the one
+    that the options name or leave open, where they can hold the result. *watermarks* are images by the URL that the
+    options name them by, "" is the operator's. *memory* is what pictures at work have in common: if there is not
+    enough of it the call waits.
     Raises `NotAnImage`, `SourceTooLarge`, `ResultTooLarge`, `UnsupportedFormat`, or `RequestTimeout` once
     *cancellation* was cancelled.
     """

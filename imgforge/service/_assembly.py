@@ -210,7 +210,7 @@ class Application:
         info = InfoEndpoint(reactor, gate, parser, self._pipeline, rates, answers.cache_tag_headers, passed)
         health_paths = {b"/status", b"/health", settings.health_check_path.encode()} - {b""}
         purging = PurgeGate(settings.purge_secret)
-        purge_image = PurgeImageEndpoint(purging, parser, self._pipeline, negotiation(settings))
+        purge_image = PurgeImageEndpoint(purging, parser, self._pipeline)
         routes = [
             *(Route(path, path.decode(), self._health, always=True) for path in sorted(health_paths)),
             Route(b"/", "/", page_endpoint(page)),

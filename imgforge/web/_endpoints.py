@@ -98,10 +98,10 @@ class ImageEndpoint:
             if seen:
                 request.setHeader(b"Vary", b", ".join(seen))
             return await self._stream(request, image)
-        wanted, accepted = self._negotiation.apply(image, _header(request, b"accept"))
+        accepted = self._negotiation.accepted(image, _header(request, b"accept"))
         varies = self._negotiation.varies(image)
         admit = self._rates.of(request)
-        served = await self._pipeline.image(wanted, accepted, admit, client=self._client.of(request))
+        served = await self._pipeline.image(image, accepted, admit, client=self._client.of(request))
         answer = image_answer(
             served.entry,
             image,

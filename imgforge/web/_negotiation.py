@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from imgforge.model import ImageRequest
 
@@ -13,7 +13,7 @@ __all__ = ["Negotiation", "accepted_types"]
 _NEGOTIABLE = (("jxl", "image/jxl"), ("avif", "image/avif"), ("webp", "image/webp"))
 
 # What a URL may say of the format and still leave the choice to us.
-_OPEN = frozenset({None, "best"})
+_OPEN = "best"
 
 
 def accepted_types(accept: str) -> Iterator[str]:
@@ -41,15 +41,16 @@ class Negotiation:
 
     def varies(self, request: ImageRequest) -> bool:
         """Whether the answer depends on the Accept header."""
-        return bool(self.enforced or (self.auto and request.options.format in _OPEN))
+        return bool(self._offered(request))
 
-    def apply(self, request: ImageRequest, accept: str) -> tuple[ImageRequest, tuple[str, ...]]:
-        """The request to carry out and the formats, best first, that may be chosen for it."""
-        if not self.varies(request):
-            return request, ()
+    def accepted(self, request: ImageRequest, accept: str) -> tuple[str, ...]:
+        """The formats, best first, that may take the place of the one that *request* names or leaves open."""
+        offered = self._offered(request)
+        if not offered:
+            return ()
         taken = frozenset(accepted_types(accept))
-        wanted = self.enforced | self.auto if request.options.format in _OPEN else self.enforced
-        accepted = tuple(name for name, media_type in _NEGOTIABLE if name in wanted and media_type in taken)
-        if accepted and request.options.format not in _OPEN:
-            request = replace(request, options=replace(request.options, format=None))
-        return request, accepted
+        return tuple(name for name, media_type in _NEGOTIABLE if name in offered and media_type in taken)
+
+    def _offered(self, request: ImageRequest) -> frozenset[str]:
+        named = [one.format for one in (request.options, *request.then) if one.format is not None]
+        return self.enforced | self.auto if not named or named[-1] == _OPEN else self.enforced

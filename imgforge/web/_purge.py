@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import cast
 
 import msgspec
@@ -16,7 +15,6 @@ from imgforge.urls import UrlParser
 from imgforge.web._access import BearerGate
 from imgforge.web._answer import Answer
 from imgforge.web._body import whole_body
-from imgforge.web._negotiation import Negotiation
 from imgforge.web._routes import origin_form
 
 __all__ = ["PurgeEndpoint", "PurgeGate", "PurgeImageEndpoint"]
@@ -60,22 +58,16 @@ class PurgeEndpoint:
 class PurgeImageEndpoint:
     """`PURGE /<signature>/<options>/<source>`: the rendition that GET gives, in the formats of all clients."""
 
-    def __init__(self, gate: PurgeGate, parser: UrlParser, pipeline: Pipeline, negotiation: Negotiation) -> None:
+    def __init__(self, gate: PurgeGate, parser: UrlParser, pipeline: Pipeline) -> None:
         self._gate = gate
         self._parser = parser
         self._pipeline = pipeline
-        self._negotiation = negotiation
 
     async def __call__(self, request: Request) -> Answer:
         """The signature must be good as well: what could not be asked for cannot be purged."""
         self._gate.check(request.getHeader(b"authorization"))
         image = self._parser.parse(origin_form(request.uri))
-        removed = await self._pipeline.purge_image(image)
-        if self._negotiation.varies(image) and image.options.format is not None:
-            # Where formats are enforced, clients that take one are served as if the URL had named none.
-            open_one = replace(image, options=replace(image.options, format=None))
-            removed += await self._pipeline.purge_image(open_one)
-        return _purged(removed)
+        return _purged(await self._pipeline.purge_image(image))
 
 
 def _purged(count: int) -> Answer:

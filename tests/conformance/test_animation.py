@@ -143,6 +143,13 @@ def test_an_animated_webp_without_extension_becomes_a_gif() -> None:
     assert pages(read(rendition.body)) == 5
 
 
+@pytest.mark.parametrize("wanted", ["gif", "webp", "jpeg", "png"])
+def test_a_film_keeps_the_format_that_was_asked_for_where_the_enforced_one_is_for_stills(wanted: str) -> None:
+    settings = ProcessingSettings(max_animation_frames=10)
+    made = process(shot(), ProcessingOptions(format=wanted), settings, accepted=("avif",))
+    assert made.format == wanted
+
+
 def test_the_pages_of_a_tiff_are_no_animation() -> None:
     rendition = made(tiff(frames(3)), format="webp")
     assert (rendition.width, rendition.height, pages(read(rendition.body))) == (96, 64, 1)

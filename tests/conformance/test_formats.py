@@ -74,7 +74,10 @@ FALLBACKS = (
     Fallback("jpeg", "webp", {}, ("webp",)),
     Fallback("jpeg", "avif", {}, ("avif", "webp")),
     Fallback("png", "webp", {}, ("webp", "avif")),
-    Fallback("jpeg", "png", {"format": "png"}, ("webp",)),
+    Fallback("jpeg", "png", {"format": "png"}),
+    Fallback("jpeg", "webp", {"format": "png"}, ("webp",)),
+    Fallback("jpeg", "webp", {"format": "png", "skip_processing": ("jpeg",)}, ("webp",)),
+    Fallback("jpeg", "jpeg", {"format": "jpeg", "skip_processing": ("jpeg",)}, ("webp",)),
     Fallback("jpeg", "webp", {}, (), "webp"),
     Fallback("gif", "png", {}, (), "png"),
     Fallback("png", "webp", {}, ("webp",), "jpeg"),
@@ -108,6 +111,19 @@ def test_from_each_format_to_each(source: str, target: str) -> None:
         alike(got[opaque][:, :3], wanted[opaque][:, :3], mean=5, most=40)
     elif "alpha" not in source:
         alike(got[:, :, :3], wanted, mean=5, most=60)
+
+
+@pytest.mark.parametrize(("wanted", "became"), [("jpeg", "avif"), ("svg", "svg"), (None, "svg")])
+def test_a_drawing_becomes_pixels_where_these_are_asked_for_and_another_format_enforced(
+    wanted: str | None, became: str
+) -> None:
+    made = process(DRAWING, ProcessingOptions(format=wanted), ProcessingSettings(), accepted=("avif",))
+    assert made.format == became
+
+
+def test_no_enforced_format_makes_a_drawing_of_a_photo() -> None:
+    with pytest.raises(UnsupportedFormat):
+        process(encoded(smooth()), ProcessingOptions(format="svg"), ProcessingSettings(), accepted=("avif",))
 
 
 def svg_cases() -> Iterator[tuple[dict[str, Any], tuple[int, int]]]:

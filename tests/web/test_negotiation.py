@@ -9,6 +9,7 @@ from imgforge.web._negotiation import Negotiation, accepted_types
 
 OPEN = ImageRequest("http://x/a.jpg")
 AS_PNG = ImageRequest("http://x/a.jpg", ProcessingOptions(format="png"))
+AS_PNG_LATER = ImageRequest("http://x/a.jpg", then=(ProcessingOptions(format="png"),))
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 
 
@@ -25,21 +26,24 @@ class AcceptTests(SynchronousTestCase):
 
 class NegotiationTests(SynchronousTestCase):
     def test_nothing_is_negotiated_unless_the_operator_says_so(self) -> None:
-        self.assertEqual(Negotiation().apply(OPEN, CHROME), (OPEN, ()))
+        self.assertEqual(Negotiation().accepted(OPEN, CHROME), ())
         self.assertFalse(Negotiation().varies(OPEN))
 
     def test_the_best_format_comes_first(self) -> None:
         both = Negotiation(auto=frozenset({"webp", "avif"}))
-        self.assertEqual(both.apply(OPEN, CHROME), (OPEN, ("avif", "webp")))
-        self.assertEqual(both.apply(OPEN, "image/webp"), (OPEN, ("webp",)))
+        self.assertEqual(both.accepted(OPEN, CHROME), ("avif", "webp"))
+        self.assertEqual(both.accepted(OPEN, "image/webp"), ("webp",))
 
     def test_a_format_in_the_url_stands(self) -> None:
         auto = Negotiation(auto=frozenset({"webp"}))
-        self.assertEqual(auto.apply(AS_PNG, CHROME), (AS_PNG, ()))
-        self.assertFalse(auto.varies(AS_PNG))
+        for request in (AS_PNG, AS_PNG_LATER):
+            self.assertEqual(auto.accepted(request, CHROME), ())
+            self.assertFalse(auto.varies(request))
 
-    def test_an_enforced_format_replaces_the_urls_where_the_client_takes_it(self) -> None:
-        enforced = Negotiation(enforced=frozenset({"webp"}))
-        self.assertEqual(enforced.apply(AS_PNG, CHROME), (OPEN, ("webp",)))
-        self.assertEqual(enforced.apply(AS_PNG, "image/png"), (AS_PNG, ()))
-        self.assertTrue(enforced.varies(AS_PNG))
+    def test_an_enforced_format_may_replace_the_urls_where_the_client_takes_it(self) -> None:
+        enforced = Negotiation(enforced=frozenset({"webp"}), auto=frozenset({"avif"}))
+        for request in (AS_PNG, AS_PNG_LATER):
+            self.assertEqual(enforced.accepted(request, CHROME), ("webp",))
+            self.assertEqual(enforced.accepted(request, "image/png"), ())
+            self.assertTrue(enforced.varies(request))
+        self.assertEqual(enforced.accepted(OPEN, CHROME), ("avif", "webp"))
