@@ -6,6 +6,7 @@ Pure functions: what an answer says depends on the entry, the request's own head
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from email.utils import formatdate, parsedate_to_datetime
@@ -15,9 +16,20 @@ from imgforge.errors import ImgforgeError
 from imgforge.model import CacheEntry, DeliveryOptions, ImageRequest
 from imgforge.web._lane import Offer
 
-__all__ = ["Answer", "AnswerSettings", "aging_since", "content_disposition", "image_answer"]
+__all__ = [
+    "Answer",
+    "AnswerSettings",
+    "aging_since",
+    "canonical",
+    "content_disposition",
+    "image_answer",
+    "streamed_cache_control",
+]
 
 _SECURITY_POLICY = b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+
+# What an origin may say of keeping that goes before whatever the URL says.
+_FORBIDDING = re.compile(r"\b(?:no-store|no-cache|private)\b", re.IGNORECASE)
 
 # The first extension of each format is what a downloaded file is called.
 _EXTENSIONS = {"jpeg": "jpg"}
@@ -75,7 +87,9 @@ def image_answer(
     """
     rendition = entry.rendition
     if failure is not None and settings.fallback_ttl:
-        settings = replace(settings, ttl=settings.fallback_ttl)
+        settings = replace(settings, ttl=settings.fallback_ttl, cache_control_passthrough=False)
+    elif not _passes(entry.source_cache_control, request.delivery, settings):
+        settings = replace(settings, cache_control_passthrough=False)
     headers: Headers = [
         (b"Content-Type", rendition.content_type.encode("ascii")),
         (b"Cache-Control", cache_control(entry, request.delivery, settings, now)),
@@ -108,10 +122,7 @@ def image_answer(
     if timings:
         stages = ", ".join(f"{name};dur={seconds * 1e3:.1f}" for name, seconds in timings)
         headers.append((b"Server-Timing", stages.encode("ascii")))
-    if settings.set_canonical_header and request.source.startswith(("http://", "https://")):
-        headers.append(
-            (b"Link", b"<" + quote(request.source, safe="/:?&=%@+,;~!$'()*[]#").encode() + b'>; rel="canonical"')
-        )
+    headers += canonical(request, settings)
     tags = ",".join(request.delivery.cache_tags).encode("ascii")
     headers += [(name.encode("ascii"), tags) for name in settings.cache_tag_headers if tags]
     if settings.debug_headers:
@@ -127,6 +138,13 @@ def image_answer(
         return Answer(settings.fallback_status or failure.status, headers, rendition.body)
     headers.append((b"Accept-Ranges", b"bytes"))
     return Answer(200, headers, rendition.body)
+
+
+def canonical(request: ImageRequest, settings: AnswerSettings) -> Headers:
+    """The header that says where the original is, where the operator wants it and it is on the web."""
+    if not settings.set_canonical_header or not request.source.startswith(("http://", "https://")):
+        return []
+    return [(b"Link", b"<" + quote(request.source, safe="/:?&=%@+,;~!$'()*[]#").encode() + b'>; rel="canonical"')]
 
 
 def aging_since(entry: CacheEntry, settings: AnswerSettings) -> float:
@@ -146,13 +164,34 @@ def cache_control(entry: CacheEntry, delivery: DeliveryOptions, settings: Answer
         if entry.source_cache_control:
             return _header_value(entry.source_cache_control)
         return b"public"
+    return _own_cache_control(delivery, settings, now)
+
+
+def streamed_cache_control(said: str, delivery: DeliveryOptions, settings: AnswerSettings, now: float) -> bytes:
+    """The same for the source itself, of which the origin has *said* that."""
+    if said and _passes(said, delivery, settings):
+        return _header_value(said)
+    return _own_cache_control(delivery, settings, now)
+
+
+def _passes(said: str, delivery: DeliveryOptions, settings: AnswerSettings) -> bool:
+    """Whether the origin's word is handed on: not where the URL ends, which it knows nothing of, unless it forbids."""
+    return settings.cache_control_passthrough and (not _dies(delivery) or bool(_FORBIDDING.search(said)))
+
+
+def _own_cache_control(delivery: DeliveryOptions, settings: AnswerSettings, now: float) -> bytes:
     max_age = settings.ttl
-    if delivery.expires is not None and delivery.expires > 0:
+    if delivery.expires is not None and _dies(delivery):
         max_age = min(max_age, max(0, int(delivery.expires - now)))
     if not max_age:
         return b"no-cache"
     stale = 0 if delivery.expires else settings.stale_while_revalidate
     return b"max-age=%d, public" % max_age + (b", stale-while-revalidate=%d" % stale if stale else b"")
+
+
+def _dies(delivery: DeliveryOptions) -> bool:
+    """Whether there is an end to the URL."""
+    return delivery.expires is not None and delivery.expires > 0
 
 
 def content_disposition(request: ImageRequest, format_name: str, attachment: bool) -> bytes:
@@ -162,8 +201,9 @@ def content_disposition(request: ImageRequest, format_name: str, attachment: boo
         attachment = delivery.return_attachment
     if format_name:
         name = f"{delivery.filename or _stem(request.source)}.{_EXTENSIONS.get(format_name, format_name)}"
-    else:  # the source itself, under its own name
-        name = delivery.filename or _basename(request.source)
+    else:  # the source itself, under its own extension
+        stem, extension = posixpath.splitext(_basename(request.source))
+        name = (delivery.filename or stem) + extension
     kind = b"attachment" if attachment else b"inline"
     if name.isascii() and name.isprintable():
         return kind + b'; filename="' + name.replace("\\", "%5C").replace('"', "%22").encode("ascii") + b'"'

@@ -19,7 +19,15 @@ from imgforge.observability import Metrics
 from imgforge.pipeline import Pipeline, Served, State
 from imgforge.urls import UrlParser
 from imgforge.web._access import BearerGate, joined_header
-from imgforge.web._answer import Answer, AnswerSettings, aging_since, content_disposition, image_answer
+from imgforge.web._answer import (
+    Answer,
+    AnswerSettings,
+    aging_since,
+    canonical,
+    content_disposition,
+    image_answer,
+    streamed_cache_control,
+)
 from imgforge.web._client import ClientKey
 from imgforge.web._conditions import Conditions, another, conditioned, not_satisfiable, precondition_failed, unchanged
 from imgforge.web._lane import Offer
@@ -159,7 +167,10 @@ class ImageEndpoint:
     def _tell(self, request: Request, image: ImageRequest, head: SourceHead) -> None:
         """What there is to say of a source before its bytes."""
         request.setResponseCode(head.status)
-        request.setHeader(b"Cache-Control", b"max-age=%d, public" % self._settings.ttl)
+        said, now = head.headers.get("cache-control", ""), self._clock.seconds()
+        request.setHeader(b"Cache-Control", streamed_cache_control(said, image.delivery, self._settings, now))
+        for link in canonical(image, self._settings):
+            request.setHeader(*link)
         request.setHeader(b"Content-Security-Policy", b"default-src 'none'; sandbox")
         request.setHeader(b"X-Content-Type-Options", b"nosniff")
         request.setHeader(b"Content-Disposition", content_disposition(image, "", self._settings.return_attachment))

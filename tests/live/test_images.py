@@ -160,6 +160,9 @@ class ImageTests(LiveServer):
     def test_raw_streams_the_source_as_it_is(self) -> None:
         reply = self.image("raw:1", source="/not-an-image")
         self.assertEqual((reply.status, reply.body), (200, b"just words"))
+        self.assertEqual(reply.headers["cache-control"], "max-age=31536000, public")
+        dying = self.image(f"raw:1/exp:{int(time.time()) + 600}", source="/not-an-image")
+        self.assertTrue(0 < int(dying.headers["cache-control"].removeprefix("max-age=").partition(",")[0]) <= 600)
 
     def test_metrics_count_what_happened(self) -> None:
         self.image("w:41", extension="@png")

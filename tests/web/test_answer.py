@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from imgforge.errors import SourceNotFound
 from imgforge.model import CacheEntry, DeliveryOptions, ImageRequest, Rendition
-from imgforge.web._answer import Answer, AnswerSettings, content_disposition, image_answer
+from imgforge.web._answer import Answer, AnswerSettings, content_disposition, image_answer, streamed_cache_control
 
 NOW = 1_800_000_000.0
 RENDITION = Rendition(b"pixels", "jpeg", "image/jpeg", 3, 2, "png", 30, 20, 999)
@@ -89,6 +90,36 @@ class HeaderTests(SynchronousTestCase):
         passed = answer(entry, cache_control_passthrough=True)
         self.assertEqual(header(b"Cache-Control", passed), b"private, max-age=5")
 
+    def test_the_origins_word_does_not_outlive_the_url(self) -> None:
+        soon = replace(REQUEST, delivery=DeliveryOptions(expires=int(NOW) + 60))
+        for said, expires in (("max-age=9999", ""), ("", "Wed, 21 Oct 2035 07:28:00 GMT")):
+            entry = replace(ENTRY, source_cache_control=said, source_expires=expires)
+            made = answer(entry, request=soon, cache_control_passthrough=True)
+            self.assertEqual(header(b"Cache-Control", made), b"max-age=60, public")
+            self.assertEqual((header(b"Expires", made), header(b"Age", made)), (None, None))
+        private = replace(ENTRY, source_cache_control="private, max-age=5")
+        passed = answer(private, request=soon, cache_control_passthrough=True)
+        self.assertEqual(header(b"Cache-Control", passed), b"private, max-age=5")
+
+    def test_a_fallback_images_own_lifetime_goes_before_its_origins_word(self) -> None:
+        entry = replace(ENTRY, source_cache_control="max-age=9999")
+        settings = AnswerSettings(cache_control_passthrough=True, fallback_ttl=30)
+        made = image_answer(entry, REQUEST, settings, now=NOW, vary=[], state="", failure=SourceNotFound("gone"))
+        self.assertEqual(header(b"Cache-Control", made), b"max-age=30, public")
+
+    def test_of_what_is_streamed_too(self) -> None:
+        passing, never = AnswerSettings(cache_control_passthrough=True), DeliveryOptions(expires=0)
+        soon = DeliveryOptions(expires=int(NOW) + 60)
+        for settings, delivery, said, wanted in (
+            (passing, never, "max-age=5", b"max-age=5"),
+            (passing, never, "", b"max-age=31536000, public"),
+            (passing, soon, "max-age=5000", b"max-age=60, public"),
+            (passing, soon, "no-store", b"no-store"),
+            (AnswerSettings(), soon, "max-age=5000", b"max-age=60, public"),
+            (AnswerSettings(), never, "max-age=5000", b"max-age=31536000, public"),
+        ):
+            self.assertEqual(streamed_cache_control(said, delivery, settings, NOW), wanted)
+
     def test_no_origin_can_break_a_header(self) -> None:
         entry = replace(ENTRY, source_cache_control="x\r\nSet-Cookie: a", source_last_modified="no date\r\n")
         made = answer(entry, cache_control_passthrough=True)
@@ -128,6 +159,8 @@ class DispositionTests(SynchronousTestCase):
     def test_the_source_itself_keeps_its_name(self) -> None:
         raw = ImageRequest("http://origin.example/a/photo.jpg?x=1")
         self.assertEqual(content_disposition(raw, "", False), b'inline; filename="photo.jpg"')
+        named = replace(raw, delivery=DeliveryOptions(filename="mine"))
+        self.assertEqual(content_disposition(named, "", False), b'inline; filename="mine.jpg"')
 
     def test_a_source_without_a_name_is_called_image(self) -> None:
         self.assertEqual(
