@@ -74,6 +74,13 @@ def _jpeg(pixels: Pixels, **fields: int | str) -> bytes:
     return bytes(image.jpegsave_buffer(Q=92))
 
 
+def _turned(save: str, orientation: int, **how: Any) -> bytes:
+    """A scene in another format than JPEG, with an EXIF orientation."""
+    image = _vips(scene(240, 160))
+    image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+    return bytes(getattr(image, save)(**how))
+
+
 def _png(pixels: npt.NDArray[Any], interpretation: str = "srgb", **how: Any) -> bytes:
     return bytes(_vips(pixels, interpretation).pngsave_buffer(**how))
 
@@ -149,6 +156,14 @@ PICTURES: dict[str, Callable[[], bytes]] = {
     "photo.avif": lambda: bytes(_vips(scene(300, 200)).heifsave_buffer(Q=80, compression="av1", effort=1)),
     "photo.tiff": lambda: bytes(_vips(scene(300, 200)).tiffsave_buffer(compression="lzw")),
     "photo.gif": lambda: bytes(_vips(scene(300, 200)).gifsave_buffer()),
+    "few.gif": lambda: _pillow(scene(120, 90, grain=0) // 60 * 60, "GIF"),
+    "high.jpg": lambda: _jpeg(scene(333, 777)),
+    "exif6.webp": lambda: _turned("webpsave_buffer", 6, Q=95),
+    "exif5.png": lambda: _turned("pngsave_buffer", 5),
+    "exif8.tiff": lambda: _turned("tiffsave_buffer", 8, compression="lzw"),
+    "exif3.avif": lambda: _turned("heifsave_buffer", 3, Q=90, compression="av1", effort=1),
+    "alpha.bmp": lambda: _pillow(_see_through(150, 100), "BMP"),
+    "palette.bmp": lambda: _pillow(scene(150, 100), "BMP", "P"),
     "photo.bmp": lambda: _pillow(scene(300, 200), "BMP"),
     "icon.ico": lambda: _pillow(_see_through(64, 64), "ICO", sizes=[(64, 64)]),
     "drawing.svg": lambda: _DRAWING,
