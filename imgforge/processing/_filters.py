@@ -10,7 +10,7 @@ from imgforge.processing._state import State
 
 __all__ = ["WIDEST_SIGMA", "apply_filters"]
 
-# A wider mask cannot be told from it on any screen, and costs more than it may.
+# A wider mask costs more than it may, and shows little more than one colour.
 WIDEST_SIGMA = 300.0
 
 
