@@ -13,7 +13,7 @@ import pyvips
 
 __all__ = ["ORIENTATION", "exif_block", "set_exif_block"]
 
-_BLOCK, _FIELDS = "exif-data", "exif-"
+_BLOCK, _FIELDS, _TURN = "exif-data", "exif-", "orientation"
 ORIENTATION = "exif-ifd0-Orientation"
 _HEADER = b"Exif\x00\x00"
 _APP1, _START_OF_SCAN = 0xE1, 0xDA
@@ -24,23 +24,28 @@ def set_exif_block(image: Any, block: bytes) -> None:
     if not block:
         return
     image.set_type(pyvips.GValue.blob_type, _BLOCK, _HEADER + block.removeprefix(_HEADER))
-    for field in ("orientation", ORIENTATION):
+    for field in (_TURN, ORIENTATION):
         if image.get_typeof(field):
             image.remove(field)
 
 
 def exif_block(image: Any) -> bytes:
     """The EXIF of *image* as a block with its header, and its resolution in it; nothing where it has none."""
-    fields = [field for field in image.get_fields() if field.startswith(_FIELDS)]
+    fields = [field for field in image.get_fields() if _is_exif(field)]
     if not fields:
         return b""
     carrier = pyvips.Image.black(8, 8).copy(xres=image.xres, yres=image.yres)
     for field in sorted(fields, key=lambda field: field != _BLOCK):  # the block first: it brings all its fields
         carrier.set_type(image.get_typeof(field), field, image.get(field))
     for field in set(carrier.get_fields()) - set(fields):
-        if field.startswith(_FIELDS):
+        if _is_exif(field):
             carrier.remove(field)
     return _segment(bytes(carrier.jpegsave_buffer()))
+
+
+def _is_exif(field: str) -> bool:
+    """The orientation has a name besides, by which libvips writes it, whatever the tag's own field says."""
+    return field.startswith(_FIELDS) or field == _TURN
 
 
 def _segment(jpeg: bytes) -> bytes:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import struct
 import sys
+from itertools import product
 from typing import Any
 from unittest.mock import patch
 
@@ -127,6 +128,19 @@ class WritingTests(EffectCase):
             self.assertEqual({COPYRIGHT, MODEL} & read.keys(), wanted, options)
         info = pillow_heif.open_heif(made(flat(0, 255, 0), "f:heic/cp:p3").body)[0].info
         self.assertEqual(info["icc_profile"], bytes(pyvips.Operation.call("profile_load", "p3")))
+
+    def test_what_was_turned_is_not_turned_again_by_exif(self) -> None:
+        for orientation, kind, options in product(range(1, 9), ("JPEG", "PNG", "TIFF"), ("kcr:1", "kcr:0", "sm:0")):
+            source = oriented(smooth(), orientation, kind)
+            got = seen(made(source, f"f:heic/q:95/{options}").body)
+            alike(got, turned_by_exif(smooth(), orientation), mean=2, most=12)
+
+    def test_what_was_not_turned_is_turned_by_who_looks_at_it(self) -> None:
+        for orientation, kind in product(range(1, 9), ("JPEG", "TIFF")):
+            source = oriented(smooth(), orientation, kind)
+            got = seen(made(source, "f:heic/q:95/ar:0/sm:0").body)
+            alike(got, turned_by_exif(smooth(), orientation), mean=2, most=12)
+            alike(seen(made(source, "f:heic/q:95/ar:0/kcr:0").body), smooth(), mean=2, most=12)
 
     def test_what_was_turned_is_not_turned_again_by_xmp(self) -> None:
         xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/' tiff:Orientation=\"6\"/>"
