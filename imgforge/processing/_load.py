@@ -217,7 +217,20 @@ def _load(body: bytes, name: str, cancellation: Cancellation, *, unlimited: bool
         raise broken(error) from None
     if not _is_complete(body, name, options.get("page", 0), options.get("n", 1)):
         raise NotAnImage("the source image is broken: it ends too early")
-    return image
+    return _from_light(image) if name == "tiff" else image
+
+
+def _from_light(image: Any) -> Any:
+    """Grey of floating point is linear light, 0..1, as colours are, but libvips takes it for samples of 0..255."""
+    if image.format not in {"float", "double"} or image.interpretation not in {"b-w", "grey16"}:
+        return image
+    light = image.extract_band(0)
+    grey = light.bandjoin([light, light]).colourspace("grey16", source_space="scrgb")
+    if image.bands > 1:
+        grey = grey.bandjoin((image.extract_band(1) * 65535.0).cast("ushort"))
+    grey = grey.copy(interpretation="grey16")
+    grey.remove("icc-profile-data")  # it is of the light
+    return grey
 
 
 def _is_complete(body: bytes, name: str, page: int, pages: int) -> bool:

@@ -49,9 +49,13 @@ def p3_as_srgb(pixels: Pixels) -> Pixels:
     encoded_values = pixels / 255.0
     linear = np.where(encoded_values <= 0.04045, encoded_values / 12.92, ((encoded_values + 0.055) / 1.055) ** 2.4)
     matrix = np.array([[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]])
-    linear = np.clip(linear @ matrix.T, 0, 1)
-    curved = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-    rounded: Pixels = np.rint(curved * 255)
+    return curved(np.clip(linear @ matrix.T, 0, 1))
+
+
+def curved(light: Pixels) -> Pixels:
+    """Light of 0..1 as samples of 0..255, by the curve of IEC 61966-2-1."""
+    samples = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    rounded: Pixels = np.rint(samples * 255)
     return rounded
 
 
@@ -185,6 +189,24 @@ def test_a_wide_gamut_stays_deep_on_its_way_to_srgb() -> None:
     assert made.format == "ushort"
     # LittleCMS interpolates 16 bits in a table, which is some way off where a colour is out of the gamut.
     alike(made.numpy() / 257, p3_as_srgb(smooth()), mean=0.6, most=12)
+
+
+@pytest.mark.parametrize("bands", [1, 2, 3, 4])
+def test_floating_point_is_light(bands: int) -> None:
+    """As Pillow, and as libvips, write it; of grey and colours alike."""
+    light = {1: GREY, 2: GREY_ALPHA, 3: smooth(), 4: see_through()}[bands].reshape(64, 96, bands) / np.float32(255)
+    wanted = curved(light)
+    if bands in {2, 4}:
+        wanted[:, :, -1] = light[:, :, -1] * 255
+    if bands == 1:
+        body = encoded(light[:, :, 0], "TIFF")
+    else:
+        image = pyvips.Image.new_from_array(light).copy(interpretation="b-w" if bands == 2 else "scrgb")
+        body = bytes(image.tiffsave_buffer())
+    alike(decoded(rendered(body).body).reshape(64, 96, bands), wanted, mean=0.6, most=2)
+    deep = pyvips.Image.new_from_buffer(rendered(body, preserve_hdr=True).body, "")
+    assert deep.format == "ushort"
+    alike(deep.numpy().reshape(64, 96, bands) / 257, wanted, mean=0.6, most=2)
 
 
 @pytest.mark.parametrize("width", [96, 48, 200])
