@@ -147,6 +147,7 @@ _SVG = re.compile(
     re.DOTALL,
 )
 _SVG_WINDOW = 32768
+_UTF_16 = frozenset({b"\xff\xfe", b"\xfe\xff"})  # the byte order marks that begin it
 
 
 def detect_format(source: bytes) -> str | None:
@@ -167,13 +168,16 @@ def detect_format(source: bytes) -> str | None:
 
 
 def _beginning(source: bytes) -> bytes:
-    """Where an SVG's element must stand, unpacked if the document is (svgz)."""
-    if not source.startswith(b"\x1f\x8b"):
-        return source[:_SVG_WINDOW]
-    try:
-        return zlib.decompressobj(wbits=31).decompress(source, _SVG_WINDOW)
-    except zlib.error:
-        return b""
+    """Where an SVG's element must stand, unpacked if the document is (svgz), in UTF-8 if it is in UTF-16."""
+    if source.startswith(b"\x1f\x8b"):
+        try:
+            source = zlib.decompressobj(wbits=31).decompress(source, _SVG_WINDOW)
+        except zlib.error:
+            return b""
+    source = source[:_SVG_WINDOW]
+    if source[:2] in _UTF_16:
+        return source.decode("utf-16", "replace").encode("utf-8", "replace")
+    return source
 
 
 def _box_length(source: bytes) -> int:

@@ -70,6 +70,15 @@ class DetectTests(SynchronousTestCase):
         self.assertIsNone(detect_format(gzip.compress(b"words")))
         self.assertIsNone(detect_format(b"\x1f\x8b" + bytes(40)))
 
+    def test_an_svg_in_utf_16(self) -> None:
+        for encoding, mark in (("utf-16-le", b"\xff\xfe"), ("utf-16-be", b"\xfe\xff")):
+            for prologue in ("", '<?xml version="1.0" encoding="UTF-16"?>', "<!-- \u00e9 -->"):
+                body = mark + (prologue + SVG.decode()).encode(encoding)
+                self.assertEqual(detect_format(body), "svg", body)
+                self.assertEqual(detect_format(gzip.compress(body)), "svg", body)
+            for words in NO_SVG:
+                self.assertIsNone(detect_format(mark + words.decode().encode(encoding)))
+
     def test_what_only_mentions_svg_is_none(self) -> None:
         for body in NO_SVG:
             self.assertIsNone(detect_format(body), body)
