@@ -70,7 +70,7 @@ def unsharp_mask(state: State) -> None:
     smaller = plan.scaled.width < plan.source.width or plan.scaled.height < plan.source.height
     if wanted.mode == "none" or (wanted.mode == "auto" and (state.options.sharpen or not smaller)):
         return
-    image = standard_rgb(state.image)
+    image = standard_rgb(state, state.image)
     around, centre = -wanted.weight, wanted.divider + 8 * wanted.weight
     rows = [[around, around, around], [around, centre, around], [around, around, around]]
     kernel = pyvips.Image.new_from_array(rows, scale=wanted.divider)

@@ -25,9 +25,11 @@ __all__ = [
 ]
 
 _PROFILE = "icc-profile-data"
+_COLOUR_FIELDS = (_PROFILE, "exif-ifd0-WhitePoint", "exif-ifd0-PrimaryChromaticities", "exif-ifd2-ColorSpace")
 _BUILT_IN = frozenset({"srgb", "cmyk", "p3"})
 _NATIVE = frozenset({"rgb", "srgb", "rgb16", "scrgb", "grey16", "b-w"})
 _DEEP = frozenset({"rgb16", "grey16", "scrgb"})
+_GREY = frozenset({"b-w", "grey16"})
 # What is left where nothing deeper is asked for.
 _SHALLOW = {"rgb16": "srgb", "grey16": "b-w", "cmyk": "srgb"}
 _DEEP_OUT = {"rgb16": "rgb16", "grey16": "grey16", "cmyk": "srgb"}
@@ -72,14 +74,22 @@ def to_processing_colours(state: State) -> None:
             state.imported = True
     if image.interpretation != target:
         image = image.colourspace(target)
-    state.image = image
+    most = 2 if target in _GREY else 4
+    # Files may have samples beyond the alpha (spot colours, masks), which no stage knows what to do with.
+    state.image = image if image.bands <= most else image.extract_band(0, n=most)
 
 
-def standard_rgb(image: Any) -> Any:
-    """*image* with colours: grey becomes sRGB or its 16-bit form."""
+def standard_rgb(state: State, image: Any) -> Any:
+    """*image*, of the *state*, with colours: grey becomes sRGB or its 16-bit form.
+
+    Its profile is that of a grey, or says nothing of one, and would be wrong for what gets colours: it is left.
+    """
     kind = interpretation(image)
     if kind in {"srgb", "rgb16", "rgb"}:
         return image
+    if state.profile is not None and not state.imported and kind in _GREY:
+        image = _without_profile(_in_standard(image, state.profile))
+        state.profile = None
     return image.colourspace("rgb16" if kind in _DEEP else "srgb")
 
 
@@ -88,25 +98,47 @@ def to_result_colours(state: State) -> None:
     options, settings = state.options, state.settings
     strip = chosen(options.strip_color_profile, settings.strip_color_profile)
     keep = not strip and state.format.profile
-    profile = state.profile
-    if profile is None:
-        return
-    image = state.image.copy()
-    if image.get_typeof(_PROFILE) == 0:  # some operations lose it
-        image.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
-    depth = 16 if interpretation(image) in _DEEP else 8
-    if keep and state.imported:
-        image = image.icc_export(pcs=_connection_space(profile), depth=depth)
-    elif not keep and not state.imported and not _is_srgb(profile):
-        grey = interpretation(image) in {"b-w", "grey16"}
-        name = "sGrey" if grey else "sRGB"
-        image = image.icc_transform(name, embedded=True, pcs=_connection_space(profile), depth=depth)
+    image, profile = state.image, state.profile
+    if profile is not None and keep:
+        image = _with_profile(image, profile)
+        if state.imported:
+            image = image.icc_export(pcs=_connection_space(profile), depth=_depth(image))
+    elif profile is not None and not state.imported:
+        image = _in_standard(image, profile)
     if not keep:
-        image = image.copy()
-        for field in (_PROFILE, "exif-ifd0-WhitePoint", "exif-ifd0-PrimaryChromaticities", "exif-ifd2-ColorSpace"):
-            if image.get_typeof(field):
-                image.remove(field)
+        image = _without_profile(image)
+        state.profile = None
     state.image = image
+
+
+def _in_standard(image: Any, profile: bytes) -> Any:
+    """*image*, which is in the space of *profile*, in sRGB or in sRGB's grey."""
+    if _is_srgb(profile):
+        return image
+    name = "sGrey" if interpretation(image) in _GREY else "sRGB"
+    space = _connection_space(profile)
+    return _with_profile(image, profile).icc_transform(name, embedded=True, pcs=space, depth=_depth(image))
+
+
+def _with_profile(image: Any, profile: bytes) -> Any:
+    """A copy of *image* that has *profile*: some operations lose it."""
+    image = image.copy()
+    if image.get_typeof(_PROFILE) == 0:
+        image.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
+    return image
+
+
+def _without_profile(image: Any) -> Any:
+    """*image* without its profile, and without what EXIF says of its colours."""
+    told = [field for field in _COLOUR_FIELDS if image.get_typeof(field)]
+    image = image.copy() if told else image
+    for field in told:
+        image.remove(field)
+    return image
+
+
+def _depth(image: Any) -> int:
+    return 16 if interpretation(image) in _DEEP else 8
 
 
 def _profile(image: Any) -> bytes | None:
@@ -137,10 +169,10 @@ def embed_profile(state: State) -> None:
     if not name or not state.format.profile:
         return
     target = name if name in _BUILT_IN else _profile_path(state.settings.color_profiles_dir, name)
-    image = standard_rgb(state.image)
     if target == "cmyk" and not state.format.cmyk:
         return
     try:
+        image = standard_rgb(state, state.image)
         state.image = image.icc_transform(target, embedded=True, input_profile="srgb", depth=8)
     except pyvips.Error:
         raise BadOption(f"color profile {name!r} cannot be used for this image") from None

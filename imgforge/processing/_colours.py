@@ -30,7 +30,7 @@ def adjust_colours(state: State) -> None:
     plain = (options.brightness, options.contrast, options.saturation) == (0, 1, 1)
     if plain and not mono.intensity and not duo.intensity:
         return
-    image = standard_rgb(state.image)
+    image = standard_rgb(state, state.image)
     kind, band_format = image.interpretation, image.format
     colours, alpha = split_alpha(image)
     full = full_scale(image)

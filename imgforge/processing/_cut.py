@@ -79,7 +79,7 @@ def trim(state: State) -> None:
     image = state.image
     probe = image if interpretation(image) == "srgb" else image.colourspace("srgb")
     if probe.hasalpha():
-        probe = flattened(probe, _MAGENTA)
+        probe = flattened(state, probe, _MAGENTA)
     colour = wanted.color
     background = probe(0, 0) if colour is None else [colour.red, colour.green, colour.blue]
     left, top, width, height = probe.find_trim(

@@ -22,7 +22,7 @@ def apply_filters(state: State) -> None:
     size = min(size, max(state.image.width, state.image.height))
     if size > 1 and state.image.height % size:
         state.to_memory()  # the mirror reads rows again that a decoder has delivered already
-    image = standard_rgb(state.image)
+    image = standard_rgb(state, state.image)
     kind, band_format = image.interpretation, image.format
     premultiplied = bool(blur or sharpen) and image.hasalpha()
     if premultiplied:

@@ -19,7 +19,7 @@ def colorize(state: State) -> None:
     wanted = state.options.colorize
     if not wanted.opacity:
         return
-    image = standard_rgb(state.image)
+    image = standard_rgb(state, state.image)
     colours, alpha = split_alpha(image)
     full = full_scale(image)
     laid = _over(colours, channels(wanted.color), wanted.opacity, full)
@@ -33,7 +33,7 @@ def gradient(state: State) -> None:
     wanted = state.options.gradient
     if not wanted.opacity:
         return
-    image = standard_rgb(state.image)
+    image = standard_rgb(state, state.image)
     colours, alpha = split_alpha(image)
     share = ramp(image.width, image.height, wanted.direction, wanted.start, wanted.stop) * wanted.opacity
     state.image = _rejoined(image, _over(colours, channels(wanted.color), share, full_scale(image)), alpha)

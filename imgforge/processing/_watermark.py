@@ -11,7 +11,7 @@ import pyvips
 from imgforge.errors import ResultTooLarge
 from imgforge.model import Gravity, ProcessingOptions, Watermark
 from imgforge.processing._canvas import turn
-from imgforge.processing._colour import interpretation, to_processing_colours
+from imgforge.processing._colour import interpretation, standard_rgb, to_processing_colours
 from imgforge.processing._gravity import offset_in_pixels, position
 from imgforge.processing._load import Original, open_original
 from imgforge.processing._resize import scale, scale_on_load
@@ -57,7 +57,7 @@ def watermarked(state: State, image: Any, frames: int) -> Any:
     if opacity < 1:
         mark = mark * [*[1.0] * (mark.bands - 1), opacity]
     for frame in range(frames):
-        image = _over(image, mark, left, frame * height + top)
+        image = _over(state, image, mark, left, frame * height + top)
     return image
 
 
@@ -171,11 +171,11 @@ def _tiled(mark: Any, width: int, height: int) -> Any:
     return tiles.crop((tiles.width - width) // 2, (tiles.height - height) // 2, width, height)
 
 
-def _over(image: Any, mark: Any, left: int, top: int) -> Any:
+def _over(state: State, image: Any, mark: Any, left: int, top: int) -> Any:
     """Composite *mark*, which lies inside *image*."""
+    if interpretation(mark) not in {"b-w", "grey16"}:
+        image = standard_rgb(state, image)
     kind = interpretation(image)
-    if kind in {"b-w", "grey16"} and interpretation(mark) not in {"b-w", "grey16"}:
-        kind = "srgb" if kind == "b-w" else "rgb16"
     had_alpha, band_format = image.hasalpha(), image.format
     made = image.composite2(mark, "over", x=left, y=top, compositing_space=kind).cast(band_format)
     return made if had_alpha or not made.hasalpha() else made.extract_band(0, n=made.bands - 1)

@@ -17,6 +17,7 @@ from tests.conformance.case import rendered
 from tests.conformance.images import encoded, oriented, smooth
 
 ORIENTATION, DESCRIPTION, MAKE, ARTIST, COPYRIGHT, GPS = 0x0112, 0x010E, 0x010F, 0x013B, 0x8298, 0x8825
+EXIF, COLOUR_SPACE, PRIMARIES = 0x8769, 0xA001, 0x013F
 OWNER = {ARTIST: "Ada", COPYRIGHT: "(c) Ada"}
 SPOKEN = {DESCRIPTION: "a view", MAKE: "a camera", **OWNER}
 FORMATS = ("JPEG", "WEBP", "PNG")
@@ -131,6 +132,18 @@ def test_comments_go() -> None:
     source = encoded(smooth(), "JPEG", comment=b"hush")
     assert b"hush" not in rendered(source, format="jpeg").body
     assert b"hush" not in rendered(source, format="jpeg", keep_copyright=False).body
+
+
+@pytest.mark.parametrize(("strip", "has"), [(True, False), (False, True)])
+def test_what_exif_says_of_the_colours_goes_with_the_profile(strip: bool, has: bool) -> None:
+    """Adobe's space is announced so, without a profile."""
+    exif = Image.Exif()
+    exif.get_ifd(EXIF)[COLOUR_SPACE] = 2
+    exif[PRIMARIES] = (0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
+    options: dict[str, Any] = {"strip_metadata": False, "strip_color_profile": strip, "format": "jpeg"}
+    made = opened(rendered(encoded(smooth(), "JPEG", exif=exif), **options).body).getexif()
+    assert (made.get_ifd(EXIF).get(COLOUR_SPACE) == 2) is has
+    assert (PRIMARIES in made) is has
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
