@@ -23,12 +23,30 @@ def summary(settings: Settings, processes: int, threads: int) -> list[str]:
     lines = [
         f"imgforge {__version__} with libvips {able.version}",
         f"reads {', '.join(able.loads)}; writes {', '.join(able.saves)}",
+        *_lacking(able),
         f"listening on {', '.join(str(one) for one in settings.listeners)}",
         f"{work} each" if processes > 1 else work,
         f"cache: {_where(kind, path)}" + (f"; originals: {_where(originals, path)}" if originals else ""),
     ]
     if settings.metrics_listeners:
         lines.append(f"metrics on {', '.join(str(one) for one in settings.metrics_listeners)}")
+    return lines
+
+
+def _lacking(able: processing.Capabilities) -> list[str]:
+    """Which formats are not there, and what brings them."""
+    lines = []
+    unread = [name for name in processing.FORMATS if name not in able.loads]
+    unwritten = [name for name, one in processing.FORMATS.items() if one.writes and name not in able.saves]
+    for verb, names in (("read", unread), ("write", unwritten)):
+        extras = sorted({processing.FORMATS[name].extra for name in names} - {""})
+        bare = [name for name in names if not processing.FORMATS[name].extra]
+        if extras:
+            missing = ", ".join(name for name in names if name not in bare)
+            lines.append(f"does not {verb} {missing}: that needs pip install 'imgforge[{','.join(extras)}]'")
+        lines += [
+            f"does not {verb} {name}: that needs a libvips with {processing.FORMATS[name].needs}" for name in bare
+        ]
     return lines
 
 

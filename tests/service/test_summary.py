@@ -1,0 +1,41 @@
+"""What the operator reads of formats at the start."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge.processing import FORMATS, Capabilities
+from imgforge.service._summary import _lacking
+
+EVERYTHING = tuple(FORMATS)
+WRITTEN = tuple(name for name, one in FORMATS.items() if one.writes)
+
+
+class FormatsTests(SynchronousTestCase):
+    def test_nothing_is_said_where_nothing_is_missing(self) -> None:
+        self.assertEqual(_lacking(Capabilities("8.18.7", EVERYTHING, WRITTEN)), [])
+
+    def test_what_the_extras_would_bring_is_told_once_for_each_direction(self) -> None:
+        without = {"bmp", "ico", "psd", "heic"}
+        able = Capabilities(
+            "8.18.7",
+            tuple(name for name in EVERYTHING if name not in without),
+            tuple(name for name in WRITTEN if name not in without),
+        )
+        self.assertEqual(
+            _lacking(able),
+            [
+                "does not read heic, bmp, ico, psd: that needs pip install 'imgforge[formats,heic]'",
+                "does not write heic, bmp, ico: that needs pip install 'imgforge[formats,heic]'",
+            ],
+        )
+
+    def test_what_libvips_lacks_by_itself_is_told_by_what_it_must_be_built_with(self) -> None:
+        able = Capabilities("8.14.1", EVERYTHING, tuple(name for name in WRITTEN if name not in {"avif", "gif"}))
+        self.assertEqual(
+            _lacking(able),
+            [
+                "does not write avif: that needs a libvips with libheif and a codec of AV1, such as libaom",
+                "does not write gif: that needs a libvips with cgif",
+            ],
+        )
