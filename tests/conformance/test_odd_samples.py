@@ -101,21 +101,25 @@ def test_what_was_grey_says_nothing_of_a_grey_profile() -> None:
 
 
 @pytest.mark.parametrize("bands", [1, 2, 3, 4])
-def test_floating_point_is_light(bands: int) -> None:
-    """As Pillow, and as libvips, write it; of grey and colours alike."""
+@pytest.mark.parametrize("profiled", [False, True])
+def test_floating_point_is_light(bands: int, profiled: bool) -> None:
+    """As Pillow, and as libvips, write it; of grey and colours alike. A profile is of samples, and no more true."""
     light = {1: GREY, 2: GREY_ALPHA, 3: smooth(), 4: see_through()}[bands].reshape(64, 96, bands) / np.float32(255)
     wanted = curved(light)
     if bands in {2, 4}:
         wanted[:, :, -1] = light[:, :, -1] * 255
-    if bands == 1:
-        body = encoded(light[:, :, 0], "TIFF")
-    else:
-        image = pyvips.Image.new_from_array(light).copy(interpretation="b-w" if bands == 2 else "scrgb")
-        body = bytes(image.tiffsave_buffer())
-    alike(decoded(rendered(body).body).reshape(64, 96, bands), wanted, mean=0.6, most=2)
-    deep = pyvips.Image.new_from_buffer(rendered(body, preserve_hdr=True).body, "")
-    assert deep.format == "ushort"
-    alike(deep.numpy().reshape(64, 96, bands) / 257, wanted, mean=0.6, most=2)
+    image = pyvips.Image.new_from_array(light).copy(interpretation="b-w" if bands < 3 else "scrgb")
+    if profiled:
+        profile = grey_profile() if bands < 3 else bytes(pyvips.Operation.call("profile_load", "p3"))
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+    bodies = [bytes(image.tiffsave_buffer())]
+    if bands == 1 and not profiled:
+        bodies.append(encoded(light[:, :, 0], "TIFF"))
+    for body in bodies:
+        alike(decoded(rendered(body).body).reshape(64, 96, bands), wanted, mean=0.6, most=2)
+        deep = pyvips.Image.new_from_buffer(rendered(body, preserve_hdr=True).body, "")
+        assert deep.format == "ushort"
+        alike(deep.numpy().reshape(64, 96, bands) / 257, wanted, mean=0.6, most=2)
 
 
 @pytest.mark.parametrize("surplus", [1, 3])
