@@ -230,15 +230,7 @@ def test_cmyk_becomes_srgb(embedded: bool) -> None:
     y, x = np.mgrid[0:64, 0:96]
     ink = np.dstack([x * 2, y * 3, (x + y) % 200, y]).astype(np.uint8)
     body = inked(ink, profile if embedded else None)
-    stored = Image.open(io.BytesIO(body))
-    wanted = ImageCms.profileToProfile(
-        stored,
-        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-        ImageCms.createProfile("sRGB"),
-        ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        "RGB",
-    )
-    assert wanted is not None
+    wanted = in_srgb(Image.open(io.BytesIO(body)), profile)
     alike(decoded(rendered(body, format="png").body, "RGB"), np.asarray(wanted), mean=2.5, most=40)
 
 
@@ -246,6 +238,30 @@ def inked(pixels: Pixels, profile: bytes | None = None) -> bytes:
     output = io.BytesIO()
     Image.fromarray(pixels, "CMYK").save(output, "JPEG", quality=95, subsampling=0, icc_profile=profile)
     return output.getvalue()
+
+
+@pytest.mark.parametrize("name", ["jpeg", "tiff", "png", "webp"])
+@pytest.mark.parametrize("width", [0, 48])
+def test_cmyk_that_keeps_its_profile_looks_as_it_did(name: str, width: int) -> None:
+    """In ink again where the format knows it, in sRGB with no profile of inks elsewhere."""
+    profile = bytes(pyvips.Operation.call("profile_load", "cmyk"))
+    y, x = np.mgrid[0:64, 0:96]
+    ink = np.dstack([40 + x, 30 + y * 2, 60 + (x + y) // 2, y // 2]).astype(np.uint8)
+    body = inked(ink, profile)
+    made = Image.open(io.BytesIO(rendered(body, format=name, strip_color_profile=False, quality=95, width=width).body))
+    inks = name in {"jpeg", "tiff"}
+    assert made.mode == ("CMYK" if inks else "RGB")
+    assert made.info.get("icc_profile") == (profile if inks else None)
+    wanted = in_srgb(Image.open(io.BytesIO(body)), profile).resize(made.size, Image.Resampling.BOX)
+    alike(np.asarray(in_srgb(made, profile) if inks else made), np.asarray(wanted), mean=2.5, most=14)
+
+
+def in_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
+    """*picture*, which is in ink, as LittleCMS itself sees it."""
+    own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+    made = ImageCms.profileToProfile(picture, own, srgb, ImageCms.Intent.RELATIVE_COLORIMETRIC, "RGB")
+    assert made is not None
+    return made
 
 
 @pytest.mark.parametrize("colours", [2, 4, 16, 40])
