@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-__all__ = ["credits_of", "iptc_of", "resolution_of", "resources"]
+__all__ = ["credits_of", "iptc_in", "iptc_of", "resolution_of", "resources"]
 
 _PHOTOSHOP = b"Photoshop 3.0\x00"
 _RESOURCE = b"8BIM"
@@ -141,6 +141,24 @@ def credits_of(data: bytes) -> bytes:
         for key, value in datasets
         if len(value) <= _LONGEST_CREDIT
     )
+    return _as_resource(iim)
+
+
+def iptc_in(format_name: str, data: bytes) -> bytes:
+    """*data* as libvips must be given it for the format: JPEG has the IIM in Photoshop's resources, TIFF has it bare.
+
+    libvips 8.18 writes a quarter of what it is given into a TIFF. What is no IIM is filled up with, readers pass over.
+    """
+    if format_name == "jpeg" and data[:1] == bytes((_MARKER,)):
+        return _as_resource(data)
+    if format_name == "tiff":
+        iim = resources(data).get(_IPTC, b"")
+        iim += bytes(-len(iim) % 4)
+        return iim + bytes(3 * len(iim))
+    return data
+
+
+def _as_resource(iim: bytes) -> bytes:
     nameless = bytes(2)
     resource = _RESOURCE + _IPTC.to_bytes(2, "big") + nameless + len(iim).to_bytes(4, "big") + iim
     return _PHOTOSHOP + resource + bytes(len(iim) % 2)

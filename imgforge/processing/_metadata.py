@@ -6,7 +6,7 @@ from typing import Any
 
 import pyvips
 
-from imgforge.processing._iptc import credits_of
+from imgforge.processing._iptc import credits_of, iptc_in
 from imgforge.processing._settings import chosen
 from imgforge.processing._state import State
 from imgforge.processing._vips import field_names, remove_field
@@ -30,6 +30,7 @@ _ANIMATION = frozenset({"page-height", "delay", "loop", "n-pages"})
 _COPYRIGHT = frozenset({"exif-data", "exif-ifd0-Copyright", "exif-ifd0-Artist"})
 # An image that has been turned must not be turned again by its viewer.
 ORIENTATION = frozenset({"orientation", "exif-ifd0-Orientation"})
+_IPTC = "iptc-data"
 _INCH = 25.4  # millimetres
 
 
@@ -41,7 +42,7 @@ def strip_metadata(state: State, *, animated: bool) -> None:
     kept = _TECHNICAL | (_ANIMATION if animated else frozenset()) | (_COPYRIGHT if copyright_stays else frozenset())
     image = state.image
     fields = field_names(image)
-    rights = _rights(image, fields, state.format_name) if strip and copyright_stays else {}
+    rights = _rights(image, fields) if strip and copyright_stays else {}
     resolution = settings.strip_metadata_dpi / _INCH  # pixels per millimetre
     image = image.copy(xres=resolution, yres=resolution) if strip else image.copy()
     for name in fields:
@@ -51,16 +52,25 @@ def strip_metadata(state: State, *, animated: bool) -> None:
             remove_field(image, name)
     for name, value in rights.items():
         image.set_type(pyvips.GValue.blob_type, name, value)
+    if image.get_typeof(_IPTC):
+        _set_iptc(image, iptc_in(state.format_name, bytes(image.get(_IPTC))))
     if options.dpi:
         image = image.copy(xres=options.dpi / _INCH, yres=options.dpi / _INCH)
     state.image = image
 
 
-def _rights(image: Any, fields: list[str], format_name: str) -> dict[str, bytes]:
+def _set_iptc(image: Any, value: bytes) -> None:
+    if value:
+        image.set_type(pyvips.GValue.blob_type, _IPTC, value)
+    else:
+        image.remove(_IPTC)
+
+
+def _rights(image: Any, fields: list[str]) -> dict[str, bytes]:
     """Of IPTC and XMP what says whose the picture is, by the names of libvips' fields."""
     rights = {}
-    if "iptc-data" in fields and format_name != "tiff":  # of which libvips 8.18 writes a quarter
-        rights["iptc-data"] = credits_of(bytes(image.get("iptc-data")))
+    if _IPTC in fields:
+        rights[_IPTC] = credits_of(bytes(image.get(_IPTC)))
     if "xmp-data" in fields:
         rights["xmp-data"] = rights_of(bytes(image.get("xmp-data")))
     return {name: value for name, value in rights.items() if value}

@@ -17,7 +17,7 @@ from tests.conformance.case import rendered
 from tests.conformance.images import encoded, oriented, smooth
 
 ORIENTATION, DESCRIPTION, MAKE, ARTIST, COPYRIGHT, GPS = 0x0112, 0x010E, 0x010F, 0x013B, 0x8298, 0x8825
-EXIF, COLOUR_SPACE, PRIMARIES = 0x8769, 0xA001, 0x013F
+EXIF, COLOUR_SPACE, PRIMARIES, IPTC = 0x8769, 0xA001, 0x013F, 0x83BB
 OWNER = {ARTIST: "Ada", COPYRIGHT: "(c) Ada"}
 SPOKEN = {DESCRIPTION: "a view", MAKE: "a camera", **OWNER}
 FORMATS = ("JPEG", "WEBP", "PNG")
@@ -162,10 +162,32 @@ def test_rights_in_xmp_stay_with_the_copyright(file_format: str) -> None:
     assert b"a view" not in made
 
 
-def test_credits_in_iptc_stay_with_the_copyright() -> None:
-    source = _with_iptc(encoded(smooth(), "JPEG"), {80: b"Ada", 110: b"her agency", 116: b"(c) Ada", 120: b"a view"})
-    made = IptcImagePlugin.getiptcinfo(opened(rendered(source, format="jpeg").body)) or {}  # type: ignore[arg-type]
-    assert made == {(2, 80): b"Ada", (2, 110): b"her agency", (2, 116): b"(c) Ada"}
+CREDITS = {(2, 80): b"Ada", (2, 110): b"her agency", (2, 116): b"(c) Ada"}
+
+
+@pytest.mark.parametrize("source", ["JPEG", "TIFF"])
+@pytest.mark.parametrize("target", ["jpeg", "tiff"])
+@pytest.mark.parametrize("padding", range(4))
+def test_iptc_goes_along_as_asked(source: str, target: str, padding: int) -> None:
+    told = {80: b"Ada", 110: b"her agency", 116: b"(c) Ada", 120: b"a view" + b"!" * padding}
+    jpeg, tiff = _with_iptc(encoded(smooth(), "JPEG"), told), encoded(smooth(), "TIFF", tiffinfo={IPTC: _iim(told)})
+    body = jpeg if source == "JPEG" else tiff
+    assert iptc(rendered(body, format=target).body) == CREDITS
+    assert iptc(rendered(body, format=target, keep_copyright=False).body) == {}
+    assert iptc(rendered(body, format=target, strip_metadata=False).body) == CREDITS | {(2, 120): told[120]}
+
+
+def test_resources_without_iptc_are_none() -> None:
+    source = _with_iptc(encoded(smooth(), "JPEG"), {})
+    assert IPTC not in tags(rendered(source, format="tiff", strip_metadata=False).body)
+
+
+def iptc(body: bytes) -> dict[tuple[int, int], bytes | list[bytes]]:
+    return IptcImagePlugin.getiptcinfo(opened(body)) or {}  # type: ignore[arg-type]
+
+
+def tags(tiff: bytes) -> frozenset[int]:
+    return frozenset(opened(tiff).tag_v2)  # type: ignore[attr-defined]
 
 
 def test_iptc_goes_without_the_copyright_and_stays_if_all_is_kept() -> None:
@@ -183,9 +205,13 @@ def _with_xmp(file_format: str) -> bytes:
     return encoded(smooth(), "PNG", pnginfo=text)
 
 
+def _iim(records: dict[int, bytes]) -> bytes:
+    return b"".join(struct.pack(">BBBH", 0x1C, 2, tag, len(text)) + text for tag, text in records.items())
+
+
 def _with_iptc(jpeg: bytes, records: dict[int, bytes]) -> bytes:
     """*jpeg* with datasets of IPTC's record 2 in a Photoshop resource 0x0404, as its second segment."""
-    datasets = b"".join(struct.pack(">BBBH", 0x1C, 2, tag, len(text)) + text for tag, text in records.items())
+    datasets = _iim(records)
     datasets += b"\0" * (len(datasets) % 2)
     resource = b"8BIM" + struct.pack(">HHL", 0x0404, 0, len(datasets)) + datasets
     content = b"Photoshop 3.0\0" + resource
