@@ -10,6 +10,7 @@ import pytest
 
 from imgforge.model import Crop, Gravity
 from imgforge.processing import ProcessingSettings
+from imgforge.processing._load import jpeg_shrink
 from tests.conformance.case import Case, check, parameters
 
 SIZE = (640, 480)
@@ -67,3 +68,10 @@ def test_everything_else(case: Case) -> None:
 def test_the_switch_that_forbids_it_changes_nothing_else(width: int) -> None:
     settings = ProcessingSettings(disable_shrink_on_load=True)
     check(Case("whole", {"width": width}, SIZE, stored="JPEG", settings=settings))
+
+
+@pytest.mark.parametrize(
+    ("most", "factor"), [(0.5, 1), (1, 1), (1.99, 1), (2, 2), (3.99, 2), (4, 4), (7.99, 4), (8, 8), (90, 8)]
+)
+def test_a_jpeg_is_decoded_as_small_as_it_may_be(most: float, factor: int) -> None:
+    assert jpeg_shrink(most) == factor
