@@ -23,6 +23,7 @@ from imgforge.processing._png_chunks import check_png
 from imgforge.processing._settings import ProcessingSettings
 from imgforge.processing._svg import sanitised
 from imgforge.processing._svg_cost import is_costly
+from imgforge.processing._tiff_tags import with_owners
 from imgforge.processing._vips import broken, capabilities, field_names, missing, reader
 
 __all__ = ["Original", "check_hash", "jpeg_shrink", "open_original"]
@@ -217,7 +218,7 @@ def _load(body: bytes, name: str, cancellation: Cancellation, *, unlimited: bool
         raise broken(error) from None
     if not _is_complete(body, name, options.get("page", 0), options.get("n", 1)):
         raise NotAnImage("the source image is broken: it ends too early")
-    return _from_light(image) if name == "tiff" else image
+    return with_owners(_from_light(image), body) if name == "tiff" else image
 
 
 def _from_light(image: Any) -> Any:

@@ -11,6 +11,7 @@ from imgforge.processing._formats import FORMATS
 from imgforge.processing._quality import fitted, searched
 from imgforge.processing._settings import chosen
 from imgforge.processing._state import State
+from imgforge.processing._tiff_tags import written_owners
 from imgforge.processing._vips import writer
 
 __all__ = ["save"]
@@ -133,4 +134,5 @@ def _encoded(state: State, quality: int) -> bytes:
     codec = writer(state.format_name)
     if codec is not None and codec.save is not None:
         return codec.save(image, state.format_name, **options)
-    return bytes(pyvips.Operation.call(one.saver, image, **one.saver_options, **options))
+    body = bytes(pyvips.Operation.call(one.saver, image, **one.saver_options, **options))
+    return written_owners(image, body) if state.format_name == "tiff" else body

@@ -10,9 +10,11 @@ from itertools import product
 from typing import Any
 
 import pytest
+import pyvips
 from PIL import Image, ImageCms, IptcImagePlugin, PngImagePlugin
 
-from imgforge.processing import ProcessingSettings
+from imgforge.processing import ProcessingSettings, detect_format
+from imgforge.processing._tiff_tags import with_owners
 from tests.conformance.case import rendered
 from tests.conformance.images import encoded, oriented, smooth
 
@@ -160,6 +162,53 @@ def test_rights_in_xmp_stay_with_the_copyright(file_format: str) -> None:
     made = xmp(rendered(_with_xmp(file_format), format=file_format.lower()).body)
     assert b"(c) Ada" in made
     assert b"a view" not in made
+
+
+@pytest.mark.parametrize("source", ["TIFF", "JPEG"])
+@pytest.mark.parametrize("target", ["tiff", "jpeg", "webp", "png", "avif"])
+@pytest.mark.parametrize("owner", ["A", "Ada", "Ada Lovelace", "Ådå Löve", "Ада"])
+def test_owners_go_along_from_and_into_the_tags_of_a_tiff(source: str, target: str, owner: str) -> None:
+    # Pillow writes texts in ASCII, but bytes as they are.
+    told = {ARTIST: owner.encode(), COPYRIGHT: f"(c) {owner}".encode(), ORIENTATION: 6}
+    body = encoded(smooth(), "TIFF", dpi=(300, 300), tiffinfo=told)
+    if source == "JPEG":
+        body = rendered(body, format="jpeg", quality=95, strip_metadata=False, auto_rotate=False).body
+    for options in ({}, {"strip_metadata": False}):
+        made = opened(rendered(body, format=target, **options).body)
+        tags = made.getexif()
+        assert [_utf_8(tags[tag]) for tag in (ARTIST, COPYRIGHT)] == [owner, f"(c) {owner}"]
+        assert made.size == (64, 96)
+        if target in {"tiff", "jpeg", "png"}:
+            assert round(float(made.info["dpi"][0])) == (300 if options else 72)
+    left = opened(rendered(body, format=target, keep_copyright=False).body).getexif()
+    assert not {ARTIST, COPYRIGHT} & left.keys()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_tiff_with_owners_is_otherwise_as_it_was(order: str) -> None:
+    """In both byte orders; nothing that there is not room for is taken for a text."""
+    image = pyvips.Image.new_from_array(smooth()).copy(interpretation="srgb")
+    plain = bytes(image.tiffsave_buffer())
+    source = rendered(photo("JPEG", quality=95), format="tiff", quality=95).body
+    again = rendered(source, format="tiff").body
+    assert detect_format(again) == "tiff"
+    assert (opened(again).tag_v2.keys() - opened(plain).tag_v2.keys()) == {ARTIST, COPYRIGHT}  # type: ignore[attr-defined]
+    header = b"II*\0" if order == "<" else b"MM\0*"
+    for length, place in ((4, 0x41424300), (5, 0x7FFFFFFF), (0xFFFFFFFF, 8), (0, 0), (1, 0)):
+        entry = struct.pack(order + "HHHIII", 1, COPYRIGHT, 2, length, place, 0)
+        broken = header + struct.pack(order + "I", 8) + entry
+        for end in range(8, len(broken) + 1):
+            with_owners(image, broken[:end])
+    inline = header + struct.pack(order + "IHHHI4sI", 8, 1, COPYRIGHT, 2, 4, b"Ada\0", 0)
+    assert "Ada" in with_owners(image, inline).get("exif-ifd0-Copyright")
+
+
+def _utf_8(text: str) -> str:
+    """Pillow takes texts of EXIF and of TIFF for Latin-1."""
+    try:
+        return text.encode("latin-1").decode("utf-8").rstrip("\0 ")
+    except UnicodeError:
+        return text.rstrip("\0 ")
 
 
 CREDITS = {(2, 80): b"Ada", (2, 110): b"her agency", (2, 116): b"(c) Ada"}
