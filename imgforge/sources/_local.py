@@ -101,15 +101,20 @@ class LocalSource:
 
     def _name(self, url: str) -> str:
         path = url.partition("://")[2]
-        return unquote(path.partition(self._query_separator)[0] if self._query_separator else path)
+        return path.partition(self._query_separator)[0] if self._query_separator else path
 
     def _open(self, name: str) -> tuple[BinaryIO, os.stat_result]:
+        """The file of that *name*, or where there is none and it has percent-escapes the one that they stand for."""
         # Non-blocking, so that a named pipe does not hold the thread.
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-        try:
-            descriptor = os.open(f"{self._root}/{name.lstrip('/')}", flags)
-        except (OSError, ValueError):  # ValueError: NUL, or what no file name can hold
-            raise SourceNotFound("no such file") from None
+        for spelling in dict.fromkeys((name, unquote(name))):
+            try:
+                descriptor = os.open(f"{self._root}/{spelling.lstrip('/')}", flags)
+                break
+            except (OSError, ValueError):  # ValueError: NUL, or what no file name can hold
+                continue
+        else:
+            raise SourceNotFound("no such file")
         status = os.fstat(descriptor)
         real = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
         if not stat.S_ISREG(status.st_mode) or not real.is_relative_to(self._root):

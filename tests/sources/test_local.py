@@ -51,6 +51,16 @@ class LocalTests(TestCase):
         for url in ("local:///sub%20dir/%C3%A4.png", "local:///sub dir/ä.png?version=2", "local://sub dir/ä.png"):
             self.assertEqual(await self.body(url), b"deep")
 
+    async def test_a_name_with_percent_signs_is_what_it_says(self) -> None:
+        (self.root / "50% off.jpg").write_bytes(b"half")
+        (self.root / "a%20b.jpg").write_bytes(b"with a sign")
+        self.assertEqual(await self.body("local:///50% off.jpg"), b"half")
+        self.assertEqual(await self.body("local:///a%20b.jpg"), b"with a sign")
+        (self.root / "a b.jpg").write_bytes(b"with a space")
+        self.assertEqual(await self.body("local:///a%20b.jpg"), b"with a sign")
+        self.assertEqual(await self.body("local:///a%2520b.jpg"), b"with a sign")
+        self.assertEqual(await self.body("local:///a b.jpg"), b"with a space")
+
     async def test_links_inside_the_root_are_followed(self) -> None:
         (self.root / "link.jpg").symlink_to("sub dir/ä.png")
         self.assertEqual(await self.body("local:///link.jpg"), b"deep")
