@@ -305,3 +305,14 @@ def test_a_hash_has_to_be_the_sources(kind: str) -> None:
     assert rendered(body, hashsum=(kind, digest)).width == 96
     with pytest.raises(NotAnImage):
         rendered(body + b"more", hashsum=(kind, digest))
+
+
+def test_a_thumbnail_that_is_no_smaller_is_not_taken_for_the_picture() -> None:
+    image = pyvips.Image.new_from_array(see_through()).copy(interpretation="srgb")
+    body = bytes(image.heifsave_buffer(Q=95, compression="av1", effort=1))
+    with_thumbnail = body.replace(b"auxl", b"thmb")  # the alpha's picture, referred to as something else
+    assert with_thumbnail != body
+    wanted = decoded(rendered(encoded(smooth()), width=24).body, "RGB")
+    for thumbnail in (False, True):
+        made = decoded(rendered(with_thumbnail, width=24, enforce_thumbnail=thumbnail).body, "RGB")
+        alike(made, wanted, mean=3, most=30)
