@@ -217,10 +217,12 @@ class PassthroughTests(SettingsCase):
                 running = self.server(PROCESSES=processes, COOKIE_PASSTHROUGH="true", **caches, **path).start()
                 for _ in range(2):
                     self.assertEqual(self.seen(running, "Cookie"), [10, 20, 0, 10, 20, 0, 0], (kind, processes))
-                reply = running.get(self.path, {"Cookie": "who=ann"})
-                self.assertEqual(
-                    (reply.headers["vary"], "HIT" in reply.headers["cache-status"]), ("Cookie", bool(kind))
-                )
+                replies = [running.get(self.path, {"Cookie": "who=ann"})]
+                while kind and "HIT" not in replies[-1].headers["cache-status"] and len(replies) < 50:
+                    # Memory is of one process: which of them is asked is chance.
+                    replies.append(running.get(self.path, {"Cookie": "who=ann"}))
+                self.assertEqual({reply.headers["vary"] for reply in replies}, {"Cookie"})
+                self.assertEqual("HIT" in replies[-1].headers["cache-status"], bool(kind))
                 running.stop()
 
     def test_the_source_itself_and_what_is_told_of_it_are_each_clients_own(self) -> None:
