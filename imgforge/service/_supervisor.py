@@ -177,7 +177,8 @@ class Supervisor(Service):
         passed_on = (*passed, self._occupancy.descriptor, "r", self._ward.descriptor)
         descriptors |= dict(enumerate(passed_on, FIRST_INHERITED))
         environment = dict(os.environ) | allocator_environment()
-        command = [sys.executable, "-m", "imgforge.service.worker"]
+        # -P: the working directory, which -m would put first, is not imported from; PYTHONPATH still counts.
+        command = [sys.executable, "-P", "-m", "imgforge.service.worker"]
         self._reactor.spawnProcess(worker, sys.executable, command, env=environment, childFDs=descriptors)
         self._workers[worker] = delay
         worker.ready.addCallback(self._ready)

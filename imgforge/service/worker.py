@@ -1,4 +1,4 @@
-"""A worker process: `python -m imgforge.service.worker`, started by the supervisor only."""
+"""A worker process: `python -P -m imgforge.service.worker`, started by the supervisor only."""
 
 from __future__ import annotations
 
