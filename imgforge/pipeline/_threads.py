@@ -12,6 +12,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from imgforge.errors import Quarantined
 from imgforge.pipeline._witness import Quarantine
 from imgforge.processing import Cancellation
 
@@ -70,12 +71,12 @@ class RenderThreads:
         self._observer.operation_waiting(operation, 1)
         held = ExitStack()
         try:
-            if self._quarantine.is_suspect(source):
-                await self._suspects.acquire()
-                held.callback(self._suspects.release)
-            await self._slots.acquire()
-            held.callback(self._slots.release)
+            await self._admitted(source, held)
             held.enter_context(self._quarantine.working(source))
+        except Quarantined:
+            # In a turn of the reactor's own: the next in line may be refused too, and a long line would be recursion.
+            self._reactor.callLater(0, held.close)
+            raise
         except BaseException:
             held.close()
             raise
@@ -107,3 +108,29 @@ class RenderThreads:
         self._observer.operation_active(operation, 1)
         deferToThreadPool(self._reactor, self.pool, on_thread).addBoth(came_back)
         return await result
+
+    async def _admitted(self, source: str, held: ExitStack) -> None:
+        """Wait for a slot, which *held* gives back; where *source* is a suspect, or becomes one, for its turn first."""
+        while True:
+            suspect = await self._turn(source)
+            try:
+                await self._slots.acquire()
+            except BaseException:
+                if suspect:
+                    self._suspects.release()
+                raise
+            if suspect or not self._quarantine.is_suspect(source):
+                break
+            self._reactor.callLater(0, self._slots.release)
+        held.callback(self._slots.release)
+        if suspect:
+            held.callback(self._suspects.release)
+
+    async def _turn(self, source: str) -> bool:
+        """Wait until no other suspect is worked on; False, without a turn, if *source* is no suspect (any more)."""
+        while self._quarantine.is_suspect(source):
+            await self._suspects.acquire()
+            if self._quarantine.is_suspect(source):
+                return True
+            self._reactor.callLater(0, self._suspects.release)
+        return False

@@ -2,11 +2,15 @@
 
 Alive is a worker that says so: a byte each second on a pipe of its own, written by its reactor. One whose reactor is
 stuck, in an endless loop or in a lock of a C library, accepts connections no more but has not ended either: the parent
-kills it after a silence, and it is replaced like any that died.
+kills it after a silence, and it is replaced like any that died. One that cannot start says why on the same pipe: one
+line, behind a `!`.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -18,13 +22,48 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-__all__ = ["BEAT_INTERVAL", "Child"]
+__all__ = ["BEAT_INTERVAL", "Child", "StartFailure", "beat", "report_failure"]
 
 BEAT_INTERVAL = 1.0
 _LONGEST_SILENCE = 10.0
 _LONGEST_START = 60.0
 # A clock that jumped, and a parent that was stopped itself, look like a silence: what waits in the pipe is read first.
 _SECOND_LOOK = 2.0
+_BEAT = b"."
+_FAILED = b"!"
+# Characters of an error and of its traceback, so that both go into a pipe at once, whatever they are in JSON.
+_LONGEST_ERROR, _LONGEST_TRACEBACK = 500, 8000
+
+
+def beat(descriptor: int) -> None:
+    """Tell the parent that this worker's reactor turns."""
+    with suppress(OSError):  # a parent that is gone or stuck is not ours to judge here
+        os.write(descriptor, _BEAT)
+
+
+def report_failure(descriptor: int, error: BaseException) -> None:
+    """Tell the parent that this worker cannot start, and why."""
+    line = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_ERROR]
+    trace = "".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]
+    with suppress(OSError):
+        os.write(descriptor, _FAILED + json.dumps([line, trace]).encode() + b"\n")
+
+
+class StartFailure(Failure):
+    """Why a worker could not start: its *error* and the *trace* of it, as texts."""
+
+    def __init__(self, error: str, trace: str) -> None:
+        super().__init__(RuntimeError(error))
+        self._error = error
+        self._trace = trace
+
+    def getErrorMessage(self) -> str:
+        """The error, in one line."""
+        return self._error
+
+    def getTraceback(self, *_: object, **__: object) -> str:
+        """Where it was raised, in the worker."""
+        return self._trace
 
 
 class Child(ProcessProtocol):
@@ -43,6 +82,8 @@ class Child(ProcessProtocol):
         self.born: float = reactor.seconds()
         self.leaving = False
         self.serves = self.silent = False
+        self.hung = False  # and was killed for it
+        self._report = b""
         # Whether it came to serve; False once it has ended before.
         self.ready: Deferred[bool] = Deferred()
 
@@ -54,12 +95,23 @@ class Child(ProcessProtocol):
         self._listen_for(_LONGEST_START)
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: ARG002  # the pipe of its beats is all we read
-        """It is alive; the first time that it serves."""
+        """It is alive; the first time that it serves. Or it says why it never will."""
+        if self._report or data.startswith(_FAILED):
+            self._report += data
+            return
         self.serves, self.silent = True, False
         if not self.leaving:
             self._listen_for(_LONGEST_SILENCE)
         if not self.ready.called:
             self.ready.callback(True)
+
+    @property
+    def start_failure(self) -> StartFailure | None:
+        """Why it could not start, if it has said so."""
+        with suppress(ValueError):
+            error, trace = json.loads(self._report[len(_FAILED) :])
+            return StartFailure(str(error), str(trace))
+        return None
 
     def _listen_for(self, seconds: float) -> None:
         self._listen_no_more()
@@ -74,6 +126,7 @@ class Child(ProcessProtocol):
         self._listening = self._reactor.callLater(_SECOND_LOOK, self._hung, seconds + _SECOND_LOOK)
 
     def _hung(self, seconds: float) -> None:
+        self.hung = True
         self.log.error("worker {pid} has not been heard of for {seconds:g} s: killed", pid=self.pid, seconds=seconds)
         self._signal("KILL")
 

@@ -6,7 +6,8 @@ import atexit
 import os
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from twisted.application.service import IService, MultiService
@@ -23,8 +24,8 @@ from imgforge.service._machine import confine, raise_descriptor_limit, tune_allo
 from imgforge.service._notify import Notifier
 from imgforge.service._process import ServingProcess
 from imgforge.service._shared_directory import SharedDirectory
-from imgforge.service._signals import call_on_hangup, stop_on_signals
-from imgforge.service._summary import cautions, summary, threads_per_process
+from imgforge.service._signals import call_on_hangup, end_with_failure, stop_on_signals
+from imgforge.service._summary import cautions, listening, summary, threads_per_process
 from imgforge.service._supervisor import Supervisor
 from imgforge.service.rules import RULES
 
@@ -32,6 +33,7 @@ __all__ = ["Options", "makeService"]
 
 # What the end of the process may take beyond the grace of its requests: more than workers have before they are killed.
 _WINDING_UP = 8.0
+_PIDFILE = "twistd.pid"  # twistd's default
 
 
 class Options(usage.Options):
@@ -46,6 +48,12 @@ class Options(usage.Options):
         ["config", "c", None, "TOML file with settings."],
         ["bind", "b", None, "Where to listen: host:port, a port, /path, or an endpoint such as tcp:8080."],
     ]
+
+    def postOptions(self) -> None:
+        """In the foreground a pid file is only in the way of the next server that is started in the same directory."""
+        twistd: Any = self.parent
+        if twistd["nodaemon"] and twistd["pidfile"] == _PIDFILE:
+            twistd["pidfile"] = ""
 
     def opt_version(self) -> NoReturn:
         """Display imgforge's version and exit."""
@@ -92,7 +100,21 @@ class ImgforgeService(MultiService):
         child: Any = self.services[0]
         self._reactor.callWhenRunning(stop_on_signals, self._reactor, lambda: child.grace + _WINDING_UP, self._tidy)
         self._reactor.callWhenRunning(call_on_hangup, self._reactor, child.reload)
-        super().startService()
+        try:
+            super().startService()
+        except Exception as error:
+            self.log.failure("a part of the server could not be started")
+            self.log.critical("imgforge cannot start: {error}", error=f"{type(error).__name__}: {error}")
+            raise SystemExit(1) from None
+
+    def listening(self) -> None:
+        """Say that requests are answered, and where."""
+        for line in listening(self._settings):
+            self.log.info("{line}", line=line)
+
+    def failed(self) -> None:
+        """End, with a status that says that it could not start."""
+        end_with_failure(self._reactor, self._tidy)
 
     def stopService(self) -> Any:
         """Say so, and stop it."""
@@ -100,6 +122,13 @@ class ImgforgeService(MultiService):
         child: Any = self.services[0]
         self.log.info("stopping: requests under way have {grace:g} s", grace=child.grace)
         return super().stopService()
+
+
+def _remove_pidfile(path: str) -> None:
+    """Where twistd does not come to do it, for the process ends before."""
+    with suppress(OSError, ValueError):
+        if path and int(Path(path).read_text()) == os.getpid():
+            os.unlink(path)
 
 
 def _give_up(lines: Iterable[str]) -> NoReturn:
@@ -134,6 +163,7 @@ def makeService(options: Options) -> IService:
 
     threads = threads_per_process(settings.workers, count, cpus)
     twistd_options: Any = options.parent
+    leftovers.callback(_remove_pidfile, twistd_options["pidfile"])
     stream = log_stream(twistd_options)
     told = summary(settings, count, threads)
     warned = cautions(settings, count, raise_descriptor_limit())
@@ -154,6 +184,8 @@ def makeService(options: Options) -> IService:
             log_stream=stream,
             metrics_listeners=metrics_listeners,
             notifier=notifier,
+            listening=service.listening,
+            failed=service.failed,
         )
     else:
         tune_allocator()
@@ -168,6 +200,7 @@ def makeService(options: Options) -> IService:
             output=stream or sys.stdout,
             metrics_listeners=metrics_listeners,
             notifier=notifier,
+            listening=service.listening,
         )
     child.setServiceParent(service)
     return service

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
 from twisted.application.service import Service
@@ -29,7 +29,8 @@ _ON_THE_WAY = 0.5  # seconds
 class ServingProcess(Service):
     """Accepts connections while it runs; stopping closes the listeners first and lets requests finish.
 
-    *share* is this process' among several that listen on the same sockets, *witness* is told what it works on.
+    *share* is this process' among several that listen on the same sockets, *witness* is told what it works on;
+    *listening* is called when requests are answered.
     """
 
     log = Logger()
@@ -48,6 +49,7 @@ class ServingProcess(Service):
         share: Share | None = None,
         witness: Witness | None = None,
         notifier: Notifier | None = None,
+        listening: Callable[[], None] = lambda: None,
     ) -> None:
         self._notifier = notifier or Notifier()
         self._reactor = reactor
@@ -60,6 +62,7 @@ class ServingProcess(Service):
         self._directory = directory
         self._share = share
         self._witness = witness
+        self._listening = listening
         self._ports: list[IListeningPort] = []
         self._application: Application | None = None
         self._handing_over = False
@@ -89,8 +92,12 @@ class ServingProcess(Service):
         if self._metrics_listeners:
             apart = metrics_site(self._reactor, self._settings, metrics)
             self._ports += [adopt(self._reactor, listener, apart) for listener in self._metrics_listeners]
-        self._reactor.callWhenRunning(self._notifier.ready)
+        self._reactor.callWhenRunning(self._serves)
         self._notifier.watch(self._reactor, lambda: True)
+
+    def _serves(self) -> None:
+        self._listening()
+        self._notifier.ready()
 
     def hand_over(self) -> None:
         """Another process is in this one's place: the server does not stop, so nobody is to turn away from it."""

@@ -8,26 +8,30 @@ from imgforge import __version__, processing
 from imgforge.cache import usable_directory
 from imgforge.config import Settings
 
-__all__ = ["cautions", "summary", "threads_per_process"]
+__all__ = ["cautions", "listening", "summary", "threads_per_process"]
 
 # Descriptors of a process that are no clients: files, listeners, its reactor's own, connections to some origins.
 _OTHER_DESCRIPTORS = 128
 
 
 def summary(settings: Settings, processes: int, threads: int) -> list[str]:
-    """What runs: *threads* image threads in each of *processes*."""
+    """What starts: *threads* image threads in each of *processes*."""
     able = processing.capabilities()
     kind, path = settings.cache
     originals = settings.source_cache_type
     work = f"{_counted(processes, 'process')} with {_counted(threads, 'image thread')}"
-    lines = [
+    return [
         f"imgforge {__version__} with libvips {able.version}",
         f"reads {', '.join(able.loads)}; writes {', '.join(able.saves)}",
         *_lacking(able),
-        f"listening on {', '.join(str(one) for one in settings.listeners)}",
         f"{work} each" if processes > 1 else work,
         f"cache: {_where(kind, path)}" + (f"; originals: {_where(originals, path)}" if originals else ""),
     ]
+
+
+def listening(settings: Settings) -> list[str]:
+    """Where requests are answered, as soon as they are."""
+    lines = [f"listening on {', '.join(str(one) for one in settings.listeners)}"]
     if settings.metrics_listeners:
         lines.append(f"metrics on {', '.join(str(one) for one in settings.metrics_listeners)}")
     return lines

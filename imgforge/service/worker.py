@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import sys
-from contextlib import suppress
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
@@ -20,13 +19,13 @@ from zope.interface import implementer
 from imgforge.config import BindAddress, Settings
 from imgforge.observability import share_metrics
 from imgforge.service._balance import Occupancy
-from imgforge.service._child import BEAT_INTERVAL
+from imgforge.service._child import BEAT_INTERVAL, beat, report_failure
 from imgforge.service._listeners import FIRST_INHERITED, Listener
 from imgforge.service._logging import observer_for
 from imgforge.service._machine import confine, die_with_parent
 from imgforge.service._process import ServingProcess
 from imgforge.service._quarantine import WardWitness
-from imgforge.service._signals import stop_when_told
+from imgforge.service._signals import ignore_interrupts, stop_when_told
 from imgforge.service._tls import Credentials
 
 __all__ = ["main"]
@@ -54,9 +53,25 @@ class _Parent:
 def main() -> None:
     """Read what to do from the parent, and serve until told to stop."""
     die_with_parent()
+    ignore_interrupts()
     document = json.loads(_first_line())
     from twisted.internet import reactor  # installed now, not when the module is looked at
 
+    running: Any = reactor
+    beats = FIRST_INHERITED + len(document["sockets"]) + 1
+    os.set_blocking(beats, False)
+    try:
+        _start(running, document, beats)
+    except (Exception, SystemExit) as error:  # of a plugin too, which may do anything
+        report_failure(beats, error)
+        os._exit(1)  # whatever threads there are by now
+    running.addReader(_Parent())
+    running.callWhenRunning(LoopingCall(beat, beats).start, BEAT_INTERVAL)
+    running.run()
+
+
+def _start(reactor: Any, document: dict[str, Any], beats: int) -> None:
+    """All that may fail; the service accepts connections when it returns."""
     settings = Settings.from_given(document["settings"])
     if settings.sandbox:
         confine()
@@ -72,7 +87,6 @@ def main() -> None:
         for number, (address, credentials) in enumerate(document["sockets"])
     ]
     occupancy = Occupancy(document["slots"], FIRST_INHERITED + len(listeners))
-    beats = FIRST_INHERITED + len(listeners) + 1
     witness = WardWitness(document["slots"], int(name), beats + 1, settings.quarantine_seconds)
     service = ServingProcess(
         reactor,
@@ -84,20 +98,9 @@ def main() -> None:
         share=occupancy.share(int(name)),
         witness=witness,
     )
-    running: Any = reactor
-    os.set_blocking(beats, False)
-    running.addReader(_Parent())
-    running.callWhenRunning(stop_when_told, reactor, service.hand_over)
-    service.startService()  # before the reactor runs: if it fails this process ends, and the parent tries again
-    running.addSystemEventTrigger("before", "shutdown", service.stopService)
-    running.callWhenRunning(LoopingCall(_beat, beats).start, BEAT_INTERVAL)
-    running.run()
-
-
-def _beat(descriptor: int) -> None:
-    """Tell the parent that this reactor turns."""
-    with suppress(OSError):  # a parent that is gone or stuck is not ours to judge here
-        os.write(descriptor, b".")
+    reactor.callWhenRunning(stop_when_told, reactor, service.hand_over)
+    service.startService()
+    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
 
 
 def _first_line() -> bytes:

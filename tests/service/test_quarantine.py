@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 import threading
 from contextlib import AbstractContextManager
@@ -10,13 +11,18 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.task import Clock
+from twisted.internet.threads import deferToThread
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from imgforge.errors import Quarantined
 from imgforge.observability import Metrics
 from imgforge.pipeline import Quarantine, RenderThreads
-from imgforge.service._quarantine import Ward, WardWitness, digest_of
+from imgforge.service._child import Child
+from imgforge.service._crashes import Cause, cause_of
+from imgforge.service._quarantine import Verdict, Ward, WardWitness, digest_of
 from imgforge.service._quarantine_file import load, save
 
 _SECONDS = 600.0
@@ -35,16 +41,29 @@ class QuarantineCase(SynchronousTestCase):
     def worker(self, slot: int) -> WardWitness:
         return WardWitness(3, slot, self.ward.descriptor, _SECONDS, self.clock.seconds)
 
-    def killed(self, slot: int, *sources: str) -> list[str]:
-        """What is refused after the worker of *slot* was killed while it worked on *sources*."""
-        # To be kept: a block that nobody refers to is ended.
-        blocks = [self.workers[slot].working(source) for source in sources]
-        for block in blocks:
-            block.__enter__()
-        guilty = self.ward.died(slot, _SECONDS)
-        self.blocks.extend(blocks)
+    def begin(self, slot: int, *sources: str) -> None:
+        """Have the worker of *slot* begin to work on *sources*, as image threads do."""
+        for source in sources:
+            self.workers[slot].is_suspect(source)
+            # To be kept: a block that nobody refers to is ended.
+            self.blocks.append(self.workers[slot].working(source))
+            self.blocks[-1].__enter__()
+
+    def ended(self, slot: int, *, crashed: bool) -> list[str]:
+        """What is refused since the worker of *slot* has died."""
+        verdict = self.ward.died(slot, _SECONDS, crashed=crashed)
         self.workers[slot] = self.worker(slot)
-        return guilty
+        return list(verdict.quarantined)
+
+    def crashed(self, slot: int, *sources: str) -> list[str]:
+        """What is refused after the worker of *slot* has crashed while it worked on *sources*."""
+        self.begin(slot, *sources)
+        return self.ended(slot, crashed=True)
+
+    def killed(self, slot: int, *sources: str) -> list[str]:
+        """The same, but somebody else has killed it."""
+        self.begin(slot, *sources)
+        return self.ended(slot, crashed=False)
 
     def refused(self, source: str) -> set[bool]:
         return {worker.is_quarantined(source) for worker in self.workers}
@@ -52,7 +71,7 @@ class QuarantineCase(SynchronousTestCase):
 
 class VerdictTests(QuarantineCase):
     def test_the_one_source_at_work_is_refused_by_all_workers_for_its_time(self) -> None:
-        self.assertEqual(self.killed(1, BOMB), [digest_of(BOMB).hex()])
+        self.assertEqual(self.crashed(1, BOMB), [digest_of(BOMB).hex()])
         self.assertEqual((self.refused(BOMB), self.refused(PHOTO)), ({True}, {False}))
         self.clock.advance(_SECONDS - 1)
         self.assertEqual(self.refused(BOMB), {True})
@@ -62,47 +81,125 @@ class VerdictTests(QuarantineCase):
     def test_what_was_finished_before_is_nobody_s_death(self) -> None:
         with self.workers[0].working(BOMB):
             """It ends well."""
-        self.assertEqual(self.killed(0), [])
+        self.assertEqual(self.crashed(0), [])
         self.assertEqual(self.refused(BOMB), {False})
 
     def test_what_another_worker_is_at_is_not_suspected(self) -> None:
         with self.workers[2].working(PHOTO):
-            self.killed(0, BOMB)
+            self.crashed(0, BOMB)
             self.assertEqual((self.refused(PHOTO), self.workers[0].is_suspect(PHOTO)), ({False}, False))
 
     def test_several_at_work_are_suspects_and_the_next_death_tells(self) -> None:
-        self.assertEqual(self.killed(0, BOMB, PHOTO), [])
+        self.assertEqual(self.crashed(0, BOMB, PHOTO), [])
         for source in (BOMB, PHOTO):
             self.assertEqual(self.refused(source), {False})
             self.assertTrue(all(worker.is_suspect(source) for worker in self.workers))
         others = [f"https://example.com/{number}.jpg" for number in range(5)]
-        self.assertEqual(self.killed(1, BOMB, *others), [digest_of(BOMB).hex()])
+        self.assertEqual(self.crashed(1, BOMB, *others), [digest_of(BOMB).hex()])
         self.assertEqual(self.refused(BOMB), {True})
         self.assertFalse(any(self.workers[0].is_suspect(source) for source in others))
 
     def test_a_suspect_that_ends_well_is_one_no_more(self) -> None:
-        self.killed(0, BOMB, PHOTO)
+        self.crashed(0, BOMB, PHOTO)
         with self.workers[1].working(PHOTO):
             """It ends well."""
         self.assertEqual([worker.is_suspect(PHOTO) for worker in self.workers], [False] * 3)
-        self.assertEqual(self.killed(0, PHOTO, f"{PHOTO}?2"), [])
+        self.assertEqual(self.crashed(0, PHOTO, f"{PHOTO}?2"), [])
+
+    def test_what_was_begun_before_the_suspicion_proves_nothing(self) -> None:
+        self.begin(1, BOMB, PHOTO)
+        self.crashed(0, BOMB, PHOTO)
+        self.assertEqual(self.ended(1, crashed=True), [])
+        self.assertEqual([self.workers[2].is_suspect(source) for source in (BOMB, PHOTO)], [True, True])
+        self.assertEqual(self.crashed(2, BOMB), [digest_of(BOMB).hex()])
+
+    def test_what_is_quarantined_already_explains_a_crash(self) -> None:
+        self.begin(1, BOMB, PHOTO)
+        self.crashed(0, BOMB)
+        self.assertEqual(self.ended(1, crashed=True), [digest_of(BOMB).hex()])
+        self.assertFalse(self.workers[2].is_suspect(PHOTO))
 
     def test_without_seconds_nobody_is_judged(self) -> None:
         with self.workers[0].working(BOMB):
-            self.assertEqual(self.ward.died(0, 0), [])
+            self.assertEqual(self.ward.died(0, 0), Verdict())
         self.assertEqual(self.refused(BOMB), {False})
 
     def test_a_clock_that_is_put_back_frees_rather_than_keeps(self) -> None:
-        self.killed(0, BOMB)
+        self.crashed(0, BOMB)
         self.clock.rightNow -= 3600
         self.assertEqual(self.refused(BOMB), {False})
 
     def test_of_more_than_the_table_holds_those_go_whose_time_is_up_first(self) -> None:
         for number in range(300):
             self.clock.advance(0.1)
-            self.killed(0, f"https://example.com/{number}")
+            self.crashed(0, f"https://example.com/{number}")
         self.assertEqual(self.refused("https://example.com/0"), {False})
         self.assertEqual(self.refused("https://example.com/299"), {True})
+
+
+class KilledFromOutsideTests(QuarantineCase):
+    """SIGKILL is the OOM killer's, or anybody's: one death proves nothing."""
+
+    def test_the_only_source_at_work_is_a_suspect(self) -> None:
+        self.assertEqual(self.killed(0, PHOTO), [])
+        self.assertEqual((self.refused(PHOTO), self.workers[1].is_suspect(PHOTO)), ({False}, True))
+
+    def test_the_second_death_condemns(self) -> None:
+        self.killed(0, BOMB)
+        self.assertEqual(self.killed(1, BOMB, PHOTO), [digest_of(BOMB).hex()])
+        self.assertEqual((self.refused(BOMB), self.refused(PHOTO)), ({True}, {False}))
+        self.assertFalse(self.workers[2].is_suspect(PHOTO))
+
+    def test_workers_killed_together_condemn_nothing(self) -> None:
+        for slot in (0, 1, 2):
+            self.begin(slot, PHOTO)
+        self.assertEqual([self.ended(slot, crashed=False) for slot in (0, 1, 2)], [[], [], []])
+        self.assertEqual(self.refused(PHOTO), {False})
+
+    def test_the_first_suspicion_is_the_one_that_counts(self) -> None:
+        for slot in (0, 1):
+            self.begin(slot, BOMB)
+        self.ended(0, crashed=False)
+        self.begin(2, BOMB)
+        self.ended(1, crashed=False)
+        self.assertEqual(self.ended(2, crashed=False), [digest_of(BOMB).hex()])
+
+    def test_it_is_acquitted_by_its_work(self) -> None:
+        self.killed(0, PHOTO)
+        with self.workers[1].working(PHOTO):
+            """It ends well."""
+        self.assertEqual(self.killed(0, PHOTO), [])
+        self.assertEqual(self.refused(PHOTO), {False})
+
+    def test_a_crash_of_it_alone_condemns_it_at_once(self) -> None:
+        self.begin(1, BOMB)
+        self.killed(0, BOMB)
+        self.assertEqual(self.ended(1, crashed=True), [digest_of(BOMB).hex()])
+
+
+class CauseTests(SynchronousTestCase):
+    def cause(self, reason: Exception, **states: bool) -> Cause:
+        worker = Child(Clock(), "0", b"", lambda _worker, _reason: None)
+        for name, value in states.items():
+            setattr(worker, name, value)
+        return cause_of(worker, Failure(reason))
+
+    def test_signals_of_a_fault_are_crashes(self) -> None:
+        for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE):
+            for leaving in (False, True):
+                self.assertIs(self.cause(ProcessTerminated(signal=number), leaving=leaving), Cause.CRASH)
+
+    def test_so_is_a_worker_that_hangs(self) -> None:
+        self.assertIs(self.cause(ProcessTerminated(signal=signal.SIGKILL), hung=True), Cause.CRASH)
+
+    def test_sigkill_and_an_exit_status_may_mean_anything(self) -> None:
+        self.assertIs(self.cause(ProcessTerminated(signal=signal.SIGKILL)), Cause.UNKNOWN)
+        self.assertIs(self.cause(ProcessTerminated(exitCode=1)), Cause.UNKNOWN)
+
+    def test_who_was_asked_to_end_died_of_nothing(self) -> None:
+        self.assertIs(self.cause(ProcessDone(0)), Cause.ASKED)
+        self.assertIs(self.cause(ProcessTerminated(signal=signal.SIGTERM)), Cause.ASKED)
+        self.assertIs(self.cause(ProcessTerminated(signal=signal.SIGKILL), leaving=True), Cause.ASKED)
 
 
 class FileTests(QuarantineCase):
@@ -117,7 +214,7 @@ class FileTests(QuarantineCase):
         save(self.directory, self.ward.quarantined(_SECONDS), self.clock.seconds())
 
     def test_another_server_goes_on_refusing(self) -> None:
-        self.killed(0, BOMB)
+        self.crashed(0, BOMB)
         self.kept()
         another = Ward(3, self.clock.seconds)
         self.addCleanup(another.close)
@@ -127,7 +224,7 @@ class FileTests(QuarantineCase):
 
     def test_what_another_host_has_written_stays_until_its_time_is_up(self) -> None:
         save(self.directory, {"00" * 16: self.clock.seconds() + 60}, self.clock.seconds())
-        self.killed(0, BOMB)
+        self.crashed(0, BOMB)
         self.kept()
         self.assertEqual(set(load(self.directory)), {"00" * 16, digest_of(BOMB).hex()})
         self.clock.advance(61)
@@ -186,7 +283,7 @@ class ThreadsTests(TestCase):
         working = [self.begin(lambda _: gate.wait(20), source) for source in (BOMB, PHOTO)]
         working[0].addErrback(lambda _: None)
         working[0].cancel()
-        self.assertEqual(self.ward.leave(0), {digest_of(BOMB), digest_of(PHOTO)})
+        self.assertEqual(self.ward.leave(0).keys(), {digest_of(BOMB), digest_of(PHOTO)})
         gate.set()
         await gatherResults(working)
 
@@ -206,7 +303,7 @@ class ThreadsTests(TestCase):
             self.begin(work("photo"), PHOTO),
             self.begin(work("other"), "other:"),
         ]
-        self.assertEqual(self.ward.leave(0), {digest_of(BOMB), digest_of("other:")})
+        self.assertEqual(self.ward.leave(0).keys(), {digest_of(BOMB), digest_of("other:")})
         gate.set()
         await gatherResults(working)
         self.assertEqual(
@@ -224,3 +321,51 @@ class ThreadsTests(TestCase):
             await waiting
         self.assertEqual(self.reasons, ["quarantine"])
         self.assertEqual(await self.begin(lambda _: 1, PHOTO), 1)
+
+    async def test_what_becomes_a_suspect_while_it_waits_for_a_slot_waits_for_its_turn_too(self) -> None:
+        gate, order = threading.Event(), []
+
+        def work(name: str) -> Any:
+            def on_thread(_: object) -> None:
+                order.append(name)
+                gate.wait(20)
+
+            return on_thread
+
+        opened = threading.Event()
+        busy = [self.begin(lambda _: opened.wait(20), f"{number}:") for number in range(3)]
+        waiting = [self.begin(work("bomb"), BOMB), self.begin(work("photo"), PHOTO)]
+        self.dies(BOMB, PHOTO)
+        opened.set()
+        await gatherResults(busy)
+        self.assertEqual(len(self.ward.leave(0)), 1)
+        gate.set()
+        await gatherResults(waiting)
+        self.assertEqual(sorted(order), ["bomb", "photo"])
+
+    async def test_those_that_wait_for_a_suspect_run_beside_each_other_once_it_is_acquitted(self) -> None:
+        self.dies(PHOTO, BOMB)
+        gate, first, arrived = threading.Event(), threading.Event(), threading.Semaphore(0)
+
+        def beside(_: object) -> bool:
+            arrived.release()
+            return gate.wait(20)
+
+        retried = self.begin(lambda _: first.wait(20), PHOTO)
+        waiting = [self.begin(beside, PHOTO) for _ in range(3)]
+        first.set()
+        await retried
+        await deferToThread(lambda: [arrived.acquire(timeout=20) for _ in waiting])
+        gate.set()
+        self.assertEqual(await gatherResults(waiting), [True] * 3)
+
+    async def test_a_long_line_for_a_source_that_is_refused_now_is_no_recursion(self) -> None:
+        gate = threading.Event()
+        busy = [self.begin(lambda _: gate.wait(20), f"{number}:") for number in range(3)]
+        waiting = [self.begin(lambda _: self.fail("it ran"), BOMB) for _ in range(500)]
+        self.dies(BOMB)
+        gate.set()
+        await gatherResults(busy)
+        for one in waiting:
+            with self.assertRaises(Quarantined):
+                await one

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import tempfile
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
@@ -15,7 +18,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.config import ConfigurationError, Settings, parse_bind
+from imgforge.service._child import report_failure
 from imgforge.service._listeners import open_listeners
+from imgforge.service._reload import installed_code
 from imgforge.service._supervisor import Supervisor
 
 
@@ -38,6 +43,18 @@ class Child:
         if self.gone:
             raise ProcessExitedAlready
         self.signals.append(name)
+
+    def fail(self, error: Exception) -> None:
+        """Say why it cannot start, and end."""
+        reader, writer = os.pipe()
+        try:
+            raise error
+        except Exception as raised:
+            report_failure(writer, raised)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as pipe:
+            self.protocol.childDataReceived(5, pipe.read())
+        self.end(ProcessTerminated(exitCode=1))
 
     def beat(self) -> None:
         self.protocol.childDataReceived(5, b".")
@@ -70,6 +87,7 @@ class SupervisorCase(SynchronousTestCase):
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
         self.mistakes: list[str] = []
+        self.told: list[str] = []
         self.machine = Machine()
         self.listeners = open_listeners(parse_bind("127.0.0.1:0,127.0.0.1:0"))
         for listener in self.listeners:
@@ -83,6 +101,8 @@ class SupervisorCase(SynchronousTestCase):
             metrics_directory=scratch.name,
             log_stream=None,
             load=lambda: self.load(),
+            listening=lambda: self.told.append("listening"),
+            failed=lambda: self.told.append("failed"),
         )
         self.supervisor.startService()
 
@@ -133,6 +153,11 @@ class StartTests(SupervisorCase):
 
 
 class RestartTests(SupervisorCase):
+    def setUp(self) -> None:
+        super().setUp()
+        for child in self.children:
+            child.beat()
+
     def test_a_worker_that_dies_is_replaced_at_once(self) -> None:
         self.machine.advance(3600)
         self.crash(self.children[0])
@@ -160,6 +185,69 @@ class RestartTests(SupervisorCase):
         self.machine.room = True
         self.machine.advance(5)
         self.assertEqual(len(self.children), 3)
+
+
+class FailedStartTests(SupervisorCase):
+    """Workers that end before they serve."""
+
+    def lines(self, work: Callable[[], None]) -> list[str]:
+        """What *work* logs, without the times of the next tries."""
+        with capturedLogs() as events:
+            work()
+        self.flushLoggedErrors(RuntimeError)
+        return [formatEvent(event).partition(";")[0] for event in events]
+
+    def fail_all(self, times: int) -> None:
+        for _ in range(times):
+            living, before = self.children[-2:], len(self.children)
+            for child in living:
+                child.fail(ValueError("no\ntoken"))
+            self.machine.pump([0.1] * 100)
+            self.assertLessEqual(len(self.children), before + 2)
+
+    def test_it_is_listening_when_the_first_serves(self) -> None:
+        self.assertEqual(self.told, [])
+        for child in self.children:
+            child.beat()
+        self.assertEqual(self.told, ["listening"])
+
+    def test_after_three_tries_of_each_the_server_is_given_up(self) -> None:
+        lines = self.lines(lambda: self.fail_all(3))
+        self.assertEqual((self.told, len(self.children)), (["failed"], 6))
+        self.assertEqual(lines[-1], "imgforge cannot start: ValueError: no token")
+
+    def test_the_traceback_is_a_log_event_once(self) -> None:
+        with capturedLogs() as events:
+            self.fail_all(2)
+        failures = [event["log_failure"] for event in events if "log_failure" in event]
+        self.assertEqual(len(failures), 1)
+        self.assertIn("Traceback (most recent call last)", failures[0].getTraceback())
+        self.flushLoggedErrors(RuntimeError)
+
+    def test_a_server_that_has_served_tries_on(self) -> None:
+        self.children[0].beat()
+        for _ in range(10):
+            self.children[-1].fail(ValueError("no token"))
+            self.machine.advance(6)
+        self.flushLoggedErrors(RuntimeError)
+        self.assertEqual((self.told, len(self.children)), (["listening"], 12))
+
+    def test_without_room_for_any_process_it_is_given_up_too(self) -> None:
+        self.machine.room = False
+        lines = self.lines(lambda: self.lose_all())
+        self.assertEqual(self.told, ["failed"])
+        self.assertEqual(lines[-1], "imgforge cannot start: no worker can be started: Resource temporarily unavailable")
+
+    def lose_all(self) -> None:
+        for child in self.children:
+            self.crash(child)
+        self.machine.pump([0.1] * 100)
+
+    def test_a_worker_that_is_killed_at_its_start_counts(self) -> None:
+        for number in range(6):
+            self.children[number].end(ProcessTerminated(signal=9))
+            self.machine.advance(2)
+        self.assertEqual(self.told, ["failed"])
 
 
 class NameTests(SupervisorCase):
@@ -258,6 +346,39 @@ class ReloadTests(SupervisorCase):
         self.machine.advance(1)
         self.assertEqual(self.keys(), [(b"secret",)] * 2 + [(b"new",), (b"secret",)])
 
+    def test_without_room_for_a_process_the_old_configuration_stays(self) -> None:
+        self.machine.room = False
+        with capturedLogs() as events:
+            self.supervisor.reload()
+        self.assertEqual(
+            [formatEvent(event) for event in events],
+            [
+                "the new configuration is not used: no worker can be started: Resource temporarily unavailable",
+            ],
+        )
+        self.machine.room = True
+        self.machine.advance(60)
+        self.crash(self.children[0])
+        self.machine.advance(1)
+        self.assertEqual(self.keys(), [(b"secret",)] * 3)
+
+    def test_it_can_be_tried_again_then(self) -> None:
+        self.machine.room = False
+        self.supervisor.reload()
+        self.machine.room = True
+        self.supervisor.reload()
+        self.assertEqual(self.keys(), [(b"secret",)] * 2 + [(b"new",)])
+
+    def test_why_its_worker_could_not_start_is_told(self) -> None:
+        self.supervisor.reload()
+        with capturedLogs() as events:
+            self.children[2].fail(ValueError("no token"))
+        self.flushLoggedErrors(RuntimeError)
+        self.assertEqual(
+            formatEvent(events[-1]),
+            "the new configuration is not used: a worker ended at its start (ValueError: no token)",
+        )
+
     def test_a_second_wish_is_fulfilled_after_the_first(self) -> None:
         self.supervisor.reload()
         self.supervisor.reload()
@@ -311,3 +432,25 @@ class StopTests(SupervisorCase):
         self.assertEqual(self.children[0].signals, ["TERM"])
         self.machine.advance(5)
         self.assertEqual(self.children[0].signals, ["TERM", "KILL"])
+
+
+class InstalledCodeTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.package = Path(scratch.name)
+        (self.package / "web").mkdir()
+        (self.package / "web" / "a.py").write_text("a = 1\n")
+        self.before = installed_code(self.package)
+
+    def test_the_same_files_are_the_same_code(self) -> None:
+        (self.package / "web" / "a.pyc").write_bytes(b"compiled")
+        self.assertEqual(installed_code(self.package), self.before)
+
+    def test_a_file_that_is_written_anew_is_other_code(self) -> None:
+        (self.package / "web" / "a.py").write_text("a = 22\n")
+        self.assertNotEqual(installed_code(self.package), self.before)
+
+    def test_so_is_one_more_file(self) -> None:
+        (self.package / "b.py").touch()
+        self.assertNotEqual(installed_code(self.package), self.before)
