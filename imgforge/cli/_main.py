@@ -121,7 +121,9 @@ def config(context: click.Context, schema: bool) -> None:
 @CONFIG
 def check(config_path: str | None) -> None:
     """Say what is wrong with the configuration, one line for each mistake; exit status 1 if anything is."""
-    for line in checked_settings(config_path).warnings():
+    from imgforge.sources import find_plugins
+
+    for line in (*checked_settings(config_path).warnings(), *find_plugins().warnings):
         click.echo(f"warning: {line}", err=True)
     click.echo("the configuration is good")
 

@@ -17,6 +17,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from imgforge.config import BindAddress
 from imgforge.service._balance import Balanced, BalancedPort, CountedUnixServer, Share
+from imgforge.service._port_holder import holder_of_path, holder_of_port
 from imgforge.service._ring import Ring, RingedPort, RingedUnixServer
 from imgforge.service._tls import Credentials, CredentialsError, read_credentials
 
@@ -60,7 +61,7 @@ def open_listeners(addresses: Iterable[BindAddress], *, reuse_port: bool = False
             credentials = read_credentials(address) if address.kind == "ssl" else None
             opened.append(Listener(_open(address, reuse_port=reuse_port), address, credentials))
         except (OSError, CredentialsError, ListenError) as error:
-            mistakes.append(f"cannot listen on {address}: {_reason(error)}")
+            mistakes.append(f"cannot listen on {address}: {_reason(error, address)}")
     if mistakes:
         for listener in opened:
             listener.socket.close()
@@ -69,12 +70,16 @@ def open_listeners(addresses: Iterable[BindAddress], *, reuse_port: bool = False
     return tuple(opened)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, address: BindAddress) -> str:
     if isinstance(error, socket.gaierror):
         return f"no such host ({error.strerror})"
-    if isinstance(error, OSError):
-        return "the address is in use" if error.errno == errno.EADDRINUSE else os.strerror(error.errno or 0)
-    return str(error)
+    if not isinstance(error, OSError):
+        return str(error)
+    if error.errno != errno.EADDRINUSE:
+        return os.strerror(error.errno or 0)
+    holder = holder_of_path(address.path) if address.kind == "unix" else holder_of_port(address.port)
+    what = "the address" if address.kind == "unix" else f"port {address.port}"
+    return f"{what} is in use" + (f" by {holder}" if holder else "")
 
 
 def _open(address: BindAddress, *, reuse_port: bool) -> socket.socket:

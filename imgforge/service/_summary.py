@@ -7,6 +7,7 @@ import math
 from imgforge import __version__, processing
 from imgforge.cache import usable_directory
 from imgforge.config import Settings
+from imgforge.sources import find_plugins
 
 __all__ = ["cautions", "listening", "summary", "threads_per_process"]
 
@@ -56,7 +57,7 @@ def _lacking(able: processing.Capabilities) -> list[str]:
 
 def cautions(settings: Settings, processes: int, descriptors: int) -> list[str]:
     """What to mind, where each process may have so many *descriptors* open."""
-    lines = list(settings.warnings())
+    lines = [*settings.warnings(), *find_plugins().warnings]
     path = settings.kept_directory
     if path and not usable_directory(path):
         lines.append(f"the cache directory {path} cannot be written: images are served as if uncached")

@@ -1,4 +1,4 @@
-"""What only the parts themselves can judge of the settings, before any of them is made: presets, files, images."""
+"""What only the parts themselves can judge, before any of them is made: presets, files, images, plugins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from imgforge.config import BindAddress, Rule, Settings
 from imgforge.processing import detect_format
 from imgforge.service._tls import CredentialsError, read_credentials
-from imgforge.sources import read_authorities
+from imgforge.sources import find_plugins, read_authorities
 from imgforge.urls import UrlParser, UrlSettings
 
 __all__ = ["RULES", "operators_image", "url_settings"]
@@ -111,6 +111,10 @@ def _credentials(name: str, listeners: Callable[[Settings], Iterable[BindAddress
     return Rule(frozenset({name}), broken)
 
 
+def _plugins(_: Settings) -> Iterator[str]:
+    yield from find_plugins().mistakes
+
+
 def _is_readable(path: str) -> bool:
     return os.path.isfile(path) and os.access(path, os.R_OK)
 
@@ -125,6 +129,7 @@ RULES = (
     _image("watermark"),
     _image("fallback_image"),
     Rule(frozenset({"ca_file"}), _authorities),
+    Rule(frozenset(), _plugins),
     Rule(frozenset({"local_filesystem_root"}), _root),
     _credentials("bind", lambda settings: settings.listeners),
     _credentials("prometheus_bind", lambda settings: settings.metrics_listeners),

@@ -5,6 +5,7 @@ from imgforge.sources._guard import AddressPolicy, address_class
 from imgforge.sources._http import HttpSource
 from imgforge.sources._local import LocalSource
 from imgforge.sources._names import use_own_names
+from imgforge.sources._plugins import PluginError, find_plugins
 from imgforge.sources._settings import AllowedSources, SourceSettings
 from imgforge.sources._sources import Sources
 
@@ -13,9 +14,11 @@ __all__ = [
     "AllowedSources",
     "HttpSource",
     "LocalSource",
+    "PluginError",
     "SourceSettings",
     "Sources",
     "address_class",
+    "find_plugins",
     "read_authorities",
     "use_own_names",
 ]

@@ -7,7 +7,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IConsumer
-from twisted.plugin import getPlugins
 from zope.interface import implementer
 
 from imgforge.errors import ImgforgeError, SourceNotFound, SourceRefused
@@ -15,6 +14,7 @@ from imgforge.interfaces import ISource, ISourceFactory, Room, boundless
 from imgforge.model import SourceHead, SourceImage
 from imgforge.sources._http import HttpSource
 from imgforge.sources._local import LocalSource
+from imgforge.sources._plugins import PluginError, find_plugins, made_by
 from imgforge.sources._settings import AllowedSources, SourceSettings
 
 __all__ = ["BUILT_IN", "Sources"]
@@ -46,9 +46,14 @@ class Sources:
 
     def __init__(self, reactor: Any, settings: SourceSettings, factories: Iterable[ISourceFactory] = ()) -> None:
         self._allowed = AllowedSources(settings.allowed_sources)
-        self._sources: dict[str, ISource] = {}
-        for factory in (*factories, *getPlugins(ISourceFactory), *BUILT_IN):
-            source: Any = factory.make(reactor, settings)
+        self._sources: dict[str, Any] = {}
+        plugins = find_plugins()
+        if plugins.mistakes:
+            raise PluginError(plugins.mistakes[0])
+        made = [(one, one.make(reactor, settings)) for one in factories]
+        made += [(one, made_by(name, one, reactor, settings)) for name, one in plugins.factories.items()]
+        made += [(one, one.make(reactor, settings)) for one in BUILT_IN]
+        for factory, source in made:
             if source is not None:
                 for scheme in factory.schemes:
                     self._sources.setdefault(scheme, source)
@@ -86,7 +91,7 @@ class Sources:
 
     def _source(self, url: str) -> ISource:
         scheme = url.partition("://")[0].lower()
-        source = self._sources.get(scheme)
+        source: ISource | None = self._sources.get(scheme)
         if source is None:
             known = ", ".join(f"{name}://" for name in self.schemes)
             raise SourceNotFound(f"no source for {scheme[:40]!r}: this server knows {known}")
