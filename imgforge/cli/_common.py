@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
     from imgforge.config import Rule, Settings
 
-__all__ = ["CONFIG", "Progress", "checked_settings", "fail", "settings_of"]
+__all__ = ["CONFIG", "Progress", "checked_settings", "fail", "settings_of", "write_secret"]
 
 CONFIG = click.option("--config", "-c", "config_path", type=click.Path(), help="TOML file with settings.")
 
@@ -45,6 +47,17 @@ def checked_settings(config_path: str | None) -> Settings:
     from imgforge.service.rules import RULES
 
     return settings_of(config_path, RULES)
+
+
+def write_secret(path: str, text: str, *, replace: bool = False) -> None:
+    """Write *text* to a file that its owner alone can read; `FileExistsError` where there is one, unless *replace*."""
+    if replace:
+        descriptor, written = tempfile.mkstemp(dir=Path(path).parent)
+    else:
+        descriptor, written = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), path
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(written, path)
 
 
 class Progress:

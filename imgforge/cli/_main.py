@@ -13,7 +13,7 @@ import click
 
 from imgforge import __version__
 from imgforge.cli._cache import cache
-from imgforge.cli._common import CONFIG, checked_settings, fail, settings_of
+from imgforge.cli._common import CONFIG, checked_settings, fail, settings_of, write_secret
 from imgforge.cli._purge import purge
 
 __all__ = ["main"]
@@ -39,10 +39,20 @@ main.add_command(purge)
 
 
 @main.command()
-def keygen() -> None:
+@click.option("--file", "-f", "path", type=click.Path(), help="Write them to this file, which only its owner can read.")
+@click.option("--force", is_flag=True, help="Replace a file that exists: what the old key signed is then refused.")
+def keygen(path: str | None, force: bool) -> None:
     """Make a key and a salt, as lines for an environment file."""
-    click.echo(f"IMGFORGE_KEY={secrets.token_hex(_KEY_BYTES)}")
-    click.echo(f"IMGFORGE_SALT={secrets.token_hex(_KEY_BYTES)}")
+    lines = "".join(f"IMGFORGE_{name}={secrets.token_hex(_KEY_BYTES)}\n" for name in ("KEY", "SALT"))
+    if path is None:
+        click.echo(lines, nl=False)
+        return
+    try:
+        write_secret(path, lines, replace=force)
+    except FileExistsError:
+        fail(f"{path} exists: --force replaces it, and what its key signed is refused then")
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror}")
 
 
 @main.command(short_help="Sign a path, or that of a source and its options.")
@@ -141,6 +151,15 @@ def reference() -> None:
     from imgforge.config import markdown_reference
 
     click.echo(markdown_reference())
+
+
+@config.command()
+@click.option("--unit", is_flag=True, help="Print the systemd unit instead, for this installation.")
+def example(unit: bool) -> None:
+    """Print a configuration file with every setting and its default."""
+    from imgforge.cli._examples import configuration_example, unit_example
+
+    click.echo(unit_example() if unit else configuration_example(), nl=False)
 
 
 @main.command(short_help="Ask the running server whether it takes work.")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import stat
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge import __version__
+from imgforge.config import toml_example
 from tests.live._process import Twistd
 
 KEYS = {"IMGFORGE_KEY": "aa" * 32, "IMGFORGE_SALT": "bb" * 32}
@@ -50,6 +54,31 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual([len(bytes.fromhex(value)) for value in first.values()], [32, 32])
         self.assertEqual(list(first), ["IMGFORGE_KEY", "IMGFORGE_SALT"])
         self.assertNotEqual(first, second)
+
+    def test_keygen_writes_a_file_for_its_owner_alone_and_replaces_none_unasked(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory, "imgforge.env")
+            self.assertEqual(imgforge("keygen", "--file", str(path)).returncode, 0)
+            self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+            first = path.read_text()
+            self.assertRegex(first, r"\AIMGFORGE_KEY=[0-9a-f]{64}\nIMGFORGE_SALT=[0-9a-f]{64}\n\Z")
+            again = imgforge("keygen", "--file", str(path))
+            self.assertEqual((again.returncode, path.read_text()), (1, first))
+            self.assertIn("--force", again.stderr)
+            path.chmod(0o644)
+            self.assertEqual(imgforge("keygen", "--file", str(path), "--force").returncode, 0)
+            self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+            self.assertNotEqual(path.read_text(), first)
+            self.assertEqual([one.name for one in Path(directory).iterdir()], ["imgforge.env"])
+            nowhere = imgforge("keygen", "--file", f"{directory}/no/where")
+            self.assertEqual((nowhere.returncode, len(nowhere.stderr.splitlines())), (1, 1))
+
+    def test_config_example_is_a_file_that_the_server_takes(self) -> None:
+        shown = imgforge("config", "example").stdout
+        self.assertEqual(shown, toml_example())
+        unit = imgforge("config", "example", "--unit").stdout
+        self.assertIn("EnvironmentFile=-/etc/imgforge/imgforge.env\n", unit)
+        self.assertIn(f"ExecStart={Path(sys.executable).with_name('twistd')} ", unit)
 
     def test_what_sign_signs_verify_finds_good(self) -> None:
         for arguments in (

@@ -13,7 +13,7 @@ import pytest
 from imgforge.urls import Signer
 from tests.hostile._world import RawOrigin, base64_of, whole
 from tests.live._pictures import encode, gradient
-from tests.live._process import ROOT, Twistd
+from tests.live._process import Twistd
 
 KEY, SALT, CIPHER = "c0ffee" * 8, "5ec4e7" * 8, "0d15ea5e" * 8
 PASSWORD, TOKEN, TRUSTED, PRESIGNED = "hunter2hunter2", "open-sesame-token", "trustedsignature", "X-Amz-Signature-99"
@@ -100,7 +100,7 @@ def test_no_answer_log_line_or_metric_tells_a_secret(origin: RawOrigin, settings
 
 def run(command: list[str], **settings: str) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("IMGFORGE_")}
-    environment |= {"PYTHONPATH": str(ROOT)} | {f"IMGFORGE_{name}": value for name, value in settings.items()}
+    environment |= {f"IMGFORGE_{name}": value for name, value in settings.items()}
     done = subprocess.run(
         [sys.executable, "-c", "from imgforge.cli import main; main()", *command],
         env=environment,

@@ -63,7 +63,7 @@ class Reply:
 
 @dataclass
 class Twistd:
-    """`twistd -n imgforge` with a clean environment and *settings* (names without the prefix)."""
+    """`twistd -n imgforge` as it is installed, with a clean environment and *settings* (names without the prefix)."""
 
     settings: Mapping[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ class Twistd:
     def launch(self) -> None:
         """Start it without waiting."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("IMGFORGE_")}
-        environment |= {"XDG_CACHE_HOME": self.scratch.name, "PYTHONPATH": str(ROOT)}
+        environment["XDG_CACHE_HOME"] = self.scratch.name
         environment |= {f"IMGFORGE_{name}": value for name, value in self.settings.items()} | dict(self.environment)
         command = [str(TWISTD), "-n", "--pidfile=", *self.options, "imgforge"]
         if "BIND" not in self.settings:
