@@ -8,7 +8,7 @@ from imgforge.processing._plan import Geometry, Plan, geometry, plan
 from imgforge.processing._process import STAGES, process
 from imgforge.processing._samples import SAMPLES, draw_sample
 from imgforge.processing._settings import ProcessingSettings
-from imgforge.processing._vips import Capabilities, capabilities, configure, usage
+from imgforge.processing._vips import Capabilities, capabilities, configure, needed_for, usage
 
 __all__ = [
     "FORMATS",
@@ -27,6 +27,7 @@ __all__ = [
     "detect_format",
     "draw_sample",
     "geometry",
+    "needed_for",
     "plan",
     "process",
     "usage",

@@ -1,7 +1,7 @@
 """The libraries beside libvips: one row for each extra that brings formats.
 
-They are second sets of decoders, so that each is installed on purpose (`pip install 'imgforge[jxl]'`) and imported when
-a picture first needs it. Which of them a format is left to is said in `_formats`; libvips is preferred where it can.
+They are second sets of decoders, so that each is installed on purpose (`pip install pillow-heif`) and imported when a
+picture first needs it. Which of them a format is left to is said in `_formats`; libvips is preferred where it can.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ class Codec:
     """What an extra does: `load(body, name, **options)` is an image, `save(image, name, **options)` a file.
 
     The options are those of libvips' loaders and savers, as far as the format's row says that it takes them. `needs` is
-    the module that must be importable. `load` raises nothing but our own errors.
+    the module that must be importable, `package` what pip installs it by. `load` raises nothing but our own errors.
     """
 
     needs: str
+    package: str
     load: Callable[..., Any]
     save: Callable[..., bytes] | None = None
 
 
 EXTRAS: dict[str, Codec] = {
-    "formats": Codec("PIL.Image", _pillow.load, _pillow.save),
-    "heic": Codec("pillow_heif", _heic.load, _heic.save),
-    "jxl": Codec("pillow_jxl", _jxl.load, _jxl.save),
-    "pdf": Codec("pypdfium2", _pdf.load),
-    "raw": Codec("rawpy", _raw.load),
+    "formats": Codec("PIL.Image", "pillow", _pillow.load, _pillow.save),
+    "heic": Codec("pillow_heif", "pillow-heif", _heic.load, _heic.save),
+    "jxl": Codec("pillow_jxl", "pillow-jxl-plugin", _jxl.load, _jxl.save),
+    "pdf": Codec("pypdfium2", "pypdfium2", _pdf.load),
+    "raw": Codec("rawpy", "rawpy", _raw.load),
 }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -26,6 +27,7 @@ __all__ = [
     "field_names",
     "holds",
     "missing",
+    "needed_for",
     "reader",
     "remove_field",
     "usage",
@@ -108,16 +110,20 @@ def holds(name: str, *, animated: bool, transparent: bool) -> bool:
 
 
 def missing(name: str, verb: str) -> UnsupportedFormat:
-    """What a client is told of a format that cannot be read or written here, and what an operator can do."""
-    one = FORMATS[name]
-    if verb == "write" and not one.writes:
+    """What a client is told of a format that cannot be read or written here; `needed_for` is the operator's."""
+    if verb == "write" and not FORMATS[name].writes:
         return UnsupportedFormat(f"{name} is read only: choose another format for the result")
-    if one.extra:
-        return UnsupportedFormat(f"this server does not {verb} {name}: it needs pip install 'imgforge[{one.extra}]'")
-    return UnsupportedFormat(
-        f"this server's libvips does not {verb} {name}: it needs one that is built with {one.needs},"
-        " as that of pip install 'pyvips[binary]' is"
-    )
+    return UnsupportedFormat(f"this server does not {verb} {name}")
+
+
+def needed_for(names: Iterable[str]) -> str:
+    """What an operator installs to have the formats *names*, which are not there: the packages themselves.
+
+    Not our extras: whoever has not installed us from a checkout would get them from a project of another name.
+    """
+    extras = {FORMATS[name].extra for name in names}
+    packages = {EXTRAS[extra].package if extra else "'pyvips[binary]'" for extra in extras}
+    return f"pip install {' '.join(sorted(packages))}"
 
 
 def _exists(operation: str) -> bool:

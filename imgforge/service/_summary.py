@@ -44,13 +44,14 @@ def _lacking(able: processing.Capabilities) -> list[str]:
     unread = [name for name in processing.FORMATS if name not in able.loads]
     unwritten = [name for name, one in processing.FORMATS.items() if one.writes and name not in able.saves]
     for verb, names in (("read", unread), ("write", unwritten)):
-        extras = sorted({processing.FORMATS[name].extra for name in names} - {""})
-        bare = [name for name in names if not processing.FORMATS[name].extra]
-        if extras:
-            missing = ", ".join(name for name in names if name not in bare)
-            lines.append(f"does not {verb} {missing}: that needs pip install 'imgforge[{','.join(extras)}]'")
+        separate = [name for name in names if processing.FORMATS[name].extra]
+        if separate:
+            lines.append(f"does not {verb} {', '.join(separate)}: that needs {processing.needed_for(separate)}")
         lines += [
-            f"does not {verb} {name}: that needs a libvips with {processing.FORMATS[name].needs}" for name in bare
+            f"does not {verb} {name}: that needs a libvips with {processing.FORMATS[name].needs},"
+            f" as that of {processing.needed_for([name])} is"
+            for name in names
+            if name not in separate
         ]
     return lines
 

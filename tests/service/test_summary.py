@@ -25,8 +25,8 @@ class FormatsTests(SynchronousTestCase):
         self.assertEqual(
             _lacking(able),
             [
-                "does not read heic, bmp, ico, psd: that needs pip install 'imgforge[formats,heic]'",
-                "does not write heic, bmp, ico: that needs pip install 'imgforge[formats,heic]'",
+                "does not read heic, bmp, ico, psd: that needs pip install pillow pillow-heif",
+                "does not write heic, bmp, ico: that needs pip install pillow pillow-heif",
             ],
         )
 
@@ -35,7 +35,8 @@ class FormatsTests(SynchronousTestCase):
         self.assertEqual(
             _lacking(able),
             [
-                "does not write avif: that needs a libvips with libheif and a codec of AV1, such as libaom",
-                "does not write gif: that needs a libvips with cgif",
+                "does not write avif: that needs a libvips with libheif and a codec of AV1, such as libaom, as "
+                "that of pip install 'pyvips[binary]' is",
+                "does not write gif: that needs a libvips with cgif, as that of pip install 'pyvips[binary]' is",
             ],
         )
