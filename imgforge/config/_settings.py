@@ -48,6 +48,9 @@ _USER_INFO = re.compile(r"(?<=://)[^/@\s\"]+@")
 _KEYLESS_BIND = "127.0.0.1:3000"
 _BIND = "0.0.0.0:3000"
 
+# What is otherwise while it is tried out, unless it is configured: animations move.
+_TRIED_OUT = {"max_animation_frames": 64}
+
 _SAFE_SIGNATURE = 8  # bytes
 
 # What makes the server's risk the operator's: the setting, its safe value, what to say of another.
@@ -74,7 +77,7 @@ _RISKS: tuple[tuple[str, object, str], ...] = (
 class Settings(
     ServiceSettings, AccessSettings, SourcesSettings, ResultSettings, EncoderSettings, CachesSettings, AnswersSettings
 ):
-    """All settings; frozen. `embedded` says that nothing but the address was configured: somebody tries it out."""
+    """All settings; frozen. `embedded` says that there is neither a key nor any client elsewhere: it is tried out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -90,6 +93,8 @@ class Settings(
     def from_given(cls, given: dict[str, Any]) -> Settings:
         """The settings that *given* describes, each judged by itself; `pydantic.ValidationError` with all mistakes."""
         settings = cls.model_validate(given)
+        if settings.embedded:
+            settings = cls.model_validate(_TRIED_OUT | given)
         settings._given.update(given)  # noqa: SLF001  # its own
         return settings
 
@@ -110,8 +115,8 @@ class Settings(
 
     @property
     def embedded(self) -> bool:
-        """Whether nothing but the address was configured."""
-        return not self._given.keys() - {"bind"}
+        """Whether somebody tries it out: without a key, and on this machine only."""
+        return not self.key and not self.allow_unsigned and self.on_loopback
 
     @property
     def listeners(self) -> tuple[BindAddress, ...]:
@@ -146,8 +151,10 @@ class Settings(
     @property
     def cache(self) -> tuple[str, str]:
         """The type of the cache and its directory: hybrid, in the user's cache directory, when it is tried out."""
-        if not self.embedded:
+        if not self.embedded or "cache_type" in self._given:
             return self.cache_type, self.cache_disk_path
+        if self.cache_disk_path:
+            return "hybrid", self.cache_disk_path
         home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         for parent in (home, tempfile.gettempdir()):
             path = Path(parent, "imgforge" if parent == home else f"imgforge-{os.getuid()}")

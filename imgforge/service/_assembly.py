@@ -37,6 +37,7 @@ from imgforge.web import (
     ClientKey,
     ClientRates,
     Clients,
+    DemoEndpoint,
     FastLane,
     HealthEndpoint,
     ImageEndpoint,
@@ -50,7 +51,6 @@ from imgforge.web import (
     Rates,
     Route,
     Server,
-    demo_page,
     hit_access,
     page_endpoint,
     plain_page,
@@ -194,7 +194,9 @@ class Application:
         settings, reactor = self._settings, self._reactor
         gate = self._gate
         parser = UrlParser(url_settings(settings))
-        page = demo_page() if settings.embedded else plain_page(__version__)
+        page = page_endpoint(plain_page(__version__))
+        if settings.embedded:
+            page = DemoEndpoint(reactor, settings.local_filesystem_root, settings.source_url_query_separator)
         metrics = MetricsEndpoint(reactor, gate, self._metrics, self._flush)
         answers = answer_settings(settings)
         rates = Rates(
@@ -213,8 +215,8 @@ class Application:
         purge_image = PurgeImageEndpoint(purging, parser, self._pipeline)
         routes = [
             *(Route(path, path.decode(), self._health, always=True) for path in sorted(health_paths)),
-            Route(b"/", "/", page_endpoint(page)),
-            Route(b"", "/", page_endpoint(page)),
+            Route(b"/", "/", page),
+            Route(b"", "/", page),
             Route(b"/metrics", "/metrics", metrics),
             Route(b"/info/", "/info/{*path}", info, prefix=True),
             Route(_PURGE.encode(), _PURGE, PurgeEndpoint(purging, self._pipeline), methods=(b"POST",)),

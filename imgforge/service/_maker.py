@@ -47,6 +47,7 @@ class Options(usage.Options):
     optParameters = [
         ["config", "c", None, "TOML file with settings."],
         ["bind", "b", None, "Where to listen: host:port, a port, /path, or an endpoint such as tcp:8080."],
+        ["try", "t", None, "Show the pictures of this directory on the demo page: without a key, on loopback."],
     ]
 
     def postOptions(self) -> None:
@@ -137,9 +138,21 @@ def _give_up(lines: Iterable[str]) -> NoReturn:
     raise SystemExit(1)
 
 
+def _tried_out(directory: str | None) -> tuple[dict[str, str], list[str]]:
+    """The settings that `--try` stands for, and what to say; without its directory there are the samples."""
+    if directory is None:
+        return {}, []
+    path = os.path.abspath(os.path.expanduser(directory))
+    if not os.path.isdir(path) or not os.access(path, os.R_OK | os.X_OK):
+        return {}, [f"--try {path}: there is no such directory, or it cannot be read; there are the samples only"]
+    return {"local_filesystem_root": path}, []
+
+
 def makeService(options: Options) -> IService:
     """The service for *options*; a mistake in the configuration ends the process with one line for each."""
     overrides = {"bind": options["bind"]} if options["bind"] else {}
+    tried, remarks = _tried_out(options["try"])
+    overrides |= tried
     leftovers = ExitStack()  # what would stay in the file system
     atexit.register(leftovers.close)
 
@@ -148,6 +161,8 @@ def makeService(options: Options) -> IService:
 
     try:
         settings = load()
+        if options["try"] is not None and not settings.embedded:
+            raise ConfigurationError(["--try is for a server without IMGFORGE_KEY and IMGFORGE_ALLOW_UNSIGNED"])
         addresses = (*settings.listeners, *settings.metrics_listeners)
         opened = open_listeners(addresses, reuse_port=settings.so_reuseport)
     except ConfigurationError as error:
@@ -166,7 +181,7 @@ def makeService(options: Options) -> IService:
     leftovers.callback(_remove_pidfile, twistd_options["pidfile"])
     stream = log_stream(twistd_options)
     told = summary(settings, count, threads)
-    warned = cautions(settings, count, raise_descriptor_limit())
+    warned = [*remarks, *cautions(settings, count, raise_descriptor_limit())]
     notifier = Notifier(os.environ)
     service = ImgforgeService(reactor, settings, stream, told, warned, leftovers.close, notifier)
     if count > 1:

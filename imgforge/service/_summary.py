@@ -33,6 +33,8 @@ def summary(settings: Settings, processes: int, threads: int) -> list[str]:
 def listening(settings: Settings) -> list[str]:
     """Where requests are answered, as soon as they are."""
     lines = [f"listening on {', '.join(str(one) for one in settings.listeners)}"]
+    if settings.embedded and settings.listeners[0].kind != "unix":
+        lines.append(f"a page to try it out on: {settings.listeners[0]}/")
     if settings.metrics_listeners:
         lines.append(f"metrics on {', '.join(str(one) for one in settings.metrics_listeners)}")
     return lines

@@ -3,7 +3,7 @@
 from imgforge.web._access import BearerGate
 from imgforge.web._answer import Answer, AnswerSettings
 from imgforge.web._client import ClientKey
-from imgforge.web._demo import demo_page, plain_page
+from imgforge.web._demo import DemoEndpoint, plain_page
 from imgforge.web._endpoints import HealthEndpoint, ImageEndpoint, InfoEndpoint, MetricsEndpoint, page_endpoint
 from imgforge.web._lane import FastLane, hit_access
 from imgforge.web._negotiation import Negotiation
@@ -22,6 +22,7 @@ __all__ = [
     "ClientKey",
     "ClientRates",
     "Clients",
+    "DemoEndpoint",
     "FastLane",
     "HealthEndpoint",
     "ImageEndpoint",
@@ -37,7 +38,6 @@ __all__ = [
     "Rates",
     "Route",
     "Server",
-    "demo_page",
     "hit_access",
     "page_endpoint",
     "plain_page",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -258,15 +257,38 @@ class LoopbackTests(LoadingCase):
 
 
 class TryOutTests(LoadingCase):
-    def test_nothing_configured_is_a_hybrid_cache_in_the_users_directory(self) -> None:
-        with tempfile.TemporaryDirectory() as home, patch.dict(os.environ, {"XDG_CACHE_HOME": home}):
-            settings = self.load(bind="127.0.0.1:9")
-            self.assertTrue(settings.embedded)
-            self.assertEqual(settings.cache, ("hybrid", str(Path(home, "imgforge"))))
+    def setUp(self) -> None:
+        home = tempfile.TemporaryDirectory()
+        self.addCleanup(home.cleanup)
+        self.patch(os, "environ", {**os.environ, "XDG_CACHE_HOME": home.name})
+        self.users = ("hybrid", str(Path(home.name, "imgforge")))
 
-    def test_anything_configured_is_no_try_out(self) -> None:
-        settings = self.load(QUALITY="80")
-        self.assertEqual((settings.embedded, settings.cache), (False, ("", "")))
+    def test_without_a_key_on_loopback_there_is_a_hybrid_cache_in_the_users_directory(self) -> None:
+        for settings in (self.load(), self.load(bind="127.0.0.1:9"), self.load(LOG_LEVEL="debug", QUALITY="70")):
+            self.assertTrue(settings.embedded)
+            self.assertEqual(settings.cache, self.users)
+            self.assertGreater(settings.max_animation_frames, 1)
+
+    def test_what_is_configured_of_it_is_obeyed(self) -> None:
+        for configured, cache in (
+            ({"CACHE_TYPE": "none"}, ("", "")),
+            ({"CACHE_TYPE": "memory"}, ("memory", "")),
+            ({"CACHE_DISK_PATH": "/x"}, ("hybrid", "/x")),
+            ({"CACHE_TYPE": "disk", "CACHE_DISK_PATH": "/x"}, ("disk", "/x")),
+        ):
+            settings = self.load(**configured)
+            self.assertEqual((settings.embedded, settings.cache), (True, cache))
+        self.assertEqual(self.load(MAX_ANIMATION_FRAMES="1").max_animation_frames, 1)
+
+    def test_another_process_makes_the_same_of_it(self) -> None:
+        settings = self.load(LOG_LEVEL="debug")
+        again = Settings.from_given(settings.given)
+        self.assertEqual((again, again.cache), (settings, settings.cache))
+
+    def test_with_a_key_or_for_anybody_it_is_no_try_out(self) -> None:
+        for settings in (load_settings(None, KEYS), self.load(ALLOW_UNSIGNED="true", bind="127.0.0.1:9")):
+            self.assertEqual((settings.embedded, settings.cache), (False, ("", "")))
+            self.assertEqual(settings.max_animation_frames, 1)
 
 
 class ShowingTests(LoadingCase):

@@ -89,6 +89,9 @@ class Twistd:
         """Start it without waiting."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("IMGFORGE_")}
         environment["XDG_CACHE_HOME"] = self.scratch.name
+        if self.settings and "--config" not in self.arguments:
+            # Without a key it would have a cache, as one that is tried out has.
+            environment["IMGFORGE_CACHE_TYPE"] = "none"
         environment |= {f"IMGFORGE_{name}": value for name, value in self.settings.items()} | dict(self.environment)
         command = [str(TWISTD), "-n", "--pidfile=", *self.options, "imgforge"]
         if "BIND" not in self.settings:
