@@ -232,7 +232,7 @@ def _crop(pixels: _Pixels, crop: Crop) -> dict[str, float]:
     page = pixels.page
     source = geometry(page.width, page.height, page.orientation, auto_rotate=True)
     full, part = _sides(plan(source, ProcessingOptions(crop=crop)))
-    gravity = crop.gravity or CENTRE
+    gravity = crop.gravity_with(CENTRE)
     if gravity.type == "sm" and part != full:
         cut = pixels.upright().smartcrop(*part)
         left, top = -cut.xoffset, -cut.yoffset

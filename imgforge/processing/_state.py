@@ -91,8 +91,7 @@ def _limit(options: ProcessingOptions, settings: ProcessingSettings) -> int:
 
 
 def _crop_gravity(options: ProcessingOptions) -> Gravity:
-    crop = options.crop
-    return crop.gravity if crop is not None and crop.gravity is not None else options.gravity
+    return options.gravity if options.crop is None else options.crop.gravity_with(options.gravity)
 
 
 def start(

@@ -158,6 +158,20 @@ class MeaningTests(SynchronousTestCase):
         self.assertEqual(self.parse("t:1:f00:1:1", "t:2").trim, Trim(2, None, True, True))
         self.assertEqual(self.parse("wm:0.5:soea:1:2:0.3", "wm:0.7").watermark, Watermark(0.7, "soea", 1, 2, 0.3))
 
+    def test_offsets_move_from_the_gravity_that_is_left_out(self) -> None:
+        self.assertEqual(self.parse("ex:1::10:10").extend, Extend(True, Gravity("ce", 10, 10)))
+        self.assertEqual(self.parse("exar:1:::0.2").extend_aspect_ratio, Extend(True, Gravity("ce", 0, 0.2)))
+        self.assertEqual(self.parse("rs:fit:9:9:1:1::-3").extend, Extend(True, Gravity("ce", -3, 0)))
+        self.assertEqual(self.parse("ex:1:no:1", "ex:1::5").extend, Extend(True, Gravity("no", 5)))
+        self.assertEqual(self.parse("ex:1:::").extend, Extend(True))
+        self.assertEqual(self.parse("g:no", "g::5:6").gravity, Gravity("no", 5, 6))
+        crop = self.parse("c:10:20::5").crop
+        assert crop is not None
+        self.assertEqual(crop.gravity_with(Gravity("so", 1, 2)), Gravity("so", 5, 0))  # the type is the request's
+        for text in ("ex:1::x", "g::1:2:3", "c:1:2::x"):
+            with self.assertRaises(BadOption, msg=text):
+                self.parse(text)
+
     def test_padding_is_filled_in_from_its_own_option_but_for_the_top(self) -> None:
         self.assertEqual(self.parse("pd:1:2:3:4", "pd::9").padding, Padding(1, 9, 1, 9))
         self.assertEqual(self.parse("pd:1:2:3:4", "pd:::7").padding, Padding(1, 1, 7, 1))

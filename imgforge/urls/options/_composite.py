@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from imgforge.effects import BlurAreas
-from imgforge.model import CENTRE, Color, Crop, Extend, Gravity, Padding, Trim, Watermark
+from imgforge.model import Color, Crop, Extend, Gravity, Padding, Trim, Watermark
 from imgforge.urls.options._absent import OBJECTS
 from imgforge.urls.options._values import (
     base64_line,
@@ -65,10 +65,13 @@ HASHES = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 
 
 def _place(arguments: Arguments, current: Gravity, allowed: Callable[[str], str] = _ANY_GRAVITY) -> Gravity:
-    """A gravity from its type and numbers; as in imgproxy, numbers that were set stay when only the type changes."""
+    """A gravity from its type and numbers; what is left out stays as it was set, as imgproxy's numbers do."""
+    if not any(arguments):
+        return current
+    arguments = [arguments[0] or current.type, *arguments[1:]]
     if arguments[0] in {"obj", "objw"}:
         raise ValueError(f"the gravity {arguments[0]} is not supported by this server: it needs {OBJECTS}")
-    kind = allowed(arguments[0])
+    kind = allowed(arguments[0]) if arguments[0] else ""
     if len(arguments) > 3:
         raise ValueError(f"a gravity takes at most 3 arguments (type:x:y), not {len(arguments)}")
     if kind == "sm":
@@ -84,17 +87,14 @@ def _place(arguments: Arguments, current: Gravity, allowed: Callable[[str], str]
 
 def gravity(arguments: Arguments, current: Gravity) -> Gravity:
     """type:x:y"""
-    return _place(arguments, current) if arguments[0] else current
+    return _place(arguments, current)
 
 
 def extend(arguments: Arguments, current: Extend) -> Extend:
     """enabled:type:x:y; without the first word nothing changes, whatever follows"""
     if not arguments[0]:
         return current
-    enabled = boolean(arguments[0])
-    if len(arguments) < 2 or not arguments[1]:
-        return Extend(enabled, current.gravity)
-    return Extend(enabled, _place(arguments[1:], current.gravity, _CANVAS_GRAVITY))
+    return Extend(boolean(arguments[0]), _place(arguments[1:], current.gravity, _CANVAS_GRAVITY))
 
 
 def extend_alone(arguments: Arguments, current: Extend) -> Extend:
@@ -109,8 +109,8 @@ def crop(arguments: Arguments, current: Crop | None) -> Crop:
         made = replace(made, width=_SIDE(arguments[0]))
     if len(arguments) > 1 and arguments[1]:
         made = replace(made, height=_SIDE(arguments[1]))
-    if len(arguments) > 2 and arguments[2]:
-        made = replace(made, gravity=_place(arguments[2:], made.gravity or CENTRE))
+    if any(arguments[2:]):
+        made = replace(made, gravity=_place(arguments[2:], made.gravity or Gravity("")))
     return made
 
 
