@@ -20,6 +20,9 @@ __all__ = ["load", "save"]
 _CODESTREAM = b"\xff\x0a"
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 _SIZE_BITS = (9, 13, 18, 30)
+# The best quality that is lossy still: a distance of 0.1, where the formula of libjxl jumps to 0, which is lossless and
+# half as large again (JxlEncoderDistanceFromQuality).
+_BEST_LOSSY = 99.999
 _BANDS = {"L": (1, False), "LA": (2, False), "RGB": (3, False), "RGBA": (4, False), "I;16": (1, True)}
 
 
@@ -54,8 +57,8 @@ def save(image: Any, _name: str, *, Q: int, effort: int = 7) -> bytes:
     mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[image.bands]
     encode = encoder(
         mode=mode,
-        lossless=Q >= 100,
-        quality=Q,
+        lossless=False,
+        quality=min(Q, _BEST_LOSSY),
         decoding_speed=0,
         effort=max(1, effort),
         use_container=False,

@@ -18,7 +18,7 @@ from PIL import Image
 from imgforge.effects import AutoQualityOptions
 from imgforge.errors import ImgforgeError, NotAnImage, SourceTooLarge, UnsupportedFormat
 from imgforge.model import ProcessingOptions
-from imgforge.processing import ProcessingSettings, capabilities, detect_format, process
+from imgforge.processing import ProcessingSettings, capabilities, detect_format, draw_sample, process
 from tests.processing.test_effects import EffectCase, flat, made, pixels
 
 BOXED = b"\x00\x00\x00\x0cJXL \r\n\x87\n\x00\x00\x00\x14ftypjxl \x00\x00\x00\x00jxl "
@@ -95,6 +95,17 @@ class WritingTests(EffectCase):
         source = made(flat(0, 255, 0), "cp:p3").body
         body = made(source, "f:jxl/scp:0/q:100").body
         self.assert_near(pixels(body, "f:png")[5, 5], [0, 255, 0, 255], 4)
+
+    def test_the_best_quality_is_lossy_still(self) -> None:
+        source = draw_sample("landscape")
+        best, less = (made(source, f"w:300/f:jxl/q:{quality}").body for quality in (100, 99))
+        whole = np.asarray(Image.open(io.BytesIO(made(source, "w:300/f:png").body)))
+        buffer = io.BytesIO()
+        Image.fromarray(whole).save(buffer, "JXL", lossless=True, effort=4, num_threads=0)
+        lossless = len(buffer.getvalue())
+        self.assertLess(len(less), len(best))
+        self.assertLess(len(best), 0.75 * lossless)
+        self.assertLess(np.abs(pixels(best, "f:png")[:, :, :3].astype(int) - whole).mean(), 1)
 
     def test_an_animation_becomes_its_first_frame(self) -> None:
         frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
