@@ -47,10 +47,11 @@ def describe(
     wanted: InfoOptions,
     settings: ProcessingSettings,
     *,
+    content_type: str = "",
     cancellation: Cancellation | None = None,
     memory: PixelMemory | None = None,
 ) -> dict[str, object]:
-    """The fields that are *wanted* of *source*, ready for JSON.
+    """The fields that are *wanted* of *source*, ready for JSON; *content_type* is the origin's word.
 
     Raises `NotAnImage`, `UnsupportedFormat`, `SourceTooLarge`, or `RequestTimeout` once *cancellation* was cancelled.
     """
@@ -60,7 +61,7 @@ def describe(
         original = open_original(source, settings, cancellation=cancellation)
         original.check_type(settings.allowed_mime_types)
         page = original.with_pages(wanted.page, 1)
-        told = _header(source, page, wanted)
+        told = _header(source, page, wanted, content_type)
         with ExitStack() as held:
             return told | _from_pixels(_Pixels(page, wanted, settings, cancellation, memory or PixelMemory(), held))
     except pyvips.Error as error:
@@ -68,16 +69,19 @@ def describe(
         raise broken(error) from None
 
 
-def _header(source: bytes, page: Original, wanted: InfoOptions) -> dict[str, object]:
+def _header(source: bytes, page: Original, wanted: InfoOptions, content_type: str) -> dict[str, object]:
+    """What the header tells; each of the first three options brings the Rust imgforge's fields beside imgproxy's."""
     image = page.image
     told: dict[str, object] = {}
     if wanted.size:
-        told["size"] = len(source)
+        told |= {"size": len(source), "size_bytes": len(source)}
     if wanted.format:
-        told |= {"format": page.format, "mime_type": FORMATS[page.format].mime_type}
+        mime_type = FORMATS[page.format].mime_type
+        told |= {"format": page.format, "mime_type": mime_type, "content_type": content_type or None}
     if wanted.dimensions:
         width, height = _seen(page)
         told |= {"width": width, "height": height, "orientation": page.orientation}
+        told |= {"channels": image.bands, "has_alpha": bool(image.hasalpha()), "pages": page.pages}
     told |= _metadata(image, wanted)
     if wanted.colorspace:
         told["colorspace"] = interpretation(image)

@@ -48,9 +48,14 @@ def _flag(name: str, *aliases: str, summary: str) -> Option:
 
 
 INFO_OPTIONS = (
-    _flag("size", "s", summary="`size`: bytes of the file; on by default"),
-    _flag("format", "f", summary="`format` and `mime_type`; on by default"),
-    _flag("dimensions", "d", summary="`width` and `height` as it is seen, and the EXIF `orientation`; on by default"),
+    _flag("size", "s", summary="`size`, `size_bytes`: bytes of the file; on by default"),
+    _flag("format", "f", summary="`format`, `mime_type`, and the origin's own `content_type`; on by default"),
+    _flag(
+        "dimensions",
+        "d",
+        summary="`width` and `height` as it is seen, the EXIF `orientation`, `channels`, `has_alpha` and `pages`;"
+        " on by default",
+    ),
     Option(
         "exif",
         (),

@@ -138,7 +138,9 @@ class ImageTests(LiveServer):
         self.assertEqual(reply.headers["content-type"], "application/json")
         told = json.loads(reply.body)
         self.assertEqual((told["format"], told["width"], told["height"], told["orientation"]), ("jpeg", 640, 400, 1))
-        self.assertEqual(told["size"], len(self.origin.files["/photo.jpg"]))
+        self.assertEqual({told["size"], told["size_bytes"]}, {len(self.origin.files["/photo.jpg"])})
+        self.assertEqual((told["channels"], told["has_alpha"], told["pages"]), (3, False, 1))
+        self.assertIsNone(told["content_type"])  # this origin names none
         self.assertNotIn("average", told)
 
     def test_info_tells_what_the_options_want(self) -> None:
@@ -147,7 +149,8 @@ class ImageTests(LiveServer):
         told = json.loads(self.server.get(f"/info/unsafe/{options}/plain/{url}").body)
         reply = self.server.get(f"/info/unsafe/ct:a:b/plain/{url}")
         self.assertEqual(reply.headers["cache-tag"], "a,b")
-        self.assertEqual(set(told), {"width", "height", "orientation", "crop", "average", "blurhash", "hashsums"})
+        header = {"width", "height", "orientation", "channels", "has_alpha", "pages"}
+        self.assertEqual(set(told), header | {"crop", "average", "blurhash", "hashsums"})
         self.assertEqual(told["crop"], {"left": 0, "top": 0, "width": 0.5, "height": 0.5})
         red, green, _ = decode(self.origin.files["/photo.jpg"]).resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))  # type: ignore[misc]
         self.assertApproximates(told["average"]["R"], red, 2)
