@@ -263,6 +263,7 @@ class SourceImage:
     headers: tuple[tuple[str, str], ...] = ()  # that are handed on, by name in lower case
     asked_at: float = 0.0  # when its origin was asked for it, where that was not just now
     stored_at: float = 0.0  # since when it is kept, of one that is stale and stands in: what is made of it is no newer
+    redirected_to: str = ""  # where redirects ended, without the query, of one that was just fetched: for logs only
 
 
 @dataclass(frozen=True, slots=True)

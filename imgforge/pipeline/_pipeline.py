@@ -207,9 +207,18 @@ class Pipeline:
             original = await originals.get(
                 request.source, limit, ticket, known, spare=spare, since=purged, passed=request.passed
             )
-        if not original.unchanged and processing.detect_format(original.body) is None:
-            raise NotAnImage("the source is no image of a known format")
+        if not original.unchanged:
+            self._check_format(original)
         return original
+
+    def _check_format(self, original: SourceImage) -> None:
+        """Raise `NotAnImage` for what is no image; where it came from is told to the log, not to the client."""
+        try:
+            processing.check_format(original.body, original.content_type)
+        except NotAnImage:
+            if original.redirected_to:
+                self.log.info("the source that is no image was redirected to {url}", url=original.redirected_to)
+            raise
 
     async def _instead(
         self, request: ImageRequest, accepted: tuple[str, ...], stale: Served | None, error: ImgforgeError
@@ -275,6 +284,7 @@ class Pipeline:
         with self._store.budget.ticket() as ticket:
             with self._admission.fetch(request.source):
                 original = await originals.get(request.source, limit, ticket, passed=request.passed)
+            self._check_format(original)
             with self._admission.render():
                 return await self._threads.run(
                     "info",
@@ -282,6 +292,7 @@ class Pipeline:
                         original.body,
                         wanted,
                         self._settings.processing,
+                        content_type=original.content_type,
                         cancellation=cancellation,
                         memory=self._memory,
                     ),

@@ -7,10 +7,11 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
+from imgforge.errors import NotAnImage
 from imgforge.processing._heic import SAMPLE as HEIC_SAMPLE
 from imgforge.processing._raw import is_raw_tiff
 
-__all__ = ["FORMATS", "Format", "detect_format"]
+__all__ = ["FORMATS", "Format", "check_format", "detect_format"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,20 @@ _SVG = re.compile(
 )
 _SVG_WINDOW = 32768
 _UTF_16 = frozenset({b"\xff\xfe", b"\xfe\xff"})  # the byte order marks that begin it
+
+
+# What is repeated of a Content-Type: the media type, if it is one.
+_MEDIA_TYPE = re.compile(r"\s*([\w!#$&^.+-]{1,64}/[\w!#$&^.+-]{1,64})", re.ASCII)
+
+
+def check_format(source: bytes, content_type: str = "") -> str:
+    """What `detect_format` says; else `NotAnImage`, with what *source* is instead as far as *content_type* tells."""
+    name = detect_format(source)
+    if name is None:
+        named = _MEDIA_TYPE.match(content_type)
+        kind = f"{named[1].lower()}, " if named else ""
+        raise NotAnImage(f"the source is no image of a known format: {kind}{len(source)} bytes")
+    return name
 
 
 def detect_format(source: bytes) -> str | None:

@@ -18,7 +18,7 @@ from imgforge.processing._apart import decoded_apart
 from imgforge.processing._cancellation import Cancellation
 from imgforge.processing._complete import gif_is_complete, tiff_is_complete
 from imgforge.processing._film import film, frames_of
-from imgforge.processing._formats import FORMATS, detect_format
+from imgforge.processing._formats import FORMATS, check_format
 from imgforge.processing._png_chunks import check_png
 from imgforge.processing._settings import ProcessingSettings
 from imgforge.processing._svg import sanitised
@@ -131,9 +131,7 @@ def open_original(
     Of the formats that are *unlimited* the limits of what is no pixels are lifted. Raises `NotAnImage` for what is
     none, `UnsupportedFormat` for what libvips does not read.
     """
-    name = detect_format(body)
-    if name is None:
-        raise NotAnImage("the source is no image of a known format")
+    name = check_format(body)
     if name not in capabilities().loads:
         raise missing(name, "read")
     if name == "raw" and not settings.enable_raw_formats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 
 from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
@@ -131,7 +132,8 @@ class HttpSource:
                     held.close()
                 return waiting
 
-            return await self._read(await self._request(url, headers, wanted, self._slots, held), limit, yielding)
+            response, ended = await self._request(url, headers, wanted, self._slots, held)
+            return replace(await self._read(response, limit, yielding), redirected_to=ended)
 
     async def _read(self, response: IResponse, limit: int | None, room: Room) -> SourceImage:
         inflater = inflater_for(_encoding(response))
@@ -166,7 +168,7 @@ class HttpSource:
         if not _CONDITIONS.isdisjoint(headers):
             wanted.add(304)
         with ExitStack() as held:
-            response = await self._deadline().run(self._request(url, headers, wanted, self._stream_slots, held))
+            response, _ = await self._deadline().run(self._request(url, headers, wanted, self._stream_slots, held))
             inflater = inflater_for(_encoding(response))
             length = response.length if inflater is None and isinstance(response.length, int) else None
             head = _values(response, self._settings.response_headers) | _head(response)
@@ -182,12 +184,13 @@ class HttpSource:
 
     async def _request(
         self, url: str, headers: Mapping[str, str], wanted: Collection[int], slots: Slots, held: ExitStack
-    ) -> IResponse:
-        """The answer to *url*, redirects followed, with one of the *wanted* statuses and a known encoding.
+    ) -> tuple[IResponse, str]:
+        """The answer to *url*, with one of the *wanted* statuses and a known encoding, and where redirects ended.
 
         *held* is what its origin's slot is given back with, once it has been read.
         """
-        url, headers = wire_url(url), {**self._settings.custom_headers, **headers}
+        asked = url = wire_url(url)
+        headers = {**self._settings.custom_headers, **headers}
         for _ in range(self._settings.max_redirects + 1):
             origin = "/".join(url.split("/", 3)[:3])
             self._breaker.check(origin)  # or one that keeps failing would be waited for
@@ -198,7 +201,7 @@ class HttpSource:
                     discard(response)
                     raise OriginFailed(f"the origin answered {response.code}")
             if response.code not in _REDIRECTS:
-                return _checked(response, wanted)
+                return _checked(response, wanted), "" if url == asked else url.partition("?")[0]
             discard(response)
             held.close()
             location = response.headers.getRawHeaders(b"location")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from imgforge.errors import ImgforgeError, NotAnImage
 from imgforge.info import InfoOptions
 from imgforge.model import ProcessingOptions
-from imgforge.processing import ProcessingSettings, describe, process
+from imgforge.processing import ProcessingSettings, check_format, describe, process
 from tests.conformance.images import Pixels, encoded, film
 
 SETTINGS = ProcessingSettings()
@@ -88,6 +88,19 @@ def test_what_is_no_image_is_refused(body: bytes) -> None:
         process(body, ProcessingOptions(), SETTINGS)
     with pytest.raises(NotAnImage):
         describe(body, InfoOptions(), SETTINGS)
+
+
+def test_a_client_is_told_what_it_is_instead() -> None:
+    for content_type, said in (
+        ("Text/HTML; charset=utf-8", "text/html, 5 bytes"),
+        ("", "5 bytes"),
+        ("evil\u2028words about/anything at all", "5 bytes"),
+        ("a/" + "b" * 999, "a/" + "b" * 64 + ", 5 bytes"),
+    ):
+        with pytest.raises(NotAnImage) as caught:
+            check_format(b"words", content_type)
+        assert caught.value.message == f"the source is no image of a known format: {said}"
+    assert check_format(whole("png"), "text/html") == "png"  # the content decides
 
 
 def sliced(pixels: Pixels, **how: Any) -> bytes:

@@ -135,10 +135,13 @@ class GoodOriginTests(HttpCase):
     async def test_redirects_are_followed(self) -> None:
         def answer(head: bytes) -> bytes:
             if b"/a.jpg" in head:
-                return whole(b"", "302 Found", Location="/b.jpg")
+                return whole(b"", "302 Found", Location="/b.jpg?token=secret")
             return whole(b"moved")
 
-        self.assertEqual((await self.fetch(answer)).body, b"moved")
+        origin = self.origin(answer)
+        moved, direct = [await self.sources().fetch(origin.url(path), None, {}) for path in ("/a.jpg", "/c.jpg")]
+        self.assertEqual((moved.body, moved.redirected_to), (b"moved", origin.url("/b.jpg")))  # without the query
+        self.assertEqual(direct.redirected_to, "")
 
     async def test_headers_are_sent_along(self) -> None:
         origin = self.origin(whole(b"x"))
