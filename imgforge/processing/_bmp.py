@@ -31,7 +31,8 @@ def with_alpha(pillow: Any, body: bytes, picture: Any) -> Any:
         return picture
     if length != _PLAIN and not _ALPHA_MASK.unpack_from(body)[0]:
         return picture
-    seen = pillow.frombytes("RGBA", picture.size, body[start:], "raw", "BGRA", 0, 1 if height < 0 else -1)
+    pixels = body[start:].ljust(4 * picture.width * picture.height, b"\0")  # of a part the rest is clear
+    seen = pillow.frombytes("RGBA", picture.size, pixels, "raw", "BGRA", 0, 1 if height < 0 else -1)
     return seen if seen.getchannel("A").getextrema()[1] else picture
 
 

@@ -13,22 +13,28 @@ import pyvips
 
 from imgforge.errors import ImgforgeError, NotAnImage
 from imgforge.processing._bmp import palette_depth, save_with_alpha, with_alpha
+from imgforge.processing._bmp_rle import decoded, is_run_length_encoded
 from imgforge.processing._memory import check_pixels, from_pixels
 
 __all__ = ["load", "save"]
 
 
-def load(body: bytes, name: str) -> Any:
-    """*body*, a file of the format *name*, as an sRGB image in memory."""
+def load(body: bytes, name: str, *, partial: bool = False) -> Any:
+    """*body*, a file of the format *name*, as an sRGB image in memory; *partial*: as far as it goes."""
     pillow: Any = import_module("PIL.Image")
     try:
         with pillow.open(io.BytesIO(body), formats=[name.upper()]) as opened:
             width, height = opened.size
             check_pixels(width, height)
-            picture = opened.convert("RGBA" if opened.has_transparency_data else "RGB")
-            depth = 0
-            if name == "bmp":
-                picture, depth = with_alpha(pillow, body, picture), palette_depth(body)
+            depth = palette_depth(body) if name == "bmp" else 0
+            if name == "bmp" and is_run_length_encoded(body):
+                picture = _from_runs(pillow, body, opened.size, partial=partial)
+            else:
+                if partial:
+                    _load_part(opened)
+                picture = opened.convert("RGBA" if opened.has_transparency_data else "RGB")
+                if name == "bmp":
+                    picture = with_alpha(pillow, body, picture)
     except ImgforgeError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything for broken files
@@ -37,6 +43,23 @@ def load(body: bytes, name: str) -> Any:
     for field, value in {"palette": 1, "bits-per-sample": depth}.items() if depth else ():
         image.set_type(pyvips.GValue.gint_type, field, value)
     return image
+
+
+def _from_runs(pillow: Any, body: bytes, size: tuple[int, int], *, partial: bool) -> Any:
+    pixels, complete = decoded(body, *size)
+    if not complete and not partial:
+        raise NotAnImage("the source image is broken: it ends too early")
+    return pillow.frombytes("RGB", size, bytes(pixels))
+
+
+def _load_part(opened: Any) -> None:
+    """Decode what there is; what was decoded before Pillow found the end missing stands in its image."""
+    try:
+        opened.load()
+    except (OSError, ValueError):
+        if not opened.tile:
+            raise
+        opened.tile = []
 
 
 def save(image: Any, name: str) -> bytes:

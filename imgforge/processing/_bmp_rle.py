@@ -1,0 +1,113 @@
+"""BMP with run-length encoding, of 8 or 4 bits a pixel; commands of two bytes and what follows them:
+
+    count value     so many pixels of that colour, with 4 bits of two colours in turn
+    0 0             the end of the line      0 2 right up    move on from here
+    0 1             the end of the picture   0 n pixels      n of them as they stand, padded to 16 bits
+
+Pixels that nothing draws are black, as imgproxy shows them, and what goes beyond the end of its line is cut off. Pillow
+gives such pixels the palette's first colour, goes on in the next line, and refuses a picture that ends before its last
+pixel.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from itertools import starmap
+from operator import getitem
+
+__all__ = ["decoded", "is_run_length_encoded"]
+
+# Where pixels begin, the header's length, width, height, bits a pixel, compression, number of colours.
+_HEAD = struct.Struct("<10xIIii2xHI12xI")
+_PLAIN = 40  # the length of the shortest header that knows compression
+_FILE_HEADER = 14
+_BITS = {1: 8, 2: 4}  # by the number of the compression
+
+_END_OF_LINE, _END, _MOVE = 0, 1, 2
+# Runs in a row are drawn together, but only as many as take a fraction of a millisecond: the interpreter is held.
+_RUNS = re.compile(rb"(?:[^\0].){1,512}", re.DOTALL)
+_LONGEST = 255
+_COUNTS = tuple(slice(3 * count) for count in range(_LONGEST + 1))  # of bytes
+
+# Bytes to draw, how far to move on then (right, up), whether from the line's start, and of how many commands it comes.
+_Stroke = tuple[bytes, int, int, bool, int]
+
+
+def is_run_length_encoded(body: bytes) -> bool:
+    """Whether the BMP *body* is for `decoded`."""
+    if len(body) < _HEAD.size:
+        return False
+    _, length, _, _, bits, compression, _ = _HEAD.unpack_from(body)
+    return bool(length >= _PLAIN and bits == _BITS.get(compression))
+
+
+def decoded(body: bytes, width: int, height: int) -> tuple[bytearray, bool]:
+    """RGB from the top left on, as far as it goes, and whether the picture's end is there."""
+    start, length, _, signed_height, bits, _, colours = _HEAD.unpack_from(body)
+    palette = _palette(body[_FILE_HEADER + length :], min(colours, 1 << bits) or 1 << bits)
+    line, canvas = 3 * width, bytearray(3 * width * height)
+    # A picture has no more commands than pixels, ends of lines and moves; more of them draw nothing, or over and over.
+    most = width * height + 2 * height + 1
+    x = y = 0
+    try:
+        for drawn, right, up, afresh, commands in _strokes(body, start, _units(palette, bits)):
+            most -= commands
+            if most < 0:
+                return canvas, False
+            fits = drawn[: line - x]
+            at = (y if signed_height < 0 else height - 1 - y) * line + x
+            canvas[at : at + len(fits)] = fits
+            x, y = 0 if afresh else min(x + len(drawn) + 3 * right, line), y + up
+            if y >= height:
+                break
+    except _EndsEarly:
+        return canvas, y == height - 1 and x == line
+    return canvas, True
+
+
+class _EndsEarly(Exception):
+    pass
+
+
+def _palette(table: bytes, colours: int) -> list[bytes]:
+    """256 colours, as RGB; those that the table lacks are black."""
+    entries = [table[at + 2 : at - 1 if at else None : -1] for at in range(0, 4 * colours, 4)]
+    return [entry if len(entry) == 3 else bytes(3) for entry in entries] + [bytes(3)] * (256 - colours)
+
+
+def _units(palette: list[bytes], bits: int) -> list[bytes]:
+    """What one byte of pixels looks like."""
+    return palette if bits == 8 else [palette[byte >> 4] + palette[byte & 15] for byte in range(256)]
+
+
+def _strokes(body: bytes, at: int, units: list[bytes]) -> Iterator[_Stroke]:
+    """What the commands from *at* on draw, up to the end of the picture; `_EndsEarly` where that is missing."""
+    per_byte = len(units[0]) // 3
+    runs = [unit * -(-_LONGEST // per_byte) for unit in units]
+    while True:
+        if found := _RUNS.match(body, at):
+            at, counts, values = found.end(), found[0][::2], found[0][1::2]
+            pairs = zip(map(runs.__getitem__, values), map(_COUNTS.__getitem__, counts), strict=True)
+            yield b"".join(starmap(getitem, pairs)), 0, 0, False, len(counts)
+            continue
+        command, at = body[at : at + 2], at + 2
+        if len(command) < 2:
+            raise _EndsEarly
+        if command[1] == _END:
+            return
+        if command[1] == _END_OF_LINE:
+            yield b"", 0, 1, True, 1
+        elif command[1] == _MOVE:
+            if at + 2 > len(body):
+                raise _EndsEarly
+            yield b"", body[at], body[at + 1], False, 1
+            at += 2
+        else:
+            count = -(-command[1] // per_byte)
+            pixels = body[at : at + count]
+            if len(pixels) < count:
+                raise _EndsEarly
+            yield b"".join(map(units.__getitem__, pixels))[: 3 * command[1]], 0, 0, False, 1
+            at += count + count % 2
