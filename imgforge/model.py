@@ -7,7 +7,7 @@ URL does not say, so that the operator's setting decides.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from imgforge.effects import (
     AutoQualityOptions,
@@ -76,12 +76,6 @@ class Crop:
     width: float = 0.0
     height: float = 0.0
     gravity: Gravity | None = None  # None: the request's own gravity; of an empty type: its type with other offsets
-
-    def gravity_with(self, own: Gravity) -> Gravity:
-        """Which part is kept, where *own* is the request's gravity."""
-        if self.gravity is None:
-            return own
-        return self.gravity if self.gravity.type else replace(self.gravity, type=own.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +273,7 @@ class Rendition:
     source_width: int = 0
     source_height: int = 0
     source_bytes: int = 0
+    truncated: bool = False  # the source ends too early, and is shown as far as it goes
 
 
 @dataclass(frozen=True, slots=True)

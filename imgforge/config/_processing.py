@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
 from imgforge.config._types import Base64, Formats, ResultFormat
@@ -71,6 +73,11 @@ class ResultSettings(BaseModel):
     )
     pdf_no_background: bool = Field(False, description="draw the pages of PDF on nothing instead of on white")
     enable_raw_formats: bool = Field(True, description="read camera raw, where the extra for it is installed")
+    truncated_images: Literal["refuse", "serve"] = Field(
+        "refuse",
+        description="what becomes of a JPEG, PNG, GIF, TIFF or BMP that ends too early: refuse answers 422; serve shows"
+        " it as far as it goes, as imgproxy does, and the answer says `Source-Truncated: 1`",
+    )
     watermark_path: str = Field("", description="a file with the watermark")
     watermark_data: Base64 = Field(b"", description="the watermark itself, as base64")
     watermark_url: str = Field("", description="where to fetch the watermark")

@@ -68,6 +68,7 @@ class Metrics:
         self._cache_faults = counter("cache_faults_total", "Cache entries lost to faults.", "cache_type", "fault")
         self._processed = counter("processed_images_total", "Images made.", "format")
         self._processing = histogram("image_processing_duration_seconds", "Time to make an image.", "format")
+        self._truncated = counter("truncated_images_total", "Images made of sources that end too early.")
         self._fetched = counter("source_images_fetched_total", "Originals fetched.", "status")
         self._fetching = histogram("source_image_fetch_duration_seconds", "Time to fetch an original.")
         self._waits = histogram(
@@ -149,6 +150,10 @@ class Metrics:
         """An image was made, waiting for a thread included."""
         self._processing.labels(format_name).observe(seconds)
         self._processed.labels(format_name).inc()
+
+    def truncated_image(self) -> None:
+        """An image was made of what there is of its source."""
+        self._truncated.inc()
 
     def concurrency_limit(self, limit: int) -> None:
         """How many operations this process may run at once."""

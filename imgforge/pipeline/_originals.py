@@ -16,8 +16,17 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from imgforge import processing
 from imgforge.cache import Cache, Kind, original_key
-from imgforge.errors import CircuitOpen, ImgforgeError, OriginFailed, OriginTimeout, SourceMissing, SourceTooLarge
+from imgforge.errors import (
+    CircuitOpen,
+    ImgforgeError,
+    NotAnImage,
+    OriginFailed,
+    OriginTimeout,
+    SourceMissing,
+    SourceTooLarge,
+)
 from imgforge.interfaces import Room
 from imgforge.model import CacheEntry, Rendition, SourceImage
 from imgforge.observability import Metrics, keeping_request_id
@@ -27,7 +36,9 @@ from imgforge.pipeline._freshness import Freshness, validators
 from imgforge.pipeline._single_flight import SingleFlight
 from imgforge.sources import Sources
 
-__all__ = ["Originals", "Passed", "renewed"]
+__all__ = ["Originals", "Passed", "check_format", "renewed"]
+
+_log = Logger()
 
 # What an original is taken to need before anything is known of it: most need less.
 _FIRST_CLAIM = 1 << 20
@@ -216,6 +227,16 @@ class Originals:
         self._failures.forget(want.source)
         self._metrics.source_fetched(self._clock.seconds() - began, ok=True)
         return replace(original, asked_at=began)
+
+
+def check_format(original: SourceImage) -> None:
+    """Raise `NotAnImage` for what is no image; where redirects led to is told to the log, not to the client."""
+    try:
+        processing.check_format(original.body, original.content_type)
+    except NotAnImage:
+        if original.redirected_to:
+            _log.info("the source that is no image was redirected to {url}", url=original.redirected_to)
+        raise
 
 
 def renewed(kept: CacheEntry, unchanged: SourceImage, now: float) -> CacheEntry:

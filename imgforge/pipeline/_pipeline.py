@@ -24,7 +24,6 @@ from imgforge import processing
 from imgforge.cache import URL_BYTES, Kind, entry_key
 from imgforge.errors import (
     ImgforgeError,
-    NotAnImage,
     OriginFailed,
     OriginTimeout,
     Overloaded,
@@ -38,7 +37,7 @@ from imgforge.observability import Metrics, keeping_request_id
 from imgforge.pipeline._admission import Admission
 from imgforge.pipeline._budget import Ticket
 from imgforge.pipeline._freshness import validators
-from imgforge.pipeline._originals import Passed, renewed
+from imgforge.pipeline._originals import Passed, check_format, renewed
 from imgforge.pipeline._render import PipelineSettings, Renderer
 from imgforge.pipeline._shelf import Served, Shelf, State
 from imgforge.pipeline._single_flight import SingleFlight
@@ -208,17 +207,8 @@ class Pipeline:
                 request.source, limit, ticket, known, spare=spare, since=purged, passed=request.passed
             )
         if not original.unchanged:
-            self._check_format(original)
+            check_format(original)
         return original
-
-    def _check_format(self, original: SourceImage) -> None:
-        """Raise `NotAnImage` for what is no image; where it came from is told to the log, not to the client."""
-        try:
-            processing.check_format(original.body, original.content_type)
-        except NotAnImage:
-            if original.redirected_to:
-                self.log.info("the source that is no image was redirected to {url}", url=original.redirected_to)
-            raise
 
     async def _instead(
         self, request: ImageRequest, accepted: tuple[str, ...], stale: Served | None, error: ImgforgeError
@@ -284,7 +274,7 @@ class Pipeline:
         with self._store.budget.ticket() as ticket:
             with self._admission.fetch(request.source):
                 original = await originals.get(request.source, limit, ticket, passed=request.passed)
-            self._check_format(original)
+            check_format(original)
             with self._admission.render():
                 return await self._threads.run(
                     "info",

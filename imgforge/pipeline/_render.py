@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from twisted.logger import Logger
+
 from imgforge import processing
 from imgforge.model import CacheEntry, ImageRequest, ProcessingOptions, Rendition, SourceImage
 from imgforge.observability import Metrics
@@ -37,8 +39,14 @@ class PipelineSettings:
     cache_presets_only: bool = False
 
 
+# The longest source in a log line.
+_MOST_SHOWN = 500
+
+
 class Renderer:
     """Makes renditions; a place in the queue and a thread are taken here."""
+
+    log = Logger()
 
     def __init__(
         self,
@@ -83,6 +91,10 @@ class Renderer:
         with self._admission.render():
             rendition, etag = await self._threads.run("process", render, request.source)
         self._metrics.image_processed(rendition.format, self._reactor.seconds() - began)
+        if rendition.truncated:
+            self._metrics.truncated_image()
+            shown = request.source.partition("?")[0][:_MOST_SHOWN]
+            self.log.info("{source} ends too early: it is shown as far as it goes", source=shown)
         return CacheEntry(
             rendition=rendition,
             stored_at=original.stored_at or self._reactor.seconds(),

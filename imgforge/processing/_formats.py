@@ -37,6 +37,7 @@ class Format:
     paged: bool = False  # its loader takes page and n
     longest: int = 0
     extra: str = ""  # the extra (`_extras`) that reads and writes it where libvips does not
+    partial: bool = False  # of a file that ends too early its reader shows what there is
     films: bool = False  # libvips takes its animations for stills; `_film` does not
     writes: bool = True
     apart: bool = False  # the extra decodes in a process of its own, which can be killed
@@ -53,9 +54,18 @@ FORMATS: dict[str, Format] = {
         alpha=False,
         quality=True,
         cmyk=True,
+        partial=True,
         needs="libjpeg-turbo or mozjpeg",
     ),
-    "png": Format("image/png", "pngload_buffer", "pngsave_buffer", deep=True, films=True, needs="libpng or libspng"),
+    "png": Format(
+        "image/png",
+        "pngload_buffer",
+        "pngsave_buffer",
+        deep=True,
+        partial=True,
+        films=True,
+        needs="libpng or libspng",
+    ),
     "webp": Format(
         "image/webp",
         "webpload_buffer",
@@ -85,6 +95,7 @@ FORMATS: dict[str, Format] = {
         animation=True,
         profile=False,
         paged=True,
+        partial=True,
         longest=65535,
         needs="cgif",
     ),
@@ -96,6 +107,7 @@ FORMATS: dict[str, Format] = {
         deep=True,
         paged=True,
         cmyk=True,
+        partial=True,
         needs="libtiff",
     ),
     "heic": Format(
@@ -112,7 +124,7 @@ FORMATS: dict[str, Format] = {
     "jxl": Format(
         "image/jxl", "jxlload_buffer", "jxlsave_buffer", animation=True, quality=True, deep=True, extra="jxl"
     ),
-    "bmp": Format("image/bmp", extra="formats", profile=False),
+    "bmp": Format("image/bmp", extra="formats", profile=False, partial=True),
     "ico": Format("image/x-icon", extra="formats", profile=False, longest=256),
     "psd": Format("image/vnd.adobe.photoshop", extra="formats", writes=False),
     "pdf": Format("application/pdf", extra="pdf", vector=True, paged=True, writes=False, apart=True),

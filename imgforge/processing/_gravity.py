@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
-from imgforge.model import Gravity
+from imgforge.model import Crop, Gravity
 from imgforge.processing._rounding import half_even
 
-__all__ = ["box_turned_back", "offset_in_pixels", "position", "turned_back"]
+__all__ = ["box_turned_back", "crop_gravity", "offset_in_pixels", "position", "turned_back"]
 
 N = TypeVar("N", int, float)
 
@@ -20,6 +20,13 @@ _RIGHT = frozenset({"ea", "noea", "soea"})
 
 # Edges and corners clockwise: turning the image by a quarter moves each by two places.
 _COMPASS = ("no", "noea", "ea", "soea", "so", "sowe", "we", "nowe")
+
+
+def crop_gravity(crop: Crop | None, own: Gravity) -> Gravity:
+    """Which part *crop* keeps, where *own* is the request's gravity."""
+    if crop is None or crop.gravity is None:
+        return own
+    return crop.gravity if crop.gravity.type else replace(crop.gravity, type=own.type)
 
 
 def offset_in_pixels(value: float, outer: int, scale: float) -> int:

@@ -13,24 +13,23 @@ from contextlib import ExitStack
 from functools import cached_property
 from typing import Any
 
-import pyvips
-
 from imgforge.info import InfoOptions
 from imgforge.model import CENTRE, Crop, ProcessingOptions
 from imgforge.processing._cancellation import Cancellation
 from imgforge.processing._colour import interpretation
 from imgforge.processing._exif import exif_of
 from imgforge.processing._formats import FORMATS
-from imgforge.processing._gravity import position
+from imgforge.processing._gravity import crop_gravity, position
 from imgforge.processing._iptc import iptc_of, resolution_of, resources
 from imgforge.processing._load import Original, check_hash, jpeg_shrink, open_original
+from imgforge.processing._partial import whole_or_part
 from imgforge.processing._pixel_memory import PixelMemory, pixels_of_source
 from imgforge.processing._placeholders import blurhash, perceptual_hash, thumb_hash
 from imgforge.processing._plan import geometry, plan
 from imgforge.processing._rounding import min_nonzero
 from imgforge.processing._settings import ProcessingSettings, chosen
 from imgforge.processing._swatches import average, dominant, palette
-from imgforge.processing._vips import broken, field_names
+from imgforge.processing._vips import field_names
 from imgforge.processing._xmp import xmp_of
 
 __all__ = ["describe"]
@@ -57,16 +56,17 @@ def describe(
     """
     cancellation = cancellation or Cancellation()
     check_hash(source, wanted.hashsum)
-    try:
-        original = open_original(source, settings, cancellation=cancellation)
+
+    def described(partial: bool) -> dict[str, object]:
+        original = open_original(source, settings, cancellation=cancellation, partial=partial)
         original.check_type(settings.allowed_mime_types)
         page = original.with_pages(wanted.page, 1)
         told = _header(source, page, wanted, content_type)
         with ExitStack() as held:
             return told | _from_pixels(_Pixels(page, wanted, settings, cancellation, memory or PixelMemory(), held))
-    except pyvips.Error as error:
-        cancellation.check()
-        raise broken(error) from None
+
+    told, truncated = whole_or_part(source, settings, cancellation, described)
+    return told | {"truncated": True} if truncated else told
 
 
 def _header(source: bytes, page: Original, wanted: InfoOptions, content_type: str) -> dict[str, object]:
@@ -236,7 +236,7 @@ def _crop(pixels: _Pixels, crop: Crop) -> dict[str, float]:
     page = pixels.page
     source = geometry(page.width, page.height, page.orientation, auto_rotate=True)
     full, part = _sides(plan(source, ProcessingOptions(crop=crop)))
-    gravity = crop.gravity_with(CENTRE)
+    gravity = crop_gravity(crop, CENTRE)
     if gravity.type == "sm" and part != full:
         cut = pixels.upright().smartcrop(*part)
         left, top = -cut.xoffset, -cut.yoffset

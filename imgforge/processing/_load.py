@@ -41,7 +41,8 @@ class Original:
     `whole` is False for a part of it, which cannot be loaded anew in another size. A vector is drawn `base_scale` times
     its own size, and counts as being of that size; of one with pages `part` says which, and what they are drawn on.
     `apart` says that `image` has the size only: what may cost much is drawn by `load` alone, in a process that
-    `cancellation` kills. `unlimited` lifts what there is of limits beside that of pixels.
+    `cancellation` kills. `unlimited` lifts what there is of limits beside that of pixels. `partial`: of a file that
+    ends too early a part is enough.
     """
 
     body: bytes
@@ -58,6 +59,7 @@ class Original:
     apart: bool = False
     cancellation: Cancellation = field(default_factory=Cancellation)
     unlimited: bool = False
+    partial: bool = False
 
     def with_pages(self, first: int, count: int) -> Original:
         """The same source, with *count* pages from *first* on, below one another, taken for one picture."""
@@ -87,7 +89,8 @@ class Original:
             options = {**self.part, **options, "scale": options.get("scale", 1.0) * self.base_scale}
         if self.apart:
             return self._drawn_apart(options["scale"])
-        return _load(self.body, self.format, self.cancellation, unlimited=self.unlimited, **options)
+        flags = {"unlimited": self.unlimited, "partial": self.partial}
+        return _load(self.body, self.format, self.cancellation, **flags, **options)
 
     def _drawn_apart(self, scale: float, *, drawn: bool = True) -> Any:
         return _drawn_apart(self.body, self.cancellation, scale, drawn=drawn, unlimited=self.unlimited)
@@ -124,10 +127,16 @@ class Original:
 
 
 def open_original(
-    body: bytes, settings: ProcessingSettings, *, style: str = "", cancellation: Cancellation | None = None
+    body: bytes,
+    settings: ProcessingSettings,
+    *,
+    style: str = "",
+    cancellation: Cancellation | None = None,
+    partial: bool = False,
 ) -> Original:
     """Read the header of *body*; *style* is CSS for an SVG; *cancellation* ends what is decoded apart.
 
+    *partial*: a file that ends too early is read as far as it goes.
     Of the formats that are *unlimited* the limits of what is no pixels are lifted. Raises `NotAnImage` for what is
     none, `UnsupportedFormat` for what libvips does not read.
     """
@@ -146,9 +155,9 @@ def open_original(
     if apart:
         image = _drawn_apart(body, cancellation, drawn=False, unlimited=lifted)
     else:
-        image = _load(body, name, cancellation, unlimited=lifted, **part)
+        image = _load(body, name, cancellation, unlimited=lifted, partial=partial, **part)
     fields = frozenset(field_names(image))
-    frames = frames_of(body, name) if FORMATS[name].films else 1
+    frames = frames_of(body, name) if FORMATS[name].films and not partial else 1
     pages = image.get("n-pages") if "n-pages" in fields else 1
     return Original(
         body=body,
@@ -163,6 +172,7 @@ def open_original(
         apart=apart,
         cancellation=cancellation,
         unlimited=lifted,
+        partial=partial,
     )
 
 
@@ -195,11 +205,21 @@ def _drawn_apart(
     return images[0]
 
 
-def _load(body: bytes, name: str, cancellation: Cancellation, *, unlimited: bool = False, **options: Any) -> Any:
+def _load(
+    body: bytes,
+    name: str,
+    cancellation: Cancellation,
+    *,
+    unlimited: bool = False,
+    partial: bool = False,
+    **options: Any,
+) -> Any:
     codec = reader(name)
     if codec is not None:
         if FORMATS[name].apart:
             options["cancellation"] = cancellation
+        if partial:
+            options["partial"] = True
         return codec.load(body, name, **options)
     if name == "png" and not unlimited:
         check_png(body)
@@ -211,10 +231,11 @@ def _load(body: bytes, name: str, cancellation: Cancellation, *, unlimited: bool
         options["unlimited"] = True
     try:
         # Truncated files fail rather than end in grey.
-        image = pyvips.Operation.call(FORMATS[name].loader, body, access="sequential", fail_on="truncated", **options)
+        options |= {"access": "sequential", "fail_on": "none" if partial else "truncated"}
+        image = pyvips.Operation.call(FORMATS[name].loader, body, **options)
     except pyvips.Error as error:
         raise broken(error) from None
-    if not _is_complete(body, name, options.get("page", 0), options.get("n", 1)):
+    if not partial and not _is_complete(body, name, options.get("page", 0), options.get("n", 1)):
         raise NotAnImage("the source image is broken: it ends too early")
     return with_owners(_from_light(image), body) if name == "tiff" else image
 

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import pyvips
-
 from imgforge.model import ProcessingOptions, Rendition
 from imgforge.processing._animation import animate
 from imgforge.processing._best import save_best
@@ -29,12 +27,13 @@ from imgforge.processing._formats import FORMATS
 from imgforge.processing._load import Original, check_hash, open_original
 from imgforge.processing._metadata import strip_metadata
 from imgforge.processing._overlays import colorize, gradient, round_corners
+from imgforge.processing._partial import whole_or_part
 from imgforge.processing._pixel_memory import PixelMemory, pixels_of
 from imgforge.processing._resize import scale, scale_on_load
 from imgforge.processing._save import save
 from imgforge.processing._settings import ProcessingSettings, chosen
 from imgforge.processing._state import State, start
-from imgforge.processing._vips import animates, broken
+from imgforge.processing._vips import animates
 from imgforge.processing._watermark import watermark
 
 __all__ = ["STAGES", "process"]
@@ -86,12 +85,13 @@ def process(
     *cancellation* was cancelled.
     """
     cancellation = cancellation or Cancellation()
-    try:
-        engine = _Engine(settings, accepted, watermarks or {}, cancellation, memory or PixelMemory())
-        return engine.process(source, (options, *then))
-    except pyvips.Error as error:
-        cancellation.check()
-        raise broken(error) from None
+    engine = _Engine(settings, accepted, watermarks or {}, cancellation, memory or PixelMemory())
+
+    def made(partial: bool) -> Rendition:
+        return replace(engine, partial=partial).process(source, (options, *then))
+
+    rendition, truncated = whole_or_part(source, settings, cancellation, made)
+    return replace(rendition, truncated=truncated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +103,14 @@ class _Engine:
     watermarks: Mapping[str, bytes]
     cancellation: Cancellation
     memory: PixelMemory
+    partial: bool = False  # of a source that ends too early a part is enough
 
     def process(self, source: bytes, chain: Sequence[ProcessingOptions]) -> Rendition:
         settings, options = self.settings, chain[0]
         check_hash(source, options.hashsum)
-        original = open_original(source, settings, style=options.style, cancellation=self.cancellation)
+        original = open_original(
+            source, settings, style=options.style, cancellation=self.cancellation, partial=self.partial
+        )
         original.check_type(settings.allowed_mime_types)
         size = len(source)
         if skips(original, options, settings):

@@ -54,6 +54,7 @@ class ProcessingSettings:
     always_rasterize_svg: bool = False
     pdf_no_background: bool = False
     enable_raw_formats: bool = True
+    truncated_images: str = "refuse"
     jpeg_progressive: bool = False
     jpeg_no_subsample: bool = False
     jpeg_trellis_quant: bool = False

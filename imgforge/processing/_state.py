@@ -9,6 +9,7 @@ from typing import Any
 from imgforge.model import Gravity, ProcessingOptions
 from imgforge.processing._cancellation import Cancellation
 from imgforge.processing._formats import FORMATS, Format
+from imgforge.processing._gravity import crop_gravity
 from imgforge.processing._load import Original
 from imgforge.processing._plan import Plan, geometry, plan
 from imgforge.processing._settings import ProcessingSettings, chosen
@@ -77,7 +78,7 @@ class State:
             self,
             options=options,
             plan=plan(source, options, max_dimension=_limit(options, self.settings)),
-            crop_gravity=_crop_gravity(options),
+            crop_gravity=crop_gravity(options.crop, options.gravity),
             original=None,
         )
 
@@ -88,10 +89,6 @@ class State:
 
 def _limit(options: ProcessingOptions, settings: ProcessingSettings) -> int:
     return chosen(options.max_result_dimension, settings.max_result_dimension)
-
-
-def _crop_gravity(options: ProcessingOptions) -> Gravity:
-    return options.gravity if options.crop is None else options.crop.gravity_with(options.gravity)
 
 
 def start(
@@ -118,7 +115,7 @@ def start(
         options=options,
         settings=settings,
         plan=plan(source, options, max_dimension=_limit(options, settings)),
-        crop_gravity=_crop_gravity(options),
+        crop_gravity=crop_gravity(options.crop, options.gravity),
         format_name=format_name,
         cancellation=cancellation,
         original=original if original.whole and not frame else None,

@@ -13,7 +13,7 @@ from email.utils import formatdate, parsedate_to_datetime
 from urllib.parse import quote, unquote, urlsplit
 
 from imgforge.errors import ImgforgeError
-from imgforge.model import CacheEntry, DeliveryOptions, ImageRequest
+from imgforge.model import CacheEntry, DeliveryOptions, ImageRequest, Rendition
 from imgforge.web._lane import Offer
 
 __all__ = [
@@ -125,6 +125,17 @@ def image_answer(
     headers += canonical(request, settings)
     tags = ",".join(request.delivery.cache_tags).encode("ascii")
     headers += [(name.encode("ascii"), tags) for name in settings.cache_tag_headers if tags]
+    headers += _about_source(rendition, settings)
+    if failure is not None:
+        headers.append((b"Fallback-Image", b"1"))
+        return Answer(settings.fallback_status or failure.status, headers, rendition.body)
+    headers.append((b"Accept-Ranges", b"bytes"))
+    return Answer(200, headers, rendition.body)
+
+
+def _about_source(rendition: Rendition, settings: AnswerSettings) -> Headers:
+    """That the source ends too early, and with debug headers its size and the result's."""
+    headers: Headers = [(b"Source-Truncated", b"1")] if rendition.truncated else []
     if settings.debug_headers:
         headers += [
             (b"X-Origin-Content-Length", b"%d" % rendition.source_bytes),
@@ -133,11 +144,7 @@ def image_answer(
             (b"X-Result-Width", b"%d" % rendition.width),
             (b"X-Result-Height", b"%d" % rendition.height),
         ]
-    if failure is not None:
-        headers.append((b"Fallback-Image", b"1"))
-        return Answer(settings.fallback_status or failure.status, headers, rendition.body)
-    headers.append((b"Accept-Ranges", b"bytes"))
-    return Answer(200, headers, rendition.body)
+    return headers
 
 
 def canonical(request: ImageRequest, settings: AnswerSettings) -> Headers:

@@ -165,9 +165,7 @@ class MeaningTests(SynchronousTestCase):
         self.assertEqual(self.parse("ex:1:no:1", "ex:1::5").extend, Extend(True, Gravity("no", 5)))
         self.assertEqual(self.parse("ex:1:::").extend, Extend(True))
         self.assertEqual(self.parse("g:no", "g::5:6").gravity, Gravity("no", 5, 6))
-        crop = self.parse("c:10:20::5").crop
-        assert crop is not None
-        self.assertEqual(crop.gravity_with(Gravity("so", 1, 2)), Gravity("so", 5, 0))  # the type is the request's
+        self.assertEqual(self.parse("c:10:20::5").crop, Crop(10, 20, Gravity("", 5)))  # the request's, but for that
         for text in ("ex:1::x", "g::1:2:3", "c:1:2::x"):
             with self.assertRaises(BadOption, msg=text):
                 self.parse(text)
