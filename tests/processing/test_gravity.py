@@ -7,13 +7,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.model import Gravity
-from imgforge.processing._gravity import position, turned_back
+from imgforge.model import Crop, Gravity
+from imgforge.processing._gravity import crop_gravity, position, turned_back
+from tests.processing.test_effects import pixels, png
 
 EDGES = ("no", "so", "ea", "we", "noea", "nowe", "soea", "sowe")
 TYPES = (*EDGES, "ce")
 CORNERS = ("noea", "nowe", "soea", "sowe")
 TURNS = st.sampled_from((0, 90, 180, 270))
+
+
+class CropTests(SynchronousTestCase):
+    def test_a_crop_without_a_type_of_its_own_keeps_to_the_requests(self) -> None:
+        own = Gravity("so", 1, 2)
+        for crop, expected in (
+            (None, own),
+            (Crop(9, 9), own),
+            (Crop(9, 9, Gravity("no", 3)), Gravity("no", 3)),
+            (Crop(9, 9, Gravity("", 5, 6)), Gravity("so", 5, 6)),
+        ):
+            self.assertEqual(crop_gravity(crop, own), expected)
+
+    def test_its_offsets_move_what_is_kept(self) -> None:
+        bars = np.tile(np.arange(40, dtype=np.uint8), (10, 1))
+        for text, first in (("c:10:10::5", 21), ("g:we/c:10:10::5", 5), ("g:ea/c:10:10::5", 25), ("c:10:10", 16)):
+            self.assertEqual(pixels(png(bars), text)[0, 0, 0], first, text)
 
 
 class PositionTests(SynchronousTestCase):
