@@ -84,7 +84,7 @@ class CommandTests(EffectCase):
             body = bmp(idle * 500_000)
             reads = Counted(body)
             self.assertFalse(decoded(reads, 6, 3)[1], idle)
-            self.assertLess(reads.count, 200)
+            self.assertLess(reads.parts_taken, 200)
 
     def test_a_large_photo_is_what_pillow_reads(self) -> None:
         """Of a file that leaves nothing out both see the same."""
@@ -109,8 +109,8 @@ class CommandTests(EffectCase):
 class Counted(bytes):
     """Bytes that count how often a part of them is taken."""
 
-    count = 0
+    parts_taken = 0
 
     def __getitem__(self, key: Any) -> Any:
-        self.count += 1
+        self.parts_taken += 1
         return super().__getitem__(key)
