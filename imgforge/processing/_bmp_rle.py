@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import starmap
 from operator import getitem
 
-__all__ = ["decoded", "is_run_length_encoded"]
+__all__ = ["Drawing", "decoded", "is_run_length_encoded"]
 
 # Where pixels begin, the header's length, width, height, bits a pixel, compression, number of colours.
 _HEAD = struct.Struct("<10xIIii2xHI12xI")
@@ -29,9 +30,10 @@ _END_OF_LINE, _END, _MOVE = 0, 1, 2
 # Runs in a row are drawn together, but only as many as take a fraction of a millisecond: the interpreter is held.
 _RUNS = re.compile(rb"(?:[^\0].){1,512}", re.DOTALL)
 _LONGEST = 255
-_COUNTS = tuple(slice(3 * count) for count in range(_LONGEST + 1))  # of bytes
+_COUNTS = tuple(map(slice, range(_LONGEST + 1)))
+_BLACK = bytes(3)
 
-# Bytes to draw, how far to move on then (right, up), whether from the line's start, and of how many commands it comes.
+# Pixels to draw, how far to move on then (right, up), whether from the line's start, and of how many commands it comes.
 _Stroke = tuple[bytes, int, int, bool, int]
 
 
@@ -43,28 +45,57 @@ def is_run_length_encoded(body: bytes) -> bool:
     return bool(length >= _PLAIN and bits == _BITS.get(compression))
 
 
-def decoded(body: bytes, width: int, height: int) -> tuple[bytearray, bool]:
-    """RGB from the top left on, as far as it goes, and whether the picture's end is there."""
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A picture as indexes into a palette of 256 colours, from the top left on.
+
+    `drawn` is 1 where a pixel was drawn, and None where all of them look as they should: what was not drawn has the
+    index of black, if there is one. `complete`: the picture's end is there.
+    """
+
+    indexes: bytearray
+    palette: bytes
+    drawn: bytearray | None
+    complete: bool
+
+
+def decoded(body: bytes, width: int, height: int) -> Drawing:
+    """The picture as far as it goes."""
     start, length, _, signed_height, bits, _, colours = _HEAD.unpack_from(body)
     palette = _palette(body[_FILE_HEADER + length :], min(colours, 1 << bits) or 1 << bits)
-    line, canvas = 3 * width, bytearray(3 * width * height)
+    black = palette.index(_BLACK) if _BLACK in palette else None
+    indexes = bytearray(bytes((black or 0,)) * (width * height))
+    drawn = bytearray(width * height) if black is None else None
+
+    def draw(at: int, pixels: bytes) -> None:
+        indexes[at : at + len(pixels)] = pixels
+        if drawn is not None:
+            drawn[at : at + len(pixels)] = b"\1" * len(pixels)
+
+    complete = _draw(draw, _strokes(body, start, bits), width, height, upwards=signed_height > 0)
+    return Drawing(indexes, b"".join(palette), drawn, complete)
+
+
+def _draw(
+    draw: Callable[[int, bytes], None], strokes: Iterator[_Stroke], width: int, height: int, *, upwards: bool
+) -> bool:
+    """Draw what lies inside; whether the picture's end is there."""
     # A picture has no more commands than pixels, ends of lines and moves; more of them draw nothing, or over and over.
     most = width * height + 2 * height + 1
     x = y = 0
     try:
-        for drawn, right, up, afresh, commands in _strokes(body, start, _units(palette, bits)):
+        for pixels, right, up, afresh, commands in strokes:
             most -= commands
             if most < 0:
-                return canvas, False
-            fits = drawn[: line - x]
-            at = (y if signed_height < 0 else height - 1 - y) * line + x
-            canvas[at : at + len(fits)] = fits
-            x, y = 0 if afresh else min(x + len(drawn) + 3 * right, line), y + up
+                return False
+            if pixels and x < width:
+                draw((height - 1 - y if upwards else y) * width + x, pixels[: width - x])
+            x, y = 0 if afresh else min(x + len(pixels) + right, width), y + up
             if y >= height:
                 break
     except _EndsEarly:
-        return canvas, y == height - 1 and x == line
-    return canvas, True
+        return y == height - 1 and x == width
+    return True
 
 
 class _EndsEarly(Exception):
@@ -74,17 +105,13 @@ class _EndsEarly(Exception):
 def _palette(table: bytes, colours: int) -> list[bytes]:
     """256 colours, as RGB; those that the table lacks are black."""
     entries = [table[at + 2 : at - 1 if at else None : -1] for at in range(0, 4 * colours, 4)]
-    return [entry if len(entry) == 3 else bytes(3) for entry in entries] + [bytes(3)] * (256 - colours)
+    return [entry if len(entry) == 3 else _BLACK for entry in entries] + [_BLACK] * (256 - colours)
 
 
-def _units(palette: list[bytes], bits: int) -> list[bytes]:
-    """What one byte of pixels looks like."""
-    return palette if bits == 8 else [palette[byte >> 4] + palette[byte & 15] for byte in range(256)]
-
-
-def _strokes(body: bytes, at: int, units: list[bytes]) -> Iterator[_Stroke]:
+def _strokes(body: bytes, at: int, bits: int) -> Iterator[_Stroke]:
     """What the commands from *at* on draw, up to the end of the picture; `_EndsEarly` where that is missing."""
-    per_byte = len(units[0]) // 3
+    units = [bytes((byte,)) if bits == 8 else bytes((byte >> 4, byte & 15)) for byte in range(256)]
+    per_byte = 8 // bits
     runs = [unit * -(-_LONGEST // per_byte) for unit in units]
     while True:
         if found := _RUNS.match(body, at):
@@ -109,5 +136,7 @@ def _strokes(body: bytes, at: int, units: list[bytes]) -> Iterator[_Stroke]:
             pixels = body[at : at + count]
             if len(pixels) < count:
                 raise _EndsEarly
-            yield b"".join(map(units.__getitem__, pixels))[: 3 * command[1]], 0, 0, False, 1
+            if per_byte > 1:
+                pixels = b"".join(map(units.__getitem__, pixels))[: command[1]]
+            yield pixels, 0, 0, False, 1
             at += count + count % 2

@@ -46,10 +46,16 @@ def load(body: bytes, name: str, *, partial: bool = False) -> Any:
 
 
 def _from_runs(pillow: Any, body: bytes, size: tuple[int, int], *, partial: bool) -> Any:
-    pixels, complete = decoded(body, *size)
-    if not complete and not partial:
+    drawing = decoded(body, *size)
+    if not drawing.complete and not partial:
         raise NotAnImage("the source image is broken: it ends too early")
-    return pillow.frombytes("RGB", size, bytes(pixels))
+    picture = pillow.frombytes("P", size, bytes(drawing.indexes))
+    picture.putpalette(drawing.palette)
+    picture = picture.convert("RGB")
+    if drawing.drawn is not None:
+        drawn = pillow.frombytes("L", size, bytes(drawing.drawn))
+        picture.paste((0, 0, 0), mask=drawn.point([255, 0] * 128))
+    return picture
 
 
 def _load_part(opened: Any) -> None:

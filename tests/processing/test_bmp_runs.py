@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from hypothesis import example, given, settings
@@ -72,6 +73,12 @@ class CommandTests(EffectCase):
     def test_colours_that_the_palette_lacks_are_black(self) -> None:
         self.assertEqual(rows(b"\3\1\3\7" + END, height=1), [[RED] * 3 + [BLACK] * 3])
 
+    def test_what_is_not_drawn_is_black_where_no_colour_is(self) -> None:
+        full = tuple((index, 255, 7) for index in range(256))
+        with patch("tests.processing.test_bmp_runs.PALETTE", full):
+            got = rows(b"\1\x09\0\2\3\0\0\3\0\1\2\0" + END, height=1)
+        self.assertEqual(got, [[full[9], BLACK, BLACK, BLACK, full[0], full[1]]])
+
     def test_the_end_may_be_missing_where_all_is_drawn(self) -> None:
         self.assertEqual(rows(b"\6\1", height=1), [[RED] * 6])
         for runs in (b"\6\1" + END_OF_LINE, b"\6\1\0", b"\3\1\0\4\1\1", b"\3\1\0\2\1"):
@@ -83,7 +90,7 @@ class CommandTests(EffectCase):
         for idle in (b"\0\2\0\0", b"\1\1", b"\0\3\1\1\1\0", b"\xff\1"):
             body = bmp(idle * 500_000)
             reads = Counted(body)
-            self.assertFalse(decoded(reads, 6, 3)[1], idle)
+            self.assertFalse(decoded(reads, 6, 3).complete, idle)
             self.assertLess(reads.parts_taken, 200)
 
     def test_a_large_photo_is_what_pillow_reads(self) -> None:
@@ -102,8 +109,8 @@ class CommandTests(EffectCase):
     @given(st.binary(max_size=200), st.integers(1, 9), st.integers(-9, 9).filter(bool), st.sampled_from((4, 8)))
     @example(b"\0\2", 1, 1, 8)
     def test_any_commands_give_a_picture_of_its_size(self, runs: bytes, width: int, height: int, bits: int) -> None:
-        canvas, _ = decoded(bmp(runs, width, height, bits), width, abs(height))
-        self.assertEqual(len(canvas), 3 * width * abs(height))
+        drawing = decoded(bmp(runs, width, height, bits), width, abs(height))
+        self.assertEqual((len(drawing.indexes), len(drawing.palette)), (width * abs(height), 768))
 
 
 class Counted(bytes):
