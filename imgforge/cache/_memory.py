@@ -7,7 +7,9 @@ that never come again is swept out without disturbing what is asked for: it resi
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, succeed
@@ -18,15 +20,18 @@ from imgforge.model import CacheEntry
 
 __all__ = ["Marked", "MemoryTier"]
 
-# What an entry costs beside its body and its texts: the record, its place in the list and the table.
-_OVERHEAD = 1500
+# What an entry costs beside its values: its place in the list and the table, and the fast lane's answer.
+_OVERHEAD = 500
 
 
-def _cost(entry: CacheEntry) -> int:
-    """Bytes of memory, about; the source's URL and headers are strangers' and may be longer than the body."""
-    words = (entry.source, entry.source_etag, entry.source_last_modified, entry.source_cache_control)
-    tags = sum(map(len, entry.tags))
-    return len(entry.rendition.body) + sum(map(len, words)) + len(entry.source_expires) + tags + _OVERHEAD
+def _cost(value: object) -> int:
+    """Bytes of memory that *value* takes with all that it holds: URLs and headers are strangers', and may be long."""
+    size = sys.getsizeof(value)
+    if isinstance(value, tuple):
+        size += sum(map(_cost, value))
+    elif is_dataclass(value):
+        size += sum(_cost(getattr(value, field.name)) for field in fields(value))
+    return size
 
 
 class Marked(Protocol):
@@ -91,7 +96,7 @@ class MemoryTier:
     def put(self, key: bytes, entry: CacheEntry) -> Deferred[None]:
         """Keep *entry*, evicting others for it; one that is larger than the tier is not kept."""
         self._drop(key)
-        cost = _cost(entry)
+        cost = _cost(entry) + _OVERHEAD
         if cost <= self._max_bytes and self._capacity > 0:
             while self.bytes + cost > self._max_bytes or len(self._nodes) >= self._capacity:
                 self._evict()

@@ -78,6 +78,25 @@ class MemoryTierTests(SynchronousTestCase):
         self.tier.put(b"\x01", replace(entry(mark="1"), source="s" * 5000, source_etag="e" * 500))
         self.assertEqual(self.tier.bytes - before, 5500)
 
+    def test_all_that_an_entry_holds_counts(self) -> None:
+        text = {"source_headers": 100 * (("x-long", "v" * 1000),), "tags": ("t" * 1000,) * 3, "etag": "e" * 1000}
+        text |= {"source_expires": "x" * 1000, "source_last_modified": "m" * 1000}
+        held = replace(entry(mark="1"), **text)  # type: ignore[arg-type]
+        for field, value in text.items():
+            self.put(1)
+            before = self.tier.bytes
+            self.tier.put(b"\x01", replace(entry(mark="1"), **{field: value}))  # type: ignore[arg-type]
+            self.assertGreater(self.tier.bytes - before, len(str(value)) * 0.9, field)
+        for number in range(10):
+            self.tier.put(bytes([number]), held)
+        self.assertLess(len(self.tier), 10)
+
+    def test_letters_count_by_the_bytes_that_they_take(self) -> None:
+        self.put(1)
+        before = self.tier.bytes
+        self.tier.put(b"\x01", replace(entry(mark="1"), source="\U0001f600" * 1000))
+        self.assertGreaterEqual(self.tier.bytes - before, 4000)
+
     @given(
         st.lists(st.tuples(st.sampled_from("pgr"), st.integers(0, 30), st.integers(0, 4000)), max_size=200),
         st.integers(1, 20_000),
