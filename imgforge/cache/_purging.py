@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 from twisted.internet.defer import Deferred
@@ -24,6 +25,7 @@ _PATIENCE = 1.0
 # Seconds for a purge to be on the medium.
 _RECORD_WITHIN = 5.0
 _DRAIN = 1.0
+_WARN_INTERVAL = 60.0
 # What was made of an original asked for before a purge may still be written after it: longer than any request lasts.
 _SETTLED_AFTER = 600.0
 
@@ -40,6 +42,8 @@ class Purging:
     def __init__(self, clock: IDiskReactor, directory: str = "", *, files: bool = False) -> None:
         self._clock = clock
         self._files = files
+        self._directory = directory
+        self._warned = -math.inf
         self._journal = Journal(directory) if directory else None
         self._threads = FileThreads(clock, 1, _PATIENCE)
         self._known: list[Purge] = []
@@ -111,7 +115,8 @@ class Purging:
     def _look(self) -> Deferred[None] | None:
         if self._journal is None:
             return None
-        return self._threads.soon(self._journal.news).addCallbacks(self._learn, self._missed).addBoth(self._release)
+        news = self._threads.soon(self._journal.news).addCallback(self._learn)
+        return news.addErrback(self._missed).addBoth(self._release)
 
     def _learn(self, news: tuple[bool, list[Purge]]) -> None:
         another, purges = news
@@ -122,7 +127,10 @@ class Purging:
             self._purges.add(purge)
         if purges:
             for tell in self.on_news:
-                tell()
+                try:
+                    tell()
+                except Exception:  # the others are told all the same
+                    self.log.failure("a cache could not drop what was purged, and may still serve it")
             if not self._files:
                 self._forget_old(self._clock.seconds())
 
@@ -135,8 +143,17 @@ class Purging:
                 self._threads.eventually(lambda: self.settled(now)).addErrback(self._missed)
 
     def _missed(self, failure: Failure) -> None:
+        """Log it, the medium's own faults once a minute; the next look follows."""
         if not failure.check(OSError):
             self.log.failure("the journal of purges could not be followed", failure)
+        elif self._clock.seconds() - self._warned >= _WARN_INTERVAL:
+            self._warned = self._clock.seconds()
+            self.log.warn(
+                "the journal of purges in {directory} cannot be read ({error!r}): what other processes purge is "
+                "still served here until it can",
+                directory=self._directory,
+                error=failure.value,
+            )
 
     def _release(self, _: object) -> None:
         self._loaded = True

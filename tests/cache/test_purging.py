@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import TestCase
 
 from imgforge.cache import (
@@ -145,6 +146,38 @@ class PurgingTests(TestCase):
         with self.assertRaises(PurgeFailed):
             await cache.purge("tag", "all")
         self.assertEqual(await self.left(cache), [])
+
+    async def test_a_failure_of_what_follows_a_purge_is_logged_and_followed_by_the_next(self) -> None:
+        here, there = self.process("memory"), self.process("memory")
+        await self.fill(here, there)
+
+        def fail() -> None:
+            raise RuntimeError("no way to drop it")
+
+        there._purging.on_news.insert(0, fail)
+        with capturedLogs() as events:
+            await here.purge("tag", "odd")
+            await self.until_left(there, [0, 2, 4, 6, 8])
+            await here.purge("tag", "even")
+            await self.until_left(there, [])
+        failures = [event for event in events if event["log_level"] is LogLevel.critical]
+        self.assertEqual([event["log_failure"].type for event in failures], [RuntimeError] * 2)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
+
+    async def test_a_journal_that_cannot_be_read_is_told_and_followed_again(self) -> None:
+        here, there = self.process("memory"), self.process("memory")
+        await self.fill(here, there)
+        journal = Path(self.root, "purges")
+        with capturedLogs() as events:
+            journal.symlink_to("elsewhere")
+            while not events:
+                await deferLater(self.running, 0.02)
+            journal.unlink()
+            await here.purge("tag", "odd")
+            await self.until_left(there, [0, 2, 4, 6, 8])
+        warned = {formatEvent(event) for event in events if event["log_level"] is LogLevel.warn}
+        self.assertEqual(len(warned), 1)
+        self.assertIn(self.root, warned.pop())
 
     async def test_a_sweep_removes_what_old_purges_left_and_then_forgets_them(self) -> None:
         long_ago = time.time() - 1000
