@@ -225,6 +225,8 @@ def _stem(source: str) -> str:
 def _basename(source: str) -> str:
     if source.startswith("data:"):
         return "image"
+    if source[:6].lower() == "local:":  # the name of a file, not a URL: its percent signs are its own
+        return posixpath.basename(source.partition("?")[0]) or "image"
     return posixpath.basename(unquote(urlsplit(source).path)) or "image"
 
 

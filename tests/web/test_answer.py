@@ -162,6 +162,16 @@ class DispositionTests(SynchronousTestCase):
         named = replace(raw, delivery=DeliveryOptions(filename="mine"))
         self.assertEqual(content_disposition(named, "", False), b'inline; filename="mine.jpg"')
 
+    def test_the_percent_signs_of_a_files_name_are_its_own(self) -> None:
+        for source, name in (
+            ("local:///a/50%25.jpg", b"50%25.jpg"),
+            ("local:///a%20b.jpg?v=1", b"a%20b.jpg"),
+            ("local:///%E4%22.jpg", b"%E4%22.jpg"),
+            ("http://origin.example/a%20b.jpg", b"a b.jpg"),
+        ):
+            raw = ImageRequest(source)
+            self.assertEqual(content_disposition(raw, "", False), b'inline; filename="' + name + b'"')
+
     def test_a_source_without_a_name_is_called_image(self) -> None:
         self.assertEqual(
             content_disposition(ImageRequest("http://origin.example/"), "webp", False), b'inline; filename="image.webp"'
