@@ -8,8 +8,8 @@ from imgforge.cache._memory import Marked, MemoryTier
 from imgforge.cache._purges import Kind, Purge, Purges
 from imgforge.cache._replace import replacing
 from imgforge.cache._sweep import Sweep, sweep
-from imgforge.cache._threads import IDiskReactor
 from imgforge.cache._walk import entries, remove
+from imgforge.file_threads import IDiskReactor
 
 __all__ = [
     "URL_BYTES",

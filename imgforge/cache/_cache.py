@@ -12,7 +12,7 @@ from imgforge.cache._disk import DiskTier, FaultObserver
 from imgforge.cache._memory import MemoryTier
 from imgforge.cache._purges import Kind, Purge, Purges
 from imgforge.cache._purging import Purging
-from imgforge.cache._threads import IDiskReactor
+from imgforge.file_threads import IDiskReactor
 from imgforge.interfaces import ICacheTier
 from imgforge.model import CacheEntry
 

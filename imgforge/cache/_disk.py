@@ -23,7 +23,7 @@ from imgforge.cache._lease import LeaseFile
 from imgforge.cache._purges import Purge, Purges
 from imgforge.cache._purging import Purging
 from imgforge.cache._remover import Remover
-from imgforge.cache._threads import FileThreads, IDiskReactor, Stalled
+from imgforge.file_threads import FileThreads, IDiskReactor, Stalled
 from imgforge.interfaces import ICacheTier
 from imgforge.model import CacheEntry
 

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from imgforge.cache._purging import Purging
 from imgforge.cache._sweep import Sweep, sweep
-from imgforge.cache._threads import FileThreads
+from imgforge.file_threads import FileThreads
 
 __all__ = ["Janitor", "Limits"]
 

@@ -13,9 +13,9 @@ from twisted.python.failure import Failure
 from imgforge.cache._journal import Journal
 from imgforge.cache._purges import Purge, Purges
 from imgforge.cache._remover import purged_file
-from imgforge.cache._threads import FileThreads, IDiskReactor
 from imgforge.cache._walk import Found
 from imgforge.errors import PurgeFailed
+from imgforge.file_threads import FileThreads, IDiskReactor
 from imgforge.model import CacheEntry
 
 __all__ = ["Purging"]

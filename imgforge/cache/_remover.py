@@ -11,8 +11,8 @@ from twisted.python.failure import Failure
 
 from imgforge.cache._file import CorruptEntry, read_header
 from imgforge.cache._purges import Purge, Purges
-from imgforge.cache._threads import FileThreads, IDiskReactor
 from imgforge.cache._walk import Found, Stopped, entries, entries_beginning, remove
+from imgforge.file_threads import FileThreads, IDiskReactor
 from imgforge.model import CacheEntry
 
 __all__ = ["Remover", "purged_file"]

@@ -1,7 +1,7 @@
 """Image processing on libvips: plain, synchronous, without any I/O. Called from threads, batch jobs and tests alike."""
 
 from imgforge.processing._cancellation import Cancellation
-from imgforge.processing._formats import FORMATS, Format, check_format, detect_format
+from imgforge.processing._formats import FORMATS, Format, check_format, detect_format, sniffed_media_type
 from imgforge.processing._info import describe
 from imgforge.processing._pixel_memory import PixelMemory
 from imgforge.processing._plan import Geometry, Plan, geometry, plan
@@ -31,5 +31,6 @@ __all__ = [
     "needed_for",
     "plan",
     "process",
+    "sniffed_media_type",
     "usage",
 ]

@@ -11,7 +11,7 @@ from imgforge.errors import NotAnImage
 from imgforge.processing._heic import SAMPLE as HEIC_SAMPLE
 from imgforge.processing._raw import is_raw_tiff
 
-__all__ = ["FORMATS", "Format", "check_format", "detect_format"]
+__all__ = ["FORMATS", "Format", "check_format", "detect_format", "sniffed_media_type"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +192,13 @@ def detect_format(source: bytes) -> str | None:
             return "raw"
         return "heic" if brands & _HEIC_BRANDS else None
     return "svg" if _SVG.match(_beginning(source)) else None
+
+
+def sniffed_media_type(source: bytes) -> str:
+    """The media type of what begins with *source*, if it is an image of pixels; "" for SVG, which browsers execute."""
+    name = detect_format(source)
+    media_type = FORMATS[name].mime_type if name is not None and name != "svg" else ""
+    return media_type if media_type.startswith("image/") else ""
 
 
 def _beginning(source: bytes) -> bytes:

@@ -11,7 +11,7 @@ from imgforge.cache import CacheSettings
 from imgforge.config import Settings
 from imgforge.effects import AutoQuality, Unsharp
 from imgforge.pipeline import Freshness, StoreSettings
-from imgforge.processing import ProcessingSettings
+from imgforge.processing import ProcessingSettings, sniffed_media_type
 from imgforge.sources import AddressPolicy, SourceSettings
 from imgforge.web import AnswerSettings, Negotiation, Passthrough
 
@@ -60,6 +60,7 @@ def source_settings(settings: Settings) -> SourceSettings:
         allowed_sources=settings.allowed_sources,
         local_filesystem_root=settings.local_filesystem_root,
         query_separator=settings.source_url_query_separator,
+        media_type_of=sniffed_media_type,
     )
 
 

@@ -17,20 +17,25 @@ _CHUNK = 256 * 1024
 
 @implementer(IPushProducer)
 class Pump:
-    """Reads with *read(size)*, a piece at a time, and writes to *consumer*; reads nothing while that is full."""
+    """Reads with *read(start, size)*, a piece at a time, and writes to *consumer*; reads nothing while that is full."""
 
-    def __init__(self, read: Callable[[int], Deferred[bytes]], consumer: IConsumer) -> None:
+    def __init__(self, read: Callable[[int, int], Deferred[bytes]], consumer: IConsumer) -> None:
         self._read = read
         self._consumer = consumer
+        self._reading: Deferred[bytes] | None = None
         self._paused: Deferred[None] | None = None
         self._stopped = False
 
-    async def run(self, length: int) -> None:
-        """Send *length* bytes; `OriginFailed` if there are fewer, CancelledError if the consumer wants no more."""
+    async def run(self, start: int, end: int) -> None:
+        """Send the bytes from *start* to *end*; `OriginFailed` if there are fewer.
+
+        CancelledError if the consumer wants no more: then no read is waited for, however long it takes.
+        """
         self._consumer.registerProducer(self, True)
         try:
-            while length:
-                data = await self._read(min(_CHUNK, length))
+            while start < end:
+                self._reading = self._read(start, min(_CHUNK, end - start))
+                data = await self._reading
                 if self._paused is not None:
                     await self._paused
                 if self._stopped:
@@ -38,7 +43,7 @@ class Pump:
                 if not data:
                     raise OriginFailed("the source became shorter while it was read")
                 self._consumer.write(data)
-                length -= len(data)
+                start += len(data)
         finally:
             self._consumer.unregisterProducer()
 
@@ -56,4 +61,6 @@ class Pump:
     def stopProducing(self) -> None:
         """See `IProducer`."""
         self._stopped = True
+        if self._reading is not None:
+            self._reading.cancel()
         self.resumeProducing()

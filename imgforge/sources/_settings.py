@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -15,9 +15,17 @@ _QUERY = re.compile(r"[?#]")
 _SLASH = re.compile(r"[/\\]")
 
 
+def _unknown(_: bytes) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """Times in seconds; an empty `allowed_sources` allows all, an empty `local_filesystem_root` serves no files."""
+    """Times in seconds; an empty `allowed_sources` allows all, an empty `local_filesystem_root` serves no files.
+
+    `media_type_of` tells the media type of what begins with some bytes, "" where it is no image: for files whose names
+    do not tell.
+    """
 
     download_timeout: float = 10.0
     max_redirects: int = 10
@@ -36,6 +44,7 @@ class SourceSettings:
     allowed_sources: tuple[str, ...] = ()
     local_filesystem_root: str = ""
     query_separator: str = "?"  # between path and query of what is not HTTP; "" where there are no queries
+    media_type_of: Callable[[bytes], str] = _unknown
 
 
 class AllowedSources:

@@ -34,7 +34,15 @@ class _LocalFactory:
 
     def make(self, reactor: Any, settings: Any) -> LocalSource | None:
         root = settings.local_filesystem_root
-        return LocalSource(reactor, reactor.getThreadPool(), root, settings.query_separator) if root else None
+        if not root:
+            return None
+        return LocalSource(
+            reactor,
+            root,
+            timeout=settings.download_timeout,
+            query_separator=settings.query_separator,
+            media_type_of=settings.media_type_of,
+        )
 
 
 BUILT_IN: tuple[ISourceFactory, ...] = (_HttpFactory(), _LocalFactory())
@@ -86,7 +94,7 @@ class Sources:
     async def close(self) -> None:
         """Close what the sources keep open."""
         for source in set(self._sources.values()):
-            if isinstance(source, HttpSource):
+            if isinstance(source, (HttpSource, LocalSource)):
                 await source.close()
 
     def _source(self, url: str) -> ISource:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer
 from twisted.internet.task import deferLater
 from twisted.internet.testing import StringTransport
+from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from imgforge.errors import SourceNotFound, SourceTooLarge
+from imgforge.errors import OriginFailed, OriginTimeout, SourceNotFound, SourceTooLarge
 from imgforge.model import SourceHead
-from imgforge.sources import Sources, SourceSettings
+from imgforge.processing import sniffed_media_type
+from imgforge.sources import LocalSource, Sources, SourceSettings, _file
+from tests.cache.directory import ThreadedClock
 from tests.sources._origin import reactor
 
 
@@ -117,3 +124,175 @@ class LocalTests(TestCase):
         ):
             head, got = await self.streamed(wanted)
             self.assertEqual((head.status, head.length, got), (status, len(body), body), wanted)
+
+    async def test_a_name_that_does_not_tell_is_sniffed_and_only_images_are(self) -> None:
+        source = Sources(
+            reactor, SourceSettings(local_filesystem_root=str(self.root), media_type_of=sniffed_media_type)
+        )
+        page = b"<!DOCTYPE html><script>alert(1)</script>"
+        for name, body, media_type in (
+            ("photo", b"\xff\xd8\xff\xe0 and so on", "image/jpeg"),
+            ("photo.unheard-of", b"\x89PNG\r\n\x1a\n", "image/png"),
+            ("page", page, "application/octet-stream"),
+            ("drawing", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "application/octet-stream"),
+            ("paper", b"%PDF-1.7", "application/octet-stream"),
+            ("empty", b"", "application/octet-stream"),
+            ("named.gif", b"\xff\xd8\xff\xe0", "image/gif"),
+        ):
+            (self.root / name).write_bytes(body)
+            transport = StringTransport()
+            heads: list[SourceHead] = []
+
+            def started(head: SourceHead, heads: list[SourceHead] = heads, to: IConsumer = transport) -> IConsumer:
+                heads.append(head)
+                return to
+
+            await source.stream(f"local:///{name}", {}, started)
+            self.assertEqual((heads[0].headers["content-type"], transport.value()), (media_type, body), name)
+
+    async def test_a_medium_that_fails_is_no_missing_file(self) -> None:
+        for module, name in ((_file, "pread"), (os, "open")):
+
+            def fail(*_: object, **__: object) -> int:
+                raise OSError(errno.EIO, "Input/output error")
+
+            patched = self.patch(module, name, fail)
+            with self.assertRaises(OriginFailed):
+                await self.body("local:///a.jpg")
+            patched.restore()
+
+
+class HungFileTests(TestCase):
+    """Reads of `hung*` do not come back until `release`: a dead share. That the reactor turns, each `beat` shows."""
+
+    timeout = 60
+
+    def setUp(self) -> None:
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.root = Path(scratch.name)
+        for name in ("hung.jpg", "well.jpg"):
+            (self.root / name).write_bytes(b"0123456789")
+        self.clock = ThreadedClock()
+        self.source = LocalSource(
+            self.clock,  # type: ignore[arg-type]
+            scratch.name,
+            timeout=10.0,
+            query_separator="?",
+            media_type_of=sniffed_media_type,
+        )
+        self.begun: list[int] = []
+        self.ended: list[int] = []
+        self.release = Event()
+        self.addCleanup(self.release.set)
+        self.patch(_file, "pread", self.pread)
+
+    def hang(self, descriptor: int) -> None:
+        self.begun.append(descriptor)
+        self.release.wait(30)  # were the reactor blocked by it, that would end, and the test fail
+        self.ended.append(descriptor)
+
+    def pread(self, descriptor: int, size: int, start: int) -> bytes:
+        if "hung" in os.readlink(f"/proc/self/fd/{descriptor}"):
+            self.hang(descriptor)
+        return os.pread(descriptor, size, start)
+
+    async def until(self, happened: Callable[[], bool]) -> None:
+        while not happened():
+            await deferLater(reactor, 0.005)
+
+    async def beat(self) -> None:
+        """The reactor turns, and so do threads for other work, while what hangs still hangs."""
+        await deferLater(reactor, 0)
+        self.assertEqual(await deferToThread(lambda: "well"), "well")
+        self.assertEqual(self.ended, [])
+
+    async def freed(self, descriptor: int) -> None:
+        """The descriptor is closed once its read has come back."""
+        os.fstat(descriptor)
+        self.release.set()
+
+        def closed() -> bool:
+            try:
+                os.fstat(descriptor)
+            except OSError:
+                return True
+            return False
+
+        await self.until(closed)
+
+    async def hung_stream(self) -> tuple[Deferred[None], StringTransport]:
+        transport = StringTransport()
+        streaming = self.source.stream("local:///hung.jpg", {}, lambda _: transport)
+        await self.until(lambda: len(self.begun) == 1)
+        return streaming, transport
+
+    async def test_a_client_that_leaves_does_not_wait(self) -> None:
+        fetching = self.source.fetch("local:///hung.jpg", None, {})
+        await self.until(lambda: len(self.begun) == 1)
+        fetching.cancel()
+        self.failureResultOf(fetching, CancelledError)
+        await self.beat()
+        await self.freed(self.begun[0])
+
+    async def test_a_client_of_a_stream_that_leaves_does_not_wait(self) -> None:
+        for leave in (lambda stream, _: stream.cancel(), lambda _, transport: transport.producer.stopProducing()):
+            streaming, transport = await self.hung_stream()
+            leave(streaming, transport)
+            self.failureResultOf(streaming, CancelledError)
+            self.assertIsNone(transport.producer)
+            await self.beat()
+            await self.freed(self.begun[0])
+            self.release.clear()
+            del self.begun[:], self.ended[:]
+
+    async def test_a_read_that_hangs_costs_the_timeout(self) -> None:
+        fetching = self.source.fetch("local:///hung.jpg", None, {})
+        await self.until(lambda: len(self.begun) == 1)
+        self.clock.advance(9.9)
+        self.assertNoResult(fetching)
+        self.clock.advance(0.2)
+        self.failureResultOf(fetching, OriginTimeout)
+        await self.beat()
+        self.assertEqual((await self.source.fetch("local:///well.jpg", None, {})).body, b"0123456789")
+        await self.freed(self.begun[0])
+
+    async def test_a_stream_has_a_deadline_too(self) -> None:
+        streaming, transport = await self.hung_stream()
+        self.clock.advance(10.1)
+        self.failureResultOf(streaming, OriginTimeout)
+        self.assertIsNone(transport.producer)
+        await self.beat()
+        await self.freed(self.begun[0])
+
+    async def test_a_file_that_is_opened_too_late_is_closed(self) -> None:
+        opened: list[int] = []
+        really_open = self.source._open
+
+        def late_open(name: str) -> _file.OpenFile:
+            self.hang(-1)
+            file = really_open(name)
+            opened.append(file._descriptor)
+            return file
+
+        self.patch(self.source, "_open", late_open)
+        fetching = self.source.fetch("local:///well.jpg", None, {})
+        await self.until(lambda: len(self.begun) == 1)
+        fetching.cancel()
+        self.failureResultOf(fetching, CancelledError)
+        await self.beat()
+        self.release.set()
+        await self.until(lambda: bool(opened) and not Path(f"/proc/self/fd/{opened[0]}").exists())
+
+    async def test_a_dead_mount_takes_half_of_the_threads_and_then_fails_at_once(self) -> None:
+        fetching = [self.source.fetch("local:///hung.jpg", None, {}) for _ in range(8)]
+        await self.until(lambda: len(self.begun) == 8)
+        self.assertEqual((await self.source.fetch("local:///well.jpg", None, {})).body, b"0123456789")
+        self.clock.advance(10.1)
+        for one in fetching:
+            self.failureResultOf(one, OriginTimeout)
+        self.failureResultOf(self.source.fetch("local:///hung.jpg", None, {}), OriginTimeout)
+        await self.beat()
+        self.release.set()
+        await self.until(lambda: not self.source._threads.stalled)
+        self.assertEqual((await self.source.fetch("local:///hung.jpg", None, {})).body, b"0123456789")

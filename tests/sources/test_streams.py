@@ -158,11 +158,13 @@ class PumpTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.taker = Taker()
         self.reads: list[Deferred[bytes]] = []
+        self.asked: list[tuple[int, int]] = []
         pump = Pump(self._read, self.taker)
         self.assertTrue(IPushProducer.providedBy(pump))
-        self.running: Deferred[None] = Deferred.fromCoroutine(pump.run(6))
+        self.running: Deferred[None] = Deferred.fromCoroutine(pump.run(10, 16))
 
-    def _read(self, most: int) -> Deferred[bytes]:
+    def _read(self, start: int, most: int) -> Deferred[bytes]:
+        self.asked.append((start, most))
         self.reads.append(Deferred())
         return self.reads[-1]
 
@@ -171,6 +173,7 @@ class PumpTests(SynchronousTestCase):
         self.reads[1].callback(b"def")
         self.successResultOf(self.running)
         self.assertEqual((self.taker.body, self.taker.producer), (b"abcdef", None))
+        self.assertEqual(self.asked, [(10, 6), (13, 3)])
 
     def test_no_read_while_the_consumer_is_full(self) -> None:
         self.taker.producer.pauseProducing()
@@ -190,3 +193,8 @@ class PumpTests(SynchronousTestCase):
         self.reads[0].callback(b"abc")
         self.failureResultOf(self.running, CancelledError)
         self.assertEqual(self.taker.body, b"")
+
+    def test_a_consumer_that_goes_away_does_not_wait_for_a_read_that_hangs(self) -> None:
+        self.taker.producer.stopProducing()
+        self.failureResultOf(self.running, CancelledError)
+        self.assertIsNone(self.taker.producer)

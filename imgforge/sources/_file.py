@@ -1,0 +1,64 @@
+"""A file whose medium may stop answering: read and closed on threads, so that the reactor never waits for it."""
+
+from __future__ import annotations
+
+import os
+from os import pread
+from threading import Lock
+
+from twisted.internet.defer import Deferred
+
+from imgforge.file_threads import FileThreads
+
+__all__ = ["OpenFile", "read_at"]
+
+
+class OpenFile:
+    """The file behind *descriptor*, with its *status* and *content_type*; *threads* read and close it."""
+
+    def __init__(self, threads: FileThreads, descriptor: int, status: os.stat_result, content_type: str) -> None:
+        self._threads = threads
+        self._descriptor = descriptor
+        self._changing = Lock()  # never held while the medium is asked
+        self._reading = self._closed = False
+        self.status = status
+        self.content_type = content_type
+
+    def read(self, start: int, size: int) -> Deferred[bytes]:
+        """Up to *size* bytes from *start* on, fewer at the end only; one read at a time. OSError, or `Stalled`."""
+        return self._threads.soon(lambda: self._read(start, size))
+
+    def close(self) -> None:
+        """Close it, at once or at the end of the read under way; this waits for neither."""
+        with self._changing:
+            if self._closed:
+                return
+            self._closed, busy = True, self._reading
+        if not busy:
+            self._threads.surely(lambda: os.close(self._descriptor)).addErrback(lambda _: None)
+
+    def _read(self, start: int, size: int) -> bytes:
+        with self._changing:
+            if self._closed:
+                raise OSError("the file is closed")
+            self._reading = True
+        try:
+            return read_at(self._descriptor, start, size)
+        finally:
+            if self._read_ended():  # nobody waits for it any more
+                os.close(self._descriptor)
+
+    def _read_ended(self) -> bool:
+        """Whether the file was to be closed meanwhile."""
+        with self._changing:
+            self._reading = False
+            return self._closed
+
+
+def read_at(descriptor: int, start: int, size: int) -> bytes:
+    """Up to *size* bytes of *descriptor* from *start* on, fewer at the end only. On a thread."""
+    parts: list[bytes] = []
+    while size > 0 and (part := pread(descriptor, size, start)):
+        parts.append(part)
+        start, size = start + len(part), size - len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
