@@ -23,7 +23,7 @@ from imgforge.cache._lease import LeaseFile
 from imgforge.cache._purges import Purge, Purges
 from imgforge.cache._purging import Purging
 from imgforge.cache._remover import Remover
-from imgforge.file_threads import FileThreads, IDiskReactor, Stalled
+from imgforge.file_threads import FileThreads, IDiskReactor, Stalled, TimeLimit
 from imgforge.interfaces import ICacheTier
 from imgforge.model import CacheEntry
 
@@ -36,7 +36,7 @@ U = TypeVar("U")
 FaultObserver = Callable[[str, str], None]
 
 _THREADS = 4
-# Seconds that a look-up may take; an image is made faster than that.
+# Seconds that a look-up may take beside the time that its bytes do; an image is made faster than that.
 _PATIENCE = 1.0
 # Bytes that may wait to be written; what comes beyond is not kept.
 _BACKLOG = 64 << 20
@@ -102,10 +102,11 @@ class DiskTier:
         if entry is not None:
             return succeed(entry)
         path = entry_path(self._path, key)
+        limit = TimeLimit(_PATIENCE)
 
         def read() -> CacheEntry | None:
             try:
-                return read_entry(path, key, self._longest)
+                return read_entry(path, key, self._longest, sized=limit.extend_for)
             except FileNotFoundError:
                 return None
             except CorruptEntry as error:
@@ -114,7 +115,7 @@ class DiskTier:
                     return None
                 raise
 
-        return self._threads.soon(read).addErrback(self._fault)
+        return self._threads.soon(read, limit).addErrback(self._fault)
 
     def weigh(self, key: bytes) -> Deferred[int]:
         """The size of the file under *key*."""

@@ -22,6 +22,7 @@ import re
 import stat
 import struct
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import blake2b
@@ -97,16 +98,25 @@ def write_entry(path: Path, key: bytes, entry: CacheEntry) -> int:
     return _HEAD.size + len(header) + len(body)
 
 
-def read_entry(path: Path | str, key: bytes, longest: int = LONGEST_BODY, *, touch: bool = True) -> CacheEntry:
+def read_entry(
+    path: Path | str,
+    key: bytes,
+    longest: int = LONGEST_BODY,
+    *,
+    touch: bool = True,
+    sized: Callable[[int], object] = lambda _: None,
+) -> CacheEntry:
     """The entry at *path*, checked. FileNotFoundError, another OSError, or `CorruptEntry`.
 
-    *longest* bounds the body, and so the memory that a file may claim; *touch* marks the file as used.
+    *longest* bounds the body, and so the memory that a file may claim; *touch* marks the file as used; *sized* gets the
+    file's size before it is read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise CorruptEntry("it is no file")
+        sized(min(status.st_size, longest))
         header, body = _read(descriptor, status.st_size, longest)
         decoded = _decode(header)
         if decoded.key != key:

@@ -16,8 +16,9 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
-from imgforge.cache import DiskTier, entry_path
+from imgforge.cache import DiskTier, _file, entry_path
 from imgforge.interfaces import ICacheTier
+from imgforge.model import CacheEntry
 from tests.cache.directory import ENTRY, KEY, ThreadedClock, number_key, sized, write
 
 
@@ -162,6 +163,62 @@ class StalledMediumTests(DiskCase):
         self.assertNoResult(closing)
         self.clock.pump([3.1, 3.1])
         self.successResultOf(closing)
+
+
+class SlowReadTests(DiskCase):
+    """One file does not come; the medium serves the others."""
+
+    async def large_look_up(self) -> Deferred[CacheEntry | None]:
+        """A look-up of 100 MB that is being read; the read ends at `go_on`."""
+        self.go_on = threading.Event()
+        self.addCleanup(self.go_on.set)
+        reading = threading.Event()
+        big = sized(100 << 20)
+        await self.tier.put(KEY, big)
+        await self.tier.put(number_key(1), ENTRY)
+        really_read = _file._read
+
+        def slow(descriptor: int, size: int, longest: int) -> tuple[bytes, bytes]:
+            if size > 1 << 20:
+                reading.set()
+                self.go_on.wait(30)
+            return really_read(descriptor, size, longest)
+
+        self.patch(_file, "_read", slow)
+        found = self.tier.get(KEY)
+        await self.until(reading.is_set)
+        return found
+
+    async def test_what_is_large_may_take_longer(self) -> None:
+        found = await self.large_look_up()
+        self.clock.pump([1.0] * 12)
+        self.assertNoResult(found)
+        self.go_on.set()
+        entry = await found
+        self.assertEqual((entry and len(entry.rendition.body), self.faults), (100 << 20, []))
+
+    async def test_but_not_for_ever(self) -> None:
+        found = await self.large_look_up()
+        self.clock.pump([1.0] * 14)
+        self.assertIsNone(self.successResultOf(found))
+
+    async def test_one_that_hangs_costs_the_other_look_ups_nothing(self) -> None:
+        await self.large_look_up()
+        self.clock.pump([1.0] * 20)
+        self.assertEqual(self.faults, [("disk", "slow")])
+        self.assertEqual(await self.tier.get(number_key(1)), ENTRY)
+        await self.tier.put(number_key(2), ENTRY)
+        self.assertEqual(await self.make(self.root).get(number_key(2)), ENTRY)
+        self.assertEqual(self.faults, [("disk", "slow")])
+
+    async def test_when_two_hang_the_tier_rests_until_one_comes_back(self) -> None:
+        await self.large_look_up()
+        self.tier.get(KEY)
+        self.clock.pump([1.0] * 20)
+        self.assertIsNone(await self.tier.get(number_key(1)))
+        self.go_on.set()
+        await self.until(lambda: not self.tier._threads.stalled)
+        self.assertEqual(await self.tier.get(number_key(1)), ENTRY)
 
 
 class JanitorTests(DiskCase):
