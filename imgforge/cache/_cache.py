@@ -36,7 +36,8 @@ class CacheSettings:
     """Sizes in bytes, capacities in entries.
 
     `type` is memory, disk (or fs, filesystem), hybrid, or empty for none. `directory` is where the processes of a
-    server tell each other what has been purged, if they have no disk tier in common.
+    server tell each other what has been purged, if they have no disk tier in common. `disk_min_free` are bytes of the
+    medium that stay free; less than 0 is as many as is usual.
     """
 
     type: str = ""
@@ -45,6 +46,7 @@ class CacheSettings:
     disk_path: str = ""
     disk_max_bytes: int = 1 << 30
     disk_capacity: int = 10000
+    disk_min_free: int = 0
     directory: str = ""
 
 
@@ -179,6 +181,7 @@ def make_cache(reactor: IDiskReactor, settings: CacheSettings, on_fault: FaultOb
                 settings.disk_path,
                 max_bytes=settings.disk_max_bytes,
                 capacity=settings.disk_capacity,
+                min_free=settings.disk_min_free,
                 on_fault=on_fault,
                 purging=purging,
             )

@@ -6,6 +6,7 @@ else uses threads. Nothing is listed at start, and a look-up opens one file what
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from imgforge.cache._lease import LeaseFile
 from imgforge.cache._purges import Purge, Purges
 from imgforge.cache._purging import Purging
 from imgforge.cache._remover import Remover
+from imgforge.cache._space import FULL
 from imgforge.file_threads import FileThreads, IDiskReactor, Stalled, TimeLimit
 from imgforge.interfaces import ICacheTier
 from imgforge.model import CacheEntry
@@ -32,7 +34,7 @@ __all__ = ["DiskTier", "FaultObserver", "usable_directory"]
 T = TypeVar("T")
 U = TypeVar("U")
 
-# Called with the tier's name and the kind of fault: corrupt, io, slow or too_large.
+# Called with the tier's name and the kind of fault: corrupt, full, io, slow or too_large.
 FaultObserver = Callable[[str, str], None]
 
 _THREADS = 4
@@ -46,6 +48,9 @@ _WARN_INTERVAL = 60.0
 
 _ADVICE = {
     "corrupt": "the disk cache removed a damaged entry ({what}); if this goes on, check the medium of {path}",
+    "full": "the disk cache has no room ({what}) and removes its oldest entries; until then images are served as if "
+    "uncached. Check what fills the medium of IMGFORGE_CACHE_DISK_PATH ({path}), of which "
+    "IMGFORGE_CACHE_DISK_MIN_FREE_BYTES stay free",
     "io": "the disk cache lost an entry ({what}); images are served as if uncached. "
     "Check the space and the permissions of IMGFORGE_CACHE_DISK_PATH ({path})",
     "slow": "the disk cache does not answer in time; images are served as if uncached until it does. "
@@ -58,6 +63,7 @@ class DiskTier:
     """Entries as files below *path*; a fault is a miss, logged once a minute and told to *on_fault*.
 
     *max_bytes* and *capacity* bound all entries, *max_age* is in seconds since an entry was used; 0 is no limit.
+    *min_free* bytes of the medium stay free; 0 is none, less than 0 as many as is usual.
     """
 
     name = "disk"
@@ -71,6 +77,7 @@ class DiskTier:
         max_bytes: int,
         capacity: int,
         max_age: float = 0.0,
+        min_free: int = 0,
         on_fault: FaultObserver = lambda _tier, _fault: None,
         purging: Purging | None = None,
     ) -> None:
@@ -79,7 +86,7 @@ class DiskTier:
         self._longest = min(max_bytes or LONGEST_BODY, LONGEST_BODY)
         self._on_fault = on_fault
         self._threads = FileThreads(reactor, _THREADS, _PATIENCE)
-        limits = Limits(max_bytes, capacity, max_age)
+        limits = Limits(max_bytes, capacity, max_age, min_free)
         self._janitor = Janitor(reactor, self._threads, path, limits, self._fault, purging or Purging(reactor))
         self._remover = Remover(reactor, self._threads, path, self._fault)
         # What is on its way to the disk can be read already.
@@ -150,9 +157,14 @@ class DiskTier:
                 del self._writing[key]
             return outcome
 
+        def failed(failure: Failure) -> None:
+            if _kind(failure.value) == "full":
+                self._janitor.make_room(size)
+            self._fault(failure)
+
         return (
-            self._in_turn(key, lambda: write_entry(path, key, entry))
-            .addCallbacks(self._janitor.wrote, self._fault)
+            self._in_turn(key, lambda: self._janitor.write(size, lambda: write_entry(path, key, entry)))
+            .addCallbacks(self._janitor.wrote, failed)
             .addBoth(finished)
         )
 
@@ -225,13 +237,28 @@ class DiskTier:
         error = failure.value
         if not isinstance(error, (OSError, CorruptEntry)):
             failure.raiseException()
-        kind = "corrupt" if isinstance(error, CorruptEntry) else "slow" if isinstance(error, Stalled) else "io"
+        kind = _kind(error)
         self._on_fault(self.name, kind)
         now = self._reactor.seconds()
-        if now - self._warned.get(kind, -_WARN_INTERVAL) >= _WARN_INTERVAL:
+        if kind in _ADVICE and now - self._warned.get(kind, -_WARN_INTERVAL) >= _WARN_INTERVAL:
             self._warned[kind] = now
             what = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
             self.log.warn(_ADVICE[kind], what=what, path=self._path)
+
+
+def _kind(error: object) -> str:
+    if isinstance(error, CorruptEntry):
+        return "corrupt"
+    code = error.errno if isinstance(error, OSError) else None
+    return (
+        "full"
+        if code in FULL
+        else "too_large"
+        if code == errno.EFBIG
+        else "slow"
+        if isinstance(error, Stalled)
+        else "io"
+    )
 
 
 def usable_directory(path: str) -> bool:

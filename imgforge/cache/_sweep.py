@@ -8,6 +8,7 @@ files have to go, and a third one removes them. One process sweeps at a time, by
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import time
 from collections.abc import Callable
@@ -44,22 +45,25 @@ def sweep(
     max_age: float = 0.0,
     *,
     rest: float = 0.0,
+    since: float = math.inf,
+    lacking: Callable[[], int] = lambda: 0,
     stopping: Callable[[], bool] = never,
     purged: Callable[[Found], bool] | None = None,
 ) -> Sweep | None:
     """Bring *root* under its limits (0 is none; *max_age* in seconds), and remove what is *purged*.
 
-    None where there was nothing to do: another process is at it, one has been within *rest* seconds, or *stopping*,
-    which is asked before each directory, said so. OSError where the medium refuses.
+    The oldest entries are removed too where *lacking* says that so many bytes must go, and then at least a twentieth.
+    None where there was nothing to do: another process is at it, one has been within *rest* seconds or later than
+    *since*, or *stopping*, which is asked before each directory, said so. OSError where the medium refuses.
     """
     Path(root).mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = os.open(Path(root, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if rest and _rests(lock, rest):
+        if (rest and _rests(lock, rest)) or os.fstat(lock).st_mtime > since:
             return None
         began = time.time()
-        result = _Walk(root, stopping, purged).sweep(began, max_bytes, max_entries, max_age)
+        result = _Walk(root, stopping, purged).sweep(began, max_bytes, max_entries, max_age, lacking)
         os.utime(lock, (began, time.time()))
     except (BlockingIOError, Stopped):
         return None
@@ -83,7 +87,7 @@ class _Walk:
         self._stopping = stopping
         self._purged = purged
 
-    def sweep(self, now: float, max_bytes: int, max_entries: int, max_age: float) -> Sweep:
+    def sweep(self, now: float, max_bytes: int, max_entries: int, max_age: float, lacking: Callable[[], int]) -> Sweep:
         total = entries = removed = 0
         oldest = now
         for file, status in our_files(self._root, self._stopping):
@@ -95,9 +99,13 @@ class _Walk:
                 removed += remove(file)
             else:
                 total, entries, oldest = total + status.st_size, entries + 1, min(oldest, status.st_mtime)
-        if (max_bytes and total > max_bytes) or (max_entries and entries > max_entries):
+        over_limit = (max_bytes and total > max_bytes) or (max_entries and entries > max_entries)
+        missing = lacking()
+        if over_limit or missing > 0:
             spare_bytes = total - int(max_bytes * _LOW_WATER) if max_bytes else 0
             spare_entries = entries - int(max_entries * _LOW_WATER) if max_entries else 0
+            if missing > 0:
+                spare_bytes = max(spare_bytes, missing, total - int(total * _LOW_WATER))
             gone_bytes, gone = self._evict(oldest, now, spare_bytes, spare_entries)
             total, entries, removed = total - gone_bytes, entries - gone, removed + gone
         return Sweep(total, entries, removed)

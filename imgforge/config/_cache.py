@@ -32,6 +32,12 @@ class CachesSettings(BaseModel):
     cache_disk_path: str = Field("", description="the directory of entries on disk, which may be a share")
     cache_disk_capacity: int = Field(10000, ge=0, description="entries on disk; 0 is no limit")
     cache_disk_max_bytes: int = Field(1073741824, ge=0, description="bytes on disk; 0 is no limit")
+    cache_disk_min_free_bytes: int = Field(
+        -1,
+        ge=-1,
+        description="bytes that stay free on the file system of CACHE_DISK_PATH: the oldest entries and originals are "
+        "removed for them; -1 is 256 MiB, or a twentieth of the file system if that is less; 0 is none",
+    )
     cache_ttl: _Seconds = Field(
         0, description="seconds after which an entry is stale, and its original looked at again; 0 is never"
     )

@@ -143,6 +143,7 @@ def cache_settings(settings: Settings, directory: str = "") -> CacheSettings:
         disk_path=path,
         disk_max_bytes=settings.cache_disk_max_bytes,
         disk_capacity=settings.cache_disk_capacity,
+        disk_min_free=settings.cache_disk_min_free_bytes,
         directory=directory,
     )
 
@@ -157,6 +158,7 @@ def original_cache_settings(settings: Settings, processes: int, directory: str) 
         disk_path=str(Path(settings.cache_disk_path, "originals")),
         disk_max_bytes=total,
         disk_capacity=0,
+        disk_min_free=settings.cache_disk_min_free_bytes,
         # A journal of their own: an original is purged with one of its images, which is not to purge the others.
         directory=directory and str(Path(directory, "originals")),
     )

@@ -75,6 +75,7 @@ class Twistd:
         self.log = Path(self.scratch.name, "log")
         self.process: subprocess.Popen[bytes] | None = None
         self.options: tuple[str, ...] = ()  # of twistd itself
+        self.wrapper: tuple[str, ...] = ()  # a command that becomes the one that follows it
         self.inherited: int | None = None  # a listening socket that it gets as systemd would pass it
 
     def start(self) -> Twistd:
@@ -97,6 +98,7 @@ class Twistd:
         if "BIND" not in self.settings:
             command += ["--bind", f"127.0.0.1:{self.port}"]
         command += self.arguments
+        command = [*self.wrapper, *command]
         passed: tuple[int, ...] = ()
         if self.inherited is not None:
             passed = (self.inherited,)
