@@ -2,8 +2,8 @@
 
 from imgforge.cache._cache import Cache, CacheSettings, make_cache
 from imgforge.cache._disk import DiskTier, usable_directory
-from imgforge.cache._file import CorruptEntry, OldEntry, entry_path, read_entry, write_entry
-from imgforge.cache._key import URL_BYTES, entry_key, fingerprint, original_key
+from imgforge.cache._file import CorruptEntry, OldEntry, entry_path, read_entry, read_metadata, write_entry
+from imgforge.cache._key import KEY_BYTES, URL_BYTES, entry_key, fingerprint, original_key
 from imgforge.cache._memory import Marked, MemoryTier
 from imgforge.cache._purges import Kind, Purge, Purges
 from imgforge.cache._replace import replacing
@@ -12,6 +12,7 @@ from imgforge.cache._walk import entries, remove
 from imgforge.file_threads import IDiskReactor
 
 __all__ = [
+    "KEY_BYTES",
     "URL_BYTES",
     "Cache",
     "CacheSettings",
@@ -32,6 +33,7 @@ __all__ = [
     "make_cache",
     "original_key",
     "read_entry",
+    "read_metadata",
     "remove",
     "replacing",
     "sweep",

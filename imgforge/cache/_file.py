@@ -42,6 +42,7 @@ __all__ = [
     "entry_path",
     "read_entry",
     "read_header",
+    "read_metadata",
     "write_entry",
 ]
 
@@ -149,17 +150,22 @@ def read_header(path: str) -> tuple[bytes, CacheEntry]:
 
     FileNotFoundError, another OSError, or `CorruptEntry`.
     """
+    return read_metadata(path)[:2]
+
+
+def read_metadata(path: Path | str) -> tuple[bytes, CacheEntry, int]:
+    """What `read_header` gives, and the length of the body."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         start = os.pread(descriptor, _HEAD.size + _USUAL_HEADER, 0)
-        magic, length, _, _ = _HEAD.unpack(_exactly(start[: _HEAD.size], _HEAD.size))
+        magic, length, body_length, _ = _HEAD.unpack(_exactly(start[: _HEAD.size], _HEAD.size))
         _check_head(magic, length)
         if len(start) < _HEAD.size + length:
             start = os.pread(descriptor, _HEAD.size + length, 0)
     finally:
         os.close(descriptor)
     decoded = _decode(_exactly(start[_HEAD.size : _HEAD.size + length], length))
-    return decoded.key, decoded.entry
+    return decoded.key, decoded.entry, body_length
 
 
 def _check_head(magic: bytes, header_length: int) -> None:

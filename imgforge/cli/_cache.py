@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from typing import NoReturn
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from imgforge.cli._common import CONFIG, Progress, fail, settings_of
+
+if TYPE_CHECKING:
+    from imgforge.model import CacheEntry
 
 __all__ = ["cache"]
 
@@ -33,19 +39,127 @@ def _unusable(path: str, error: OSError) -> NoReturn:
     fail(f"{path}: {os.strerror(error.errno) if error.errno else error}")
 
 
-@cache.command()
+def _originals(directory: str) -> str:
+    return os.path.join(directory, "originals")
+
+
+@cache.command(short_help="Count the entries and their bytes.")
 @CONFIG
 def stats(config_path: str | None) -> None:
-    """Count the entries and their bytes, as JSON."""
+    """Count the entries and their bytes, of results and of originals, as JSON."""
+    directory = _directory(config_path)
+    progress = Progress()
+    results = _count(directory, "entries", progress)
+    originals = _count(_originals(directory), "originals", progress)
+    progress.done()
+    click.echo(json.dumps(results | {"originals": originals}))
+
+
+def _count(directory: str, name: str, progress: Progress) -> dict[str, int]:
     from imgforge.cache import entries
 
     count = size = 0
-    progress = Progress()
-    for _, status in entries(_directory(config_path)):
+    for _, status in entries(directory):
         count, size = count + 1, size + status.st_size
-        progress.tell(f"{count} entries, {size} bytes")
+        progress.tell(f"{count} {name}, {size} bytes")
+    return {"entries": count, "bytes": size}
+
+
+@cache.command(short_help="List what was made of one original.")
+@click.option("--source", required=True, help="The URL of the original, as for purging.")
+@CONFIG
+def find(source: str, config_path: str | None) -> None:
+    """List what is kept of the original at --source, and was made of it: a line of JSON for each entry."""
+    from imgforge.cache import CorruptEntry, entries, entry_path, original_key, read_metadata
+
+    directory = _directory(config_path)
+    progress = Progress()
+    looked = 0
+
+    def candidates() -> Iterator[tuple[str, str]]:
+        yield "original", str(entry_path(_originals(directory), original_key(source)))
+        for file, _ in entries(directory):
+            yield "result", file.path
+
+    for kind, path in candidates():
+        looked += 1
+        progress.tell(f"{looked} entries looked at")
+        try:
+            key, entry, size = read_metadata(path)
+        except (OSError, CorruptEntry):  # gone meanwhile, or for `verify` to tell of
+            continue
+        if entry.source == source:
+            progress.done()
+            found: dict[str, object] = {"key": key.hex(), "kind": kind, "size": size}
+            found |= {"age": round(time.time() - entry.stored_at, 1), "format": entry.rendition.format or None}
+            click.echo(json.dumps(found | {"content_type": entry.rendition.content_type}))
     progress.done()
-    click.echo(json.dumps({"entries": count, "bytes": size}))
+
+
+@cache.command(short_help="Show what is known of one entry.")
+@click.argument("key")
+@CONFIG
+def show(key: str, config_path: str | None) -> None:
+    """Show what is known of the entry under KEY, an answer's X-Cache-Key, as JSON; its image is not read."""
+    from imgforge.cache import KEY_BYTES, CorruptEntry, entry_path, read_metadata
+    from imgforge.service._translation import store_settings
+
+    try:
+        name = bytes.fromhex(key)
+    except ValueError:
+        name = b""
+    if len(name) != KEY_BYTES:
+        fail(f"{key!r} is no key: it has {2 * KEY_BYTES} hexadecimal digits, as X-Cache-Key and `cache find` give them")
+    directory, terms = _directory(config_path), store_settings(settings_of(config_path))
+    for kind, root, freshness in (
+        ("result", directory, terms.results),
+        ("original", _originals(directory), terms.originals),
+    ):
+        path = entry_path(root, name)
+        try:
+            _, entry, size = read_metadata(path)
+        except FileNotFoundError:
+            continue
+        except CorruptEntry as error:
+            fail(f"{path}: {error}")
+        except OSError as error:
+            _unusable(str(path), error)
+        click.echo(json.dumps(_description(name, kind, entry, size, freshness.until(entry)), indent=2))
+        return
+    fail("there is no such entry on disk")
+
+
+def _description(key: bytes, kind: str, entry: CacheEntry, size: int, fresh_until: float) -> dict[str, object]:
+    """All of *entry* that is not the image; what is not known, or does not end, is null."""
+    rendition = entry.rendition
+    return {
+        "key": key.hex(),
+        "kind": kind,
+        "source": entry.source,
+        "content_type": rendition.content_type,
+        "format": rendition.format or None,
+        "size": size,
+        "width": rendition.width or None,
+        "height": rendition.height or None,
+        "created": _moment(entry.stored_at),
+        "origin_asked": _moment(entry.asked_at or entry.stored_at),
+        "fresh_until": _moment(fresh_until),
+        "etag": entry.etag or None,
+        "tags": list(entry.tags),
+        "source_etag": entry.source_etag or None,
+        "source_last_modified": entry.source_last_modified or None,
+        "source_cache_control": entry.source_cache_control or None,
+        "source_expires": entry.source_expires or None,
+        "source_headers": dict(entry.source_headers),
+    }
+
+
+def _moment(seconds: float) -> str | None:
+    """A time as in RFC 3339; None beyond the calendar, as "for ever" is."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 @cache.command(short_help="Remove what has not been used for the longest time.")

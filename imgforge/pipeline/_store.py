@@ -32,6 +32,11 @@ class StoreSettings:
     watermarks: int = 256
     fallbacks: int = 256
 
+    @property
+    def originals(self) -> Freshness:
+        """The terms of originals, which obey their origin."""
+        return Freshness(self.results.ttl, if_error=self.results.if_error, obey_origin=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
@@ -94,7 +99,7 @@ def make_store(
         renditions=Shelf(clock, results, own),
         fallbacks=Shelf(clock, small(settings.fallbacks), _OVERLAYS),
         fetched=fetched(None, own, oblivious),
-        originals=fetched(originals, Freshness(own.ttl, if_error=own.if_error, obey_origin=True)),
+        originals=fetched(originals, settings.originals),
         watermark_originals=fetched(small(settings.watermarks), _OVERLAYS),
         fallback_originals=fetched(small(settings.fallbacks), _OVERLAYS),
     )
