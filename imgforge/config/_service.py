@@ -25,7 +25,9 @@ class ServiceSettings(BaseModel):
         False,
         description="other servers may listen on the same ports, if they want that too: the kernel shares clients",
     )
-    prometheus_bind: Bind = Field("", description="a listener of its own for /metrics, in the same notations")
+    prometheus_bind: Bind = Field(
+        "", description="a listener of its own for /metrics, in the same notations; the others have none then"
+    )
     prometheus_namespace: str = Field(
         "", pattern=r"^([a-zA-Z_:][a-zA-Z0-9_:]*)?$", description="stands before the names of metrics, with a _ between"
     )

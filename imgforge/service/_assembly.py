@@ -16,6 +16,7 @@ from imgforge.config import Settings
 from imgforge.observability import AccessLog, Metrics
 from imgforge.pipeline import Admission, Pipeline, PipelineSettings, Quarantine, RenderThreads, Witness, make_store
 from imgforge.service._memory import IdleTrim
+from imgforge.service._metrics_site import METRICS_ARE_ELSEWHERE
 from imgforge.service._samples import SampleFactory
 from imgforge.service._translation import (
     answer_headers,
@@ -38,6 +39,7 @@ from imgforge.web import (
     ClientRates,
     Clients,
     DemoEndpoint,
+    Endpoint,
     FastLane,
     HealthEndpoint,
     ImageEndpoint,
@@ -197,7 +199,9 @@ class Application:
         page = page_endpoint(plain_page(__version__))
         if settings.embedded:
             page = DemoEndpoint(reactor, settings.local_filesystem_root, settings.source_url_query_separator)
-        metrics = MetricsEndpoint(reactor, gate, self._metrics, self._flush)
+        metrics: Endpoint = MetricsEndpoint(reactor, gate, self._metrics, self._flush)
+        if settings.metrics_listeners:  # so that the public does not read them
+            metrics = page_endpoint(METRICS_ARE_ELSEWHERE)
         answers = answer_settings(settings)
         rates = Rates(
             self._clients,

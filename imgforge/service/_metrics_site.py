@@ -1,4 +1,4 @@
-"""A listener for /metrics alone (IMGFORGE_PROMETHEUS_BIND)."""
+"""A listener for /metrics alone (IMGFORGE_PROMETHEUS_BIND), and what the other listeners answer there then."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from imgforge.observability import AccessLog, Metrics
 from imgforge.service._translation import answer_headers
 from imgforge.web import Answer, BearerGate, ImageSite, MetricsEndpoint, Route, Server, page_endpoint
 
-__all__ = ["metrics_site"]
+__all__ = ["METRICS_ARE_ELSEWHERE", "metrics_site"]
 
 _MOST_CLIENTS = 64
-_NOTHING = Answer(404, [(b"Content-Type", b"text/plain; charset=utf-8")], b"nothing but /metrics is here\n")
+_HEADERS = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"Cache-Control", b"no-store")]
+_NOTHING = Answer(404, _HEADERS, b"nothing but /metrics is here\n")
+METRICS_ARE_ELSEWHERE = Answer(404, _HEADERS, b"this listener has no /metrics\n")
 
 
 def metrics_site(reactor: Any, settings: Settings, metrics: Metrics) -> ImageSite:

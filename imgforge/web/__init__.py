@@ -11,7 +11,7 @@ from imgforge.web._network import Clients
 from imgforge.web._passthrough import Passthrough
 from imgforge.web._purge import PurgeEndpoint, PurgeGate, PurgeImageEndpoint
 from imgforge.web._rate import ClientRates, RateLimit, Rates
-from imgforge.web._routes import Route
+from imgforge.web._routes import Endpoint, Route
 from imgforge.web._server import Server
 from imgforge.web._site import ImageSite
 
@@ -23,6 +23,7 @@ __all__ = [
     "ClientRates",
     "Clients",
     "DemoEndpoint",
+    "Endpoint",
     "FastLane",
     "HealthEndpoint",
     "ImageEndpoint",
