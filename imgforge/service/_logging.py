@@ -1,17 +1,33 @@
-"""Where log lines go: to twistd's terminal or log file, ours and the workers' alike."""
+"""Where log lines go: to twistd's terminal or log file, ours and the workers' alike.
+
+Everything that a process says is an event, and so a line in the log's format: what is printed, warnings, and exceptions
+that nobody catches. What C libraries write to a worker's descriptor 2 the parent reads and logs (`StderrReader`).
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import threading
+import traceback
 from typing import Any, TextIO
 
-from twisted.logger import ILogObserver
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.main import CONNECTION_DONE
+from twisted.logger import ILogObserver, Logger, LogLevel, globalLogBeginner
+from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from imgforge.config import Settings
 from imgforge.observability import make_observer, parse_level_spec
 
-__all__ = ["log_stream", "observer_for"]
+__all__ = ["StderrReader", "begin_logging", "catch_uncaught", "log_stream", "observer_for"]
+
+log = Logger()
+
+_LONGEST_LINE = 8192
+_LEVELS = ((logging.CRITICAL, LogLevel.critical), (logging.ERROR, LogLevel.error), (logging.WARNING, LogLevel.warn))
 
 
 def log_stream(twistd_options: Any) -> TextIO | None:
@@ -30,3 +46,124 @@ def log_stream(twistd_options: Any) -> TextIO | None:
 def observer_for(settings: Settings, stream: TextIO) -> ILogObserver:
     """The observer that the settings describe."""
     return make_observer(stream, form=settings.log_format, levels=parse_level_spec(settings.log_level))
+
+
+def begin_logging(settings: Settings) -> TextIO:
+    """Log to standard output from now on, also what is printed; the stream itself, for the access log."""
+    stream = sys.stdout
+    catch_uncaught()
+    globalLogBeginner.beginLoggingTo([observer_for(settings, stream)])
+    return stream
+
+
+def catch_uncaught() -> None:
+    """Make events of what Python would print: uncaught exceptions, of threads too, and records of `logging`."""
+    sys.excepthook = _uncaught
+    sys.unraisablehook = _unraisable
+    threading.excepthook = _uncaught_in_thread
+    logging.lastResort = _Forwarder(logging.WARNING)
+
+
+def _failure(error: BaseException | None, kind: type[BaseException] | None, trace: Any) -> Failure:
+    return Failure(error if error is not None else (kind or Exception)(), kind, trace)
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    log.failure("this process ends by an error", _failure(error, kind, trace))
+
+
+def _uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
+    if arguments.exc_type is SystemExit:
+        return
+    name = arguments.thread.name if arguments.thread is not None else "unknown"
+    failure = _failure(arguments.exc_value, arguments.exc_type, arguments.exc_traceback)
+    log.failure("the thread {thread} ends by an error", failure, thread=name)
+
+
+def _unraisable(told: Any) -> None:
+    place = repr(told.object) if told.object is not None else "unknown"
+    failure = _failure(told.exc_value, told.exc_type, told.exc_traceback)
+    log.failure("an error is ignored in {place}", failure, LogLevel.error, place=place)
+
+
+class _Forwarder(logging.Handler):
+    """Takes the records of libraries that use `logging` and for which there is no handler."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Make an event of *record*, with its traceback."""
+        level = next((ours for theirs, ours in _LEVELS if record.levelno >= theirs), LogLevel.info)
+        fields: dict[str, Any] = {"text": record.getMessage()}
+        if record.exc_info and record.exc_info[1] is not None:
+            kind, error, trace = record.exc_info
+            fields["log_failure"] = _failure(error, kind, trace)
+        try:
+            Logger(namespace=record.name).emit(level, "{text}", **fields)
+        except Exception:
+            traceback.print_exc()
+
+
+@implementer(IReadDescriptor)
+class StderrReader:
+    """Logs the lines that a worker, or a C library in it, writes to descriptor 2, which is `writer` there.
+
+    A pipe apart from those of the process: a child of a worker that keeps it open does not keep the worker's end from
+    being seen.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._reader, self.writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        self._pid = 0
+        self._rest = b""
+
+    def follow(self, pid: int) -> None:
+        """Read what the process *pid* writes, until it and its children have closed their end."""
+        self._pid = pid
+        os.close(self.writer)
+        self._reactor.addReader(self)
+
+    def close(self) -> None:
+        """No process was started."""
+        os.close(self.writer)
+        os.close(self._reader)
+
+    def fileno(self) -> int:
+        """See `IReadDescriptor`."""
+        return self._reader
+
+    def logPrefix(self) -> str:
+        """See `IReadDescriptor`."""
+        return "stderr"
+
+    def doRead(self) -> Any:
+        """Log whole lines."""
+        try:
+            data = os.read(self._reader, 65536)
+        except BlockingIOError:
+            return None
+        if not data:
+            return CONNECTION_DONE
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > _LONGEST_LINE:
+            lines.append(self._rest)
+            self._rest = b""
+        self._tell(lines)
+        return None
+
+    def connectionLost(self, reason: Failure) -> None:  # noqa: ARG002
+        """The other end is closed, or the reactor stops."""
+        self._tell([self._rest])
+        self._rest = b""
+        self._reactor.removeReader(self)
+        os.close(self._reader)
+
+    def _tell(self, lines: list[bytes]) -> None:
+        for line in lines:
+            if line.strip():
+                text = line[:_LONGEST_LINE].decode("utf-8", "replace")
+                self.log.error("worker {pid} writes to stderr: {text}", pid=self._pid, text=text)

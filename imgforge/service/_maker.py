@@ -19,7 +19,7 @@ from imgforge.config import ConfigurationError, Settings, load_settings
 from imgforge.observability import share_metrics
 from imgforge.service._cpus import usable_cpus
 from imgforge.service._listeners import ListenError, open_listeners
-from imgforge.service._logging import log_stream, observer_for
+from imgforge.service._logging import catch_uncaught, log_stream, observer_for
 from imgforge.service._machine import confine, raise_descriptor_limit, tune_allocator
 from imgforge.service._notify import Notifier
 from imgforge.service._process import ServingProcess
@@ -90,6 +90,7 @@ class ImgforgeService(MultiService):
         """Hand our observer to the application: twistd asks it for one when the logging starts."""
         if self._stream is not None:
             parent.setComponent(ILogObserver, observer_for(self._settings, self._stream))
+            catch_uncaught()
         super().setServiceParent(parent)
 
     def startService(self) -> None:

@@ -1,7 +1,8 @@
 """The worker processes of a server: started as a plan says, replaced when they die, stopped together.
 
     parent ── fd 0: one JSON line (settings, sockets), then open for as long as the parent lives ──> worker
-           ── fd 1, 2: the log
+           ── fd 1: the log
+           <─ fd 2: what C libraries have to say
            ── fd 3...: the listening sockets
            ── the next: the memory in which the workers count their connections
            <─ the next: a byte each second, from when the worker serves; or why it cannot start
@@ -31,6 +32,7 @@ from imgforge.service._balance import Occupancy
 from imgforge.service._child import Child
 from imgforge.service._crashes import CrashQuarantine
 from imgforge.service._listeners import FIRST_INHERITED, Listener
+from imgforge.service._logging import StderrReader
 from imgforge.service._machine import allocator_environment
 from imgforge.service._signals import interrupts_held
 
@@ -150,14 +152,20 @@ class WorkerPool:
         worker = Child(self._reactor, name, document, self._ended)
         output = self._log_stream.fileno() if self._log_stream is not None else 1
         passed = [listener.socket.fileno() for listener in self.plan.listeners]
-        descriptors: dict[int, Any] = {0: "w", 1: output, 2: output}
+        stderr = StderrReader(self._reactor)
+        descriptors: dict[int, Any] = {0: "w", 1: output, 2: stderr.writer}
         passed_on = (*passed, self._occupancy.descriptor, "r", self._quarantine.descriptor)
         descriptors |= dict(enumerate(passed_on, FIRST_INHERITED))
         environment = dict(os.environ) | allocator_environment()
         # -P: the working directory, which -m would put first, is not imported from; PYTHONPATH still counts.
         command = [sys.executable, "-P", "-m", "imgforge.service.worker"]
-        with interrupts_held():
-            self._reactor.spawnProcess(worker, sys.executable, command, env=environment, childFDs=descriptors)
+        try:
+            with interrupts_held():
+                self._reactor.spawnProcess(worker, sys.executable, command, env=environment, childFDs=descriptors)
+        except BaseException:
+            stderr.close()
+            raise
+        stderr.follow(worker.pid)
         self._workers[worker] = delay
         worker.ready.addCallback(self._ready)
         return worker

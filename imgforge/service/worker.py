@@ -12,7 +12,6 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.task import LoopingCall
-from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -21,7 +20,7 @@ from imgforge.observability import share_metrics
 from imgforge.service._balance import Occupancy
 from imgforge.service._child import BEAT_INTERVAL, beat, report_failure
 from imgforge.service._listeners import FIRST_INHERITED, Listener
-from imgforge.service._logging import observer_for
+from imgforge.service._logging import begin_logging
 from imgforge.service._machine import confine, die_with_parent
 from imgforge.service._process import ServingProcess
 from imgforge.service._quarantine import WardWitness
@@ -73,11 +72,11 @@ def main() -> None:
 def _start(reactor: Any, document: dict[str, Any], beats: int) -> None:
     """All that may fail; the service accepts connections when it returns."""
     settings = Settings.from_given(document["settings"])
+    stream = begin_logging(settings)
     if settings.sandbox:
         confine()
     directory, name = document["metrics"]
     share_metrics(directory, name)
-    globalLogBeginner.beginLoggingTo([observer_for(settings, sys.stdout)], redirectStandardIO=False)
     listeners = [
         Listener(
             socket.socket(fileno=FIRST_INHERITED + number),
@@ -94,6 +93,7 @@ def _start(reactor: Any, document: dict[str, Any], beats: int) -> None:
         listeners,
         threads=document["threads"],
         processes=document["processes"],
+        output=stream,
         directory=directory,
         share=occupancy.share(int(name)),
         witness=witness,
@@ -109,7 +109,7 @@ def _first_line() -> bytes:
     while not line.endswith(b"\n"):
         part = os.read(0, 65536)
         if not part:
-            sys.exit("the parent process is gone")
+            sys.exit(1)  # the parent process is gone
         line += part
     return line
 

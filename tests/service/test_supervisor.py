@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
@@ -69,7 +70,14 @@ class Machine(Clock):
     def __init__(self) -> None:
         super().__init__()
         self.children: list[Child] = []
+        self.readers: set[Any] = set()  # of what workers write to stderr
         self.room = True
+
+    def addReader(self, reader: Any) -> None:
+        self.readers.add(reader)
+
+    def removeReader(self, reader: Any) -> None:
+        self.readers.discard(reader)
 
     def spawnProcess(
         self, protocol: ProcessProtocol, program: str, args: list[str], env: dict[str, str], childFDs: dict[int, Any]
@@ -105,6 +113,11 @@ class SupervisorCase(SynchronousTestCase):
             failed=lambda: self.told.append("failed"),
         )
         self.supervisor.startService()
+        self.addCleanup(self.close_readers)
+
+    def close_readers(self) -> None:
+        for reader in tuple(self.machine.readers):
+            reader.connectionLost(Failure(CONNECTION_DONE))
 
     def load(self) -> Settings:
         """The configuration as it is now."""
