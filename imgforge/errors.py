@@ -7,6 +7,8 @@ request or source and never a path, a host name or a stack trace of ours.
 
 from __future__ import annotations
 
+from typing import Self
+
 __all__ = [
     "BadOption",
     "BadPath",
@@ -38,19 +40,33 @@ __all__ = [
     "UnsupportedFormat",
 ]
 
+_LONGEST_CAUSE = 300
+
 
 class ImgforgeError(Exception):
     """An error that a client may see: one line, and the HTTP status that it means."""
 
     status = 500
 
+    cause = ""  # for the operator's logs only: it may name hosts and addresses
+
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
+
+    def caused_by(self, cause: str) -> Self:
+        """The same error with its *cause*, which no client gets to see."""
+        self.cause = " ".join(cause.split())[:_LONGEST_CAUSE]
+        return self
 
     @property
     def message(self) -> str:
         """The line for the client; it has no line breaks."""
         return str(self.args[0])
+
+    @property
+    def logged(self) -> str:
+        """The line for logs: the client's, and the cause."""
+        return f"{self.message} ({self.cause})" if self.cause else self.message
 
 
 class BadPath(ImgforgeError):

@@ -160,16 +160,16 @@ def _pauses() -> Iterator[float]:
 def _error_text(error: Exception) -> bytes:
     if not isinstance(error, ImgforgeError):
         error = ImgforgeError("internal error")
-    return f"{type(error).__name__}\n{error.message}".encode()
+    return f"{type(error).__name__}\n{error.message}\n{error.cause}".encode()
 
 
 def _told_error(text: bytes) -> ImgforgeError:
     """The error that `_error_text` wrote down; of an unknown kind at least the message."""
-    name, _, message = text.decode("utf-8", "replace").partition("\n")
+    name, message, cause, *_ = (*text.decode("utf-8", "replace").split("\n"), "", "")
     kind = getattr(errors, name) if name in errors.__all__ else ImgforgeError
-    message = "".join(char for char in message if char.isprintable())
+    message, cause = ("".join(char for char in part if char.isprintable()) for part in (message, cause))
     try:
         told: ImgforgeError = kind(message)
     except TypeError:  # a kind that needs to know more
         told = ImgforgeError(message)
-    return told
+    return told.caused_by(cause)

@@ -10,12 +10,16 @@ from imgforge.observability._logs import (
     parse_level_spec,
 )
 from imgforge.observability._metrics import Metrics, mark_dead, render_directory, share_metrics
+from imgforge.observability._record import RequestRecord, Stage, WorkRecord, shown_source
 
 __all__ = [
     "Access",
     "AccessLog",
     "LevelFilter",
     "Metrics",
+    "RequestRecord",
+    "Stage",
+    "WorkRecord",
     "bind_request_id",
     "current_request_id",
     "keeping_request_id",
@@ -24,4 +28,5 @@ __all__ = [
     "parse_level_spec",
     "render_directory",
     "share_metrics",
+    "shown_source",
 ]

@@ -95,12 +95,15 @@ class Metrics:
         self._lost_lines = counter(
             "access_log_lines_dropped_total", "Lines of the access log that nobody read in time."
         )
+        self._fallbacks = counter("fallback_images_total", "Fallback images by the status that they replace.", "status")
         self._restarts = counter("worker_restarts_total", "Worker processes started anew.")
         for operation in ("process", "info"):
             self._active.labels(operation).set(0)
             self._waiting.labels(operation).set(0)
             for timed in (self._waits, self._queues, self._runs):
                 timed.labels(operation)
+        for status in ("404", "502"):
+            self._fallbacks.labels(status)
         for outcome in ("success", "error"):
             self._fetched.labels(outcome)
 
@@ -181,6 +184,10 @@ class Metrics:
     def refused(self, reason: str) -> None:
         """A request was refused; *reason* is one of a few words (queue, rate, address, ...), never a client's."""
         self._refusals.labels(reason).inc()
+
+    def fallback_served(self, status: int) -> None:
+        """A fallback image stood in for a failure of this *status*."""
+        self._fallbacks.labels(str(status)).inc()
 
     def access_log_dropped(self, lines: int) -> None:
         """So many lines of the access log were dropped."""

@@ -19,13 +19,13 @@ class Failures:
     def __init__(self, clock: Callable[[], float], seconds: float) -> None:
         self._clock = clock
         self._seconds = seconds
-        self._table: dict[str, tuple[float, type[ImgforgeError], str]] = {}  # the oldest first
+        self._table: dict[str, tuple[float, type[ImgforgeError], str, str]] = {}  # the oldest first
 
     def remember(self, source: str, error: ImgforgeError) -> None:
         """*source* failed just now."""
         if self._seconds:
             self._table.pop(source, None)
-            self._table[source] = self._clock(), type(error), error.message
+            self._table[source] = self._clock(), type(error), error.message, error.cause
             if len(self._table) > _MOST:
                 del self._table[next(iter(self._table))]
 
@@ -34,13 +34,13 @@ class Failures:
 
         Of a clock that has been put back nothing is believed.
         """
-        at, kind, message = self._table.get(source, (0.0, ImgforgeError, ""))
+        at, kind, message, cause = self._table.get(source, (0.0, ImgforgeError, "", ""))
         if not message:
             return None
         if at <= since or not 0 <= self._clock() - at < self._seconds:
             self.forget(source)
             return None
-        return kind(message)
+        return kind(message).caused_by(cause)
 
     def clear(self) -> None:
         """Remember nothing of what was."""

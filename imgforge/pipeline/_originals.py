@@ -179,7 +179,7 @@ class Originals:
         except (OriginFailed, OriginTimeout) as error:
             if not stands_in:
                 raise
-            self.log.info("a stale original stands in: {line}", line=error.message)
+            self.log.info("a stale original stands in: {line}", line=error.logged)
             return _stale(kept)
         except SourceMissing:
             await cache.remove(key)

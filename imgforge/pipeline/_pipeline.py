@@ -9,10 +9,8 @@ image ── fresh ────────────────────�
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
-from hashlib import blake2b
 from typing import Any, TypeGuard, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -33,14 +31,15 @@ from imgforge.errors import (
 )
 from imgforge.info import InfoOptions, InfoRequest
 from imgforge.model import ImageRequest, ProcessingOptions, SourceHead, SourceImage
-from imgforge.observability import Metrics, keeping_request_id
+from imgforge.observability import Metrics, RequestRecord, Stage, WorkRecord, keeping_request_id, shown_source
 from imgforge.pipeline._admission import Admission
 from imgforge.pipeline._budget import Ticket
+from imgforge.pipeline._fallbacks import Fallbacks
 from imgforge.pipeline._freshness import validators
 from imgforge.pipeline._originals import Passed, check_format, renewed
 from imgforge.pipeline._render import PipelineSettings, Renderer
 from imgforge.pipeline._shelf import Served, Shelf, State
-from imgforge.pipeline._single_flight import SingleFlight
+from imgforge.pipeline._single_flight import RecordedFlight
 from imgforge.pipeline._store import Store
 from imgforge.pipeline._threads import IThreadReactor, RenderThreads
 from imgforge.pipeline._witness import Quarantine
@@ -84,10 +83,9 @@ class Pipeline:
         self._renderer = Renderer(
             reactor, settings, store=store, threads=threads, admission=admission, metrics=metrics, memory=memory
         )
-        own = settings.fallback
-        self._own_fallback = "" if own is None else f"fallback:{blake2b(own, digest_size=16).hexdigest()}"
-        self._flights: SingleFlight[tuple[bytes, float, Shelf], Served] = SingleFlight()
-        self._inspections: SingleFlight[tuple[str, InfoOptions, Passed, bool], dict[str, object]] = SingleFlight()
+        self._flights: RecordedFlight[tuple[bytes, float, Shelf], Served] = RecordedFlight()
+        self._fallbacks = Fallbacks(settings, store, self._renderer)
+        self._inspections: RecordedFlight[tuple[str, InfoOptions, Passed, bool], dict[str, object]] = RecordedFlight()
 
     async def image(
         self,
@@ -96,11 +94,12 @@ class Pipeline:
         admit: Callable[[], None] = lambda: None,
         *,
         client: tuple[str | None, ...] = (),
+        record: RequestRecord | None = None,
     ) -> Served:
         """The rendition of *request*; *accepted* are the formats that the client takes and the operator offers.
 
         *client* is what else of the client's own makes an entry of its own. *admit* is called before any work, where no
-        cache has the rendition, and may raise.
+        cache has the rendition, and may raise. *record* gets the work that the request waits for.
         """
         key = entry_key(request, accepted, self._settings.fingerprint, client)
         shelf = self._shelf_for(request)
@@ -108,28 +107,33 @@ class Pipeline:
         # What was begun before a purge is for those only who asked before it.
         purged = shelf.purged_at(key, request)
 
-        def begin() -> Deferred[Served]:
-            work = shelf.once(key, lambda: self._make(shelf, key, request, accepted, found, purged))
-            return self._bounded(work)
+        flight = key, purged, shelf
 
-        def make() -> Deferred[Served]:
-            return self._flights.do((key, purged, shelf), begin)
+        def make(work: WorkRecord) -> Deferred[Served]:
+            def begin() -> Deferred[Served]:
+                making = shelf.once(key, lambda: self._make(shelf, key, request, accepted, found, purged, work))
+                return self._bounded(making)
+
+            return self._flights.do(flight, begin)
 
         if found is not None and (found.state is State.FRESH or shelf.may_be_renewed_later(found)):
             self._metrics.cache_hit(shelf.name)
             if found.state is State.STALE:
-                make().addErrback(keeping_request_id(self._not_renewed))
+                make(self._flights.record(flight)).addErrback(keeping_request_id(self._not_renewed))
             return found
         if shelf.name:
             self._metrics.cache_miss(shelf.name)
         try:
-            if (key, purged, shelf) not in self._flights:
+            if flight not in self._flights:
                 self._admission.check(request.source)  # at once: nothing is locked for it, nor paid by the client
         except Overloaded as error:
             return self._stale_or(error, found)
         admit()
+        work = self._flights.record(flight)
+        if record is not None:
+            record.work = work
         try:
-            return await make()
+            return await make(work)
         except RequestTimeout as error:  # wherever the time went, of which waiting for others may be most
             return self._stale_or(error, found)
 
@@ -147,10 +151,13 @@ class Pipeline:
         url = entry_key(request, (), self._settings.fingerprint)[:URL_BYTES]
         return await self._store.purge("url", url.hex(), request.source)
 
-    async def info(self, request: InfoRequest) -> dict[str, object]:
-        """What is wanted to be known of the request's source, ready for JSON."""
+    async def info(self, request: InfoRequest, record: RequestRecord | None = None) -> dict[str, object]:
+        """What is wanted to be known of the request's source, ready for JSON; *record* gets the work for it."""
         key = request.source, request.wanted, request.passed, request.delivery.bypass_cache
-        return await self._inspections.do(key, lambda: self._bounded(self._inspect(request)))
+        work = self._inspections.record(key)
+        if record is not None:
+            record.work = work
+        return await self._inspections.do(key, lambda: self._bounded(self._inspect(request, work)))
 
     def stream(
         self, request: ImageRequest, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]
@@ -174,26 +181,25 @@ class Pipeline:
         accepted: tuple[str, ...],
         stale: Served | None,
         purged: float,
+        work: WorkRecord,
     ) -> Served:
         """The rendition, made or, where *stale* turns out to hold still, renewed; else what stands in for it."""
         now = self._reactor.seconds
         with self._store.budget.ticket() as ticket:
-            began = now()
             try:
-                original = await self._original(request, ticket, stale, purged)
+                with work.timed(Stage.FETCH, now):
+                    original = await self._original(request, ticket, stale, purged, work)
             except ImgforgeError as error:
                 failure = error
             else:
                 if original.unchanged and stale is not None:
                     return shelf.renewed(stale, renewed(stale.entry, original, now()))
-                fetched = now()
-                served = shelf.made(key, await self._renderer.render(request, accepted, original, ticket))
-                return replace(served, timings=(("fetch", fetched - began), ("process", now() - fetched)))
+                return shelf.made(key, await self._renderer.render(request, accepted, original, ticket, work))
         # The ticket is back by now: what stands in needs one of its own.
-        return await self._instead(request, accepted, stale, failure)
+        return await self._instead(request, accepted, stale, failure, work)
 
     async def _original(
-        self, request: ImageRequest, ticket: Ticket, stale: Served | None, purged: float
+        self, request: ImageRequest, ticket: Ticket, stale: Served | None, purged: float, work: WorkRecord
     ) -> SourceImage:
         """The source; only that it is unchanged, where *stale* depends on nothing else."""
         self._quarantine.check(request.source)
@@ -206,12 +212,18 @@ class Pipeline:
             original = await originals.get(
                 request.source, limit, ticket, known, spare=spare, since=purged, passed=request.passed
             )
+        work.bytes_in = len(original.body)
         if not original.unchanged:
             check_format(original)
         return original
 
     async def _instead(
-        self, request: ImageRequest, accepted: tuple[str, ...], stale: Served | None, error: ImgforgeError
+        self,
+        request: ImageRequest,
+        accepted: tuple[str, ...],
+        stale: Served | None,
+        error: ImgforgeError,
+        work: WorkRecord,
     ) -> Served:
         """What is served since the source cannot be had: the stale rendition, or a fallback image; else *error*."""
         if self._stands_in(stale, error):
@@ -219,13 +231,14 @@ class Pipeline:
         if stale is not None and isinstance(error, SourceMissing):
             await self._store.renditions.remove(stale.key)
         if not isinstance(error, Overloaded):
-            for source in self._fallback_sources(request):
+            for source in self._fallbacks.sources(request):
                 try:
-                    served = await self._fallback(replace(request, source=source, passed=()), accepted)
+                    served = await self._fallbacks.image(replace(request, source=source, passed=()), accepted, work)
                 except ImgforgeError as another:
-                    self.log.warn("the fallback image cannot be had either: {line}", line=another.message)
+                    self.log.warn("the fallback image cannot be had either: {line}", line=another.logged)
                 else:
-                    self.log.info("a fallback image stands in: {line}", line=error.message)
+                    shown = shown_source(request.source)
+                    self.log.info("a fallback image stands in for {source}: {line}", source=shown, line=error.logged)
                     return replace(served, failure=error)
         raise error
 
@@ -238,42 +251,18 @@ class Pipeline:
         """Whether *stale* is served in place of what failed with *error*."""
         stands_in = stale is not None and isinstance(error, _PASSING) and self._store.renditions.may_stand_in(stale)
         if stands_in:
-            self.log.info("a stale rendition stands in: {line}", line=error.message)
+            self.log.info("a stale rendition stands in: {line}", line=error.logged)
         return stands_in
 
-    def _fallback_sources(self, request: ImageRequest) -> list[str]:
-        """Where to find the image that the URL or the operator names; the operator's own bytes go by their hash."""
-        url = request.delivery.fallback_image_url or self._settings.fallback_url
-        return [source for source in (url, self._own_fallback) if source]
-
-    async def _fallback(self, request: ImageRequest, accepted: tuple[str, ...]) -> Served:
-        """The rendition of the fallback image that is *request*'s source, whatever source it stands in for."""
-        shelf = self._store.fallbacks
-        key = entry_key(request, accepted, self._settings.fingerprint)
-
-        async def make() -> Served:
-            with self._store.budget.ticket() as ticket:
-                if request.source == self._own_fallback and self._settings.fallback is not None:
-                    original = SourceImage(self._settings.fallback)
-                else:
-                    original = await self._renderer.overlay(
-                        self._store.fallback_originals, request.source, request.options, ticket
-                    )
-                return shelf.made(key, await self._renderer.render(request, accepted, original, ticket))
-
-        found = await shelf.find(key)
-        if found is not None and found.state is State.FRESH:
-            return found
-        return await self._flights.do((key, -math.inf, shelf), lambda: Deferred.fromCoroutine(make()))
-
-    async def _inspect(self, request: InfoRequest) -> dict[str, object]:
+    async def _inspect(self, request: InfoRequest, work: WorkRecord) -> dict[str, object]:
         wanted = request.wanted
         self._quarantine.check(request.source)
         limit = self._renderer.limit(ProcessingOptions(max_src_file_size=wanted.max_src_file_size))
         originals = self._store.originals_for(request)
         with self._store.budget.ticket() as ticket:
-            with self._admission.fetch(request.source):
+            with work.timed(Stage.FETCH, self._reactor.seconds), self._admission.fetch(request.source):
                 original = await originals.get(request.source, limit, ticket, passed=request.passed)
+            work.bytes_in = len(original.body)
             check_format(original)
             with self._admission.render():
                 return await self._threads.run(
@@ -287,11 +276,12 @@ class Pipeline:
                         memory=self._memory,
                     ),
                     request.source,
+                    work,
                 )
 
     def _not_renewed(self, failure: Failure) -> None:
         """A stale rendition was served meanwhile, and is tried again by the next request."""
         if isinstance(failure.value, ImgforgeError):
-            self.log.debug("a rendition could not be renewed: {line}", line=failure.value.message)
+            self.log.debug("a rendition could not be renewed: {line}", line=failure.value.logged)
         else:
             self.log.failure("a rendition could not be renewed", failure)

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from imgforge import processing
 from imgforge.model import CacheEntry, ImageRequest, ProcessingOptions, Rendition, SourceImage
-from imgforge.observability import Metrics
+from imgforge.observability import Metrics, Stage, WorkRecord
 from imgforge.pipeline._admission import Admission
 from imgforge.pipeline._budget import Ticket
 from imgforge.pipeline._originals import Originals
@@ -68,10 +68,15 @@ class Renderer:
         self._metrics = metrics
 
     async def render(
-        self, request: ImageRequest, accepted: tuple[str, ...], original: SourceImage, ticket: Ticket
+        self,
+        request: ImageRequest,
+        accepted: tuple[str, ...],
+        original: SourceImage,
+        ticket: Ticket,
+        work: WorkRecord,
     ) -> CacheEntry:
         """The rendition of *original* that *request* asks for, as an entry that is stored now."""
-        watermarks = await self._watermarks((request.options, *request.then), ticket)
+        watermarks = await self._watermarks((request.options, *request.then), ticket, work)
 
         def render(cancellation: Cancellation) -> tuple[Rendition, str]:
             rendition = processing.process(
@@ -89,7 +94,7 @@ class Renderer:
 
         began = self._reactor.seconds()
         with self._admission.render():
-            rendition, etag = await self._threads.run("process", render, request.source)
+            rendition, etag = await self._threads.run("process", render, request.source, work)
         self._metrics.image_processed(rendition.format, self._reactor.seconds() - began)
         if rendition.truncated:
             self._metrics.truncated_image()
@@ -109,7 +114,9 @@ class Renderer:
             source_headers=original.headers,
         )
 
-    async def _watermarks(self, chain: Sequence[ProcessingOptions], ticket: Ticket) -> dict[str, bytes]:
+    async def _watermarks(
+        self, chain: Sequence[ProcessingOptions], ticket: Ticket, work: WorkRecord
+    ) -> dict[str, bytes]:
         """The watermarks that the options name, by URL; "" is the operator's own."""
         watermarks = {}
         for options in chain:
@@ -117,7 +124,8 @@ class Renderer:
             if not _shows_image(options) or name in watermarks:
                 continue
             if url := self.watermark_url(options):
-                watermarks[name] = (await self.overlay(self._store.watermark_originals, url, options, ticket)).body
+                got = await self.overlay(self._store.watermark_originals, url, options, ticket, work)
+                watermarks[name] = got.body
             elif self._settings.watermark is not None:
                 watermarks[name] = self._settings.watermark
         return watermarks
@@ -128,9 +136,11 @@ class Renderer:
             return ""
         return options.watermark_url or ("" if self._settings.watermark is not None else self._settings.watermark_url)
 
-    async def overlay(self, originals: Originals, url: str, options: ProcessingOptions, ticket: Ticket) -> SourceImage:
+    async def overlay(
+        self, originals: Originals, url: str, options: ProcessingOptions, ticket: Ticket, work: WorkRecord
+    ) -> SourceImage:
         """The image at *url* that goes with a picture, from those *originals*."""
-        with self._admission.fetch(url):
+        with work.timed(Stage.FETCH, self._reactor.seconds), self._admission.fetch(url):
             return await originals.get(url, self.limit(options), ticket)
 
     def limit(self, options: ProcessingOptions) -> int:

@@ -34,8 +34,7 @@ class Served:
     """What an image request ends with.
 
     `tier` names the cache tier that had it under `key`, None where it was made; `key` is empty where nothing is kept.
-    It is fresh `until` (seconds since the epoch). `failure` is why a fallback image stands in for the source. `timings`
-    are the stages that it took to make it and their seconds.
+    It is fresh `until` (seconds since the epoch). `failure` is why a fallback image stands in for the source.
     """
 
     entry: CacheEntry
@@ -44,7 +43,6 @@ class Served:
     key: bytes = b""
     until: float = math.inf
     state: State = State.MADE
-    timings: tuple[tuple[str, float], ...] = ()
 
 
 class Shelf:

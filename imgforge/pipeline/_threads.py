@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Protocol, TypeVar
@@ -13,6 +14,7 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from imgforge.errors import Quarantined
+from imgforge.observability import Stage, WorkRecord
 from imgforge.pipeline._witness import Quarantine
 from imgforge.processing import Cancellation
 
@@ -64,8 +66,18 @@ class RenderThreads:
         """Wait for the running operations and end the threads."""
         self.pool.stop()
 
-    async def run(self, operation: str, work: Callable[[Cancellation], T], source: str = "") -> T:
-        """The result of *work* on *source* called on a thread; *operation* names it in the metrics."""
+    async def run(
+        self,
+        operation: str,
+        work: Callable[[Cancellation], T],
+        source: str = "",
+        record: WorkRecord | None = None,
+    ) -> T:
+        """The result of *work* on *source* called on a thread; *operation* names it in the metrics.
+
+        *record* gets the time that it waited and ran, also where it fails or is cancelled.
+        """
+        record = record or WorkRecord()
         clock = self._reactor.seconds
         arrived = clock()
         self._observer.operation_waiting(operation, 1)
@@ -82,18 +94,20 @@ class RenderThreads:
             raise
         finally:
             self._observer.operation_waiting(operation, -1)
-        admitted = clock()
+            record.add(Stage.WAIT, clock() - arrived)
+        admitted, started = clock(), math.inf
         cancellation = Cancellation()
         result: Deferred[T] = Deferred(lambda _: cancellation.cancel())
 
-        def on_thread() -> tuple[float, T]:
+        def on_thread() -> T:
+            nonlocal started
             started = clock()
             try:
-                return started, work(cancellation)
+                return work(cancellation)
             finally:
                 cancellation.forget()  # or the reactor's thread would free pixels and decoders, for a millisecond
 
-        def came_back(outcome: tuple[float, T] | Failure) -> None:
+        def came_back(outcome: T | Failure) -> None:
             self._observer.operation_active(operation, -1)
             held.close()
             if result.called:  # cancelled meanwhile: nobody waits for what the thread brings back
@@ -101,13 +115,18 @@ class RenderThreads:
             if isinstance(outcome, Failure):
                 result.errback(outcome)
                 return
-            started, value = outcome
             self._observer.operation_timed(operation, admitted - arrived, started - admitted, clock() - started)
-            result.callback(value)
+            result.callback(outcome)
 
         self._observer.operation_active(operation, 1)
         deferToThreadPool(self._reactor, self.pool, on_thread).addBoth(came_back)
-        return await result
+        try:
+            return await result
+        finally:
+            now = clock()
+            record.add(Stage.WAIT, min(started, now) - admitted)
+            if started < math.inf:
+                record.add(Stage.PROCESS, now - started)
 
     async def _admitted(self, source: str, held: ExitStack) -> None:
         """Wait for a slot, which *held* gives back; where *source* is a suspect, or becomes one, for its turn first."""

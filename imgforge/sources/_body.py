@@ -56,7 +56,7 @@ class _Receiver(Protocol):
             return
         # A body without a declared length ends with its connection; whether it is whole, the decoder will tell.
         if not reason.check(ResponseDone, PotentialDataLoss):
-            self.fail(OriginFailed("the origin broke off before the end"))
+            self.fail(OriginFailed("the origin broke off before the end").caused_by(reason.getErrorMessage()))
             return
         try:
             if self._inflater is not None:

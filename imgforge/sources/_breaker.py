@@ -31,6 +31,7 @@ class _Trouble:
     last: int = 0  # the last failure that counted, by the breaker's count of all
     until: float = 0.0  # refused so long
     status: int = 502
+    cause: str = ""
     trying: bool = False  # half open, with a request under way
 
 
@@ -62,14 +63,14 @@ class Breaker:
             tried.trying = True
         try:
             yield
-        except OriginFailed:
-            self._failed(origin, counted, OriginFailed.status)
+        except OriginFailed as error:
+            self._failed(origin, counted, OriginFailed.status, error.logged)
             raise
         except CancelledError:  # by the deadline, or by a client that left
             if self._clock.seconds() - began < self._patience:
                 self._undecided(tried)
             else:
-                self._failed(origin, counted, OriginTimeout.status)
+                self._failed(origin, counted, OriginTimeout.status, "the origin took too long")
             raise
         except BaseException:
             self._undecided(tried)
@@ -83,7 +84,8 @@ class Breaker:
             return
         # More than that is left only where the clock has been put back.
         if 0 < trouble.until - self._clock.seconds() <= self._seconds or trouble.trying:
-            raise CircuitOpen("the origin keeps failing and is left alone for a while", trouble.status)
+            error = CircuitOpen("the origin keeps failing and is left alone for a while", trouble.status)
+            raise error.caused_by(trouble.cause)
 
     @staticmethod
     def _undecided(tried: _Trouble | None) -> None:
@@ -91,14 +93,14 @@ class Breaker:
         if tried is not None:
             tried.trying = False
 
-    def _failed(self, origin: str, counted: int, status: int) -> None:
+    def _failed(self, origin: str, counted: int, status: int, cause: str) -> None:
         if not self._failures:
             return
         trouble = self._troubled.setdefault(origin, _Trouble())
         self._troubled.move_to_end(origin)
         if len(self._troubled) > _MOST_ORIGINS:
             self._troubled.popitem(last=False)
-        trouble.status = status
+        trouble.status, trouble.cause = status, cause
         if counted < trouble.last:
             return
         self._counted += 1

@@ -36,6 +36,7 @@ from imgforge.interfaces import ISource, Room, boundless
 from imgforge.model import SourceHead, SourceImage
 from imgforge.sources._body import collect, discard, forward
 from imgforge.sources._breaker import Breaker
+from imgforge.sources._causes import cause_of
 from imgforge.sources._connection import ConnectionPool
 from imgforge.sources._deadline import Deadline
 from imgforge.sources._dial import Dialler
@@ -118,7 +119,7 @@ class HttpSource:
             except CircuitOpen:
                 raise
             except OriginFailed as error:
-                self.log.info("trying again: {line}", line=error.message)
+                self.log.info("trying again: {line}", line=error.logged)
                 await deferLater(self._reactor, _PAUSE * 2**tried)
         return await self._fetch(url, limit, headers, room)
 
@@ -231,8 +232,9 @@ class HttpSource:
             if inner is not None:
                 raise inner from None
             # Its query may carry a signature that opens the origin to whoever reads it.
-            self.log.info("cannot fetch {url}: {error}", url=url.partition("?")[0], error=_reason(error))
-            raise OriginFailed("the origin cannot be reached or breaks HTTP") from None
+            cause = cause_of(error)
+            self.log.info("cannot fetch {url}: {cause}", url=url.partition("?")[0], cause=cause)
+            raise OriginFailed("the origin cannot be reached or breaks HTTP").caused_by(cause) from None
         return response
 
 
@@ -281,8 +283,3 @@ def _inner(error: BaseException) -> BaseException | None:
     """What twisted has wrapped: our own error, where the guard raised it, or the cancellation of the fetch."""
     values = (reason.value for reason in getattr(error, "reasons", ()))
     return next((value for value in values if isinstance(value, (ImgforgeError, CancelledError))), None)
-
-
-def _reason(error: BaseException) -> str:
-    reasons = getattr(error, "reasons", ())
-    return "; ".join(str(reason.value) for reason in reasons) or str(error) or type(error).__name__

@@ -15,7 +15,7 @@ from imgforge.cache import MemoryTier
 from imgforge.errors import Expired
 from imgforge.info import InfoRequest
 from imgforge.model import ImageRequest, SourceHead
-from imgforge.observability import Metrics
+from imgforge.observability import Metrics, RequestRecord, Stage, shown_source
 from imgforge.pipeline import Pipeline, Served, State
 from imgforge.urls import UrlParser
 from imgforge.web._access import BearerGate, joined_header
@@ -34,6 +34,7 @@ from imgforge.web._lane import Offer
 from imgforge.web._negotiation import Negotiation
 from imgforge.web._passthrough import Passthrough
 from imgforge.web._rate import Rates
+from imgforge.web._record import record_of
 from imgforge.web._routes import STREAMED, Endpoint, origin_form
 
 __all__ = ["HealthEndpoint", "ImageEndpoint", "InfoEndpoint", "MetricsEndpoint", "page_endpoint"]
@@ -64,6 +65,7 @@ def _conditions(request: Request) -> Conditions:
 def _admitted(request: Request, parse: Callable[[bytes], R], gate: BearerGate, now: float) -> R:
     """What *parse* reads in the target, once it is known that it may be asked for: signature, token, expiry."""
     asked = parse(origin_form(request.uri))
+    record_of(request).source = shown_source(asked.source)
     gate.check(request.getHeader(b"authorization"))
     expires = asked.delivery.expires
     if expires is not None and 0 < expires < now:
@@ -99,6 +101,8 @@ class ImageEndpoint:
     async def __call__(self, request: Request) -> Answer:
         """The signature is checked before anything else is looked at, and nothing is fetched before all is checked."""
         image = _admitted(request, self._parser.parse, self._gate, self._clock.seconds())
+        record = record_of(request)
+        record.format = image.options.format or ""
         passed, seen = self._passthrough.of(request, image.source)
         image = replace(image, passed=passed)
         if image.delivery.raw:
@@ -109,7 +113,8 @@ class ImageEndpoint:
         accepted = self._negotiation.accepted(image, _header(request, b"accept"))
         varies = self._negotiation.varies(image)
         admit = self._rates.of(request)
-        served = await self._pipeline.image(image, accepted, admit, client=self._client.of(request))
+        served = await self._pipeline.image(image, accepted, admit, client=self._client.of(request), record=record)
+        _note(record, served)
         answer = image_answer(
             served.entry,
             image,
@@ -119,7 +124,7 @@ class ImageEndpoint:
             state=cache_status(served),
             key=served.key,
             failure=served.failure,
-            timings=served.timings,
+            timings=record.work.timings(),
         )
         if answer is not (as_wanted := conditioned(answer, _conditions(request), self._clock.seconds())):
             return as_wanted
@@ -127,14 +132,16 @@ class ImageEndpoint:
         # The lane looks at the target and the Accept header only.
         if in_memory and image.delivery.expires is None and not self._client and not self._passthrough:
             since = aging_since(served.entry, self._settings)
-            return replace(answer, offer=Offer(served.key, served.until, varies, since))
+            return replace(answer, offer=Offer(served.key, served.until, varies, since, record.source, record.format))
         return answer
 
     async def _stream(self, request: Request, image: ImageRequest) -> Answer:
         conditions = _conditions(request)
         refused: list[Answer] = []
+        work, began = record_of(request).work, self._clock.seconds()
 
         def started(head: SourceHead) -> IConsumer:
+            work.add(Stage.FETCH, self._clock.seconds() - began)
             if head.status == 416:
                 refused.append(not_satisfiable(head.headers.get("content-range", "").encode("ascii")))
                 raise _HeadOnly
@@ -162,6 +169,7 @@ class ImageEndpoint:
         except _HeadOnly:
             if refused:
                 return refused[0]
+        work.bytes_in = request.sentLength
         return STREAMED
 
     def _tell(self, request: Request, image: ImageRequest, head: SourceHead) -> None:
@@ -178,6 +186,12 @@ class ImageEndpoint:
         for name in (*own, *self._settings.source_headers):
             if name in head.headers:
                 request.setHeader(name.encode("ascii"), head.headers[name].encode("latin-1", "replace"))
+
+
+def _note(record: RequestRecord, served: Served) -> None:
+    record.format = served.entry.rendition.format
+    if served.failure is not None:
+        record.error, record.fallback = served.failure.logged, served.failure.status
 
 
 def cache_status(served: Served) -> str:
@@ -222,7 +236,7 @@ class InfoEndpoint:
         image = _admitted(request, self._parser.parse_info, self._gate, self._clock.seconds())
         self._rates.of(request)()
         passed, seen = self._passthrough.of(request, image.source)
-        told = await self._pipeline.info(replace(image, passed=passed))
+        told = await self._pipeline.info(replace(image, passed=passed), record_of(request))
         tags = ",".join(image.delivery.cache_tags).encode("ascii")
         headers = [(name.encode("ascii"), tags) for name in self._tag_headers if tags]
         headers += [(b"Vary", b", ".join(seen))] if seen else []

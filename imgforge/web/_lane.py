@@ -50,12 +50,24 @@ class Offer:
     """What the normal way says of an answer that the lane may give again: its cache key and how long it is good.
 
     `varies`: it holds for one Accept header only. `aging_since`: the moment that its Age counts from, 0 for none.
+    `source` and `format` are for the access log.
     """
 
     key: bytes
     until: float
     varies: bool
     aging_since: float = 0.0
+    source: str = ""
+    format: str = ""
+
+
+class _Shown(NamedTuple):
+    """What the access log says of every answer to one target."""
+
+    target: bytes
+    cache_status: bytes
+    source: str
+    format: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +82,7 @@ class _Prebuilt:
     body: bytes
     not_modified: bytes
     etag: bytes
-    target: bytes
-    cache_status: bytes
+    shown: _Shown
     method: str = "GET"
 
 
@@ -81,13 +92,12 @@ class _Hit(NamedTuple):
     at: float
     client: str
     method: str
-    target: bytes
+    shown: _Shown
     status: int
     size: int
     seconds: float
     identity: bytes
-    cache_status: bytes
-    shown: Mapping[bytes, bytes]
+    headers: Mapping[bytes, bytes]
 
 
 def hit_access(fields: tuple[Any, ...]) -> Access:
@@ -97,15 +107,17 @@ def hit_access(fields: tuple[Any, ...]) -> Access:
         at=hit.at,
         client=hit.client,
         method=hit.method,
-        target=hit.target.decode("latin-1"),
+        target=hit.shown.target.decode("latin-1"),
         protocol="HTTP/1.1",
         status=hit.status,
         size=hit.size,
         seconds=hit.seconds,
         request_id=hit.identity.decode("ascii"),
-        cache=hit.cache_status.decode("latin-1"),
-        referrer=hit.shown.get(b"referer", b"").decode("latin-1"),
-        agent=hit.shown.get(b"user-agent", b"").decode("latin-1"),
+        cache=hit.shown.cache_status.decode("latin-1"),
+        referrer=hit.headers.get(b"referer", b"").decode("latin-1"),
+        agent=hit.headers.get(b"user-agent", b"").decode("latin-1"),
+        source=hit.shown.source,
+        format=hit.shown.format,
     )
 
 
@@ -181,8 +193,7 @@ class FastLane:
             body,
             b"".join(kept),
             etag,
-            target,
-            cache_status,
+            _Shown(target, cache_status, offer.source, offer.format),
         )
         if offer.varies:
             self._varying[line] += 1
@@ -231,7 +242,7 @@ class FastLane:
         if self._hits is not None:
             # The fields of a `_Hit`: making one takes longer than all the rest of this.
             identity = head[head.rfind(b" ") + 1 : -4]
-            told = prebuilt.target, status, len(body), seconds, identity, prebuilt.cache_status, given.shown
+            told = prebuilt.shown, status, len(body), seconds, identity, given.shown
             self._hits.append((now, client, prebuilt.method, *told))
         return head, body
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextvars
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -42,17 +41,20 @@ from imgforge.errors import (
     TooManyClients,
     Unreadable,
 )
-from imgforge.observability import Access, AccessLog, Metrics, bind_request_id
-from imgforge.web._access import MOST_LOGGED, joined_header, request_id
+from imgforge.observability import AccessLog, Metrics, RequestRecord, bind_request_id
+from imgforge.web._access import joined_header, request_id
 from imgforge.web._answer import Answer, Headers
+from imgforge.web._exchange import Exchange, access_of
 from imgforge.web._lane import FastLane
 from imgforge.web._network import Clients
+from imgforge.web._record import attach_record
 from imgforge.web._routes import STREAMED, Route, origin_form, refusal
 
 __all__ = ["Server", "error_answer"]
 
 # What the logs and metrics say when the client left before its answer (nginx's convention).
 _CLIENT_GONE = 499
+_GONE = "the client has left"
 
 # What a client does wrong, as opposed to an image that cannot be had.
 _MISTAKES = (
@@ -173,12 +175,14 @@ class Server(Resource):
         request.setHeader(b"X-Request-ID", identity.encode("ascii"))
         for name, value in self._headers:
             request.setHeader(name, value)
-        exchange = _Exchange(request, route.label, identity, self.clients.of(request), self._clock.seconds())
+        record = RequestRecord(identity)
+        attach_record(request, record)
+        exchange = Exchange(request, route.label, record, self.clients.of(request), self._clock.seconds())
         self.active += 1
         answering = Deferred.fromCoroutine(self._answer(route, exchange))
         request.notifyFinish().addErrback(exchange.client_left, answering)
 
-    async def _answer(self, route: Route, exchange: _Exchange) -> None:
+    async def _answer(self, route: Route, exchange: Exchange) -> None:
         """All of the exchange, in one coroutine: a callback would run in the context of whatever called it."""
         try:
             try:
@@ -190,9 +194,11 @@ class Server(Resource):
             self.log.failure("an answer could not be written")
         self._account(exchange)
 
-    def _explain(self, failure: Failure, exchange: _Exchange) -> Answer:
+    def _explain(self, failure: Failure, exchange: Exchange) -> Answer:
         # A client that leaves a stream ends it by its transport first, and is only then reported as gone.
+        record = exchange.record
         if exchange.gone or (exchange.request.startedWriting and failure.check(CancelledError)):
+            record.error = _GONE
             return Answer(_CLIENT_GONE, [])
         error = failure.value
         method, target = exchange.request.method.decode("latin-1"), _shown(exchange.request.uri)
@@ -200,10 +206,19 @@ class Server(Resource):
             error = ImgforgeError("the request was given up")
         elif not isinstance(error, ImgforgeError):
             self.log.failure("a fault of imgforge's own: {method} {target}", failure, method=method, target=target)
-            error = ImgforgeError("internal error")
+            error, record.level = ImgforgeError("internal error"), "error"
         else:
-            told = {"status": error.status, "method": method, "target": target, "line": error.message}
-            self.log.emit(self._level(error), "{status} {method} {target}: {line}", **told)
+            level = self._level(error)
+            if level is LogLevel.warn:
+                record.level = "warn"
+            told = {"status": error.status, "method": method, "target": target, "line": error.logged}
+            form = "{status} {method} {target}: {line}"
+            if record.source:
+                told["source"] = record.source
+                # Which cannot be seen in a target where it is encoded or encrypted.
+                form += "" if record.source in target else ", source {source}"
+            self.log.emit(level, form, **told)
+        record.error = error.logged
         if type(error) in _REASONS:
             self._metrics.refused(_REASONS[type(error)])
         return error_answer(error)
@@ -214,11 +229,12 @@ class Server(Resource):
             return LogLevel.warn
         return LogLevel.debug if self._access_log.enabled and isinstance(error, _MISTAKES) else LogLevel.info
 
-    def _send(self, answer: Answer, exchange: _Exchange) -> None:
+    def _send(self, answer: Answer, exchange: Exchange) -> None:
         request = exchange.request
         exchange.status = answer.status or request.code
         if exchange.gone:
             exchange.status = _CLIENT_GONE
+            exchange.record.error = _GONE
         elif answer is STREAMED:
             exchange.size = request.sentLength
             request.finish()
@@ -237,51 +253,12 @@ class Server(Resource):
             exchange.size = request.sentLength
             request.finish()
 
-    def _account(self, exchange: _Exchange) -> None:
+    def _account(self, exchange: Exchange) -> None:
         self.active -= 1
         request = exchange.request
         seconds = self._clock.seconds() - exchange.began
         self._metrics.answered(request.method.decode("latin-1"), exchange.label, exchange.status, seconds)
+        if exchange.record.fallback:
+            self._metrics.fallback_served(exchange.record.fallback)
         if self._access_log.enabled:
-            self._access_log.write(_access(exchange, self._clock.seconds(), seconds))
-
-
-@dataclass(eq=False, slots=True)
-class _Exchange:
-    """A request under way: what is needed to account for it at the end."""
-
-    request: Request
-    label: str
-    identity: str
-    client: str
-    began: float
-    status: int = 0
-    size: int = 0
-    gone: bool = False
-
-    def client_left(self, _: Failure, answering: Deferred[Any]) -> None:
-        self.gone = True
-        answering.cancel()
-
-
-def _access(exchange: _Exchange, now: float, seconds: float) -> Access:
-    request = exchange.request
-
-    def header(name: bytes) -> str:
-        return (request.getHeader(name) or b"")[:MOST_LOGGED].decode("latin-1")
-
-    cache = request.responseHeaders.getRawHeaders(b"cache-status") or [b""]
-    return Access(
-        at=now,
-        client=exchange.client,
-        method=request.method.decode("latin-1"),
-        target=request.uri.decode("latin-1"),
-        protocol=request.clientproto.decode("latin-1"),
-        status=exchange.status,
-        size=exchange.size,
-        seconds=seconds,
-        request_id=exchange.identity,
-        cache=cache[0].decode("latin-1"),
-        referrer=header(b"referer"),
-        agent=header(b"user-agent"),
-    )
+            self._access_log.write(access_of(exchange, self._clock.seconds(), seconds))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.observability import Access, AccessLog
+from imgforge.observability import Access, AccessLog, Stage
 
 ACCESS = Access(
     at=1_800_000_000.0,
@@ -37,14 +37,33 @@ class AccessLogTests(SynchronousTestCase):
         return stream.getvalue()
 
     def test_combined(self) -> None:
-        expected = '192.0.2.1 - - [15/Jan/2027:08:00:00 +0000] "GET /a/b HTTP/1.1" 200 123 "-" "curl"\n'
-        self.assertEqual(self.line("combined"), expected)
-        self.assertTrue(expected.startswith(self.line("common").strip()))
+        usual = '192.0.2.1 - - [15/Jan/2027:08:00:00 +0000] "GET /a/b HTTP/1.1" 200 123 "-" "curl"'
+        self.assertTrue(usual.startswith(self.line("common").strip()))
+        self.assertEqual(self.line("combined"), usual + ' 0.012300 "-" "id"\n')
+        for cache, state in (
+            ('imgforge; hit; detail="HIT memory stale"', "HIT memory stale"),
+            ("imgforge; fwd=miss; detail=MISS", "MISS"),
+        ):
+            self.assertEqual(self.line("combined", ACCESS._replace(cache=cache)), f'{usual} 0.012300 "{state}" "id"\n')
 
     def test_json(self) -> None:
         line = json.loads(self.line("json"))
         self.assertEqual((line["status"], line["duration"], line["cache"]), (200, 0.0123, "hit"))
         self.assertEqual(line["time"], "2027-01-15T08:00:00.000Z")
+        self.assertEqual((line["level"], line["fetch_ms"], line["fallback"]), ("info", None, None))
+        told = ACCESS._replace(
+            level="warn",
+            source="http://o/a.png",
+            format="webp",
+            error="the origin answered 503",
+            fallback=502,
+            bytes_in=9,
+            timings=((Stage.FETCH, 0.0123), (Stage.WAIT, 0.0)),
+        )
+        line = json.loads(self.line("json", told))
+        self.assertEqual((line["level"], line["error"], line["fallback"]), ("warn", "the origin answered 503", 502))
+        self.assertEqual((line["source"], line["format"], line["bytes_in"]), ("http://o/a.png", "webp", 9))
+        self.assertEqual((line["fetch_ms"], line["wait_ms"], line["process_ms"]), (12.3, 0.0, None))
         line = json.loads(self.line("json", ACCESS._replace(at=ACCESS.at + 59.0625)))
         self.assertEqual(line["time"], "2027-01-15T08:00:59.062Z")
 

@@ -24,6 +24,7 @@ from imgforge.web._answer import Answer, AnswerSettings, aging_since, image_answ
 from imgforge.web._conditions import Conditions, conditioned
 from imgforge.web._lane import FastLane, Offer, hit_access
 from imgforge.web._network import Clients
+from imgforge.web._record import record_of
 from imgforge.web._routes import Route
 from imgforge.web._server import Server
 from imgforge.web._site import ImageSite
@@ -80,6 +81,8 @@ class Site:
 
         async def image(request: Request) -> Answer:
             self.normal += 1
+            record = record_of(request)
+            record.source, record.format = "http://origin/a.png", "png"
             gate.check(request.getHeader(b"authorization"))
             self.admit(request)
             varies = request.path == b"/varies"
@@ -89,7 +92,8 @@ class Site:
             given = [(request.getHeader(name) or b"").decode("latin-1") for name in CONDITIONS]
             if answer is not (as_wanted := conditioned(answer, Conditions(*given), 0)):
                 return as_wanted
-            return Answer(200, answer.headers, answer.body, Offer(b"key", until, varies, aging_since(entry, chosen)))
+            offer = Offer(b"key", until, varies, aging_since(entry, chosen), record.source, record.format)
+            return Answer(200, answer.headers, answer.body, offer)
 
         async def other(_: Request) -> Answer:
             return Answer(404, [], b"nothing\n")
