@@ -25,6 +25,7 @@ from imgforge.cache._purges import Purge, Purges
 from imgforge.cache._purging import Purging
 from imgforge.cache._remover import Remover
 from imgforge.cache._space import FULL
+from imgforge.cache._sweep import Sweep
 from imgforge.file_threads import FileThreads, IDiskReactor, Stalled, TimeLimit
 from imgforge.interfaces import ICacheTier
 from imgforge.model import CacheEntry
@@ -97,6 +98,11 @@ class DiskTier:
         self._changes: set[Deferred[Any]] = set()
         self._warned: dict[str, float] = {}
         self._flights = SharedFlights(reactor, self._threads, LeaseFile(path), self._in_turn)
+
+    @property
+    def known(self) -> Sweep | None:
+        """What the last sweep left, once this process knows of one: nothing is counted for it."""
+        return self._janitor.known
 
     def start(self) -> None:
         """Start the threads and the janitor."""

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from imgforge.cache._purging import Purging
 from imgforge.cache._space import Space
-from imgforge.cache._sweep import Sweep, sweep
+from imgforge.cache._sweep import Sweep, last_sweep, sweep
 from imgforge.file_threads import FileThreads
 
 __all__ = ["Janitor", "Limits"]
@@ -72,6 +72,7 @@ class Janitor:
         self._since = 0.0
         self._urgent_from = 0.0
         self._bytes = self._entries = 0
+        self.known: Sweep | None = None  # of the last sweep, of this process or another
         self._looking = LoopingCall(self._look)
         self._looking.clock = clock
 
@@ -121,7 +122,8 @@ class Janitor:
 
         purged = self._purging.covers_file if self._purging.unsettled(now) else None
 
-        def work() -> Sweep | None:
+        def work() -> tuple[Sweep | None, Sweep | None]:
+            """What this sweep left, if there was one, and what the last one did."""
             swept = sweep(
                 self._root,
                 limits.bytes,
@@ -135,12 +137,14 @@ class Janitor:
             )
             if swept is not None and purged is not None:
                 self._purging.settled(now)
-            return swept
+            return swept, swept or last_sweep(self._root)
 
         sweeping = self._threads.eventually(work).addCallbacks(self._swept, self._fault, (urgent,))
         return sweeping.addErrback(self._failed).addCallback(self._plan)
 
-    def _swept(self, result: Sweep | None, urgent: bool) -> None:
+    def _swept(self, outcome: tuple[Sweep | None, Sweep | None], urgent: bool) -> None:
+        result, left = outcome
+        self.known = left or self.known
         if result is not None and result.removed:
             self.log.debug(
                 "the janitor removed {removed} entries; {entries} with {bytes} bytes are left",

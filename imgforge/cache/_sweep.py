@@ -18,7 +18,7 @@ from pathlib import Path
 from imgforge.cache._file import TEMPORARY_NAME
 from imgforge.cache._walk import Found, Stopped, entries, never, our_files, remove
 
-__all__ = ["Sweep", "sweep"]
+__all__ = ["Sweep", "last_sweep", "sweep"]
 
 _LOCK = "janitor.lock"
 _ABANDONED_AFTER = 3600.0
@@ -64,12 +64,23 @@ def sweep(
             return None
         began = time.time()
         result = _Walk(root, stopping, purged).sweep(began, max_bytes, max_entries, max_age, lacking)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{result.bytes} {result.entries}\n".encode("ascii"), 0)
         os.utime(lock, (began, time.time()))
     except (BlockingIOError, Stopped):
         return None
     finally:
         os.close(lock)
     return result
+
+
+def last_sweep(root: str) -> Sweep | None:
+    """What the last sweep of *root* left, whichever process or host it was of; None where that is not known."""
+    try:
+        total, entries = Path(root, _LOCK).read_text("ascii").split()
+        return Sweep(int(total), int(entries))
+    except (OSError, ValueError):
+        return None
 
 
 def _rests(lock: int, rest: float) -> bool:

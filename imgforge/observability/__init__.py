@@ -11,6 +11,7 @@ from imgforge.observability._logs import (
 )
 from imgforge.observability._metrics import Metrics, mark_dead, render_directory, share_metrics
 from imgforge.observability._record import RequestRecord, Stage, WorkRecord, shown_source
+from imgforge.observability._state import StateMetrics
 
 __all__ = [
     "Access",
@@ -19,6 +20,7 @@ __all__ = [
     "Metrics",
     "RequestRecord",
     "Stage",
+    "StateMetrics",
     "WorkRecord",
     "bind_request_id",
     "current_request_id",

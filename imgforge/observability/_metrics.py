@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -25,6 +25,8 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from imgforge.observability._state import StateMetrics
+
 __all__ = ["Metrics", "mark_dead", "render_directory", "share_metrics"]
 
 _DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
@@ -35,12 +37,22 @@ _WORK_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 # Answered requests by method, path label and status: how many fell into each bucket, and last their seconds together.
 _Answers = dict[tuple[str, str, int], list[float]]
 
+# Known labels are shown with zeros from the start.
+_REASONS = (
+    *("queue", "origin", "rate", "clients", "client", "source", "size", "result", "time", "download", "circuit"),
+    "quarantine",
+)
+_DISK_FAULTS = ("corrupt", "io", "slow", "too_large")
+
 # Methods come from clients: what is none of these shares one label.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PURGE", "PATCH"})
 
 
 class Metrics:
-    """The metrics of this process, *namespace* before their names; see docs/operations.md for what each means."""
+    """The metrics of this process, *namespace* before their names; see docs/operations.md for what each means.
+
+    `state` has those of what the process is and has at the moment.
+    """
 
     def __init__(self, registry: CollectorRegistry | None = None, namespace: str = "") -> None:
         disable_created_metrics()  # which several processes have not, and which nobody asks for
@@ -49,6 +61,8 @@ class Metrics:
         self._answers: _Answers = defaultdict(_no_answers)
         self._hits: dict[str, int] = defaultdict(int)
         self._misses: dict[str, int] = defaultdict(int)
+        self._tier_hits: dict[tuple[str, str], int] = defaultdict(int)
+        self.state = StateMetrics(self.registry, namespace)
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, namespace=namespace, registry=self.registry)
@@ -65,6 +79,7 @@ class Metrics:
         self._statuses = counter("status_codes_total", "Answers by status.", "status")
         self._cache_hits = counter("cache_hits_total", "Look-ups that found an entry.", "cache_type")
         self._cache_misses = counter("cache_misses_total", "Look-ups that found none.", "cache_type")
+        self._cache_tier_hits = counter("cache_tier_hits_total", "The same by tier.", "cache_type", "tier")
         self._cache_faults = counter("cache_faults_total", "Cache entries lost to faults.", "cache_type", "fault")
         self._processed = counter("processed_images_total", "Images made.", "format")
         self._processing = histogram("image_processing_duration_seconds", "Time to make an image.", "format")
@@ -81,16 +96,6 @@ class Metrics:
         self._limit = gauge("image_operation_concurrency_limit", "Image operations that may run at once.")
         self._active = gauge("image_operations_active", "Image operations on threads.", "operation")
         self._waiting = gauge("image_operations_waiting", "Image operations waiting for a thread.", "operation")
-        self._vips = {
-            name: gauge(f"vips_{name}", text)
-            for name, text in (
-                ("memory_bytes", "Bytes that libvips has allocated."),
-                ("memory_highwater_bytes", "The most bytes that libvips had allocated."),
-                ("allocations", "Allocations that libvips holds."),
-                ("files", "Files that libvips has open."),
-                ("threads", "Threads that libvips may use for one image."),
-            )
-        }
         self._refusals = counter("refusals_total", "Requests refused by a limit or a rule.", "reason")
         self._lost_lines = counter(
             "access_log_lines_dropped_total", "Lines of the access log that nobody read in time."
@@ -104,17 +109,33 @@ class Metrics:
                 timed.labels(operation)
         for status in ("404", "502"):
             self._fallbacks.labels(status)
+        for reason in _REASONS:
+            self._refusals.labels(reason)
         for outcome in ("success", "error"):
             self._fetched.labels(outcome)
 
-    def expect(self, *, paths: Iterable[str], caches: Iterable[str], formats: Iterable[str]) -> None:
-        """Show zeros for what will be counted: Prometheus sees no increase in a series that begins with its first."""
+    def expect(
+        self,
+        *,
+        paths: Iterable[str],
+        caches: Iterable[str],
+        formats: Iterable[str],
+        tiers: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Show zeros for what will be counted: Prometheus sees no increase in a series that begins with its first.
+
+        *tiers* are pairs of a cache and one of its tiers.
+        """
         self._statuses.labels("200")
         for path in paths:
             self._requests.labels("GET", path)
         for cache in caches:
             self._cache_hits.labels(cache)
             self._cache_misses.labels(cache)
+        for cache, tier in tiers:
+            self._cache_tier_hits.labels(cache, tier)
+            for fault in _DISK_FAULTS if tier == "disk" else ():
+                self._cache_faults.labels(tier, fault)
         for name in formats:
             self._processed.labels(name)
             self._processing.labels(name)
@@ -131,10 +152,12 @@ class Metrics:
         answers[bisect_left(_REQUEST_SECONDS, seconds / count)] += count
         answers[-1] += seconds
         self._hits[cache] += count
+        self._tier_hits[cache, "memory"] += count
 
-    def cache_hit(self, cache: str) -> None:
-        """A look-up found an entry."""
+    def cache_hit(self, cache: str, tier: str = "memory") -> None:
+        """A look-up found an entry in *tier*."""
         self._hits[cache] += 1
+        self._tier_hits[cache, tier] += 1
 
     def cache_miss(self, cache: str) -> None:
         """A look-up found nothing."""
@@ -176,11 +199,6 @@ class Metrics:
         self._queues.labels(operation).observe(queued)
         self._runs.labels(operation).observe(ran)
 
-    def update_vips(self, values: Mapping[str, float]) -> None:
-        """libvips' own figures, by the names above without `vips_`."""
-        for name, value in values.items():
-            self._vips[name].set(value)
-
     def refused(self, reason: str) -> None:
         """A request was refused; *reason* is one of a few words (queue, rate, address, ...), never a client's."""
         self._refusals.labels(reason).inc()
@@ -207,6 +225,9 @@ class Metrics:
             for cache, count in lookups.items():
                 metric.labels(cache).inc(count)
             lookups.clear()
+        for (cache, tier), count in self._tier_hits.items():
+            self._cache_tier_hits.labels(cache, tier).inc(count)
+        self._tier_hits.clear()
 
     def render(self) -> tuple[bytes, str]:
         """The metrics of all processes in Prometheus' text format, and its content type."""

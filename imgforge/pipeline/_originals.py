@@ -157,20 +157,20 @@ class Originals:
             if not original.unchanged:
                 self._keep(cache, key, want.source, original)
             return original
-        kept = found[0]
+        kept, tier = found
         # A caller that has a rendition of this very original serves that; it must not take it for renewed.
         may_stand_in = not (spare and _holds(known, _original(kept)))
-        return await self._renewed(cache, key, want, kept, claim, may_stand_in=may_stand_in)
+        return await self._renewed(cache, key, want, kept, tier, claim, may_stand_in=may_stand_in)
 
     async def _renewed(
-        self, cache: Cache, key: bytes, want: _Want, kept: CacheEntry, claim: Claim, *, may_stand_in: bool
+        self, cache: Cache, key: bytes, want: _Want, kept: CacheEntry, tier: str, claim: Claim, *, may_stand_in: bool
     ) -> SourceImage:
-        """The original that is kept as *kept*, or what has taken its place."""
+        """The original that is kept as *kept* in *tier*, or what has taken its place."""
         now = self._clock.seconds()
         stands_in = may_stand_in and self._freshness.may_stand_in(kept, now)
         fresh = self._freshness.fresh(kept, now)
         if fresh or (stands_in and self._failures.recall(want.source, want.since) is not None):
-            self._metrics.cache_hit("originals")
+            self._metrics.cache_hit("originals", tier)
             return _original(kept) if fresh else _stale(kept)
         self._metrics.cache_miss("originals")
         size = len(kept.rendition.body)

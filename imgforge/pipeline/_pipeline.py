@@ -117,7 +117,7 @@ class Pipeline:
             return self._flights.do(flight, begin)
 
         if found is not None and (found.state is State.FRESH or shelf.may_be_renewed_later(found)):
-            self._metrics.cache_hit(shelf.name)
+            self._metrics.cache_hit(shelf.name, found.tier or "")
             if found.state is State.STALE:
                 make(self._flights.record(flight)).addErrback(keeping_request_id(self._not_renewed))
             return found

@@ -6,7 +6,7 @@ import math
 import sys
 from typing import Any, TextIO
 
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
@@ -15,8 +15,10 @@ from imgforge.cache import Cache, MemoryTier, fingerprint, make_cache
 from imgforge.config import Settings
 from imgforge.observability import AccessLog, Metrics
 from imgforge.pipeline import Admission, Pipeline, PipelineSettings, Quarantine, RenderThreads, Witness, make_store
+from imgforge.service._background import Background
 from imgforge.service._memory import IdleTrim
 from imgforge.service._metrics_site import METRICS_ARE_ELSEWHERE
+from imgforge.service._process_state import show_build, show_caches
 from imgforge.service._samples import SampleFactory
 from imgforge.service._translation import (
     answer_headers,
@@ -63,6 +65,7 @@ __all__ = ["Application"]
 _IMAGES = "/{*path}"  # the route of images in the metrics
 _PURGE = "/cache/purge"
 _FLUSH_INTERVAL = 0.25
+_STATE_INTERVAL = 1.0
 _POLL_INTERVAL = 0.02
 _WINDING_UP = 1.0  # seconds for requests that are given up
 
@@ -103,6 +106,15 @@ class Application:
         quarantine = Quarantine(witness, metrics.refused)
         self._threads = RenderThreads(reactor, threads, metrics, quarantine)
         watermark = operators_image(settings, "watermark")
+        self._admission = Admission(threads, math.ceil(settings.requests_queue_size / processes), metrics.refused)
+        self._store = make_store(
+            reactor,
+            store_settings(settings),
+            self._sources,
+            metrics,
+            results=self._cache,
+            originals=self._originals,
+        )
         self._pipeline = Pipeline(
             reactor,
             PipelineSettings(
@@ -124,16 +136,9 @@ class Application:
                 cache_presets_only=settings.cache_presets_only,
             ),
             sources=self._sources,
-            store=make_store(
-                reactor,
-                store_settings(settings),
-                self._sources,
-                metrics,
-                results=self._cache,
-                originals=self._originals,
-            ),
+            store=self._store,
             threads=self._threads,
-            admission=Admission(threads, math.ceil(settings.requests_queue_size / processes), metrics.refused),
+            admission=self._admission,
             metrics=metrics,
             quarantine=quarantine,
             memory=processing.PixelMemory(pixel_bytes(settings, processes)),
@@ -152,16 +157,24 @@ class Application:
             lane=self._lane,
             max_clients=math.ceil(settings.max_clients / processes),
         )
-        self._flushing = LoopingCall(self._flush_in_background)
-        self._flush_failing = False
-        self._flushing.clock = reactor
+        self._flushing = Background(reactor, _FLUSH_INTERVAL, self._flush, "the metrics cannot be brought up to date")
+        self._observing = Background(
+            reactor, _STATE_INTERVAL, self._observe, "the state of this process cannot be seen"
+        )
         self._trimming = IdleTrim(reactor, lambda: self._server.active)
         metrics.concurrency_limit(threads)
         metrics.expect(
             paths=(_IMAGES,),
-            caches=[*((self._cache.name,) if self._cache else ()), *(("originals",) if self._originals else ())],
+            caches=self._named_caches(),
             formats=processing.capabilities().saves,
+            tiers=[(name, tier.name) for name, cache in self._named_caches().items() for tier in cache.tiers],
         )
+        show_build(metrics.state)
+
+    def _named_caches(self) -> dict[str, Cache]:
+        """The caches by what the metrics call them."""
+        named = {} if self._cache is None else {self._cache.name: self._cache}
+        return named if self._originals is None else named | {"originals": self._originals}
 
     def _make_lane(self) -> FastLane | None:
         """The fast lane, where there is a memory tier."""
@@ -178,19 +191,26 @@ class Application:
                 self._metrics.answered_many(method, _IMAGES, status, int(count), seconds, self._cache.name)
             self._access_log.write_all(self._lane.take_hits(), hit_access)
         self._metrics.access_log_dropped(self._access_log.take_dropped())
-        self._metrics.update_vips(processing.usage())
         self._metrics.flush()
 
-    def _flush_in_background(self) -> None:
-        """A failure is logged once, and must not be the end of the metrics."""
-        try:
-            self._flush()
-        except Exception:
-            if not self._flush_failing:
-                self.log.failure("the metrics cannot be brought up to date")
-            self._flush_failing = True
-        else:
-            self._flush_failing = False
+    def _observe(self) -> None:
+        """Show what this process has at the moment."""
+        state = self._metrics.state
+        state.update_process()
+        state.vips(processing.usage())
+        state.load(
+            connections=len(self.factory.connections),
+            requests=self._server.active,
+            images=self._admission.rendering,
+            fetches=self._admission.fetching,
+            memory_waits=self._store.budget.waiting,
+        )
+        show_caches(state, self._named_caches())
+
+    def _refresh(self) -> None:
+        """What a scrape gets of this process is of this moment."""
+        self._observe()
+        self._flush()
 
     def _make_server(self) -> Server:
         settings, reactor = self._settings, self._reactor
@@ -199,7 +219,7 @@ class Application:
         page = page_endpoint(plain_page(__version__))
         if settings.embedded:
             page = DemoEndpoint(reactor, settings.local_filesystem_root, settings.source_url_query_separator)
-        metrics: Endpoint = MetricsEndpoint(reactor, gate, self._metrics, self._flush)
+        metrics: Endpoint = MetricsEndpoint(reactor, gate, self._metrics, self._refresh)
         if settings.metrics_listeners:  # so that the public does not read them
             metrics = page_endpoint(METRICS_ARE_ELSEWHERE)
         answers = answer_settings(settings)
@@ -237,7 +257,8 @@ class Application:
         self._threads.start()
         for cache in filter(None, (self._cache, self._originals)):
             cache.start()
-        self._flushing.start(_FLUSH_INTERVAL, now=False)
+        self._flushing.start()
+        self._observing.start(now=True)
         self._trimming.start()
 
     async def stop(self, grace: float) -> None:
@@ -252,8 +273,8 @@ class Application:
                 connection.forceAbortClient()
             await self._until_quiet(_WINDING_UP)
         self._trimming.stop()
-        if self._flushing.running:
-            self._flushing.stop()
+        self._observing.stop()
+        self._flushing.stop()
         self._flush()
         await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._access_log.close)
         await self._sources.close()

@@ -61,6 +61,10 @@ class CrashQuarantine:
         """Refuse again what an earlier server refused."""
         self._keeper.restore(seconds)
 
+    def size(self, seconds: float) -> int:
+        """How many sources are quarantined, for *seconds* each."""
+        return len(self._ward.quarantined(seconds))
+
     def worker_ended(self, worker: Child, reason: Failure, seconds: float) -> None:
         """Judge the sources that *worker* was at; what is quarantined is so for *seconds*."""
         slot, cause = int(worker.name), cause_of(worker, reason)

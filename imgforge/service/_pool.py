@@ -144,6 +144,11 @@ class WorkerPool:
         self._occupancy.close()
         self._quarantine.close()
 
+    @property
+    def quarantined_sources(self) -> int:
+        """How many sources no worker reads now."""
+        return self._quarantine.size(self.plan.settings.quarantine_seconds)
+
     def spawn(self, delay: float = _RESTART_DELAY) -> Child:
         """Start a worker, whose successor waits *delay* seconds if it dies too soon; OSError where there is no room."""
         taken = {worker.name for worker in self._workers}

@@ -65,6 +65,7 @@ class ServingProcess(Service):
         self._listening = listening
         self._ports: list[IListeningPort] = []
         self._application: Application | None = None
+        self._metrics: Metrics | None = None
         self._handing_over = False
 
     @property
@@ -75,7 +76,9 @@ class ServingProcess(Service):
     def startService(self) -> None:
         """Build the application and start to accept."""
         super().startService()
-        metrics = Metrics(namespace=self._settings.prometheus_namespace)
+        metrics = self._metrics = Metrics(namespace=self._settings.prometheus_namespace)
+        if self._processes == 1:  # else it is the parent that knows
+            metrics.state.reloaded(self._reactor.seconds(), worked=True)
         self._application = Application(
             self._reactor,
             self._settings,
@@ -106,6 +109,8 @@ class ServingProcess(Service):
     def reload(self) -> None:
         """There is nobody who could serve meanwhile."""
         self._notifier.reloading()
+        if self._metrics is not None:
+            self._metrics.state.reloaded(self._reactor.seconds(), worked=False)
         self._notifier.ready()
         self.log.warn("SIGHUP: with IMGFORGE_PROCESSES=1 a new configuration waits for the next start")
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -28,7 +29,7 @@ from imgforge.service._pool import Plan, WorkerPool
 from imgforge.service._summary import cautions, threads_per_process
 from imgforge.service._tls import CredentialsError, read_credentials
 
-__all__ = ["Reloader", "installed_code"]
+__all__ = ["ReloadObserver", "Reloader", "installed_code"]
 
 # What belongs to the parent and stays as it was at its start.
 _FIXED = ("bind", "so_reuseport", "prometheus_bind", "prometheus_namespace", "processes", "log_format")
@@ -36,6 +37,13 @@ CODE_HAS_CHANGED = (
     "the code of imgforge has changed since the start: SIGHUP cannot take it up, and changes nothing. Restart the "
     "server; nobody is refused if another one is started beside it first (IMGFORGE_SO_REUSEPORT)"
 )
+
+
+class ReloadObserver(Protocol):
+    """Is told how a reload has ended."""
+
+    def __call__(self, *, worked: bool) -> None:
+        """*worked*: the new configuration is in use."""
 
 
 def installed_code(package: Path = Path(imgforge.__file__).parent) -> bytes:
@@ -48,7 +56,10 @@ def installed_code(package: Path = Path(imgforge.__file__).parent) -> bytes:
 
 
 class Reloader:
-    """Replaces the workers of *pool*; *load* reads the configuration anew, *in_use* is called with one that is used."""
+    """Replaces the workers of *pool*; *load* reads the configuration anew.
+
+    *in_use* is called with a configuration that is used, *ended* with the outcome of each reload.
+    """
 
     log = Logger()
 
@@ -59,6 +70,7 @@ class Reloader:
         load: Callable[[], Settings],
         notifier: Notifier,
         in_use: Callable[[Settings], None],
+        ended: ReloadObserver,
         code: Callable[[], bytes] = installed_code,
     ) -> None:
         self._pool = pool
@@ -66,6 +78,7 @@ class Reloader:
         self._load = load
         self._notifier = notifier
         self._in_use = in_use
+        self._ended = ended
         self._code = code
         self._code_at_start = code()
         self._replacing = False
@@ -82,6 +95,7 @@ class Reloader:
         except (ConfigurationError, CredentialsError) as error:
             for line in str(error).splitlines():
                 self.log.error("the new configuration is not used: {line}", line=line)
+            self._ended(worked=False)
             self._notifier.ready()
             return
         self._replacing = True
@@ -122,11 +136,13 @@ class Reloader:
             if failure:
                 pool.plan = before
                 self.log.error("the new configuration is not used: {reason}", reason=failure)
+                self._ended(worked=False)
                 if old not in pool.workers:
                     pool.spawn_in()
                 return
             await old.stop("HUP", before.deadline)
         self._in_use(plan.settings)
+        self._ended(worked=True)
         self.log.info("the new configuration is in use")
 
     async def _successor(self, old: Child) -> str:
@@ -145,6 +161,7 @@ class Reloader:
     def _replaced(self, outcome: Failure | None) -> None:
         if isinstance(outcome, Failure):
             self.log.failure("not all workers have the new configuration", outcome)
+            self._ended(worked=False)
         self._replacing = False
         self._notifier.ready()
         if self._replace_again:

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from imgforge.config import Settings
 from imgforge.observability import Metrics
+from imgforge.service._background import Background
 from imgforge.service._listeners import Listener, adopt
 from imgforge.service._metrics_site import metrics_site
 from imgforge.service._notify import Notifier
@@ -23,6 +24,8 @@ from imgforge.service._reload import Reloader
 from imgforge.web import ImageSite
 
 __all__ = ["Supervisor"]
+
+_STATE_INTERVAL = 1.0  # seconds between two looks at what the metrics show of the parent
 
 
 class Supervisor(Service):
@@ -69,7 +72,8 @@ class Supervisor(Service):
             restarts=self._worker_restarts,
             failed=self._give_up,
         )
-        self._reloader = Reloader(self._pool, settings, load, self._notifier, self._configured)
+        self._reloader = Reloader(self._pool, settings, load, self._notifier, self._configured, self._reloaded)
+        self._observing = Background(reactor, _STATE_INTERVAL, self._observe, "the state of the parent cannot be seen")
 
     @property
     def grace(self) -> float:
@@ -82,17 +86,29 @@ class Supervisor(Service):
         if self._metrics_listeners:
             self._site = metrics_site(self._reactor, self._settings, self._metrics)
             self._ports = [adopt(self._reactor, listener, self._site) for listener in self._metrics_listeners]
+        self._reloaded(worked=True)
+        self._observing.start(now=True)
         self._pool.start()
         self._notifier.watch(self._reactor, lambda: not any(worker.silent for worker in self._pool.workers))
 
     def stopService(self) -> Deferred[None]:
         """Stop the workers and wait for them."""
         super().stopService()
+        self._observing.stop()
         for listener in (*self._pool.plan.listeners, *self._metrics_listeners):
             listener.socket.close()
         waits: list[Deferred[Any]] = [*self._pool.stop()]
         waits += [stopping for port in self._ports if (stopping := port.stopListening()) is not None]
         return DeferredList(waits).addCallback(lambda _: self._pool.close())
+
+    def _observe(self) -> None:
+        state = self._metrics.state
+        state.update_process(children=False)  # workers count their own
+        state.quarantined(self._pool.quarantined_sources)
+
+    def _reloaded(self, *, worked: bool) -> None:
+        """A reload has ended; the start counts as one."""
+        self._metrics.state.reloaded(self._reactor.seconds(), worked=worked)
 
     def reload(self) -> None:
         """Have workers with the configuration as it is now take over."""

@@ -1,0 +1,140 @@
+"""Metrics of what a process is and has at the moment, as opposed to what happened: gauges that somebody has to set.
+
+Over several processes each gauge says how its values are put together:
+
+    livesum      the sum over the living processes
+    liveall      one series a process, by the label `pid`: a worker's number, or `parent`
+    livemax      only one process knows, the others say 0
+    mostrecent   all processes see the same thing, and the last that looked at it is right
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
+
+__all__ = ["StateMetrics"]
+
+_Mode = Literal["livesum", "liveall", "livemax", "mostrecent"]
+
+# What a process' own gauges are called, as everywhere (Prometheus' client libraries); without the operator's namespace.
+_PROCESS = {
+    "process_resident_memory_bytes": "Resident memory.",
+    "process_virtual_memory_bytes": "Virtual memory.",
+    "process_open_fds": "Open descriptors.",
+    "process_max_fds": "Descriptors that may be open.",
+    "process_start_time_seconds": "When the process started, since the epoch.",
+}
+_CPU = "process_cpu_seconds_total"
+
+# libvips' figures by the names of `imgforge.processing.usage`, and what the Rust imgforge calls them.
+_VIPS = {
+    "memory_bytes": "Bytes that libvips has allocated.",
+    "memory_highwater_bytes": "The most bytes that libvips had allocated.",
+    "allocations": "Allocations that libvips holds.",
+    "files": "Files that libvips has open.",
+    "threads": "Threads that libvips may use for one image.",
+}
+_VIPS_ALIASES = {
+    "memory_bytes": "tracked_mem_bytes",
+    "memory_highwater_bytes": "tracked_mem_highwater_bytes",
+    "allocations": "tracked_allocs",
+}
+
+
+class StateMetrics:
+    """The gauges of this process, *namespace* before the names of those that are imgforge's own."""
+
+    def __init__(self, registry: CollectorRegistry, namespace: str) -> None:
+        def gauge(name: str, text: str, *labels: str, mode: _Mode = "livesum", prefix: str = namespace) -> Gauge:
+            return Gauge(name, text, labels, namespace=prefix, registry=registry, multiprocess_mode=mode)
+
+        self._cpu = Counter(_CPU, "CPU time, of all processes and their decoders.", registry=registry)
+        self._counted_cpu = 0.0
+        self._process = {name: gauge(name, text, mode="liveall", prefix="") for name, text in _PROCESS.items()}
+        self._own = ProcessCollector(registry=CollectorRegistry())
+        self._build = gauge(
+            "imgforge_build_info",
+            "Always 1.",
+            *("version", "libvips", "python", "twisted"),
+            mode="livemax",
+            prefix="",
+        )
+        self._connections = gauge("client_connections", "Connections of clients.")
+        self._requests = gauge("requests_in_progress", "Requests that are being answered, but for the fast lane's.")
+        self._images = gauge("images_in_progress", "Images on a thread or in the queue for one.")
+        self._fetches = gauge("source_fetches_in_progress", "Requests that wait for an origin.")
+        self._memory_waits = gauge("source_memory_waiting", "Originals that wait for memory.")
+        self._memory = {
+            "bytes": gauge("cache_memory_bytes", "Bytes in the memory tier.", "cache_type"),
+            "entries": gauge("cache_memory_entries", "Entries in the memory tier.", "cache_type"),
+        }
+        self._disk = {
+            "bytes": gauge("cache_disk_bytes", "Bytes in the disk tier.", "cache_type", mode="mostrecent"),
+            "entries": gauge("cache_disk_entries", "Entries in the disk tier.", "cache_type", mode="mostrecent"),
+        }
+        self._disk_known: dict[str, tuple[int, int]] = {}
+        self._reload_worked = gauge(
+            "config_last_reload_successful", "Whether the last configuration is in use.", mode="livemax"
+        )
+        self._reload_time = gauge(
+            "config_last_reload_timestamp_seconds", "When the configuration was last read.", mode="livemax"
+        )
+        self._quarantined = gauge("quarantined_sources", "Sources that are refused.", mode="livemax")
+        vips = {name: gauge(f"vips_{name}", text) for name, text in _VIPS.items()}
+        aliases = {name: gauge(f"vips_{alias}", _VIPS[name]) for name, alias in _VIPS_ALIASES.items()}
+        self._vips = {name: [vips[name], *([aliases[name]] if name in aliases else [])] for name in vips}
+
+    def update_process(self, *, children: bool = True) -> None:
+        """This process' own figures; *children*: the CPU time of those that have ended is its own, too."""
+        for family in self._own.collect():
+            for sample in family.samples:
+                if sample.name in self._process:
+                    self._process[sample.name].set(sample.value)
+        times = os.times()
+        used = times.user + times.system + (times.children_user + times.children_system if children else 0.0)
+        if used > self._counted_cpu:
+            self._cpu.inc(used - self._counted_cpu)
+            self._counted_cpu = used
+
+    def build(self, *, version: str, libvips: str, python: str, twisted: str) -> None:
+        """The versions of what runs."""
+        self._build.labels(version, libvips, python, twisted).set(1)
+
+    def load(self, *, connections: int, requests: int, images: int, fetches: int, memory_waits: int) -> None:
+        """How many of each there are now."""
+        self._connections.set(connections)
+        self._requests.set(requests)
+        self._images.set(images)
+        self._fetches.set(fetches)
+        self._memory_waits.set(memory_waits)
+
+    def memory_tier(self, cache: str, size: int, entries: int) -> None:
+        """What this process' memory tier of *cache* holds."""
+        self._memory["bytes"].labels(cache).set(size)
+        self._memory["entries"].labels(cache).set(entries)
+
+    def disk_tier(self, cache: str, size: int, entries: int) -> None:
+        """What the disk tier of *cache* held at the last sweep that this process knows of."""
+        if self._disk_known.get(cache) != (size, entries):  # or an old value would pass for the latest
+            self._disk_known[cache] = size, entries
+            self._disk["bytes"].labels(cache).set(size)
+            self._disk["entries"].labels(cache).set(entries)
+
+    def reloaded(self, now: float, *, worked: bool) -> None:
+        """The configuration was read *now*, and is in use from now on, or not."""
+        self._reload_worked.set(int(worked))
+        self._reload_time.set(now)
+
+    def quarantined(self, sources: int) -> None:
+        """So many sources are refused since a worker died of them."""
+        self._quarantined.set(sources)
+
+    def vips(self, values: Mapping[str, float]) -> None:
+        """libvips' own figures, see `imgforge.processing.usage`."""
+        for name, value in values.items():
+            for gauge in self._vips[name]:
+                gauge.set(value)

@@ -1,0 +1,122 @@
+"""What a process is and has at the moment, over one process and over several."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge.observability import Metrics, mark_dead, render_directory
+
+# A process called argv[2] that has seen a disk tier of so many bytes.
+PROCESS = """
+import sys
+from imgforge.observability import Metrics, share_metrics
+share_metrics(sys.argv[1], sys.argv[2])
+metrics = Metrics()
+sum(range(3_000_000))  # takes CPU time
+metrics.state.update_process()
+metrics.state.memory_tier("hybrid", 100, 2)
+metrics.state.disk_tier("hybrid", int(sys.argv[3]), 7)
+metrics.state.load(connections=3, requests=1, images=1, fetches=1, memory_waits=0)
+metrics.state.build(version="1", libvips="8", python="3", twisted="26")
+if sys.argv[2] == "parent":
+    metrics.state.reloaded(1000.0, worked=True)
+    metrics.state.quarantined(4)
+"""
+
+
+class OneProcessTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.metrics = Metrics(namespace="shop")
+
+    def told(self) -> str:
+        return self.metrics.render()[0].decode()
+
+    def test_the_processes_own_figures_bear_the_names_that_dashboards_know(self) -> None:
+        self.metrics.state.update_process()
+        for name in (
+            "process_cpu_seconds_total",
+            "process_resident_memory_bytes",
+            "process_virtual_memory_bytes",
+            "process_open_fds",
+            "process_max_fds",
+            "process_start_time_seconds",
+        ):
+            value = re.search(rf"(?m)^{name} (\S+)$", self.told())
+            self.assertIsNotNone(value, name)
+            self.assertGreater(float(value[1]), 0, name)  # type: ignore[index]
+
+    def test_cpu_time_is_counted_once(self) -> None:
+        self.metrics.state.update_process()
+        self.metrics.state.update_process()
+        (text,) = re.findall(r"(?m)^process_cpu_seconds_total (\S+)$", self.told())
+        times = os.times()
+        self.assertLessEqual(float(text), times.user + times.system + times.children_user + times.children_system)
+
+    def test_libvips_figures_have_the_names_of_the_rust_imgforge_as_well(self) -> None:
+        self.metrics.state.vips({"memory_bytes": 1.0, "memory_highwater_bytes": 2.0, "allocations": 3.0})
+        for name, value in (
+            ("memory_bytes", 1),
+            ("memory_highwater_bytes", 2),
+            ("allocations", 3),
+            ("tracked_mem_bytes", 1),
+            ("tracked_mem_highwater_bytes", 2),
+            ("tracked_allocs", 3),
+        ):
+            self.assertIn(f"\nshop_vips_{name} {value}.0\n", self.told())
+
+    def test_hits_are_told_by_tier(self) -> None:
+        self.metrics.cache_hit("hybrid", "disk")
+        self.metrics.answered_many("GET", "/", 200, 5, 0.1, "hybrid")
+        for tier, count in (("disk", 1), ("memory", 5)):
+            self.assertIn(f'shop_cache_tier_hits_total{{cache_type="hybrid",tier="{tier}"}} {count}.0\n', self.told())
+        self.assertIn('shop_cache_hits_total{cache_type="hybrid"} 6.0\n', self.told())
+
+
+class SeveralProcessesTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.directory = scratch.name
+
+    def run_one(self, name: str, disk_bytes: int) -> None:
+        subprocess.run(
+            [sys.executable, "-c", PROCESS, self.directory, name, str(disk_bytes)],
+            env=dict(os.environ) | {"PYTHONPATH": ":".join(sys.path)},
+            check=True,
+        )
+
+    def told(self) -> str:
+        return render_directory(self.directory)[0].decode()
+
+    def test_each_gauge_is_put_together_by_its_meaning(self) -> None:
+        for name, disk_bytes in (("parent", 10), ("0", 30), ("1", 20)):
+            self.run_one(name, disk_bytes)
+        told = self.told()
+        for name in ("parent", "0", "1"):
+            self.assertRegex(told, rf'(?m)^process_open_fds{{pid="{name}"}} [1-9]')
+        self.assertIn("\nclient_connections 9.0\n", told)
+        self.assertIn('\ncache_memory_bytes{cache_type="hybrid"} 300.0\n', told)
+        self.assertIn('\ncache_disk_bytes{cache_type="hybrid"} 20.0\n', told)  # the last that looked
+        self.assertIn('{libvips="8",python="3",twisted="26",version="1"} 1.0\n', told)
+        self.assertIn("\nconfig_last_reload_successful 1.0\n", told)
+        self.assertIn("\nconfig_last_reload_timestamp_seconds 1000.0\n", told)
+        self.assertIn("\nquarantined_sources 4.0\n", told)
+
+    def test_the_dead_are_not_shown_and_their_cpu_time_is_kept(self) -> None:
+        def cpu() -> float:
+            (text,) = re.findall(r"(?m)^process_cpu_seconds_total (\S+)$", self.told())
+            return float(text)
+
+        self.run_one("0", 1)
+        before = cpu()
+        mark_dead("0", self.directory)
+        self.assertNotIn('pid="0"', self.told())
+        self.assertEqual(cpu(), before)
+        self.run_one("0", 1)  # its successor
+        self.assertGreater(cpu(), before)
