@@ -12,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from imgforge.cache._walk import Found, Stopped, entries, never, our_files, remo
 __all__ = ["Sweep", "last_sweep", "sweep"]
 
 _LOCK = "janitor.lock"
+_LEFT = "janitor.left"
 _ABANDONED_AFTER = 3600.0
 _BUCKETS = 4096
 # How full the directory is left after an eviction, so that the next entries do not start another one.
@@ -64,9 +66,8 @@ def sweep(
             return None
         began = time.time()
         result = _Walk(root, stopping, purged).sweep(began, max_bytes, max_entries, max_age, lacking)
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{result.bytes} {result.entries}\n".encode("ascii"), 0)
         os.utime(lock, (began, time.time()))
+        _note(root, result)
     except (BlockingIOError, Stopped):
         return None
     finally:
@@ -74,11 +75,23 @@ def sweep(
     return result
 
 
+def _note(root: str, result: Sweep) -> None:
+    """Write down what the sweep left; not in the lock's file, whose times would change by its being read."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    with suppress(OSError):  # a full disk has been swept all the same
+        file = os.open(Path(root, _LEFT), flags, 0o600)
+        try:
+            os.write(file, f"{result.bytes} {result.entries}\n".encode("ascii"))
+        finally:
+            os.close(file)
+
+
 def last_sweep(root: str) -> Sweep | None:
     """What the last sweep of *root* left, whichever process or host it was of; None where that is not known."""
     try:
-        total, entries = Path(root, _LOCK).read_text("ascii").split()
-        return Sweep(int(total), int(entries))
+        text = Path(root, _LEFT).read_text("ascii")
+        total, entries = text.split()
+        return Sweep(int(total), int(entries)) if text.endswith("\n") else None
     except (OSError, ValueError):
         return None
 

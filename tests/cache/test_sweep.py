@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from imgforge.cache import sweep
+from imgforge.cache._sweep import last_sweep
 from tests.cache.directory import Directory, write
 
 
@@ -84,6 +85,17 @@ class SweepTests(Directory):
         self.assertIsNone(sweep(self.root, 0, 4, rest=60))
         self.assertIsNotNone(sweep(self.root, 0, 4))
         self.assertEqual(len(self.left()), 3)
+
+    def test_all_processes_know_what_the_last_sweep_left(self) -> None:
+        self.assertIsNone(last_sweep(self.root))
+        for number in range(4):
+            write(self.root, number)
+        result = sweep(self.root, 0, 3)
+        known = last_sweep(self.root)
+        self.assertEqual((known and known.bytes, known and known.entries), (result and result.bytes, len(self.left())))
+        self.assertIsNone(sweep(self.root, 0, 3, rest=60))  # to be asked is no sweep
+        Path(self.root, "janitor.left").write_text("damaged")
+        self.assertIsNone(last_sweep(self.root))
 
     def test_a_clock_that_was_put_back_does_not_stop_the_sweeps(self) -> None:
         sweep(self.root, 0, 4)
