@@ -104,6 +104,7 @@ class JsonLogTests(SynchronousTestCase):
         messages = [line.get("message", "") for line in lines]
         self.assertTrue(any("starting up" in message for message in messages), messages[:9])  # twistd's own
         self.assertTrue(any("Server Shut Down" in message for message in messages), messages[-3:])
+        self.assertTrue(all("level" in line for line in lines))
 
     def test_workers_and_their_parent(self) -> None:
         server = self.server(2)

@@ -66,6 +66,7 @@ class QuarantineTests(SynchronousTestCase):
         self.assertEqual(refused.body.count(b"\n"), refused.body.endswith(b"\n"))
         self.assertEqual(self.ask(server, "w:20", "/small.jpg").status, 200)
         wait_for(lambda: server.metric('refusals_total{reason="quarantine"}') == 1.0, "the refusal in the metrics")
+        wait_for(lambda: server.metric("quarantined_sources") == 1.0, "the source in the metrics")
         self.assertIn("died of a source, which is refused for 600 s", server.output())
         self.assertEqual(server.stop(), 0)
         another = self.server()

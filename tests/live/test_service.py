@@ -205,12 +205,18 @@ class ReloadTests(ServiceCase):
         self.assertIn("IMGFORGE_QUALITY=400", running.output())
         self.assertIn("preset 'bad'", running.output())
         self.assertEqual((running.children(), running.get("/status").headers["server"]), (before, "old"))
+        wait_for(lambda: running.metric("config_last_reload_successful") == 0, "the mistakes in the metrics")
+        failed = running.metric("config_last_reload_timestamp_seconds") or 0.0
+        self.hang_up(running, 'server_name = "new"')
+        wait_for(lambda: running.metric("config_last_reload_successful") == 1, "a reload that works")
+        self.assertGreater(running.metric("config_last_reload_timestamp_seconds") or 0.0, failed)
 
     def test_one_process_says_that_it_cannot(self) -> None:
         running = self.started("1", 'server_name = "old"')
         self.hang_up(running, 'server_name = "new"')
         wait_for(lambda: "a new configuration waits for the next start" in running.output(), "a word")
         self.assertEqual(running.get("/status").headers["server"], "old")
+        self.assertEqual(running.metric("config_last_reload_successful"), 0)
 
 
 class DrainTests(ServiceCase):

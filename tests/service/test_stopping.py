@@ -167,7 +167,7 @@ class SharedDirectoryTests(StoppingCase):
             server.get("/unsafe/plain/nothing://x")
             wait_for(lambda number=number: counted() == number, "the answer in the metrics")  # type: ignore[misc]
             killed()
-        wait_for(lambda: len(files()) == 9, "the files of the parent and of two workers")
+        wait_for(lambda: len(files()) == 15, "five files each of the parent and two workers")
         wait_for(lambda: counted() == 3, "all answers in the metrics")
 
     def test_a_start_removes_what_a_killed_server_has_left(self) -> None:
