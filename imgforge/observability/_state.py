@@ -20,7 +20,7 @@ __all__ = ["StateMetrics"]
 
 _Mode = Literal["livesum", "liveall", "livemax", "mostrecent"]
 
-# What a process' own gauges are called, as everywhere (Prometheus' client libraries); without the operator's namespace.
+# What a process' own gauges are called, as everywhere (Prometheus' client libraries).
 _PROCESS = {
     "process_resident_memory_bytes": "Resident memory.",
     "process_virtual_memory_bytes": "Virtual memory.",
@@ -46,22 +46,23 @@ _VIPS_ALIASES = {
 
 
 class StateMetrics:
-    """The gauges of this process, *namespace* before the names of those that are imgforge's own."""
+    """The gauges of this process, *namespace* before their names."""
 
     def __init__(self, registry: CollectorRegistry, namespace: str) -> None:
-        def gauge(name: str, text: str, *labels: str, mode: _Mode = "livesum", prefix: str = namespace) -> Gauge:
-            return Gauge(name, text, labels, namespace=prefix, registry=registry, multiprocess_mode=mode)
+        def gauge(name: str, text: str, *labels: str, mode: _Mode = "livesum") -> Gauge:
+            return Gauge(name, text, labels, namespace=namespace, registry=registry, multiprocess_mode=mode)
 
-        self._cpu = Counter(_CPU, "CPU time, of all processes and their decoders.", registry=registry)
+        self._cpu = Counter(
+            _CPU, "CPU time, of all processes and their decoders.", namespace=namespace, registry=registry
+        )
         self._counted_cpu = 0.0
-        self._process = {name: gauge(name, text, mode="liveall", prefix="") for name, text in _PROCESS.items()}
+        self._process = {name: gauge(name, text, mode="liveall") for name, text in _PROCESS.items()}
         self._own = ProcessCollector(registry=CollectorRegistry())
         self._build = gauge(
             "imgforge_build_info",
             "Always 1.",
             *("version", "libvips", "python", "twisted"),
             mode="livemax",
-            prefix="",
         )
         self._connections = gauge("client_connections", "Connections of clients.")
         self._requests = gauge("requests_in_progress", "Requests that are being answered, but for the fast lane's.")

@@ -47,14 +47,14 @@ class OneProcessTests(SynchronousTestCase):
             "process_max_fds",
             "process_start_time_seconds",
         ):
-            value = re.search(rf"(?m)^{name} (\S+)$", self.told())
+            value = re.search(rf"(?m)^shop_{name} (\S+)$", self.told())
             self.assertIsNotNone(value, name)
             self.assertGreater(float(value[1]), 0, name)  # type: ignore[index]
 
     def test_cpu_time_is_counted_once(self) -> None:
         self.metrics.state.update_process()
         self.metrics.state.update_process()
-        (text,) = re.findall(r"(?m)^process_cpu_seconds_total (\S+)$", self.told())
+        (text,) = re.findall(r"(?m)^shop_process_cpu_seconds_total (\S+)$", self.told())
         times = os.times()
         self.assertLessEqual(float(text), times.user + times.system + times.children_user + times.children_system)
 
