@@ -18,7 +18,11 @@ from imgforge.model import CacheEntry
 
 __all__ = ["Freshness", "Terms", "validators"]
 
-_DIRECTIVE = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)(?:\s*=\s*(?:"([^"]*)"|([^\s,;"]*)))?\s*(?:,|\Z)')
+# Begins where a name does and does not backtrack: an origin's line takes time in proportion to its length.
+_DIRECTIVE = re.compile(
+    r"(?<![!#$%&'*+.^_`|~0-9A-Za-z-])([!#$%&'*+.^_`|~0-9A-Za-z-]++)"
+    r'(?:\s*+=\s*+(?:"([^"]*+)"|([^\s,;"]*+)))?+\s*+(?:,|\Z)'
+)
 _SECONDS = re.compile(r"[0-9]{1,10}", re.ASCII)
 
 

@@ -1,9 +1,10 @@
 """The decoders that run apart: a program that `_apart` starts, on nothing but the standard library and the one decoder.
 
-    argv: pdf FIRST COUNT SCALE CLEAR MOST_PIXELS, raw MOST_PIXELS, or svg DPI SCALE DRAWN UNLIMITED MOST_PIXELS
-    stdin: the file
+    argv: pdf FIRST COUNT SCALE CLEAR MOST_PIXELS, raw MOST_PIXELS, svg DPI SCALE DRAWN UNLIMITED MOST_PIXELS,
+    or clean UNLIMITED STYLE_BYTES MOST_PIXELS
+    stdin: the file; if it is to be cleaned, a style sheet before it
     stdout: "ok PAGES_OF_THE_FILE", or "large WIDTH HEIGHT", and for each picture "WIDTH HEIGHT BANDS" before its
-    samples; if it is not to be DRAWN it has no bands
+    samples; if it is not to be DRAWN it has no bands; "refused" and why, or "ok 1" and the SVG that has been cleaned
 
 It bounds its own memory and time before it reads a byte; whatever else happens, it just ends.
 """
@@ -15,6 +16,8 @@ import resource
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any
 
 _MOST_MEMORY = 2 << 30
@@ -22,7 +25,7 @@ _SECONDS = 10
 
 
 def main(what: str, *arguments: str) -> None:
-    decoders: dict[str, Callable[..., None]] = {"pdf": _pdf, "raw": _raw, "svg": _svg}
+    decoders: dict[str, Callable[..., None]] = {"pdf": _pdf, "raw": _raw, "svg": _svg, "clean": _clean}
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -86,6 +89,25 @@ def _svg(body: bytes, dpi: float, scale: float, drawn: float, unlimited: float, 
     _say("ok", 1)
     _say(image.width, image.height, image.bands)
     sys.stdout.buffer.write(samples)
+
+
+def _clean(body: bytes, unlimited: float, length: float, most: float) -> None:  # noqa: ARG001  no pixels here
+    # The one module alone, and the errors that it imports: the package would bring libvips with it.
+    here = Path(__file__)
+    sys.path.append(str(here.parents[2]))
+    spec = spec_from_file_location("svg", here.with_name("_svg.py"))
+    if spec is None or spec.loader is None:
+        raise ImportError("svg")
+    svg = module_from_spec(spec)
+    spec.loader.exec_module(svg)
+    style = body[: int(length)].decode()
+    try:
+        cleaned = svg.sanitised(body[int(length) :], style, unlimited=bool(unlimited))
+    except import_module("imgforge.errors").NotAnImage as error:
+        _say("refused", error)
+        return
+    _say("ok", 1)
+    sys.stdout.buffer.write(cleaned)
 
 
 if __name__ == "__main__":

@@ -14,15 +14,15 @@ from typing import Any
 import pyvips
 
 from imgforge.errors import NotAnImage, SourceTooLarge, UnsupportedFormat
-from imgforge.processing._apart import decoded_apart
+from imgforge.processing._apart import cleaned_apart, decoded_apart
 from imgforge.processing._cancellation import Cancellation
 from imgforge.processing._complete import gif_is_complete, tiff_is_complete
 from imgforge.processing._film import film, frames_of
 from imgforge.processing._formats import FORMATS, check_format
 from imgforge.processing._png_chunks import check_png
 from imgforge.processing._settings import ProcessingSettings
-from imgforge.processing._svg import sanitised
-from imgforge.processing._svg_cost import is_costly
+from imgforge.processing._svg import sanitised, unpacked
+from imgforge.processing._svg_cost import LARGE, is_costly
 from imgforge.processing._tiff_tags import with_owners
 from imgforge.processing._vips import broken, capabilities, field_names, missing, reader
 
@@ -149,7 +149,7 @@ def open_original(
     apart, lifted = False, name in settings.unlimited
     if name == "svg":
         if settings.sanitize_svg or style:
-            body = sanitised(body, style, unlimited=lifted)
+            body = _cleaned(body, style, cancellation, unlimited=lifted)
         apart = is_costly(body)
     part = {"background": _CLEAR} if name == "pdf" and settings.pdf_no_background else {}
     if apart:
@@ -185,6 +185,15 @@ def check_hash(body: bytes, hashsum: tuple[str, str] | None) -> None:
     """Raise `NotAnImage` where *body* does not have the hash (algorithm, hexadecimal digits) that the URL names."""
     if hashsum is not None and hashlib.new(hashsum[0], body, usedforsecurity=False).hexdigest() != hashsum[1]:
         raise NotAnImage(f"the source does not have the {hashsum[0]} hash that the URL names")
+
+
+def _cleaned(document: bytes, style: str, cancellation: Cancellation, *, unlimited: bool) -> bytes:
+    """An SVG without what is dangerous in it; where that takes long, it is done in a process of its own."""
+    if document[:2] == b"\x1f\x8b":
+        document, unlimited = unpacked(document), False
+    if len(document) > LARGE:
+        return cleaned_apart(document, style, unlimited=unlimited, cancellation=cancellation)
+    return sanitised(document, style, unlimited=unlimited)
 
 
 def _drawn_apart(

@@ -12,9 +12,11 @@ from typing import Any
 
 from lxml import etree
 
-__all__ = ["is_costly"]
+from imgforge.processing._svg import MOST_ATTRIBUTES, selectors_of
 
-_MOST_BYTES = 256 * 1024
+__all__ = ["LARGE", "is_costly"]
+
+LARGE = 256 * 1024  # bytes; what is longer is cleaned and drawn apart
 _MOST_WORK = 5000.0
 
 _CHEAP = frozenset(
@@ -43,19 +45,24 @@ _COSTLY = re.compile(r"filter|mask|marker|dasharray|blend-mode|isolation|enable-
 # Those that paint into a layer as large as the picture first. `fill-opacity` and the like do not.
 _LAYER = re.compile(r"(?<![\w-])opacity|clip-path", re.IGNORECASE)
 _REFERENCE = re.compile(r"url\(\s*['\"]?#([^)'\"]*)", re.IGNORECASE)
+_CSS_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 _ELEMENT, _CHARACTER, _LAYERED = 1.0, 1 / 8, 500.0
-_RULE = 1 / 1000  # a character of a style sheet, for each element
+_RULE = 1 / 1000  # a character of a style sheet, for each element and each character of a class
+# In selectors: what looks at an element's siblings or the text of its attributes, and what hides a brace or nests them.
+_SEARCHING = re.compile(r"[~:\[@\"'(\\]")
 
 
 def is_costly(document: bytes) -> bool:
     """Whether drawing *document*, which is well-formed, may take long or much memory."""
-    if len(document) > _MOST_BYTES:
+    if len(document) > LARGE:
         return True
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
     try:
         root = etree.fromstring(document, parser)
     except (etree.XMLSyntaxError, ValueError):
         return True
+    if any(len(element.attrib) > MOST_ATTRIBUTES for element in root.iter(etree.Element)):
+        return True  # each look-up of one passes over the others
     return _Estimate(root).work() > _MOST_WORK
 
 
@@ -70,10 +77,11 @@ class _Estimate:
 
     def work(self) -> float:
         sheets = sum(len(element.text or "") for element in self._elements if _name(element) == "style")
+        classes = sum(len(element.get("class", "")) for element in self._elements) if sheets else 0
         # An element's work needs that of what it contains and refers to: children first, references by recursion.
         for element in reversed(self._elements):
             self._work(element, 0)
-        return self._known[self._root] + sheets * len(self._elements) * _RULE
+        return self._known[self._root] + sheets * (len(self._elements) + classes) * _RULE
 
     def _work(self, element: Any, depth: int) -> float:
         known = self._known.get(element)
@@ -97,7 +105,7 @@ class _Estimate:
         if space.lstrip("{") not in _SPACES:  # editors' own notes, which are not drawn
             return _ELEMENT
         name = _name(element)
-        if name not in _CHEAP or (name == "style" and _costly_sheet(element.text or "")):
+        if name not in _CHEAP or (name == "style" and (len(element) or _costly_sheet(element.text or ""))):
             return float("inf")
         work = _ELEMENT
         for attribute, value in element.attrib.items():
@@ -118,6 +126,8 @@ def _name(element: Any) -> str:
 
 def _costly_sheet(text: str) -> bool:
     """Whether a style sheet gives elements, nobody knows how many, something that may cost much."""
+    if _SEARCHING.search(selectors_of(_CSS_COMMENT.sub("", text))):
+        return True
     return any(pattern.search(text) for pattern in (_COSTLY, _LAYER, _REFERENCE))
 
 

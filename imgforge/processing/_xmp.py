@@ -14,8 +14,8 @@ from lxml import etree
 __all__ = ["rights_of", "xmp_of"]
 
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
-_META = "{adobe:ns:meta/}"
 _XML = "{http://www.w3.org/XML/1998/namespace}"
+_GONE = "imgforge-gone"
 _LONGEST = 1 << 20
 _DEEPEST = 8
 # What names the owner: these of the Dublin Core's, and all of the namespaces below.
@@ -24,6 +24,7 @@ _RIGHTS = frozenset(
 )
 _RIGHTS_NAMESPACES = ("{http://ns.adobe.com/xap/1.0/rights/}", "{http://creativecommons.org/ns#}")
 _MOST_PROPERTIES = 2000
+_MOST_ATTRIBUTES, _MOST_NAMESPACES = 1000, 256
 _LISTS = frozenset({f"{_RDF}Bag", f"{_RDF}Seq"})
 # Prefixes are the document's own to choose; these are what everybody calls the namespaces.
 _PREFIXES = {
@@ -50,25 +51,37 @@ def xmp_of(packet: bytes) -> dict[str, dict[str, Any]]:
 
 def rights_of(packet: bytes) -> bytes:
     """A packet of those properties of *packet* that say whose the picture is; empty where there are none."""
-    kept = []
-    for description in _descriptions(_parsed(packet)):
-        for name in list(description.attrib):
-            if not _is_right(name) and not name.startswith((_RDF, _XML)):
-                del description.attrib[name]
-        for child in list(description):
-            if not _is_right(child.tag):
-                description.remove(child)
-        if len(description) or any(_is_right(name) for name in description.attrib):
-            description.tail = None
-            kept.append(description)
+    root = _parsed(packet)
+    kept = [one for one in _descriptions(root) if _reduced(one)]
     if not kept:
         return b""
-    rdf = etree.Element(f"{_RDF}RDF", nsmap={"rdf": _RDF[1:-1]})
-    rdf.extend(kept)
-    meta = etree.Element(f"{_META}xmpmeta", nsmap={"x": _META[1:-1]})
-    meta.append(rdf)
-    etree.cleanup_namespaces(meta, keep_ns_prefixes=["rdf", "x"])
-    return bytes(etree.tostring(meta))
+    # What goes is taken out of the document as it is: to move what stays takes time in the square of its length.
+    rdf = kept[0].getparent()
+    staying = set(kept)
+    for child in rdf.iterchildren(tag=etree.Element):
+        if child in staying:
+            child.tail = None
+        else:
+            child.tag = _GONE
+    rdf.text = None
+    rdf.attrib.clear()
+    etree.strip_elements(rdf, _GONE)
+    etree.cleanup_namespaces(rdf.getroottree(), keep_ns_prefixes=["rdf"])
+    return b'<x:xmpmeta xmlns:x="adobe:ns:meta/">' + etree.tostring(rdf, with_tail=False) + b"</x:xmpmeta>"
+
+
+def _reduced(description: Any) -> bool:
+    """Take all but rights out of *description*, or mark it as gone; whether there are any."""
+    for name in list(description.attrib):
+        if not _is_right(name) and not name.startswith((_RDF, _XML)):
+            del description.attrib[name]
+    found = any(_is_right(name) for name in description.attrib)
+    for child in description.iterchildren(tag=etree.Element):
+        if _is_right(child.tag):
+            found = True
+        else:
+            child.tag = _GONE
+    return found
 
 
 def _is_right(name: Any) -> bool:
@@ -87,7 +100,21 @@ def _parsed(packet: bytes) -> Any | None:
     except (etree.XMLSyntaxError, ValueError):
         return None
     # XMP has no document types; and references to entities, taken out of their document, crash libxml2.
-    return None if root.getroottree().docinfo.internalDTD is not None else root
+    return None if root.getroottree().docinfo.internalDTD is not None or _is_excessive(root) else root
+
+
+def _is_excessive(root: Any) -> bool:
+    """Whether there is more of what lxml passes over at each access: attributes of an element, namespaces in scope."""
+    namespaces = 0
+    for event, node in etree.iterwalk(root, events=("start", "start-ns", "end-ns")):
+        if event == "start":
+            if len(node.attrib) > _MOST_ATTRIBUTES:
+                return True
+        else:
+            namespaces += 1 if event == "start-ns" else -1
+            if namespaces > _MOST_NAMESPACES:
+                return True
+    return False
 
 
 def _descriptions(root: Any | None) -> list[Any]:

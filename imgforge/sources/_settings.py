@@ -12,6 +12,7 @@ from imgforge.sources._guard import AddressPolicy
 __all__ = ["AllowedSources", "SourceSettings"]
 
 _QUERY = re.compile(r"[?#]")
+_WILD = r"[^/?#@\\]"
 _SLASH = re.compile(r"[/\\]")
 
 
@@ -67,6 +68,10 @@ class AllowedSources:
 
 
 def _expression(pattern: str) -> str:
-    expression = re.escape(pattern).replace(r"\*", r"[^/?#@\\]*")
+    first, *pieces = (re.escape(piece) for piece in re.split(r"\*+", pattern))
+    expression = first
+    for number, piece in enumerate(pieces, 1):
+        # Where another wildcard follows, the first place of a piece is as good as any other: no time is lost on those.
+        expression += rf"{_WILD}*{piece}" if number == len(pieces) else f"(?>{_WILD}*?{piece})"
     _, scheme, host = pattern.partition("://")
     return expression + (r"(?=[/?#:]|\Z)" if scheme and host and "/" not in host else "")

@@ -35,7 +35,7 @@ _BRACKETED = re.compile(rb"\[([^\]]*)\](?::[0-9]{1,5})?\Z")
 _WITH_PORT = re.compile(rb"([0-9.]+):[0-9]{1,5}\Z")
 # One parameter of Forwarded, and what ends it (RFC 7239, section 4); an element may be empty.
 _PARAMETER = re.compile(
-    rb"[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=([!#$%&'*+.^_`|~0-9A-Za-z-]+|\"(?:[^\"\\]|\\.)*\"))?[ \t]*([;,]|\Z)"
+    rb"[ \t]*+(?:([!#$%&'*+.^_`|~0-9A-Za-z-]++)=([!#$%&'*+.^_`|~0-9A-Za-z-]++|\"(?:[^\"\\]|\\.)*+\"))?+[ \t]*+([;,]|\Z)"
 )
 
 

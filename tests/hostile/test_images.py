@@ -231,3 +231,19 @@ def test_what_costs_too_much_ends_in_time_and_gives_its_thread_back(origin: RawO
 def test_after_all_that_pictures_are_made_as_ever(server: Twistd, origin: RawOrigin) -> None:
     assert decode(ask(server, "w:15", origin.url("/good.png")).body).size == (15, 10)
     assert not server.children()
+
+
+def test_documents_that_are_all_attributes_cost_no_worker(origin: RawOrigin) -> None:
+    """Four of a megabyte and a half, each under another name, while others ask."""
+    attributes = " ".join(f"a{number}='1'" for number in range(150_000))
+    origin.answers["/wide.svg"] = whole(svg(f"<rect {attributes}/>"), "200 OK", "Content-Type: image/svg+xml")
+    with serving(ALLOW_LOOPBACK_SOURCE_ADDRESSES="true", PROCESSES="2", WORKERS="4") as server:
+        wait_for(lambda: len(server.children()) == 2, "both workers")
+        workers = server.children()
+        with ThreadPoolExecutor(4) as clients:
+            asked = [clients.submit(ask, server, "w:9", origin.url(f"/wide.svg?{n}"), "@png") for n in range(4)]
+            while not all(one.done() for one in asked):
+                assert server.get("/status").status == 200
+        assert [one.result().status for one in asked] == [422] * 4
+        assert server.children() == workers
+        assert "ended" not in server.output()

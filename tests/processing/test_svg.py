@@ -16,6 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.errors import NotAnImage
 from imgforge.model import ProcessingOptions
 from imgforge.processing import ProcessingSettings, process
+from imgforge.processing._apart import cleaned_apart
+from imgforge.processing._cancellation import Cancellation
 from imgforge.processing._svg import sanitised
 
 NAMESPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
@@ -179,6 +181,42 @@ class SanitisedTests(SynchronousTestCase):
             self.assertRaises(NotAnImage, sanitised, body)
         sanitised(svg("<g>" * 100 + "</g>" * 100))
 
+    def test_what_later_steps_compare_is_bounded(self) -> None:
+        for inside in (
+            "<g " + " ".join(f'a{number}=""' for number in range(257)) + "/>",
+            "<g " + " ".join(f'xmlns:a{number}="u"' for number in range(260)) + "/>",
+            f'<g class="{"a " * 33_000}"/>',
+            f'<g style="{"fill:red;" * 120_000}"/>',
+            f"<style>{'a,' * 20_001}a{{}}</style>",
+            f"<style>{'a{}' * 20_001}</style>",
+            f"<style>{'a' * (5 << 20)}</style>",
+        ):
+            self.assertRaises(NotAnImage, sanitised, svg(inside))
+            self.assertRaises(NotAnImage, sanitised, svg(inside), unlimited=True)
+
+    def test_what_drawing_programs_write_is_within_the_bounds(self) -> None:
+        rules = "".join(f".st{number}{{fill:rgb({number},2,3);stroke:#fff}}" for number in range(800))
+        paths = "".join(
+            f'<path class="st{number} st1" id="p{number}" d="{"M1 2L3 4" * 40}"/>' for number in range(5000)
+        )
+        view = " ".join(f'inkscape:a{number}="{number}"' for number in range(60))
+        picture = f'<image href="data:image/png;base64,{"A" * 3_000_000}"/>'
+        inside = f'<style>{rules}</style><g xmlns:inkscape="urn:inkscape" {view}>{paths}</g>{picture}'
+        made = etree.fromstring(sanitised(svg(inside)), etree.XMLParser(huge_tree=True))
+        self.assertEqual(len(made.findall(".//{*}path[@d][@class]")), 5000)
+        self.assertEqual(len(made.findall(".//{*}image[@href]")), 1)
+
+    def test_what_is_large_is_cleaned_in_a_process_of_its_own_to_the_same_bytes(self) -> None:
+        inside = f'<script>x</script><rect onclick="x" width="9" height="9"/><desc>{"x" * 300_000}\xe9</desc>'
+        made = cleaned_apart(svg(inside), "rect{fill:red}", unlimited=False, cancellation=Cancellation())
+        self.assertEqual(made, sanitised(svg(inside), "rect{fill:red}"))
+        with self.assertRaisesRegex(NotAnImage, "too many attributes"):
+            wide = svg("<g " + " ".join(f'a{number}=""' for number in range(300)) + "/>")
+            cleaned_apart(wide, "", unlimited=False, cancellation=Cancellation())
+        drawn = process(svg(inside), ProcessingOptions(format="svg"), ProcessingSettings())
+        self.assertNotIn(b"script", drawn.body)
+        self.assertNotIn(b"onclick", drawn.body)
+
     def test_size_is_bounded_also_when_unpacked(self) -> None:
         long = svg("<!--" + "x" * (10 << 20) + "-->")
         self.assertRaises(NotAnImage, sanitised, long)
@@ -190,7 +228,7 @@ class SanitisedTests(SynchronousTestCase):
             "<text>" + "<script/>x" * 90_000 + "</text>",
             "<text>" + "&amp;" * 1_000_000 + "</text>",
             "<style>" + "/*a" * 1_000_000 + "</style>",
-            "<style>" + "url(#" * 1_000_000 + "</style>",
+            "<style>" + "url(#" * 800_000 + "</style>",
             "<style>" + "a" * 4_000_000 + "</style>",
             "<style>" + "@import" * 500_000 + "</style>",
             "<style>" + "\\" * 2_000_000 + "</style>",

@@ -59,6 +59,13 @@ COSTLY = {
     "circles": '<g id="a"><use href="#b"/></g><g id="b"><use href="#a"/></g>',
     "long paths": f'<path d="M0 0{"L9 9" * 20_000}"/>',
     "many rules": f"<style>{'g > g + rect{fill:red}' * 2000}</style>{'<g/>' * 2000}",
+    "many classes": f"<style>{'.a' * 20_000}{{}}</style><g class='{'b ' * 5000}'/>",
+    "siblings": f"<style>g~g{{fill:red}}</style>{'<g/>' * 9}",
+    "attributes in selectors": "<style>[d*='9']{fill:red}</style><g/>",
+    "places in selectors": "<style>g:nth-child(2n){fill:red}</style><g/>",
+    "selectors behind a brace that is none": "<style>g\\{ ~ g{fill:red}</style><g/>",
+    "selectors within a rule": "<style>@media all{ g ~ g{fill:red}}</style><g/>",
+    "a crowd of attributes": "<g " + " ".join(f'a{number}=""' for number in range(300)) + "/>",
     "many stops": f'<linearGradient id="g">{"<stop/>" * 500}</linearGradient>' + '<rect fill="url(#g)"/>' * 100,
     "great length": f"<desc>{'x' * 300_000}</desc>",
 }

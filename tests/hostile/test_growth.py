@@ -1,0 +1,210 @@
+"""Bytes that are bounded bound the work: of a document four times as long nothing takes much more than four times.
+
+Each shape is made of *n* pieces and read with *n* and with 4 *n* of them, in CPU time of this thread: what is linear
+takes four times as long, what is quadratic sixteen times. A shape fails that takes more than nine times as long in each
+of several tries. `fuzz` composes documents out of random pieces, and IMGFORGE_FUZZ=N composes N times as many.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from imgforge.errors import ImgforgeError
+from imgforge.pipeline._freshness import _directives
+from imgforge.processing._formats import detect_format
+from imgforge.processing._svg import sanitised
+from imgforge.processing._svg_cost import is_costly
+from imgforge.processing._xmp import rights_of, xmp_of
+from imgforge.sources._settings import AllowedSources
+from imgforge.web._network import _hops
+
+_TIMES = int(os.environ.get("IMGFORGE_FUZZ", "1"))
+_MOST = 9.0
+_TRIES = 4
+_MEASURABLE = 0.01  # seconds that the longer one must take to tell anything
+
+Shape = Callable[[int], bytes]
+
+
+def _seconds(call: Callable[[Any], object], document: Any) -> float:
+    started = time.thread_time()
+    with suppress(ImgforgeError):
+        call(document)
+    return time.thread_time() - started
+
+
+def _growth(call: Callable[[Any], object], short: Any, long: Any) -> float:
+    """How many times longer *call* takes for *long* than for *short*, in the best of several tries."""
+    growths = []
+    for _ in range(_TRIES):
+        longer = _seconds(call, long)
+        growths.append(longer / max(_seconds(call, short), longer / 100, 1e-6) if longer > _MEASURABLE else 0.0)
+        if growths[-1] <= _MOST:
+            break
+    return min(growths)
+
+
+def _svg(inside: str, attributes: str = "") -> bytes:
+    return f"<svg xmlns='http://www.w3.org/2000/svg' xmlns:p='urn:p' {attributes}>{inside}</svg>".encode()
+
+
+def _numbered(text: str, n: int, between: str = "") -> str:
+    return between.join(text.replace("#", str(number)) for number in range(n))
+
+
+SVG: dict[str, Shape] = {
+    "attributes of one element": lambda n: _svg("", _numbered("a#='1'", n, " ")),
+    "attributes that change": lambda n: _svg("", _numbered("a#='(\\'", n, " ")),
+    "attributes with a prefix": lambda n: _svg("", _numbered("p:a#='('", n, " ")),
+    "event handlers": lambda n: _svg("", _numbered("on#=''", n, " ")),
+    "namespaces and scripts": lambda n: _svg("<script/>" * n, _numbered("xmlns:a#='u#'", n, " ")),
+    "namespaces in a script": lambda n: _svg(
+        f"<script>{_numbered('<a#:b/>', n)}</script>", _numbered("xmlns:a#='u#'", n, " ")
+    ),
+    "styles within one another": lambda n: _svg("<style>" * (n // 80) + "(a" * n + "</style>" * (n // 80)),
+    "styles": lambda n: _svg("<style>a{}</style>" * n),
+    "elements in a style": lambda n: _svg(f"<style>{'<a/>b' * n}</style>"),
+    "comments in a text": lambda n: _svg(f"<text>{'<!---->x' * n}</text>"),
+    "scripts in a text": lambda n: _svg(f"<text>{'<script/>x' * n}</text>"),
+    "an embedded picture": lambda n: _svg(f"<image href='data:image/png;base64,{'A' * 40 * n}'/>"),
+    "a long path": lambda n: _svg(f"<path d='{'M1 1' * 10 * n}'/>"),
+    "open addresses": lambda n: _svg(f"<style>{'url(#' * n}</style>"),
+    "blanks in an address": lambda n: _svg(f"<g fill='url({' ' * 20 * n}'/>"),
+    "references in a chain": lambda n: _svg(_numbered("<g id='i#'><use href='#i#0'/></g>", n)),
+    "names": lambda n: _svg(_numbered("<g id='i#' class='a#'/>", n)),
+    "default attributes": lambda n: (
+        f"<!DOCTYPE svg [{_numbered(chr(60) + '!ATTLIST g a# CDATA ' + repr('v') + '>', n)}]>".encode()
+        + _svg("<g/>" * n)
+    ),
+    "an entity in attributes": lambda n: (
+        f"<!DOCTYPE svg [<!ENTITY e '{'x' * n}'>]>".encode() + _svg("<g a='&e;'/>" * n)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SVG)
+@pytest.mark.parametrize("call", [sanitised, is_costly], ids=lambda call: str(call.__name__))
+def test_svg(call: Callable[[bytes], object], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgforge.processing._svg_cost.LARGE", 10 << 20)
+    assert _growth(call, SVG[name](4000), SVG[name](16000)) <= _MOST
+
+
+_PIECES = (
+    *("<g {a}>{i}</g>", "<style>{t}</style>", "<script>{i}</script>", "<text {a}>{t}{i}</text>", "<use href='#i#'/>"),
+    *(
+        "<set attributeName='href' {a}/>",
+        "<p:x xmlns:q#='u#' q#:a='#'>{i}</p:x>",
+        "<a xmlns='urn:#' {a}/>",
+        "<!--{t}-->",
+    ),
+    *("<path id='i#' d='M1 1L#' {a}/>", "<image href='data:image/png,#'/>", "<linearGradient>{i}</linearGradient>"),
+)
+_ATTRIBUTES = (
+    "a#='1'",
+    "p:a#='('",
+    "on#=''",
+    "fill='url(#i#)'",
+    "style='fill:\\#'",
+    "class='a b c#'",
+    "x='j a:b'",
+    "id='i#'",
+)
+_TEXTS = ("a{b:c}", "url(", "/*", "\\41 ", "@import ", "a~b,", "&amp;", "<![CDATA[)]]>", "x#")
+
+
+def _composed(seed: int, n: int) -> bytes:
+    """An SVG of *n* random pieces; of one seed they are the same in the same proportions, however many there are."""
+    draw = random.Random(seed)
+    pieces = draw.choices(_PIECES, k=3)
+    attributes, text = draw.choices(_ATTRIBUTES, k=2), draw.choice(_TEXTS)
+    # Repeated beside one another, in one element, or a few levels deep.
+    crowd, depth = draw.choice(("elements", "attributes", "text")), draw.choice((1, 3, 30))
+    many = n if crowd == "attributes" else 1
+    said = " ".join(
+        _numbered(one if "#" in one and "=" in one.partition("#")[2] else f"b#='{n}'", many, " ")
+        for one in attributes[:1]
+    )
+    words = text * (n if crowd == "text" else 1)
+    inside = ""
+    for _ in range(depth):
+        unit = "".join(pieces).replace("{a}", said if crowd == "attributes" else "x='1'").replace("{t}", words)
+        inside = unit.replace("{i}", inside, 1).replace("{i}", "")
+        if crowd != "elements":
+            break
+    return _svg(_numbered(inside, max(1, n // (4 * depth)) if crowd == "elements" else 1))
+
+
+@pytest.mark.parametrize("seed", range(20 * _TIMES))
+def test_fuzz(seed: int) -> None:
+    short, long = _composed(seed, 2000), _composed(seed, 8000)
+    for call in (sanitised, is_costly):
+        assert _growth(call, short, long) <= _MOST, (seed, call.__name__, re.sub(rb"(.{300}).*", rb"\1...", long))
+
+
+_RDF = "xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#' xmlns:dc='http://purl.org/dc/elements/1.1/' xmlns:p='u'"
+
+
+def _xmp(inside: str, attributes: str = "") -> bytes:
+    described = f"<rdf:Description {attributes}>{inside}</rdf:Description>"
+    return f"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF {_RDF}>{described}</rdf:RDF></x:xmpmeta>".encode()
+
+
+XMP: dict[str, Shape] = {
+    "attributes": lambda n: _xmp("", _numbered("p:a#=''", n, " ")),
+    "properties": lambda n: _xmp("<p:a/>" * n),
+    "rights": lambda n: _xmp("<dc:rights/>a" * n),
+    "namespaces": lambda n: _xmp(_numbered("<a#:b/>", n), _numbered("xmlns:a#='u#'", n, " ")),
+    "alternatives": lambda n: _xmp(f"<dc:rights><rdf:Alt>{'<rdf:li/>' * n}</rdf:Alt></dc:rights>"),
+    "namespaces of rights": lambda n: _xmp(
+        _numbered("<dc:rights><a#:b/></dc:rights>", n), _numbered("xmlns:a#='u#'", n, " ")
+    ),
+}
+
+
+@pytest.mark.parametrize("name", XMP)
+@pytest.mark.parametrize("call", [xmp_of, rights_of], ids=lambda call: str(call.__name__))
+def test_xmp(call: Callable[[bytes], object], name: str) -> None:
+    assert _growth(call, XMP[name](3000), XMP[name](12000)) <= _MOST
+
+
+PROLOGUES: dict[str, Shape] = {
+    "an open comment": lambda n: b"<!--" * n,
+    "document types": lambda n: b"<!DOCTYPE a []>" * n,
+    "brackets": lambda n: b"<!DOCTYPE a " + b"[" * n + b"]" * n,
+    "blanks": lambda n: b"<!DOCTYPE a [ ]" + b" " * n,
+}
+
+
+@pytest.mark.parametrize("name", PROLOGUES)
+def test_detection(name: str) -> None:
+    assert _growth(detect_format, PROLOGUES[name](1500), PROLOGUES[name](6000)) <= _MOST
+
+
+def _allow(patterns: Iterable[str]) -> Callable[[str], object]:
+    return AllowedSources(tuple(patterns)).allow
+
+
+LINES: dict[str, tuple[Callable[[Any], object], Callable[[int], object]]] = {
+    "blanks in Cache-Control": (_directives, lambda n: "a" + " " * n + "\x01"),
+    "a long directive": (_directives, lambda n: "a" * n + "\x01"),
+    "a long value": (_directives, lambda n: "a=" + "b" * n + '"'),
+    "blanks in Forwarded": (_hops, lambda n: b" " * n + b"\x01"),
+    "a quotation in Forwarded": (_hops, lambda n: b'a="' + b"\\a" * n),
+    "wildcards": (_allow(["https://*.*.com/"]), lambda n: "https://" + ".a" * (n // 2)),
+    "many wildcards": (_allow(["https://*.*.*.*.com/"]), lambda n: "https://" + ".a" * (n // 2)),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_lines_of_16_kilobytes(name: str) -> None:
+    call, line = LINES[name]
+    assert _growth(call, line(250), line(1000)) <= _MOST
+    assert _growth(call, line(4000), line(16000)) <= _MOST
