@@ -139,6 +139,8 @@ _SIGNATURES: tuple[tuple[str, int, bytes], ...] = (
     ("gif", 0, b"GIF89a"),
     ("tiff", 0, b"II*\x00"),
     ("tiff", 0, b"MM\x00*"),
+    ("tiff", 0, b"II+\x00\x08\x00\x00\x00"),  # BigTIFF
+    ("tiff", 0, b"MM\x00+\x00\x08\x00\x00"),
     ("bmp", 0, b"BM"),
     ("ico", 0, b"\x00\x00\x01\x00"),
     ("psd", 0, b"8BPS"),

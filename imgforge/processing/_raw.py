@@ -7,11 +7,11 @@ stays one.
 
 from __future__ import annotations
 
-import struct
 from typing import Any
 
 from imgforge.processing._apart import decoded_apart
 from imgforge.processing._cancellation import Cancellation
+from imgforge.processing.containers import read_tiff
 
 __all__ = ["is_raw_tiff", "load"]
 
@@ -30,21 +30,10 @@ def is_raw_tiff(body: bytes) -> bool:
     """Whether *body*, which begins like a TIFF, is a camera's raw file."""
     if body[8:10] == b"CR" and body[:2] == b"II":
         return True
-    order = "<" if body[:2] == b"II" else ">"
-    try:
-        tags = _directory(body, order)
-    except struct.error:
+    tiff = read_tiff(body)
+    tags = next(tiff.directories(), {}) if tiff is not None else {}
+    if tiff is None or _DNG_VERSION in tags:
+        return tiff is not None
+    if _SUB_DIRECTORIES not in tags or not next(tiff.integers(tags.get(_SUBFILE_TYPE), 1), 0) & _REDUCED:
         return False
-    if _DNG_VERSION in tags:
-        return True
-    if _SUB_DIRECTORIES not in tags or not tags.get(_SUBFILE_TYPE, 0) & _REDUCED:
-        return False
-    return body.startswith(_MAKES, tags.get(_MAKE, len(body)))
-
-
-def _directory(body: bytes, order: str) -> dict[int, int]:
-    """The first directory's tags with what their last four bytes say: a long value, or where it is (TIFF 6.0, 2)."""
-    (at,) = struct.unpack_from(order + "I", body, 4)
-    (count,) = struct.unpack_from(order + "H", body, at)
-    entries = (struct.unpack_from(order + "HHII", body, at + 2 + 12 * index) for index in range(count))
-    return {tag: value for tag, _, _, value in entries}
+    return _MAKE in tags and body.startswith(_MAKES, tags[_MAKE].at)

@@ -11,6 +11,7 @@ from typing import Any
 import pyvips
 
 from imgforge.processing._exif import exif_of
+from imgforge.processing.containers import read_tiff
 
 __all__ = ["with_owners", "written_owners"]
 
@@ -18,10 +19,7 @@ _OWNERS = {"Artist": 315, "Copyright": 33432}
 _ASCII = 2
 _LONGEST = 1000
 _HEADER = 8  # bytes before the directory of a file that has nothing else
-_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
-
-# What an entry says by its tag: the type, how many, and the value or where it is.
-Entries = dict[int, tuple[int, int, bytes]]
+_ENTRY = 12  # bytes
 
 
 def with_owners(image: Any, body: bytes) -> Any:
@@ -30,7 +28,7 @@ def with_owners(image: Any, body: bytes) -> Any:
     if not told:
         return image
     # As a block: of a field alone libvips writes no more than its ASCII.
-    block = b"Exif\0\0II*\0" + struct.pack("<I", _HEADER) + _written("<", {}, told, bytes(4), _HEADER)
+    block = b"Exif\0\0II*\0" + struct.pack("<I", _HEADER) + _written("<", {}, told, 0, _HEADER)
     image = image.copy()
     image.set_type(pyvips.GValue.blob_type, "exif-data", block)
     return image
@@ -40,45 +38,41 @@ def written_owners(image: Any, body: bytes) -> bytes:
     """*body*, the file that libvips wrote of *image*, with its artist and copyright in a new first directory."""
     exif = exif_of(image, canonical=True)
     told = {tag: exif[name] for name, tag in _OWNERS.items() if exif.get(name)}
-    order = _ORDERS.get(body[:4])
-    if not told or order is None:
+    tiff = read_tiff(body)
+    if not told or tiff is None or tiff.big:
         return body
-    entries, following = _directory(body, order)
-    body += bytes(len(body) % 2)
-    start = len(body)
-    return body[:4] + struct.pack(order + "I", start) + body[8:] + _written(order, entries, told, following, start)
+    entries = next(tiff.directories(), {})
+    rows = {tag: body[entry.row : entry.row + _ENTRY] for tag, entry in entries.items()}
+    padding = bytes(len(body) % 2)
+    start = len(body) + len(padding)
+    directory = _written(tiff.order, rows, told, tiff.following(tiff.first), start)
+    place = struct.pack(tiff.order + "I", start)
+    return b"".join((body[:4], place, memoryview(body)[_HEADER:], padding, directory))
 
 
-def _written(order: str, entries: Entries, told: dict[int, str], following: bytes, start: int) -> bytes:
-    """A directory of *entries* and of texts by their tags, and behind it the texts, for the place *start* in a file."""
-    entries, texts = dict(entries), b""
-    at = start + 2 + 12 * len(entries.keys() | told.keys()) + 4
+def _written(order: str, rows: dict[int, bytes], told: dict[int, str], following: int, start: int) -> bytes:
+    """A directory of *rows* and of texts by their tags, and behind it the texts, for the place *start* in a file."""
+    rows, texts = dict(rows), b""
+    at = start + 2 + _ENTRY * len(rows.keys() | told.keys()) + 4
     for tag, text in told.items():
         value = text.encode("utf-8") + b"\0"
         inside = len(value) <= 4
-        entries[tag] = (
-            _ASCII,
-            len(value),
-            value.ljust(4, b"\0") if inside else struct.pack(order + "I", at + len(texts)),
-        )
+        place = value.ljust(4, b"\0") if inside else struct.pack(order + "I", at + len(texts))
+        rows[tag] = struct.pack(order + "HHI4s", tag, _ASCII, len(value), place)
         texts += b"" if inside else value + bytes(len(value) % 2)
-    rows = b"".join(struct.pack(order + "HHI4s", tag, *entries[tag]) for tag in sorted(entries))
-    return struct.pack(order + "H", len(entries)) + rows + following + texts
+    entries = b"".join(rows[tag] for tag in sorted(rows))
+    return struct.pack(order + "H", len(rows)) + entries + struct.pack(order + "I", following) + texts
 
 
 def _owners_in(body: bytes) -> dict[int, str]:
     """Texts by their tags."""
-    order = _ORDERS.get(body[:4])
-    try:
-        entries = _directory(body, order)[0] if order else {}
-    except struct.error:
-        return {}
+    tiff = read_tiff(body)
+    entries = next(tiff.directories(), {}) if tiff is not None else {}
     told = {}
     for tag in _OWNERS.values():
-        kind, length, place = entries.get(tag, (0, 0, b""))
-        if kind == _ASCII:
-            (at,) = struct.unpack(f"{order}I", place)
-            told[tag] = _text(place[:length] if length <= 4 else body[at : at + min(length, _LONGEST)])
+        entry = entries.get(tag)
+        if tiff is not None and entry is not None and entry.kind == _ASCII:
+            told[tag] = _text(tiff.bytes_of(entry, _LONGEST))
     return {tag: text for tag, text in told.items() if text}
 
 
@@ -89,13 +83,3 @@ def _text(value: bytes) -> str:
     except UnicodeDecodeError:
         text = value.decode("latin-1")
     return text.strip()
-
-
-def _directory(body: bytes, order: str) -> tuple[Entries, bytes]:
-    """The first one's entries, and where the next one is, as it stands there."""
-    (at,) = struct.unpack_from(order + "I", body, 4)
-    (count,) = struct.unpack_from(order + "H", body, at)
-    end = at + 2 + 12 * count
-    rows = struct.iter_unpack(order + "HHI4s", struct.unpack_from(f"{12 * count}s", body, at + 2)[0])
-    entries = {tag: (kind, length, place) for tag, kind, length, place in rows}
-    return entries, struct.unpack_from("4s", body, end)[0]

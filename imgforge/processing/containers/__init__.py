@@ -1,0 +1,7 @@
+"""Bounded readers of file formats' structure, one module a format: where things are, without decoding them."""
+
+from __future__ import annotations
+
+from imgforge.processing.containers.tiff import Entry, Tiff, read_tiff
+
+__all__ = ["Entry", "Tiff", "read_tiff"]
