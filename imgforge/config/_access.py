@@ -15,45 +15,111 @@ class AccessSettings(BaseModel):
     """What URLs must prove and may say."""
 
     key: HexKeys = Field(
-        (), description="hexadecimal keys that sign URLs, several by commas: any of them may have signed"
+        (),
+        description="Hexadecimal keys that sign URLs, separated by commas; a signature by any of them is good. Empty "
+        "checks no signatures.",
     )
-    salt: HexKeys = Field((), description="hexadecimal salts, one for each key")
-    signature_size: int = Field(32, ge=1, le=32, description="bytes of a signature before base64")
-    trusted_signatures: Words = Field((), description="signatures that are taken without a check")
-    allow_unsigned: bool = Field(False, description="take URLs whose signature is `unsafe`")
-    secret: str = Field("", description="requests must carry `Authorization: Bearer <secret>`")
+    salt: HexKeys = Field((), description="Hexadecimal salts of the signatures, separated by commas, one for each key.")
+    signature_size: int = Field(
+        32,
+        ge=1,
+        le=32,
+        description="Number of bytes of the HMAC that a signature has before it is encoded; fewer than 8 can be "
+        "guessed.",
+    )
+    trusted_signatures: Words = Field(
+        (), description="Signatures that are taken without a check of the path, separated by commas; empty trusts none."
+    )
+    allow_unsigned: bool = Field(
+        False, description="Take URLs with the word `unsafe` as their signature, from any client."
+    )
+    secret: str = Field(
+        "",
+        description="The token that requests for images, /info and /metrics must carry as `Authorization: Bearer "
+        "<secret>`; others get 403. Empty asks for none.",
+    )
     allowed_clients: Networks = Field(
-        (), description="networks (CIDR) of clients; others get 403, but for health checks; empty is all"
+        (),
+        description="Addresses and networks (CIDR) of the clients that are served, separated by commas; others get "
+        "403, health checks aside. Empty serves all.",
     )
     trusted_proxies: Networks = Field(
-        (), description="networks (CIDR, or unix) of the proxies that are believed in X-Forwarded-For and Forwarded"
+        (),
+        description="Addresses and networks (CIDR) of proxies, or the word unix, separated by commas, whose "
+        "X-Forwarded-For and Forwarded headers name the client; empty believes none.",
     )
     source_url_encryption_key: HexKeys = Field(
-        (), description="the hexadecimal key of encrypted sources, of 16, 24 or 32 bytes"
+        (),
+        description="The hexadecimal key that decrypts sources behind enc/, of 16, 24 or 32 bytes; empty refuses such"
+        " sources.",
     )
     arguments_separator: str = Field(
-        ":", min_length=1, max_length=8, pattern=r"^[^/]+$", description="stands between the arguments of options"
+        ":",
+        min_length=1,
+        max_length=8,
+        pattern=r"^[^/]+$",
+        description="The text between an option and its arguments in URLs and presets, of 1 to 8 characters without a"
+        " slash.",
     )
-    presets: NamedTexts = Field({}, description="named lists of options: thumb=rs:fit:150:150/q:80,banner=w:1200")
-    presets_separator: str = Field(",", min_length=1, max_length=8, description="stands between presets")
-    presets_path: str = Field("", description="a file with one preset a line")
+    presets: NamedTexts = Field(
+        {},
+        description="Named lists of options, such as thumb=rs:fit:150:150/q:80,banner=w:1200; the one called default "
+        "applies to every image.",
+    )
+    presets_separator: str = Field(
+        ",",
+        min_length=1,
+        max_length=8,
+        description="The text between two presets in the settings presets and info_presets, of 1 to 8 characters.",
+    )
+    presets_path: str = Field("", description="Path of a file with one preset (name=options) a line; empty reads none.")
     info_presets: NamedTexts = Field(
-        {}, description="named lists of options of `/info`: colours=avg:1/p:8,default=exif:0"
+        {},
+        description="Named lists of options of /info, such as colours=avg:1/p:8; the one called default applies to "
+        "every answer.",
     )
-    info_presets_path: str = Field("", description="a file with one preset of `/info` a line")
-    only_presets: bool = Field(False, description="URLs may use presets only")
+    info_presets_path: str = Field(
+        "", description="Path of a file with one preset of /info (name=options) a line; empty reads none."
+    )
+    only_presets: bool = Field(False, description="Let URLs of images use presets only; any other option gets 400.")
     info_only_presets: bool | Literal[""] = Field(
-        "", description="URLs of `/info` may use presets only; as `only_presets`, where this is empty"
+        "", description="Let URLs of /info use presets only; empty is as only_presets."
     )
-    allow_bypass_cache: bool = Field(False, description="URLs may pass by the caches, at any price in work")
-    allow_security_options: bool = Field(False, description="URLs may change the limits of sources and results")
-    allowed_processing_options: Words = Field((), description="the options that URLs may use; empty is all")
-    allowed_info_options: Words = Field((), description="the options that URLs of `/info` may use; empty is all")
+    allow_bypass_cache: bool = Field(
+        False, description="Let URLs have images made anew past all caches, by the option bypass_cache; others get 403."
+    )
+    allow_security_options: bool = Field(
+        False,
+        description="Let URLs change the limits of sources and results, by options such as max_src_resolution; others"
+        " get 403.",
+    )
+    allowed_processing_options: Words = Field(
+        (),
+        description="Names of the options that URLs of images may use, separated by commas, aliases included; others "
+        "get 403. Empty allows all.",
+    )
+    allowed_info_options: Words = Field(
+        (),
+        description="Names of the options that URLs of /info may use, separated by commas, aliases included; others "
+        "get 403. Empty allows all.",
+    )
     max_chained_pipelines: int = Field(
-        10, ge=0, le=200, description="pipelines that a URL may chain, those of its presets aside; 0 is no limit"
+        10,
+        ge=0,
+        le=200,
+        description="Number of pipelines that a URL may chain by `-`, those of presets aside; a URL with more gets "
+        "400, and 0 is no limit.",
     )
-    base_url: str = Field("", description="stands in front of every source that does not begin with it")
-    url_replacements: Pairs = Field((), description="rewriting of sources: pattern=replacement;... with * and ${1}")
+    base_url: str = Field(
+        "",
+        description="The beginning of every source URL; it is put before sources that do not begin with it. Empty is "
+        "none.",
+    )
+    url_replacements: Pairs = Field(
+        (),
+        description="Rewriting of source URLs, as pattern=replacement pairs separated by semicolons, with * and ${1},"
+        " applied before base_url; empty rewrites none.",
+    )
     base64_url_includes_filename: bool = Field(
-        False, description="the last part of a base64 source is a name to throw away"
+        False, description="Ignore the last path segment of a base64 source, which is a file name for search engines."
     )

@@ -23,50 +23,94 @@ class CachesSettings(BaseModel):
     """What is kept, and how much of it."""
 
     cache_type: Annotated[Literal["", "memory", "disk", "hybrid"], BeforeValidator(_type)] = Field(
-        "", description="memory, disk, hybrid (memory in front of disk) or empty for none"
+        "",
+        description="Where results are cached: memory, disk, hybrid (memory in front of disk), or empty for nowhere.",
     )
-    cache_memory_capacity: int = Field(1000, ge=1, description="entries in the memory of each process")
+    cache_memory_capacity: int = Field(
+        1000,
+        ge=1,
+        description="Number of results in the memory cache of each process; older ones that were not asked for again "
+        "are then evicted.",
+    )
     cache_memory_max_bytes: int = Field(
-        67108864, ge=0, description="bytes in the memory of each process; 0 keeps nothing there"
+        67108864,
+        ge=0,
+        description="Maximum bytes of the memory cache of each process; results that were not asked for again are "
+        "then evicted, and 0 keeps none.",
     )
-    cache_disk_path: str = Field("", description="the directory of entries on disk, which may be a share")
-    cache_disk_capacity: int = Field(10000, ge=0, description="entries on disk; 0 is no limit")
-    cache_disk_max_bytes: int = Field(1073741824, ge=0, description="bytes on disk; 0 is no limit")
+    cache_disk_path: str = Field(
+        "",
+        description="Path of the directory of the disk cache, which may lie on a network share; disk and hybrid need "
+        "it.",
+    )
+    cache_disk_capacity: int = Field(
+        10000,
+        ge=0,
+        description="Number of results in the disk cache; those that were not asked for the longest are then evicted,"
+        " and 0 is no limit.",
+    )
+    cache_disk_max_bytes: int = Field(
+        1073741824,
+        ge=0,
+        description="Maximum bytes of the disk cache; results that were not asked for the longest are then evicted, "
+        "and 0 is no limit.",
+    )
     cache_disk_min_free_bytes: int = Field(
         -1,
         ge=-1,
-        description="bytes that stay free on the file system of CACHE_DISK_PATH: the oldest entries and originals are "
-        "removed for them; -1 is 256 MiB, or a twentieth of the file system if that is less; 0 is none",
+        description="Bytes that stay free on the file system of cache_disk_path; the oldest results and originals are "
+        "removed for them. -1 is 256 MiB, or a twentieth of the file system if that is less, and 0 is none.",
     )
     cache_ttl: _Seconds = Field(
-        0, description="seconds after which an entry is stale, and its original looked at again; 0 is never"
+        0,
+        description="Seconds for which a cached result is fresh; its original is then revalidated, and 0 is for ever.",
     )
     cache_stale_while_revalidate: _Seconds = Field(
-        0, description="seconds that a stale entry is served while it is renewed"
+        0,
+        description="Seconds after its freshness for which a result is still served at once while it is revalidated; "
+        "0 makes the client wait.",
     )
-    cache_stale_if_error: _Seconds = Field(0, description="seconds that a stale entry is served where its origin fails")
+    cache_stale_if_error: _Seconds = Field(
+        0,
+        description="Seconds after its freshness for which a result stands in for an origin that fails; 0 passes the "
+        "failure on.",
+    )
     cache_not_found_ttl: _Seconds = Field(
         2,
-        description="seconds that an origin which answered 404 is not asked for that original again, where anything is "
-        "cached; nor is one that failed, where something else can be served; 0 remembers nothing",
+        description="Seconds for which an origin's 404, or its failure where something else can be served, is "
+        "remembered and the origin not asked again; 0 always asks.",
     )
     source_cache_type: Annotated[Literal["", "memory", "disk", "hybrid"], BeforeValidator(_type)] = Field(
-        "", description="where originals are kept, as in cache_type; on disk they are in CACHE_DISK_PATH/originals"
+        "",
+        description="Where originals are cached: memory, disk (in originals below cache_disk_path), hybrid, or empty "
+        "for nowhere.",
     )
     source_cache_max_bytes: int = Field(
         268435456,
         gt=0,
-        description="bytes of originals on disk, or in the memory of all processes; hybrid has an eighth in memory",
+        description="Maximum bytes of cached originals, on disk or in the memory of all processes; hybrid has an "
+        "eighth of them in memory besides.",
     )
-    watermarks_cache_size: int = Field(256, ge=0, description="watermarks fetched by URL that each process keeps")
+    watermarks_cache_size: int = Field(
+        256, ge=0, description="Number of watermarks fetched by URL that each process keeps; 0 keeps none."
+    )
     fallback_images_cache_size: int = Field(
-        256, ge=0, description="fallback images fetched by URL, and results of them, that each process keeps"
+        256,
+        ge=0,
+        description="Number of fallback images fetched by URL, and of results of them, that each process keeps; 0 "
+        "keeps none.",
     )
-    cache_presets_only: bool = Field(False, description="keep only images whose URL names a preset")
+    cache_presets_only: bool = Field(False, description="Cache only images whose URL names a preset.")
     cache_key_headers: HeaderNames = Field(
-        (), description="request headers that make entries of their own, by value: X-Tenant,Accept-Language"
+        (),
+        description="Names of request headers by whose values results are cached apart, separated by commas, such as "
+        "X-Tenant; empty is none.",
     )
-    cache_key_cookies: CookieNames = Field((), description="cookies that make entries of their own, by value")
+    cache_key_cookies: CookieNames = Field(
+        (), description="Names of cookies by whose values results are cached apart, separated by commas; empty is none."
+    )
     purge_secret: str = Field(
-        "", description="purging needs `Authorization: Bearer <purge_secret>`; empty switches it off"
+        "",
+        description="The token that purges must carry as `Authorization: Bearer <purge_secret>`; empty switches "
+        "purging off.",
     )

@@ -14,42 +14,132 @@ __all__ = ["EncoderSettings"]
 class EncoderSettings(BaseModel):
     """How results are written."""
 
-    quality: int = Field(80, ge=1, le=100, description="of lossy formats")
-    format_quality: FormatQuality = Field({"webp": 79, "avif": 63, "jxl": 77}, description="quality by format")
-    jpeg_progressive: bool = Field(False, description="write progressive JPEG")
-    jpeg_no_subsample: bool = Field(False, description="keep the full resolution of colours in JPEG")
-    jpeg_trellis_quant: bool = Field(False, description="trellis quantisation, where libvips has mozjpeg")
-    jpeg_overshoot_deringing: bool = Field(False, description="overshoot deringing, where libvips has mozjpeg")
-    jpeg_optimize_scans: bool = Field(False, description="optimised scans of progressive JPEG, likewise")
-    jpeg_quant_table: int = Field(0, ge=0, le=8, description="the quantisation table, likewise")
-    png_interlaced: bool = Field(False, description="write interlaced PNG")
-    png_quantize: bool = Field(False, description="write PNG with a palette")
-    png_quantization_colors: int = Field(256, ge=2, le=256, description="colours of that palette at most")
-    webp_compression: Literal["lossy", "near_lossless", "lossless"] = Field("lossy", description="of WebP")
-    webp_smart_subsample: bool = Field(False, description="subsample the colours of WebP with more care")
-    webp_effort: int = Field(4, ge=0, le=6, description="0 is fast, 6 small")
+    quality: int = Field(
+        80,
+        ge=1,
+        le=100,
+        description="Quality of lossy formats in percent, where neither the URL nor format_quality says it; more is "
+        "larger and truer.",
+    )
+    format_quality: FormatQuality = Field(
+        {"webp": 79, "avif": 63, "jxl": 77},
+        description="Quality of lossy formats in percent by format, as format=quality pairs separated by commas; it "
+        "wins over quality.",
+    )
+    jpeg_progressive: bool = Field(
+        False, description="Write progressive JPEG, which appears coarse first and then sharpens."
+    )
+    jpeg_no_subsample: bool = Field(
+        False, description="Keep the full resolution of colours in JPEG, instead of half of it in each direction."
+    )
+    jpeg_trellis_quant: bool = Field(
+        False, description="Use trellis quantisation for smaller JPEG; it takes effect only where libvips has mozjpeg."
+    )
+    jpeg_overshoot_deringing: bool = Field(
+        False, description="Reduce ringing around hard edges in JPEG; it takes effect only where libvips has mozjpeg."
+    )
+    jpeg_optimize_scans: bool = Field(
+        False,
+        description="Optimise the scans of progressive JPEG for size; it takes effect only where libvips has mozjpeg.",
+    )
+    jpeg_quant_table: int = Field(
+        0,
+        ge=0,
+        le=8,
+        description="Number of the quantisation table of JPEG; 0 is the standard's, and others take effect only where"
+        " libvips has mozjpeg.",
+    )
+    png_interlaced: bool = Field(False, description="Write interlaced PNG, which appears coarse first and is larger.")
+    png_quantize: bool = Field(False, description="Write PNG with a palette, which is lossy and smaller.")
+    png_quantization_colors: int = Field(
+        256, ge=2, le=256, description="Maximum number of colours in the palette of PNG, where png_quantize is on."
+    )
+    webp_compression: Literal["lossy", "near_lossless", "lossless"] = Field(
+        "lossy",
+        description="Compression of WebP: lossy by quality, lossless, or near_lossless for lossless coding of "
+        "slightly changed pixels.",
+    )
+    webp_smart_subsample: bool = Field(
+        False, description="Subsample the colours of WebP with a slower method that keeps edges sharp."
+    )
+    webp_effort: int = Field(
+        4,
+        ge=0,
+        le=6,
+        description="Effort of the WebP encoder, as a number of its scale: 0 is fastest, 6 makes the smallest files.",
+    )
     webp_preset: Literal["default", "picture", "photo", "drawing", "icon", "text"] = Field(
-        "default", description="what the WebP encoder is told of the picture"
+        "default", description="Kind of picture that the WebP encoder is tuned for."
     )
-    avif_speed: int = Field(8, ge=0, le=9, description="0 is small, 9 fast")
-    avif_subsample: Literal["auto", "on", "off"] = Field("auto", description="subsampling of the colours of AVIF")
-    jxl_effort: int = Field(4, ge=1, le=9, description="1 is fast, 9 small")
-    autoquality_method: Literal["none", "size", "dssim"] = Field("none", description="search the quality by this")
+    avif_speed: int = Field(
+        8,
+        ge=0,
+        le=9,
+        description="Speed of the AVIF encoder, as a number of its scale: 0 makes the smallest files, 9 is fastest.",
+    )
+    avif_subsample: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Subsampling of colours in AVIF: on halves their resolution, off keeps it, auto decides by the "
+        "quality.",
+    )
+    jxl_effort: int = Field(
+        4,
+        ge=1,
+        le=9,
+        description="Effort of the JPEG XL encoder, as a number of its scale: 1 is fastest, 9 makes the smallest "
+        "files.",
+    )
+    autoquality_method: Literal["none", "size", "dssim"] = Field(
+        "none",
+        description="How the quality is searched: none keeps it fixed, size aims at a number of bytes, dssim at a "
+        "distance from the original.",
+    )
     autoquality_target: float = Field(
-        0.02, gt=0, allow_inf_nan=False, description="bytes (size), or distance from the original (dssim)"
+        0.02,
+        gt=0,
+        allow_inf_nan=False,
+        description="Maximum bytes of a result for the method size, or its structural distance (DSSIM, 0 is equal) "
+        "for dssim.",
     )
-    autoquality_min: int = Field(70, ge=1, le=100, description="the least quality of the search")
-    autoquality_max: int = Field(80, ge=1, le=100, description="the greatest quality of the search")
+    autoquality_min: int = Field(70, ge=1, le=100, description="Lowest quality in percent that autoquality tries.")
+    autoquality_max: int = Field(80, ge=1, le=100, description="Highest quality in percent that autoquality tries.")
     autoquality_allowed_error: float = Field(
-        0.002, ge=0, allow_inf_nan=False, description="added to the target of dssim"
+        0.002,
+        ge=0,
+        allow_inf_nan=False,
+        description="Structural distance (DSSIM) that the method dssim takes beyond autoquality_target.",
     )
-    autoquality_format_min: FormatQuality = Field({"avif": 60}, description="the least quality by format")
-    autoquality_format_max: FormatQuality = Field({"avif": 65}, description="the greatest quality by format")
+    autoquality_format_min: FormatQuality = Field(
+        {"avif": 60},
+        description="Lowest quality in percent that autoquality tries by format, as format=quality pairs separated by"
+        " commas; it wins over autoquality_min.",
+    )
+    autoquality_format_max: FormatQuality = Field(
+        {"avif": 65},
+        description="Highest quality in percent that autoquality tries by format, as format=quality pairs separated "
+        "by commas; it wins over autoquality_max.",
+    )
     autoquality_max_resolution: float = Field(
-        0, ge=0, allow_inf_nan=False, description="megapixels of results beyond which none is searched; 0 is no limit"
+        0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Maximum megapixels of a result for which autoquality searches; above them the quality is fixed, "
+        "and 0 is no limit.",
     )
     unsharp_masking_mode: Literal["auto", "none", "always"] = Field(
-        "none", description="sharpen after shrinking (auto), always, or not"
+        "none", description="When results are sharpened a little: auto after shrinking, always, or none."
     )
-    unsharp_masking_weight: float = Field(1, gt=0, le=1000, allow_inf_nan=False, description="of the neighbours")
-    unsharp_masking_divider: float = Field(24, gt=0, le=10000, allow_inf_nan=False, description="greater is weaker")
+    unsharp_masking_weight: float = Field(
+        1,
+        gt=0,
+        le=1000,
+        allow_inf_nan=False,
+        description="Weight of the neighbouring pixels in unsharp masking, as a factor; more sharpens more.",
+    )
+    unsharp_masking_divider: float = Field(
+        24,
+        gt=0,
+        le=10000,
+        allow_inf_nan=False,
+        description="Divisor of unsharp masking, as a factor; more sharpens less.",
+    )

@@ -22,52 +22,106 @@ def _log_format(value: Any) -> Any:
 class AnswersSettings(BaseModel):
     """What clients and operators get to see."""
 
-    ttl: int = Field(31536000, ge=0, description="seconds that clients and CDNs may keep an image")
+    ttl: int = Field(
+        31536000,
+        ge=0,
+        description="Seconds for which clients and CDNs may keep an image, as max-age of its Cache-Control header.",
+    )
     cache_control_swr: int = Field(
-        0, ge=0, description="seconds that they may go on showing it while they ask for a new one; 0 says nothing of it"
+        0,
+        ge=0,
+        description="Seconds for which clients and CDNs may show an expired image while they ask for a new one "
+        "(stale-while-revalidate); 0 leaves it out.",
     )
-    cache_control_passthrough: bool = Field(False, description="hand on the origin's Cache-Control and Expires instead")
-    use_etag: bool = Field(True, description="send ETag and answer If-None-Match")
+    cache_control_passthrough: bool = Field(
+        False, description="Hand the origin's Cache-Control and Expires headers on, instead of a max-age of ttl."
+    )
+    use_etag: bool = Field(True, description="Send an ETag header, and answer a matching If-None-Match with 304.")
     etag_buster: str = Field(
-        "", pattern=r"^[\x21\x23-\x7e]*$", description="part of every ETag: change it to make all copies stale"
+        "",
+        pattern=r"^[\x21\x23-\x7e]*$",
+        description="A text without blanks and quotes in every ETag; changing it makes all copies of clients stale.",
     )
-    use_last_modified: bool = Field(True, description="send the origin's Last-Modified and answer If-Modified-Since")
+    use_last_modified: bool = Field(
+        True, description="Send the origin's Last-Modified header, and answer If-Modified-Since by it."
+    )
     last_modified_buster: Moment = Field(
-        "", description="a time as in RFC 3339: no Last-Modified is older; change it to make older copies stale"
+        "",
+        description="The earliest time that Last-Modified states, as 2026-01-31T23:59:59Z; changing it makes older "
+        "copies of clients stale. Empty is none.",
     )
-    set_canonical_header: bool = Field(False, description='send Link: <source>; rel="canonical"')
-    return_attachment: bool = Field(False, description="ask browsers to save images")
+    set_canonical_header: bool = Field(
+        False, description='Send the source\'s URL to search engines, as `Link: <source>; rel="canonical"`.'
+    )
+    return_attachment: bool = Field(
+        False, description="Ask browsers to save images instead of showing them, by Content-Disposition: attachment."
+    )
     cache_tags_format: Literal["all", "cloudflare", "cloudfront", "none"] = Field(
-        "all", description="which headers carry the tags of cache_tags:"
+        "all",
+        description="Headers that carry the tags of the option cache_tags: Cache-Tag (cloudflare), X-Amz-Meta-Cache-"
+        "Tag (cloudfront), both (all) or none.",
     )
-    fallback_image_data: Base64 = Field(b"", description="an image for sources that cannot be had, as base64")
-    fallback_image_path: str = Field("", description="a file with it")
-    fallback_image_url: str = Field("", description="where to fetch it")
+    fallback_image_data: Base64 = Field(
+        b"",
+        description="The image that is served for sources that cannot be had, in base64; it wins over "
+        "fallback_image_path. Empty is none.",
+    )
+    fallback_image_path: str = Field(
+        "", description="Path of the image file that is served for sources that cannot be had; empty is none."
+    )
+    fallback_image_url: str = Field(
+        "", description="URL of the image that is served for sources that cannot be had; empty is none."
+    )
     fallback_image_preprocess_url: bool = Field(
-        False, description="rewrite the URLs of `fallback_image_url:` as sources are, by url_replacements and base_url"
+        False,
+        description="Rewrite the URLs of the option fallback_image_url by url_replacements and base_url, as those of "
+        "sources.",
     )
     fallback_image_http_code: int = Field(
-        200, ge=0, le=599, description="the status of such answers; 0 is the status of the failure"
+        200,
+        ge=0,
+        le=599,
+        description="Status number of answers with a fallback image, from 100 to 599; 0 is the status of the failure.",
     )
-    fallback_image_ttl: int = Field(0, ge=0, description="seconds that they may be kept; 0 is the ttl of all images")
-    allow_origin: str = Field("", pattern=_HEADER, description="Access-Control-Allow-Origin; empty sends none")
-    enable_debug_headers: bool = Field(False, description="send the sizes of original and result")
+    fallback_image_ttl: int = Field(
+        0, ge=0, description="Seconds for which clients and CDNs may keep a fallback image; 0 is ttl."
+    )
+    allow_origin: str = Field(
+        "",
+        pattern=_HEADER,
+        description="The value of the Access-Control-Allow-Origin header, of printable ASCII; empty sends none.",
+    )
+    enable_debug_headers: bool = Field(False, description="Send headers with the sizes of original and result.")
     custom_response_headers: CustomHeaders = Field(
-        {}, description="headers of all answers besides what imgforge says: Name=value\\;Name=value"
+        {},
+        description="Headers of all answers besides imgforge's own, as Name=value pairs with custom_headers_separator"
+        " between them; empty is none.",
     )
     response_headers_passthrough: HeaderNames = Field(
-        (), description="names of headers that are handed on with what is made of the original; not set-cookie"
+        (),
+        description="Names of headers of originals that are handed on with their results, separated by commas, Set-"
+        "Cookie excepted; empty is none.",
     )
     custom_headers_separator: str = Field(
-        SEPARATOR, min_length=1, max_length=8, description="stands between custom headers"
+        SEPARATOR,
+        min_length=1,
+        max_length=8,
+        description="The text between two headers in custom_request_headers and custom_response_headers, of 1 to 8 "
+        "characters.",
     )
-    server_name: str = Field("imgforge", pattern=_HEADER, description="the Server header; empty sends none")
+    server_name: str = Field(
+        "imgforge", pattern=_HEADER, description="The value of the Server header, of printable ASCII; empty sends none."
+    )
     log_level: Levels = Field(
-        "info", description="debug, info, warn or error, also by namespace: warn,imgforge.sources=debug,twisted=info"
+        "info",
+        description="Least level of log lines: debug, info, warn or error, also by namespace, such as "
+        "warn,imgforge.sources=debug.",
     )
     log_format: Annotated[Literal["text", "json", "structured", "gcp"], BeforeValidator(_log_format)] = Field(
-        "text", description="of log lines: text, json, structured (time=... level=... message=...), gcp (Google's json)"
+        "text",
+        description="Format of log lines: text, json, structured (time=... level=... message=...) or gcp (JSON for "
+        "Google Cloud).",
     )
     access_log: Literal["off", "common", "combined", "json"] = Field(
-        "off", description="a line for every answer, on standard output"
+        "off", description="Format of the access log, one line for each answer on standard output; off writes none."
     )

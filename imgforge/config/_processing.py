@@ -15,75 +15,146 @@ class ResultSettings(BaseModel):
     """What is made of originals."""
 
     default_format: ResultFormat = Field(
-        "source", description="the format where the URL names none; source keeps the original's"
+        "source",
+        description="The format of results whose URL names none; source decides by the original and preferred_formats.",
     )
     preferred_formats: Formats = Field(
         ("jpeg", "png", "gif"),
         min_length=1,
-        description="where the URL names no format: the source's own if it is one of these, else the first that holds"
-        " the result",
+        description="Formats of results whose URL names none, separated by commas: the original's format where it is "
+        "in the list, else the first that can hold the result.",
     )
-    best_format_by_default: bool = Field(False, description="as if URLs without a format said `best`")
+    best_format_by_default: bool = Field(
+        False, description="Treat URLs without a format as if they named the format best."
+    )
     best_format_complexity_threshold: float = Field(
-        5.5, ge=0, le=8, allow_inf_nan=False, description="bits of edges below which `best` tries formats without loss"
+        5.5,
+        ge=0,
+        le=8,
+        allow_inf_nan=False,
+        description="Bits of entropy of a picture's edges below which the format best tries formats without loss as "
+        "well; 0 never does.",
     )
     best_format_max_resolution: float = Field(
-        0, ge=0, allow_inf_nan=False, description="megapixels beyond which `best` tries one format only; 0 is no limit"
+        0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Maximum megapixels of a result for which the format best tries several formats; above them it "
+        "tries one only, and 0 is no limit.",
     )
     best_format_allow_skips: bool = Field(
-        False, description="`best` serves SVG and the formats to skip as they are, too"
+        False,
+        description="Let the format best serve SVG and the formats of skip_processing_formats unprocessed as well.",
     )
-    auto_webp: bool = Field(False, description="WebP for clients that take it, where the URL names no format")
-    auto_avif: bool = Field(False, description="AVIF for clients that take it, where the URL names no format")
-    auto_jxl: bool = Field(False, description="JPEG XL for clients that take it, where the URL names no format")
-    enforce_webp: bool = Field(False, description="WebP for clients that take it, whatever the URL names")
-    enforce_avif: bool = Field(False, description="AVIF for clients that take it, whatever the URL names")
-    enforce_jxl: bool = Field(False, description="JPEG XL for clients that take it, whatever the URL names")
+    auto_webp: bool = Field(
+        False, description="Give WebP to clients whose Accept header names it, where the URL names no format."
+    )
+    auto_avif: bool = Field(
+        False, description="Give AVIF to clients whose Accept header names it, where the URL names no format."
+    )
+    auto_jxl: bool = Field(
+        False, description="Give JPEG XL to clients whose Accept header names it, where the URL names no format."
+    )
+    enforce_webp: bool = Field(
+        False, description="Give WebP to clients whose Accept header names it, whatever format the URL names."
+    )
+    enforce_avif: bool = Field(
+        False, description="Give AVIF to clients whose Accept header names it, whatever format the URL names."
+    )
+    enforce_jxl: bool = Field(
+        False, description="Give JPEG XL to clients whose Accept header names it, whatever format the URL names."
+    )
     max_result_dimension: int = Field(
-        16384, ge=0, description="pixels of the longest side of a result, padding included; 0 is no limit"
+        16384,
+        ge=0,
+        description="Maximum pixels of the longer side of a result, padding included; the client gets 400 for a "
+        "larger one, and 0 is no limit.",
     )
     processing_memory_max_bytes: int = Field(
         0,
         ge=0,
-        description="bytes of pixels that are worked on at once, over all processes, by estimates from headers; who "
-        "needs more waits, but one image alone never does; 0 is half of the memory",
+        description="Maximum bytes of pixels in work at once, over all processes, estimated from headers; further "
+        "images wait within timeout, but one always proceeds, and 0 is half of the memory.",
     )
-    strip_metadata: bool = Field(True, description="remove EXIF, IPTC and XMP")
+    strip_metadata: bool = Field(
+        True, description="Remove EXIF, IPTC and XMP metadata from results; what keep_copyright keeps stays."
+    )
     strip_metadata_dpi: float = Field(
-        72, gt=0, le=100000, allow_inf_nan=False, description="the resolution of results without metadata"
+        72,
+        gt=0,
+        le=100000,
+        allow_inf_nan=False,
+        description="Number of dots per inch that results without metadata state as their resolution.",
     )
-    keep_copyright: bool = Field(True, description="but for the copyright")
-    strip_color_profile: bool = Field(True, description="convert to sRGB and remove the profile")
-    auto_rotate: bool = Field(True, description="obey the EXIF orientation")
-    preserve_hdr: bool = Field(False, description="keep 16 bits where the format can")
-    enforce_thumbnail: bool = Field(False, description="use the thumbnail that a HEIC or AVIF carries")
-    color_profiles_dir: str = Field("/usr/share/color/icc", description="where color_profile: finds profiles")
-    use_linear_colorspace: bool = Field(False, description="resize in linear light: slower, truer")
-    disable_shrink_on_load: bool = Field(False, description="decode JPEG, WebP and HEIC in full")
-    skip_processing_formats: Formats = Field((), description="originals of these formats are served as they are")
+    keep_copyright: bool = Field(
+        True, description="Keep the copyright and the artist where strip_metadata removes metadata."
+    )
+    strip_color_profile: bool = Field(True, description="Convert results to sRGB and remove their colour profile.")
+    auto_rotate: bool = Field(
+        True, description="Turn and mirror images as the orientation in their EXIF metadata says."
+    )
+    preserve_hdr: bool = Field(
+        False, description="Keep 16 bits for each sample where original and result format have them, instead of 8."
+    )
+    enforce_thumbnail: bool = Field(
+        False, description="Take the embedded thumbnail of HEIC and AVIF originals instead of the whole image."
+    )
+    color_profiles_dir: str = Field(
+        "/usr/share/color/icc",
+        description="Path of the directory in which the option color_profile finds ICC profiles.",
+    )
+    use_linear_colorspace: bool = Field(
+        False, description="Resize in linear light, which is slower and keeps the brightness of fine detail."
+    )
+    disable_shrink_on_load: bool = Field(
+        False,
+        description="Decode JPEG, WebP and HEIC in full size, which is slower, instead of at the size that is needed.",
+    )
+    skip_processing_formats: Formats = Field(
+        (),
+        description="Formats of originals, separated by commas, that are served unprocessed where the result has the "
+        "same format; empty processes all.",
+    )
     png_unlimited: bool = Field(
-        False, description="PNG may have any number of chunks, and texts that unpack to anything"
+        False,
+        description="Take PNG with any number of chunks, and with texts that unpack to any number of bytes; otherwise"
+        " they get 422.",
     )
     svg_unlimited: bool = Field(
-        False, description="SVG may have more than 10 MB and any number of elements; time and memory stay bounded"
+        False,
+        description="Take SVG of more than 10 MB and of any number of elements, within timeout and the bounds of "
+        "memory; otherwise it gets 422.",
     )
-    sanitize_svg: bool = Field(True, description="remove scripts and foreign references from SVG")
+    sanitize_svg: bool = Field(True, description="Remove scripts and references to other documents from SVG results.")
     always_rasterize_svg: bool = Field(
-        False, description="SVG becomes pixels even where the URL names no format, unless it is to be skipped"
+        False,
+        description="Render SVG originals to pixels also where the URL names no format, unless "
+        "skip_processing_formats has svg.",
     )
-    pdf_no_background: bool = Field(False, description="draw the pages of PDF on nothing instead of on white")
-    enable_raw_formats: bool = Field(True, description="read camera raw, where the extra for it is installed")
+    pdf_no_background: bool = Field(False, description="Render pages of PDF on transparency instead of on white.")
+    enable_raw_formats: bool = Field(True, description="Read camera raw files, where the library for it is installed.")
+    watermark_path: str = Field("", description="Path of the image file that is the watermark; empty is none.")
+    watermark_data: Base64 = Field(
+        b"", description="The image that is the watermark, in base64; it wins over watermark_path. Empty is none."
+    )
+    watermark_url: str = Field(
+        "", description="URL from which the image that is the watermark is fetched; empty is none."
+    )
     truncated_images: Literal["refuse", "serve"] = Field(
         "refuse",
-        description="what becomes of a JPEG, PNG, GIF, TIFF or BMP that ends too early: refuse answers 422; serve shows"
-        " it as far as it goes, as imgproxy does, and the answer says `Source-Truncated: 1`",
+        description="What happens to a JPEG, PNG, GIF, TIFF or BMP that ends too early: refuse answers 422; serve shows "
+        "it as far as it goes, as imgproxy does, and the answer carries `Source-Truncated: 1`.",
     )
-    watermark_path: str = Field("", description="a file with the watermark")
-    watermark_data: Base64 = Field(b"", description="the watermark itself, as base64")
-    watermark_url: str = Field("", description="where to fetch the watermark")
     watermark_preprocess_url: bool = Field(
-        False, description="rewrite the URLs of `watermark_url:` as sources are, by url_replacements and base_url"
+        False,
+        description="Rewrite the URLs of the option watermark_url by url_replacements and base_url, as those of "
+        "sources.",
     )
     watermark_opacity: float = Field(
-        1, ge=0, le=1, allow_inf_nan=False, description="of the watermark, times the URL's own"
+        1,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Opacity of the watermark, as a fraction from 0 (invisible) to 1; the URL's own is multiplied "
+        "with it.",
     )

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le
+from pydantic.fields import FieldInfo
 
 from imgforge.config._access import AccessSettings
 from imgforge.config._cache import CachesSettings
@@ -28,15 +33,52 @@ _SECTIONS = (
 )
 
 
-def _rows() -> Iterator[tuple[str, list[tuple[str, Any, str]]]]:
-    """Each section's title and its settings: name, default, description."""
+_LONGEST_LINE = 118  # characters of a comment in the example
+
+# How values that are no numbers and no switches are written, by their type's origin.
+_WRITTEN: dict[object, str] = {str: "text", bytes: "base64", dict: "name=value pairs", tuple: "list"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A setting as it is documented."""
+
+    name: str
+    default: str
+    allowed: str
+    description: str
+
+
+def _rows() -> Iterator[tuple[str, list[_Row]]]:
+    """Each section's title and its settings."""
     defaults = Settings.model_construct().model_dump(mode="json")
     for section in _SECTIONS:
-        fields = section.model_fields.items()
-        yield (
-            (section.__doc__ or "").strip().rstrip("."),
-            [(name, defaults[name], one.description or "") for name, one in fields],
-        )
+        rows = [
+            _Row(name, _toml(defaults[name]), _allowed(field), field.description or "")
+            for name, field in section.model_fields.items()
+        ]
+        yield (section.__doc__ or "").strip().rstrip("."), rows
+
+
+def _allowed(field: FieldInfo) -> str:
+    """The values that *field* takes, as its type and its bounds say."""
+    kind = field.annotation
+    if kind in {int, float}:
+        return _bounds(field, "whole number" if kind is int else "number")
+    if get_origin(kind) is Literal:
+        return ", ".join(choice or "empty" for choice in get_args(kind))
+    if kind is bool:
+        return "true, false"
+    if bool in get_args(kind):
+        return "true, false, empty"
+    return _WRITTEN[get_origin(kind) or kind]
+
+
+def _bounds(field: FieldInfo, noun: str) -> str:
+    least = next((f"from {one.ge}" for one in field.metadata if isinstance(one, Ge)), "")
+    above = next((f"above {one.gt}" for one in field.metadata if isinstance(one, Gt)), "")
+    most = next((f"to {one.le:.10g}" for one in field.metadata if isinstance(one, Le)), "")
+    return " ".join(filter(None, (noun, least or above, most)))
 
 
 def _toml(value: Any) -> str:
@@ -53,8 +95,10 @@ def toml_example() -> str:
     ]
     for title, rows in _rows():
         lines += ["", f"## {title}"]
-        for name, default, description in rows:
-            lines += ["", f"# {description}", f"# {name} = {_toml(default)}"]
+        for row in rows:
+            text = textwrap.wrap(row.description, _LONGEST_LINE, break_on_hyphens=False)
+            allowed = [] if row.allowed == "text" else [f"Allowed: {row.allowed}."]
+            lines += ["", *(f"# {line}" for line in [*text, *allowed]), f"# {row.name} = {row.default}"]
     return "\n".join(lines) + "\n"
 
 
@@ -62,10 +106,10 @@ def markdown_reference() -> str:
     """Tables of all settings."""
     lines = []
     for title, rows in _rows():
-        lines += [f"### {title}", "", "| variable | default | |", "|---|---|---|"]
-        for name, default, description in rows:
-            shown = _toml(default).replace("|", "\\|")
-            lines.append(f"| `IMGFORGE_{name.upper()}` | `{shown}` | {description.replace('|', chr(92) + '|')} |")
+        lines += [f"### {title}", "", "| variable | default | allowed | |", "|---|---|---|---|"]
+        for row in rows:
+            default, description = (text.replace("|", "\\|") for text in (row.default, row.description))
+            lines.append(f"| `IMGFORGE_{row.name.upper()}` | `{default}` | {row.allowed} | {description} |")
         lines.append("")
     return "\n".join(lines)
 

@@ -22,69 +22,149 @@ class SourcesSettings(BaseModel):
         gt=0,
         le=86400,
         allow_inf_nan=False,
-        description="seconds for one original, from the look-up of its host to its last byte",
+        description="Maximum seconds to fetch one original, from the look-up of its host to its last byte; the client"
+        " then gets 504.",
     )
-    max_redirects: int = Field(10, ge=0, le=100, description="redirects that are followed")
+    max_redirects: int = Field(
+        10,
+        ge=0,
+        le=100,
+        description="Number of redirects of an origin that are followed; the client gets 502 for one more, and 0 "
+        "follows none.",
+    )
     client_keep_alive_timeout: float = Field(
-        90, ge=0, le=86400, allow_inf_nan=False, description="seconds that an idle connection to an origin is kept"
+        90,
+        ge=0,
+        le=86400,
+        allow_inf_nan=False,
+        description="Seconds for which an idle connection to an origin stays open; 0 closes it after each answer.",
     )
     source_connections_per_host: int = Field(
-        64, ge=0, le=1000000, description="requests that each process asks an origin at the same time; 0 is any number"
+        64,
+        ge=0,
+        le=1000000,
+        description="Number of requests that each process sends to an origin at the same time; others wait within "
+        "download_timeout, and 0 is no limit.",
     )
     source_retries: int = Field(
-        0, ge=0, le=10, description="times that a fetch is tried again, within its time, after a failure of the origin"
+        0,
+        ge=0,
+        le=10,
+        description="Number of times that a fetch is tried again, within download_timeout, after a failure of the "
+        "origin; 0 never tries again.",
     )
     source_breaker_failures: int = Field(
-        10, ge=0, le=1000000, description="failures in a row after which an origin is left alone; 0 is never"
+        10,
+        ge=0,
+        le=1000000,
+        description="Number of failures in a row after which an origin is not asked for source_breaker_seconds; 0 "
+        "always asks.",
     )
     source_breaker_seconds: float = Field(
-        10, gt=0, le=86400, allow_inf_nan=False, description="seconds that it is left alone: 502 or 504 at once"
+        10,
+        gt=0,
+        le=86400,
+        allow_inf_nan=False,
+        description="Seconds for which an origin that keeps failing is not asked; clients get 502 or 504 at once "
+        "meanwhile.",
     )
     user_agent: str = Field(
-        "imgforge/%current_version", pattern=r"^[\x20-\x7e]*$", description="the User-Agent that origins see"
+        "imgforge/%current_version",
+        pattern=r"^[\x20-\x7e]*$",
+        description="The User-Agent header that origins get, of printable ASCII; %current_version stands for "
+        "imgforge's version.",
     )
     custom_request_headers: CustomHeaders = Field(
         {},
-        description="headers that origins see besides: Name=value\\;Name=value; another one that they redirect to not",
+        description="Headers that origins get besides, as Name=value pairs with custom_headers_separator between "
+        "them; another origin that they redirect to does not get them.",
     )
     request_headers_passthrough: HeaderNames = Field(
-        (), description="names of request headers that are passed on to origins; what is made of it is kept by value"
+        (),
+        description="Names of request headers that origins get from the client, separated by commas; results are "
+        "cached by their values. Empty passes none on.",
     )
     cookie_passthrough: bool = Field(
-        False, description="pass cookies on to origins on the host that the client asks, by X-Forwarded-Host or Host"
+        False,
+        description="Pass the client's cookies on to origins on the host that the client asks, by X-Forwarded-Host or"
+        " Host.",
     )
     cookie_base_url: str = Field(
         "",
         pattern=r"^(https?://[^/@\s]+(/\S*)?)?$",
-        description="the URL whose cookies they are, instead of that host's",
+        description="The URL whose origin gets the client's cookies, instead of the host that the client asks; empty "
+        "is that host.",
     )
-    cookie_passthrough_all: bool = Field(False, description="pass them on to every origin")
-    ignore_ssl_verification: bool = Field(False, description="do not check the certificates of origins")
-    ca_file: str = Field("", description="a PEM file of the authorities to trust instead of the system's")
-    allow_loopback_source_addresses: bool = Field(False, description="origins may be on this machine")
+    cookie_passthrough_all: bool = Field(
+        False, description="Pass the client's cookies on to every origin, where cookie_passthrough is on."
+    )
+    ignore_ssl_verification: bool = Field(
+        False,
+        description="Take any TLS certificate from origins, which lets anybody between them and the server change "
+        "originals.",
+    )
+    ca_file: str = Field(
+        "",
+        description="Path of a PEM file with the authorities that sign certificates of origins; empty trusts those of"
+        " the system.",
+    )
+    allow_loopback_source_addresses: bool = Field(
+        False,
+        description="Let originals come from loopback addresses, which are services of this machine; otherwise they "
+        "are refused.",
+    )
     allow_link_local_source_addresses: bool = Field(
-        False, description="origins may have link-local addresses, as cloud metadata services do"
+        False,
+        description="Let originals come from link-local addresses, such as those of cloud metadata services; "
+        "otherwise they are refused.",
     )
-    allow_private_source_addresses: bool = Field(True, description="origins may have private addresses")
+    allow_private_source_addresses: bool = Field(
+        True, description="Let originals come from private addresses, such as 10.0.0.0/8; otherwise they are refused."
+    )
     allowed_sources: Words = Field(
-        (), description="prefixes of the sources that may be fetched, * within a part; empty is all"
+        (),
+        description="Beginnings of the source URLs that may be fetched, separated by commas, where * stands for "
+        "anything within a host or a path segment; empty allows all.",
     )
-    local_filesystem_root: str = Field("", description="the directory of local:// sources; empty serves none")
+    local_filesystem_root: str = Field(
+        "", description="Path of the directory that local:// sources are read from; empty serves none."
+    )
     source_url_query_separator: str = Field(
-        "?", max_length=8, description="what follows it in local:// is no part of the name; empty: all is"
+        "?",
+        max_length=8,
+        description="The text of at most 8 characters that begins a query in local:// sources, which is no part of "
+        "the file's name; empty takes all as the name.",
     )
-    max_src_file_size: int = Field(104857600, ge=0, description="bytes of an original; 0 is no limit")
+    max_src_file_size: int = Field(
+        104857600,
+        ge=0,
+        description="Maximum bytes of an original; the client gets 422 for a larger one, and 0 is no limit.",
+    )
     source_memory_max_bytes: int = Field(
         268435456,
         ge=0,
-        description="bytes of originals that each process holds while their images are made; "
-        "who needs more waits, but for the one that has waited longest; 0 is no limit",
+        description="Maximum bytes of originals that each process holds while images are made of them; further "
+        "requests wait within timeout, but one always proceeds, and 0 is no limit.",
     )
     allowed_mime_types: Words = Field(
-        (), description="types that originals may have, told by their content: image/jpeg,image/png; empty is all"
+        (),
+        description="Media types that originals may have by their content, such as image/jpeg,image/png; the client "
+        "gets 422 for others. Empty allows all.",
     )
-    max_src_resolution: _Limit = Field(50, description="megapixels of an original, all frames counted; 0 is no limit")
+    max_src_resolution: _Limit = Field(
+        50,
+        description="Maximum megapixels of an original, all frames together; the client gets 422 for a larger one, "
+        "and 0 is no limit.",
+    )
     max_animation_frames: int = Field(
-        1, ge=1, le=100000, description="frames of an animation that are processed; 1 makes stills"
+        1,
+        ge=1,
+        le=100000,
+        description="Number of frames of an animation that are processed; later frames are dropped, and 1 makes a "
+        "still.",
     )
-    max_animation_frame_resolution: _Limit = Field(0, description="megapixels of one frame, instead of counting all")
+    max_animation_frame_resolution: _Limit = Field(
+        0,
+        description="Maximum megapixels of one frame of an animation; above 0 it replaces max_src_resolution for "
+        "animations, and 0 counts all frames together.",
+    )
