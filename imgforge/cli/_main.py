@@ -15,6 +15,7 @@ from imgforge import __version__
 from imgforge.cli._cache import cache
 from imgforge.cli._common import CONFIG, checked_settings, fail, settings_of, write_secret
 from imgforge.cli._purge import purge
+from imgforge.cli._verify import verify
 
 __all__ = ["main"]
 
@@ -36,6 +37,7 @@ def main() -> None:
 
 main.add_command(cache)
 main.add_command(purge)
+main.add_command(verify)
 
 
 @main.command()
@@ -89,29 +91,6 @@ def encrypt(url: str, config_path: str | None) -> None:
         fail("IMGFORGE_SOURCE_URL_ENCRYPTION_KEY is not set")
     path = build_path(url, cipher=SourceCipher(settings.source_url_encryption_key[0]))
     click.echo(path.removeprefix("/enc/"))
-
-
-@main.command(short_help="Check the signature of a whole path.")
-@click.argument("path")
-@CONFIG
-def verify(path: str, config_path: str | None) -> None:
-    """Check the signature of a whole PATH: exit status 0 if it is good, 1 if not."""
-    from dataclasses import replace
-
-    from imgforge.errors import ImgforgeError
-    from imgforge.service.rules import url_settings
-    from imgforge.urls import UrlParser
-
-    settings = settings_of(config_path)
-    if not settings.key:
-        fail("IMGFORGE_KEY and IMGFORGE_SALT are not set: there is nothing to check the signature with")
-    try:
-        # The server's own rules for images, but that `unsafe` is no signature.
-        rules = replace(url_settings(settings), allow_unsigned=False, info_presets={})
-        UrlParser(rules).parse(path.encode())
-    except (ImgforgeError, ValueError) as error:
-        fail(str(error))
-    click.echo("the signature is good")
 
 
 @main.group(invoke_without_command=True)

@@ -4,6 +4,7 @@ from imgforge.urls._encryption import SourceCipher
 from imgforge.urls._info_options import INFO_OPTIONS
 from imgforge.urls._parser import UrlParser, UrlSettings
 from imgforge.urls._signature import Signer
+from imgforge.urls._signature_mistakes import SignedUrl, signature_mistakes, signing_pair
 from imgforge.urls._source import build_path
 from imgforge.urls.options import BY_NAME, FORMATS, OPTIONS, Argument, Option, Together
 
@@ -14,10 +15,13 @@ __all__ = [
     "OPTIONS",
     "Argument",
     "Option",
+    "SignedUrl",
     "Signer",
     "SourceCipher",
     "Together",
     "UrlParser",
     "UrlSettings",
     "build_path",
+    "signature_mistakes",
+    "signing_pair",
 ]
