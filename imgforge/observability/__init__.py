@@ -1,6 +1,6 @@
 """What an operator sees: metrics, logs, the access log."""
 
-from imgforge.observability._access import Access, AccessLog
+from imgforge.observability._access import Access, AccessLog, as_sent
 from imgforge.observability._logs import (
     LevelFilter,
     bind_request_id,
@@ -22,6 +22,7 @@ __all__ = [
     "Stage",
     "StateMetrics",
     "WorkRecord",
+    "as_sent",
     "bind_request_id",
     "current_request_id",
     "keeping_request_id",

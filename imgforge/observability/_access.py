@@ -12,11 +12,16 @@ from typing import NamedTuple, TextIO, TypeVar
 from imgforge.observability._record import Stage
 from imgforge.observability._writer import LineWriter
 
-__all__ = ["Access", "AccessLog"]
+__all__ = ["Access", "AccessLog", "as_sent"]
 
 T = TypeVar("T")
 
 _USUAL_SIZE = 300  # of what waits for a line, without the client's long texts
+
+
+def as_sent(target: bytes) -> str:
+    """*target* as text, undecoded; bytes that are no UTF-8 become surrogates, which each format writes in its way."""
+    return target.decode("utf-8", "surrogateescape")
 
 
 class Access(NamedTuple):
@@ -57,7 +62,11 @@ def _escaped(text: str, special: frozenset[str]) -> str:
     """*text* as Apache writes it: control characters and *special* ones cannot end the field or the line."""
     if text.isprintable() and special.isdisjoint(text):
         return text
-    return "".join(char if char.isprintable() and char not in special else f"\\x{ord(char):02x}" for char in text)
+    return "".join(char if char.isprintable() and char not in special else _bytes_of(char) for char in text)
+
+
+def _bytes_of(char: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
 
 
 def _quoted(text: str) -> str:
@@ -100,6 +109,13 @@ def _stages(access: Access) -> str:
 _NO_STAGES = "".join(f', "{stage}_ms": null' for stage in Stage)
 
 
+def _readable(target: str) -> str:
+    """*target* without the surrogates that stand for bytes which are no UTF-8."""
+    if target.isascii():
+        return target
+    return target.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def _json(access: Access) -> str:
     """One object. Put together here, for `json.dumps` of the whole takes three times as long: most lines are hits."""
     text = encode_basestring_ascii
@@ -107,7 +123,7 @@ def _json(access: Access) -> str:
     stages = _stages(access) if access.timings else _NO_STAGES
     return (
         f'{{"time": "{moment}", "level": "{access.level}", "client": {text(access.client)}'
-        f', "method": {text(access.method)}, "path": {text(access.target)}, "status": {access.status}'
+        f', "method": {text(access.method)}, "path": {text(_readable(access.target))}, "status": {access.status}'
         f', "bytes": {access.size}, "bytes_in": {access.bytes_in}, "duration": {access.seconds:.6f}{stages}'
         f', "request_id": {text(access.request_id)}, "cache": {text(access.cache)}, "source": {text(access.source)}'
         f', "format": {text(access.format)}, "error": {text(access.error)}, "fallback": {access.fallback or "null"}'

@@ -93,8 +93,13 @@ def _authorities(settings: Settings) -> Iterator[str]:
 
 def _root(settings: Settings) -> Iterator[str]:
     path = settings.local_filesystem_root
-    if path and not (os.path.isdir(path) and os.access(path, os.R_OK | os.X_OK)):
-        yield f"IMGFORGE_LOCAL_FILESYSTEM_ROOT={path!r} must name a readable directory"
+    if not path or (os.path.isdir(path) and os.access(path, os.R_OK | os.X_OK)):
+        return
+    if not os.path.exists(path):
+        why = "it does not exist, or this user may not search the directories above it"
+    else:
+        why = "this user may not read it" if os.path.isdir(path) else "it is a file"
+    yield f"IMGFORGE_LOCAL_FILESYSTEM_ROOT={path!r} must name a readable directory: {why}"
 
 
 def _credentials(name: str, listeners: Callable[[Settings], Iterable[BindAddress]]) -> Rule:

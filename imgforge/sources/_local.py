@@ -159,6 +159,8 @@ class LocalSource:
                 if error.errno in _FAULTS:
                     raise
         else:
+            if not self._root.is_dir():  # the operator's log names the setting; a mount that is gone is no missing file
+                raise OriginFailed("the directory of local files (IMGFORGE_LOCAL_FILESYSTEM_ROOT) is not there")
             raise SourceNotFound("no such file")
         try:
             status = os.fstat(descriptor)

@@ -45,6 +45,9 @@ class _LocalFactory:
         )
 
 
+# What switches a built-in scheme on.
+_SWITCHES = {"local": "IMGFORGE_LOCAL_FILESYSTEM_ROOT"}
+
 BUILT_IN: tuple[ISourceFactory, ...] = (_HttpFactory(), _LocalFactory())
 
 
@@ -102,7 +105,8 @@ class Sources:
         source: ISource | None = self._sources.get(scheme)
         if source is None:
             known = ", ".join(f"{name}://" for name in self.schemes)
-            raise SourceNotFound(f"no source for {scheme[:40]!r}: this server knows {known}")
+            why = f"{_SWITCHES[scheme]} is not set" if scheme in _SWITCHES else f"this server knows {known}"
+            raise SourceNotFound(f"no source for {scheme[:40]!r}: {why}")
         if not self._allowed.allow(url):
             raise SourceRefused("the source is not among those that this server allows")
         return source

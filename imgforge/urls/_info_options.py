@@ -16,7 +16,8 @@ from imgforge.model import DeliveryOptions
 from imgforge.urls.options import BY_NAME, DEFAULT_PRESET, PRESET_NAMES, Argument, Option, Together, set_fields
 from imgforge.urls.options import _composite as composite
 from imgforge.urls.options._absent import OBJECTS, OBJECTS_POSITION, VIDEO, absent
-from imgforge.urls.options._parse import DELIVERY_DEFAULTS, MOST_OPTIONS, defaults_of, option_texts
+from imgforge.urls.options._hints import did_you_mean, unknown_option
+from imgforge.urls.options._parse import AS_THEY_ARE, DELIVERY_DEFAULTS, MOST_OPTIONS, defaults_of, option_texts
 from imgforge.urls.options._values import boolean, integer
 
 __all__ = ["INFO_BY_NAME", "INFO_OPTIONS", "InfoOptionParser"]
@@ -113,6 +114,7 @@ INFO_OPTIONS = (
 
 INFO_BY_NAME = {name: option for option in INFO_OPTIONS for name in (option.name, *option.aliases)}
 
+_NAMES = (*INFO_BY_NAME, *PRESET_NAMES)
 _INFO_DEFAULTS = defaults_of(InfoOptions())
 # What rows set that is in neither record is parsed and forgotten.
 _DEFAULTS = dict.fromkeys(INFO_BY_NAME) | _INFO_DEFAULTS | DELIVERY_DEFAULTS
@@ -124,6 +126,8 @@ class _Draft:
 
     values: dict[str, Any] = field(default_factory=dict)
     count: int = 0
+    # As in `OptionParser`.
+    sent: Mapping[str, str] = field(default_factory=dict)
 
 
 class InfoOptionParser:
@@ -137,7 +141,7 @@ class InfoOptionParser:
         self, *, separator: str, presets: Mapping[str, str], security: bool, allowed: frozenset[str] = frozenset()
     ) -> None:
         unknown = allowed - INFO_BY_NAME.keys() - set(PRESET_NAMES)
-        mistakes = [f"unknown info option {name!r}" for name in sorted(unknown)]
+        mistakes = [f"unknown info option {name!r}{did_you_mean(name, _NAMES)}" for name in sorted(unknown)]
         self._separator = separator
         self._presets = {name: option_texts(text) for name, text in presets.items()}
         self._security = security
@@ -153,9 +157,14 @@ class InfoOptionParser:
         if mistakes:
             raise ValueError(*mistakes)
 
-    def parse(self, texts: Iterable[str], presets: Iterable[str] = ()) -> tuple[InfoOptions, DeliveryOptions]:
-        """The `default` preset, then *presets*, then the option *texts*; `BadOption`, `OptionForbidden`."""
-        draft = _Draft()
+    def parse(
+        self, texts: Iterable[str], presets: Iterable[str] = (), sent: Mapping[str, str] = AS_THEY_ARE
+    ) -> tuple[InfoOptions, DeliveryOptions]:
+        """The `default` preset, then *presets*, then the option *texts*, of which some were *sent* in other bytes.
+
+        Raises `BadOption` or `OptionForbidden`.
+        """
+        draft = _Draft(sent=sent)
         if DEFAULT_PRESET in self._presets:
             self._expand(DEFAULT_PRESET, draft, ())
         for name in presets:
@@ -179,14 +188,14 @@ class InfoOptionParser:
             return
         option = INFO_BY_NAME.get(name)
         if option is None:
-            raise BadOption(f"unknown info option {name!r} in {one!r}")
+            raise BadOption(unknown_option("info option", name, arguments, draft.sent.get(one, one), _NAMES))
         self._check_allowed(option.name, name, inside)
         if option.kind == "security" and not inside and not self._security:
             raise OptionForbidden(f"option {name!r} needs IMGFORGE_ALLOW_SECURITY_OPTIONS")
         try:
             set_fields(option, arguments or [""], draft.values, _DEFAULTS)
         except ValueError as error:
-            raise BadOption(f"info option {one!r}: {error}") from None
+            raise BadOption(f"info option {draft.sent.get(one, one)!r}: {error}") from None
 
     def _check_allowed(self, option: str, name: str, inside: tuple[str, ...]) -> None:
         if self._allowed and not inside and option not in self._allowed:
@@ -195,7 +204,7 @@ class InfoOptionParser:
     def _expand(self, name: str, draft: _Draft, inside: tuple[str, ...]) -> None:
         texts = self._presets.get(name)
         if texts is None:
-            raise BadOption(f"unknown info preset {name!r}")
+            raise BadOption(f"unknown info preset {name!r}{did_you_mean(name, self._presets)}")
         if name not in inside:  # a preset that names itself adds nothing
             for one in texts:
                 self._apply(one, draft, (*inside, name))

@@ -84,8 +84,9 @@ class UrlParser:
         Raises `BadPath`, `BadSignature`, `BadOption` or `OptionForbidden`; the signature is checked before anything
         is decoded.
         """
-        texts, rest, presets = self._parts(target, only_presets=self._settings.only_presets)
-        parsed = self._options.parse(texts, presets)
+        sent: dict[str, str] = {}
+        texts, rest, presets = self._parts(target, sent, only_presets=self._settings.only_presets)
+        parsed = self._options.parse(texts, presets, sent)
         self._check_bypass(parsed.delivery)
         source, named_format = self._source(rest, any_format=parsed.delivery.raw)
         options = parsed.processing
@@ -97,8 +98,9 @@ class UrlParser:
     def parse_info(self, target: bytes) -> InfoRequest:
         """The request of an `/info/...` target, whose signature covers what stands behind it; errors as `parse`."""
         target = target.removeprefix(self._prefix).removeprefix(b"/info")
-        texts, rest, presets = self._parts(target, only_presets=self._settings.info_only_presets)
-        wanted, delivery = self._info_options.parse(texts, presets)
+        sent: dict[str, str] = {}
+        texts, rest, presets = self._parts(target, sent, only_presets=self._settings.info_only_presets)
+        wanted, delivery = self._info_options.parse(texts, presets, sent)
         self._check_bypass(delivery)
         source, _ = self._source(rest)
         return InfoRequest(self._rewrite(source), wanted, delivery)
@@ -121,12 +123,17 @@ class UrlParser:
             request = replace(request, options=first, then=tuple(then))
         return request
 
-    def _parts(self, target: bytes, *, only_presets: bool) -> tuple[list[str], list[str], tuple[str, ...]]:
-        """The texts of the options, what stands behind them, and the presets that are named without `pr`."""
-        texts, rest = self._split(self._verified(target))
+    def _parts(
+        self, target: bytes, sent: dict[str, str], *, only_presets: bool
+    ) -> tuple[list[str], list[str], tuple[str, ...]]:
+        """The texts of the options, what stands behind them, and the presets that are named without `pr`.
+
+        Texts that were percent-encoded are put into *sent*, as they stand in the target.
+        """
+        texts, rest = self._split(self._verified(target), sent)
         if not only_presets:
             return texts, rest, ()
-        presets, texts, rest = self._presets_only(texts, rest)
+        presets, texts, rest = self._presets_only(texts, rest, sent)
         return texts, rest, presets
 
     def _source(self, parts: list[str], *, any_format: bool = False) -> tuple[str, str | None]:
@@ -153,7 +160,7 @@ class UrlParser:
         except UnicodeDecodeError:
             raise BadPath("the path is not UTF-8") from None
 
-    def _split(self, path: str) -> tuple[list[str], list[str]]:
+    def _split(self, path: str, sent: dict[str, str]) -> tuple[list[str], list[str]]:
         """The texts of the options, decoded, and the parts behind them: options end at the first part without ':'."""
         parts = path.split("/")
         texts: list[str] = []
@@ -164,9 +171,13 @@ class UrlParser:
             if text != CHAIN and self._separator not in text:
                 return texts, parts[index:]
             texts.append(text)
-        raise BadPath("the source is missing")
+            if text != part:
+                sent[text] = part
+        raise BadPath("the source is missing; a source URL needs plain/ before it")
 
-    def _presets_only(self, texts: list[str], rest: list[str]) -> tuple[tuple[str, ...], list[str], list[str]]:
+    def _presets_only(
+        self, texts: list[str], rest: list[str], sent: dict[str, str]
+    ) -> tuple[tuple[str, ...], list[str], list[str]]:
         """Presets stand bare (`/thumb:wide/`) or named (`/pr:thumb/`); a single bare one has no ':' at all."""
         presets: list[str] = []
         beside: list[str] = []
@@ -182,9 +193,9 @@ class UrlParser:
         if not presets and len(rest) > 1 and rest[0] not in {"plain", "enc"}:
             presets.append(percent_decoded(rest[0], "preset"))
             rest = rest[1:]
-            more, rest = self._split("/".join(rest))
+            more, rest = self._split("/".join(rest), sent)
             if more:
-                also, beside_more, _ = self._presets_only(more, ["plain"])
+                also, beside_more, _ = self._presets_only(more, ["plain"], sent)
                 presets += also
                 beside += beside_more
         return tuple(presets), beside, rest

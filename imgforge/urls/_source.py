@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote_to_bytes
 from imgforge.errors import BadPath
 from imgforge.urls._encryption import SourceCipher
 from imgforge.urls.options import FORMATS
+from imgforge.urls.options._hints import did_you_mean
 from imgforge.urls.options._values import CONTROL, base64_bytes
 
 __all__ = ["SourceRewriter", "build_path", "percent_decoded", "split_source"]
@@ -119,7 +120,7 @@ def _format(extension: str) -> str | None:
     if not extension:
         return None
     if extension not in FORMATS:
-        raise BadPath(f"unknown format {_shown(extension)} behind the source")
+        raise BadPath(f"unknown format {_shown(extension)} behind the source{did_you_mean(extension, FORMATS)}")
     return FORMATS[extension]
 
 

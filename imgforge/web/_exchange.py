@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
-from imgforge.observability import Access, RequestRecord
+from imgforge.observability import Access, RequestRecord, as_sent
 from imgforge.web._access import MOST_LOGGED
 
 __all__ = ["Exchange", "access_of"]
@@ -46,7 +46,7 @@ def access_of(exchange: Exchange, now: float, seconds: float) -> Access:
         at=now,
         client=exchange.client,
         method=request.method.decode("latin-1"),
-        target=request.uri.decode("latin-1"),
+        target=as_sent(request.uri),
         protocol=request.clientproto.decode("latin-1"),
         status=exchange.status,
         size=exchange.size,

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 from twisted.web.http import datetimeToString
 
 from imgforge.cache import Marked, MemoryTier
-from imgforge.observability import Access
+from imgforge.observability import Access, as_sent
 from imgforge.web._lane_headers import read_headers
 from imgforge.web._network import Clients
 
@@ -107,7 +107,7 @@ def hit_access(fields: tuple[Any, ...]) -> Access:
         at=hit.at,
         client=hit.client,
         method=hit.method,
-        target=hit.shown.target.decode("latin-1"),
+        target=as_sent(hit.shown.target),
         protocol="HTTP/1.1",
         status=hit.status,
         size=hit.size,

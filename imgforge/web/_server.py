@@ -94,7 +94,7 @@ _NO_ROUTE = "other"
 
 def _shown(target: bytes) -> str:
     """*target* for a log line: without its source's query, where tokens and signatures of the source's are."""
-    path, *query = _QUERY.split(target.decode("latin-1"), maxsplit=1)
+    path, *query = _QUERY.split(target.decode("utf-8", "backslashreplace"), maxsplit=1)
     shown = path[:_MOST_SHOWN]
     return shown + "..." if query or len(path) > _MOST_SHOWN else shown
 

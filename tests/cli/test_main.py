@@ -166,6 +166,13 @@ class CommandTests(SynchronousTestCase):
             result = imgforge("config", command, **wrong)
             self.assertEqual((result.returncode, len(result.stderr.splitlines())), (1, 3), result.stderr)
 
+    def test_config_check_says_why_the_root_of_local_files_cannot_be_used(self) -> None:
+        for path, why in (("/nowhere/at/all", "does not exist"), (__file__, "it is a file")):
+            result = imgforge("config", "check", IMGFORGE_LOCAL_FILESYSTEM_ROOT=path)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(f"IMGFORGE_LOCAL_FILESYSTEM_ROOT={path!r} must name a readable directory: ", result.stderr)
+            self.assertIn(why, result.stderr)
+
     def test_health_says_in_one_line_why_there_is_no_answer(self) -> None:
         for arguments, bind in (
             (("--url", "nonsense"), ""),

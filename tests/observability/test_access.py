@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.observability import Access, AccessLog, Stage
+from imgforge.observability import Access, AccessLog, Stage, as_sent
 
 ACCESS = Access(
     at=1_800_000_000.0,
@@ -66,6 +66,17 @@ class AccessLogTests(SynchronousTestCase):
         self.assertEqual((line["fetch_ms"], line["wait_ms"], line["process_ms"]), (12.3, 0.0, None))
         line = json.loads(self.line("json", ACCESS._replace(at=ACCESS.at + 59.0625)))
         self.assertEqual(line["time"], "2027-01-15T08:00:59.062Z")
+
+    def test_the_path_is_shown_as_it_was_sent(self) -> None:
+        for sent, combined, in_json in (
+            (b"/w%3A1/plain/http://x/a%2520b", "/w%3A1/plain/http://x/a%2520b", "/w%3A1/plain/http://x/a%2520b"),
+            ("/plain/http://x/\u00fc\u6771".encode(), "/plain/http://x/\u00fc\u6771", "/plain/http://x/\u00fc\u6771"),
+            (b"/plain/http://x/\xfc", r"/plain/http://x/\xfc", r"/plain/http://x/\xfc"),
+            ("/\u200b".encode(), r"/\xe2\x80\x8b", "/\u200b"),
+        ):
+            access = ACCESS._replace(target=as_sent(sent))
+            self.assertIn(f'"GET {combined} HTTP/1.1"', self.line("combined", access))
+            self.assertEqual(json.loads(self.line("json", access))["path"], in_json)
 
     def test_a_client_is_one_field_whatever_it_calls_itself(self) -> None:
         line = self.line("common", ACCESS._replace(client='a - [x] "GET\n'))

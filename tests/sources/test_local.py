@@ -68,6 +68,18 @@ class LocalTests(TestCase):
         self.assertEqual(await self.body("local:///a%2520b.jpg"), b"with a sign")
         self.assertEqual(await self.body("local:///a b.jpg"), b"with a space")
 
+    async def test_a_root_that_has_gone_is_no_missing_file(self) -> None:
+        self.root.rename(self.outside / "elsewhere")
+        with self.assertRaisesRegex(OriginFailed, "IMGFORGE_LOCAL_FILESYSTEM_ROOT") as caught:
+            await self.body("local:///a.jpg")
+        self.assertNotIn(str(self.outside), str(caught.exception))
+        (self.outside / "elsewhere").rename(self.root)
+        self.assertEqual(await self.body("local:///a.jpg"), b"0123456789")
+
+    async def test_without_a_root_the_setting_is_named(self) -> None:
+        with self.assertRaisesRegex(SourceNotFound, "IMGFORGE_LOCAL_FILESYSTEM_ROOT is not set"):
+            await Sources(reactor, SourceSettings()).fetch("local:///a.jpg", None, {})
+
     async def test_links_inside_the_root_are_followed(self) -> None:
         (self.root / "link.jpg").symlink_to("sub dir/ä.png")
         self.assertEqual(await self.body("local:///link.jpg"), b"deep")

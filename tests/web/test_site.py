@@ -19,7 +19,7 @@ from imgforge.errors import BadSignature, NotAnImage, OriginFailed, Overloaded, 
 from imgforge.observability import Metrics, bind_request_id, current_request_id
 from imgforge.web._answer import Answer
 from imgforge.web._routes import STREAMED, Route
-from imgforge.web._server import Server
+from imgforge.web._server import Server, _shown
 from imgforge.web._site import ImageSite
 from tests.web.test_lane import Log, Wire
 
@@ -265,6 +265,14 @@ class ExplanationTests(SiteCase):
             _, transport = self.ask(GET % b"/slow")
             self.slow.errback(error)
             self.assertTrue(transport.value().startswith(line), transport.value())
+
+    def test_targets_are_logged_as_they_were_sent(self) -> None:
+        for target, logged in (
+            (b"/w%3A1/a%2520b.jpg", "/w%3A1/a%2520b.jpg"),
+            ("/\u00fc.jpg".encode(), "/\u00fc.jpg"),
+            (b"/\xfc.jpg", r"/\xfc.jpg"),
+        ):
+            self.assertEqual(_shown(target), logged)
 
     def test_queries_are_told_to_nobody(self) -> None:
         for target in (b"/quick/plain/http://o/a.jpg?secret", b"/quick/plain/http%3A%2F%2Fo%2Fa.jpg%3Fsecret"):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any
 
 from imgforge.errors import BadOption, OptionForbidden
 from imgforge.model import DeliveryOptions, ProcessingOptions
+from imgforge.urls.options._hints import did_you_mean, unknown_option
 from imgforge.urls.options._table import BY_NAME, PRESET_NAMES, Option, Together
 from imgforge.urls.options._values import boolean
 
 __all__ = [
+    "AS_THEY_ARE",
     "CHAIN",
     "DEFAULT_PRESET",
     "DELIVERY_DEFAULTS",
@@ -24,6 +27,8 @@ __all__ = [
 ]
 
 DEFAULT_PRESET = "default"
+
+AS_THEY_ARE: Mapping[str, str] = MappingProxyType({})
 
 # Stands between the options of chained pipelines.
 CHAIN = "-"
@@ -39,6 +44,7 @@ def defaults_of(record: Any) -> dict[str, Any]:
 
 _PROCESSING_DEFAULTS = defaults_of(ProcessingOptions())
 DELIVERY_DEFAULTS = defaults_of(DeliveryOptions())
+_NAMES = (*BY_NAME, *PRESET_NAMES)
 # What rows set that is in neither record is parsed and forgotten; the sides of a padding are put together at the end.
 _DEFAULTS = dict.fromkeys(BY_NAME) | _PROCESSING_DEFAULTS | DELIVERY_DEFAULTS | {"padding_sides": {}}
 
@@ -60,6 +66,8 @@ class _Draft:
     pipelines: list[dict[str, Any]] = field(default_factory=lambda: [{}])
     presets: list[str] = field(default_factory=list)
     count: int = 0
+    # Option texts that were percent-encoded, as they were sent: errors quote what a client finds in its URL.
+    sent: Mapping[str, str] = field(default_factory=dict)
 
     def add(self) -> None:
         """Count one more option."""
@@ -92,7 +100,7 @@ class OptionParser:
         pipelines: int = 10,
     ) -> None:
         unknown = allowed - BY_NAME.keys() - set(PRESET_NAMES)
-        mistakes = [f"unknown processing option {name!r}" for name in sorted(unknown)]
+        mistakes = [f"unknown processing option {name!r}{did_you_mean(name, _NAMES)}" for name in sorted(unknown)]
         self.separator = separator
         self._presets = {name: option_texts(text) for name, text in (presets or {}).items()}
         # The names as resolved: allowing an option allows all its aliases.
@@ -110,9 +118,11 @@ class OptionParser:
     def _check_all(self, texts: Iterable[str]) -> None:
         self._apply_all(texts, _Draft(), 0, (), trusted=True)
 
-    def parse(self, texts: Iterable[str], presets: Iterable[str] = ()) -> ParsedOptions:
-        """The `default` preset, then *presets*, then the option *texts*."""
-        draft = _Draft()
+    def parse(
+        self, texts: Iterable[str], presets: Iterable[str] = (), sent: Mapping[str, str] = AS_THEY_ARE
+    ) -> ParsedOptions:
+        """The `default` preset, then *presets*, then the option *texts*, of which some were *sent* in other bytes."""
+        draft = _Draft(sent=sent)
         if DEFAULT_PRESET in self._presets:
             self._expand(DEFAULT_PRESET, draft, 0, ())
         for name in presets:
@@ -148,7 +158,7 @@ class OptionParser:
             return
         option = BY_NAME.get(name)
         if option is None:
-            raise BadOption(f"unknown option {name!r} in {text!r}")
+            raise BadOption(unknown_option("option", name, arguments, draft.sent.get(text, text), _NAMES))
         if not trusted and self._allowed and option.name not in self._allowed:
             raise OptionForbidden(f"option {name!r} is not allowed here")
         if not trusted and option.kind == "security" and not self._security:
@@ -156,12 +166,12 @@ class OptionParser:
         try:
             set_fields(option, arguments or [""], draft.pipeline(number))
         except ValueError as error:
-            raise BadOption(f"option {text!r}: {error}") from None
+            raise BadOption(f"option {draft.sent.get(text, text)!r}: {error}") from None
 
     def _expand(self, name: str, draft: _Draft, number: int, inside: tuple[str, ...]) -> None:
         texts = self._presets.get(name)
         if texts is None:
-            raise BadOption(f"unknown preset {name!r}")
+            raise BadOption(f"unknown preset {name!r}{did_you_mean(name, self._presets)}")
         if name in inside:  # a preset that names itself adds nothing
             return
         self._apply_all(texts, draft, number, (*inside, name), trusted=True)
