@@ -10,7 +10,7 @@ from zope.interface import Attribute, Interface
 
 from imgforge.model import CacheEntry, SourceHead, SourceImage
 
-__all__ = ["ICacheTier", "ISource", "ISourceFactory", "Room", "boundless"]
+__all__ = ["ICacheTier", "IConfiguredSourceFactory", "ISource", "ISourceFactory", "Room", "boundless"]
 
 # Asked for the bytes that a body takes altogether, before they are read; fires when there is room for them.
 Room = Callable[[int], Deferred[None]]
@@ -52,6 +52,19 @@ class ISourceFactory(Interface):
 
     def make(reactor: object, settings: object) -> object | None:
         """An `ISource`, or None where *settings* (`imgforge.sources.SourceSettings`) do not enable it."""
+
+
+class IConfiguredSourceFactory(ISourceFactory):
+    """A source factory with settings of its own; `make` finds all of them, as texts by name, in `settings.plugin`.
+
+    The setting x of the plugin zip is the variable IMGFORGE_PLUGIN_ZIP_X, or the key x in the TOML table [plugin.zip].
+    """
+
+    name: str = Attribute("The plugin's name, of lower-case letters and digits.")
+    settings: Mapping[str, str] = Attribute(
+        "The defaults of all settings that it has, by names of lower-case letters, digits and underscores; a setting "
+        "that is given and not among them ends the start."
+    )
 
 
 class ICacheTier(Interface):

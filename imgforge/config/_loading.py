@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from imgforge.config._foreign import foreign, left_behind
 from imgforge.config._headers import header_pairs
+from imgforge.config._plugins import fold_plugins
 from imgforge.config._rules import Rule, broken_rules
 from imgforge.config._settings import ALIASES, SECRET, Settings
 from imgforge.config._types import named_texts
@@ -58,11 +59,13 @@ def load_settings(
     origins: dict[str, str] = {}
     for origin, prefix, values in (
         (f"in {config_path}", "", _from_file(config_path, mistakes)),
-        ("in the environment", _PREFIX, _from_environment(environ)),
+        ("in the environment", _PREFIX, fold_plugins(_from_environment(environ))),
         ("on the command line", "", {name: value for name, value in (overrides or {}).items() if value}),
     ):
         for name, value, origin_of_it in _known(values, origin, prefix, mistakes, idle):
-            given[name], origins[name] = value, origin_of_it
+            merged = _over(given.get(name), value)
+            origins[name] = origin_of_it if merged is value else f"{origins[name]} and {origin_of_it}"
+            given[name] = merged
     for name in ("presets", "info_presets"):
         _read_presets(name, given, mistakes)
     _part_headers(given)
@@ -72,6 +75,13 @@ def load_settings(
         raise ConfigurationError([*mistakes, *filter(None, [renaming])])
     nothing = "; ".join(f"{written} ({why})" for written, why in sorted(idle.items()))
     return settings.with_notes(filter(None, [renaming, nothing and f"without effect: {nothing}"]))
+
+
+def _over(before: Any, value: Any) -> Any:
+    """*value* in the place of what a weaker origin said; of tables of tables (plugins) each key by itself."""
+    if not isinstance(before, dict) or not isinstance(value, dict):
+        return value
+    return before | {name: _over(before.get(name), one) for name, one in value.items()}
 
 
 def _from_file(path: str | None, mistakes: list[str]) -> dict[str, Any]:

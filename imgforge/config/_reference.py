@@ -15,6 +15,7 @@ from imgforge.config._access import AccessSettings
 from imgforge.config._cache import CachesSettings
 from imgforge.config._encoders import EncoderSettings
 from imgforge.config._http import AnswersSettings
+from imgforge.config._plugins import PluginsSettings
 from imgforge.config._processing import ResultSettings
 from imgforge.config._service import ServiceSettings
 from imgforge.config._settings import Settings
@@ -30,6 +31,7 @@ _SECTIONS = (
     EncoderSettings,
     CachesSettings,
     AnswersSettings,
+    PluginsSettings,
 )
 
 

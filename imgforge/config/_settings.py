@@ -17,6 +17,7 @@ from imgforge.config._bind import BindAddress, parse_bind
 from imgforge.config._cache import CachesSettings
 from imgforge.config._encoders import EncoderSettings
 from imgforge.config._http import AnswersSettings
+from imgforge.config._plugins import PluginsSettings
 from imgforge.config._processing import ResultSettings
 from imgforge.config._service import ServiceSettings
 from imgforge.config._sources import SourcesSettings
@@ -31,7 +32,7 @@ ALIASES = {
     "cache_use": "cache_type",
     "cache_fs_root": "cache_disk_path",
 }
-# Never shown; a trusted signature opens every URL, and a header may open an origin.
+# Never shown; a trusted signature opens every URL, a header may open an origin, and plugins may have secrets.
 SECRET = frozenset(
     {
         "key",
@@ -41,6 +42,7 @@ SECRET = frozenset(
         "source_url_encryption_key",
         "trusted_signatures",
         "custom_request_headers",
+        "plugin",
     }
 )
 _USER_INFO = re.compile(r"(?<=://)[^/@\s\"]+@")
@@ -75,7 +77,14 @@ _RISKS: tuple[tuple[str, object, str], ...] = (
 
 
 class Settings(
-    ServiceSettings, AccessSettings, SourcesSettings, ResultSettings, EncoderSettings, CachesSettings, AnswersSettings
+    ServiceSettings,
+    AccessSettings,
+    SourcesSettings,
+    ResultSettings,
+    EncoderSettings,
+    CachesSettings,
+    AnswersSettings,
+    PluginsSettings,
 ):
     """All settings; frozen. `embedded` says that there is neither a key nor any client elsewhere: it is tried out."""
 

@@ -61,6 +61,7 @@ def source_settings(settings: Settings) -> SourceSettings:
         local_filesystem_root=settings.local_filesystem_root,
         query_separator=settings.source_url_query_separator,
         media_type_of=sniffed_media_type,
+        plugins=settings.plugin,
     )
 
 

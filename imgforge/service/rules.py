@@ -10,7 +10,7 @@ from pathlib import Path
 from imgforge.config import BindAddress, Rule, Settings
 from imgforge.processing import detect_format
 from imgforge.service._tls import CredentialsError, read_credentials
-from imgforge.sources import find_plugins, read_authorities
+from imgforge.sources import find_plugins, read_authorities, unknown_plugin_settings
 from imgforge.urls import UrlParser, UrlSettings
 
 __all__ = ["RULES", "operators_image", "url_settings"]
@@ -116,8 +116,9 @@ def _credentials(name: str, listeners: Callable[[Settings], Iterable[BindAddress
     return Rule(frozenset({name}), broken)
 
 
-def _plugins(_: Settings) -> Iterator[str]:
-    yield from find_plugins().mistakes
+def _plugins(settings: Settings) -> Iterator[str]:
+    plugins = find_plugins()
+    yield from plugins.mistakes or unknown_plugin_settings(plugins.factories.values(), settings.plugin)
 
 
 def _is_readable(path: str) -> bool:
@@ -134,8 +135,8 @@ RULES = (
     _image("watermark"),
     _image("fallback_image"),
     Rule(frozenset({"ca_file"}), _authorities),
-    Rule(frozenset(), _plugins),
     Rule(frozenset({"local_filesystem_root"}), _root),
+    Rule(frozenset({"plugin"}), _plugins),
     _credentials("bind", lambda settings: settings.listeners),
     _credentials("prometheus_bind", lambda settings: settings.metrics_listeners),
 )

@@ -6,6 +6,7 @@ from imgforge.sources._http import HttpSource
 from imgforge.sources._local import LocalSource
 from imgforge.sources._names import use_own_names
 from imgforge.sources._plugins import PluginError, find_plugins
+from imgforge.sources._plugin_settings import unknown_plugin_settings
 from imgforge.sources._settings import AllowedSources, SourceSettings
 from imgforge.sources._sources import Sources
 
@@ -20,5 +21,6 @@ __all__ = [
     "address_class",
     "find_plugins",
     "read_authorities",
+    "unknown_plugin_settings",
     "use_own_names",
 ]

@@ -44,6 +44,8 @@ class SourceSettings:
     addresses: AddressPolicy = field(default_factory=AddressPolicy)
     allowed_sources: tuple[str, ...] = ()
     local_filesystem_root: str = ""
+    plugins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # settings of all plugins, by their names
+    plugin: Mapping[str, str] = field(default_factory=dict)  # of the one that is handed this
     query_separator: str = "?"  # between path and query of what is not HTTP; "" where there are no queries
     media_type_of: Callable[[bytes], str] = _unknown
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -14,6 +15,7 @@ from imgforge.interfaces import ISource, ISourceFactory, Room, boundless
 from imgforge.model import SourceHead, SourceImage
 from imgforge.sources._http import HttpSource
 from imgforge.sources._local import LocalSource
+from imgforge.sources._plugin_settings import own_settings
 from imgforge.sources._plugins import PluginError, find_plugins, made_by
 from imgforge.sources._settings import AllowedSources, SourceSettings
 
@@ -61,9 +63,13 @@ class Sources:
         plugins = find_plugins()
         if plugins.mistakes:
             raise PluginError(plugins.mistakes[0])
-        made = [(one, one.make(reactor, settings)) for one in factories]
-        made += [(one, made_by(name, one, reactor, settings)) for name, one in plugins.factories.items()]
-        made += [(one, one.make(reactor, settings)) for one in BUILT_IN]
+
+        def own(factory: ISourceFactory) -> SourceSettings:
+            return replace(settings, plugins={}, plugin=own_settings(factory, settings.plugins))
+
+        made = [(one, one.make(reactor, own(one))) for one in factories]
+        made += [(one, made_by(name, one, reactor, own(one))) for name, one in plugins.factories.items()]
+        made += [(one, one.make(reactor, own(one))) for one in BUILT_IN]
         for factory, source in made:
             if source is not None:
                 for scheme in factory.schemes:

@@ -351,3 +351,21 @@ class HeaderTests(LoadingCase):
         self.assertNotIn("hush", self.mistakes(CUSTOM_REQUEST_HEADERS="X-Token: hush")[0])
         masked = self.load(CUSTOM_REQUEST_HEADERS="X-Token=hush").masked()
         self.assertEqual(masked["custom_request_headers"], "***")
+
+
+class PluginSettingsTests(SynchronousTestCase):
+    def test_variables_are_gathered_by_plugin(self) -> None:
+        settings = load_settings(None, {"IMGFORGE_PLUGIN_ZIP_ROOT": "/a", "IMGFORGE_PLUGIN_ZIP_MAX_BYTES": "5"})
+        self.assertEqual(settings.plugin, {"zip": {"root": "/a", "max_bytes": "5"}})
+        self.assertEqual(settings.masked()["plugin"], "***")
+        self.assertEqual(Settings.from_given(settings.given).plugin, settings.plugin)
+
+    def test_what_names_no_plugin_or_no_value_is_a_mistake(self) -> None:
+        for text in ("[plugin.Zip]", "[plugin.a_b]", "[plugin.zip]\nX = 1", "[plugin.zip]\nx = [1]", "plugin = 'zip'"):
+            with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+                file.write(text)
+                file.flush()
+                with self.assertRaisesRegex(ConfigurationError, r"IMGFORGE_PLUGIN=\*\*\* in .*: must "):
+                    load_settings(file.name, {})
+        with self.assertRaisesRegex(ConfigurationError, "IMGFORGE_PLUGIN_ZIP in the environment is no setting"):
+            load_settings(None, {"IMGFORGE_PLUGIN_ZIP": "x"})
