@@ -21,7 +21,7 @@ from imgforge.service._port_holder import holder_of_path, holder_of_port
 from imgforge.service._ring import Ring, RingedPort, RingedUnixServer
 from imgforge.service._tls import Credentials, CredentialsError, read_credentials
 
-__all__ = ["FIRST_INHERITED", "ListenError", "Listener", "adopt", "open_listeners"]
+__all__ = ["FIRST_INHERITED", "ListenError", "Listener", "accept_waiting", "adopt", "open_listeners"]
 
 _BACKLOG = 1024
 # What systemd says, noted before anything imports twisted.internet.endpoints, which removes it from the environment.
@@ -152,6 +152,19 @@ def _listening(opened: socket.socket, address: BindAddress) -> socket.socket:
 def _backlog(address: BindAddress) -> int:
     """How many connections may wait to be accepted."""
     return int(address.options.get("backlog", _BACKLOG))
+
+
+def accept_waiting(reactor: Any, listener: Listener, port: Any) -> None:
+    """Accept what has connected to *listener* since its *port* stopped: the kernel resets it when the socket closes.
+
+    Where another server listens on the address as well (SO_REUSEPORT), nobody would notice the stop otherwise.
+    """
+    if listener.socket.family == socket.AF_UNIX:  # which no other server shares
+        return
+    with contextlib.suppress(OSError):  # BlockingIOError: nobody waits
+        while True:
+            with listener.socket.accept()[0] as accepted:
+                reactor.adoptStreamConnection(accepted.fileno(), accepted.family, port.factory)
 
 
 def adopt(reactor: Any, listener: Listener, factory: IProtocolFactory, share: Share | None = None) -> IListeningPort:

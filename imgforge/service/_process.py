@@ -17,7 +17,7 @@ from imgforge.observability import Metrics
 from imgforge.pipeline import Witness
 from imgforge.service._assembly import Application
 from imgforge.service._balance import Share
-from imgforge.service._listeners import Listener, adopt
+from imgforge.service._listeners import Listener, accept_waiting, adopt
 from imgforge.service._metrics_site import metrics_site
 from imgforge.service._notify import Notifier
 
@@ -127,7 +127,9 @@ class ServingProcess(Service):
             await application.announce_stop(self._settings.shutdown_delay)
         ports, self._ports = self._ports, []
         await DeferredList([stopping for port in ports if (stopping := port.stopListening()) is not None])
-        for listener in (*self._listeners, *self._metrics_listeners):
+        for listener, port in zip((*self._listeners, *self._metrics_listeners), ports, strict=True):
+            if not self._handing_over:
+                accept_waiting(self._reactor, listener, port)
             listener.socket.close()
         # What was accepted a moment ago has its request still on the way; on busy connections the next one is.
         application.factory.end_connections()
