@@ -16,14 +16,23 @@ from tests.live._process import DEADLINE, Twistd, wait_for
 PATH = "/unsafe/w:20/plain/local:///a.png@png"
 
 
+# How often the kernel may reset a connection whose handshake falls together with the close of the socket, which it does
+# where net.ipv4.tcp_migrate_req is 0; what waits to be accepted, which is more, must not be lost.
+MOST_RESETS = 2
+
+
 class Load:
-    """Clients that ask one port until they are told to stop; `failures` are requests that got no good answer."""
+    """Clients that ask one port until they are told to stop; `failures` are requests that got no good answer.
+
+    `resets` are new connections that were opened again, as proxies and clients do.
+    """
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._over = threading.Event()
         self._answered: dict[str, int] = {}
         self.failures: list[str] = []
+        self.resets: list[str] = []
         clients: list[Callable[[], None]] = [self._each_its_connection] * 3 + [self._on_one_connection] * 2
         self._threads = [threading.Thread(target=client, daemon=True) for client in clients]
         for thread in self._threads:
@@ -53,13 +62,15 @@ class Load:
 
     def _each_its_connection(self) -> None:
         while not self._over.is_set():
-            connection = self._connection()
-            try:
-                self._ask(connection)
-            except (OSError, http.client.HTTPException) as error:
-                self.failures.append(f"a connection of its own: {error!r}")
-            finally:
-                connection.close()
+            for complaints in (self.resets, self.failures):
+                connection = self._connection()
+                try:
+                    self._ask(connection)
+                    break
+                except (OSError, http.client.HTTPException) as error:
+                    complaints.append(f"a connection of its own: {error!r}")
+                finally:
+                    connection.close()
 
     def _on_one_connection(self) -> None:
         connection, used = self._connection(), False
@@ -70,7 +81,7 @@ class Load:
             except (OSError, http.client.HTTPException) as error:
                 # A server may close a connection that was used; a client then takes another (RFC 9112, section 9.3.1).
                 if not used:
-                    self.failures.append(f"a new connection: {error!r}")
+                    self.resets.append(f"a new connection: {error!r}")
                 connection.close()
                 connection, used = self._connection(), False
         connection.close()
@@ -111,6 +122,7 @@ class UpgradeTests(SynchronousTestCase):
         wait_for(lambda: load.answered_by("new") > before + 200, "answers of the new server alone")
         load.stop()
         self.assertEqual(load.failures, [])
+        self.assertLessEqual(len(load.resets), MOST_RESETS, load.resets)
         self.assertEqual(new.stop(), 0)
 
     def test_no_request_fails_while_one_process_takes_over_from_another(self) -> None:

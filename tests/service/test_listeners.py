@@ -15,10 +15,11 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from imgforge.config import parse_bind
-from imgforge.service._listeners import Listener, ListenError, adopt, open_listeners
+from imgforge.service._listeners import Listener, ListenError, accept_waiting, adopt, open_listeners
 
 
 def backlog(path: str) -> int:
@@ -189,3 +190,20 @@ class SharingTests(TestCase):
         mode, waiting = stat.S_IMODE(os.stat(self.path).st_mode), backlog(self.path)
         await maybeDeferred(port.stopListening)
         self.assertEqual((mode, waiting), (0o600, 9))
+
+
+class WaitingTests(TestCase):
+    """A listener that closes resets what nobody has accepted: it is accepted first."""
+
+    async def test_what_has_connected_before_the_close_is_answered(self) -> None:
+        (listener,) = open_listeners(parse_bind("127.0.0.1:0"), reuse_port=True)
+        factory: Any = Factory.forProtocol(Greeter)
+        factory.greeting = b"at last"
+        port = adopt(reactor, listener, factory)
+        await maybeDeferred(port.stopListening)
+        clients = [socket.create_connection(listener.socket.getsockname()) for _ in range(3)]
+        accept_waiting(reactor, listener, port)
+        listener.socket.close()
+        for client in clients:
+            with client:
+                self.assertEqual(await deferToThread(client.recv, 100), b"at last")
