@@ -9,21 +9,13 @@ Ages are differences of the wall clock, which may be put back: an entry from the
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
+from imgforge.cache_control import CacheControl, seconds
 from imgforge.model import CacheEntry
 
 __all__ = ["Freshness", "Terms", "validators"]
-
-# Begins where a name does and does not backtrack: an origin's line takes time in proportion to its length.
-_DIRECTIVE = re.compile(
-    r"(?<![!#$%&'*+.^_`|~0-9A-Za-z-])([!#$%&'*+.^_`|~0-9A-Za-z-]++)"
-    r'(?:\s*+=\s*+(?:"([^"]*+)"|([^\s,;"]*+)))?+\s*+(?:,|\Z)'
-)
-_SECONDS = re.compile(r"[0-9]{1,10}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +46,15 @@ class Freshness:
         own = Terms(self.ttl or math.inf, self.while_revalidate, self.if_error)
         if not self.obey_origin or not (cache_control or expires):
             return own
-        said = _directives(cache_control)
+        said = CacheControl.parse(cache_control)
         if "no-store" in said or "private" in said:
             return Terms(0.0, keep=False)
         lifetime = _lifetime(said, expires, asked_at)
         if "must-revalidate" in said or "proxy-revalidate" in said or "no-cache" in said:
             while_revalidate = if_error = 0.0
         else:
-            while_revalidate = _seconds(said.get("stale-while-revalidate"), own.while_revalidate)
-            if_error = _seconds(said.get("stale-if-error"), own.if_error)
+            while_revalidate = _seconds(said.value("stale-while-revalidate"), own.while_revalidate)
+            if_error = _seconds(said.value("stale-if-error"), own.if_error)
         if lifetime is None:
             return Terms(own.lifetime, while_revalidate, if_error)
         return Terms(lifetime, while_revalidate, if_error, origins=True)
@@ -109,21 +101,13 @@ def validators(entry: CacheEntry) -> dict[str, str]:
     return {name: value for name, value in known.items() if value}
 
 
-def _directives(cache_control: str) -> Mapping[str, str]:
-    """The directives by their names in lower case; of two with one name the first, of what is none of them nothing."""
-    said: dict[str, str] = {}
-    for match in _DIRECTIVE.finditer(cache_control):
-        said.setdefault(match[1].lower(), match[2] or match[3] or "")
-    return said
-
-
-def _lifetime(said: Mapping[str, str], expires: str, asked_at: float) -> float | None:
+def _lifetime(said: CacheControl, expires: str, asked_at: float) -> float | None:
     """Seconds that the origin says; None where it says nothing of it. What is malformed is stale."""
     if "no-cache" in said:
         return 0.0
     for name in ("s-maxage", "max-age"):
         if name in said:
-            return _seconds(said[name], 0.0)
+            return _seconds(said.value(name), 0.0)
     if not expires:
         return None
     try:
@@ -132,5 +116,6 @@ def _lifetime(said: Mapping[str, str], expires: str, asked_at: float) -> float |
         return 0.0
 
 
-def _seconds(text: str | None, otherwise: float) -> float:
-    return float(text) if text is not None and _SECONDS.fullmatch(text) else otherwise
+def _seconds(value: str | None, otherwise: float) -> float:
+    number = seconds(value) if value is not None else None
+    return otherwise if number is None else float(number)

@@ -5,13 +5,14 @@ Pure functions: what an answer says depends on the entry, the request's own head
 
 from __future__ import annotations
 
+import math
 import posixpath
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from email.utils import formatdate, parsedate_to_datetime
 from urllib.parse import quote, unquote, urlsplit
 
+from imgforge.cache_control import CacheControl
 from imgforge.errors import ImgforgeError
 from imgforge.model import CacheEntry, DeliveryOptions, ImageRequest, Rendition
 from imgforge.web._lane import Offer
@@ -19,7 +20,9 @@ from imgforge.web._lane import Offer
 __all__ = [
     "Answer",
     "AnswerSettings",
+    "OriginTerms",
     "aging_since",
+    "cache_headers",
     "canonical",
     "content_disposition",
     "image_answer",
@@ -27,9 +30,6 @@ __all__ = [
 ]
 
 _SECURITY_POLICY = b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
-
-# What an origin may say of keeping that goes before whatever the URL says.
-_FORBIDDING = re.compile(r"\b(?:no-store|no-cache|private)\b", re.IGNORECASE)
 
 # The first extension of each format is what a downloaded file is called.
 _EXTENSIONS = {"jpeg": "jpg"}
@@ -67,6 +67,18 @@ class AnswerSettings:
     cache_tag_headers: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class OriginTerms:
+    """What the origin said of keeping its original: Cache-Control, Expires, and when it was asked (seconds; 0: now)."""
+
+    cache_control: str = ""
+    expires: str = ""
+    asked_at: float = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self.cache_control or self.expires)
+
+
 def image_answer(
     entry: CacheEntry,
     request: ImageRequest,
@@ -88,21 +100,14 @@ def image_answer(
     rendition = entry.rendition
     if failure is not None and settings.fallback_ttl:
         settings = replace(settings, ttl=settings.fallback_ttl, cache_control_passthrough=False)
-    elif not _passes(entry.source_cache_control, request.delivery, settings):
-        settings = replace(settings, cache_control_passthrough=False)
     headers: Headers = [
         (b"Content-Type", rendition.content_type.encode("ascii")),
-        (b"Cache-Control", cache_control(entry, request.delivery, settings, now)),
+        *cache_headers(_terms(entry), request.delivery, settings, now),
         (b"Content-Security-Policy", _SECURITY_POLICY),
         (b"X-Content-Type-Options", b"nosniff"),
         (b"Content-Disposition", content_disposition(request, rendition.format, settings.return_attachment)),
         (b"Cache-Status", state.encode("ascii")),
     ]
-    since = aging_since(entry, settings)
-    if since and (age := int(now - since)) > 0:
-        headers.append((b"Age", b"%d" % age))
-    if settings.cache_control_passthrough and entry.source_expires and not entry.source_cache_control:
-        headers.append((b"Expires", _header_value(entry.source_expires)))
     if settings.use_etag:
         headers.append((b"ETag", b'"' + (settings.etag_buster + entry.etag).encode("ascii") + b'"'))
     if settings.use_last_modified and (
@@ -157,48 +162,54 @@ def canonical(request: ImageRequest, settings: AnswerSettings) -> Headers:
 def aging_since(entry: CacheEntry, settings: AnswerSettings) -> float:
     """The moment that Age counts from (RFC 9111, section 5.1): when the origin was asked; 0 where there is no Age.
 
-    There is one where the origin's max-age is handed on, which counts from that moment too. Our own max-age counts from
-    the answer, for of what we make we are the origin; Expires needs none, for it does not count at all.
+    There is one where the origin's max-age is handed on as it is, which counts from that moment too. Our own max-age
+    counts from the answer, for of what we make we are the origin; Expires needs none, for it does not count at all.
     """
-    if settings.cache_control_passthrough and entry.source_cache_control:
-        return entry.asked_at or entry.stored_at
-    return 0.0
+    terms = _terms(entry)
+    return terms.asked_at if settings.cache_control_passthrough and terms.cache_control else 0.0
 
 
-def cache_control(entry: CacheEntry, delivery: DeliveryOptions, settings: AnswerSettings, now: float) -> bytes:
-    """What caches in front of us may do: the origin's own word if passed through, else our TTL, cut by `expires`."""
-    if settings.cache_control_passthrough and (entry.source_cache_control or entry.source_expires):
-        if entry.source_cache_control:
-            return _header_value(entry.source_cache_control)
-        return b"public"
-    return _own_cache_control(delivery, settings, now)
+def _terms(entry: CacheEntry) -> OriginTerms:
+    return OriginTerms(entry.source_cache_control, entry.source_expires, entry.asked_at or entry.stored_at)
+
+
+def cache_headers(terms: OriginTerms, delivery: DeliveryOptions, settings: AnswerSettings, now: float) -> Headers:
+    """What caches in front of us may do: the origin's own word if passed through, else our TTL, cut by `expires`.
+
+    The origin knows nothing of the URL's end: its word is bounded by that, and then counts from now.
+    """
+    if not settings.cache_control_passthrough or not terms:
+        return [(b"Cache-Control", _own_cache_control(delivery, settings, now))]
+    age = max(0, int(now - terms.asked_at)) if terms.asked_at else 0
+    if (left := _left(delivery, now)) is not None:
+        said = CacheControl.parse(terms.cache_control)
+        otherwise = int(max(0.0, _moment(terms.expires, now) - now)) if terms.expires else settings.ttl
+        return [(b"Cache-Control", _header_value(str(said.within(left, age, otherwise).shared())))]
+    if not terms.cache_control:
+        return [(b"Cache-Control", b"public"), (b"Expires", _header_value(terms.expires))]
+    aged = [(b"Age", b"%d" % age)] if age else []
+    return [(b"Cache-Control", _header_value(terms.cache_control)), *aged]
 
 
 def streamed_cache_control(said: str, delivery: DeliveryOptions, settings: AnswerSettings, now: float) -> bytes:
-    """The same for the source itself, of which the origin has *said* that."""
-    if said and _passes(said, delivery, settings):
-        return _header_value(said)
-    return _own_cache_control(delivery, settings, now)
-
-
-def _passes(said: str, delivery: DeliveryOptions, settings: AnswerSettings) -> bool:
-    """Whether the origin's word is handed on: not where the URL ends, which it knows nothing of, unless it forbids."""
-    return settings.cache_control_passthrough and (not _dies(delivery) or bool(_FORBIDDING.search(said)))
+    """Cache-Control of the source itself, of which the origin has *said* that just now."""
+    return dict(cache_headers(OriginTerms(said), delivery, settings, now))[b"Cache-Control"]
 
 
 def _own_cache_control(delivery: DeliveryOptions, settings: AnswerSettings, now: float) -> bytes:
-    max_age = settings.ttl
-    if delivery.expires is not None and _dies(delivery):
-        max_age = min(max_age, max(0, int(delivery.expires - now)))
+    left = _left(delivery, now)
+    max_age = settings.ttl if left is None else min(settings.ttl, left)
     if not max_age:
         return b"no-cache"
     stale = 0 if delivery.expires else settings.stale_while_revalidate
     return b"max-age=%d, public" % max_age + (b", stale-while-revalidate=%d" % stale if stale else b"")
 
 
-def _dies(delivery: DeliveryOptions) -> bool:
-    """Whether there is an end to the URL."""
-    return delivery.expires is not None and delivery.expires > 0
+def _left(delivery: DeliveryOptions, now: float) -> int | None:
+    """Seconds until the URL ends; None where it does not."""
+    if delivery.expires is None or delivery.expires <= 0:
+        return None
+    return max(0, int(delivery.expires - now))
 
 
 def content_disposition(request: ImageRequest, format_name: str, attachment: bool) -> bytes:
@@ -237,9 +248,13 @@ def _header_value(text: str) -> bytes:
 
 def _http_date(text: str, least: float) -> bytes:
     """*text* rewritten as an HTTP date, or *least* if that is later; empty where it is none: nothing is echoed."""
-    if not text:
-        return b""
+    moment = _moment(text, math.nan)
+    return b"" if math.isnan(moment) else formatdate(max(moment, least), usegmt=True).encode("ascii")
+
+
+def _moment(text: str, otherwise: float) -> float:
+    """The HTTP date *text* in seconds since the epoch."""
     try:
-        return formatdate(max(parsedate_to_datetime(text).timestamp(), least), usegmt=True).encode("ascii")
+        return parsedate_to_datetime(text).timestamp() if text else otherwise
     except (ValueError, TypeError, OverflowError):
-        return b""
+        return otherwise

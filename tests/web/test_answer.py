@@ -101,6 +101,31 @@ class HeaderTests(SynchronousTestCase):
         passed = answer(private, request=soon, cache_control_passthrough=True)
         self.assertEqual(header(b"Cache-Control", passed), b"private, max-age=5")
 
+    def test_nothing_in_the_origins_word_outlives_the_url(self) -> None:
+        soon = DeliveryOptions(expires=int(NOW) + 60)
+        settings = AnswerSettings(cache_control_passthrough=True)
+        for said, wanted in (
+            ("private, max-age=31536000", b"private, max-age=60"),
+            ("x-private-tier=1, max-age=31536000", b"x-private-tier=1, max-age=60, public"),
+            ('x="no-store", s-maxage=31536000', b'max-age=60, x="no-store", s-maxage=60, public'),
+            ("no-cache, max-age=31536000", b"no-cache, max-age=60"),
+            ("max-age=5, stale-if-error=31536000", b"max-age=5, stale-if-error=55, public"),
+            ("max-age=5, must-revalidate", b"max-age=5, must-revalidate, public"),
+        ):
+            entry = replace(ENTRY, source_cache_control=said)
+            made = answer(entry, replace(REQUEST, delivery=soon), cache_control_passthrough=True)
+            self.assertEqual(header(b"Cache-Control", made), wanted)
+            self.assertEqual(streamed_cache_control(said, soon, settings, NOW), wanted)
+
+    def test_what_is_left_of_the_origins_time_counts_from_now_where_the_url_ends(self) -> None:
+        soon = replace(REQUEST, delivery=DeliveryOptions(expires=int(NOW) + 60))
+        entry = replace(ENTRY, stored_at=NOW - 70, source_cache_control="max-age=100")
+        made = answer(entry, soon, cache_control_passthrough=True)
+        self.assertEqual((header(b"Cache-Control", made), header(b"Age", made)), (b"max-age=30, public", None))
+        entry = replace(ENTRY, source_expires="Fri, 15 Jan 2027 08:00:20 GMT")  # in 20 seconds
+        made = answer(entry, soon, cache_control_passthrough=True)
+        self.assertEqual((header(b"Cache-Control", made), header(b"Expires", made)), (b"max-age=20, public", None))
+
     def test_a_fallback_images_own_lifetime_goes_before_its_origins_word(self) -> None:
         entry = replace(ENTRY, source_cache_control="max-age=9999")
         settings = AnswerSettings(cache_control_passthrough=True, fallback_ttl=30)

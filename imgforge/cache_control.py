@@ -1,0 +1,111 @@
+"""Cache-Control (RFC 9111, section 5.2): the directives in a header's text, and a text that lasts no longer than so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+__all__ = ["CacheControl", "seconds"]
+
+_DIRECTIVE = re.compile(r'[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)(?:[ \t]*=[ \t]*(?:"(.*)"|([^\s"]*)))?[ \t]*', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_SECONDS = re.compile(r"[0-9]{1,10}", re.ASCII)
+
+_FORBIDDING = frozenset({"no-store", "no-cache", "private"})
+_LIFETIMES = ("max-age", "s-maxage")
+_STALE = ("stale-while-revalidate", "stale-if-error")
+
+
+def seconds(value: str) -> int | None:
+    """The number of seconds that a directive's *value* is; None where it is malformed."""
+    return int(value) if _SECONDS.fullmatch(value) else None
+
+
+@dataclass(frozen=True, slots=True)
+class CacheControl:
+    """The directives of a header in order, as (name in lower case, value without quotes, its own text).
+
+    A part that is no directive is left out. Words within a quoted value or another directive's name mean nothing.
+    """
+
+    directives: tuple[tuple[str, str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> CacheControl:
+        """The directives in *text*; takes time in proportion to its length, whatever it is."""
+        found = []
+        for part in _parts(text):
+            match = _DIRECTIVE.fullmatch(part)
+            if match is not None:
+                name, quoted, token = match.groups()
+                value = (token or "") if quoted is None else _ESCAPED.sub(r"\1", quoted)
+                found.append((name.lower(), value, part.strip(" \t")))
+        return cls(tuple(found))
+
+    def __contains__(self, name: str) -> bool:
+        return any(name == one for one, _, _ in self.directives)
+
+    def value(self, name: str) -> str | None:
+        """The value of the first directive of that *name* (RFC 9111, section 4.2.1); None where there is none."""
+        return next((value for one, value, _ in self.directives if one == name), None)
+
+    @property
+    def forbids(self) -> bool:
+        """Whether shared caches may not use an answer again without asking: no-store, no-cache or private."""
+        return any(name in _FORBIDDING for name, _, _ in self.directives)
+
+    def within(self, left: int, age: int = 0, otherwise: int = 0) -> CacheControl:
+        """The same for an answer that is *age* seconds old, counted from now, and over in *left* seconds.
+
+        Every lifetime, and every time beyond it for which a stale answer may be used, ends by then; a malformed one is
+        0. Where there is no lifetime for all caches, it is *otherwise*.
+        """
+        lifetimes = [
+            (name, min(max(0, (seconds(value) or 0) - age), left))
+            for name, value, _ in self.directives
+            if name in _LIFETIMES
+        ]
+        fresh = max((lifetime for _, lifetime in lifetimes), default=0)
+        bounded = iter(lifetimes)
+        made = []
+        for name, value, text in self.directives:
+            if name in _LIFETIMES:
+                made.append(_timed(*next(bounded)))
+            elif name in _STALE:
+                made.append(_timed(name, min(seconds(value) or 0, left - fresh)))
+            else:
+                made.append((name, value, text))
+        if "max-age" not in self and "no-store" not in self and "no-cache" not in self:
+            made.insert(0, _timed("max-age", min(otherwise, left)))
+        return CacheControl(tuple(made))
+
+    def shared(self) -> CacheControl:
+        """The same with `public`, unless it says that or forbids it."""
+        if self.forbids or "public" in self:
+            return self
+        return CacheControl((*self.directives, ("public", "", "public")))
+
+    def __str__(self) -> str:
+        return ", ".join(text for _, _, text in self.directives)
+
+
+def _timed(name: str, lifetime: int) -> tuple[str, str, str]:
+    return name, str(lifetime), f"{name}={lifetime}"
+
+
+def _parts(text: str) -> Iterator[str]:
+    """*text* cut at its commas, but for those within quotes; behind a quote that nothing closes, at all of them."""
+    start = at = 0
+    quoted = False
+    while at < len(text):
+        char = text[at]
+        if char == '"':
+            quoted = not quoted
+        elif char == "\\" and quoted:
+            at += 1
+        elif char == "," and not quoted:
+            yield text[start:at]
+            start = at + 1
+        at += 1
+    yield from text[start:].split(",") if quoted else (text[start:],)
