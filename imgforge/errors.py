@@ -22,6 +22,7 @@ __all__ = [
     "ImgforgeError",
     "MethodNotAllowed",
     "NotAnImage",
+    "NotFound",
     "OptionForbidden",
     "OriginFailed",
     "OriginTimeout",
@@ -36,6 +37,7 @@ __all__ = [
     "SourceRefused",
     "SourceTooLarge",
     "TooManyClients",
+    "UnknownScheme",
     "Unreadable",
     "UnsupportedFormat",
 ]
@@ -44,9 +46,13 @@ _LONGEST_CAUSE = 300
 
 
 class ImgforgeError(Exception):
-    """An error that a client may see: one line, and the HTTP status that it means."""
+    """An error that a client may see: one line, and the HTTP status that it means.
+
+    `replaceable`: where a source fails with it, a fallback image may be served instead.
+    """
 
     status = 500
+    replaceable = True
 
     cause = ""  # for the operator's logs only: it may name hosts and addresses
 
@@ -123,10 +129,22 @@ class Expired(ImgforgeError):
     status = 404
 
 
-class SourceNotFound(ImgforgeError):
-    """No such source: unknown scheme, missing file, or an origin that says so."""
+class NotFound(ImgforgeError):
+    """A path at which this server has nothing."""
 
     status = 404
+
+
+class SourceNotFound(ImgforgeError):
+    """No such source: a missing file, or an origin that says so."""
+
+    status = 404
+
+
+class UnknownScheme(SourceNotFound):
+    """A source of a kind that this server does not serve."""
+
+    replaceable = False
 
 
 class SourceMissing(SourceNotFound):
@@ -134,9 +152,10 @@ class SourceMissing(SourceNotFound):
 
 
 class SourceRefused(ImgforgeError):
-    """A source that policy forbids: its address, its scheme, its URL."""
+    """A source that policy forbids: its address, where it redirects to, its URL."""
 
     status = 404
+    replaceable = False
 
 
 class MethodNotAllowed(ImgforgeError):
@@ -189,6 +208,7 @@ class Overloaded(ImgforgeError):
     """More requests than the queue or the rate allows; `retry_after` is in seconds."""
 
     status = 429
+    replaceable = False
 
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message)

@@ -78,7 +78,7 @@ class CachesSettings(BaseModel):
     cache_not_found_ttl: _Seconds = Field(
         2,
         description="Seconds for which an origin's 404, or its failure where something else can be served, is "
-        "remembered and the origin not asked again; 0 always asks.",
+        "remembered and the origin not asked again; 0 always asks. Where it is set, CDNs may keep the 404 as long.",
     )
     source_cache_type: Annotated[Literal["", "memory", "disk", "hybrid"], BeforeValidator(_type)] = Field(
         "",

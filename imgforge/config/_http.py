@@ -112,6 +112,10 @@ class AnswersSettings(BaseModel):
     server_name: str = Field(
         "imgforge", pattern=_HEADER, description="The value of the Server header, of printable ASCII; empty sends none."
     )
+    landing_page: bool = Field(
+        False,
+        description="Show a page at `/` that says what runs here, also where there are keys; otherwise a line of text.",
+    )
     log_level: Levels = Field(
         "info",
         description="Least level of log lines: debug, info, warn or error, also by namespace, such as "

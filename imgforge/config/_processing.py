@@ -142,8 +142,8 @@ class ResultSettings(BaseModel):
     )
     truncated_images: Literal["refuse", "serve"] = Field(
         "refuse",
-        description="What happens to a JPEG, PNG, GIF, TIFF or BMP that ends too early: refuse answers 422; serve shows "
-        "it as far as it goes, as imgproxy does, and the answer carries `Source-Truncated: 1`.",
+        description="What happens to a JPEG, PNG, GIF, TIFF or BMP that ends too early: refuse answers 422; serve "
+        "shows it as far as it goes, as imgproxy does, and the answer carries `Source-Truncated: 1`.",
     )
     watermark_preprocess_url: bool = Field(
         False,

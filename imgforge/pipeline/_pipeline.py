@@ -48,6 +48,7 @@ from imgforge.sources import Sources
 __all__ = ["Pipeline"]
 
 T = TypeVar("T")
+Inspected = tuple[dict[str, object], SourceImage]  # what `/info` tells, and the original without its body
 
 # Failures that may pass: a stale rendition is better. What an origin says of a source it means.
 _PASSING = (OriginFailed, OriginTimeout, Overloaded, Quarantined, RequestTimeout)
@@ -85,7 +86,7 @@ class Pipeline:
         )
         self._flights: RecordedFlight[tuple[bytes, float, Shelf], Served] = RecordedFlight()
         self._fallbacks = Fallbacks(settings, store, self._renderer)
-        self._inspections: RecordedFlight[tuple[str, InfoOptions, Passed, bool], dict[str, object]] = RecordedFlight()
+        self._inspections: RecordedFlight[tuple[str, InfoOptions, Passed, bool], Inspected] = RecordedFlight()
 
     async def image(
         self,
@@ -151,13 +152,23 @@ class Pipeline:
         url = entry_key(request, (), self._settings.fingerprint)[:URL_BYTES]
         return await self._store.purge("url", url.hex(), request.source)
 
-    async def info(self, request: InfoRequest, record: RequestRecord | None = None) -> dict[str, object]:
-        """What is wanted to be known of the request's source, ready for JSON; *record* gets the work for it."""
+    async def info(
+        self,
+        request: InfoRequest,
+        record: RequestRecord | None = None,
+        heard: Callable[[SourceImage], None] = lambda _: None,
+    ) -> dict[str, object]:
+        """What is wanted to be known of the request's source, ready for JSON; *record* gets the work for it.
+
+        *heard* is called with what its origin said of it, without the body.
+        """
         key = request.source, request.wanted, request.passed, request.delivery.bypass_cache
         work = self._inspections.record(key)
         if record is not None:
             record.work = work
-        return await self._inspections.do(key, lambda: self._bounded(self._inspect(request, work)))
+        fields, head = await self._inspections.do(key, lambda: self._bounded(self._inspect(request, work)))
+        heard(head)
+        return fields
 
     def stream(
         self, request: ImageRequest, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]
@@ -230,7 +241,7 @@ class Pipeline:
             return stale
         if stale is not None and isinstance(error, SourceMissing):
             await self._store.renditions.remove(stale.key)
-        if not isinstance(error, Overloaded):
+        if error.replaceable:
             for source in self._fallbacks.sources(request):
                 try:
                     served = await self._fallbacks.image(replace(request, source=source, passed=()), accepted, work)
@@ -254,7 +265,7 @@ class Pipeline:
             self.log.info("a stale rendition stands in: {line}", line=error.logged)
         return stands_in
 
-    async def _inspect(self, request: InfoRequest, work: WorkRecord) -> dict[str, object]:
+    async def _inspect(self, request: InfoRequest, work: WorkRecord) -> Inspected:
         wanted = request.wanted
         self._quarantine.check(request.source)
         limit = self._renderer.limit(ProcessingOptions(max_src_file_size=wanted.max_src_file_size))
@@ -265,7 +276,7 @@ class Pipeline:
             work.bytes_in = len(original.body)
             check_format(original)
             with self._admission.render():
-                return await self._threads.run(
+                fields = await self._threads.run(
                     "info",
                     lambda cancellation: processing.describe(
                         original.body,
@@ -278,6 +289,7 @@ class Pipeline:
                     request.source,
                     work,
                 )
+        return fields, replace(original, body=b"")
 
     def _not_renewed(self, failure: Failure) -> None:
         """A stale rendition was served meanwhile, and is tried again by the next request."""

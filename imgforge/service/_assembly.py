@@ -17,7 +17,6 @@ from imgforge.observability import AccessLog, Metrics
 from imgforge.pipeline import Admission, Pipeline, PipelineSettings, Quarantine, RenderThreads, Witness, make_store
 from imgforge.service._background import Background
 from imgforge.service._memory import IdleTrim
-from imgforge.service._metrics_site import METRICS_ARE_ELSEWHERE
 from imgforge.service._process_state import show_build, show_caches
 from imgforge.service._samples import SampleFactory
 from imgforge.service._translation import (
@@ -25,6 +24,7 @@ from imgforge.service._translation import (
     answer_settings,
     cache_settings,
     negotiation,
+    not_found_ttl,
     original_cache_settings,
     passthrough,
     processing_settings,
@@ -56,6 +56,8 @@ from imgforge.web import (
     Route,
     Server,
     hit_access,
+    landing_page,
+    missing_endpoint,
     page_endpoint,
     plain_page,
 )
@@ -216,12 +218,12 @@ class Application:
         settings, reactor = self._settings, self._reactor
         gate = self._gate
         parser = UrlParser(url_settings(settings))
-        page = page_endpoint(plain_page(__version__))
+        page = page_endpoint(landing_page() if settings.landing_page else plain_page(__version__))
         if settings.embedded:
             page = DemoEndpoint(reactor, settings.local_filesystem_root, settings.source_url_query_separator)
         metrics: Endpoint = MetricsEndpoint(reactor, gate, self._metrics, self._refresh)
         if settings.metrics_listeners:  # so that the public does not read them
-            metrics = page_endpoint(METRICS_ARE_ELSEWHERE)
+            metrics = missing_endpoint("this listener has no /metrics")
         answers = answer_settings(settings)
         rates = Rates(
             self._clients,
@@ -233,7 +235,7 @@ class Application:
         images = ImageEndpoint(
             reactor, gate, parser, self._pipeline, negotiation(settings), rates, answers, client, passed
         )
-        info = InfoEndpoint(reactor, gate, parser, self._pipeline, rates, answers.cache_tag_headers, passed)
+        info = InfoEndpoint(reactor, gate, parser, self._pipeline, rates, answers, passed)
         health_paths = {b"/status", b"/health", settings.health_check_path.encode()} - {b""}
         purging = PurgeGate(settings.purge_secret)
         purge_image = PurgeImageEndpoint(purging, parser, self._pipeline)
@@ -241,6 +243,7 @@ class Application:
             *(Route(path, path.decode(), self._health, always=True) for path in sorted(health_paths)),
             Route(b"/", "/", page),
             Route(b"", "/", page),
+            Route(b"/favicon.ico", "/favicon.ico", missing_endpoint("this server has no icon")),
             Route(b"/metrics", "/metrics", metrics),
             Route(b"/info/", "/info/{*path}", info, prefix=True),
             Route(_PURGE.encode(), _PURGE, PurgeEndpoint(purging, self._pipeline), methods=(b"POST",)),
@@ -249,7 +252,17 @@ class Application:
         ]
         headers = answer_headers(settings)
         prefix = settings.path_prefix.rstrip("/").encode()
-        return Server(reactor, routes, self._metrics, self._access_log, headers, prefix, self._lane, self._clients)
+        return Server(
+            reactor,
+            routes,
+            self._metrics,
+            self._access_log,
+            headers,
+            prefix,
+            self._lane,
+            self._clients,
+            not_found_ttl=not_found_ttl(settings),
+        )
 
     def start(self) -> None:
         """Start the threads and what runs in the background."""

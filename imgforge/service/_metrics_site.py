@@ -8,21 +8,18 @@ from typing import Any
 from imgforge.config import Settings
 from imgforge.observability import AccessLog, Metrics
 from imgforge.service._translation import answer_headers
-from imgforge.web import Answer, BearerGate, ImageSite, MetricsEndpoint, Route, Server, page_endpoint
+from imgforge.web import BearerGate, ImageSite, MetricsEndpoint, Route, Server, missing_endpoint
 
-__all__ = ["METRICS_ARE_ELSEWHERE", "metrics_site"]
+__all__ = ["metrics_site"]
 
 _MOST_CLIENTS = 64
-_HEADERS = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"Cache-Control", b"no-store")]
-_NOTHING = Answer(404, _HEADERS, b"nothing but /metrics is here\n")
-METRICS_ARE_ELSEWHERE = Answer(404, _HEADERS, b"this listener has no /metrics\n")
 
 
 def metrics_site(reactor: Any, settings: Settings, metrics: Metrics) -> ImageSite:
     """A site with nothing but /metrics, under the same bearer token and time limits as everything else."""
     routes = [
         Route(b"/metrics", "/metrics", MetricsEndpoint(reactor, BearerGate(settings.secret), metrics, lambda: None)),
-        Route(b"", "other", page_endpoint(_NOTHING), prefix=True),
+        Route(b"", "other", missing_endpoint("nothing but /metrics is here"), prefix=True),
     ]
     server = Server(reactor, routes, metrics, AccessLog(sys.stdout, "off"), answer_headers(settings))
     return ImageSite(

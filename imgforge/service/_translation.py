@@ -20,6 +20,7 @@ __all__ = [
     "answer_settings",
     "cache_settings",
     "negotiation",
+    "not_found_ttl",
     "original_cache_settings",
     "passthrough",
     "processing_settings",
@@ -106,6 +107,11 @@ def answer_settings(settings: Settings) -> AnswerSettings:
         source_headers=settings.response_headers_passthrough,
         cache_tag_headers=_TAG_HEADERS[settings.cache_tags_format],
     )
+
+
+def not_found_ttl(settings: Settings) -> int:
+    """Seconds that caches in front may keep the 404 of a source: those that we remember it, where they were chosen."""
+    return int(settings.cache_not_found_ttl) if "cache_not_found_ttl" in settings.given else 0
 
 
 def answer_headers(settings: Settings) -> list[tuple[bytes, bytes]]:

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IConsumer
 from zope.interface import implementer
 
-from imgforge.errors import ImgforgeError, SourceNotFound, SourceRefused
+from imgforge.errors import ImgforgeError, SourceRefused, UnknownScheme
 from imgforge.interfaces import ISource, ISourceFactory, Room, boundless
 from imgforge.model import SourceHead, SourceImage
 from imgforge.sources._http import HttpSource
@@ -112,7 +112,7 @@ class Sources:
         if source is None:
             known = ", ".join(f"{name}://" for name in self.schemes)
             why = f"{_SWITCHES[scheme]} is not set" if scheme in _SWITCHES else f"this server knows {known}"
-            raise SourceNotFound(f"no source for {scheme[:40]!r}: {why}")
+            raise UnknownScheme(f"no source for {scheme[:40]!r}: {why}")
         if not self._allowed.allow(url):
             raise SourceRefused("the source is not among those that this server allows")
         return source

@@ -4,8 +4,10 @@ from imgforge.web._access import BearerGate
 from imgforge.web._answer import Answer, AnswerSettings
 from imgforge.web._client import ClientKey
 from imgforge.web._demo import DemoEndpoint, plain_page
-from imgforge.web._endpoints import HealthEndpoint, ImageEndpoint, InfoEndpoint, MetricsEndpoint, page_endpoint
+from imgforge.web._endpoints import ImageEndpoint, InfoEndpoint
+from imgforge.web._landing import landing_page
 from imgforge.web._lane import FastLane, hit_access
+from imgforge.web._monitoring import HealthEndpoint, MetricsEndpoint, missing_endpoint, page_endpoint
 from imgforge.web._negotiation import Negotiation
 from imgforge.web._network import Clients
 from imgforge.web._passthrough import Passthrough
@@ -40,6 +42,8 @@ __all__ = [
     "Route",
     "Server",
     "hit_access",
+    "landing_page",
+    "missing_endpoint",
     "page_endpoint",
     "plain_page",
 ]

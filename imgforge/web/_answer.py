@@ -25,6 +25,7 @@ __all__ = [
     "cache_headers",
     "canonical",
     "content_disposition",
+    "error_headers",
     "image_answer",
     "streamed_cache_control",
 ]
@@ -65,6 +66,18 @@ class AnswerSettings:
     fallback_ttl: int = 0  # 0: as any other image
     source_headers: tuple[str, ...] = ()  # that are handed on, in lower case
     cache_tag_headers: tuple[str, ...] = ()
+
+
+def error_headers(keep: int = 0) -> Headers:
+    """What a line of text with an error says of itself: caches may keep it for *keep* seconds.
+
+    They would else keep a 404, 405, 410, 414 or 501 as long as they like (RFC 9110, section 15.1).
+    """
+    return [
+        (b"Content-Type", b"text/plain; charset=utf-8"),
+        (b"X-Content-Type-Options", b"nosniff"),
+        (b"Cache-Control", b"max-age=%d, public" % keep if keep else b"no-store"),
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 from imgforge.ranges import Unsatisfiable, byte_range
-from imgforge.web._answer import Answer
+from imgforge.web._answer import Answer, error_headers
 
 __all__ = ["Conditions", "another", "conditioned", "not_satisfiable", "precondition_failed", "unchanged"]
 
@@ -74,13 +74,12 @@ def unchanged(etag: str, modified: str, conditions: Conditions) -> bool:
 
 def precondition_failed() -> Answer:
     """412."""
-    headers = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"X-Content-Type-Options", b"nosniff")]
-    return Answer(412, headers, b"the image is not the one that the request is for\n")
+    return Answer(412, error_headers(), b"the image is not the one that the request is for\n")
 
 
 def not_satisfiable(content_range: bytes) -> Answer:
     """416; *content_range* tells how long the body is, b"" where that is not known."""
-    headers = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"X-Content-Type-Options", b"nosniff")]
+    headers = error_headers()
     if content_range:
         headers.append((b"Content-Range", content_range))
     return Answer(416, headers, b"the range is not within the image\n")

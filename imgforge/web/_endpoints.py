@@ -1,28 +1,29 @@
-"""The endpoints: images, /info, /status and /health, /metrics, and the page at /."""
+"""The endpoints of images and of /info."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from twisted.internet.interfaces import IConsumer, IReactorTime
-from twisted.internet.threads import deferToThreadPool
 from twisted.web.server import Request
 
 from imgforge.cache import MemoryTier
 from imgforge.errors import Expired
 from imgforge.info import InfoRequest
-from imgforge.model import ImageRequest, SourceHead
-from imgforge.observability import Metrics, RequestRecord, Stage, shown_source
+from imgforge.model import ImageRequest, SourceHead, SourceImage
+from imgforge.observability import RequestRecord, Stage, shown_source
 from imgforge.pipeline import Pipeline, Served, State
 from imgforge.urls import UrlParser
 from imgforge.web._access import BearerGate, joined_header
 from imgforge.web._answer import (
     Answer,
     AnswerSettings,
+    OriginTerms,
     aging_since,
+    cache_headers,
     canonical,
     content_disposition,
     image_answer,
@@ -35,9 +36,9 @@ from imgforge.web._negotiation import Negotiation
 from imgforge.web._passthrough import Passthrough
 from imgforge.web._rate import Rates
 from imgforge.web._record import record_of
-from imgforge.web._routes import STREAMED, Endpoint, origin_form
+from imgforge.web._routes import STREAMED, origin_form
 
-__all__ = ["HealthEndpoint", "ImageEndpoint", "InfoEndpoint", "MetricsEndpoint", "page_endpoint"]
+__all__ = ["ImageEndpoint", "InfoEndpoint"]
 
 R = TypeVar("R", ImageRequest, InfoRequest)
 
@@ -220,7 +221,7 @@ class InfoEndpoint:
         parser: UrlParser,
         pipeline: Pipeline,
         rates: Rates,
-        tag_headers: tuple[str, ...],
+        settings: AnswerSettings,
         passthrough: Passthrough,
     ) -> None:
         self._clock = clock
@@ -228,60 +229,23 @@ class InfoEndpoint:
         self._parser = parser
         self._pipeline = pipeline
         self._rates = rates
-        self._tag_headers = tag_headers
+        self._settings = settings
         self._passthrough = passthrough
 
     async def __call__(self, request: Request) -> Answer:
-        """The fields are those that the options want."""
+        """The fields are those that the options want; caches may keep them as they may keep the image."""
         image = _admitted(request, self._parser.parse_info, self._gate, self._clock.seconds())
         self._rates.of(request)()
         passed, seen = self._passthrough.of(request, image.source)
-        told = await self._pipeline.info(replace(image, passed=passed), record_of(request))
+        terms = OriginTerms()
+
+        def heard(head: SourceImage) -> None:
+            nonlocal terms
+            terms = OriginTerms(head.cache_control, head.expires, head.asked_at)
+
+        told = await self._pipeline.info(replace(image, passed=passed), record_of(request), heard)
+        headers = cache_headers(terms, image.delivery, self._settings, self._clock.seconds())
         tags = ",".join(image.delivery.cache_tags).encode("ascii")
-        headers = [(name.encode("ascii"), tags) for name in self._tag_headers if tags]
+        headers += [(name.encode("ascii"), tags) for name in self._settings.cache_tag_headers if tags]
         headers += [(b"Vary", b", ".join(seen))] if seen else []
         return Answer(200, [(b"Content-Type", b"application/json"), *headers], json.dumps(told).encode("ascii"))
-
-
-class HealthEndpoint:
-    """`/status` and `/health`: open to all, and answered whatever else is under way."""
-
-    def __init__(self, message: str = "imgforge is running") -> None:
-        self.draining = False
-        self._running = message.encode("utf-8", "replace") + b"\n"
-
-    async def __call__(self, _: Request) -> Answer:
-        """200 while the server takes work, 503 while it drains."""
-        headers = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"Cache-Control", b"no-store")]
-        if self.draining:
-            return Answer(503, headers, b"imgforge is shutting down\n")
-        return Answer(200, headers, self._running)
-
-
-class MetricsEndpoint:
-    """`/metrics`: the sum over all worker processes, in Prometheus' text format."""
-
-    def __init__(self, reactor: Any, gate: BearerGate, metrics: Metrics, refresh: Callable[[], None]) -> None:
-        self._reactor = reactor
-        self._gate = gate
-        self._metrics = metrics
-        self._refresh = refresh
-
-    async def __call__(self, request: Request) -> Answer:
-        """*refresh* is called first, to bring gauges up to date that nobody pushes."""
-        self._gate.check(request.getHeader(b"authorization"))
-        self._refresh()
-        self._metrics.flush()
-        body, content_type = await deferToThreadPool(
-            self._reactor, self._reactor.getThreadPool(), self._metrics.flushed
-        )
-        return Answer(200, [(b"Content-Type", content_type.encode("ascii")), (b"Cache-Control", b"no-store")], body)
-
-
-def page_endpoint(page: Answer) -> Endpoint:
-    """An endpoint that always answers the same."""
-
-    async def endpoint(_: Request) -> Answer:
-        return page
-
-    return endpoint

@@ -30,12 +30,14 @@ from imgforge.errors import (
     Expired,
     ImgforgeError,
     MethodNotAllowed,
+    NotFound,
     OptionForbidden,
     OriginTimeout,
     Overloaded,
     RateExceeded,
     RequestTimeout,
     ResultTooLarge,
+    SourceNotFound,
     SourceRefused,
     SourceTooLarge,
     TooManyClients,
@@ -43,7 +45,7 @@ from imgforge.errors import (
 )
 from imgforge.observability import AccessLog, Metrics, RequestRecord, bind_request_id
 from imgforge.web._access import joined_header, request_id
-from imgforge.web._answer import Answer, Headers
+from imgforge.web._answer import Answer, Headers, error_headers
 from imgforge.web._exchange import Exchange, access_of
 from imgforge.web._lane import FastLane
 from imgforge.web._network import Clients
@@ -65,6 +67,7 @@ _MISTAKES = (
     ClientRefused,
     Expired,
     MethodNotAllowed,
+    NotFound,
     OptionForbidden,
     RateExceeded,
     Unreadable,
@@ -99,9 +102,9 @@ def _shown(target: bytes) -> str:
     return shown + "..." if query or len(path) > _MOST_SHOWN else shown
 
 
-def error_answer(error: ImgforgeError) -> Answer:
-    """The error's line as plain text; nothing may keep it, for the next try can go well."""
-    headers: Headers = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"X-Content-Type-Options", b"nosniff")]
+def error_answer(error: ImgforgeError, not_found_ttl: int = 0) -> Answer:
+    """The error's line as plain text; no cache may keep it, but one of a missing source for *not_found_ttl* seconds."""
+    headers = error_headers(not_found_ttl if isinstance(error, SourceNotFound) else 0)
     if isinstance(error, MethodNotAllowed):
         headers.append((b"Allow", error.allow.encode("ascii")))
     if isinstance(error, Overloaded):
@@ -112,7 +115,8 @@ def error_answer(error: ImgforgeError) -> Answer:
 class Server(Resource):
     """All paths of a listener; the first of *routes* that matches answers. *headers* go out with every answer.
 
-    *clients* says who a request comes from, and whether that one is answered.
+    *clients* says who a request comes from, and whether that one is answered. Caches in front of us may keep the 404 of
+    a source for *not_found_ttl* seconds.
     """
 
     isLeaf = True
@@ -128,6 +132,8 @@ class Server(Resource):
         prefix: bytes = b"",
         lane: FastLane | None = None,
         clients: Clients | None = None,
+        *,
+        not_found_ttl: int = 0,
     ) -> None:
         super().__init__()
         self._clock = clock
@@ -138,6 +144,7 @@ class Server(Resource):
         self._prefix = prefix
         self._lane = lane
         self.clients = clients or Clients()
+        self._not_found_ttl = not_found_ttl
         self.active = 0
 
     def render(self, request: Request) -> int:
@@ -221,7 +228,7 @@ class Server(Resource):
         record.error = error.logged
         if type(error) in _REASONS:
             self._metrics.refused(_REASONS[type(error)])
-        return error_answer(error)
+        return error_answer(error, self._not_found_ttl)
 
     def _level(self, error: ImgforgeError) -> Any:
         """Faults of origins are warnings; mistakes of clients are in the access log, if there is one."""

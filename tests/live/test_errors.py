@@ -1,0 +1,129 @@
+"""What clients, and caches in front of us, are told where there is no image."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+from urllib.parse import quote
+
+from imgforge.urls import Signer
+from tests.live._pictures import encode, gradient
+from tests.live._process import DEADLINE, Reply
+from tests.live.test_images import KEY, SALT, LiveServer
+
+SIGNER = Signer(KEY, SALT)
+
+
+class ErrorTests(LiveServer):
+    settings = {
+        "KEY": KEY.hex(),
+        "SALT": SALT.hex(),
+        "ALLOWED_SOURCES": "http://127.0.0.1,s3://,http://10.0.0.1",
+        "ALLOW_PRIVATE_SOURCE_ADDRESSES": "false",
+        "LANDING_PAGE": "true",
+        "CACHE_TYPE": "memory",
+    }
+
+    def signed(self, options: str, source: str, info: str = "", method: str = "GET", **headers: str) -> Reply:
+        path = SIGNER.sign("/".join(["", *filter(None, (options, "plain", quote(source, safe="")))]))
+        return self.server.get(info + path, {name.replace("_", "-"): value for name, value in headers.items()}, method)
+
+    def raw(self, data: bytes) -> bytes:
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=DEADLINE) as connection:
+            connection.sendall(data)
+            answer = b""
+            while piece := connection.recv(65536):
+                answer += piece
+        return answer
+
+    def test_no_error_may_be_kept(self) -> None:
+        photo = self.origin.url("/photo.jpg")
+        for status, reply in (
+            (400, self.signed("nonsense:1", photo)),
+            (403, self.server.get(f"/x/plain/{quote(photo, safe='')}")),
+            (404, self.signed("", self.origin.url("/nothing.jpg"))),
+            (404, self.signed("exp:1", photo)),
+            (404, self.server.get("/favicon.ico")),
+            (405, self.signed("", photo, method="POST")),
+            (405, self.server.get("/status", method="DELETE")),
+            (412, self.signed("w:9", photo, If_Match='"x"')),
+            (416, self.signed("w:9", photo, Range="bytes=9999999-")),
+            (422, self.signed("", self.origin.url("/not-an-image"))),
+        ):
+            self.assertEqual((reply.status, reply.headers["cache-control"]), (status, "no-store"))
+            self.assertEqual(reply.headers["content-type"], "text/plain; charset=utf-8")
+
+    def test_nor_may_a_refusal_of_what_is_no_request(self) -> None:
+        for status, request in (
+            (400, b"GET\r\n\r\n"),
+            (414, b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"),
+            (431, b"GET / HTTP/1.1\r\nX: " + b"a" * 20000 + b"\r\n\r\n"),
+            (501, b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n"),
+        ):
+            answer = self.raw(request)
+            self.assertEqual((int(answer[9:12]), answer.count(b"\r\nCache-Control: no-store\r\n")), (status, 1))
+
+    def test_a_refused_source_has_no_fallback(self) -> None:
+        fallback = base64.urlsafe_b64encode(self.origin.url("/photo.jpg").encode()).decode().rstrip("=")
+        for source in (
+            "s3://bucket/key.jpg",
+            "https://other.example/a.jpg",
+            "http://10.0.0.1/a.jpg",
+            "http://u:p@127.0.0.1/",
+        ):
+            reply = self.signed(f"fiu:{fallback}", source)
+            self.assertEqual((reply.status, reply.headers.get("fallback-image")), (404, None), source)
+        missing = self.signed(f"fiu:{fallback}", self.origin.url("/nothing.jpg"))
+        self.assertEqual((missing.status, missing.headers["fallback-image"]), (200, "1"))
+
+    def test_what_is_told_of_an_image_may_be_kept_as_long_as_the_image(self) -> None:
+        photo = self.origin.url("/photo.jpg")
+        self.assertEqual(self.signed("", photo, "/info").headers["cache-control"], "max-age=31536000, public")
+        told = self.signed("exp:99999999999/size:1", photo, "/info")
+        self.assertEqual(told.headers["cache-control"], "max-age=31536000, public")
+
+    def test_a_page_at_the_root_beside_keys(self) -> None:
+        for path in ("/", ""):
+            page = self.server.get(path or "http://x")
+            self.assertEqual((page.status, page.headers["content-type"]), (200, "text/html; charset=utf-8"))
+            self.assertIn("default-src 'none'", page.headers["content-security-policy"])
+        self.assertEqual(self.server.get("/favicon.ico").body, b"this server has no icon\n")
+
+    def test_the_status_is_json_where_that_is_asked_for(self) -> None:
+        for path in ("/status", "/health"):
+            told = self.server.get(path, {"Accept": "text/html;q=0.1, Application/JSON"})
+            self.assertEqual(told.headers["content-type"], "application/json")
+            self.assertEqual((told.status, json.loads(told.body)), (200, {"status": "ok"}))
+            for accept in ({}, {"Accept": "*/*"}, {"Accept": "application/json;q=0"}):
+                self.assertEqual(self.server.get(path, accept).body, b"imgforge is running\n")
+            self.assertEqual(told.headers["vary"], "Accept")
+
+
+class KeptErrorTests(LiveServer):
+    settings = {"CACHE_NOT_FOUND_TTL": "30", "CACHE_CONTROL_PASSTHROUGH": "true", "FALLBACK_IMAGE_TTL": "9"}
+
+    def test_the_404_of_a_source_may_be_kept_where_the_operator_says_so(self) -> None:
+        missing = self.image("", "/nothing.jpg")
+        self.assertEqual((missing.status, missing.headers["cache-control"]), (404, "max-age=30, public"))
+        for other in (self.image("exp:1"), self.image("", "/not-an-image"), self.server.get("/favicon.ico")):
+            self.assertEqual(other.headers["cache-control"], "no-store")
+
+    def test_the_origins_word_holds_for_what_is_told_of_its_image(self) -> None:
+        self.origin.headers["Cache-Control"] = "max-age=600, must-revalidate"
+        self.addCleanup(self.origin.headers.pop, "Cache-Control")
+        path = f"plain/{quote(self.origin.url('/photo.jpg'), safe='')}"
+        told = self.server.get(f"/info/unsafe/{path}")
+        self.assertEqual(told.headers["cache-control"], "max-age=600, must-revalidate")
+        self.assertEqual(told.headers["cache-control"], self.image("w:7").headers["cache-control"])
+
+
+class FallbackTests(LiveServer):
+    settings = {
+        "FALLBACK_IMAGE_DATA": base64.b64encode(encode(gradient(8, 8), "PNG")).decode(),
+        "ALLOW_LOOPBACK_SOURCE_ADDRESSES": "false",
+    }
+
+    def test_the_operators_own_image_does_not_stand_in_for_a_refused_source_either(self) -> None:
+        self.assertEqual(self.server.get("/unsafe/plain/gs://bucket/a.jpg").status, 404)
+        self.assertEqual(self.image("").status, 404)
