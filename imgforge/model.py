@@ -24,6 +24,7 @@ from imgforge.effects import (
     UnsharpOptions,
     WebpOptions,
 )
+from imgforge.hints import NO_HINTS, Hints
 
 __all__ = [
     "CENTRE",
@@ -217,7 +218,7 @@ class ImageRequest:
 
     `then` are the options of chained pipelines, each of which works on the result of the one before. `presets` are
     the names that the URL used, in order, for logs and for policies by preset. `passed` are headers of the client's, by
-    name in lower case, that the origin is to be told.
+    name in lower case, that the origin is to be told. `unset` are the options of `Hints` that the URL leaves open.
     """
 
     source: str
@@ -226,6 +227,8 @@ class ImageRequest:
     delivery: DeliveryOptions = DeliveryOptions()
     presets: tuple[str, ...] = ()
     passed: tuple[tuple[str, str], ...] = ()
+    hints: Hints = NO_HINTS
+    unset: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,9 +45,12 @@ def entry_key(
         delivery.cachebuster,
         sorted(set(delivery.cache_tags)),
     )
+    variant: tuple[object, ...] = (accepted, client, request.passed)
+    if any(request.hints):
+        variant = (*variant, request.hints)
     return (
         blake2b(_encode(url), digest_size=URL_BYTES).digest()
-        + blake2b(_encode((accepted, client, request.passed)), digest_size=KEY_BYTES - URL_BYTES).digest()
+        + blake2b(_encode(variant), digest_size=KEY_BYTES - URL_BYTES).digest()
     )
 
 

@@ -34,10 +34,11 @@ class BindAddress:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach it; of a socket that systemd opened we cannot tell."""
-        if self.kind == "unix":
-            return True
-        if self.kind == "systemd":
+        """Whether only this machine can reach it; of a socket that systemd opened we cannot tell.
+
+        A unix socket is there for a proxy, which lets others in.
+        """
+        if self.kind in {"unix", "systemd"}:
             return False
         try:
             return ipaddress.ip_address(self.host).is_loopback

@@ -26,7 +26,6 @@ _IDLE: Mapping[str, str] = {
     "cache_report_errors": "faults of the cache are logged and counted, and the image is served",
     "development_errors_mode": "answers always say in a line what is wrong, and tracebacks are in the log",
     "download_buffer_size": _MEMORY,
-    "enable_client_hints": "imgproxy 4 does not look at Width and DPR either",
     "fail_on_deprecation": "no setting is deprecated, and an unknown one always ends the start",
     "free_memory_interval": _MEMORY,
     "license_development_mode": _LICENCE,

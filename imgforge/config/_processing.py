@@ -64,6 +64,11 @@ class ResultSettings(BaseModel):
     enforce_jxl: bool = Field(
         False, description="Give JPEG XL to clients whose Accept header names it, whatever format the URL names."
     )
+    enable_client_hints: bool = Field(
+        False,
+        description="Take width and dpr from the request headers Sec-CH-Width, Width, Sec-CH-DPR and DPR where the URL "
+        "leaves them open; widths are rounded up to 10 pixels, ratios to quarters up to 8.",
+    )
     max_result_dimension: int = Field(
         16384,
         ge=0,

@@ -148,6 +148,11 @@ class Settings(
         return self.allow_unsigned or not self.key
 
     @property
+    def direct_only(self) -> bool:
+        """Whether only this machine is served, since there is no key: what a proxy forwards may be anybody's."""
+        return not self.key and not self.allow_unsigned
+
+    @property
     def grace(self) -> float:
         """Seconds for requests under way after SIGTERM."""
         return self.graceful_stop_timeout or 2 * self.timeout
@@ -200,8 +205,11 @@ class Settings(
             )
         if self.cache[1] and not self.cache_disk_max_bytes:
             lines.append("IMGFORGE_CACHE_DISK_MAX_BYTES: the cache may fill the disk")
-        if not self.key and not self.allow_unsigned:
-            lines.append("no IMGFORGE_KEY: unsigned URLs are taken, from this machine only")
+        if self.direct_only:
+            lines.append(
+                "no IMGFORGE_KEY: unsigned URLs are taken, from this machine only; behind a proxy set IMGFORGE_KEY and "
+                "IMGFORGE_SALT, or IMGFORGE_ALLOW_UNSIGNED=true, for what is forwarded is refused until then"
+            )
         return tuple(lines)
 
     def masked(self) -> dict[str, Any]:

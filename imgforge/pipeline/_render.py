@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from twisted.logger import Logger
@@ -77,11 +77,13 @@ class Renderer:
     ) -> CacheEntry:
         """The rendition of *original* that *request* asks for, as an entry that is stored now."""
         watermarks = await self._watermarks((request.options, *request.then), ticket, work)
+        hinted = {name: value for name, value in request.hints._asdict().items() if value}
+        options = replace(request.options, **hinted)
 
         def render(cancellation: Cancellation) -> tuple[Rendition, str]:
             rendition = processing.process(
                 original.body,
-                request.options,
+                options,
                 self._settings.processing,
                 then=request.then,
                 accepted=accepted,

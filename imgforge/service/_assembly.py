@@ -37,6 +37,7 @@ from imgforge.sources import Sources, use_own_names
 from imgforge.urls import UrlParser
 from imgforge.web import (
     BearerGate,
+    ClientHints,
     ClientKey,
     ClientRates,
     Clients,
@@ -146,7 +147,7 @@ class Application:
             memory=processing.PixelMemory(pixel_bytes(settings, processes)),
         )
         self._gate = BearerGate(settings.secret)
-        self._clients = Clients(settings.trusted_proxies, settings.allowed_clients)
+        self._clients = Clients(settings.trusted_proxies, settings.allowed_clients, direct_only=settings.direct_only)
         self._lane = self._make_lane()
         self._health = HealthEndpoint(settings.health_check_message)
         self._server = self._make_server()
@@ -232,8 +233,9 @@ class Application:
         )
         client = ClientKey(settings.cache_key_headers, settings.cache_key_cookies)
         passed = passthrough(settings)
+        hints = ClientHints(settings.enable_client_hints, settings.max_result_dimension)
         images = ImageEndpoint(
-            reactor, gate, parser, self._pipeline, negotiation(settings), rates, answers, client, passed
+            reactor, gate, parser, self._pipeline, negotiation(settings), rates, answers, client, passed, hints
         )
         info = InfoEndpoint(reactor, gate, parser, self._pipeline, rates, answers, passed)
         health_paths = {b"/status", b"/health", settings.health_check_path.encode()} - {b""}

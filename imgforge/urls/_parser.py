@@ -92,7 +92,9 @@ class UrlParser:
         options = parsed.processing
         if named_format is not None:
             options = replace(options, format=named_format)
-        request = ImageRequest(self._rewrite(source), options, parsed.then, parsed.delivery, parsed.presets)
+        request = ImageRequest(
+            self._rewrite(source), options, parsed.then, parsed.delivery, parsed.presets, unset=parsed.unset
+        )
         return self._with_rewritten_images(request)
 
     def parse_info(self, target: bytes) -> InfoRequest:

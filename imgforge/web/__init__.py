@@ -5,6 +5,7 @@ from imgforge.web._answer import Answer, AnswerSettings
 from imgforge.web._client import ClientKey
 from imgforge.web._demo import DemoEndpoint, plain_page
 from imgforge.web._endpoints import ImageEndpoint, InfoEndpoint
+from imgforge.web._hints import ClientHints
 from imgforge.web._landing import landing_page
 from imgforge.web._lane import FastLane, hit_access
 from imgforge.web._monitoring import HealthEndpoint, MetricsEndpoint, missing_endpoint, page_endpoint
@@ -21,6 +22,7 @@ __all__ = [
     "Answer",
     "AnswerSettings",
     "BearerGate",
+    "ClientHints",
     "ClientKey",
     "ClientRates",
     "Clients",

@@ -10,10 +10,16 @@ from twisted.web.server import Request
 
 from imgforge.errors import BadToken
 
-__all__ = ["HOST", "MOST_LOGGED", "REQUEST_ID", "BearerGate", "joined_header", "request_id"]
+__all__ = ["HOST", "MOST_LOGGED", "REQUEST_ID", "SINGLETONS", "BearerGate", "joined_header", "request_id"]
 
 # uri-host [ ":" port ] (RFC 9110, section 7.2): one authority without user information, possibly empty.
 HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-fvV:.]+\])(?::[0-9]*)?\Z")
+# Headers of a request that are no lists (RFC 9110, section 5.3): of two, each reader may take another one.
+SINGLETONS = frozenset(
+    b"authorization content-length content-location content-range content-type date dpr from host if-modified-since "
+    b"if-range if-unmodified-since max-forwards origin proxy-authorization range referer sec-ch-dpr sec-ch-width "
+    b"user-agent width".split()
+)
 MOST_LOGGED = 1024  # bytes of a header in the access log
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}\Z")
 

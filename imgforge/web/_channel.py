@@ -11,6 +11,7 @@ and line breaks in values are refused by twisted.web itself; tests/web/test_fram
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall
@@ -18,8 +19,8 @@ from twisted.logger import Logger
 from twisted.web.http import HTTPChannel, datetimeToString
 
 from imgforge.errors import ImgforgeError, TooManyClients, Unreadable
-from imgforge.web._access import HOST, joined_header
-from imgforge.web._body import BoundedBody
+from imgforge.web._access import HOST, SINGLETONS, joined_header
+from imgforge.web._body import SiteRequest
 from imgforge.web._lane import FastLane
 from imgforge.web._network import plain_address
 
@@ -32,20 +33,8 @@ __all__ = ["Channel"]
 _TWISTEDS = Logger(HTTPChannel.__module__)
 
 _SPARE_TIME = 2.0  # seconds for the one request of a spare connection
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _LONGEST_LENGTH = 18  # digits of a Content-Length: an exabyte
-
-
-class _Request(BoundedBody):
-    """A request that goes to the site's Server whatever it asks for."""
-
-    defaultContentType = None  # twisted.web's is text/html, for sources of an unknown kind as well
-
-    def process(self) -> None:
-        """Without what twisted.web does first: its own name in Server, its own answers to `*`."""
-        channel: Any = self.channel
-        self.site = channel.site
-        self.setHeader(b"Date", datetimeToString())
-        channel.site.resource.render(self)
 
 
 class Channel(HTTPChannel):
@@ -53,7 +42,7 @@ class Channel(HTTPChannel):
 
     factory: ImageSite
     site: ImageSite
-    requestFactory = _Request
+    requestFactory = SiteRequest
     lane: FastLane | None = None
     client = ""  # its address
     proxied = False  # whether the client is another one, and told in the headers
@@ -139,7 +128,18 @@ class Channel(HTTPChannel):
             self._refuse(Unreadable(400, "a header is folded over several lines"))
         else:
             self._pending = line
+            self._take_line(line)
+
+    def _take_line(self, line: bytes) -> None:
+        """Hand *line* to twisted.web, which refuses targets that are not ASCII; a signed path may be raw UTF-8."""
+        words = line.split(b" ")
+        if hasattr(self, "_path") or len(words) != 3 or words[1].isascii():
             super().lineReceived(line)
+            return
+        method, target, version = words
+        super().lineReceived(b" ".join([method, _NOT_ASCII.sub(b"-", target), version]))
+        if not self._refused:
+            self._path = target
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002
         if self.requests:
@@ -168,6 +168,10 @@ class Channel(HTTPChannel):
             self._refuse(Unreadable(400, "a request has exactly one Host header"))
         elif hosts and not HOST.match(hosts[0]):
             self._refuse(Unreadable(400, "the Host header names no host"))
+        elif repeated := [
+            name for name, values in headers.getAllRawHeaders() if values[1:] and name.lower() in SINGLETONS
+        ]:
+            self._refuse(Unreadable(400, f"the request has more than one {repeated[0].decode('ascii')} header"))
         elif self._version == b"HTTP/1.0" and headers.hasHeader(b"transfer-encoding"):
             self._refuse(Unreadable(400, "HTTP/1.0 knows no transfer codings"))
         else:

@@ -31,6 +31,7 @@ from imgforge.web._answer import (
 )
 from imgforge.web._client import ClientKey
 from imgforge.web._conditions import Conditions, another, conditioned, not_satisfiable, precondition_failed, unchanged
+from imgforge.web._hints import ClientHints
 from imgforge.web._lane import Offer
 from imgforge.web._negotiation import Negotiation
 from imgforge.web._passthrough import Passthrough
@@ -88,7 +89,9 @@ class ImageEndpoint:
         settings: AnswerSettings,
         client: ClientKey,
         passthrough: Passthrough,
+        hints: ClientHints | None = None,
     ) -> None:
+        self._hints = hints or ClientHints()
         self._clock = clock
         self._gate = gate
         self._parser = parser
@@ -113,6 +116,8 @@ class ImageEndpoint:
             return await self._stream(request, image)
         accepted = self._negotiation.accepted(image, _header(request, b"accept"))
         varies = self._negotiation.varies(image)
+        hinted = self._hints.of(request, image)
+        image = replace(image, hints=hinted.used)
         admit = self._rates.of(request)
         served = await self._pipeline.image(image, accepted, admit, client=self._client.of(request), record=record)
         _note(record, served)
@@ -121,7 +126,7 @@ class ImageEndpoint:
             image,
             self._settings,
             now=self._clock.seconds(),
-            vary=tuple(dict.fromkeys((*((b"Accept",) if varies else ()), *self._client.vary(), *seen))),
+            vary=tuple(dict.fromkeys((*((b"Accept",) if varies else ()), *hinted.vary, *self._client.vary(), *seen))),
             state=cache_status(served),
             key=served.key,
             failure=served.failure,
@@ -130,10 +135,11 @@ class ImageEndpoint:
         if answer is not (as_wanted := conditioned(answer, _conditions(request), self._clock.seconds())):
             return as_wanted
         in_memory = served.tier == MemoryTier.name and served.state is State.FRESH and served.failure is None
-        # The lane looks at the target and the Accept header only.
+        # The lane looks at the target, the Accept header and client hints only.
         if in_memory and image.delivery.expires is None and not self._client and not self._passthrough:
             since = aging_since(served.entry, self._settings)
-            return replace(answer, offer=Offer(served.key, served.until, varies, since, record.source, record.format))
+            kept = Offer(served.key, served.until, varies, since, hinted.said, record.source, record.format)
+            return replace(answer, offer=kept)
         return answer
 
     async def _stream(self, request: Request, image: ImageRequest) -> Answer:

@@ -6,11 +6,12 @@
 
 What stands in the table was answered the normal way before: signature, token and options were checked then, and the
 head is what twisted.web wrote. The lane only decides what may differ between two requests for the same target: the
-bearer token, the Accept header where the answer varies by it, If-None-Match, the Age, and the client that a trusted
-proxy tells of. Whatever else could matter (ranges, bodies, other conditions, Connection, anything that is not plain
-HTTP/1.1) goes the normal way.
+bearer token, the formats that the client takes and its hints where the answer varies by them, If-None-Match, the Age,
+and the client that a trusted proxy tells of. A query decides nothing, for it is cut off. Whatever else could matter
+(ranges, bodies, other conditions, Connection, anything that is not plain HTTP/1.1) goes the normal way.
 
-An entry is in the table only while the memory tier has it, and holds the same body: the table costs some 2 kB an entry.
+An entry is in the table only while the memory tier has it, and holds the same body: the table costs some 2 kB for each
+of the spellings of an entry's target. There are a few of them: one more takes the place of the oldest.
 
 With an access log each answer leaves a tuple behind, which becomes a line several times a second, on another thread.
 
@@ -22,18 +23,20 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
 from twisted.web.http import datetimeToString
 
 from imgforge.cache import Marked, MemoryTier
-from imgforge.observability import Access, as_sent
-from imgforge.web._lane_headers import read_headers
+from imgforge.hints import Hints
+from imgforge.web._lane_headers import read_direct_headers, read_headers
+from imgforge.web._lane_hits import Shown, hit_access
+from imgforge.web._negotiation import accepted_formats
 from imgforge.web._network import Clients
 
 __all__ = ["FastLane", "Offer", "hit_access"]
@@ -43,31 +46,40 @@ RawHeaders = Iterable[tuple[bytes, Sequence[bytes]]]
 # Spellings of one target that are kept for one entry: requests written differently share an entry.
 _MOST_SPELLINGS = 8
 _LONGEST_REQUEST = 8192
+# A request line up to its version whose method or query is not the one that the table has.
+_ASKED = re.compile(rb"(GET|HEAD) ([\x21-\x3e\x40-\xff]+)(?:\?[\x21-\xff]*)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
     """What the normal way says of an answer that the lane may give again: its cache key and how long it is good.
 
-    `varies`: it holds for one Accept header only. `aging_since`: the moment that its Age counts from, 0 for none.
-    `source` and `format` are for the access log.
+    `varies`: it holds for what one Accept header takes only. `aging_since`: the moment that its Age counts from, 0 for
+    none. `hints` are the client hints that it holds for only, None where it does not vary by them. `source` and
+    `format` are for the access log.
     """
 
     key: bytes
     until: float
     varies: bool
     aging_since: float = 0.0
+    hints: Hints | None = None
     source: str = ""
     format: str = ""
 
 
-class _Shown(NamedTuple):
-    """What the access log says of every answer to one target."""
+# A request line, with the formats and hints where its answers vary.
+_Spelling = bytes | tuple[bytes, int, Hints | None]
+_EVERY_FORMAT = -1  # all bits: a mask for what `accepted_formats` finds
 
-    target: bytes
-    cache_status: bytes
-    source: str
-    format: str
+
+@dataclass(slots=True)
+class _Variants:
+    """How the answers to a request line vary, and how many of them are in the table."""
+
+    formats: int
+    hints: bool
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,43 +94,8 @@ class _Prebuilt:
     body: bytes
     not_modified: bytes
     etag: bytes
-    shown: _Shown
+    shown: Shown
     method: str = "GET"
-
-
-class _Hit(NamedTuple):
-    """What the access log is told of an answer; small, for a quarter of a second's worth of them waits."""
-
-    at: float
-    client: str
-    method: str
-    shown: _Shown
-    status: int
-    size: int
-    seconds: float
-    identity: bytes
-    headers: Mapping[bytes, bytes]
-
-
-def hit_access(fields: tuple[Any, ...]) -> Access:
-    """One of the lane's hits as the access log wants it."""
-    hit = _Hit._make(fields)
-    return Access(
-        at=hit.at,
-        client=hit.client,
-        method=hit.method,
-        target=as_sent(hit.shown.target),
-        protocol="HTTP/1.1",
-        status=hit.status,
-        size=hit.size,
-        seconds=hit.seconds,
-        request_id=hit.identity.decode("ascii"),
-        cache=hit.shown.cache_status.decode("latin-1"),
-        referrer=hit.headers.get(b"referer", b"").decode("latin-1"),
-        agent=hit.headers.get(b"user-agent", b"").decode("latin-1"),
-        source=hit.shown.source,
-        format=hit.shown.format,
-    )
 
 
 class FastLane:
@@ -141,10 +118,10 @@ class FastLane:
         self._token = token
         self._clock = clock
         self._clients = clients or Clients()
-        # By the request line up to the version, with the Accept header where the answer varies.
-        self._table: dict[tuple[bytes, bytes] | bytes, _Prebuilt] = {}
-        self._varying: Counter[bytes] = Counter()  # lines whose answers vary, and how many of them there are
-        self._spellings: dict[bytes, list[tuple[bytes, bytes] | bytes]] = {}
+        self._read = read_direct_headers if self._clients.direct_only else read_headers
+        self._table: dict[_Spelling, _Prebuilt] = {}
+        self._varying: dict[bytes, _Variants] = {}
+        self._spellings: dict[bytes, list[_Spelling]] = {}  # by key, the oldest first
         # The identity of a request that brings none: these digits are the process', the others count.
         self._identity = os.urandom(8).hex().encode("ascii")
         self._number = count()
@@ -164,10 +141,14 @@ class FastLane:
         place = self._tier.place(offer.key)
         if place is None:
             return
-        line = b"GET " + target
-        spelling = (line, accept) if offer.varies else line
-        spellings = self._spellings.setdefault(offer.key, [])
-        if spelling in self._table or len(spellings) >= _MOST_SPELLINGS:
+        spelling: _Spelling
+        spelling = line = b"GET " + target.partition(b"?")[0]
+        if offer.varies or offer.hints is not None:
+            mask = _EVERY_FORMAT if offer.varies else 0
+            variants = self._varying.setdefault(line, _Variants(mask, offer.hints is not None))
+            taken = accepted_formats(accept.decode("latin-1")) & variants.formats
+            spelling = line, taken, offer.hints if variants.hints else None
+        if spelling in self._table:
             return
         lines, kept, etag = [b"HTTP/1.1 200 OK\r\n"], [b"HTTP/1.1 304 Not Modified\r\n"], b""
         cache_status = b""
@@ -183,7 +164,10 @@ class FastLane:
                 etag = values[0]
             elif name.lower() == b"cache-status":
                 cache_status = values[0]
+        spellings = self._spellings.setdefault(offer.key, [])
         spellings.append(spelling)
+        if isinstance(spelling, tuple):
+            self._varying[line].count += 1
         self._table[spelling] = _Prebuilt(
             offer.key,
             place,
@@ -193,10 +177,10 @@ class FastLane:
             body,
             b"".join(kept),
             etag,
-            _Shown(target, cache_status, offer.source, offer.format),
+            Shown(line[4:], cache_status, offer.source, offer.format),
         )
-        if offer.varies:
-            self._varying[line] += 1
+        if len(spellings) > _MOST_SPELLINGS:
+            self._forget(spellings.pop(0))
 
     def answer(self, data: bytes, client: str = "", *, proxied: bool = False) -> tuple[bytes, bytes] | None:
         """Head and body that answer the request *data* of *client*, or None for the normal way; *data* is all of it.
@@ -210,7 +194,7 @@ class FastLane:
         prebuilt = self._table.get(line) or self._find(line, rest)
         if prebuilt is None:
             return None
-        given = read_headers(rest)
+        given = self._read(rest)
         if given is None or (self._token and not hmac.compare_digest(given.token, self._token)):
             return None  # a wrong token is refused the normal way
         if proxied:
@@ -240,7 +224,7 @@ class FastLane:
         counted[0] += 1
         counted[1] += seconds
         if self._hits is not None:
-            # The fields of a `_Hit`: making one takes longer than all the rest of this.
+            # The fields of a `Hit`: making one takes longer than all the rest of this.
             identity = head[head.rfind(b" ") + 1 : -4]
             told = prebuilt.shown, status, len(body), seconds, identity, given.shown
             self._hits.append((now, client, prebuilt.method, *told))
@@ -255,15 +239,27 @@ class FastLane:
         return b"%s%s%s%016x\r\n\r\n" % (head, self._date, self._identity, next(self._number))
 
     def _find(self, line: bytes, rest: bytes) -> _Prebuilt | None:
-        """What answers a HEAD, or a request whose answers vary, with the header lines *rest*."""
-        asked = b"GET" + line[4:] if line[:5] == b"HEAD " else line
-        prebuilt = self._table.get(asked)
-        if asked in self._varying and prebuilt is None:
-            given = read_headers(rest)
-            prebuilt = None if given is None else self._table.get((asked, given.accept))
-        if prebuilt is None or asked is line:
-            return prebuilt
-        return replace(prebuilt, method="HEAD", body=b"")
+        """What answers a request with the header lines *rest* whose answers vary, a HEAD, or one with a query."""
+        if line in self._varying:
+            return self._variant(line, rest)
+        asked = _ASKED.match(line)
+        if asked is None:
+            return None
+        method, path = asked.groups()
+        known = b"GET " + path
+        prebuilt = self._table.get(known) or self._variant(known, rest)
+        if prebuilt is None:
+            return None
+        body = b"" if method == b"HEAD" else prebuilt.body
+        shown = prebuilt.shown._replace(target=line[len(method) + 1 :])
+        return replace(prebuilt, method=method.decode("ascii"), shown=shown, body=body)
+
+    def _variant(self, line: bytes, rest: bytes) -> _Prebuilt | None:
+        variants = self._varying.get(line)
+        given = self._read(rest) if variants is not None else None
+        if variants is None or given is None:
+            return None
+        return self._table.get((line, given.formats & variants.formats, given.hints if variants.hints else None))
 
     def _begin_second(self, began: float) -> None:
         """Write the headers that are new each time, up to the request's id."""
@@ -273,11 +269,14 @@ class FastLane:
 
     def _drop(self, key: bytes) -> None:
         for spelling in self._spellings.pop(key, ()):
-            self._table.pop(spelling, None)
-            if isinstance(spelling, tuple):
-                self._varying[spelling[0]] -= 1
-                if not self._varying[spelling[0]]:
-                    del self._varying[spelling[0]]
+            self._forget(spelling)
+
+    def _forget(self, spelling: _Spelling) -> None:
+        if self._table.pop(spelling, None) is not None and isinstance(spelling, tuple):
+            variants = self._varying[spelling[0]]
+            variants.count -= 1
+            if not variants.count:
+                del self._varying[spelling[0]]
 
     def take_answered(self) -> dict[tuple[str, int], list[Any]]:
         """What has been answered since the last call."""

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from imgforge.web._access import HOST, MOST_LOGGED, REQUEST_ID
-from imgforge.web._network import FORWARDED
+from imgforge.hints import Hints
+from imgforge.web._access import HOST, MOST_LOGGED, REQUEST_ID, SINGLETONS
+from imgforge.web._hints import HINTS, hints_in
+from imgforge.web._negotiation import accepted_formats
+from imgforge.web._network import FORWARDED, tells_of_a_proxy
 
-__all__ = ["Given", "read_headers"]
+__all__ = ["Given", "read_direct_headers", "read_headers"]
 
 # Headers that change nothing about the answer to a hit.
 _PLAIN = frozenset(
@@ -19,7 +22,7 @@ _PLAIN = frozenset(
     b"x-forwarded-host x-forwarded-port x-forwarded-proto x-real-ip cdn-loop save-data".split()
 )
 # Headers that the lane understands; each may come once.
-_DECIDING = frozenset({b"accept", b"x-request-id", b"if-none-match", b"authorization"})
+_DECIDING = frozenset({b"accept", b"x-request-id", b"if-none-match", b"authorization", *HINTS})
 
 # Headers that the access log shows.
 _SHOWN = frozenset({b"referer", b"user-agent"})
@@ -31,14 +34,17 @@ _MOST_HEADERS = 100
 class Given:
     """What a request's headers say that decides, b"" where they say nothing, and those of them that are logged.
 
-    `forwarded` has what the proxies say, one text for each of `FORWARDED`.
+    `formats` are what `accepted_formats` finds; `forwarded` has what the proxies say, one text for each of `FORWARDED`;
+    `proxied` tells whether a proxy has added anything at all.
     """
 
-    accept: bytes
+    formats: int
+    hints: Hints
     identity: bytes
     none_match: bytes
     token: bytes
     forwarded: tuple[bytes, ...]
+    proxied: bool
     shown: Mapping[bytes, bytes]
 
 
@@ -48,6 +54,47 @@ def read_headers(lines: bytes) -> Given | None:
 
     Remembered, for a client sends the same header lines with every target.
     """
+    pairs = _pairs(lines)
+    if pairs is None:
+        return None
+    given: dict[bytes, bytes] = {}
+    seen: set[bytes] = set()
+    for name, value in pairs:
+        if name in seen and name in SINGLETONS:
+            return None
+        seen.add(name)
+        if name in _PLAIN:
+            continue
+        if name in FORWARDED:
+            given[name] = given[name] + b", " + value if name in given else value
+        elif name in _DECIDING and name not in given and value:
+            given[name] = value
+        elif not (name == b"host" and HOST.match(value)) and (name != b"connection" or value.lower() != b"keep-alive"):
+            return None
+    if b"host" not in seen:
+        return None
+    identity = given.get(b"x-request-id", b"")
+    return Given(
+        formats=accepted_formats(given.get(b"accept", b"").decode("latin-1")),
+        hints=hints_in(*(given.get(name, b"") for name in HINTS)),
+        identity=identity if REQUEST_ID.match(identity) else b"",
+        none_match=given.get(b"if-none-match", b""),
+        token=given.get(b"authorization", b""),
+        forwarded=tuple(given.get(name, b"") for name in FORWARDED),
+        proxied=any(map(tells_of_a_proxy, seen)),
+        shown={name: value[:MOST_LOGGED] for name, value in pairs if name in _SHOWN},
+    )
+
+
+@lru_cache(maxsize=512)
+def read_direct_headers(lines: bytes) -> Given | None:
+    """The same, but None for what a proxy has forwarded."""
+    given = read_headers(lines)
+    return None if given is None or given.proxied else given
+
+
+def _pairs(lines: bytes) -> list[tuple[bytes, bytes]] | None:
+    """Names in lower case and values; None where they are no header lines, or not all of them, or hundreds."""
     rows = lines.split(b"\r\n")
     # Of the empty ones at the end there are two: one for the end of the last line, one for the empty line's.
     if rows[-2:] != [b"", b""]:
@@ -56,35 +103,7 @@ def read_headers(lines: bytes) -> Given | None:
     # Line breaks and NULs within a header are refused, as are hundreds of headers: by the normal way.
     if len(rows) > _MOST_HEADERS or len(lines.translate(None, b"\0\r\n")) != len(lines) - 2 * (len(rows) + 1):
         return None
-    given: dict[bytes, bytes] = {}
-    shown: dict[bytes, bytes] = {}
-    host = False
-    for line in rows:
-        name, colon, value = line.partition(b":")
-        name = name.lower()
-        if not colon:
-            return None
-        if name in _PLAIN:
-            if name in _SHOWN:
-                shown[name] = value.strip(b" \t")[:MOST_LOGGED]
-            continue
-        value = value.strip(b" \t")
-        if name in FORWARDED:
-            given[name] = given[name] + b", " + value if name in given else value
-        elif name == b"host" and not host and HOST.match(value):
-            host = True
-        elif name in _DECIDING and name not in given and value:
-            given[name] = value
-        elif name != b"connection" or value.lower() != b"keep-alive":
-            return None
-    if not host:
+    cut = [row.partition(b":") for row in rows]
+    if not all(colon for _, colon, _ in cut):
         return None
-    identity = given.get(b"x-request-id", b"")
-    return Given(
-        accept=given.get(b"accept", b""),
-        identity=identity if REQUEST_ID.match(identity) else b"",
-        none_match=given.get(b"if-none-match", b""),
-        token=given.get(b"authorization", b""),
-        forwarded=tuple(given.get(name, b"") for name in FORWARDED),
-        shown=shown,
-    )
+    return [(name.lower(), value.strip(b" \t")) for name, _, value in cut]

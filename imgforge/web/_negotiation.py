@@ -7,13 +7,19 @@ from dataclasses import dataclass
 
 from imgforge.model import ImageRequest
 
-__all__ = ["Negotiation", "accepted_types"]
+__all__ = ["Negotiation", "accepted_formats", "accepted_types"]
 
 # Best first: the order in which a client that takes several gets them.
 _NEGOTIABLE = (("jxl", "image/jxl"), ("avif", "image/avif"), ("webp", "image/webp"))
 
 # What a URL may say of the format and still leave the choice to us.
 _OPEN = "best"
+
+
+def accepted_formats(accept: str) -> int:
+    """Which of the negotiable formats an Accept header names, a bit for each: all of it that can decide an answer."""
+    taken = frozenset(accepted_types(accept))
+    return sum(1 << bit for bit, (_, media_type) in enumerate(_NEGOTIABLE) if media_type in taken)
 
 
 def accepted_types(accept: str) -> Iterator[str]:

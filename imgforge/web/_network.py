@@ -19,11 +19,20 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from twisted.web.server import Request
 
+from imgforge.errors import ClientRefused
 from imgforge.web._access import joined_header
 
-__all__ = ["FORWARDED", "UNIX", "UNKNOWN", "Clients", "bucket"]
+__all__ = ["FORWARDED", "UNIX", "UNKNOWN", "Clients", "bucket", "tells_of_a_proxy"]
 
 FORWARDED = (b"x-forwarded-for", b"forwarded")  # the first that a request has is read
+
+# Besides what begins with x-forwarded-: what proxies, load balancers and CDNs add.
+_BY_PROXIES = frozenset(
+    b"cdn-loop cf-connecting-ip cf-connecting-ipv6 cf-ray client-ip do-connecting-ip fastly-client-ip fly-client-ip "
+    b"forwarded forwarded-for true-client-ip via x-amzn-trace-id x-appengine-user-ip x-azure-clientip x-client-ip "
+    b"x-cluster-client-ip x-envoy-external-address x-forwarded x-original-forwarded-for x-original-host "
+    b"x-proxyuser-ip x-real-ip".split()
+)
 
 UNIX = "unix"  # among networks: the clients of unix sockets, which have no address
 UNKNOWN = "unknown"  # as RFC 7239 has it
@@ -39,17 +48,34 @@ _PARAMETER = re.compile(
 )
 
 
+_FORWARDED = (
+    "a proxy has forwarded this request, and without a key this server serves its own machine only: "
+    "set IMGFORGE_KEY and IMGFORGE_SALT, or IMGFORGE_ALLOW_UNSIGNED=true to serve anybody anything"
+)
+
+
 class Clients:
     """The operator's rules: *trusted* proxies, and the clients that are *allowed*, all where there are none.
 
-    Both are networks, or the word `unix`.
+    Both are networks, or the word `unix`. *direct_only*: what a proxy forwards is refused, for without a key only this
+    machine is served, and everybody may be behind a proxy on it.
     """
 
-    def __init__(self, trusted: Iterable[str] = (), allowed: Iterable[str] = ()) -> None:
+    def __init__(self, trusted: Iterable[str] = (), allowed: Iterable[str] = (), *, direct_only: bool = False) -> None:
+        self.direct_only = direct_only
         trusted, allowed = tuple(trusted), tuple(allowed)
         # Of a connection's address: whether what it says of others is believed.
         self.trusts = _membership(trusted)
         self.allows: Callable[[str], bool] = _membership(allowed) if allowed else lambda _: True
+
+    def check(self, request: Request) -> None:
+        """Raise `ClientRefused` unless the client of *request* is answered."""
+        if self.direct_only and any(
+            tells_of_a_proxy(name.lower()) for name, _ in request.requestHeaders.getAllRawHeaders()
+        ):
+            raise ClientRefused(_FORWARDED)
+        if not self.allows(self.of(request)):
+            raise ClientRefused("this server does not serve your address")
 
     def of(self, request: Request) -> str:
         """The address that *request* comes from, while its connection stands; "" over a unix socket."""
@@ -68,6 +94,11 @@ class Clients:
             if not self.trusts(client):
                 break
         return client
+
+
+def tells_of_a_proxy(name: bytes) -> bool:
+    """Whether a header of that *name*, in lower case, comes from who forwards requests of others."""
+    return name in _BY_PROXIES or name.startswith(b"x-forwarded-")
 
 
 def bucket(client: str) -> bytes:

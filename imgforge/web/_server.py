@@ -169,8 +169,11 @@ class Server(Resource):
             return refusal(
                 first.label, MethodNotAllowed(f"only {' and '.join(allow)} are answered here", ", ".join(allow))
             )
-        if not route.always and not self.clients.allows(self.clients.of(request)):
-            return refusal(route.label, ClientRefused("this server does not serve your address"))
+        if not route.always:
+            try:
+                self.clients.check(request)
+            except ClientRefused as error:
+                return refusal(route.label, error)
         channel: Any = request.channel
         if channel.spare and not route.always:
             return refusal(route.label, TooManyClients("this server has as many clients as it takes"))
@@ -255,7 +258,9 @@ class Server(Resource):
                 request.setHeader(b"Content-Length", b"%d" % len(answer.body))
             if answer.offer is not None and self._lane is not None and request.method == b"GET":
                 headers = list(request.responseHeaders.getAllRawHeaders())
-                self._lane.offer(request.uri, joined_header(request, b"accept"), answer.offer, headers, answer.body)
+                self._lane.offer(
+                    origin_form(request.uri), joined_header(request, b"accept"), answer.offer, headers, answer.body
+                )
             request.write(answer.body)
             exchange.size = request.sentLength
             request.finish()

@@ -223,16 +223,28 @@ class MistakeTests(LoadingCase):
 
 class LoopbackTests(LoadingCase):
     def test_without_keys_only_loopback_is_served(self) -> None:
-        for bind in ("127.0.0.1:1", "localhost:1", "[::1]:1", "unix:/x", "/x", "tcp:1:interface=127.0.0.1", ""):
-            self.assertTrue(self.load(BIND=bind).unsigned_allowed, bind)
-        for bind in ("0.0.0.0:1", ":1", "1", "10.0.0.1:1", "tcp:1", "[::]:1", "systemd:domain=INET:index=0"):
+        for bind in ("127.0.0.1:1", "localhost:1", "[::1]:1", "tcp:1:interface=127.0.0.1", ""):
+            self.assertTrue(self.load(BIND=bind).direct_only, bind)
+        for bind in (
+            "unix:/x",
+            "/x",
+            "127.0.0.1:1,/x",
+            "0.0.0.0:1",
+            ":1",
+            "1",
+            "10.0.0.1:1",
+            "tcp:1",
+            "[::]:1",
+            "systemd:domain=INET:index=0",
+        ):
             self.assertIn("imgforge keygen", self.mistakes(BIND=bind)[0], bind)
-            self.assertTrue(self.load(BIND=bind, ALLOW_UNSIGNED="true").unsigned_allowed)
+            allowed = self.load(BIND=bind, ALLOW_UNSIGNED="true")
+            self.assertEqual((allowed.unsigned_allowed, allowed.direct_only), (True, False))
 
     def test_with_keys_the_default_is_every_interface(self) -> None:
         settings = load_settings(None, KEYS)
         self.assertEqual([str(one) for one in settings.listeners], ["http://0.0.0.0:3000"])
-        self.assertFalse(settings.unsigned_allowed)
+        self.assertEqual((settings.unsigned_allowed, settings.direct_only), (False, False))
 
     def test_risky_settings_are_warned_of(self) -> None:
         names = ("ALLOW_UNSIGNED", "IGNORE_SSL_VERIFICATION", "ALLOW_LOOPBACK_SOURCE_ADDRESSES")

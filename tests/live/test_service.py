@@ -367,7 +367,7 @@ class ListenerTests(ServiceCase):
     def test_a_unix_socket_and_a_port_at_once(self) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             path = f"{scratch}/imgforge.sock"
-            server = self.server(PROCESSES="2")
+            server = self.server(PROCESSES="2", ALLOW_UNSIGNED="true")
             server.settings = {**server.settings, "BIND": f"127.0.0.1:{server.port},unix:{path}"}
             server.start()
             for _ in range(2):

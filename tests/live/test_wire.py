@@ -76,6 +76,7 @@ class RateTests(WireCase):
 
 class ClientTests(WireCase):
     settings = {
+        "ALLOW_UNSIGNED": "true",
         "CACHE_TYPE": "memory",
         "ACCESS_LOG": "json",
         "ALLOWED_CLIENTS": "192.0.2.0/24,2001:db8::/32",

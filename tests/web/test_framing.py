@@ -15,6 +15,13 @@ REFUSED = {
     "a host with a path": (400, START + b"\r\nHost: x/y\r\n\r\n"),
     "a host with a user": (400, START + b"\r\nHost: u@x\r\n\r\n"),
     "a host with a broken port": (400, START + b"\r\nHost: x:y\r\n\r\n"),
+    "two tokens": (400, START + b"\r\nHost: x\r\nAuthorization: Bearer a\r\nauthorization: Bearer b\r\n\r\n"),
+    "the same token twice": (400, START + b"\r\nHost: x\r\nAuthorization: a\r\nAuthorization: a\r\n\r\n"),
+    "two ranges": (400, START + b"\r\nHost: x\r\nRange: bytes=0-1\r\nRange: bytes=1-2\r\n\r\n"),
+    "two dates": (400, START + b"\r\nHost: x\r\nIf-Modified-Since: a\r\nIf-Modified-Since: b\r\n\r\n"),
+    "two agents": (400, START + b"\r\nHost: x\r\nUser-Agent: a\r\nUser-Agent: b\r\n\r\n"),
+    "a method that is not ASCII": (400, b"G\xc3\x89T /\xc3\xa4 HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "a version that is not ASCII": (400, b"GET /\xc3\xa4 HTTP/1.\xc2\xb9\r\nHost: x\r\n\r\n"),
     "both framings": (400, START + b"\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     "both framings, turned": (
         400,
@@ -71,6 +78,10 @@ TAKEN = {
     "a port": START + b"\r\nHost: x.example:80\r\n\r\n",
     "HTTP/1.0 without a host": b"GET /quick HTTP/1.0\r\n\r\n",
     "an empty line before": b"\r\n" + START + b"\r\nHost: x\r\n\r\n",
+    "lists over several lines": START
+    + b'\r\nHost: x\r\nAccept: a/b\r\nAccept: c/d\r\nIf-None-Match: "a"\r\nIf-None-Match: "b"\r\n'
+    + b"Cookie: a=b\r\nCookie: c=d\r\nX-Forwarded-For: a\r\nX-Forwarded-For: b\r\n\r\n",
+    "a target of raw UTF-8": b"GET /quick/\xe2\x82\xac\xc3\xa4\xff HTTP/1.1\r\nHost: x\r\n\r\n",
     "a body": START + b"\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
     "a chunked body": START + b"\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
     "space around a value": START + b"\r\nHost: \t x \t\r\n\r\n",
@@ -115,6 +126,10 @@ class FramingTests(SiteCase):
     def test_what_is_unusual_but_allowed_is_answered(self) -> None:
         for name, data in TAKEN.items():
             self.assertEqual(self.status(data), 200, name)
+
+    def test_a_target_that_is_not_ascii_stays_as_it_was_sent(self) -> None:
+        self.ask(b"GET /quick/\xc3\xa4\x85 HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+        self.assertEqual([line.target for line in self.access.lines], ["/quick/\xc3\xa4\x85"] * 2)
 
     def test_targets_that_are_no_path_are_refused(self) -> None:
         for line, status in NOT_FOR_US.items():

@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
 
 from imgforge.cache import MemoryTier
+from imgforge.hints import Hints
 from imgforge.model import CacheEntry, Rendition
 from imgforge.observability import Access, AccessLog, Metrics
 from imgforge.web._access import BearerGate
@@ -221,7 +222,9 @@ class LaneTests(SynchronousTestCase):
             request(version=b"HTTP/1.0"),
             request(method=b"POST"),
             request() + request(),
-            request(b"/image?x"),
+            request(b"/image?x y"),
+            request(b"/image?\x01"),
+            request(b"/image", b"User-Agent: x", b"User-Agent: y"),
             request().replace(b"Host: x\r\n", b""),
             request().replace(b"Host: x", b"Host : x"),
             request(b"/image", b" folded: line"),
@@ -332,6 +335,55 @@ class LaneTests(SynchronousTestCase):
         self.site.ask(request(b"/varies", b"Accept: image/png"))
         self.assertEqual(self.site.normal, 1)
 
+    def test_what_decides_nothing_makes_no_spelling(self) -> None:
+        site = Site(with_lane=True)
+        for number in range(20):
+            site.ask(request(b"/image?%d" % number))
+            site.ask(request(b"http://host%d/image" % number))
+            site.ask(request(b"/varies", b"Accept: text/%d, image/webp" % number))
+        self.assertEqual((len(site.lane or ()), site.normal), (2, 22))  # the first of each, and all absolute targets
+
+    def test_a_query_changes_nothing_but_the_log(self) -> None:
+        for one in (request(b"/image?x=/&y"), request(b"/image?", method=b"HEAD"), request(b"/image?\xc3\xa4")):
+            self.assertEqual(parsed(self.site.ask(one)), parsed(self.plain.ask(one)))
+            self.assertEqual(self.site.logged(), self.plain.logged())
+        self.assertEqual(self.site.normal, 0)
+
+    def test_no_number_of_spellings_keeps_one_out(self) -> None:
+        tier = MemoryTier(1_000_000, 100)
+        tier.put(b"key", ENTRY)
+        lane = FastLane(tier, b"")
+        offer = Offer(b"key", float("inf"), False)
+        for number in range(1000):  # as where any signature is good
+            lane.offer(b"/%d/image" % number, b"", offer, [], BODY)
+        lane.offer(b"/image", b"", offer, [], BODY)
+        self.assertIsNotNone(lane.answer(request()))
+        self.assertLess(len(lane), 10)
+        tier.remove(b"key")
+        self.assertEqual(len(lane), 0)
+
+    def test_an_answer_that_varies_by_hints_holds_for_these_only(self) -> None:
+        tier = MemoryTier(1_000_000, 100)
+        tier.put(b"key", ENTRY)
+        lane = FastLane(tier, b"")
+        lane.offer(b"/image", b"", Offer(b"key", float("inf"), False, hints=Hints(100, 2.0)), [], BODY)
+        same = (b"Width: 91", b"Sec-CH-DPR: 1.9", b"DPR: 7")
+        self.assertIsNotNone(lane.answer(request(b"/image", *same, b"Accept: image/webp")))
+        for other in ((), same[:1], same[1:], (*same, b"DPR: 7"), (*same, b"Sec-CH-Width: 300")):
+            self.assertIsNone(lane.answer(request(b"/image", *other)), other)
+
+    def test_what_a_proxy_forwards_is_refused_where_only_this_machine_is_served(self) -> None:
+        site = Site(with_lane=True, clients=Clients(direct_only=True))
+        site.warm(b"/image")
+        self.assertIn(b" 200 ", site.ask(request()))
+        for header in (b"X-Forwarded-For: 127.0.0.1", b"Via: 1.1 x", b"x-forwarded-proto: https", b"X-Real-IP: ::1",
+                       b"Forwarded: for=_x", b"CF-Connecting-IP: 192.0.2.9"):  # fmt: skip
+            answer = site.ask(request(b"/image", header))
+            self.assertIn(b" 403 ", answer.partition(b"\r\n")[0], header)
+            self.assertIn(b"IMGFORGE_KEY", answer)
+            self.assertIn(b" 200 ", site.ask(request(b"/health", header)).partition(b"\r\n")[0])
+        self.assertIn(b" 200 ", Site(with_lane=True).ask(request(b"/image", b"Via: 1.1 x")))
+
     def test_spellings_of_one_entry_are_bounded(self) -> None:
         for number in range(100):
             self.site.ask(request(b"/varies", b"Accept: image/%d" % number))
@@ -348,13 +400,28 @@ LINES = st.sampled_from(
      b"Range: bytes=0-1", b"Range: bytes=999-", b'If-Range: "tag1"', b"Host: x", b"HOST: x/y", b"Host:",
      b"Content-Length: 0", b"Content-Length: 3", b"Transfer-Encoding: chunked", b"Expect: 100-continue",
      b"X-Request-ID: a", b"x-request-id: a b", b"X-Request-ID:", b"Authorization: Bearer s", b"authorization:Bearer t",
+     b"Origin: a", b"DPR: 2", b"Sec-CH-Width: 9", b"X-Real-IP: 192.0.2.1",
      b"X: y", b"bad header", b": x", b" fold", b"\tfold", b"Accept : x", b"Via: \xff", b"Via: a\nb", b"Via: a\rb",
      b"Via: \0", b"X-Forwarded-For: 203.0.113.9", b"x-forwarded-for: 203.0.113.9, 198.51.100.1\t", b"X-Forwarded-For:",
      b'Forwarded: for=203.0.113.9, For="[2001:db8::1]:80" ', b'Forwarded: for="', b"Pragma",
      b"User-Agent: " + b"a" * 2000]
 )  # fmt: skip
 METHODS = st.sampled_from([b"GET", b"GET", b"GET", b"HEAD", b"HEAD", b"get", b"POST", b"OPTIONS", b""])
-TARGETS = st.sampled_from([b"/image", b"/image", b"/varies", b"/other", b"/image?", b"http://x/image", b"*", b""])
+TARGETS = st.sampled_from(
+    [
+        b"/image",
+        b"/image",
+        b"/varies",
+        b"/other",
+        b"/image?",
+        b"/image?a b",
+        b"/varies?\xc3",
+        b"/\xc3\xa4",
+        b"http://x/image",
+        b"*",
+        b"",
+    ]
+)
 VERSIONS = st.sampled_from([b"HTTP/1.1"] * 5 + [b"HTTP/1.0", b"HTTP/1.1 ", b"HTTP/2.0", b"http/1.1", b""])
 SIMPLE = st.builds(
     lambda method, target, lines: b"\r\n".join([method + b" " + target + b" HTTP/1.1", b"hOsT: x", *lines, b"", b""]),

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from imgforge.errors import BadOption, OptionForbidden
+from imgforge.hints import Hints
 from imgforge.model import DeliveryOptions, ProcessingOptions
 from imgforge.urls.options._hints import did_you_mean, unknown_option
 from imgforge.urls.options._table import BY_NAME, PRESET_NAMES, Option, Together
@@ -45,18 +46,20 @@ def defaults_of(record: Any) -> dict[str, Any]:
 _PROCESSING_DEFAULTS = defaults_of(ProcessingOptions())
 DELIVERY_DEFAULTS = defaults_of(DeliveryOptions())
 _NAMES = (*BY_NAME, *PRESET_NAMES)
+_HINTED = frozenset(Hints._fields)
 # What rows set that is in neither record is parsed and forgotten; the sides of a padding are put together at the end.
 _DEFAULTS = dict.fromkeys(BY_NAME) | _PROCESSING_DEFAULTS | DELIVERY_DEFAULTS | {"padding_sides": {}}
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedOptions:
-    """What a list of options comes to, and the presets that it used, in order."""
+    """What a list of options comes to, and the presets that it used, in order; `unset` as in `ImageRequest`."""
 
     processing: ProcessingOptions
     delivery: DeliveryOptions
     presets: tuple[str, ...]
     then: tuple[ProcessingOptions, ...] = ()
+    unset: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -210,4 +213,5 @@ def _freeze(draft: _Draft) -> ParsedOptions:
     delivery = {
         name: value for values in draft.pipelines for name, value in values.items() if name in DELIVERY_DEFAULTS
     }
-    return ParsedOptions(first, DeliveryOptions(**delivery), tuple(draft.presets), tuple(then))
+    unset = _HINTED - draft.pipelines[0].keys()
+    return ParsedOptions(first, DeliveryOptions(**delivery), tuple(draft.presets), tuple(then), unset)
