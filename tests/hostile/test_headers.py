@@ -57,6 +57,7 @@ PLACES = (
 def server() -> Iterator[Twistd]:
     with serving(
         ALLOW_LOOPBACK_SOURCE_ADDRESSES="true",
+        ALLOW_UNSIGNED="true",
         SET_CANONICAL_HEADER="true",
         ENABLE_DEBUG_HEADERS="true",
         CACHE_TYPE="memory",

@@ -319,7 +319,8 @@ class StartTests(ServiceCase):
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             where = f"127.0.0.1:{taken.getsockname()[1]}"
-            output = self.ended(self.server(BIND=f"{where},unix:{__file__}/sock", PROMETHEUS_BIND=where))
+            bind = f"{where},unix:{__file__}/sock"
+            output = self.ended(self.server(BIND=bind, PROMETHEUS_BIND=where, ALLOW_UNSIGNED="true", LOG_LEVEL="error"))
         self.assertEqual(
             output.splitlines(),
             [
