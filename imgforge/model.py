@@ -216,9 +216,9 @@ class DeliveryOptions:
 class ImageRequest:
     """One parsed image URL: the source, what to make of it, and how to deliver it.
 
-    `then` are the options of chained pipelines, each of which works on the result of the one before. `presets` are
-    the names that the URL used, in order, for logs and for policies by preset. `passed` are headers of the client's, by
-    name in lower case, that the origin is to be told. `unset` are the options of `Hints` that the URL leaves open.
+    `then` are the options of chained pipelines, each of which works on the result before. `presets` are the names that
+    the URL used, in order. `passed` are headers of the client's, by name in lower case, that the origin is to be told.
+    `unset` are the options of `Hints` that the URL leaves open.
     """
 
     source: str
@@ -285,8 +285,7 @@ class CacheEntry:
 
     `etag` is the strong validator of our answer, without quotes; `source_*` are the origin's own words, kept for
     revalidation and passthrough; `stored_at` is when it was made. For purging there are `source`, the original's URL,
-    `tags`, and `asked_at`, when the origin was asked for it (0: just then): what is purged after that is not shown
-    again, though it be made later.
+    `tags`, and `asked_at`, when the origin was asked for it (0: just then): a later purge covers the entry.
     """
 
     rendition: Rendition
