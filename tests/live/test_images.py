@@ -306,6 +306,10 @@ class LocalTests(SynchronousTestCase):
                 self.assertEqual(decode(server.get("/unsafe/plain/local:///a.png").body).size, (30, 20))
                 for path in ("../secret.png", "%2e%2e/secret.png", "link.png", "", "a.png/..%2f../secret.png"):
                     self.assertEqual(server.get(f"/unsafe/plain/local:///{path}").status // 100, 4, path)
+                Path(root, "inside", "50%25").write_bytes(encode(gradient(30, 20), "PNG"))
+                raw = server.get("/unsafe/raw:1/plain/local:///50%2525")
+                self.assertEqual((raw.status, raw.headers["content-type"]), (200, "image/png"))
+                self.assertEqual(raw.headers["content-disposition"], 'inline; filename="50%25"')
             finally:
                 server.stop()
                 server.clean()
