@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -11,7 +14,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.live._pictures import decode, encode, gradient
-from tests.live._process import ROOT, Twistd
+from tests.live._process import DEADLINE, ROOT, Twistd, wait_for
 
 PLUGIN = """
 from io import BytesIO
@@ -47,17 +50,118 @@ factory = Factory()
 PICTURE = encode(gradient(16, 12), "PNG")
 
 
-class PluginTests(SynchronousTestCase):
-    def test_a_plugin_serves_a_scheme_of_its_own_in_all_workers(self) -> None:
+# Of what a plugin may be, those that cannot be used, and what is said of each.
+BROKEN = {
+    PLUGIN.replace(
+        '("colour",)', '"zip"'
+    ): "colours.factory: schemes must be a tuple of names, as in ('zip',): it is 'zip'",
+    PLUGIN.replace('("colour",)', '("Colour",)'): "colours.factory: 'Colour' is no URL scheme",
+    PLUGIN.replace('("colour",)', "()"): "colours.factory: schemes is empty",
+    PLUGIN.replace("def make(", "def build("): "colours.factory: it is no ISourceFactory",
+    "import nonsense_of_imgforge": "colours cannot be imported: ModuleNotFoundError: No module named 'nonsense_of_imgforge'",
+    "imgforge = (": "colours cannot be imported: SyntaxError",
+}
+RAISING = PLUGIN.replace("return Plain()", "raise ValueError('no token')")
+
+
+class PluginCase(SynchronousTestCase):
+    def setUp(self) -> None:
         beside = tempfile.TemporaryDirectory(prefix="imgforge-test-")
         self.addCleanup(beside.cleanup)
-        plugins = Path(beside.name, "twisted", "plugins")
-        plugins.mkdir(parents=True)
-        (plugins / "colours.py").write_text(PLUGIN)
-        path = os.pathsep.join([beside.name, str(ROOT)])
-        server = Twistd({"ALLOW_UNSIGNED": "true", "PROCESSES": "2"}, environment={"PYTHONPATH": path})
-        self.addCleanup(server.clean)
-        server.start()
+        self.plugins = Path(beside.name, "twisted", "plugins")
+        self.plugins.mkdir(parents=True)
+        self.environment = {"PYTHONPATH": os.pathsep.join([beside.name, str(ROOT)])}
+
+    def server(self, **settings: str) -> Twistd:
+        made = Twistd({"ALLOW_UNSIGNED": "true", "PROCESSES": "2", **settings}, environment=self.environment)
+        self.addCleanup(made.clean)
+        return made
+
+    def ended(self, server: Twistd) -> str:
+        """All that *server* says, which cannot start."""
+        server.launch()
+        wait_for(lambda: server.ended, "the end of a start that fails")
+        self.assertEqual(server.process and server.process.returncode, 1)
+        return server.output()
+
+
+class BrokenPluginTests(PluginCase):
+    def test_one_that_cannot_be_used_ends_the_start_with_a_line_that_names_it(self) -> None:
+        for text, told in BROKEN.items():
+            (self.plugins / "colours.py").write_text(text)
+            lines = [line for line in self.ended(self.server()).splitlines() if line.startswith("imgforge: ")]
+            self.assertEqual(len(lines), 1, lines)
+            self.assertTrue(lines[0].startswith(f"imgforge: the plugin twisted.plugins.{told}"), lines)
+
+    def test_the_configuration_s_check_finds_it_too(self) -> None:
+        (self.plugins / "colours.py").write_text("import nonsense_of_imgforge")
+        command = [sys.executable, "-m", "imgforge.cli", "config", "check"]
+        done = subprocess.run(
+            command, env=os.environ | self.environment, capture_output=True, text=True, check=False, timeout=DEADLINE
+        )
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(
+            done.stderr,
+            "imgforge: the plugin twisted.plugins.colours cannot be imported: "
+            "ModuleNotFoundError: No module named 'nonsense_of_imgforge'\n",
+        )
+
+    def test_a_broken_plugin_of_another_product_is_a_warning(self) -> None:
+        (self.plugins / "other.py").write_text("import nonsense_of_another_product")
+        server = self.server().start()
+        self.assertIn("the plugin twisted.plugins.other cannot be imported: ModuleNotFoundError", server.output())
+        self.assertEqual(server.stop(), 0)
+
+    def test_a_scheme_of_two_plugins_is_a_warning(self) -> None:
+        for name in ("one", "two"):
+            (self.plugins / f"{name}.py").write_text(PLUGIN)
+        server = self.server(PROCESSES="1").start()
+        self.assertIn("colour:// is served by the first of several plugins: twisted.plugins.one.fact", server.output())
+
+
+class FailedStartTests(PluginCase):
+    """A source that cannot be made is found out by the workers: the server ends, and says why."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        (self.plugins / "colours.py").write_text(RAISING)
+
+    def check(self, processes: int) -> None:
+        events = [
+            json.loads(line)
+            for line in self.ended(self.server(PROCESSES=str(processes), LOG_FORMAT="json")).splitlines()
+        ]
+        self.assertEqual(events[-1]["level"] if processes == 1 else "critical", "critical")
+        last = next(event for event in reversed(events) if event["level"] == "critical")
+        self.assertEqual(
+            last["message"],
+            "imgforge cannot start: PluginError: the plugin twisted.plugins.colours.factory cannot make its source: "
+            "ValueError: no token",
+        )
+        tracebacks = [event["traceback"] for event in events if "traceback" in event]
+        self.assertEqual(len(tracebacks), 1)
+        self.assertIn("colours.py", tracebacks[0])
+        self.assertFalse(any("listening" in event["message"] for event in events))
+
+    def test_of_several_processes_after_three_tries_each(self) -> None:
+        self.check(2)
+
+    def test_of_one_process(self) -> None:
+        self.check(1)
+
+    def test_in_the_background_no_pid_file_is_left(self) -> None:
+        for processes in ("1", "2"):
+            server = self.server(PROCESSES=processes)
+            pidfile = Path(server.scratch.name, "imgforge.pid")
+            server.options = (f"--pidfile={pidfile}",)
+            self.ended(server)
+            self.assertFalse(pidfile.exists())
+
+
+class PluginTests(PluginCase):
+    def test_a_plugin_serves_a_scheme_of_its_own_in_all_workers(self) -> None:
+        (self.plugins / "colours.py").write_text(PLUGIN)
+        server = self.server().start()
         for name, colour in (("red", (255, 0, 0)), ("blue", (0, 0, 255))):
             reply = server.get(f"/unsafe/w:4/plain/colour://{name}@png")
             self.assertEqual(reply.status, 200, reply.body)

@@ -24,6 +24,11 @@ from tests.live._process import Origin, Reply, Twistd, alive, free_port, wait_fo
 from tests.sources.test_tls import certificate
 
 
+def in_use(port: int) -> str:
+    """What is said of a port that this process has."""
+    return f"port {port} is in use by pid {os.getpid()} ({Path('/proc/self/comm').read_text().strip()})"
+
+
 class ServiceCase(SynchronousTestCase):
     def server(self, *arguments: str, **settings: str) -> Twistd:
         made = Twistd(settings, arguments)
@@ -312,21 +317,22 @@ class StartTests(ServiceCase):
             taken.listen()
             port = taken.getsockname()[1]
             output = self.ended(self.server(BIND=f"127.0.0.1:{port}"))
-        self.assertEqual(output.strip(), f"imgforge: cannot listen on http://127.0.0.1:{port}: the address is in use")
+        self.assertEqual(output.strip(), f"imgforge: cannot listen on http://127.0.0.1:{port}: {in_use(port)}")
 
     def test_every_listener_that_cannot_be_opened_has_its_line(self) -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
-            where = f"127.0.0.1:{taken.getsockname()[1]}"
+            port = taken.getsockname()[1]
+            where = f"127.0.0.1:{port}"
             bind = f"{where},unix:{__file__}/sock"
             output = self.ended(self.server(BIND=bind, PROMETHEUS_BIND=where, ALLOW_UNSIGNED="true", LOG_LEVEL="error"))
         self.assertEqual(
             output.splitlines(),
             [
-                f"imgforge: cannot listen on http://{where}: the address is in use",
+                f"imgforge: cannot listen on http://{where}: {in_use(port)}",
                 f"imgforge: cannot listen on unix:{__file__}/sock: Not a directory",
-                f"imgforge: cannot listen on http://{where}: the address is in use",
+                f"imgforge: cannot listen on http://{where}: {in_use(port)}",
             ],
         )
 

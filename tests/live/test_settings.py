@@ -135,7 +135,8 @@ class ConnectionTests(SettingsCase):
         second.port = first.port
         second.launch()
         wait_for(lambda: second.ended, "the end of the second server")
-        self.assertIn("the address is in use", second.output())
+        holder = first.process.pid if first.process is not None else 0
+        self.assertIn(f"port {first.port} is in use by pid {holder} (twistd)", second.output())
 
 
 class SourceTests(SettingsCase):

@@ -75,8 +75,10 @@ class OpeningTests(ListenersCase):
     def test_a_taken_port_is_one_line(self) -> None:
         (taken,) = self.open("127.0.0.1:0")
         port = taken.socket.getsockname()[1]
+        holder = f"pid {os.getpid()} ({Path('/proc/self/comm').read_text().strip()})"
         self.assertEqual(
-            self.mistake(f"127.0.0.1:{port}"), f"cannot listen on http://127.0.0.1:{port}: the address is in use"
+            self.mistake(f"127.0.0.1:{port}"),
+            f"cannot listen on http://127.0.0.1:{port}: port {port} is in use by {holder}",
         )
 
     def test_a_host_that_does_not_exist_is_said_to_be_that(self) -> None:
@@ -108,7 +110,7 @@ class UnixFileTests(ListenersCase):
 
     def test_a_socket_that_somebody_serves_is_left_to_them(self) -> None:
         self.open(f"unix:{self.path}")
-        self.assertIn("the address is in use", self.mistake(f"unix:{self.path}"))
+        self.assertIn(f"the address is in use by pid {os.getpid()} (", self.mistake(f"unix:{self.path}"))
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(self.path)
 

@@ -93,7 +93,7 @@ class Site:
             given = [(request.getHeader(name) or b"").decode("latin-1") for name in CONDITIONS]
             if answer is not (as_wanted := conditioned(answer, Conditions(*given), 0)):
                 return as_wanted
-            offer = Offer(b"key", until, varies, aging_since(entry, chosen), record.source, record.format)
+            offer = Offer(b"key", until, varies, aging_since(entry, chosen), None, record.source, record.format)
             return Answer(200, answer.headers, answer.body, offer)
 
         async def other(_: Request) -> Answer:
