@@ -95,12 +95,19 @@ class ImgforgeService(MultiService):
 
     def startService(self) -> None:
         """Say what starts, then start it."""
+        child: Any = self.services[0]
+
+        def handle_signals() -> None:
+            stop_on_signals(self._reactor, lambda: child.grace + _WINDING_UP, self._tidy)
+
+        # At once: of Python's own handler KeyboardInterrupt would come, and end in some Deferred. And once more after
+        # the reactor has set its handlers, which would have twistd end by the signal itself.
+        handle_signals()
+        self._reactor.callWhenRunning(handle_signals)
         for line in self._lines:
             self.log.info("{line}", line=line)
         for line in self._warnings:
             self.log.warn("{line}", line=line)
-        child: Any = self.services[0]
-        self._reactor.callWhenRunning(stop_on_signals, self._reactor, lambda: child.grace + _WINDING_UP, self._tidy)
         self._reactor.callWhenRunning(call_on_hangup, self._reactor, child.reload)
         try:
             super().startService()

@@ -29,8 +29,8 @@ def stop_on_signals(reactor: Any, bound: Callable[[], float], tidy: Callable[[],
     """SIGTERM and SIGINT stop the reactor, in order, with exit status 0; the second one ends the process at once.
 
     So does the time, *bound()* seconds after the first: a thread that libvips or a dead share holds would be waited for
-    without end. *tidy* is called before that. To be called once the reactor runs: its own handlers would have twistd
-    end by the signal itself.
+    without end. *tidy* is called before that. To be called once more when the reactor runs, for it sets a handler of
+    SIGTERM of its own, by which twistd would end by the signal itself.
     """
 
     def leave(status: int) -> None:

@@ -86,6 +86,30 @@ class WorkerTests(ServiceCase):
         self.assertFalse(any(alive(pid) for pid in workers))
 
 
+class InterruptTests(ServiceCase):
+    """Ctrl-C: the terminal sends SIGINT to the server's whole process group."""
+
+    def interrupted(self, processes: int, begun: str) -> str:
+        """What a server of so many *processes* logs from the interrupt on, which comes once it has logged *begun*."""
+        server = self.server(PROCESSES=str(processes))
+        server.wrapper = ("setsid",)
+        server.launch()
+        wait_for(lambda: begun in server.output(), begun)
+        before = len(server.output())
+        assert server.process is not None
+        os.killpg(server.process.pid, signal.SIGINT)
+        wait_for(lambda: server.ended, "the end of the server")
+        self.assertEqual(server.process.returncode, 0, server.output())
+        return server.output()[before:]
+
+    def test_a_server_ends_quietly_and_with_status_0(self) -> None:
+        for processes in (1, 2):
+            for begun in ("cache: ", "listening on "):  # before anything serves, and after
+                said = self.interrupted(processes, begun)
+                for word in ("Traceback", "KeyboardInterrupt", "error", "another one starts", "cannot"):
+                    self.assertNotIn(word, said)
+
+
 class MetricsTests(ServiceCase):
     NAMES = """http_requests_duration_seconds image_processing_duration_seconds processed_images_total cache_hits_total
         cache_misses_total status_codes_total source_image_fetch_duration_seconds source_images_fetched_total
