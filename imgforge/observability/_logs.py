@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from traceback import format_exception
 from typing import Any, ParamSpec, TextIO, TypeVar
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
@@ -144,9 +145,17 @@ def _message(event: LogEvent) -> str:
     return message
 
 
+_CAUSED = "\nThe above exception was the direct cause of the following exception:\n\n"
+
+
 def _traceback(event: LogEvent) -> str:
+    """The failure's traceback below that of the error that caused it, as Python prints them; "" without a failure."""
     failure = event.get("log_failure")
-    return failure.getTraceback() if isinstance(failure, Failure) else ""
+    if not isinstance(failure, Failure):
+        return ""
+    cause = getattr(failure.value, "__cause__", None)
+    before = [*format_exception(cause), _CAUSED] if cause is not None else []
+    return "".join([*before, failure.getTraceback()])
 
 
 def _one_line(text: str) -> str:

@@ -115,7 +115,7 @@ class ImageTests(LiveServer):
             self.assertEqual((reply.status, line.count("\n")), (status, 1), f"{path}: {line}")
             self.assertIn(word, line)
             self.assertEqual(reply.headers["content-type"], "text/plain; charset=utf-8")
-            self.assertNotIn("cache-control", reply.headers)
+            self.assertEqual(reply.headers["cache-control"], "no-store")
 
     def test_other_methods_are_not_allowed(self) -> None:
         for method in ("POST", "PUT", "DELETE", "OPTIONS"):

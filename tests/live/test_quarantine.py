@@ -42,20 +42,22 @@ class QuarantineTests(SynchronousTestCase):
     def ask(self, server: Twistd, options: str, path: str) -> Reply:
         return server.get(f"/unsafe/{options}/plain/{quote(self.origin.url(path), safe='')}")
 
-    def kill_at_work(self, server: Twistd) -> None:
-        """Kill all workers while one of them is busy with the large picture, and wait for others."""
+    def kill_at_work(self, server: Twistd, number: int = signal.SIGSEGV, clients: int = 1) -> None:
+        """Send all workers a signal while *clients* wait for the large picture, and wait for other workers."""
 
-        def long_work() -> None:
+        def long_work(width: int) -> None:
             with contextlib.suppress(OSError, http.client.HTTPException):
-                self.ask(server, "bl:200", "/large.jpg")
+                self.ask(server, f"bl:200/w:{1000 + width}", "/large.jpg")
 
-        client = Thread(target=long_work)
-        client.start()
-        wait_for(lambda: server.metric(_AT_WORK) == 1.0, "the work")
+        asking = [Thread(target=long_work, args=(width,)) for width in range(clients)]
+        for client in asking:
+            client.start()
+        wait_for(lambda: (server.metric(_AT_WORK) or 0) >= 1.0, "the work")
         before = server.children()
         for worker in before:
-            os.kill(worker, signal.SIGKILL)
-        client.join()
+            os.kill(worker, number)
+        for client in asking:
+            client.join()
         wait_for(lambda: len(set(server.children()) - set(before)) == 2 and server.answers(), "two other workers")
 
     def test_what_a_worker_died_of_is_refused_also_by_the_next_server(self) -> None:
@@ -72,6 +74,21 @@ class QuarantineTests(SynchronousTestCase):
         another = self.server()
         wait_for(lambda: self.ask(another, "w:21", "/large.jpg").status == 422, "what the last server knew")
         self.assertEqual(self.ask(another, "w:21", "/small.jpg").status, 200)
+
+    def test_a_worker_that_is_killed_from_outside_condemns_no_source(self) -> None:
+        server = self.server()
+        self.kill_at_work(server, signal.SIGKILL, clients=6)
+        for width in range(20, 30):
+            self.assertEqual(self.ask(server, f"w:{width}", "/large.jpg").status, 200)
+        self.assertEqual(server.metric("quarantined_sources"), 0.0)
+        self.assertIn("suspects, processed one at a time", server.output())
+
+    def test_a_suspect_that_is_at_work_at_the_next_death_is_refused(self) -> None:
+        server = self.server()
+        self.kill_at_work(server, signal.SIGKILL)
+        self.kill_at_work(server, signal.SIGKILL)
+        self.assertEqual(self.ask(server, "w:20", "/large.jpg").status, 422)
+        self.assertEqual(self.ask(server, "w:20", "/small.jpg").status, 200)
 
     def test_it_can_be_switched_off(self) -> None:
         server = self.server(QUARANTINE_SECONDS="0")

@@ -27,7 +27,14 @@ class StoppingCase(SynchronousTestCase):
 
     def server(self, processes: int = 2, **settings: str) -> Twistd:
         """A server of two processes on a port and a unix socket, with a directory for temporary files of its own."""
-        made = Twistd({"PROCESSES": str(processes), "ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true", **settings})
+        made = Twistd(
+            {
+                "ALLOW_UNSIGNED": "true",
+                "PROCESSES": str(processes),
+                "ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true",
+                **settings,
+            }
+        )
         made.settings = {**made.settings, "BIND": f"127.0.0.1:{made.port},unix:{self.socket}:mode=600"}
         made.environment = {"TMPDIR": str(self.scratch), "RUNTIME_DIRECTORY": str(self.scratch)}
         self.addCleanup(made.clean)
@@ -206,7 +213,9 @@ class FailedStartTests(StoppingCase):
         taken = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(taken.close)
         metrics = f"127.0.0.1:{taken.getsockname()[1]}"
-        server = Twistd({"PROCESSES": "2", "BIND": f"unix:{self.socket}", "PROMETHEUS_BIND": metrics})
+        server = Twistd(
+            {"ALLOW_UNSIGNED": "true", "PROCESSES": "2", "BIND": f"unix:{self.socket}", "PROMETHEUS_BIND": metrics}
+        )
         server.environment = {"TMPDIR": str(self.scratch), "RUNTIME_DIRECTORY": str(self.scratch)}
         self.addCleanup(server.clean)
         server.launch()
@@ -216,7 +225,7 @@ class FailedStartTests(StoppingCase):
     def test_files_for_tls_that_cannot_be_used_are_one_line(self) -> None:
         for processes in ("1", "2"):
             endpoint = f"ssl:0:interface=127.0.0.1:privateKey={self.scratch / 'none.pem'}"
-            server = Twistd({"PROCESSES": processes, "BIND": endpoint})
+            server = Twistd({"ALLOW_UNSIGNED": "true", "PROCESSES": processes, "BIND": endpoint})
             self.addCleanup(server.clean)
             server.launch()
             wait_for(lambda server=server: server.ended, "the end of a start that fails")  # type: ignore[misc]
