@@ -10,7 +10,7 @@ from imgforge.hints import Hints
 from imgforge.web._access import HOST, MOST_LOGGED, REQUEST_ID, SINGLETONS
 from imgforge.web._hints import HINTS, hints_in
 from imgforge.web._negotiation import accepted_formats
-from imgforge.web._network import FORWARDED, tells_of_a_proxy
+from imgforge.web._network import FORWARDED, names_this_machine, tells_of_a_proxy
 
 __all__ = ["Given", "read_direct_headers", "read_headers"]
 
@@ -35,7 +35,7 @@ class Given:
     """What a request's headers say that decides, b"" where they say nothing, and those of them that are logged.
 
     `formats` are what `accepted_formats` finds; `forwarded` has what the proxies say, one text for each of `FORWARDED`;
-    `proxied` tells whether a proxy has added anything at all.
+    `direct` is for a request that no proxy has touched, and that names this machine as its host.
     """
 
     formats: int
@@ -44,7 +44,7 @@ class Given:
     none_match: bytes
     token: bytes
     forwarded: tuple[bytes, ...]
-    proxied: bool
+    direct: bool
     shown: Mapping[bytes, bytes]
 
 
@@ -59,6 +59,7 @@ def read_headers(lines: bytes) -> Given | None:
         return None
     given: dict[bytes, bytes] = {}
     seen: set[bytes] = set()
+    host = b""
     for name, value in pairs:
         if name in seen and name in SINGLETONS:
             return None
@@ -69,7 +70,9 @@ def read_headers(lines: bytes) -> Given | None:
             given[name] = given[name] + b", " + value if name in given else value
         elif name in _DECIDING and name not in given and value:
             given[name] = value
-        elif not (name == b"host" and HOST.match(value)) and (name != b"connection" or value.lower() != b"keep-alive"):
+        elif name == b"host" and HOST.match(value):
+            host = value
+        elif name != b"connection" or value.lower() != b"keep-alive":
             return None
     if b"host" not in seen:
         return None
@@ -81,16 +84,16 @@ def read_headers(lines: bytes) -> Given | None:
         none_match=given.get(b"if-none-match", b""),
         token=given.get(b"authorization", b""),
         forwarded=tuple(given.get(name, b"") for name in FORWARDED),
-        proxied=any(map(tells_of_a_proxy, seen)),
+        direct=names_this_machine(host) and not any(map(tells_of_a_proxy, seen)),
         shown={name: value[:MOST_LOGGED] for name, value in pairs if name in _SHOWN},
     )
 
 
 @lru_cache(maxsize=512)
 def read_direct_headers(lines: bytes) -> Given | None:
-    """The same, but None for what a proxy has forwarded."""
+    """The same, but None for what a proxy has forwarded, and for another host's name."""
     given = read_headers(lines)
-    return None if given is None or given.proxied else given
+    return given if given is not None and given.direct else None
 
 
 def _pairs(lines: bytes) -> list[tuple[bytes, bytes]] | None:

@@ -22,7 +22,7 @@ from twisted.web.server import Request
 from imgforge.errors import ClientRefused
 from imgforge.web._access import joined_header
 
-__all__ = ["FORWARDED", "UNIX", "UNKNOWN", "Clients", "bucket", "tells_of_a_proxy"]
+__all__ = ["FORWARDED", "UNIX", "UNKNOWN", "Clients", "bucket", "names_this_machine", "tells_of_a_proxy"]
 
 FORWARDED = (b"x-forwarded-for", b"forwarded")  # the first that a request has is read
 
@@ -40,6 +40,7 @@ UNKNOWN = "unknown"  # as RFC 7239 has it
 _REMEMBERED = 4096
 _LONGEST_HOP = 64  # of an address with brackets, zone and port
 
+_PORT = re.compile(rb":[0-9]*\Z")
 _BRACKETED = re.compile(rb"\[([^\]]*)\](?::[0-9]{1,5})?\Z")
 _WITH_PORT = re.compile(rb"([0-9.]+):[0-9]{1,5}\Z")
 # One parameter of Forwarded, and what ends it (RFC 7239, section 4); an element may be empty.
@@ -48,6 +49,10 @@ _PARAMETER = re.compile(
 )
 
 
+_ANOTHER_HOST = (
+    "without a key this server serves its own machine only, as localhost or 127.0.0.1: set IMGFORGE_KEY and "
+    "IMGFORGE_SALT, or IMGFORGE_ALLOW_UNSIGNED=true to serve anybody anything"
+)
 _FORWARDED = (
     "a proxy has forwarded this request, and without a key this server serves its own machine only: "
     "set IMGFORGE_KEY and IMGFORGE_SALT, or IMGFORGE_ALLOW_UNSIGNED=true to serve anybody anything"
@@ -58,7 +63,8 @@ class Clients:
     """The operator's rules: *trusted* proxies, and the clients that are *allowed*, all where there are none.
 
     Both are networks, or the word `unix`. *direct_only*: what a proxy forwards is refused, for without a key only this
-    machine is served, and everybody may be behind a proxy on it.
+    machine is served, and everybody may be behind a proxy on it. So is another host's name, by which a web page reaches
+    this machine from its user's browser (DNS rebinding).
     """
 
     def __init__(self, trusted: Iterable[str] = (), allowed: Iterable[str] = (), *, direct_only: bool = False) -> None:
@@ -74,6 +80,8 @@ class Clients:
             tells_of_a_proxy(name.lower()) for name, _ in request.requestHeaders.getAllRawHeaders()
         ):
             raise ClientRefused(_FORWARDED)
+        if self.direct_only and not names_this_machine(request.getHeader(b"host") or b""):
+            raise ClientRefused(_ANOTHER_HOST)
         if not self.allows(self.of(request)):
             raise ClientRefused("this server does not serve your address")
 
@@ -99,6 +107,17 @@ class Clients:
 def tells_of_a_proxy(name: bytes) -> bool:
     """Whether a header of that *name*, in lower case, comes from who forwards requests of others."""
     return name in _BY_PROXIES or name.startswith(b"x-forwarded-")
+
+
+def names_this_machine(host: bytes) -> bool:
+    """Whether the Host header's value is localhost, a name below it, or an address of loopback; or nothing."""
+    name = _PORT.sub(b"", host).strip(b"[]").lower().decode("latin-1")
+    if not name or name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def bucket(client: str) -> bytes:

@@ -103,6 +103,14 @@ class LocalProxyTests(LiveServer):
         self.assertEqual(self.server.get("/status", {"Via": "1.1 x"}).status, 200)
         self.assertIn("a proxy has forwarded this request", self.server.output())
 
+    def test_a_web_page_does_not_reach_it_by_a_name_of_its_own(self) -> None:
+        hosts = {"localhost": 200, "127.0.0.1:80": 200, "[::1]:3000": 200, "a.localhost": 200}
+        hosts |= {"photos.example": 403, "localhost.example:3000": 403, "192.0.2.1": 403, "[::2]": 403}
+        for _ in range(3):  # made, from the cache, by the fast lane
+            for host, status in hosts.items():
+                self.assertEqual(self.image("w:6", Host=host).status, status, host)
+        self.assertEqual(self.server.get("/status", {"Host": "photos.example"}).status, 200)
+
     def test_a_unix_socket_needs_a_key_or_the_explicit_setting(self) -> None:
         refused = Twistd({"BIND": "unix:/tmp/never"})
         self.addCleanup(refused.clean)
