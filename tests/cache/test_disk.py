@@ -289,16 +289,22 @@ class NoRoomTests(DiskCase):
         return len(list(Path(self.root).rglob("*.entry")))
 
     def on(self, min_free: int) -> DiskTier:
-        return self.make(self.root, min_free=min_free)
+        self.tier = self.make(self.root, min_free=min_free)
+        return self.tier
+
+    async def rested(self) -> None:
+        """Wait until no sweep is under way: while one is, the janitor does not look at the clock."""
+        await self.until(lambda: self.tier._janitor._looking.call is not None)
 
     async def swept(self, left: int) -> None:
+        await self.rested()
         self.clock.advance(1)
         await self.until(lambda: self.left() == left)
 
     async def test_the_oldest_go_where_the_medium_says_that_it_is_full(self) -> None:
         tier = self.on(0)
         await self.swept(40)  # the sweep at the start finds nothing to do
-        await self.until(lambda: self.clock.getDelayedCalls() != [])
+        await self.rested()
         for code in (errno.ENOSPC, errno.EDQUOT):
 
             def refuse(*_: object, code: int = code) -> int:
@@ -309,7 +315,7 @@ class NoRoomTests(DiskCase):
             await tier.put(KEY, sized(10_000))
             refusing.restore()
             await self.swept(before - 2)
-            await self.until(lambda: self.clock.getDelayedCalls() != [])
+            await self.rested()
         self.assertEqual(self.faults, [("disk", "full")] * 2)
         self.assertEqual([path.exists() for path in self.paths[:6]], [False] * 4 + [True] * 2)
 
@@ -325,7 +331,7 @@ class NoRoomTests(DiskCase):
     async def test_room_is_made_before_there_is_none(self) -> None:
         self.free = 7 * self.size
         tier = self.on(6 * self.size)
-        await self.until(lambda: self.clock.getDelayedCalls() != [])
+        await self.rested()
         await tier.put(KEY, sized(9_000))
         self.assertEqual((self.left(), self.faults), (41, []))
         await self.swept(38)  # what is lacking, but at least a twentieth

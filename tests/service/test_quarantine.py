@@ -289,11 +289,12 @@ class ThreadsTests(TestCase):
 
     async def test_one_suspect_at_a_time_beside_others(self) -> None:
         self.dies(BOMB, PHOTO)
-        gate, order = threading.Event(), []
+        gate, begun, order = threading.Event(), threading.Semaphore(0), []
 
         def work(name: str) -> Any:
             def on_thread(_: object) -> None:
                 order.append(name)
+                begun.release()
                 gate.wait(20)
 
             return on_thread
@@ -303,6 +304,8 @@ class ThreadsTests(TestCase):
             self.begin(work("photo"), PHOTO),
             self.begin(work("other"), "other:"),
         ]
+        for _ in range(2):  # which of two threads is the first to run, chance decides
+            begun.acquire(timeout=20)
         self.assertEqual(self.ward.leave(0).keys(), {digest_of(BOMB), digest_of("other:")})
         gate.set()
         await gatherResults(working)
