@@ -70,10 +70,12 @@ class SharedFlights:
         """
         lease = Lease(self._file, key)
         last_word: Callable[[], None] | None = None  # on a thread, before the lease is given back
+        making = False
         try:
             found = await self._wait(key, lease, present, find)
             if found is not None:
                 return found
+            making = True
             made = await make()
             last_word = (
                 partial(self._tell_unless, present, key) if kept(made) else partial(self._file.tell, key, _NOT_KEPT)
@@ -81,7 +83,8 @@ class SharedFlights:
         except (CancelledError, Overloaded):
             raise
         except Exception as error:
-            last_word = partial(self._file.tell, key, _error_text(error))
+            if making:  # what another one has told is not told again: those who come later would hear of it
+                last_word = partial(self._file.tell, key, _error_text(error))
             raise
         else:
             return made

@@ -62,7 +62,7 @@ def sweep(
     lock = os.open(Path(root, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if (rest and _rests(lock, rest)) or os.fstat(lock).st_mtime > since:
+        if (rest and _rests(lock, rest)) or _swept_since(lock, since):
             return None
         began = time.time()
         result = _Walk(root, stopping, purged).sweep(began, max_bytes, max_entries, max_age, lacking)
@@ -94,6 +94,12 @@ def last_sweep(root: str) -> Sweep | None:
         return Sweep(int(total), int(entries)) if text.endswith("\n") else None
     except (OSError, ValueError):
         return None
+
+
+def _swept_since(lock: int, since: float) -> bool:
+    """Whether a sweep has ended after *since*; a lock file that is new has the same time twice."""
+    status = os.fstat(lock)
+    return since < status.st_mtime and status.st_atime < status.st_mtime
 
 
 def _rests(lock: int, rest: float) -> bool:
