@@ -229,7 +229,7 @@ def test_streams_hold_no_place_that_an_image_of_their_host_needs(origin: RawOrig
             for path in ("/silent", "/large"):
                 client = clients.enter_context(socket.create_connection(("127.0.0.1", server.port)))
                 source = quote(origin.url(f"{path}?{number}"), safe="")
-                client.sendall(f"GET /unsafe/raw:1/plain/{source} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                client.sendall(f"GET /unsafe/raw:1/plain/{source} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         wait_for(lambda: len(origin.requests) == before + 12, "all of them at the origin")
         for turn in range(4):
             assert ask(server, f"w:20/cb:{turn}", origin.url("/good")).status == 200

@@ -465,7 +465,7 @@ class LimitTests(ServiceCase):
         server = self.server(MAX_CLIENTS="3", PROCESSES="1").start()
         connections = [socket.create_connection(("127.0.0.1", server.port), 20) for _ in range(3)]
         for connection in connections:
-            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             self.assertEqual(connection.recv(12)[9:12], b"200")
         self.assertEqual(server.get("/status").status, 200)
         refused = server.get("/")
