@@ -63,10 +63,10 @@ class NameTests(SynchronousTestCase):
 
     def test_the_values_are_those_of_the_processes(self) -> None:
         running = self.running
-        wait_for(lambda: running.metric('process_open_fds{pid="1"}'), "the second worker")
         for pid in ("parent", "0", "1"):
             for name in ("resident_memory_bytes", "open_fds", "max_fds", "start_time_seconds"):
-                self.assertGreater(running.metric(f'process_{name}{{pid="{pid}"}}') or 0, 0)
+                figure = f'process_{name}{{pid="{pid}"}}'
+                wait_for(lambda figure=figure: running.metric(figure), figure)  # type: ignore[misc]
         resident = running.metric('process_resident_memory_bytes{pid="parent"}') or 0
         self.assertTrue(0.5 < resident / running.resident() < 2)
         self.assertGreater(running.metric("process_cpu_seconds_total") or 0, 0)
