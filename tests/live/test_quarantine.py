@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import os
 import signal
 import tempfile
-from threading import Thread
+from threading import Event, Thread
 from urllib.parse import quote
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -62,11 +63,15 @@ class QuarantineTests(SynchronousTestCase):
 
     def test_what_a_worker_died_of_is_refused_also_by_the_next_server(self) -> None:
         server = self.server()
+        cached = self.ask(server, "w:19", "/large.jpg")
+        self.assertEqual(cached.status, 200)
         self.kill_at_work(server)
         refused = self.ask(server, "w:20", "/large.jpg")
         self.assertEqual(refused.status, 422)
         self.assertEqual(refused.body.count(b"\n"), refused.body.endswith(b"\n"))
         self.assertEqual(self.ask(server, "w:20", "/small.jpg").status, 200)
+        # From the disk, from the memory, by the fast lane.
+        self.assertEqual([self.ask(server, "w:19", "/large.jpg").body for _ in range(6)], [cached.body] * 6)
         wait_for(lambda: server.metric('refusals_total{reason="quarantine"}') == 1.0, "the refusal in the metrics")
         wait_for(lambda: server.metric("quarantined_sources") == 1.0, "the source in the metrics")
         self.assertIn("died of a source, which is refused for 600 s", server.output())
@@ -94,3 +99,36 @@ class QuarantineTests(SynchronousTestCase):
         server = self.server(QUARANTINE_SECONDS="0")
         self.kill_at_work(server)
         self.assertEqual(self.ask(server, "w:20", "/large.jpg").status, 200)
+
+    def test_a_worker_that_is_killed_under_load_on_one_source_costs_only_its_own_requests(self) -> None:
+        server = self.server()
+        done, kills = Event(), 3
+        statuses: list[int] = []
+        numbers = itertools.count(100)
+
+        def ask() -> None:
+            while not done.is_set():
+                try:
+                    statuses.append(self.ask(server, f"w:{next(numbers)}", "/large.jpg").status)
+                except (OSError, http.client.HTTPException):
+                    statuses.append(0)
+
+        def answered(count: int) -> None:
+            """Each is new, so that the source is at work all the time."""
+            wanted = statuses.count(200) + count
+            wait_for(lambda: statuses.count(200) >= wanted, "answers")
+
+        clients = [Thread(target=ask) for _ in range(8)]
+        for client in clients:
+            client.start()
+        for _ in range(kills):
+            answered(24)
+            before = set(server.children())
+            os.kill(min(before), signal.SIGKILL)
+            wait_for(lambda before=before: len(set(server.children()) - before) == 1, "another worker")  # type: ignore[misc]
+        answered(24)
+        done.set()
+        for client in clients:
+            client.join()
+        self.assertEqual(set(statuses) - {0}, {200})
+        self.assertLessEqual(statuses.count(0), kills * len(clients))

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import ssl
@@ -20,7 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge import __version__
 from tests.live._pictures import decode, encode, gradient
-from tests.live._process import Origin, Reply, Twistd, alive, free_port, wait_for
+from tests.live._process import ROOT, Origin, Reply, Twistd, alive, free_port, wait_for
 from tests.sources.test_tls import certificate
 
 
@@ -225,6 +226,24 @@ class ReloadTests(ServiceCase):
         wait_for(lambda: "the new configuration is in use" in running.output(), "the new workers")
         for secret, status in (("old", 403), ("new", 200)):
             self.assertEqual(apart.get("/metrics", {"Authorization": f"Bearer {secret}"}).status, status)
+
+    def test_new_code_is_not_taken_up(self) -> None:
+        beside = tempfile.TemporaryDirectory()
+        self.addCleanup(beside.cleanup)
+        for package in ("imgforge", "twisted"):
+            shutil.copytree(ROOT / package, Path(beside.name, package), ignore=shutil.ignore_patterns("__pycache__"))
+        self.file.write_text("quality = 70\n")
+        running = self.server("--config", str(self.file), PROCESSES="2")
+        running.environment = {"PYTHONPATH": beside.name}
+        running.start()
+        wait_for(lambda: len(running.children()) == 2, "two workers")
+        before = running.children()
+        Path(beside.name, "imgforge", "errors.py").touch()
+        self.hang_up(running, "quality = 71\n")
+        wait_for(lambda: "the code of imgforge has changed since the start" in running.output(), "the refusal")
+        self.assertEqual(running.children(), before)
+        os.kill(before[0], signal.SIGKILL)
+        wait_for(lambda: "workers that replace others run the new one" in running.output(), "the warning")
 
     def test_a_bad_configuration_leaves_the_old_one_and_says_why(self) -> None:
         running = self.started("2", 'server_name = "old"')

@@ -17,6 +17,7 @@ from imgforge.pipeline import (
     Freshness,
     Pipeline,
     PipelineSettings,
+    Quarantine,
     RenderThreads,
     Served,
     StoreSettings,
@@ -102,6 +103,7 @@ class PipelineCase(TestCase):
         failures: float = 0.0,
         admission: Admission | None = None,
         memory_bytes: int = 0,
+        quarantine: Quarantine | None = None,
         **changes: Any,
     ) -> Pipeline:
         """A pipeline with caches of *results* and *originals* in memory; *changes* are fields of the settings."""
@@ -137,6 +139,7 @@ class PipelineCase(TestCase):
             threads=threads,
             admission=admission or Admission(2, 0),
             metrics=metrics,
+            quarantine=quarantine,
         )
 
     def request(self, url: str = "", **options: Any) -> ImageRequest:

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.errors import OriginFailed, Overloaded, SourceMissing
+from imgforge.errors import OriginFailed, Overloaded, Quarantined, SourceMissing
 from imgforge.info import InfoRequest
 from imgforge.model import CacheEntry, DeliveryOptions, Rendition, Watermark
-from imgforge.pipeline import Admission, Freshness, Pipeline, Served, State
+from imgforge.pipeline import Admission, Freshness, Pipeline, Quarantine, Served, State, Unwatched
 from tests.live._pictures import encode, gradient
 from tests.pipeline._pipeline import PNG, PipelineCase
 from tests.sources._origin import until
@@ -282,6 +282,22 @@ class StaleTests(PipelineCase):
             self.assertEqual((await pipeline.image(request)).state, State.STALE)
             with self.assertRaises(Overloaded):
                 await pipeline.image(replace(request, source=self.url + "?other"))
+
+    async def test_kept_entries_of_a_source_in_quarantine_are_served_fresh_or_stale(self) -> None:
+        refused: set[str] = set()
+
+        class Crashed(Unwatched):
+            def is_quarantined(self, source: str) -> bool:
+                return source in refused
+
+        pipeline, request = self.pipeline(ttl=60, if_error=600, quarantine=Quarantine(Crashed())), self.request()
+        await pipeline.image(request)
+        refused.add(self.url)
+        self.assertEqual((await pipeline.image(request)).state, State.FRESH)
+        self.clock.ahead = 100
+        self.assertEqual((await pipeline.image(request)).state, State.STALE)
+        with self.assertRaises(Quarantined):
+            await pipeline.image(replace(request, options=replace(request.options, width=9)))
 
     async def test_a_stale_entry_is_better_than_a_fallback_image(self) -> None:
         pipeline, request = self.pipeline(ttl=60, if_error=600, fallback=OTHER), self.request()
