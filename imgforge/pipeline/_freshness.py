@@ -12,8 +12,7 @@ import math
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from imgforge.cache_control import CacheControl, seconds
-from imgforge.model import CacheEntry
+from imgforge.model import CacheControl, CacheEntry, delta_seconds
 
 __all__ = ["Freshness", "Terms", "validators"]
 
@@ -117,5 +116,5 @@ def _lifetime(said: CacheControl, expires: str, asked_at: float) -> float | None
 
 
 def _seconds(value: str | None, otherwise: float) -> float:
-    number = seconds(value) if value is not None else None
+    number = delta_seconds(value) if value is not None else None
     return otherwise if number is None else float(number)

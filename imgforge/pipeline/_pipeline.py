@@ -29,8 +29,7 @@ from imgforge.errors import (
     RequestTimeout,
     SourceMissing,
 )
-from imgforge.info import InfoOptions, InfoRequest
-from imgforge.model import ImageRequest, ProcessingOptions, SourceHead, SourceImage
+from imgforge.model import ImageRequest, InfoOptions, InfoRequest, ProcessingOptions, SourceHead, SourceImage
 from imgforge.observability import Metrics, RequestRecord, Stage, WorkRecord, keeping_request_id, shown_source
 from imgforge.pipeline._admission import Admission
 from imgforge.pipeline._budget import Ticket

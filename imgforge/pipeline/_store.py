@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from imgforge.cache import Cache, IDiskReactor, Kind, MemoryTier
-from imgforge.info import InfoRequest
-from imgforge.model import ImageRequest
+from imgforge.model import ImageRequest, InfoRequest
 from imgforge.observability import Metrics
 from imgforge.pipeline._budget import Budget
 from imgforge.pipeline._failures import Failures

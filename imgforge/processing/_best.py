@@ -12,7 +12,7 @@ from typing import Any
 
 import pyvips
 
-from imgforge.effects import WebpOptions
+from imgforge.model import WebpOptions
 from imgforge.processing._save import save
 from imgforge.processing._state import State
 from imgforge.processing._vips import holds

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyvips
 
-from imgforge.effects import Color
+from imgforge.model import Color
 from imgforge.processing._colour import full_scale, standard_rgb
 from imgforge.processing._state import State
 

@@ -13,8 +13,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from typing import Any
 
-from imgforge.info import InfoOptions
-from imgforge.model import CENTRE, Crop, ProcessingOptions
+from imgforge.model import CENTRE, Crop, InfoOptions, ProcessingOptions
 from imgforge.processing._cancellation import Cancellation
 from imgforge.processing._colour import interpretation
 from imgforge.processing._exif import exif_of

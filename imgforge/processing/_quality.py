@@ -7,7 +7,7 @@ from typing import Any
 
 import pyvips
 
-from imgforge.effects import AutoQuality
+from imgforge.model import AutoQuality
 from imgforge.processing._formats import FORMATS
 from imgforge.processing._rounding import half_away
 from imgforge.processing._vips import reader

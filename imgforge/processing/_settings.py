@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from imgforge.effects import AutoQuality, Unsharp
-from imgforge.model import ProcessingOptions
+from imgforge.model import AutoQuality, ProcessingOptions, Unsharp
 
 __all__ = ["ProcessingSettings", "chosen", "merged"]
 

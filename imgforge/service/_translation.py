@@ -9,7 +9,7 @@ from typing import Any
 from imgforge import __version__
 from imgforge.cache import CacheSettings
 from imgforge.config import Settings
-from imgforge.effects import AutoQuality, Unsharp
+from imgforge.model import AutoQuality, Unsharp
 from imgforge.pipeline import Freshness, StoreSettings
 from imgforge.processing import ProcessingSettings, sniffed_media_type
 from imgforge.sources import AddressPolicy, SourceSettings

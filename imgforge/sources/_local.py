@@ -23,8 +23,7 @@ from zope.interface import implementer
 from imgforge.errors import OriginFailed, OriginTimeout, SourceNotFound, SourceTooLarge
 from imgforge.file_threads import FileThreads, IDiskReactor, Stalled
 from imgforge.interfaces import ISource, Room, boundless
-from imgforge.model import SourceHead, SourceImage
-from imgforge.ranges import Unsatisfiable, byte_range
+from imgforge.model import SourceHead, SourceImage, Unsatisfiable, byte_range
 from imgforge.sources._file import OpenFile, read_at
 from imgforge.sources._pump import Pump
 

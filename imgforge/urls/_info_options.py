@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imgforge.errors import BadOption, OptionForbidden
-from imgforge.info import InfoOptions
-from imgforge.model import DeliveryOptions
+from imgforge.model import DeliveryOptions, InfoOptions
 from imgforge.urls.options import BY_NAME, DEFAULT_PRESET, PRESET_NAMES, Argument, Option, Together, set_fields
 from imgforge.urls.options import _composite as composite
 from imgforge.urls.options._absent import OBJECTS, OBJECTS_POSITION, VIDEO, absent

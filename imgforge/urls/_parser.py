@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from imgforge.errors import BadPath, OptionForbidden
-from imgforge.info import InfoRequest
-from imgforge.model import DeliveryOptions, ImageRequest
+from imgforge.model import DeliveryOptions, ImageRequest, InfoRequest
 from imgforge.urls._encryption import SourceCipher
 from imgforge.urls._info_options import InfoOptionParser
 from imgforge.urls._signature import Signer, Verifier

@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate, parsedate_to_datetime
 from urllib.parse import quote, unquote, urlsplit
 
-from imgforge.cache_control import CacheControl
 from imgforge.errors import ImgforgeError
-from imgforge.model import CacheEntry, DeliveryOptions, ImageRequest, Rendition
+from imgforge.model import CacheControl, CacheEntry, DeliveryOptions, ImageRequest, Rendition
 from imgforge.web._lane import Offer
 
 __all__ = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-from imgforge.ranges import Unsatisfiable, byte_range
+from imgforge.model import Unsatisfiable, byte_range
 from imgforge.web._answer import Answer, error_headers
 
 __all__ = ["Conditions", "another", "conditioned", "not_satisfiable", "precondition_failed", "unchanged"]

@@ -12,8 +12,7 @@ from twisted.web.server import Request
 
 from imgforge.cache import MemoryTier
 from imgforge.errors import Expired
-from imgforge.info import InfoRequest
-from imgforge.model import ImageRequest, SourceHead, SourceImage
+from imgforge.model import ImageRequest, InfoRequest, SourceHead, SourceImage
 from imgforge.observability import RequestRecord, Stage, shown_source
 from imgforge.pipeline import Pipeline, Served, State
 from imgforge.urls import UrlParser

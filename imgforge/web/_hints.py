@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 from twisted.web.server import Request
 
-from imgforge.hints import NO_HINTS, Hints
-from imgforge.model import ImageRequest, ProcessingOptions
+from imgforge.model import NO_HINTS, Hints, ImageRequest, ProcessingOptions
 from imgforge.web._access import joined_header
 
 __all__ = ["HINTS", "ClientHints", "Hinted", "hints_in"]

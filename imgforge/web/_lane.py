@@ -33,7 +33,7 @@ from typing import Any
 from twisted.web.http import datetimeToString
 
 from imgforge.cache import Marked, MemoryTier
-from imgforge.hints import Hints
+from imgforge.model import Hints
 from imgforge.web._lane_headers import read_direct_headers, read_headers
 from imgforge.web._lane_hits import Shown, hit_access
 from imgforge.web._negotiation import accepted_formats

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from imgforge.hints import Hints
+from imgforge.model import Hints
 from imgforge.web._access import HOST, MOST_LOGGED, REQUEST_ID, SINGLETONS
 from imgforge.web._hints import HINTS, hints_in
 from imgforge.web._negotiation import accepted_formats

@@ -9,8 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgforge.effects import BlurAreas, Colorize, Duotone, Gradient, Monochrome, ProgressiveBlur, UnsharpOptions
-from imgforge.model import Color, Crop, Gravity, Padding
+from imgforge.model import (
+    BlurAreas,
+    Color,
+    Colorize,
+    Crop,
+    Duotone,
+    Gradient,
+    Gravity,
+    Monochrome,
+    Padding,
+    ProgressiveBlur,
+    UnsharpOptions,
+)
 from tests.conformance.case import alike, rendered
 from tests.conformance.images import Pixels, decoded, encoded, oriented, see_through, smooth
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import pyvips
 
-from imgforge.effects import Colorize, Gradient, Monochrome, UnsharpOptions
-from imgforge.model import Color, Padding, ProcessingOptions, Watermark
+from imgforge.model import Color, Colorize, Gradient, Monochrome, Padding, ProcessingOptions, UnsharpOptions, Watermark
 from imgforge.processing import ProcessingSettings, process
 from tests.conformance.case import alike, rendered
 from tests.conformance.images import Pixels, decoded, encoded, see_through, smooth

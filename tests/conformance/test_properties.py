@@ -13,22 +13,30 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgforge.effects import (
+from imgforge.errors import ImgforgeError
+from imgforge.model import (
     AutoQualityOptions,
     AvifOptions,
     BlurAreas,
+    Color,
     Colorize,
+    Crop,
     Duotone,
+    Extend,
     Gradient,
+    Gravity,
     JpegOptions,
     Monochrome,
+    Padding,
     PngOptions,
+    ProcessingOptions,
     ProgressiveBlur,
+    Size,
+    Trim,
     UnsharpOptions,
+    Watermark,
     WebpOptions,
 )
-from imgforge.errors import ImgforgeError
-from imgforge.model import Color, Crop, Extend, Gravity, Padding, ProcessingOptions, Size, Trim, Watermark
 from imgforge.processing import FORMATS, ProcessingSettings, detect_format, process
 from tests.conformance.case import Case, check, rendered
 from tests.conformance.geometry import layout

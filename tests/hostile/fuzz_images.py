@@ -22,8 +22,7 @@ from typing import Any
 
 from bench import _bombs
 from imgforge.errors import ImgforgeError
-from imgforge.info import InfoOptions
-from imgforge.model import ProcessingOptions
+from imgforge.model import InfoOptions, ProcessingOptions
 from imgforge.processing import ProcessingSettings, configure, describe, process
 
 BATCH = 500

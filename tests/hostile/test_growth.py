@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from imgforge.cache_control import CacheControl
 from imgforge.errors import ImgforgeError
+from imgforge.model import CacheControl
 from imgforge.processing._formats import detect_format
 from imgforge.processing._svg import sanitised
 from imgforge.processing._svg_cost import is_costly

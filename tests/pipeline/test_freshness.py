@@ -15,8 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import OriginFailed, Overloaded, Quarantined, SourceMissing
-from imgforge.info import InfoRequest
-from imgforge.model import CacheEntry, DeliveryOptions, Rendition, Watermark
+from imgforge.model import CacheEntry, DeliveryOptions, InfoRequest, Rendition, Watermark
 from imgforge.pipeline import Admission, Freshness, Pipeline, Quarantine, Served, State, Unwatched
 from tests.live._pictures import encode, gradient
 from tests.pipeline._pipeline import PNG, PipelineCase

@@ -8,8 +8,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 
 from imgforge.errors import CircuitOpen, OriginFailed, SourceMissing, SourceTooLarge
-from imgforge.info import InfoOptions, InfoRequest
-from imgforge.model import DeliveryOptions, Watermark
+from imgforge.model import DeliveryOptions, InfoOptions, InfoRequest, Watermark
 from imgforge.pipeline import State
 from tests.live._pictures import encode, gradient
 from tests.pipeline._pipeline import PNG, Photo, PipelineCase

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from imgforge.errors import SourceMissing
-from imgforge.info import InfoRequest
+from imgforge.model import InfoRequest
 from imgforge.observability import RequestRecord, Stage
 from imgforge.pipeline import Pipeline, Served
 from tests.pipeline._pipeline import PNG, PipelineCase

@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgforge.errors import ImgforgeError, NotAnImage
-from imgforge.info import InfoOptions
-from imgforge.model import ProcessingOptions
+from imgforge.model import InfoOptions, ProcessingOptions
 from imgforge.processing import ProcessingSettings, check_format, describe, process
 from tests.conformance.images import Pixels, encoded, film
 

@@ -9,8 +9,7 @@ import numpy as np
 from PIL import Image
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.effects import AutoQuality, Unsharp
-from imgforge.model import Rendition
+from imgforge.model import AutoQuality, Rendition, Unsharp
 from imgforge.processing import ProcessingSettings, draw_sample, process
 from imgforge.urls.options import OptionParser
 

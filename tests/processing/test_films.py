@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgforge.errors import ImgforgeError, NotAnImage, SourceTooLarge
-from imgforge.info import InfoOptions
-from imgforge.model import Rendition
+from imgforge.model import InfoOptions, Rendition
 from imgforge.processing import ProcessingSettings, describe
 from tests.conformance.test_colours import p3_as_srgb
 from tests.processing.test_effects import EffectCase, made, png

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgforge.errors import ImgforgeError, NotAnImage, SourceTooLarge, UnsupportedFormat
-from imgforge.info import InfoOptions
+from imgforge.model import InfoOptions
 from imgforge.processing import ProcessingSettings, capabilities, describe, detect_format
 from imgforge.processing._exif_block import exif_block, set_exif_block
 from imgforge.processing._heic import SAMPLE, load

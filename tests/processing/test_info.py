@@ -12,8 +12,7 @@ from PIL import Image
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import NotAnImage, RequestTimeout, SourceTooLarge
-from imgforge.info import InfoOptions
-from imgforge.model import Crop, Gravity
+from imgforge.model import Crop, Gravity, InfoOptions
 from imgforge.processing import Cancellation, ProcessingSettings, describe
 
 NOTHING: dict[str, Any] = dict.fromkeys(("size", "format", "dimensions", "exif", "iptc", "xmp"), False)

@@ -13,7 +13,7 @@ from PIL import Image
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import ImgforgeError
-from imgforge.info import InfoOptions
+from imgforge.model import InfoOptions
 from imgforge.processing import ProcessingSettings, describe
 
 NOTHING: dict[str, Any] = dict.fromkeys(("size", "format", "dimensions", "exif", "iptc", "xmp"), False)

@@ -15,9 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgforge.effects import AutoQualityOptions
 from imgforge.errors import ImgforgeError, NotAnImage, SourceTooLarge, UnsupportedFormat
-from imgforge.model import ProcessingOptions
+from imgforge.model import AutoQualityOptions, ProcessingOptions
 from imgforge.processing import ProcessingSettings, capabilities, detect_format, draw_sample, process
 from tests.processing.test_effects import EffectCase, flat, made, pixels
 

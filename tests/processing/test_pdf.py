@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgforge.errors import ImgforgeError, NotAnImage, ResultTooLarge, SourceTooLarge, UnsupportedFormat
-from imgforge.info import InfoOptions
-from imgforge.model import ProcessingOptions, Watermark
+from imgforge.model import InfoOptions, ProcessingOptions, Watermark
 from imgforge.processing import ProcessingSettings, capabilities, describe, detect_format, process
 from tests.processing.test_effects import EffectCase, flat, made, pixels
 

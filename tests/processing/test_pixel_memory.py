@@ -12,8 +12,7 @@ import pyvips
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import RequestTimeout
-from imgforge.info import InfoOptions
-from imgforge.model import ProcessingOptions, Trim
+from imgforge.model import InfoOptions, ProcessingOptions, Trim
 from imgforge.processing import Cancellation, PixelMemory, ProcessingSettings, describe, process
 
 _DEADLINE = 20.0

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.info import InfoOptions
+from imgforge.model import InfoOptions
 from imgforge.processing import ProcessingSettings, describe
 
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~"

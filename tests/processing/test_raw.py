@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgforge.errors import ImgforgeError, NotAnImage, SourceTooLarge, UnsupportedFormat
-from imgforge.info import InfoOptions
-from imgforge.model import ProcessingOptions
+from imgforge.model import InfoOptions, ProcessingOptions
 from imgforge.processing import ProcessingSettings, capabilities, describe, detect_format, process
 from tests.processing.test_effects import EffectCase, made, pixels
 

@@ -10,8 +10,7 @@ import pyvips
 from PIL import Image
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.effects import JpegOptions, PngOptions, WebpOptions
-from imgforge.model import ProcessingOptions, Rendition
+from imgforge.model import JpegOptions, PngOptions, ProcessingOptions, Rendition, WebpOptions
 from imgforge.processing import FORMATS, ProcessingSettings, capabilities, process
 from tests.conformance.images import encoded, see_through, smooth
 

@@ -13,8 +13,7 @@ import pyvips
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import NotAnImage, RequestTimeout, ResultTooLarge
-from imgforge.info import InfoOptions
-from imgforge.model import ProcessingOptions, Rendition, Trim
+from imgforge.model import InfoOptions, ProcessingOptions, Rendition, Trim
 from imgforge.processing import Cancellation, ProcessingSettings, describe, process
 from imgforge.processing._svg_cost import is_costly
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from imgforge.errors import NotAnImage, SourceTooLarge
-from imgforge.info import InfoOptions
-from imgforge.model import ProcessingOptions, Watermark
+from imgforge.model import InfoOptions, ProcessingOptions, Watermark
 from imgforge.processing import FORMATS, ProcessingSettings, describe, detect_format, process
 from tests.conformance.images import Pixels, decoded, encoded, film, smooth
 from tests.processing.test_bmp_runs import bmp

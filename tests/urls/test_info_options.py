@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import BadOption, ImgforgeError, OptionForbidden
-from imgforge.info import InfoOptions, InfoRequest
-from imgforge.model import Crop, DeliveryOptions, Gravity
+from imgforge.model import Crop, DeliveryOptions, Gravity, InfoOptions, InfoRequest
 from imgforge.urls import INFO_OPTIONS, UrlParser, UrlSettings
 
 SOURCE = "http://example.com/a.jpg"

@@ -6,9 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.effects import AutoQualityOptions, Gradient, ProgressiveBlur, UnsharpOptions
 from imgforge.errors import BadOption, ImgforgeError
-from imgforge.model import Color, Crop, Extend, Gravity, Padding, ProcessingOptions, Trim, Watermark
+from imgforge.model import (
+    AutoQualityOptions,
+    Color,
+    Crop,
+    Extend,
+    Gradient,
+    Gravity,
+    Padding,
+    ProcessingOptions,
+    ProgressiveBlur,
+    Trim,
+    UnsharpOptions,
+    Watermark,
+)
 from imgforge.urls import BY_NAME, OPTIONS
 from imgforge.urls.options import OptionParser
 

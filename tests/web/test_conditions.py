@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.ranges import Unsatisfiable, byte_range
+from imgforge.model import Unsatisfiable, byte_range
 from imgforge.web._answer import Answer
 from imgforge.web._conditions import Conditions, another, conditioned, unchanged
 

@@ -10,8 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
 from twisted.web.test.requesthelper import DummyChannel
 
-from imgforge.hints import Hints
-from imgforge.model import ImageRequest
+from imgforge.model import Hints, ImageRequest
 from imgforge.urls import UrlParser, UrlSettings
 from imgforge.web._hints import ClientHints, Hinted, hints_in
 

@@ -17,8 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
 
 from imgforge.cache import MemoryTier
-from imgforge.hints import Hints
-from imgforge.model import CacheEntry, Rendition
+from imgforge.model import CacheEntry, Hints, Rendition
 from imgforge.observability import Access, AccessLog, Metrics
 from imgforge.web._access import BearerGate
 from imgforge.web._answer import Answer, AnswerSettings, aging_since, image_answer

@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from imgforge.effects import BlurAreas
-from imgforge.model import Color, Crop, Extend, Gravity, Padding, Trim, Watermark
+from imgforge.model import BlurAreas, Color, Crop, Extend, Gravity, Padding, Trim, Watermark
 from imgforge.urls.options._absent import OBJECTS
 from imgforge.urls.options._values import (
     base64_line,

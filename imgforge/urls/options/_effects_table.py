@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imgforge.effects import (
+from imgforge.model import (
     AutoQualityOptions,
     AvifOptions,
     Colorize,
@@ -12,10 +12,10 @@ from imgforge.effects import (
     Monochrome,
     PngOptions,
     ProgressiveBlur,
+    Size,
     UnsharpOptions,
     WebpOptions,
 )
-from imgforge.model import Size
 from imgforge.urls.options import _composite as composite
 from imgforge.urls.options._rows import Argument, Option, Together
 from imgforge.urls.options._values import (

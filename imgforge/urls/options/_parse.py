@@ -8,8 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from imgforge.errors import BadOption, OptionForbidden
-from imgforge.hints import Hints
-from imgforge.model import DeliveryOptions, ProcessingOptions
+from imgforge.model import DeliveryOptions, Hints, ProcessingOptions
 from imgforge.urls.options._hints import did_you_mean, unknown_option
 from imgforge.urls.options._table import BY_NAME, PRESET_NAMES, Option, Together
 from imgforge.urls.options._values import boolean

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from imgforge.model import Crop, DeliveryOptions
+from imgforge.model.options import Crop, DeliveryOptions
 
 __all__ = ["InfoOptions", "InfoRequest"]
 

@@ -1,15 +1,14 @@
-"""The frozen values that travel between the layers.
+"""What a URL asks for: the options of processing and of delivery.
 
-Sizes are pixels of the image as it is seen (after EXIF orientation and rotation) unless a field says otherwise; times
-are seconds since the epoch; URLs and option values are `str`, bodies are `bytes`. `None` in an option means that the
-URL does not say, so that the operator's setting decides.
+Sizes are pixels of the image as it is seen (after EXIF orientation and rotation) unless a field says otherwise. `None`
+in an option means that the URL does not set it, so that the operator's setting decides.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from imgforge.effects import (
+from imgforge.model.effects import (
     AutoQualityOptions,
     AvifOptions,
     BlurAreas,
@@ -24,23 +23,16 @@ from imgforge.effects import (
     UnsharpOptions,
     WebpOptions,
 )
-from imgforge.hints import NO_HINTS, Hints
 
 __all__ = [
     "CENTRE",
-    "CacheEntry",
-    "Color",
     "Crop",
     "DeliveryOptions",
     "Extend",
     "Gravity",
-    "ImageRequest",
     "Padding",
     "ProcessingOptions",
-    "Rendition",
     "Size",
-    "SourceHead",
-    "SourceImage",
     "Trim",
     "Watermark",
 ]
@@ -210,92 +202,3 @@ class DeliveryOptions:
     return_attachment: bool | None = None
     cache_tags: tuple[str, ...] = ()
     fallback_image_url: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ImageRequest:
-    """One parsed image URL: the source, what to make of it, and how to deliver it.
-
-    `then` are the options of chained pipelines, each of which works on the result before. `presets` are the names that
-    the URL used, in order. `passed` are headers of the client's, by name in lower case, that the origin is to be told.
-    `unset` are the options of `Hints` that the URL leaves open.
-    """
-
-    source: str
-    options: ProcessingOptions = ProcessingOptions()
-    then: tuple[ProcessingOptions, ...] = ()
-    delivery: DeliveryOptions = DeliveryOptions()
-    presets: tuple[str, ...] = ()
-    passed: tuple[tuple[str, str], ...] = ()
-    hints: Hints = NO_HINTS
-    unset: frozenset[str] = field(default=frozenset(), compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SourceHead:
-    """What an origin says of an original before its bytes; header names in lower case.
-
-    `status` is 200, or 206 where a byte range was asked for and granted; `length` is None where it is not known.
-    """
-
-    status: int
-    headers: dict[str, str] = field(default_factory=dict)
-    length: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SourceImage:
-    """An original as it came from its origin, with the validators that came with it.
-
-    `unchanged`: the origin was asked by validators, and they still hold; there is no body.
-    """
-
-    body: bytes
-    content_type: str = ""
-    etag: str = ""
-    last_modified: str = ""
-    cache_control: str = ""
-    expires: str = ""
-    unchanged: bool = False
-    headers: tuple[tuple[str, str], ...] = ()  # that are handed on, by name in lower case
-    asked_at: float = 0.0  # when its origin was asked for it, where that was not just now
-    stored_at: float = 0.0  # since when it is kept, of one that is stale and stands in: what is made of it is no newer
-    redirected_to: str = ""  # where redirects ended, without the query, of one that was just fetched: for logs only
-
-
-@dataclass(frozen=True, slots=True)
-class Rendition:
-    """A finished image: the bytes of an answer and what describes them. `format` is a key of the format table."""
-
-    body: bytes
-    format: str
-    content_type: str
-    width: int = 0
-    height: int = 0
-    source_format: str = ""
-    source_width: int = 0
-    source_height: int = 0
-    source_bytes: int = 0
-    truncated: bool = False  # the source ends too early, and is shown as far as it goes
-
-
-@dataclass(frozen=True, slots=True)
-class CacheEntry:
-    """What a cache tier keeps: a rendition (or, with format "", an original) and what HTTP needs to know of it.
-
-    `etag` is the strong validator of our answer, without quotes; `source_*` are the origin's own words, kept for
-    revalidation and passthrough; `stored_at` is when it was made. For purging there are `source`, the original's URL,
-    `tags`, and `asked_at`, when the origin was asked for it (0: just then): a later purge covers the entry.
-    """
-
-    rendition: Rendition
-    stored_at: float
-    etag: str
-    source: str = ""
-    source_etag: str = ""
-    source_last_modified: str = ""
-    source_cache_control: str = ""
-    source_expires: str = ""
-    tags: tuple[str, ...] = ()
-    asked_at: float = 0.0
-    source_headers: tuple[tuple[str, str], ...] = ()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["CacheControl", "seconds"]
+__all__ = ["CacheControl", "delta_seconds"]
 
 _DIRECTIVE = re.compile(r'[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)(?:[ \t]*=[ \t]*(?:"(.*)"|([^\s"]*)))?[ \t]*', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -17,7 +17,7 @@ _LIFETIMES = ("max-age", "s-maxage")
 _STALE = ("stale-while-revalidate", "stale-if-error")
 
 
-def seconds(value: str) -> int | None:
+def delta_seconds(value: str) -> int | None:
     """The number of seconds that a directive's *value* is; None where it is malformed."""
     return int(value) if _SECONDS.fullmatch(value) else None
 
@@ -62,7 +62,7 @@ class CacheControl:
         0. Where there is no lifetime for all caches, it is *otherwise*.
         """
         lifetimes = [
-            (name, min(max(0, (seconds(value) or 0) - age), left))
+            (name, min(max(0, (delta_seconds(value) or 0) - age), left))
             for name, value, _ in self.directives
             if name in _LIFETIMES
         ]
@@ -73,7 +73,7 @@ class CacheControl:
             if name in _LIFETIMES:
                 made.append(_timed(*next(bounded)))
             elif name in _STALE:
-                made.append(_timed(name, min(seconds(value) or 0, left - fresh)))
+                made.append(_timed(name, min(delta_seconds(value) or 0, left - fresh)))
             else:
                 made.append((name, value, text))
         if "max-age" not in self and "no-store" not in self and "no-cache" not in self:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.cache_control import CacheControl, seconds
+from imgforge.model import CacheControl, delta_seconds
 
 
 def names(text: str) -> list[str]:
@@ -50,7 +50,7 @@ class ParsingTests(SynchronousTestCase):
             ("\u0665", None),
             ("9" * 500, None),
         ):
-            self.assertEqual(seconds(text), wanted, text)
+            self.assertEqual(delta_seconds(text), wanted, text)
 
     @given(st.text('"\\,= aprivte-no1x', max_size=40))
     def test_any_text_is_read_as_its_own_text_again(self, text: str) -> None:

@@ -1,0 +1,79 @@
+"""The frozen values that travel between the layers: URLs are `str`, bodies `bytes`, times seconds since the epoch."""
+
+from imgforge.model.byte_range import Unsatisfiable, byte_range
+from imgforge.model.cache_control import CacheControl, delta_seconds
+from imgforge.model.client_hints import NO_HINTS, Hints
+from imgforge.model.effects import (
+    AutoQuality,
+    AutoQualityOptions,
+    AvifOptions,
+    BlurAreas,
+    Color,
+    Colorize,
+    Duotone,
+    Gradient,
+    JpegOptions,
+    Monochrome,
+    PngOptions,
+    ProgressiveBlur,
+    Unsharp,
+    UnsharpOptions,
+    WebpOptions,
+)
+from imgforge.model.entry import CacheEntry
+from imgforge.model.image import Rendition, SourceHead, SourceImage
+from imgforge.model.info import InfoOptions, InfoRequest
+from imgforge.model.options import (
+    CENTRE,
+    Crop,
+    DeliveryOptions,
+    Extend,
+    Gravity,
+    Padding,
+    ProcessingOptions,
+    Size,
+    Trim,
+    Watermark,
+)
+from imgforge.model.request import ImageRequest
+
+__all__ = [
+    "CENTRE",
+    "NO_HINTS",
+    "AutoQuality",
+    "AutoQualityOptions",
+    "AvifOptions",
+    "BlurAreas",
+    "CacheControl",
+    "CacheEntry",
+    "Color",
+    "Colorize",
+    "Crop",
+    "DeliveryOptions",
+    "Duotone",
+    "Extend",
+    "Gradient",
+    "Gravity",
+    "Hints",
+    "ImageRequest",
+    "InfoOptions",
+    "InfoRequest",
+    "JpegOptions",
+    "Monochrome",
+    "Padding",
+    "PngOptions",
+    "ProcessingOptions",
+    "ProgressiveBlur",
+    "Rendition",
+    "Size",
+    "SourceHead",
+    "SourceImage",
+    "Trim",
+    "Unsatisfiable",
+    "Unsharp",
+    "UnsharpOptions",
+    "Watermark",
+    "WebpOptions",
+    "byte_range",
+    "delta_seconds",
+]
