@@ -1,10 +1,10 @@
 """Settings: their names, defaults and limits, where they come from, and what is wrong with them."""
 
-from imgforge.config._bind import BindAddress, parse_bind
-from imgforge.config._loading import ConfigurationError, load_settings
-from imgforge.config._reference import json_schema, markdown_reference, toml_example
-from imgforge.config._rules import Rule
-from imgforge.config._settings import Settings
+from imgforge.config.bind import BindAddress, parse_bind
+from imgforge.config.loading import ConfigurationError, load_settings
+from imgforge.config.reference import json_schema, markdown_reference, toml_example
+from imgforge.config.rules import Rule
+from imgforge.config.settings import Settings
 
 __all__ = [
     "BindAddress",

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from imgforge.config._headers import SEPARATOR, CustomHeaders, HeaderNames
-from imgforge.config._types import Base64, Levels, Moment
+from imgforge.config.header_values import SEPARATOR, CustomHeaders, HeaderNames
+from imgforge.config.value_types import Base64, Levels, Moment
 
 __all__ = ["AnswersSettings"]
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from imgforge.config._types import FormatQuality
+from imgforge.config.value_types import FormatQuality
 
 __all__ = ["EncoderSettings"]
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imgforge.config._headers import ANSWERED, FRAMING
+from imgforge.config.header_values import ANSWERED, FRAMING
 
 if TYPE_CHECKING:
-    from imgforge.config._settings import Settings
+    from imgforge.config.settings import Settings
 
 __all__ = ["Rule", "broken_rules"]
 

@@ -12,15 +12,15 @@ from typing import Any
 
 from pydantic import ConfigDict, PrivateAttr, ValidationInfo, field_validator
 
-from imgforge.config._access import AccessSettings
-from imgforge.config._bind import BindAddress, parse_bind
-from imgforge.config._cache import CachesSettings
-from imgforge.config._encoders import EncoderSettings
-from imgforge.config._http import AnswersSettings
-from imgforge.config._plugins import PluginsSettings
-from imgforge.config._processing import ResultSettings
-from imgforge.config._service import ServiceSettings
-from imgforge.config._sources import SourcesSettings
+from imgforge.config.access import AccessSettings
+from imgforge.config.answers import AnswersSettings
+from imgforge.config.bind import BindAddress, parse_bind
+from imgforge.config.caches import CachesSettings
+from imgforge.config.encoders import EncoderSettings
+from imgforge.config.plugins import PluginsSettings
+from imgforge.config.processing import ResultSettings
+from imgforge.config.service import ServiceSettings
+from imgforge.config.sources import SourcesSettings
 
 __all__ = ["ALIASES", "SECRET", "Settings"]
 

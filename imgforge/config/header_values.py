@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
-from imgforge.config._types import Words
+from imgforge.config.value_types import Words
 
 __all__ = ["ANSWERED", "FRAMING", "SEPARATOR", "CookieNames", "CustomHeaders", "HeaderNames", "header_pairs"]
 

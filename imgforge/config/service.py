@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from imgforge.config._types import Bind, Path
+from imgforge.config.value_types import Bind, Path
 
 __all__ = ["ServiceSettings"]
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from imgforge.config._types import Base64, Formats, ResultFormat
+from imgforge.config.value_types import Base64, Formats, ResultFormat
 
 __all__ = ["ResultSettings"]
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from imgforge.config._foreign import foreign, left_behind
-from imgforge.config._headers import header_pairs
-from imgforge.config._plugins import fold_plugins
-from imgforge.config._rules import Rule, broken_rules
-from imgforge.config._settings import ALIASES, SECRET, Settings
-from imgforge.config._types import named_texts
+from imgforge.config.header_values import header_pairs
+from imgforge.config.peer_settings import foreign, left_behind
+from imgforge.config.plugins import fold_plugins
+from imgforge.config.rules import Rule, broken_rules
+from imgforge.config.settings import ALIASES, SECRET, Settings
+from imgforge.config.value_types import named_texts
 
 __all__ = ["ConfigurationError", "load_settings"]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from imgforge.config._headers import CookieNames, HeaderNames
+from imgforge.config.header_values import CookieNames, HeaderNames
 
 __all__ = ["CachesSettings"]
 

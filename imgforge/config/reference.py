@@ -11,15 +11,15 @@ from typing import Any, Literal, get_args, get_origin
 from annotated_types import Ge, Gt, Le
 from pydantic.fields import FieldInfo
 
-from imgforge.config._access import AccessSettings
-from imgforge.config._cache import CachesSettings
-from imgforge.config._encoders import EncoderSettings
-from imgforge.config._http import AnswersSettings
-from imgforge.config._plugins import PluginsSettings
-from imgforge.config._processing import ResultSettings
-from imgforge.config._service import ServiceSettings
-from imgforge.config._settings import Settings
-from imgforge.config._sources import SourcesSettings
+from imgforge.config.access import AccessSettings
+from imgforge.config.answers import AnswersSettings
+from imgforge.config.caches import CachesSettings
+from imgforge.config.encoders import EncoderSettings
+from imgforge.config.plugins import PluginsSettings
+from imgforge.config.processing import ResultSettings
+from imgforge.config.service import ServiceSettings
+from imgforge.config.settings import Settings
+from imgforge.config.sources import SourcesSettings
 
 __all__ = ["json_schema", "markdown_reference", "toml_example"]
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
-from imgforge.config._bind import parse_bind
+from imgforge.config.bind import parse_bind
 
 __all__ = [
     "FORMAT_NAMES",

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from imgforge.config._types import HexKeys, NamedTexts, Networks, Pairs, Words
+from imgforge.config.value_types import HexKeys, NamedTexts, Networks, Pairs, Words
 
 __all__ = ["AccessSettings"]
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from imgforge.config._headers import CustomHeaders, HeaderNames
-from imgforge.config._types import Words
+from imgforge.config.header_values import CustomHeaders, HeaderNames
+from imgforge.config.value_types import Words
 
 __all__ = ["SourcesSettings"]
 
