@@ -1,8 +1,8 @@
 """Processing options: the table, and the parser that reads it."""
 
-from imgforge.urls.options._parse import CHAIN, DEFAULT_PRESET, OptionParser, ParsedOptions, set_fields
-from imgforge.urls.options._table import BY_NAME, OPTIONS, PRESET_NAMES, Argument, Option, Together
-from imgforge.urls.options._values import FORMATS
+from imgforge.urls.options.argument_types import FORMATS
+from imgforge.urls.options.option_parser import CHAIN, DEFAULT_PRESET, OptionParser, ParsedOptions, set_fields
+from imgforge.urls.options.table import BY_NAME, OPTIONS, PRESET_NAMES, Argument, Option, Together
 
 __all__ = [
     "BY_NAME",

@@ -11,8 +11,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from imgforge.model import BlurAreas, Color, Crop, Extend, Gravity, Padding, Trim, Watermark
-from imgforge.urls.options._absent import OBJECTS
-from imgforge.urls.options._values import (
+from imgforge.urls.options.argument_types import (
     base64_line,
     boolean,
     choice,
@@ -23,6 +22,7 @@ from imgforge.urls.options._values import (
     number,
     source_format,
 )
+from imgforge.urls.options.unsupported import OBJECTS
 
 __all__ = [
     "background",

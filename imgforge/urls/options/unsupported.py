@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from imgforge.urls.options._rows import Option, Together
+from imgforge.urls.options.option import Option, Together
 
 __all__ = ["ABSENT", "OBJECTS", "OBJECTS_POSITION", "VIDEO", "absent"]
 

@@ -16,9 +16,8 @@ from imgforge.model import (
     UnsharpOptions,
     WebpOptions,
 )
-from imgforge.urls.options import _composite as composite
-from imgforge.urls.options._rows import Argument, Option, Together
-from imgforge.urls.options._values import (
+from imgforge.urls.options import composite
+from imgforge.urls.options.argument_types import (
     base64_line,
     base64_text,
     boolean,
@@ -32,6 +31,7 @@ from imgforge.urls.options._values import (
     rounding,
     text,
 )
+from imgforge.urls.options.option import Argument, Option, Together
 
 __all__ = ["EFFECTS"]
 

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from urllib.parse import quote, unquote_to_bytes
 
 from imgforge.errors import BadPath
-from imgforge.urls._encryption import SourceCipher
+from imgforge.urls.encryption import SourceCipher
 from imgforge.urls.options import FORMATS
-from imgforge.urls.options._hints import did_you_mean
-from imgforge.urls.options._values import CONTROL, base64_bytes
+from imgforge.urls.options.argument_types import CONTROL, base64_bytes
+from imgforge.urls.options.suggestions import did_you_mean
 
 __all__ = ["SourceRewriter", "build_path", "percent_decoded", "split_source"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from imgforge.urls.options._values import Converter
+from imgforge.urls.options.argument_types import Converter
 
 __all__ = ["Argument", "Option", "Together"]
 

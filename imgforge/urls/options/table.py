@@ -8,11 +8,8 @@ https://docs.imgproxy.net/usage/processing and in the Rust imgforge's doc/5_proc
 
 from __future__ import annotations
 
-from imgforge.urls.options import _composite as composite
-from imgforge.urls.options._absent import ABSENT
-from imgforge.urls.options._effects_table import EFFECTS
-from imgforge.urls.options._rows import Argument, Option, Together
-from imgforge.urls.options._values import (
+from imgforge.urls.options import composite
+from imgforge.urls.options.argument_types import (
     boolean,
     choice,
     format_name,
@@ -21,6 +18,9 @@ from imgforge.urls.options._values import (
     positive,
     text,
 )
+from imgforge.urls.options.effects_table import EFFECTS
+from imgforge.urls.options.option import Argument, Option, Together
+from imgforge.urls.options.unsupported import ABSENT
 
 __all__ = ["BY_NAME", "OPTIONS", "PRESET_NAMES", "Argument", "Option", "Together"]
 

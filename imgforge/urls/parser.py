@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from imgforge.errors import BadPath, OptionForbidden
 from imgforge.model import DeliveryOptions, ImageRequest, InfoRequest
-from imgforge.urls._encryption import SourceCipher
-from imgforge.urls._info_options import InfoOptionParser
-from imgforge.urls._signature import Signer, Verifier
-from imgforge.urls._source import SourceRewriter, percent_decoded, split_source
+from imgforge.urls.encryption import SourceCipher
+from imgforge.urls.info_options import InfoOptionParser
 from imgforge.urls.options import BY_NAME, CHAIN, PRESET_NAMES, OptionParser
+from imgforge.urls.signature import Signer, Verifier
+from imgforge.urls.source import SourceRewriter, percent_decoded, split_source
 
 __all__ = ["UrlParser", "UrlSettings"]
 

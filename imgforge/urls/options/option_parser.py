@@ -9,9 +9,9 @@ from typing import Any
 
 from imgforge.errors import BadOption, OptionForbidden
 from imgforge.model import DeliveryOptions, Hints, ProcessingOptions
-from imgforge.urls.options._hints import did_you_mean, unknown_option
-from imgforge.urls.options._table import BY_NAME, PRESET_NAMES, Option, Together
-from imgforge.urls.options._values import boolean
+from imgforge.urls.options.argument_types import boolean
+from imgforge.urls.options.suggestions import did_you_mean, unknown_option
+from imgforge.urls.options.table import BY_NAME, PRESET_NAMES, Option, Together
 
 __all__ = [
     "AS_THEY_ARE",

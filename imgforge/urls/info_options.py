@@ -12,12 +12,20 @@ from typing import Any
 
 from imgforge.errors import BadOption, OptionForbidden
 from imgforge.model import DeliveryOptions, InfoOptions
-from imgforge.urls.options import BY_NAME, DEFAULT_PRESET, PRESET_NAMES, Argument, Option, Together, set_fields
-from imgforge.urls.options import _composite as composite
-from imgforge.urls.options._absent import OBJECTS, OBJECTS_POSITION, VIDEO, absent
-from imgforge.urls.options._hints import did_you_mean, unknown_option
-from imgforge.urls.options._parse import AS_THEY_ARE, DELIVERY_DEFAULTS, MOST_OPTIONS, defaults_of, option_texts
-from imgforge.urls.options._values import boolean, integer
+from imgforge.urls.options import (
+    BY_NAME,
+    DEFAULT_PRESET,
+    PRESET_NAMES,
+    Argument,
+    Option,
+    Together,
+    composite,
+    set_fields,
+)
+from imgforge.urls.options.argument_types import boolean, integer
+from imgforge.urls.options.option_parser import AS_THEY_ARE, DELIVERY_DEFAULTS, MOST_OPTIONS, defaults_of, option_texts
+from imgforge.urls.options.suggestions import did_you_mean, unknown_option
+from imgforge.urls.options.unsupported import OBJECTS, OBJECTS_POSITION, VIDEO, absent
 
 __all__ = ["INFO_BY_NAME", "INFO_OPTIONS", "InfoOptionParser"]
 
