@@ -1,14 +1,14 @@
 """Where originals come from, and what may be fetched at all."""
 
-from imgforge.sources._dial import read_authorities
-from imgforge.sources._guard import AddressPolicy, address_class
-from imgforge.sources._http import HttpSource
-from imgforge.sources._local import LocalSource
-from imgforge.sources._names import use_own_names
-from imgforge.sources._plugin_settings import unknown_plugin_settings
-from imgforge.sources._plugins import PluginError, find_plugins
-from imgforge.sources._settings import AllowedSources, SourceSettings
-from imgforge.sources._sources import Sources
+from imgforge.sources.address_policy import AddressPolicy, address_class
+from imgforge.sources.http.endpoints import read_authorities
+from imgforge.sources.http.http_source import HttpSource
+from imgforge.sources.local import LocalSource
+from imgforge.sources.plugin_settings import unknown_plugin_settings
+from imgforge.sources.plugins import PluginError, find_plugins
+from imgforge.sources.registry import Sources
+from imgforge.sources.resolver import use_own_names
+from imgforge.sources.settings import AllowedSources, SourceSettings
 
 __all__ = [
     "AddressPolicy",

@@ -23,7 +23,7 @@ from imgforge.processing._formats import detect_format
 from imgforge.processing._svg import sanitised
 from imgforge.processing._svg_cost import is_costly
 from imgforge.processing._xmp import rights_of, xmp_of
-from imgforge.sources._settings import AllowedSources
+from imgforge.sources.settings import AllowedSources
 from imgforge.web._network import _hops
 
 _TIMES = int(os.environ.get("IMGFORGE_FUZZ", "1"))

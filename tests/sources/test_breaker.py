@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import CircuitOpen, ImgforgeError, OriginFailed, OriginTimeout, SourceRefused
-from imgforge.sources._breaker import Breaker
+from imgforge.sources.circuit_breaker import Breaker
 from tests.sources._origin import whole
 from tests.sources.test_http import HttpCase
 

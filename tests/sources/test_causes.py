@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import ResponseNeverReceived
 
-from imgforge.sources._causes import cause_of
+from imgforge.sources.http.failure_causes import cause_of
 
 
 class CauseTests(SynchronousTestCase):

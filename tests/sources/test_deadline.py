@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import OriginTimeout
-from imgforge.sources._deadline import Deadline
+from imgforge.sources.http.deadline import Deadline
 
 
 def connecting() -> Deferred[None]:

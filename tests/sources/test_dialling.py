@@ -29,7 +29,7 @@ from zope.interface.verify import verifyObject
 from imgforge.errors import OriginFailed, SourceRefused
 from imgforge.observability import bind_request_id, current_request_id
 from imgforge.sources import AddressPolicy, Sources
-from imgforge.sources._guard import GuardedEndpoint
+from imgforge.sources.address_policy import GuardedEndpoint
 from tests.sources._origin import reactor, whole
 from tests.sources.test_http import HERE, HttpCase
 

@@ -19,7 +19,7 @@ from twisted.trial.unittest import TestCase
 from imgforge.errors import OriginFailed, OriginTimeout, SourceNotFound, SourceTooLarge
 from imgforge.model import SourceHead
 from imgforge.processing import sniffed_media_type
-from imgforge.sources import LocalSource, Sources, SourceSettings, _file
+from imgforge.sources import LocalSource, Sources, SourceSettings, bounded_file
 from tests.cache.directory import ThreadedClock
 from tests.sources._origin import reactor
 
@@ -163,7 +163,7 @@ class LocalTests(TestCase):
             self.assertEqual((heads[0].headers["content-type"], transport.value()), (media_type, body), name)
 
     async def test_a_medium_that_fails_is_no_missing_file(self) -> None:
-        for module, name in ((_file, "pread"), (os, "open")):
+        for module, name in ((bounded_file, "pread"), (os, "open")):
 
             def fail(*_: object, **__: object) -> int:
                 raise OSError(errno.EIO, "Input/output error")
@@ -197,7 +197,7 @@ class HungFileTests(TestCase):
         self.ended: list[int] = []
         self.release = Event()
         self.addCleanup(self.release.set)
-        self.patch(_file, "pread", self.pread)
+        self.patch(bounded_file, "pread", self.pread)
 
     def hang(self, descriptor: int) -> None:
         self.begun.append(descriptor)
@@ -281,7 +281,7 @@ class HungFileTests(TestCase):
         opened: list[int] = []
         really_open = self.source._open
 
-        def late_open(name: str) -> _file.OpenFile:
+        def late_open(name: str) -> bounded_file.OpenFile:
             self.hang(-1)
             file = really_open(name)
             opened.append(file._descriptor)

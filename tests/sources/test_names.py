@@ -15,7 +15,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from imgforge.sources._names import Names
+from imgforge.sources.resolver import Names
 from tests.sources._origin import reactor
 
 

@@ -15,8 +15,8 @@ from zope.interface import implementer
 
 from imgforge.errors import OriginFailed, OriginTimeout, SourceNotFound
 from imgforge.model import SourceHead
-from imgforge.sources._body import _Forwarder
-from imgforge.sources._pump import Pump
+from imgforge.sources.http.body import _Forwarder
+from imgforge.sources.thread_producer import Pump
 from tests.sources._origin import reactor, until, whole
 from tests.sources.test_http import HttpCase
 

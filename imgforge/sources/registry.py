@@ -13,11 +13,11 @@ from zope.interface import implementer
 from imgforge.errors import ImgforgeError, SourceRefused, UnknownScheme
 from imgforge.interfaces import ISource, ISourceFactory, Room, boundless
 from imgforge.model import SourceHead, SourceImage
-from imgforge.sources._http import HttpSource
-from imgforge.sources._local import LocalSource
-from imgforge.sources._plugin_settings import own_settings
-from imgforge.sources._plugins import PluginError, find_plugins, made_by
-from imgforge.sources._settings import AllowedSources, SourceSettings
+from imgforge.sources.http.http_source import HttpSource
+from imgforge.sources.local import LocalSource
+from imgforge.sources.plugin_settings import own_settings
+from imgforge.sources.plugins import PluginError, find_plugins, made_by
+from imgforge.sources.settings import AllowedSources, SourceSettings
 
 __all__ = ["BUILT_IN", "Sources"]
 

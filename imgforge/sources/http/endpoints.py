@@ -16,8 +16,8 @@ from twisted.web.client import URI, BrowserLikePolicyForHTTPS
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
-from imgforge.sources._guard import GuardedEndpoint, IDialReactor
-from imgforge.sources._settings import SourceSettings
+from imgforge.sources.address_policy import GuardedEndpoint, IDialReactor
+from imgforge.sources.settings import SourceSettings
 
 __all__ = ["Dialler", "read_authorities"]
 

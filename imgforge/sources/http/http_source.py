@@ -34,17 +34,17 @@ from imgforge.errors import (
 )
 from imgforge.interfaces import ISource, Room, boundless
 from imgforge.model import SourceHead, SourceImage
-from imgforge.sources._body import collect, discard, forward
-from imgforge.sources._breaker import Breaker
-from imgforge.sources._causes import cause_of
-from imgforge.sources._connection import ConnectionPool
-from imgforge.sources._deadline import Deadline
-from imgforge.sources._dial import Dialler
-from imgforge.sources._encoding import inflater_for
-from imgforge.sources._guard import IDialReactor
-from imgforge.sources._settings import AllowedSources, SourceSettings
-from imgforge.sources._slots import Slots
-from imgforge.sources._url import same_origin, target_of_redirect, wire_url
+from imgforge.sources.address_policy import IDialReactor
+from imgforge.sources.circuit_breaker import Breaker
+from imgforge.sources.http.body import collect, discard, forward
+from imgforge.sources.http.connection import ConnectionPool
+from imgforge.sources.http.connection_limit import Slots
+from imgforge.sources.http.deadline import Deadline
+from imgforge.sources.http.encoding import inflater_for
+from imgforge.sources.http.endpoints import Dialler
+from imgforge.sources.http.failure_causes import cause_of
+from imgforge.sources.http.wire_url import same_origin, target_of_redirect, wire_url
+from imgforge.sources.settings import AllowedSources, SourceSettings
 
 __all__ = ["HttpSource"]
 

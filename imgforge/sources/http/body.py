@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from imgforge.errors import ImgforgeError, OriginFailed, OriginTimeout, SourceTooLarge
 from imgforge.interfaces import Room, boundless
-from imgforge.sources._encoding import Inflater
+from imgforge.sources.http.encoding import Inflater
 
 __all__ = ["collect", "discard", "forward"]
 

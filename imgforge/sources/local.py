@@ -24,8 +24,8 @@ from imgforge.errors import OriginFailed, OriginTimeout, SourceNotFound, SourceT
 from imgforge.file_threads import FileThreads, IDiskReactor, Stalled
 from imgforge.interfaces import ISource, Room, boundless
 from imgforge.model import SourceHead, SourceImage, Unsatisfiable, byte_range
-from imgforge.sources._file import OpenFile, read_at
-from imgforge.sources._pump import Pump
+from imgforge.sources.bounded_file import OpenFile, read_at
+from imgforge.sources.thread_producer import Pump
 
 __all__ = ["LocalSource"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from imgforge.sources._guard import AddressPolicy
+from imgforge.sources.address_policy import AddressPolicy
 
 __all__ = ["AllowedSources", "SourceSettings"]
 
