@@ -1,14 +1,14 @@
 """Finished renditions, kept: keys, tiers, and the cache that joins them."""
 
-from imgforge.cache._cache import Cache, CacheSettings, make_cache
-from imgforge.cache._disk import DiskTier, usable_directory
-from imgforge.cache._file import CorruptEntry, OldEntry, entry_path, read_entry, read_metadata, write_entry
-from imgforge.cache._key import KEY_BYTES, URL_BYTES, entry_key, fingerprint, original_key
-from imgforge.cache._memory import Marked, MemoryTier
-from imgforge.cache._purges import Kind, Purge, Purges
-from imgforge.cache._replace import replacing
-from imgforge.cache._sweep import Sweep, sweep
-from imgforge.cache._walk import entries, remove
+from imgforge.cache.atomic_file import replacing
+from imgforge.cache.directory_walk import entries, remove
+from imgforge.cache.disk import DiskTier, usable_directory
+from imgforge.cache.entry_file import CorruptEntry, OldEntry, entry_path, read_entry, read_metadata, write_entry
+from imgforge.cache.eviction.sweep import Sweep, sweep
+from imgforge.cache.keys import KEY_BYTES, URL_BYTES, entry_key, fingerprint, original_key
+from imgforge.cache.memory import Marked, MemoryTier
+from imgforge.cache.purge.purges import Kind, Purge, Purges
+from imgforge.cache.tiered import Cache, CacheSettings, make_cache
 from imgforge.file_threads import IDiskReactor
 
 __all__ = [

@@ -21,7 +21,8 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
-from imgforge.cache import DiskTier, _disk, _file, _janitor, entry_path, sweep
+from imgforge.cache import DiskTier, disk, entry_file, entry_path, sweep
+from imgforge.cache.eviction import janitor
 from imgforge.interfaces import ICacheTier
 from imgforge.model import CacheEntry
 from tests.cache.directory import ENTRY, KEY, ThreadedClock, number_key, sized, write
@@ -183,7 +184,7 @@ class SlowReadTests(DiskCase):
         big = sized(100 << 20)
         await self.tier.put(KEY, big)
         await self.tier.put(number_key(1), ENTRY)
-        really_read = _file._read
+        really_read = entry_file._read
 
         def slow(descriptor: int, size: int, longest: int) -> tuple[bytes, bytes]:
             if size > 1 << 20:
@@ -191,7 +192,7 @@ class SlowReadTests(DiskCase):
                 self.go_on.wait(30)
             return really_read(descriptor, size, longest)
 
-        self.patch(_file, "_read", slow)
+        self.patch(entry_file, "_read", slow)
         found = self.tier.get(KEY)
         await self.until(reading.is_set)
         return found
@@ -310,7 +311,7 @@ class NoRoomTests(DiskCase):
             def refuse(*_: object, code: int = code) -> int:
                 raise OSError(code, os.strerror(code))
 
-            refusing = self.patch(_disk, "write_entry", refuse)
+            refusing = self.patch(disk, "write_entry", refuse)
             before = self.left()
             await tier.put(KEY, sized(10_000))
             refusing.restore()
@@ -369,7 +370,7 @@ class NoRoomTests(DiskCase):
             sweeps.append(self.clock.seconds())
             return sweep(*given, **named)
 
-        self.patch(_janitor, "sweep", counted)
+        self.patch(janitor, "sweep", counted)
         tier = self.on(-1)
         for _ in range(55):
             await tier.put(KEY, ENTRY)

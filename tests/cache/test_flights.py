@@ -15,15 +15,16 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from imgforge.cache import Cache, DiskTier, _disk, _purging
-from imgforge.cache._lease import Lease, LeaseFile, outcome_text
+from imgforge.cache import Cache, DiskTier, disk
+from imgforge.cache.leases import Lease, LeaseFile, outcome_text
+from imgforge.cache.purge import follower
 from imgforge.errors import CircuitOpen, NotAnImage, OriginFailed, Overloaded, SourceNotFound
 from imgforge.model import CacheEntry
 from tests.cache.directory import ENTRY, KEY
 
 HOLDER = """
 import sys
-from imgforge.cache._lease import Lease, LeaseFile
+from imgforge.cache.leases import Lease, LeaseFile
 print(Lease(LeaseFile(sys.argv[1]), bytes.fromhex(sys.argv[2])).take(), flush=True)
 sys.stdin.read()
 """
@@ -62,7 +63,7 @@ class SharedFlightTests(TestCase):
     timeout = 20
 
     def setUp(self) -> None:
-        for module in (_disk, _purging):  # a busy machine is no dead disk
+        for module in (disk, follower):  # a busy machine is no dead disk
             self.patch(module, "_PATIENCE", 60.0)
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.cache import URL_BYTES, Purge, Purges
-from imgforge.cache._journal import Journal
+from imgforge.cache.purge.journal import Journal
 from tests.cache.directory import ENTRY, KEY
 
 TAGGED = replace(ENTRY, source="http://x/a/b.jpg", tags=("hero", "spring"), asked_at=100.0, stored_at=105.0)

@@ -19,13 +19,13 @@ from imgforge.cache import (
     Cache,
     CacheSettings,
     Kind,
-    _disk,
-    _purging,
+    disk,
     entry_path,
     make_cache,
     write_entry,
 )
-from imgforge.cache._sweep import sweep
+from imgforge.cache.eviction.sweep import sweep
+from imgforge.cache.purge import follower
 from imgforge.errors import PurgeFailed
 from imgforge.model import CacheEntry
 from tests.cache.directory import ENTRY, number_key
@@ -40,7 +40,7 @@ class PurgingTests(TestCase):
     timeout = 30
 
     def setUp(self) -> None:
-        for module in (_disk, _purging):  # a busy machine is no dead disk
+        for module in (disk, follower):  # a busy machine is no dead disk
             self.patch(module, "_PATIENCE", 60.0)
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from imgforge.cache import sweep
-from imgforge.cache._sweep import last_sweep
+from imgforge.cache.eviction.sweep import last_sweep
 from tests.cache.directory import Directory, write
 
 

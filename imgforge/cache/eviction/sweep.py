@@ -16,8 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgforge.cache._file import TEMPORARY_NAME
-from imgforge.cache._walk import Found, Stopped, entries, never, our_files, remove
+from imgforge.cache.directory_walk import Found, Stopped, entries, never, our_files, remove
+from imgforge.cache.entry_file import TEMPORARY_NAME
 
 __all__ = ["Sweep", "last_sweep", "sweep"]
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import msgspec
 
-from imgforge.cache._purges import Purge
-from imgforge.cache._replace import replacing
+from imgforge.cache.atomic_file import replacing
+from imgforge.cache.purge.purges import Purge
 
 __all__ = ["JOURNAL_NAME", "Journal"]
 

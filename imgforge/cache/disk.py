@@ -17,15 +17,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from imgforge.cache._file import LONGEST_BODY, CorruptEntry, OldEntry, entry_path, read_entry, write_entry
-from imgforge.cache._flights import SharedFlights
-from imgforge.cache._janitor import Janitor, Limits
-from imgforge.cache._lease import LeaseFile
-from imgforge.cache._purges import Purge, Purges
-from imgforge.cache._purging import Purging
-from imgforge.cache._remover import Remover
-from imgforge.cache._space import FULL
-from imgforge.cache._sweep import Sweep
+from imgforge.cache.entry_file import LONGEST_BODY, CorruptEntry, OldEntry, entry_path, read_entry, write_entry
+from imgforge.cache.eviction.free_space import FULL
+from imgforge.cache.eviction.janitor import Janitor, Limits
+from imgforge.cache.eviction.sweep import Sweep
+from imgforge.cache.leased_coalescing import SharedFlights
+from imgforge.cache.leases import LeaseFile
+from imgforge.cache.purge.follower import Purging
+from imgforge.cache.purge.purges import Purge, Purges
+from imgforge.cache.purge.remover import Remover
 from imgforge.file_threads import FileThreads, IDiskReactor, Stalled, TimeLimit
 from imgforge.interfaces import ICacheTier
 from imgforge.model import CacheEntry

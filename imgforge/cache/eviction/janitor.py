@@ -16,9 +16,9 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from imgforge.cache._purging import Purging
-from imgforge.cache._space import Space
-from imgforge.cache._sweep import Sweep, last_sweep, sweep
+from imgforge.cache.eviction.free_space import Space
+from imgforge.cache.eviction.sweep import Sweep, last_sweep, sweep
+from imgforge.cache.purge.follower import Purging
 from imgforge.file_threads import FileThreads
 
 __all__ = ["Janitor", "Limits"]

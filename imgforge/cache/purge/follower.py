@@ -10,10 +10,10 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from imgforge.cache._journal import Journal
-from imgforge.cache._purges import Purge, Purges
-from imgforge.cache._remover import purged_file
-from imgforge.cache._walk import Found
+from imgforge.cache.directory_walk import Found
+from imgforge.cache.purge.journal import Journal
+from imgforge.cache.purge.purges import Purge, Purges
+from imgforge.cache.purge.remover import purged_file
 from imgforge.errors import PurgeFailed
 from imgforge.file_threads import FileThreads, IDiskReactor
 from imgforge.model import CacheEntry

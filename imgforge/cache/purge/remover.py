@@ -9,9 +9,9 @@ from functools import partial
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from imgforge.cache._file import CorruptEntry, read_header
-from imgforge.cache._purges import Purge, Purges
-from imgforge.cache._walk import Found, Stopped, entries, entries_beginning, remove
+from imgforge.cache.directory_walk import Found, Stopped, entries, entries_beginning, remove
+from imgforge.cache.entry_file import CorruptEntry, read_header
+from imgforge.cache.purge.purges import Purge, Purges
 from imgforge.file_threads import FileThreads, IDiskReactor
 from imgforge.model import CacheEntry
 

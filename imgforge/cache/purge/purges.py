@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from imgforge.cache._key import URL_BYTES
+from imgforge.cache.keys import URL_BYTES
 from imgforge.model import CacheEntry
 
 __all__ = ["Kind", "Purge", "Purges"]

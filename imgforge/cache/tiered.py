@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
 
-from imgforge.cache._disk import DiskTier, FaultObserver
-from imgforge.cache._memory import MemoryTier
-from imgforge.cache._purges import Kind, Purge, Purges
-from imgforge.cache._purging import Purging
+from imgforge.cache.disk import DiskTier, FaultObserver
+from imgforge.cache.memory import MemoryTier
+from imgforge.cache.purge.follower import Purging
+from imgforge.cache.purge.purges import Kind, Purge, Purges
 from imgforge.file_threads import IDiskReactor
 from imgforge.interfaces import ICacheTier
 from imgforge.model import CacheEntry

@@ -19,7 +19,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from imgforge import errors
-from imgforge.cache._lease import Lease, LeaseFile, outcome_text
+from imgforge.cache.leases import Lease, LeaseFile, outcome_text
 from imgforge.errors import ImgforgeError, Overloaded
 from imgforge.file_threads import FileThreads, IDiskReactor, Stalled
 

@@ -30,7 +30,7 @@ from pathlib import Path
 
 import msgspec
 
-from imgforge.cache._replace import replacing
+from imgforge.cache.atomic_file import replacing
 from imgforge.model import CacheEntry
 
 __all__ = [

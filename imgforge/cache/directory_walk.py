@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from imgforge.cache._file import ENTRY_NAME, TEMPORARY_NAME
+from imgforge.cache.entry_file import ENTRY_NAME, TEMPORARY_NAME
 
 __all__ = ["Found", "Stopped", "entries", "entries_beginning", "never", "our_files", "remove"]
 

@@ -1,0 +1,1 @@
+"""Purges by source URL and by tag: a journal that all processes follow, and the removal of what it covers."""
