@@ -1,17 +1,17 @@
 """One request's way from a parsed URL to a finished rendition."""
 
-from imgforge.pipeline._admission import Admission
-from imgforge.pipeline._budget import Budget
-from imgforge.pipeline._failures import Failures
-from imgforge.pipeline._freshness import Freshness
-from imgforge.pipeline._originals import Originals
-from imgforge.pipeline._pipeline import Pipeline
-from imgforge.pipeline._render import PipelineSettings
-from imgforge.pipeline._shelf import Served, State
-from imgforge.pipeline._single_flight import SingleFlight
-from imgforge.pipeline._store import Store, StoreSettings, make_store
-from imgforge.pipeline._threads import IThreadReactor, RenderThreads
-from imgforge.pipeline._witness import Quarantine, Unwatched, Witness
+from imgforge.pipeline.caches import Store, StoreSettings, make_store
+from imgforge.pipeline.coalescing import SingleFlight
+from imgforge.pipeline.crash_tracker import Quarantine, Unwatched, Witness
+from imgforge.pipeline.limits.admission import Admission
+from imgforge.pipeline.limits.memory_budget import Budget
+from imgforge.pipeline.negative_cache import Failures
+from imgforge.pipeline.original_fetcher import Originals
+from imgforge.pipeline.pipeline import Pipeline
+from imgforge.pipeline.render_threads import IThreadReactor, RenderThreads
+from imgforge.pipeline.renderer import PipelineSettings
+from imgforge.pipeline.result_cache import Served, State
+from imgforge.pipeline.staleness import Freshness
 
 __all__ = [
     "Admission",

@@ -14,7 +14,7 @@ import pyvips
 from PIL import Image, ImageCms, IptcImagePlugin, PngImagePlugin
 
 from imgforge.processing import ProcessingSettings, detect_format
-from imgforge.processing._tiff_tags import with_owners
+from imgforge.processing.metadata.tiff_owners import with_owners
 from tests.conformance.case import rendered
 from tests.conformance.images import encoded, oriented, smooth
 

@@ -19,10 +19,10 @@ import pytest
 
 from imgforge.errors import ImgforgeError
 from imgforge.model import CacheControl
-from imgforge.processing._formats import detect_format
-from imgforge.processing._svg import sanitised
-from imgforge.processing._svg_cost import is_costly
-from imgforge.processing._xmp import rights_of, xmp_of
+from imgforge.processing.codecs.formats import detect_format
+from imgforge.processing.codecs.svg import sanitised
+from imgforge.processing.codecs.svg_cost import is_costly
+from imgforge.processing.metadata.xmp import rights_of, xmp_of
 from imgforge.sources.settings import AllowedSources
 from imgforge.web._network import _hops
 
@@ -93,7 +93,7 @@ SVG: dict[str, Shape] = {
 @pytest.mark.parametrize("name", SVG)
 @pytest.mark.parametrize("call", [sanitised, is_costly], ids=lambda call: str(call.__name__))
 def test_svg(call: Callable[[bytes], object], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imgforge.processing._svg_cost.LARGE", 10 << 20)
+    monkeypatch.setattr("imgforge.processing.codecs.svg_cost.LARGE", 10 << 20)
     assert _growth(call, SVG[name](4000), SVG[name](16000)) <= _MOST
 
 

@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.pipeline import Budget
-from imgforge.pipeline._budget import Claim, Ticket
+from imgforge.pipeline.limits.memory_budget import Claim, Ticket
 
 
 class BudgetTests(SynchronousTestCase):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgforge.errors import NotAnImage
-from imgforge.processing._bmp_rle import decoded
+from imgforge.processing.codecs.bmp_runs import decoded
 from tests.processing.test_effects import EffectCase, pixels
 
 BLACK, RED, GREEN, BLUE, GREY = (0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255), (9, 9, 9)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.model import Crop, Gravity
-from imgforge.processing._gravity import crop_gravity, position, turned_back
+from imgforge.processing.gravity import crop_gravity, position, turned_back
 from tests.processing.test_effects import pixels, png
 
 EDGES = ("no", "so", "ea", "we", "noea", "nowe", "soea", "sowe")

@@ -20,9 +20,9 @@ from PIL import Image
 from imgforge.errors import ImgforgeError, NotAnImage, SourceTooLarge, UnsupportedFormat
 from imgforge.model import InfoOptions
 from imgforge.processing import ProcessingSettings, capabilities, describe, detect_format
-from imgforge.processing._exif_block import exif_block, set_exif_block
-from imgforge.processing._heic import SAMPLE, load
-from imgforge.processing._vips import _loads, _saves
+from imgforge.processing.codecs.heic import SAMPLE, load
+from imgforge.processing.libvips import _loads, _saves
+from imgforge.processing.metadata.exif_block import exif_block, set_exif_block
 from tests.conformance.case import alike
 from tests.conformance.images import Pixels, decoded, encoded, oriented, see_through, smooth, turned_by_exif
 from tests.processing.test_effects import EffectCase, flat, made, pixels

@@ -146,7 +146,7 @@ class HostileTests(EffectCase):
     @example(1, 513)
     @example(9000, 1)
     def test_the_size_is_read_as_it_is_written(self, width: int, height: int) -> None:
-        from imgforge.processing._jxl import _size
+        from imgforge.processing.codecs.jxl import _size
 
         self.assertEqual(_size(jxl("L", (width, height), effort=1)), (width, height))
 

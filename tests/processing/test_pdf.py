@@ -190,7 +190,10 @@ class HostileTests(EffectCase):
 
     def test_a_page_that_takes_forever_is_given_up(self) -> None:
         body = pdf((3000, 3000, "q 0 0 m 3000 3000 l 5 w S Q\n" * 2_000_000))
-        with patch("imgforge.processing._apart._SECONDS", 1.0), self.assertRaisesRegex(NotAnImage, "too long"):
+        with (
+            patch("imgforge.processing.isolation.parent._SECONDS", 1.0),
+            self.assertRaisesRegex(NotAnImage, "too long"),
+        ):
             made(body, "w:9")
 
     def test_what_unpacks_to_gigabytes_takes_them_from_nobody(self) -> None:

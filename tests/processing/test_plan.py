@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.errors import ResultTooLarge
 from imgforge.model import Crop, Extend, Padding, ProcessingOptions, Size
 from imgforge.processing import Geometry, Plan, geometry, plan
-from imgforge.processing._rounding import half_away, half_even, min_nonzero
+from imgforge.processing.rounding import half_away, half_even, min_nonzero
 from tests.conformance.geometry import Layout, layout
 
 SIDES = st.integers(1, 5000)

@@ -16,9 +16,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.errors import NotAnImage
 from imgforge.model import ProcessingOptions
 from imgforge.processing import ProcessingSettings, process
-from imgforge.processing._apart import cleaned_apart
-from imgforge.processing._cancellation import Cancellation
-from imgforge.processing._svg import sanitised
+from imgforge.processing.codecs.svg import sanitised
+from imgforge.processing.isolation.parent import cleaned_apart
+from imgforge.processing.resources.cancellation import Cancellation
 
 NAMESPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
 

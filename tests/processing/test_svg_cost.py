@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.errors import NotAnImage, RequestTimeout, ResultTooLarge
 from imgforge.model import InfoOptions, ProcessingOptions, Rendition, Trim
 from imgforge.processing import Cancellation, ProcessingSettings, describe, process
-from imgforge.processing._svg_cost import is_costly
+from imgforge.processing.codecs.svg_cost import is_costly
 
 
 def svg(inside: str, size: str = 'width="40" height="20"') -> bytes:
@@ -105,7 +105,10 @@ class ApartTests(SynchronousTestCase):
             self.made(svg(COSTLY["text"]), width=16000, height=16000)
 
     def test_what_takes_forever_is_given_up(self) -> None:
-        with patch("imgforge.processing._apart._SECONDS", 0.5), self.assertRaisesRegex(NotAnImage, "too long"):
+        with (
+            patch("imgforge.processing.isolation.parent._SECONDS", 0.5),
+            self.assertRaisesRegex(NotAnImage, "too long"),
+        ):
             self.made(ENDLESS)
 
     def test_a_cancelled_one_is_killed(self) -> None:
@@ -124,7 +127,7 @@ class ApartTests(SynchronousTestCase):
 
         canceller = threading.Thread(target=cancel)
         canceller.start()
-        with patch("imgforge.processing._apart._SECONDS", 3600.0), self.assertRaises(RequestTimeout):
+        with patch("imgforge.processing.isolation.parent._SECONDS", 3600.0), self.assertRaises(RequestTimeout):
             self.made(ENDLESS, cancellation)
         canceller.join()
         self.assertEqual(children(), set())

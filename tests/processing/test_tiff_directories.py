@@ -16,10 +16,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.errors import NotAnImage
 from imgforge.model import ProcessingOptions
 from imgforge.processing import ProcessingSettings, process
-from imgforge.processing._complete import tiff_is_complete
-from imgforge.processing._formats import detect_format
-from imgforge.processing._tiff_tags import with_owners
+from imgforge.processing.codecs.formats import detect_format
+from imgforge.processing.codecs.truncation import tiff_is_complete
 from imgforge.processing.containers import read_tiff
+from imgforge.processing.metadata.tiff_owners import with_owners
 
 BYTE, SHORT, LONG = 1, 3, 4
 _NOTHING = 64 << 10  # bytes

@@ -1,0 +1,1 @@
+"""Answers about an image instead of pixels: /info, its palette, its placeholders."""

@@ -1,0 +1,220 @@
+"""The formats: one row adds one. Whether the installed libvips can do what a row says is asked of it (`_vips`)."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from imgforge.errors import NotAnImage
+from imgforge.processing.codecs.heic import SAMPLE as HEIC_SAMPLE
+from imgforge.processing.codecs.raw import is_raw_tiff
+
+__all__ = ["FORMATS", "Format", "check_format", "detect_format", "sniffed_media_type"]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What a format can do, and libvips' names for reading and writing it ("" where it does not).
+
+    `longest` is the longest side that can be written, 0 for no limit that matters. `saver_options` are those that
+    are always given. The flags are those of the results: which need a background, which a quality, and so on.
+    """
+
+    mime_type: str
+    loader: str = ""
+    saver: str = ""
+    saver_options: dict[str, Any] = field(default_factory=dict)
+    alpha: bool = True
+    animation: bool = False
+    quality: bool = False
+    deep: bool = False  # more than 8 bits a sample
+    profile: bool = True
+    cmyk: bool = False
+    vector: bool = False
+    thumbnail: bool = False
+    paged: bool = False  # its loader takes page and n
+    longest: int = 0
+    extra: str = ""  # the extra (`_extras`) that reads and writes it where libvips does not
+    partial: bool = False  # of a file that ends too early its reader shows what there is
+    films: bool = False  # libvips takes its animations for stills; `_film` does not
+    writes: bool = True
+    apart: bool = False  # the extra decodes in a process of its own, which can be killed
+    sample: bytes = b""  # a file that is read to know whether libvips can, where having a loader does not tell
+    needs: str = ""  # what libvips must be built with, where no extra does it
+
+
+FORMATS: dict[str, Format] = {
+    "jpeg": Format(
+        "image/jpeg",
+        "jpegload_buffer",
+        "jpegsave_buffer",
+        {"optimize_coding": True},
+        alpha=False,
+        quality=True,
+        cmyk=True,
+        partial=True,
+        needs="libjpeg-turbo or mozjpeg",
+    ),
+    "png": Format(
+        "image/png",
+        "pngload_buffer",
+        "pngsave_buffer",
+        deep=True,
+        partial=True,
+        films=True,
+        needs="libpng or libspng",
+    ),
+    "webp": Format(
+        "image/webp",
+        "webpload_buffer",
+        "webpsave_buffer",
+        animation=True,
+        quality=True,
+        paged=True,
+        longest=16383,
+        needs="libwebp",
+    ),
+    "avif": Format(
+        "image/avif",
+        "heifload_buffer",
+        "heifsave_buffer",
+        {"compression": "av1"},
+        quality=True,
+        deep=True,
+        thumbnail=True,
+        films=True,
+        longest=16384,
+        needs="libheif and a codec of AV1, such as libaom",
+    ),
+    "gif": Format(
+        "image/gif",
+        "gifload_buffer",
+        "gifsave_buffer",
+        animation=True,
+        profile=False,
+        paged=True,
+        partial=True,
+        longest=65535,
+        needs="cgif",
+    ),
+    "tiff": Format(
+        "image/tiff",
+        "tiffload_buffer",
+        "tiffsave_buffer",
+        quality=True,
+        deep=True,
+        paged=True,
+        cmyk=True,
+        partial=True,
+        needs="libtiff",
+    ),
+    "heic": Format(
+        "image/heic",
+        "heifload_buffer",
+        "heifsave_buffer",
+        {"compression": "hevc"},
+        quality=True,
+        thumbnail=True,
+        longest=16384,
+        extra="heic",
+        sample=HEIC_SAMPLE,
+    ),
+    "jxl": Format(
+        "image/jxl", "jxlload_buffer", "jxlsave_buffer", animation=True, quality=True, deep=True, extra="jxl"
+    ),
+    "bmp": Format("image/bmp", extra="formats", profile=False, partial=True),
+    "ico": Format("image/x-icon", extra="formats", profile=False, longest=256),
+    "psd": Format("image/vnd.adobe.photoshop", extra="formats", writes=False),
+    "pdf": Format("application/pdf", extra="pdf", vector=True, paged=True, writes=False, apart=True),
+    "raw": Format("image/x-dcraw", extra="raw", writes=False, apart=True),
+    "svg": Format("image/svg+xml", "svgload_buffer", vector=True, writes=False, needs="librsvg"),
+}
+
+_SIGNATURES: tuple[tuple[str, int, bytes], ...] = (
+    ("jpeg", 0, b"\xff\xd8\xff"),
+    ("png", 0, b"\x89PNG\r\n\x1a\n"),
+    ("gif", 0, b"GIF87a"),
+    ("gif", 0, b"GIF89a"),
+    ("tiff", 0, b"II*\x00"),
+    ("tiff", 0, b"MM\x00*"),
+    ("tiff", 0, b"II+\x00\x08\x00\x00\x00"),  # BigTIFF
+    ("tiff", 0, b"MM\x00+\x00\x08\x00\x00"),
+    ("bmp", 0, b"BM"),
+    ("ico", 0, b"\x00\x00\x01\x00"),
+    ("psd", 0, b"8BPS"),
+    ("pdf", 0, b"%PDF-"),
+    ("raw", 0, b"FUJIFILMCCD-RAW"),
+    ("raw", 0, b"IIRO"),  # Olympus
+    ("raw", 0, b"IIRS"),
+    ("raw", 0, b"IIU\x00"),  # Panasonic
+    ("jxl", 0, b"\xff\x0a"),
+    ("jxl", 0, b"\x00\x00\x00\x0cJXL \r\n\x87\n"),
+)
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_CR3_BRAND = b"crx "
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"})
+# An SVG begins with its element, after a byte order mark, a declaration, a document type and comments. What has been
+# taken for one of these is never taken for something else (`(?>`, `*+`): hostile prologues would take forever.
+_SVG = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?><\?xml[^>]*>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\]\s*)?>|\s)*+<(?:svg|\w+:svg)[\s>/]",
+    re.DOTALL,
+)
+_SVG_WINDOW = 32768
+_UTF_16 = frozenset({b"\xff\xfe", b"\xfe\xff"})  # the byte order marks that begin it
+
+
+# What is repeated of a Content-Type: the media type, if it is one.
+_MEDIA_TYPE = re.compile(r"\s*([\w!#$&^.+-]{1,64}/[\w!#$&^.+-]{1,64})", re.ASCII)
+
+
+def check_format(source: bytes, content_type: str = "") -> str:
+    """What `detect_format` says; else `NotAnImage`, with what *source* is instead as far as *content_type* tells."""
+    name = detect_format(source)
+    if name is None:
+        named = _MEDIA_TYPE.match(content_type)
+        kind = f"{named[1].lower()}, " if named else ""
+        raise NotAnImage(f"the source is no image of a known format: {kind}{len(source)} bytes")
+    return name
+
+
+def detect_format(source: bytes) -> str | None:
+    """The name of the format of *source*, by its content only; None for what is no image that is known here."""
+    for name, offset, signature in _SIGNATURES:
+        if source.startswith(signature, offset):
+            return "raw" if name == "tiff" and is_raw_tiff(source) else name
+    if source[:4] == b"RIFF" and source[8:12] == b"WEBP":
+        return "webp"
+    if source[4:8] == b"ftyp":
+        brands = {source[8:12], *(source[at : at + 4] for at in range(16, min(_box_length(source), 64), 4))}
+        if brands & _AVIF_BRANDS:
+            return "avif"
+        if _CR3_BRAND in brands:
+            return "raw"
+        return "heic" if brands & _HEIC_BRANDS else None
+    return "svg" if _SVG.match(_beginning(source)) else None
+
+
+def sniffed_media_type(source: bytes) -> str:
+    """The media type of what begins with *source*, if it is an image of pixels; "" for SVG, which browsers execute."""
+    name = detect_format(source)
+    media_type = FORMATS[name].mime_type if name is not None and name != "svg" else ""
+    return media_type if media_type.startswith("image/") else ""
+
+
+def _beginning(source: bytes) -> bytes:
+    """Where an SVG's element must stand, unpacked if the document is (svgz), in UTF-8 if it is in UTF-16."""
+    if source.startswith(b"\x1f\x8b"):
+        try:
+            source = zlib.decompressobj(wbits=31).decompress(source, _SVG_WINDOW)
+        except zlib.error:
+            return b""
+    source = source[:_SVG_WINDOW]
+    if source[:2] in _UTF_16:
+        return source.decode("utf-16", "replace").encode("utf-8", "replace")
+    return source
+
+
+def _box_length(source: bytes) -> int:
+    return int.from_bytes(source[:4], "big")

@@ -1,0 +1,50 @@
+"""Files that end too early: refused, or shown as far as they go where the operator wants that, as imgproxy does.
+
+A file is read strictly first, so that a whole one costs nothing more; only where that fails it is read once more, and
+what the decoder has by then is the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import pyvips
+
+from imgforge.errors import NotAnImage
+from imgforge.processing.codecs.formats import FORMATS, detect_format
+from imgforge.processing.libvips import broken
+from imgforge.processing.resources.cancellation import Cancellation
+from imgforge.processing.settings import ProcessingSettings
+
+__all__ = ["whole_or_part"]
+
+T = TypeVar("T")
+
+
+def whole_or_part(
+    source: bytes, settings: ProcessingSettings, cancellation: Cancellation, work: Callable[[bool], T]
+) -> tuple[T, bool]:
+    """What *work* makes of *source*, and whether of a part of it; *work* is told whether a part is enough.
+
+    `pyvips.Error` becomes `NotAnImage`, or `RequestTimeout` once *cancellation* was cancelled.
+    """
+    try:
+        return _translated(work, cancellation, partial=False), False
+    except NotAnImage:
+        name = detect_format(source)
+        if settings.truncated_images != "serve" or name is None or not FORMATS[name].partial:
+            raise
+        try:
+            return _translated(work, cancellation, partial=True), True
+        except NotAnImage:
+            pass
+        raise  # what was wrong at first says more
+
+
+def _translated(work: Callable[[bool], T], cancellation: Cancellation, *, partial: bool) -> T:
+    try:
+        return work(partial)
+    except pyvips.Error as error:
+        cancellation.check()
+        raise broken(error) from None

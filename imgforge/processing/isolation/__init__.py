@@ -1,0 +1,1 @@
+"""Decoders that may crash or loop run in a process of their own."""

@@ -1,0 +1,1 @@
+"""EXIF, IPTC and XMP: reading them for /info, and stripping them from renditions."""

@@ -1,0 +1,76 @@
+"""What a file says beside its pixels: taken away, but for what has to stay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyvips
+
+from imgforge.processing.libvips import field_names, remove_field
+from imgforge.processing.metadata.iptc import credits_of, iptc_in
+from imgforge.processing.metadata.xmp import rights_of
+from imgforge.processing.settings import chosen
+from imgforge.processing.state import State
+
+__all__ = ["ORIENTATION", "strip_metadata"]
+
+# Needed by the encoders, not shown to anybody.
+_TECHNICAL = frozenset(
+    {
+        "icc-profile-data",
+        "bits-per-sample",
+        "palette",
+        "palette-bit-depth",
+        "background",
+        "vips-loader",
+        "vips-sequential",
+    }
+)
+_ANIMATION = frozenset({"page-height", "delay", "loop", "n-pages"})
+_COPYRIGHT = frozenset({"exif-data", "exif-ifd0-Copyright", "exif-ifd0-Artist"})
+# An image that has been turned must not be turned again by its viewer.
+ORIENTATION = frozenset({"orientation", "exif-ifd0-Orientation"})
+_IPTC = "iptc-data"
+_INCH = 25.4  # millimetres
+
+
+def strip_metadata(state: State, *, animated: bool) -> None:
+    """Remove EXIF, IPTC, XMP and the rest, unless asked to keep them; the orientation goes once it has been obeyed."""
+    options, settings = state.options, state.settings
+    strip = chosen(options.strip_metadata, settings.strip_metadata)
+    copyright_stays = chosen(options.keep_copyright, settings.keep_copyright)
+    kept = _TECHNICAL | (_ANIMATION if animated else frozenset()) | (_COPYRIGHT if copyright_stays else frozenset())
+    image = state.image
+    fields = field_names(image)
+    rights = _rights(image, fields) if strip and copyright_stays else {}
+    resolution = settings.strip_metadata_dpi / _INCH  # pixels per millimetre
+    image = image.copy(xres=resolution, yres=resolution) if strip else image.copy()
+    for name in fields:
+        # The first fields are the image's own geometry, which is no metadata: removing them does nothing.
+        obeyed = name in ORIENTATION and state.auto_rotate
+        if obeyed or (strip and name not in kept) or (not animated and name in _ANIMATION):
+            remove_field(image, name)
+    for name, value in rights.items():
+        image.set_type(pyvips.GValue.blob_type, name, value)
+    if image.get_typeof(_IPTC):
+        _set_iptc(image, iptc_in(state.format_name, bytes(image.get(_IPTC))))
+    if options.dpi:
+        image = image.copy(xres=options.dpi / _INCH, yres=options.dpi / _INCH)
+    state.image = image
+
+
+def _set_iptc(image: Any, value: bytes) -> None:
+    if value:
+        image.set_type(pyvips.GValue.blob_type, _IPTC, value)
+    else:
+        image.remove(_IPTC)
+
+
+def _rights(image: Any, fields: list[str]) -> dict[str, bytes]:
+    """Of IPTC and XMP what says whose the picture is, by the names of libvips' fields."""
+    rights = {}
+    if _IPTC in fields:
+        rights[_IPTC] = credits_of(bytes(image.get(_IPTC)))
+    if "xmp-data" in fields:
+        rights["xmp-data"] = rights_of(bytes(image.get("xmp-data")))
+    return {name: value for name, value in rights.items() if value}

@@ -1,0 +1,80 @@
+"""The search for a quality: one that makes the file small enough, or one that keeps the picture alike enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pyvips
+
+from imgforge.model import AutoQuality
+from imgforge.processing.codecs.formats import FORMATS
+from imgforge.processing.libvips import reader
+from imgforge.processing.rounding import half_away
+
+__all__ = ["fitted", "searched"]
+
+Encode = Callable[[int], bytes]
+
+_LEAST_QUALITY = 10
+# Constants of the structural similarity (Wang et al. 2004) for samples of 0..255.
+_C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+_WINDOW_SIGMA = 1.5
+
+
+def fitted(encode: Encode, quality: int, target: int) -> bytes:
+    """Lower the quality, faster the further away the size is, until it fits or cannot be lowered usefully."""
+    while True:
+        body = encode(quality)
+        if len(body) <= target or quality <= _LEAST_QUALITY:
+            return body
+        excess = len(body) / target
+        factor = 0.25 if excess > 3 else 0.5 if excess > 1.5 else 0.75
+        quality = max(1, min(quality - 1, half_away(quality * factor)))
+
+
+def searched(encode: Encode, image: Any, format_name: str, wanted: AutoQuality) -> bytes:
+    """The result of a bisection between the least and the greatest quality.
+
+    size: the greatest quality whose file has at most the target's bytes. dssim: the least quality whose structural
+    distance from *image*, (1 - SSIM) / 2, is at most the target plus the allowed error.
+    """
+    low, high = wanted.minimum, max(wanted.minimum, wanted.maximum)
+    best = encode(high if wanted.method == "dssim" else low)
+    while low <= high:
+        middle = (low + high) // 2
+        body = encode(middle)
+        if wanted.method == "size":
+            if len(body) <= wanted.target:
+                best, low = body, middle + 1
+            else:
+                high = middle - 1
+        elif _distance(image, body, format_name) <= wanted.target + wanted.allowed_error:
+            best, high = body, middle - 1
+        else:
+            low = middle + 1
+    return best
+
+
+def _distance(image: Any, body: bytes, format_name: str) -> float:
+    """(1 - SSIM) / 2 of the luminance of *image* and of what *body* decodes to: 0 is the same."""
+    codec = reader(format_name)
+    if codec is not None:
+        decoded = codec.load(body, format_name)
+    else:
+        decoded = pyvips.Operation.call(FORMATS[format_name].loader, body)
+    first, second = _luminance(image), _luminance(decoded)
+    mean1, mean2 = first.gaussblur(_WINDOW_SIGMA), second.gaussblur(_WINDOW_SIGMA)
+    variance1 = (first * first).gaussblur(_WINDOW_SIGMA) - mean1 * mean1
+    variance2 = (second * second).gaussblur(_WINDOW_SIGMA) - mean2 * mean2
+    covariance = (first * second).gaussblur(_WINDOW_SIGMA) - mean1 * mean2
+    likeness = ((mean1 * mean2 * 2 + _C1) * (covariance * 2 + _C2)) / (
+        (mean1 * mean1 + mean2 * mean2 + _C1) * (variance1 + variance2 + _C2)
+    )
+    return float((1 - likeness.avg()) / 2)
+
+
+def _luminance(image: Any) -> Any:
+    if image.hasalpha():
+        image = image.flatten(background=[255] * (image.bands - 1))
+    return image.colourspace("b-w").cast("float").extract_band(0)

@@ -1,0 +1,1 @@
+"""Limits within a render: memory for pixels, and cancellation."""

@@ -1,0 +1,189 @@
+"""Colour: into a space in which pixels can be worked on, and out of it at the end.
+
+RGB and grey images are worked on in their own profile's space, which costs nothing, and transformed to sRGB at the
+end, when there are few pixels left. Others (CMYK, Lab) are brought to sRGB at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyvips
+
+from imgforge.errors import BadOption
+from imgforge.processing.settings import chosen
+from imgforge.processing.state import State
+
+__all__ = [
+    "embed_profile",
+    "full_scale",
+    "interpretation",
+    "standard_rgb",
+    "to_processing_colours",
+    "to_result_colours",
+]
+
+_PROFILE = "icc-profile-data"
+_COLOUR_FIELDS = (_PROFILE, "exif-ifd0-WhitePoint", "exif-ifd0-PrimaryChromaticities", "exif-ifd2-ColorSpace")
+_BUILT_IN = frozenset({"srgb", "cmyk", "p3"})
+_NATIVE = frozenset({"rgb", "srgb", "rgb16", "scrgb", "grey16", "b-w"})
+_DEEP = frozenset({"rgb16", "grey16", "scrgb"})
+_GREY = frozenset({"b-w", "grey16"})
+# What is left where nothing deeper is asked for.
+_SHALLOW = {"rgb16": "srgb", "grey16": "b-w", "cmyk": "srgb"}
+_DEEP_OUT = {"rgb16": "rgb16", "grey16": "grey16", "cmyk": "srgb"}
+_UNCHANGED = frozenset({"rgb", "srgb", "b-w"})
+
+
+def interpretation(image: Any) -> str:
+    """What the pixels mean, guessed from bands and format where the file does not say."""
+    said = str(image.interpretation)
+    if said in _NATIVE or said in {"cmyk", "lab", "labs", "labq", "xyz"}:
+        return said
+    colours = image.bands - (1 if image.bands in {2, 4} else 0)
+    if image.format in {"uchar", "char"}:
+        return "b-w" if colours == 1 else "srgb"
+    if image.format in {"ushort", "short"}:
+        return "grey16" if colours == 1 else "rgb16"
+    return said
+
+
+def full_scale(image: Any) -> float:
+    """What the samples of white and of opaque are: that of 16 bits or of 8."""
+    return 65535.0 if interpretation(image) in {"rgb16", "grey16"} else 255.0
+
+
+def to_processing_colours(state: State) -> None:
+    """Radiance decoded, profiles of odd spaces imported, then sRGB, grey or their 16-bit forms."""
+    image = state.image
+    if image.coding == "rad":
+        image = image.rad2float()
+    kind = interpretation(image)
+    keep = chosen(state.options.preserve_hdr, state.settings.preserve_hdr)
+    deep = keep and state.format.deep
+    target = kind if kind in _UNCHANGED else (_DEEP_OUT if deep else _SHALLOW).get(kind, "rgb16" if deep else "srgb")
+    has_profile = image.get_typeof(_PROFILE) != 0
+    if has_profile and kind == "scrgb":  # converting from linear light, the profile no longer tells the truth
+        image = image.copy()
+        image.remove(_PROFILE)
+    elif has_profile:
+        state.profile = state.profile or _profile(image)
+        if kind not in _NATIVE and image.format in {"uchar", "ushort"}:
+            image = image.icc_import(embedded=True, pcs=_connection_space(state.profile))
+            state.imported = True
+    if image.interpretation != target:
+        image = image.colourspace(target)
+    most = 2 if target in _GREY else 4
+    # Files may have samples beyond the alpha (spot colours, masks), which no stage knows what to do with.
+    state.image = image if image.bands <= most else image.extract_band(0, n=most)
+
+
+def standard_rgb(state: State, image: Any) -> Any:
+    """*image*, of the *state*, with colours: grey becomes sRGB or its 16-bit form.
+
+    Its profile is that of a grey, or says nothing of one, and would be wrong for what gets colours: it is left.
+    """
+    kind = interpretation(image)
+    if kind in {"srgb", "rgb16", "rgb"}:
+        return image
+    if state.profile is not None and not state.imported and kind in _GREY:
+        image = _without_profile(_in_standard(image, state.profile))
+        state.profile = None
+    return image.colourspace("rgb16" if kind in _DEEP else "srgb")
+
+
+def to_result_colours(state: State) -> None:
+    """Keep the profile, or leave its space for sRGB (sGrey) and drop it."""
+    options, settings = state.options, state.settings
+    strip = chosen(options.strip_color_profile, settings.strip_color_profile)
+    keep = not strip and state.format.profile
+    image, profile = state.image, state.profile
+    if profile is not None and keep:
+        image = _with_profile(image, profile)
+        if state.imported:
+            image = image.icc_export(pcs=_connection_space(profile), depth=_depth(image))
+    elif profile is not None and not state.imported:
+        image = _in_standard(image, profile)
+    if not keep:
+        image = _without_profile(image)
+        state.profile = None
+    state.image = image
+
+
+def _in_standard(image: Any, profile: bytes) -> Any:
+    """*image*, which is in the space of *profile*, in sRGB or in sRGB's grey."""
+    if _is_srgb(profile):
+        return image
+    name = "sGrey" if interpretation(image) in _GREY else "sRGB"
+    space = _connection_space(profile)
+    return _with_profile(image, profile).icc_transform(name, embedded=True, pcs=space, depth=_depth(image))
+
+
+def _with_profile(image: Any, profile: bytes) -> Any:
+    """A copy of *image* that has *profile*: some operations lose it."""
+    image = image.copy()
+    if image.get_typeof(_PROFILE) == 0:
+        image.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
+    return image
+
+
+def _without_profile(image: Any) -> Any:
+    """*image* without its profile, and without what EXIF says of its colours."""
+    told = [field for field in _COLOUR_FIELDS if image.get_typeof(field)]
+    image = image.copy() if told else image
+    for field in told:
+        image.remove(field)
+    return image
+
+
+def _depth(image: Any) -> int:
+    return 16 if interpretation(image) in _DEEP else 8
+
+
+def _profile(image: Any) -> bytes | None:
+    """The profile, if it is long enough to have a header."""
+    data = bytes(image.get(_PROFILE))
+    return data if len(data) >= 128 else None
+
+
+def _connection_space(profile: bytes | None) -> str:
+    return "xyz" if profile is not None and profile[20:24] == b"XYZ " else "lab"
+
+
+def _is_srgb(profile: bytes) -> bool:
+    """Whether it is the usual sRGB IEC61966-2.1, by its header: transforming from it would change nothing."""
+    return (
+        profile[48:52] == b"IEC "
+        and profile[16:20] == b"RGB "
+        and profile[52:56] == b"sRGB"
+        and profile[80:84] == b"HP  "
+        and profile[24:30] == bytes((7, 206, 0, 2, 0, 9))
+        and profile[8:12] == bytes((2, 16, 0, 0))
+    )
+
+
+def embed_profile(state: State) -> None:
+    """Convert to the profile that the options name and embed it, where the format can carry one."""
+    name = state.options.color_profile
+    if not name or not state.format.profile:
+        return
+    target = name if name in _BUILT_IN else _profile_path(state.settings.color_profiles_dir, name)
+    if target == "cmyk" and not state.format.cmyk:
+        return
+    try:
+        image = standard_rgb(state, state.image)
+        state.image = image.icc_transform(target, embedded=True, input_profile="srgb", depth=8)
+    except pyvips.Error:
+        raise BadOption(f"color profile {name!r} cannot be used for this image") from None
+
+
+def _profile_path(directory: str, name: str) -> str:
+    """A file directly in *directory*, with or without its ending."""
+    if "/" in name or name.startswith("."):
+        raise BadOption(f"color profile {name!r} is no name of a profile")
+    for ending in ("", ".icc", ".icm"):
+        path = Path(directory, name + ending)
+        if path.is_file():
+            return str(path)
+    raise BadOption(f"color profile {name!r} is not installed here")
