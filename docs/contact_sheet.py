@@ -10,7 +10,8 @@ from typing import Any
 import pyvips
 
 from imgforge import processing
-from imgforge.processing import ProcessingSettings, draw_sample, process
+from imgforge.demo import draw_sample
+from imgforge.processing import ProcessingSettings, process
 from imgforge.urls.options import OptionParser
 
 CELL_WIDTH, CELL_HEIGHT, CAPTION, ACROSS = 232, 150, 22, 6

@@ -1,6 +1,5 @@
 """Image processing on libvips: plain, synchronous, without any I/O. Called from threads, batch jobs and tests alike."""
 
-from imgforge.processing._samples import SAMPLES, draw_sample
 from imgforge.processing.analysis.info import describe
 from imgforge.processing.codecs.formats import FORMATS, Format, check_format, detect_format, sniffed_media_type
 from imgforge.processing.engine import STAGES, process
@@ -12,7 +11,6 @@ from imgforge.processing.settings import ProcessingSettings
 
 __all__ = [
     "FORMATS",
-    "SAMPLES",
     "STAGES",
     "Cancellation",
     "Capabilities",
@@ -26,7 +24,6 @@ __all__ = [
     "configure",
     "describe",
     "detect_format",
-    "draw_sample",
     "geometry",
     "needed_for",
     "plan",

@@ -13,12 +13,12 @@ from twisted.logger import Logger
 from imgforge import __version__, processing
 from imgforge.cache import Cache, MemoryTier, fingerprint, make_cache
 from imgforge.config import Settings
+from imgforge.demo import DemoEndpoint, SampleFactory
 from imgforge.observability import AccessLog, Metrics
 from imgforge.pipeline import Admission, Pipeline, PipelineSettings, Quarantine, RenderThreads, Witness, make_store
 from imgforge.service._background import Background
 from imgforge.service._memory import IdleTrim
 from imgforge.service._process_state import show_build, show_caches
-from imgforge.service._samples import SampleFactory
 from imgforge.service._translation import (
     answer_headers,
     answer_settings,
@@ -41,7 +41,6 @@ from imgforge.web import (
     ClientKey,
     ClientRates,
     Clients,
-    DemoEndpoint,
     Endpoint,
     FastLane,
     HealthEndpoint,

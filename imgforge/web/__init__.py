@@ -1,22 +1,21 @@
 """HTTP: the endpoints, the headers, and what an exception means to a client."""
 
-from imgforge.web._access import BearerGate
-from imgforge.web._answer import Answer, AnswerSettings
-from imgforge.web._client import ClientKey
-from imgforge.web._demo import DemoEndpoint, plain_page
-from imgforge.web._endpoints import ImageEndpoint, InfoEndpoint
-from imgforge.web._hints import ClientHints
-from imgforge.web._landing import landing_page
-from imgforge.web._lane import FastLane, hit_access
-from imgforge.web._monitoring import HealthEndpoint, MetricsEndpoint, missing_endpoint, page_endpoint
-from imgforge.web._negotiation import Negotiation
-from imgforge.web._network import Clients
-from imgforge.web._passthrough import Passthrough
-from imgforge.web._purge import PurgeEndpoint, PurgeGate, PurgeImageEndpoint
-from imgforge.web._rate import ClientRates, RateLimit, Rates
-from imgforge.web._routes import Endpoint, Route
-from imgforge.web._server import Server
-from imgforge.web._site import ImageSite
+from imgforge.web.endpoints.images import ImageEndpoint, InfoEndpoint
+from imgforge.web.endpoints.landing import landing_page, plain_page
+from imgforge.web.endpoints.monitoring import HealthEndpoint, MetricsEndpoint, missing_endpoint, page_endpoint
+from imgforge.web.endpoints.purge import PurgeEndpoint, PurgeGate, PurgeImageEndpoint
+from imgforge.web.fast_lane.lane import FastLane, hit_access
+from imgforge.web.http.client_hints import ClientHints
+from imgforge.web.http.forwarded import Clients
+from imgforge.web.http.key_headers import ClientKey
+from imgforge.web.http.negotiation import Negotiation
+from imgforge.web.http.passthrough import Passthrough
+from imgforge.web.http.request_headers import BearerGate
+from imgforge.web.http.response import Answer, AnswerSettings
+from imgforge.web.rate_limit import ClientRates, RateLimit, Rates
+from imgforge.web.routes import Endpoint, Route
+from imgforge.web.server import Server
+from imgforge.web.site import ImageSite
 
 __all__ = [
     "Answer",
@@ -26,7 +25,6 @@ __all__ = [
     "ClientKey",
     "ClientRates",
     "Clients",
-    "DemoEndpoint",
     "Endpoint",
     "FastLane",
     "HealthEndpoint",

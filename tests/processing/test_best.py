@@ -7,8 +7,9 @@ import io
 import numpy as np
 from PIL import Image
 
+from imgforge.demo import draw_sample
 from imgforge.model import Color, ProcessingOptions, Rendition
-from imgforge.processing import ProcessingSettings, draw_sample, process
+from imgforge.processing import ProcessingSettings, process
 from tests.processing.test_effects import EffectCase, flat
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 from twisted.trial.unittest import SynchronousTestCase
 
+from imgforge.demo import draw_sample
 from imgforge.model import AutoQuality, Rendition, Unsharp
-from imgforge.processing import ProcessingSettings, draw_sample, process
+from imgforge.processing import ProcessingSettings, process
 from imgforge.urls.options import OptionParser
 
 LUMA = np.array([0.2126, 0.7152, 0.0722])

@@ -15,9 +15,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from imgforge.demo import draw_sample
 from imgforge.errors import ImgforgeError, NotAnImage, SourceTooLarge, UnsupportedFormat
 from imgforge.model import AutoQualityOptions, ProcessingOptions
-from imgforge.processing import ProcessingSettings, capabilities, detect_format, draw_sample, process
+from imgforge.processing import ProcessingSettings, capabilities, detect_format, process
 from tests.processing.test_effects import EffectCase, flat, made, pixels
 
 BOXED = b"\x00\x00\x00\x0cJXL \r\n\x87\n\x00\x00\x00\x14ftypjxl \x00\x00\x00\x00jxl "

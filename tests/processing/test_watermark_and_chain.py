@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from imgforge.demo import draw_sample
 from imgforge.errors import BadOption, NotAnImage
 from imgforge.model import ProcessingOptions
-from imgforge.processing import ProcessingSettings, draw_sample, process
+from imgforge.processing import ProcessingSettings, process
 from imgforge.urls.options import OptionParser
 from tests.processing.test_effects import EffectCase, flat
 

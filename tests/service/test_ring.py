@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 from imgforge.config import parse_bind
 from imgforge.service._listeners import adopt, open_listeners
 from imgforge.service._ring import RingedServer
-from imgforge.web._lane import Offer
+from imgforge.web.fast_lane.lane import Offer
 from tests.web.test_lane import BODY, ENTRY, Site, request
 
 

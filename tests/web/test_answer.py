@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import SourceNotFound
 from imgforge.model import CacheEntry, DeliveryOptions, ImageRequest, Rendition
-from imgforge.web._answer import Answer, AnswerSettings, content_disposition, image_answer, streamed_cache_control
+from imgforge.web.http.response import Answer, AnswerSettings, content_disposition, image_answer, streamed_cache_control
 
 NOW = 1_800_000_000.0
 RENDITION = Rendition(b"pixels", "jpeg", "image/jpeg", 3, 2, "png", 30, 20, 999)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.model import Unsatisfiable, byte_range
-from imgforge.web._answer import Answer
-from imgforge.web._conditions import Conditions, another, conditioned, unchanged
+from imgforge.web.http.conditions import Conditions, another, conditioned, unchanged
+from imgforge.web.http.response import Answer
 
 NOW = 1_800_000_000.0
 ETAG, MODIFIED = '"abc123"', "Wed, 21 Oct 2015 07:28:00 GMT"

@@ -12,7 +12,7 @@ from twisted.web.test.requesthelper import DummyChannel
 
 from imgforge.model import Hints, ImageRequest
 from imgforge.urls import UrlParser, UrlSettings
-from imgforge.web._hints import ClientHints, Hinted, hints_in
+from imgforge.web.http.client_hints import ClientHints, Hinted, hints_in
 
 PARSER = UrlParser(UrlSettings(allow_unsigned=True, presets={"half": "dpr:0.5"}))
 

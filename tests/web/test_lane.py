@@ -19,15 +19,15 @@ from twisted.web.server import Request
 from imgforge.cache import MemoryTier
 from imgforge.model import CacheEntry, Hints, Rendition
 from imgforge.observability import Access, AccessLog, Metrics
-from imgforge.web._access import BearerGate
-from imgforge.web._answer import Answer, AnswerSettings, aging_since, image_answer
-from imgforge.web._conditions import Conditions, conditioned
-from imgforge.web._lane import FastLane, Offer, hit_access
-from imgforge.web._network import Clients
-from imgforge.web._record import record_of
-from imgforge.web._routes import Route
-from imgforge.web._server import Server
-from imgforge.web._site import ImageSite
+from imgforge.web.fast_lane.lane import FastLane, Offer, hit_access
+from imgforge.web.http.conditions import Conditions, conditioned
+from imgforge.web.http.forwarded import Clients
+from imgforge.web.http.record import record_of
+from imgforge.web.http.request_headers import BearerGate
+from imgforge.web.http.response import Answer, AnswerSettings, aging_since, image_answer
+from imgforge.web.routes import Route
+from imgforge.web.server import Server
+from imgforge.web.site import ImageSite
 from tests.web.test_answer import REQUEST
 
 CONDITIONS = (b"if-none-match", b"if-modified-since", b"if-range", b"range")

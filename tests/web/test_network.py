@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import RateExceeded
 from imgforge.web import ClientRates, Clients, RateLimit, Rates
-from imgforge.web._network import UNKNOWN, bucket, plain_address
+from imgforge.web.http.forwarded import UNKNOWN, bucket, plain_address
 from tests.web.test_lane import Site, Wire, request
 
 PROXY = "10.0.0.1"

@@ -17,10 +17,10 @@ from zope.interface import provider
 
 from imgforge.errors import BadSignature, NotAnImage, OriginFailed, Overloaded, SourceNotFound, Unreadable
 from imgforge.observability import Metrics, bind_request_id, current_request_id
-from imgforge.web._answer import Answer
-from imgforge.web._routes import STREAMED, Route
-from imgforge.web._server import Server, _shown
-from imgforge.web._site import ImageSite
+from imgforge.web.http.response import Answer
+from imgforge.web.routes import STREAMED, Route
+from imgforge.web.server import Server, _shown
+from imgforge.web.site import ImageSite
 from tests.web.test_lane import Log, Wire
 
 

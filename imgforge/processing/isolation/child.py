@@ -1,4 +1,4 @@
-"""The decoders that run apart: a program that `_apart` starts, on nothing but the standard library and the one decoder.
+"""The decoders that run apart: a program that `parent` starts, on nothing but the standard library and the one decoder.
 
     argv: pdf FIRST COUNT SCALE CLEAR MOST_PIXELS, raw MOST_PIXELS, svg DPI SCALE DRAWN UNLIMITED MOST_PIXELS,
     or clean UNLIMITED STYLE_BYTES MOST_PIXELS

@@ -2,7 +2,7 @@
 
 A few hundred kilobytes of PDF make PDFium take 5 GB, a few of SVG librsvg for hours, and their calls cannot be
 interrupted; to clean a large SVG takes seconds, in which other threads of this process get little done. The process
-(`_child`) bounds itself; here the wall's clock and the request's end are watched. To start it takes some 100 ms, which
+(`child`) bounds itself; here the wall's clock and the request's end are watched. To start it takes some 100 ms, which
 is little for such files.
 """
 
@@ -23,7 +23,7 @@ from imgforge.processing.resources.cancellation import Cancellation
 
 __all__ = ["cleaned_apart", "decoded_apart"]
 
-_CHILD = Path(__file__).with_name("_child.py")
+_CHILD = Path(__file__).with_name("child.py")
 _SECONDS = 10.0
 _LONGEST_LINE = 100  # bytes, before a picture's samples
 # One thread an image, and no memory for the threads' own sake. Of the operator's environment nothing goes along but

@@ -7,9 +7,9 @@ from typing import Any
 from twisted.internet.interfaces import IAddress
 from twisted.web.server import Site
 
-from imgforge.web._channel import Channel
-from imgforge.web._lane import FastLane
-from imgforge.web._server import Server
+from imgforge.web.channel import Channel
+from imgforge.web.fast_lane.lane import FastLane
+from imgforge.web.server import Server
 
 __all__ = ["ImageSite"]
 

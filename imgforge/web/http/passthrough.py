@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from twisted.web.server import Request
 
-from imgforge.web._access import HOST, joined_header
+from imgforge.web.http.request_headers import HOST, joined_header
 
 __all__ = ["Passthrough"]
 

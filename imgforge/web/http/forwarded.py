@@ -20,7 +20,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from twisted.web.server import Request
 
 from imgforge.errors import ClientRefused
-from imgforge.web._access import joined_header
+from imgforge.web.http.request_headers import joined_header
 
 __all__ = ["FORWARDED", "UNIX", "UNKNOWN", "Clients", "bucket", "names_this_machine", "tells_of_a_proxy"]
 

@@ -14,11 +14,11 @@ from urllib.parse import quote
 from twisted.internet.threads import deferToThreadPool
 from twisted.web.server import Request
 
+from imgforge.demo.own_pictures import local_url, pictures
 from imgforge.processing import capabilities
-from imgforge.web._answer import Answer
-from imgforge.web._own_pictures import local_url, pictures
+from imgforge.web import Answer
 
-__all__ = ["DemoEndpoint", "demo_page", "plain_page"]
+__all__ = ["DemoEndpoint", "demo_page"]
 
 _FIRST = "sample://landscape"
 _MOST_PICTURES = 120
@@ -68,7 +68,7 @@ def demo_page(sources: Sequence[tuple[str, str]] = (), root: str = "") -> Answer
 
     Its policy lets nothing in but this server's images and the page's own script.
     """
-    html = resources.files(__package__).joinpath("demo.html").read_text("utf-8")
+    html = resources.files(__package__).joinpath("page.html").read_text("utf-8")
     (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     policy = (
@@ -103,10 +103,3 @@ class DemoEndpoint:
     def _page(self) -> Answer:
         names = pictures(self._root, capabilities().loads, _MOST_PICTURES) if self._root else []
         return demo_page([(name, local_url(name, self._query_separator)) for name in names], self._root)
-
-
-def plain_page(version: str) -> Answer:
-    """What `/` says on a server that is not being tried out."""
-    return Answer(
-        200, [(b"Content-Type", b"text/plain; charset=utf-8")], f"imgforge {version} is running\n".encode("ascii")
-    )

@@ -11,10 +11,10 @@ from twisted.web.server import Request
 
 from imgforge.errors import NotFound
 from imgforge.observability import Metrics
-from imgforge.web._access import BearerGate, joined_header
-from imgforge.web._answer import Answer
-from imgforge.web._negotiation import accepted_types
-from imgforge.web._routes import Endpoint
+from imgforge.web.http.negotiation import accepted_types
+from imgforge.web.http.request_headers import BearerGate, joined_header
+from imgforge.web.http.response import Answer
+from imgforge.web.routes import Endpoint
 
 __all__ = ["HealthEndpoint", "MetricsEndpoint", "missing_endpoint", "page_endpoint"]
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 from imgforge.model import Unsatisfiable, byte_range
-from imgforge.web._answer import Answer, error_headers
+from imgforge.web.http.response import Answer, error_headers
 
 __all__ = ["Conditions", "another", "conditioned", "not_satisfiable", "precondition_failed", "unchanged"]
 

@@ -1,10 +1,10 @@
-"""The page at `/` for somebody who follows the URL of an image to its host: what runs here."""
+"""The answer at `/` of a server in production: a page for visitors, or one line of text."""
 
 from __future__ import annotations
 
-from imgforge.web._answer import Answer
+from imgforge.web.http.response import Answer
 
-__all__ = ["landing_page"]
+__all__ = ["landing_page", "plain_page"]
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -34,3 +34,10 @@ def landing_page() -> Answer:
     policy = b"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     headers = [(b"Content-Type", b"text/html; charset=utf-8"), (b"Content-Security-Policy", policy)]
     return Answer(200, [*headers, (b"X-Content-Type-Options", b"nosniff")], _PAGE.encode("utf-8"))
+
+
+def plain_page(version: str) -> Answer:
+    """One line of text: the version that is running."""
+    return Answer(
+        200, [(b"Content-Type", b"text/plain; charset=utf-8")], f"imgforge {version} is running\n".encode("ascii")
+    )

@@ -16,8 +16,22 @@ from imgforge.model import ImageRequest, InfoRequest, SourceHead, SourceImage
 from imgforge.observability import RequestRecord, Stage, shown_source
 from imgforge.pipeline import Pipeline, Served, State
 from imgforge.urls import UrlParser
-from imgforge.web._access import BearerGate, joined_header
-from imgforge.web._answer import (
+from imgforge.web.fast_lane.lane import Offer
+from imgforge.web.http.client_hints import ClientHints
+from imgforge.web.http.conditions import (
+    Conditions,
+    another,
+    conditioned,
+    not_satisfiable,
+    precondition_failed,
+    unchanged,
+)
+from imgforge.web.http.key_headers import ClientKey
+from imgforge.web.http.negotiation import Negotiation
+from imgforge.web.http.passthrough import Passthrough
+from imgforge.web.http.record import record_of
+from imgforge.web.http.request_headers import BearerGate, joined_header
+from imgforge.web.http.response import (
     Answer,
     AnswerSettings,
     OriginTerms,
@@ -28,15 +42,8 @@ from imgforge.web._answer import (
     image_answer,
     streamed_cache_control,
 )
-from imgforge.web._client import ClientKey
-from imgforge.web._conditions import Conditions, another, conditioned, not_satisfiable, precondition_failed, unchanged
-from imgforge.web._hints import ClientHints
-from imgforge.web._lane import Offer
-from imgforge.web._negotiation import Negotiation
-from imgforge.web._passthrough import Passthrough
-from imgforge.web._rate import Rates
-from imgforge.web._record import record_of
-from imgforge.web._routes import STREAMED, origin_form
+from imgforge.web.rate_limit import Rates
+from imgforge.web.routes import STREAMED, origin_form
 
 __all__ = ["ImageEndpoint", "InfoEndpoint"]
 

@@ -19,13 +19,13 @@ from twisted.logger import Logger
 from twisted.web.http import HTTPChannel, datetimeToString
 
 from imgforge.errors import ImgforgeError, TooManyClients, Unreadable
-from imgforge.web._access import HOST, SINGLETONS, joined_header
-from imgforge.web._body import SiteRequest
-from imgforge.web._lane import FastLane
-from imgforge.web._network import plain_address
+from imgforge.web.fast_lane.lane import FastLane
+from imgforge.web.http.forwarded import plain_address
+from imgforge.web.http.request_body import SiteRequest
+from imgforge.web.http.request_headers import HOST, SINGLETONS, joined_header
 
 if TYPE_CHECKING:
-    from imgforge.web._site import ImageSite
+    from imgforge.web.site import ImageSite
 
 __all__ = ["Channel"]
 

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.web.server import Request
 
 from imgforge.errors import BadPath, ImgforgeError
-from imgforge.web._answer import Answer
+from imgforge.web.http.response import Answer
 
 __all__ = ["STREAMED", "Endpoint", "Route", "origin_form", "refusal"]
 

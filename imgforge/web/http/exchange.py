@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from twisted.web.server import Request
 
 from imgforge.observability import Access, RequestRecord, as_sent
-from imgforge.web._access import MOST_LOGGED
+from imgforge.web.http.request_headers import MOST_LOGGED
 
 __all__ = ["Exchange", "access_of"]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from imgforge.model import Hints
-from imgforge.web._access import HOST, MOST_LOGGED, REQUEST_ID, SINGLETONS
-from imgforge.web._hints import HINTS, hints_in
-from imgforge.web._negotiation import accepted_formats
-from imgforge.web._network import FORWARDED, names_this_machine, tells_of_a_proxy
+from imgforge.web.http.client_hints import HINTS, hints_in
+from imgforge.web.http.forwarded import FORWARDED, names_this_machine, tells_of_a_proxy
+from imgforge.web.http.negotiation import accepted_formats
+from imgforge.web.http.request_headers import HOST, MOST_LOGGED, REQUEST_ID, SINGLETONS
 
 __all__ = ["Given", "read_direct_headers", "read_headers"]
 

@@ -10,10 +10,10 @@ from twisted.internet.interfaces import IConsumer
 from twisted.internet.threads import deferToThreadPool
 from zope.interface import implementer
 
+from imgforge.demo.pictures import SAMPLES, draw_sample
 from imgforge.errors import SourceNotFound
 from imgforge.interfaces import ISource, ISourceFactory, Room, boundless
 from imgforge.model import SourceHead, SourceImage
-from imgforge.processing import SAMPLES, draw_sample
 
 __all__ = ["SampleFactory"]
 

@@ -34,10 +34,10 @@ from twisted.web.http import datetimeToString
 
 from imgforge.cache import Marked, MemoryTier
 from imgforge.model import Hints
-from imgforge.web._lane_headers import read_direct_headers, read_headers
-from imgforge.web._lane_hits import Shown, hit_access
-from imgforge.web._negotiation import accepted_formats
-from imgforge.web._network import Clients
+from imgforge.web.fast_lane.headers import read_direct_headers, read_headers
+from imgforge.web.fast_lane.hits import Shown, hit_access
+from imgforge.web.http.forwarded import Clients
+from imgforge.web.http.negotiation import accepted_formats
 
 __all__ = ["FastLane", "Offer", "hit_access"]
 

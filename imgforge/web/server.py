@@ -44,13 +44,13 @@ from imgforge.errors import (
     Unreadable,
 )
 from imgforge.observability import AccessLog, Metrics, RequestRecord, bind_request_id
-from imgforge.web._access import joined_header, request_id
-from imgforge.web._answer import Answer, Headers, error_headers
-from imgforge.web._exchange import Exchange, access_of
-from imgforge.web._lane import FastLane
-from imgforge.web._network import Clients
-from imgforge.web._record import attach_record
-from imgforge.web._routes import STREAMED, Route, origin_form, refusal
+from imgforge.web.fast_lane.lane import FastLane
+from imgforge.web.http.exchange import Exchange, access_of
+from imgforge.web.http.forwarded import Clients
+from imgforge.web.http.record import attach_record
+from imgforge.web.http.request_headers import joined_header, request_id
+from imgforge.web.http.response import Answer, Headers, error_headers
+from imgforge.web.routes import STREAMED, Route, origin_form, refusal
 
 __all__ = ["Server", "error_answer"]
 

@@ -12,10 +12,10 @@ from imgforge.cache import Kind
 from imgforge.errors import BadRequest, BadToken
 from imgforge.pipeline import Pipeline
 from imgforge.urls import UrlParser
-from imgforge.web._access import BearerGate
-from imgforge.web._answer import Answer
-from imgforge.web._body import whole_body
-from imgforge.web._routes import origin_form
+from imgforge.web.http.request_body import whole_body
+from imgforge.web.http.request_headers import BearerGate
+from imgforge.web.http.response import Answer
+from imgforge.web.routes import origin_form
 
 __all__ = ["PurgeEndpoint", "PurgeGate", "PurgeImageEndpoint"]
 

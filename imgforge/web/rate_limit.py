@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from twisted.web.server import Request
 
 from imgforge.errors import RateExceeded
-from imgforge.web._network import Clients, bucket
+from imgforge.web.http.forwarded import Clients, bucket
 
 __all__ = ["ClientRates", "RateLimit", "Rates"]
 

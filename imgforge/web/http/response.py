@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from imgforge.errors import ImgforgeError
 from imgforge.model import CacheControl, CacheEntry, DeliveryOptions, ImageRequest, Rendition
-from imgforge.web._lane import Offer
+from imgforge.web.fast_lane.lane import Offer
 
 __all__ = [
     "Answer",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from twisted.web.server import Request
 
 from imgforge.model import NO_HINTS, Hints, ImageRequest, ProcessingOptions
-from imgforge.web._access import joined_header
+from imgforge.web.http.request_headers import joined_header
 
 __all__ = ["HINTS", "ClientHints", "Hinted", "hints_in"]
 

@@ -1,0 +1,1 @@
+"""HTTP semantics: responses, conditions, content negotiation, forwarded headers, request bodies."""
