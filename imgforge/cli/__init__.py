@@ -1,5 +1,5 @@
 """The `imgforge` command."""
 
-from imgforge.cli._main import main
+from imgforge.cli.main import main
 
 __all__ = ["main"]

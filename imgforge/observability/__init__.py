@@ -1,7 +1,7 @@
 """What an operator sees: metrics, logs, the access log."""
 
-from imgforge.observability._access import Access, AccessLog, as_sent
-from imgforge.observability._logs import (
+from imgforge.observability.access_log import Access, AccessLog, as_sent
+from imgforge.observability.logs import (
     LevelFilter,
     bind_request_id,
     current_request_id,
@@ -9,9 +9,9 @@ from imgforge.observability._logs import (
     make_observer,
     parse_level_spec,
 )
-from imgforge.observability._metrics import Metrics, mark_dead, render_directory, share_metrics
-from imgforge.observability._record import RequestRecord, Stage, WorkRecord, shown_source
-from imgforge.observability._state import StateMetrics
+from imgforge.observability.metrics import Metrics, mark_dead, render_directory, share_metrics
+from imgforge.observability.request_record import RequestRecord, Stage, WorkRecord, shown_source
+from imgforge.observability.state_metrics import StateMetrics
 
 __all__ = [
     "Access",

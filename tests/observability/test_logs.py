@@ -55,7 +55,7 @@ class LineTests(LogCase):
 
     def test_the_names_of_our_modules_are_our_own_affair(self) -> None:
         for namespace, shown in (
-            ("imgforge.service._maker.ImgforgeService", "imgforge.service"),
+            ("imgforge.service.twistd_command.ImgforgeService", "imgforge.service"),
             ("imgforge.web.site._Channel", "imgforge.web"),
             ("imgforge.cli", "imgforge.cli"),
             ("some._private.thing", "some._private.thing"),

@@ -10,7 +10,7 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import provider
 
-from imgforge.observability._writer import LineWriter
+from imgforge.observability.line_writer import LineWriter
 
 
 class LineWriterTests(SynchronousTestCase):

@@ -15,9 +15,9 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from imgforge.config import parse_bind
-from imgforge.service import _balance
-from imgforge.service._balance import Occupancy, Share
-from imgforge.service._listeners import adopt, open_listeners
+from imgforge.service.net import balance
+from imgforge.service.net.balance import Occupancy, Share
+from imgforge.service.net.listeners import adopt, open_listeners
 
 
 class Greeter(Protocol):
@@ -140,7 +140,7 @@ class PortsTests(TestCase):
         self.assertEqual(await self.greetings(), [b"1"] * 4)
 
     async def test_who_has_lost_a_connection_does_not_look_away_any_longer(self) -> None:
-        self.patch(_balance, "_MOMENT", 3600.0)
+        self.patch(balance, "_MOMENT", 3600.0)
         self.serve(b"1")
         self.occupancy.share(1).accepts(True)  # and never takes one
         self.connect(1)

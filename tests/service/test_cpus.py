@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.service._cpus import cgroup_cpus, usable_cpus
+from imgforge.service.platform.cpus import cgroup_cpus, usable_cpus
 from tests.service._groups import found_in
 
 

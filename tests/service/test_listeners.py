@@ -19,7 +19,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from imgforge.config import parse_bind
-from imgforge.service._listeners import Listener, ListenError, accept_waiting, adopt, open_listeners
+from imgforge.service.net.listeners import Listener, ListenError, accept_waiting, adopt, open_listeners
 
 
 def backlog(path: str) -> int:

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.service._notify import Notifier
+from imgforge.service.platform.systemd import Notifier
 from tests.live._process import DEADLINE, Twistd, wait_for
 
 

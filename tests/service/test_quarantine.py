@@ -20,10 +20,10 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from imgforge.errors import Quarantined
 from imgforge.observability import Metrics
 from imgforge.pipeline import Quarantine, RenderThreads
-from imgforge.service._child import Child
-from imgforge.service._crashes import Cause, cause_of
-from imgforge.service._quarantine import Verdict, Ward, WardWitness, digest_of
-from imgforge.service._quarantine_file import load, save
+from imgforge.service.supervisor.child import Child
+from imgforge.service.supervisor.crashes import Cause, cause_of
+from imgforge.service.supervisor.quarantine_file import load, save
+from imgforge.service.supervisor.quarantine_table import Verdict, Ward, WardWitness, digest_of
 
 _SECONDS = 600.0
 BOMB, PHOTO = "https://example.com/bomb.jpg", "https://example.com/photo.jpg"

@@ -14,8 +14,8 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from imgforge.config import parse_bind
-from imgforge.service._listeners import adopt, open_listeners
-from imgforge.service._ring import RingedServer
+from imgforge.service.net.epoll_group import RingedServer
+from imgforge.service.net.listeners import adopt, open_listeners
 from imgforge.web.fast_lane.lane import Offer
 from tests.web.test_lane import BODY, ENTRY, Site, request
 

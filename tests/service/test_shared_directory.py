@@ -9,7 +9,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.service._shared_directory import SharedDirectory
+from imgforge.service.supervisor.metrics_directory import SharedDirectory
 
 
 class SharedDirectoryTests(SynchronousTestCase):

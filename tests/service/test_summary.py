@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.processing import FORMATS, Capabilities
-from imgforge.service._summary import _lacking
+from imgforge.service.startup_report import _lacking
 
 EVERYTHING = tuple(FORMATS)
 WRITTEN = tuple(name for name, one in FORMATS.items() if one.writes)

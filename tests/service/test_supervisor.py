@@ -19,10 +19,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.config import ConfigurationError, Settings, parse_bind
-from imgforge.service._child import report_failure
-from imgforge.service._listeners import open_listeners
-from imgforge.service._reload import installed_code
-from imgforge.service._supervisor import Supervisor
+from imgforge.service.net.listeners import open_listeners
+from imgforge.service.supervisor.child import report_failure
+from imgforge.service.supervisor.reload import installed_code
+from imgforge.service.supervisor.supervisor import Supervisor
 
 
 class Child:

@@ -11,7 +11,7 @@ from OpenSSL.crypto import X509
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.config import BindAddress, parse_bind
-from imgforge.service._tls import CredentialsError, read_credentials
+from imgforge.service.net.tls import CredentialsError, read_credentials
 from tests.sources.test_tls import certificate
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.config import Settings
-from imgforge.service._usable_memory import cgroup_memory, pixel_bytes, usable_memory
+from imgforge.service.platform.usable_memory import cgroup_memory, pixel_bytes, usable_memory
 from tests.service._groups import found_in
 
 

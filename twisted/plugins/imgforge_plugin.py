@@ -3,5 +3,5 @@
 from twisted.application.service import ServiceMaker
 
 imgforge = ServiceMaker(
-    "imgforge", "imgforge.service._maker", "An image-processing reverse proxy for object storage.", "imgforge"
+    "imgforge", "imgforge.service.twistd_command", "An image-processing reverse proxy for object storage.", "imgforge"
 )

@@ -18,7 +18,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from imgforge.cache import replacing
-from imgforge.service._quarantine import Ward
+from imgforge.service.supervisor.quarantine_table import Ward
 
 __all__ = ["Keeper", "load", "save"]
 

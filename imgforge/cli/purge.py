@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from imgforge.cli._common import CONFIG, fail, settings_of
+from imgforge.cli.common import CONFIG, fail, settings_of
 
 __all__ = ["purge"]
 
@@ -45,7 +45,7 @@ def purge(base_url: str, url: str | None, config_path: str | None, **wanted: str
 
 
 def _ask(base_url: str, method: str, path: str, body: str | None, secret: str) -> tuple[int, str]:
-    from imgforge.cli._health import NoAnswer, to_url
+    from imgforge.cli.health import NoAnswer, to_url
 
     try:
         connection = to_url(base_url, _SECONDS)

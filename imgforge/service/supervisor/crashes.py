@@ -15,9 +15,9 @@ from twisted.internet.error import ProcessDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from imgforge.service._child import Child
-from imgforge.service._quarantine import Ward
-from imgforge.service._quarantine_file import Keeper
+from imgforge.service.supervisor.child import Child
+from imgforge.service.supervisor.quarantine_file import Keeper
+from imgforge.service.supervisor.quarantine_table import Ward
 
 __all__ = ["Cause", "CrashQuarantine", "cause_of"]
 

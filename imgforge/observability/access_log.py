@@ -9,8 +9,8 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import NamedTuple, TextIO, TypeVar
 
-from imgforge.observability._record import Stage
-from imgforge.observability._writer import LineWriter
+from imgforge.observability.line_writer import LineWriter
+from imgforge.observability.request_record import Stage
 
 __all__ = ["Access", "AccessLog", "as_sent"]
 

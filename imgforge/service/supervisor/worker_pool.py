@@ -28,13 +28,13 @@ from twisted.python.failure import Failure
 
 from imgforge.config import Settings
 from imgforge.observability import mark_dead
-from imgforge.service._balance import Occupancy
-from imgforge.service._child import Child
-from imgforge.service._crashes import CrashQuarantine
-from imgforge.service._listeners import FIRST_INHERITED, Listener
-from imgforge.service._logging import StderrReader
-from imgforge.service._machine import allocator_environment
-from imgforge.service._signals import interrupts_held
+from imgforge.service.log_output import StderrReader
+from imgforge.service.net.balance import Occupancy
+from imgforge.service.net.listeners import FIRST_INHERITED, Listener
+from imgforge.service.platform.allocator import allocator_environment
+from imgforge.service.platform.signals import interrupts_held
+from imgforge.service.supervisor.child import Child
+from imgforge.service.supervisor.crashes import CrashQuarantine
 
 __all__ = ["Plan", "WorkerPool"]
 
@@ -163,7 +163,7 @@ class WorkerPool:
         descriptors |= dict(enumerate(passed_on, FIRST_INHERITED))
         environment = dict(os.environ) | allocator_environment()
         # -P: the working directory, which -m would put first, is not imported from; PYTHONPATH still counts.
-        command = [sys.executable, "-P", "-m", "imgforge.service.worker"]
+        command = [sys.executable, "-P", "-m", "imgforge.service.worker.main"]
         try:
             with interrupts_held():
                 self._reactor.spawnProcess(worker, sys.executable, command, env=environment, childFDs=descriptors)

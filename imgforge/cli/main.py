@@ -12,10 +12,10 @@ import sys
 import click
 
 from imgforge import __version__
-from imgforge.cli._cache import cache
-from imgforge.cli._common import CONFIG, checked_settings, fail, settings_of, write_secret
-from imgforge.cli._purge import purge
-from imgforge.cli._verify import verify
+from imgforge.cli.cache import cache
+from imgforge.cli.common import CONFIG, checked_settings, fail, settings_of, write_secret
+from imgforge.cli.purge import purge
+from imgforge.cli.verify import verify
 
 __all__ = ["main"]
 
@@ -136,7 +136,7 @@ def reference() -> None:
 @click.option("--unit", is_flag=True, help="Print the systemd unit instead, for this installation.")
 def example(unit: bool) -> None:
     """Print a configuration file with every setting and its default."""
-    from imgforge.cli._examples import configuration_example, unit_example
+    from imgforge.cli.examples import configuration_example, unit_example
 
     click.echo(unit_example() if unit else configuration_example(), nl=False)
 
@@ -146,7 +146,7 @@ def example(unit: bool) -> None:
 @CONFIG
 def health(url: str | None, config_path: str | None) -> None:
     """Ask the running server for /health: exit status 0 if it takes work."""
-    from imgforge.cli._health import NoAnswer, ask
+    from imgforge.cli.health import NoAnswer, ask
 
     try:
         status, line = ask(url or settings_of(config_path).listeners)

@@ -15,7 +15,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 
-from imgforge.service._ring import RingedPort, RingedServer, RingedUnixServer
+from imgforge.service.net.epoll_group import RingedPort, RingedServer, RingedUnixServer
 
 __all__ = ["Balanced", "BalancedPort", "CountedUnixServer", "Occupancy", "Share"]
 

@@ -17,17 +17,17 @@ from twisted.python import usage
 from imgforge import __version__
 from imgforge.config import ConfigurationError, Settings, load_settings
 from imgforge.observability import share_metrics
-from imgforge.service._cpus import usable_cpus
-from imgforge.service._listeners import ListenError, open_listeners
-from imgforge.service._logging import catch_uncaught, log_stream, observer_for
-from imgforge.service._machine import confine, raise_descriptor_limit, tune_allocator
-from imgforge.service._notify import Notifier
-from imgforge.service._process import ServingProcess
-from imgforge.service._shared_directory import SharedDirectory
-from imgforge.service._signals import call_on_hangup, end_with_failure, stop_on_signals
-from imgforge.service._summary import cautions, listening, summary, threads_per_process
-from imgforge.service._supervisor import Supervisor
-from imgforge.service.rules import RULES
+from imgforge.service.checks import RULES
+from imgforge.service.log_output import catch_uncaught, log_stream, observer_for
+from imgforge.service.net.listeners import ListenError, open_listeners
+from imgforge.service.platform.allocator import confine, raise_descriptor_limit, tune_allocator
+from imgforge.service.platform.cpus import usable_cpus
+from imgforge.service.platform.signals import call_on_hangup, end_with_failure, stop_on_signals
+from imgforge.service.platform.systemd import Notifier
+from imgforge.service.startup_report import cautions, listening, summary, threads_per_process
+from imgforge.service.supervisor.metrics_directory import SharedDirectory
+from imgforge.service.supervisor.supervisor import Supervisor
+from imgforge.service.worker.process import ServingProcess
 
 __all__ = ["Options", "makeService"]
 

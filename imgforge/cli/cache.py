@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from imgforge.cli._common import CONFIG, Progress, fail, settings_of
+from imgforge.cli.common import CONFIG, Progress, fail, settings_of
 
 if TYPE_CHECKING:
     from imgforge.model import CacheEntry
@@ -102,7 +102,7 @@ def find(source: str, config_path: str | None) -> None:
 def show(key: str, config_path: str | None) -> None:
     """Show what is known of the entry under KEY, an answer's X-Cache-Key, as JSON; its image is not read."""
     from imgforge.cache import KEY_BYTES, CorruptEntry, entry_path, read_metadata
-    from imgforge.service._translation import store_settings
+    from imgforge.service.translation import store_settings
 
     try:
         name = bytes.fromhex(key)

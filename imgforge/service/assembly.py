@@ -16,10 +16,11 @@ from imgforge.config import Settings
 from imgforge.demo import DemoEndpoint, SampleFactory
 from imgforge.observability import AccessLog, Metrics
 from imgforge.pipeline import Admission, Pipeline, PipelineSettings, Quarantine, RenderThreads, Witness, make_store
-from imgforge.service._background import Background
-from imgforge.service._memory import IdleTrim
-from imgforge.service._process_state import show_build, show_caches
-from imgforge.service._translation import (
+from imgforge.service.checks import operators_image, url_settings
+from imgforge.service.periodic import Background
+from imgforge.service.platform.idle_trim import IdleTrim
+from imgforge.service.platform.usable_memory import pixel_bytes
+from imgforge.service.translation import (
     answer_headers,
     answer_settings,
     cache_settings,
@@ -31,8 +32,7 @@ from imgforge.service._translation import (
     source_settings,
     store_settings,
 )
-from imgforge.service._usable_memory import pixel_bytes
-from imgforge.service.rules import operators_image, url_settings
+from imgforge.service.worker.process_state import show_build, show_caches
 from imgforge.sources import Sources, use_own_names
 from imgforge.urls import UrlParser
 from imgforge.web import (

@@ -15,12 +15,12 @@ from twisted.logger import Logger
 
 from imgforge.config import Settings
 from imgforge.observability import Metrics
-from imgforge.service._background import Background
-from imgforge.service._listeners import Listener, adopt
-from imgforge.service._metrics_site import metrics_site
-from imgforge.service._notify import Notifier
-from imgforge.service._pool import Plan, WorkerPool
-from imgforge.service._reload import Reloader
+from imgforge.service.metrics_listener import metrics_site
+from imgforge.service.net.listeners import Listener, adopt
+from imgforge.service.periodic import Background
+from imgforge.service.platform.systemd import Notifier
+from imgforge.service.supervisor.reload import Reloader
+from imgforge.service.supervisor.worker_pool import Plan, WorkerPool
 from imgforge.web import ImageSite
 
 __all__ = ["Supervisor"]

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from imgforge.config import Settings
-from imgforge.service._cgroups import HIERARCHIES, MEMBERSHIP, group_directories, words
+from imgforge.service.platform.cgroups import HIERARCHIES, MEMBERSHIP, group_directories, words
 
 __all__ = ["cgroup_memory", "pixel_bytes", "usable_memory"]
 

@@ -15,11 +15,11 @@ from twisted.logger import Logger
 from imgforge.config import Settings
 from imgforge.observability import Metrics
 from imgforge.pipeline import Witness
-from imgforge.service._assembly import Application
-from imgforge.service._balance import Share
-from imgforge.service._listeners import Listener, accept_waiting, adopt
-from imgforge.service._metrics_site import metrics_site
-from imgforge.service._notify import Notifier
+from imgforge.service.assembly import Application
+from imgforge.service.metrics_listener import metrics_site
+from imgforge.service.net.balance import Share
+from imgforge.service.net.listeners import Listener, accept_waiting, adopt
+from imgforge.service.platform.systemd import Notifier
 
 __all__ = ["ServingProcess"]
 

@@ -25,7 +25,7 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from imgforge.observability._state import StateMetrics
+from imgforge.observability.state_metrics import StateMetrics
 
 __all__ = ["Metrics", "mark_dead", "render_directory", "share_metrics"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from imgforge.cli._common import CONFIG, fail, settings_of
+from imgforge.cli.common import CONFIG, fail, settings_of
 
 __all__ = ["verify"]
 
@@ -20,7 +20,7 @@ def verify(url: str, config_path: str | None) -> None:
     from dataclasses import replace
 
     from imgforge.errors import BadOption, BadSignature, ImgforgeError, OptionForbidden
-    from imgforge.service.rules import url_settings
+    from imgforge.service.checks import url_settings
     from imgforge.urls import SignedUrl, UrlParser, signature_mistakes, signing_pair
 
     settings = settings_of(config_path)

@@ -1,4 +1,4 @@
-"""A worker process: `python -P -m imgforge.service.worker`, started by the supervisor only."""
+"""A worker process: `python -P -m imgforge.service.worker.main`, started by the supervisor only."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from zope.interface import implementer
 
 from imgforge.config import BindAddress, Settings
 from imgforge.observability import share_metrics
-from imgforge.service._balance import Occupancy
-from imgforge.service._child import BEAT_INTERVAL, beat, report_failure
-from imgforge.service._listeners import FIRST_INHERITED, Listener
-from imgforge.service._logging import begin_logging
-from imgforge.service._machine import confine, die_with_parent
-from imgforge.service._process import ServingProcess
-from imgforge.service._quarantine import WardWitness
-from imgforge.service._signals import ignore_interrupts, stop_when_told
-from imgforge.service._tls import Credentials
+from imgforge.service.log_output import begin_logging
+from imgforge.service.net.balance import Occupancy
+from imgforge.service.net.listeners import FIRST_INHERITED, Listener
+from imgforge.service.net.tls import Credentials
+from imgforge.service.platform.allocator import confine, die_with_parent
+from imgforge.service.platform.signals import ignore_interrupts, stop_when_told
+from imgforge.service.supervisor.child import BEAT_INTERVAL, beat, report_failure
+from imgforge.service.supervisor.quarantine_table import WardWitness
+from imgforge.service.worker.process import ServingProcess
 
 __all__ = ["main"]
 

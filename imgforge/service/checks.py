@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imgforge.config import BindAddress, Rule, Settings
 from imgforge.processing import detect_format
-from imgforge.service._tls import CredentialsError, read_credentials
+from imgforge.service.net.tls import CredentialsError, read_credentials
 from imgforge.sources import find_plugins, read_authorities, unknown_plugin_settings
 from imgforge.urls import UrlParser, UrlSettings
 

@@ -16,10 +16,10 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from imgforge.config import BindAddress
-from imgforge.service._balance import Balanced, BalancedPort, CountedUnixServer, Share
-from imgforge.service._port_holder import holder_of_path, holder_of_port
-from imgforge.service._ring import Ring, RingedPort, RingedUnixServer
-from imgforge.service._tls import Credentials, CredentialsError, read_credentials
+from imgforge.service.net.balance import Balanced, BalancedPort, CountedUnixServer, Share
+from imgforge.service.net.epoll_group import Ring, RingedPort, RingedUnixServer
+from imgforge.service.net.port_holder import holder_of_path, holder_of_port
+from imgforge.service.net.tls import Credentials, CredentialsError, read_credentials
 
 __all__ = ["FIRST_INHERITED", "ListenError", "Listener", "accept_waiting", "adopt", "open_listeners"]
 

@@ -6,7 +6,7 @@ import math
 import os
 from pathlib import Path
 
-from imgforge.service._cgroups import HIERARCHIES, MEMBERSHIP, group_directories, words
+from imgforge.service.platform.cgroups import HIERARCHIES, MEMBERSHIP, group_directories, words
 
 __all__ = ["cgroup_cpus", "usable_cpus"]
 

@@ -21,13 +21,13 @@ from twisted.python.failure import Failure
 
 import imgforge
 from imgforge.config import ConfigurationError, Settings
-from imgforge.service._child import Child
-from imgforge.service._cpus import usable_cpus
-from imgforge.service._machine import raise_descriptor_limit
-from imgforge.service._notify import Notifier
-from imgforge.service._pool import Plan, WorkerPool
-from imgforge.service._summary import cautions, threads_per_process
-from imgforge.service._tls import CredentialsError, read_credentials
+from imgforge.service.net.tls import CredentialsError, read_credentials
+from imgforge.service.platform.allocator import raise_descriptor_limit
+from imgforge.service.platform.cpus import usable_cpus
+from imgforge.service.platform.systemd import Notifier
+from imgforge.service.startup_report import cautions, threads_per_process
+from imgforge.service.supervisor.child import Child
+from imgforge.service.supervisor.worker_pool import Plan, WorkerPool
 
 __all__ = ["ReloadObserver", "Reloader", "installed_code"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from imgforge.config import Settings
 from imgforge.observability import AccessLog, Metrics
-from imgforge.service._translation import answer_headers
+from imgforge.service.translation import answer_headers
 from imgforge.web import BearerGate, ImageSite, MetricsEndpoint, Route, Server, missing_endpoint
 
 __all__ = ["metrics_site"]

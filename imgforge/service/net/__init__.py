@@ -1,0 +1,1 @@
+"""Listening: addresses, TLS, and the spread of connections over workers."""

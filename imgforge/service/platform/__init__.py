@@ -1,0 +1,1 @@
+"""The machine: CPUs, memory limits, the allocator, systemd, signals."""

@@ -1,0 +1,1 @@
+"""A worker process: how it starts, and what it tells the supervisor."""
