@@ -1,7 +1,7 @@
 """The libraries beside libvips: one row for each extra that brings formats.
 
 They are second sets of decoders, so that each is installed on purpose (`pip install pillow-heif`) and imported when a
-picture first needs it. Which of them a format is left to is said in `_formats`; libvips is preferred where it can.
+picture first needs it. Which of them a format is left to is said in `formats`; libvips is preferred where it can.
 """
 
 from __future__ import annotations

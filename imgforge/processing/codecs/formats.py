@@ -1,4 +1,4 @@
-"""The formats: one row adds one. Whether the installed libvips can do what a row says is asked of it (`_vips`)."""
+"""The formats: one row adds one. Whether the installed libvips can do what a row says is asked of it (`libvips`)."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Format:
     thumbnail: bool = False
     paged: bool = False  # its loader takes page and n
     longest: int = 0
-    extra: str = ""  # the extra (`_extras`) that reads and writes it where libvips does not
+    extra: str = ""  # the extra (`extras`) that reads and writes it where libvips does not
     partial: bool = False  # of a file that ends too early its reader shows what there is
-    films: bool = False  # libvips takes its animations for stills; `_film` does not
+    films: bool = False  # libvips takes its animations for stills; `pillow_frames` does not
     writes: bool = True
     apart: bool = False  # the extra decodes in a process of its own, which can be killed
     sample: bytes = b""  # a file that is read to know whether libvips can, where having a loader does not tell

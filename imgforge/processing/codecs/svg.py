@@ -5,7 +5,7 @@ and embedded pictures, style rules that fetch, and document types with their ent
 
 Each step takes time in proportion to the document's length. lxml looks an attribute up by its name, and a namespace in
 all that are in scope, so that both are counted before anything else walks the tree. Large documents are cleaned in a
-process of their own (`_apart`), which loads this module alone: it imports nothing of the package but its errors.
+process of their own (`isolation`), which loads this module alone: it imports nothing of the package but its errors.
 """
 
 from __future__ import annotations

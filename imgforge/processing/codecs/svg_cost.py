@@ -2,7 +2,7 @@
 
 librsvg cannot be interrupted within a piece of 2000 by 2000 pixels, and a kilobyte can make it work for hours: by
 filters, by references to references, by a text of a million letters. What is certainly cheap is drawn on the request's
-own thread; everything else in a process that can be killed (`_apart`), which costs some 100 ms more.
+own thread; everything else in a process that can be killed (`isolation`), which costs some 100 ms more.
 """
 
 from __future__ import annotations

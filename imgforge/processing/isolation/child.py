@@ -93,9 +93,9 @@ def _svg(body: bytes, dpi: float, scale: float, drawn: float, unlimited: float, 
 
 def _clean(body: bytes, unlimited: float, length: float, most: float) -> None:  # noqa: ARG001  no pixels here
     # The one module alone, and the errors that it imports: the package would bring libvips with it.
-    here = Path(__file__)
-    sys.path.append(str(here.parents[2]))
-    spec = spec_from_file_location("svg", here.with_name("_svg.py"))
+    package = Path(__file__).parents[2]
+    sys.path.append(str(package.parent))
+    spec = spec_from_file_location("svg", package / "processing" / "codecs" / "svg.py")
     if spec is None or spec.loader is None:
         raise ImportError("svg")
     svg = module_from_spec(spec)

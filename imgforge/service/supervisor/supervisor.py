@@ -1,6 +1,6 @@
 """The parent of several processes: it opens the listeners, has workers serve them, and reloads when told to.
 
-It watches (`_pool`) and replaces (`_reload`) the workers, and serves the metrics' own listeners itself.
+It watches (`worker_pool`) and replaces (`reload`) the workers, and serves the metrics' own listeners itself.
 """
 
 from __future__ import annotations
