@@ -98,7 +98,7 @@ class FileThreads:
         """Let threads run; what was asked for before begins now."""
         self._pool.start()
 
-    def soon(
+    def run_with_timeout(
         self, work: Callable[[], T], limit: TimeLimit | None = None, discard: Callable[[T], object] | None = None
     ) -> Deferred[T]:
         """The outcome of *work*; `Stalled` where it does not come within *limit*.
@@ -141,13 +141,13 @@ class FileThreads:
         self._pool.callInThreadWithCallback(lambda _, outcome: self._reactor.callFromThread(came_back, outcome), job)
         return result
 
-    def eventually(self, work: Callable[[], T]) -> Deferred[T]:
+    def run(self, work: Callable[[], T]) -> Deferred[T]:
         """The outcome of *work*, whenever it comes; `Stalled` where the medium does not answer already."""
         if self.stalled:
             return fail(Stalled())
         return deferToThreadPool(self._reactor, self._pool, work)
 
-    def surely(self, work: Callable[[], T]) -> Deferred[T]:
+    def run_even_if_stalled(self, work: Callable[[], T]) -> Deferred[T]:
         """The outcome of *work*, which is done even if it has to wait for what is overdue: for giving things back."""
         return deferToThreadPool(self._reactor, self._pool, work)
 

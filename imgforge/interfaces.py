@@ -10,13 +10,13 @@ from zope.interface import Attribute, Interface
 
 from imgforge.model import CacheEntry, SourceHead, SourceImage
 
-__all__ = ["ICacheTier", "IConfiguredSourceFactory", "ISource", "ISourceFactory", "Room", "boundless"]
+__all__ = ["ICacheTier", "IConfiguredSourceFactory", "ISource", "ISourceFactory", "Reserve", "unlimited_reserve"]
 
 # Asked for the bytes that a body takes altogether, before they are read; fires when there is room for them.
-Room = Callable[[int], Deferred[None]]
+Reserve = Callable[[int], Deferred[None]]
 
 
-def boundless(_: int) -> Deferred[None]:
+def unlimited_reserve(_: int) -> Deferred[None]:
     """Room for everybody."""
     return succeed(None)
 
@@ -24,12 +24,14 @@ def boundless(_: int) -> Deferred[None]:
 class ISource(Interface):
     """Where originals come from; one per URL scheme. Cancelling a Deferred closes what it opened."""
 
-    def fetch(url: str, limit: int | None, headers: Mapping[str, str], room: Room = boundless) -> Deferred[SourceImage]:
+    def fetch(
+        url: str, limit: int | None, headers: Mapping[str, str], room: Reserve = unlimited_reserve
+    ) -> Deferred[SourceImage]:
         """The whole original at *url*, at most *limit* bytes.
 
         *headers* are sent along where the scheme knows headers; with `if-none-match` or `if-modified-since` among them
-        the answer may be that it is `unchanged`, without its bytes. *room* is asked before bytes are read, for as many
-        as are known to come, and again as more do; the time that it takes is not the origin's. Fails with
+        the answer may be that it is `not_modified`, without its bytes. *room* is asked before bytes are read, for as
+        many as are known to come, and again as more do; the time that it takes is not the origin's. Fails with
         `SourceTooLarge` as soon as the limit is passed, `SourceNotFound`, `SourceRefused`, `OriginFailed` or
         `OriginTimeout`.
         """
@@ -78,7 +80,7 @@ class ICacheTier(Interface):
     def get(key: bytes) -> Deferred[CacheEntry | None]:
         """The entry under *key* (32 bytes), verified, or None."""
 
-    def weigh(key: bytes) -> Deferred[int]:
+    def size_of(key: bytes) -> Deferred[int]:
         """About how many bytes the body under *key* has, without reading it; 0 where there is none."""
 
     def put(key: bytes, entry: CacheEntry) -> Deferred[None]:

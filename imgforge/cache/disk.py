@@ -21,7 +21,7 @@ from imgforge.cache.entry_file import LONGEST_BODY, CorruptEntry, OldEntry, entr
 from imgforge.cache.eviction.free_space import FULL
 from imgforge.cache.eviction.janitor import Janitor, Limits
 from imgforge.cache.eviction.sweep import Sweep
-from imgforge.cache.leased_coalescing import SharedFlights
+from imgforge.cache.leased_coalescing import LeasedCoalescer
 from imgforge.cache.leases import LeaseFile
 from imgforge.cache.purge.follower import Purging
 from imgforge.cache.purge.purges import Purge, Purges
@@ -97,7 +97,7 @@ class DiskTier:
         self._turns: dict[bytes, DeferredLock] = {}
         self._changes: set[Deferred[Any]] = set()
         self._warned: dict[str, float] = {}
-        self._flights = SharedFlights(reactor, self._threads, LeaseFile(path), self._in_turn)
+        self._flights = LeasedCoalescer(reactor, self._threads, LeaseFile(path), self._in_turn)
 
     @property
     def known(self) -> Sweep | None:
@@ -128,9 +128,9 @@ class DiskTier:
                     return None
                 raise
 
-        return self._threads.soon(read, limit).addErrback(self._fault)
+        return self._threads.run_with_timeout(read, limit).addErrback(self._fault)
 
-    def weigh(self, key: bytes) -> Deferred[int]:
+    def size_of(self, key: bytes) -> Deferred[int]:
         """The size of the file under *key*."""
         entry = self._writing.get(key)
         if entry is not None:
@@ -143,7 +143,7 @@ class DiskTier:
             except FileNotFoundError:
                 return 0
 
-        return self._threads.soon(look).addErrback(self._fault).addCallback(lambda size: size or 0)
+        return self._threads.run_with_timeout(look).addErrback(self._fault).addCallback(lambda size: size or 0)
 
     def put(self, key: bytes, entry: CacheEntry) -> Deferred[None]:
         """Write *entry*; one that is larger than the tier, or that the medium is too slow for, is not kept."""
@@ -203,7 +203,7 @@ class DiskTier:
         make: Callable[[], Awaitable[T]],
         kept: Callable[[T], bool],
     ) -> T:
-        """What *make* returns, or *find* does once another process or host has made it; see `SharedFlights`."""
+        """What *make* returns, or *find* does once another process or host has made it; see `LeasedCoalescer`."""
         return await self._flights.do(key, entry_path(self._path, key).exists, find, make, kept)
 
     async def close(self) -> None:
@@ -220,9 +220,9 @@ class DiskTier:
         DeferredList(list(self._changes)).addCallback(lambda _: changed.callback(None))
         return changed.addTimeout(_DRAIN, self._reactor, lambda _outcome, _seconds: None)
 
-    def _in_turn(self, key: bytes, work: Callable[[], T], *, surely: bool = False) -> Deferred[T]:
+    def _in_turn(self, key: bytes, work: Callable[[], T], *, even_if_stalled: bool = False) -> Deferred[T]:
         """The outcome of *work*, begun when what was asked for *key* before has ended."""
-        run = self._threads.surely if surely else self._threads.eventually
+        run = self._threads.run_even_if_stalled if even_if_stalled else self._threads.run
         lock = self._turns.setdefault(key, DeferredLock())
 
         def leave(outcome: U) -> U:

@@ -23,7 +23,7 @@ from imgforge.cache.leases import Lease, LeaseFile, outcome_text
 from imgforge.errors import ImgforgeError, Overloaded
 from imgforge.file_threads import FileThreads, IDiskReactor, Stalled
 
-__all__ = ["SharedFlights"]
+__all__ = ["LeasedCoalescer"]
 
 T = TypeVar("T")
 
@@ -39,10 +39,10 @@ _NOT_KEPT = b""
 class InTurn(Protocol):
     """Runs work on a thread after what was asked for the same key before."""
 
-    def __call__(self, key: bytes, work: Callable[[], Any], *, surely: bool = ...) -> Deferred[Any]: ...
+    def __call__(self, key: bytes, work: Callable[[], Any], *, even_if_stalled: bool = ...) -> Deferred[Any]: ...
 
 
-class SharedFlights:
+class LeasedCoalescer:
     """Leases of *file*, held on *threads*; *in_turn* orders giving back behind the writing of the entry."""
 
     log = Logger()
@@ -93,7 +93,7 @@ class SharedFlights:
 
     def close(self) -> None:
         """Give everything back."""
-        self._threads.surely(self._file.close).addErrback(lambda _: None)
+        self._threads.run_even_if_stalled(self._file.close).addErrback(lambda _: None)
 
     async def _wait(
         self, key: bytes, lease: Lease, present: Callable[[], bool], find: Callable[[], Awaitable[T | None]]
@@ -109,7 +109,7 @@ class SharedFlights:
         before = None
         for pause in _pauses():
             try:
-                first, taken, now, worth_while = await self._threads.soon(attempt)
+                first, taken, now, worth_while = await self._threads.run_with_timeout(attempt)
             except OSError as error:
                 self._refused(error)
                 return None
@@ -142,7 +142,7 @@ class SharedFlights:
             finally:
                 lease.give_back()
 
-        self._in_turn(key, give_back, surely=True).addErrback(lambda _: None)
+        self._in_turn(key, give_back, even_if_stalled=True).addErrback(lambda _: None)
 
     def _refused(self, error: OSError) -> None:
         """Without locks every process makes its own; a medium that is late has been reported by the look-up."""

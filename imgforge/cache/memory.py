@@ -88,7 +88,7 @@ class MemoryTier:
         """The entry under *key*, or None; always fired."""
         return succeed(self.peek(key))
 
-    def weigh(self, key: bytes) -> Deferred[int]:
+    def size_of(self, key: bytes) -> Deferred[int]:
         """See `ICacheTier`; always fired."""
         node = self._nodes.get(key)
         return succeed(0 if node is None else len(node.entry.rendition.body))

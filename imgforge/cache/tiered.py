@@ -65,7 +65,7 @@ class Cache:
         self._purging = purging or Purging(clock)
         self._purging.on_news.append(self._forget_purged)
 
-    def beside(self, name: str, tiers: Sequence[ICacheTier]) -> Cache:
+    def sibling(self, name: str, tiers: Sequence[ICacheTier]) -> Cache:
         """Another cache, for which the same purges count."""
         return Cache(self._clock, name, tiers, self._purging)
 
@@ -84,10 +84,10 @@ class Cache:
             return entry, tier.name
         return None
 
-    async def weigh(self, key: bytes) -> int:
+    async def size_of(self, key: bytes) -> int:
         """About how many bytes `get` will bring."""
         for tier in self.tiers:
-            size = await tier.weigh(key)
+            size = await tier.size_of(key)
             if size:
                 return size
         return 0

@@ -102,7 +102,7 @@ def find(source: str, config_path: str | None) -> None:
 def show(key: str, config_path: str | None) -> None:
     """Show what is known of the entry under KEY, an answer's X-Cache-Key, as JSON; its image is not read."""
     from imgforge.cache import KEY_BYTES, CorruptEntry, entry_path, read_metadata
-    from imgforge.service.translation import store_settings
+    from imgforge.service.translation import caches_settings
 
     try:
         name = bytes.fromhex(key)
@@ -110,7 +110,7 @@ def show(key: str, config_path: str | None) -> None:
         name = b""
     if len(name) != KEY_BYTES:
         fail(f"{key!r} is no key: it has {2 * KEY_BYTES} hexadecimal digits, as X-Cache-Key and `cache find` give them")
-    directory, terms = _directory(config_path), store_settings(settings_of(config_path))
+    directory, terms = _directory(config_path), caches_settings(settings_of(config_path))
     for kind, root, freshness in (
         ("result", directory, terms.results),
         ("original", _originals(directory), terms.originals),

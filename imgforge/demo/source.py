@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from imgforge.demo.pictures import SAMPLES, draw_sample
 from imgforge.errors import SourceNotFound
-from imgforge.interfaces import ISource, ISourceFactory, Room, boundless
+from imgforge.interfaces import ISource, ISourceFactory, Reserve, unlimited_reserve
 from imgforge.model import SourceHead, SourceImage
 
 __all__ = ["SampleFactory"]
@@ -30,7 +30,7 @@ class SampleSource:
         url: str,
         limit: int | None,  # noqa: ARG002
         headers: Mapping[str, str],  # noqa: ARG002
-        room: Room = boundless,  # noqa: ARG002
+        room: Reserve = unlimited_reserve,  # noqa: ARG002
     ) -> Deferred[SourceImage]:
         """See `ISource`; the samples are small."""
         return ensureDeferred(self._fetch(url))

@@ -23,7 +23,7 @@ class SourceHead:
 class SourceImage:
     """An original as it came from its origin, with the validators that came with it.
 
-    `unchanged`: the origin was asked by validators, and they still hold; there is no body.
+    `not_modified`: the origin was asked by validators, and they still hold; there is no body.
     """
 
     body: bytes
@@ -32,7 +32,7 @@ class SourceImage:
     last_modified: str = ""
     cache_control: str = ""
     expires: str = ""
-    unchanged: bool = False
+    not_modified: bool = False
     headers: tuple[tuple[str, str], ...] = ()  # that are handed on, by name in lower case
     asked_at: float = 0.0  # when its origin was asked for it, where that was not just now
     stored_at: float = 0.0  # since when it is kept, of one that is stale and stands in: what is made of it is no newer

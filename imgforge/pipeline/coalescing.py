@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from imgforge.observability import WorkRecord
 
-__all__ = ["RecordedFlight", "SingleFlight"]
+__all__ = ["Coalescer", "RecordedCoalescer"]
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -26,7 +26,7 @@ class _Flight(Generic[T]):
     waiters: list[Deferred[T]] = field(default_factory=list)
 
 
-class SingleFlight(Generic[K, T]):
+class Coalescer(Generic[K, T]):
     """Joins equal calls.
 
     A caller that cancels its Deferred leaves the flight; the work goes on for the others and is cancelled when the
@@ -76,8 +76,8 @@ class SingleFlight(Generic[K, T]):
             del self._flights[key]
 
 
-class RecordedFlight(SingleFlight[K, T]):
-    """A `SingleFlight` whose work has a record, which all that wait for it share."""
+class RecordedCoalescer(Coalescer[K, T]):
+    """A `Coalescer` whose work has a record, which all that wait for it share."""
 
     def __init__(self) -> None:
         super().__init__()

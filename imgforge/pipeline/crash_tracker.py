@@ -11,10 +11,10 @@ from typing import Protocol
 
 from imgforge.errors import Quarantined
 
-__all__ = ["Quarantine", "Unwatched", "Witness"]
+__all__ = ["CrashTracker", "NullCrashTracker", "Quarantine"]
 
 
-class Witness(Protocol):
+class CrashTracker(Protocol):
     """Knows sources by what processes died of. Called on the reactor's thread only."""
 
     def is_quarantined(self, source: str) -> bool:
@@ -27,27 +27,29 @@ class Witness(Protocol):
         """Write down that a thread works on *source*, until the end of the block: if that comes, it is no suspect."""
 
 
-class Unwatched:
+class NullCrashTracker:
     """Knows of no deaths."""
 
     def is_quarantined(self, source: str) -> bool:  # noqa: ARG002
-        """See `Witness`."""
+        """See `CrashTracker`."""
         return False
 
     def is_suspect(self, source: str) -> bool:  # noqa: ARG002
-        """See `Witness`."""
+        """See `CrashTracker`."""
         return False
 
     def working(self, source: str) -> AbstractContextManager[None]:  # noqa: ARG002
-        """See `Witness`."""
+        """See `CrashTracker`."""
         return nullcontext()
 
 
 class Quarantine:
     """Refuses the sources that *witness* tells of; *refused* is told why each time."""
 
-    def __init__(self, witness: Witness | None = None, refused: Callable[[str], None] = lambda _reason: None) -> None:
-        self._witness = witness or Unwatched()
+    def __init__(
+        self, witness: CrashTracker | None = None, refused: Callable[[str], None] = lambda _reason: None
+    ) -> None:
+        self._witness = witness or NullCrashTracker()
         self._refused = refused
 
     def check(self, source: str) -> None:

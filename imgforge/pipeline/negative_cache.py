@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 from imgforge.errors import ImgforgeError
 
-__all__ = ["Failures"]
+__all__ = ["NegativeCache"]
 
 # Sources are strangers' words: more of them are not remembered.
 _MOST = 1000
 
 
-class Failures:
+class NegativeCache:
     """Remembers the last failure of each source for *seconds*; 0 remembers nothing."""
 
     def __init__(self, clock: Callable[[], float], seconds: float) -> None:

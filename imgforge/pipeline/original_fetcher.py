@@ -27,16 +27,16 @@ from imgforge.errors import (
     SourceMissing,
     SourceTooLarge,
 )
-from imgforge.interfaces import Room
+from imgforge.interfaces import Reserve
 from imgforge.model import CacheEntry, Rendition, SourceImage
 from imgforge.observability import Metrics, keeping_request_id
-from imgforge.pipeline.coalescing import SingleFlight
-from imgforge.pipeline.limits.memory_budget import Budget, Claim, Ticket
-from imgforge.pipeline.negative_cache import Failures
-from imgforge.pipeline.staleness import Freshness, validators
+from imgforge.pipeline.coalescing import Coalescer
+from imgforge.pipeline.limits.memory_budget import BudgetLease, MemoryBudget, Reservation
+from imgforge.pipeline.negative_cache import NegativeCache
+from imgforge.pipeline.staleness import StalenessPolicy, validators
 from imgforge.sources import Sources
 
-__all__ = ["Originals", "Passed", "check_format", "renewed"]
+__all__ = ["OriginalFetcher", "Passed", "check_format", "renewed"]
 
 _log = Logger()
 
@@ -50,7 +50,7 @@ _AT_HAND = ("local:", "sample:", "data:")
 
 @dataclass(frozen=True, slots=True)
 class _Want:
-    """What makes two requests for an original one; the arguments of `Originals.get`, *known* in order."""
+    """What makes two requests for an original one; the arguments of `OriginalFetcher.get`, *known* in order."""
 
     source: str
     limit: int
@@ -59,7 +59,7 @@ class _Want:
     passed: Passed
 
 
-class Originals:
+class OriginalFetcher:
     """Hands out originals by URL; *cache*, if there is one, keeps them for as long as *freshness* says."""
 
     log = Logger()
@@ -69,11 +69,11 @@ class Originals:
         clock: IReactorTime,
         sources: Sources,
         *,
-        budget: Budget,
-        failures: Failures,
+        budget: MemoryBudget,
+        failures: NegativeCache,
         metrics: Metrics,
         cache: Cache | None = None,
-        freshness: Freshness,
+        freshness: StalenessPolicy,
     ) -> None:
         self._clock = clock
         self._sources = sources
@@ -82,14 +82,14 @@ class Originals:
         self._metrics = metrics
         self._cache = cache
         self._freshness = freshness
-        self._flights: SingleFlight[_Want, SourceImage] = SingleFlight()
-        self._claims: dict[_Want, Claim] = {}
+        self._flights: Coalescer[_Want, SourceImage] = Coalescer()
+        self._claims: dict[_Want, Reservation] = {}
 
     def get(
         self,
         source: str,
         limit: int,
-        ticket: Ticket,
+        ticket: BudgetLease,
         known: Mapping[str, str] | None = None,
         *,
         spare: bool = False,
@@ -98,7 +98,7 @@ class Originals:
     ) -> Deferred[SourceImage]:
         """The original at *source*, of at most *limit* bytes (0 is any), which *ticket* holds from now on.
 
-        *known* are `validators` of what the caller has; if they hold, the answer is `unchanged`. *spare*: the caller
+        *known* are `validators` of what the caller has; if they hold, the answer is `not_modified`. *spare*: the caller
         has something else to serve, so that an origin that failed a moment ago is not asked. *since* is when the image
         was last purged: what was kept until then is fetched anew, and only those with the same *since* join a fetch.
         *passed* are headers that tell the origin of the client: only from originals that are not kept, and whose
@@ -127,34 +127,34 @@ class Originals:
         if self._cache is not None:
             await self._cache.purge(kind, value)
 
-    def _landed(self, outcome: Any, want: _Want, claim: Claim) -> Any:
+    def _landed(self, outcome: Any, want: _Want, claim: Reservation) -> Any:
         if self._claims.get(want) is claim:
             del self._claims[want]
         return outcome
 
-    async def _get(self, want: _Want, claim: Claim, *, spare: bool) -> SourceImage:
+    async def _get(self, want: _Want, claim: Reservation, *, spare: bool) -> SourceImage:
         original: SourceImage | None = None
         try:
             original = await self._kept_or_fetched(want, claim, spare=spare)
             if want.limit and len(original.body) > want.limit:
                 raise SourceTooLarge(f"the source has {len(original.body)} bytes, more than {want.limit}")
             if _holds(dict(want.known), original):
-                original = replace(original, body=b"", unchanged=True)
+                original = replace(original, body=b"", not_modified=True)
         finally:
             await claim.room(len(original.body) if original is not None else 0)
         return original
 
-    async def _kept_or_fetched(self, want: _Want, claim: Claim, *, spare: bool) -> SourceImage:
+    async def _kept_or_fetched(self, want: _Want, claim: Reservation, *, spare: bool) -> SourceImage:
         cache, known = None if want.source[:8].lower().startswith(_AT_HAND) else self._cache, dict(want.known)
         if cache is None:
             return await self._fetch(want, known, claim.room)
         key = original_key(want.source)
-        await claim.room(await cache.weigh(key))
+        await claim.room(await cache.size_of(key))
         found = await cache.get(key)
         if found is None or _original(found[0]).asked_at <= want.since:
             self._metrics.cache_miss("originals")
             original = await self._fetch(want, known, claim.room)
-            if not original.unchanged:
+            if not original.not_modified:
                 self._keep(cache, key, want.source, original)
             return original
         kept, tier = found
@@ -163,7 +163,15 @@ class Originals:
         return await self._renewed(cache, key, want, kept, tier, claim, may_stand_in=may_stand_in)
 
     async def _renewed(
-        self, cache: Cache, key: bytes, want: _Want, kept: CacheEntry, tier: str, claim: Claim, *, may_stand_in: bool
+        self,
+        cache: Cache,
+        key: bytes,
+        want: _Want,
+        kept: CacheEntry,
+        tier: str,
+        claim: Reservation,
+        *,
+        may_stand_in: bool,
     ) -> SourceImage:
         """The original that is kept as *kept* in *tier*, or what has taken its place."""
         now = self._clock.seconds()
@@ -184,7 +192,7 @@ class Originals:
         except SourceMissing:
             await cache.remove(key)
             raise
-        if original.unchanged:
+        if original.not_modified:
             original = _original(renewed(kept, original, self._clock.seconds()))
         self._keep(cache, key, want.source, original)
         return original
@@ -210,7 +218,7 @@ class Originals:
     def _not_kept(self, failure: Failure) -> None:
         self.log.failure("an original could not be cached", failure)
 
-    async def _fetch(self, want: _Want, headers: Mapping[str, str], room: Room) -> SourceImage:
+    async def _fetch(self, want: _Want, headers: Mapping[str, str], room: Reserve) -> SourceImage:
         await room(min(want.limit or _FIRST_CLAIM, _FIRST_CLAIM))
         began = self._clock.seconds()
         try:
@@ -239,17 +247,17 @@ def check_format(original: SourceImage) -> None:
         raise
 
 
-def renewed(kept: CacheEntry, unchanged: SourceImage, now: float) -> CacheEntry:
+def renewed(kept: CacheEntry, not_modified: SourceImage, now: float) -> CacheEntry:
     """*kept* after its origin has said that it still holds: what the answer says of it replaces what was said."""
     return replace(
         kept,
         stored_at=now,
-        asked_at=unchanged.asked_at or now,
-        source_etag=unchanged.etag or kept.source_etag,
-        source_last_modified=unchanged.last_modified or kept.source_last_modified,
-        source_cache_control=unchanged.cache_control or kept.source_cache_control,
-        source_expires=unchanged.expires or kept.source_expires,
-        source_headers=tuple((dict(kept.source_headers) | dict(unchanged.headers)).items()),
+        asked_at=not_modified.asked_at or now,
+        source_etag=not_modified.etag or kept.source_etag,
+        source_last_modified=not_modified.last_modified or kept.source_last_modified,
+        source_cache_control=not_modified.cache_control or kept.source_cache_control,
+        source_expires=not_modified.expires or kept.source_expires,
+        source_headers=tuple((dict(kept.source_headers) | dict(not_modified.headers)).items()),
     )
 
 

@@ -1,8 +1,8 @@
 """One request's way: cache, single flight, fetch, admission, render, store.
 
-image ── fresh ────────────────────────────────────────────────────────────────────────────> Served
+image ── fresh ────────────────────────────────────────────────────────────────────────────> CachedResult
    └─ none, or stale ── flight (equal requests join) ── lease (other processes wait)
-                          └─ original ─┬─ changed ── render on a thread ───────────────────────────┬─> Served
+                          └─ original ─┬─ changed ── render on a thread ───────────────────────────┬─> CachedResult
                                        ├─ unchanged: renewed ──────────────────────────────────────┼─> cache
                                        └─ failed: stale, or a fallback ────────────────────────────┘
 """
@@ -31,16 +31,16 @@ from imgforge.errors import (
 )
 from imgforge.model import ImageRequest, InfoOptions, InfoRequest, ProcessingOptions, SourceHead, SourceImage
 from imgforge.observability import Metrics, RequestRecord, Stage, WorkRecord, keeping_request_id, shown_source
-from imgforge.pipeline.caches import Store
-from imgforge.pipeline.coalescing import RecordedFlight
+from imgforge.pipeline.caches import Caches
+from imgforge.pipeline.coalescing import RecordedCoalescer
 from imgforge.pipeline.crash_tracker import Quarantine
-from imgforge.pipeline.fallback_images import Fallbacks
+from imgforge.pipeline.fallback_images import FallbackImages
 from imgforge.pipeline.limits.admission import Admission
-from imgforge.pipeline.limits.memory_budget import Ticket
+from imgforge.pipeline.limits.memory_budget import BudgetLease
 from imgforge.pipeline.original_fetcher import Passed, check_format, renewed
 from imgforge.pipeline.render_threads import IThreadReactor, RenderThreads
 from imgforge.pipeline.renderer import PipelineSettings, Renderer
-from imgforge.pipeline.result_cache import Served, Shelf, State
+from imgforge.pipeline.result_cache import CachedResult, CacheState, ResultCache
 from imgforge.pipeline.staleness import validators
 from imgforge.sources import Sources
 
@@ -64,12 +64,12 @@ class Pipeline:
         settings: PipelineSettings,
         *,
         sources: Sources,
-        store: Store,
+        store: Caches,
         threads: RenderThreads,
         admission: Admission,
         metrics: Metrics,
         quarantine: Quarantine | None = None,
-        memory: processing.PixelMemory | None = None,
+        memory: processing.PixelBudget | None = None,
     ) -> None:
         self._memory = memory
         self._reactor = reactor
@@ -83,9 +83,9 @@ class Pipeline:
         self._renderer = Renderer(
             reactor, settings, store=store, threads=threads, admission=admission, metrics=metrics, memory=memory
         )
-        self._flights: RecordedFlight[tuple[bytes, float, Shelf], Served] = RecordedFlight()
-        self._fallbacks = Fallbacks(settings, store, self._renderer)
-        self._inspections: RecordedFlight[tuple[str, InfoOptions, Passed, bool], Inspected] = RecordedFlight()
+        self._flights: RecordedCoalescer[tuple[bytes, float, ResultCache], CachedResult] = RecordedCoalescer()
+        self._fallbacks = FallbackImages(settings, store, self._renderer)
+        self._inspections: RecordedCoalescer[tuple[str, InfoOptions, Passed, bool], Inspected] = RecordedCoalescer()
 
     async def image(
         self,
@@ -95,7 +95,7 @@ class Pipeline:
         *,
         client: tuple[str | None, ...] = (),
         record: RequestRecord | None = None,
-    ) -> Served:
+    ) -> CachedResult:
         """The rendition of *request*; *accepted* are the formats that the client takes and the operator offers.
 
         *client* is what else of the client's own makes an entry of its own. *admit* is called before any work, where no
@@ -109,16 +109,16 @@ class Pipeline:
 
         flight = key, purged, shelf
 
-        def make(work: WorkRecord) -> Deferred[Served]:
-            def begin() -> Deferred[Served]:
+        def make(work: WorkRecord) -> Deferred[CachedResult]:
+            def begin() -> Deferred[CachedResult]:
                 making = shelf.once(key, lambda: self._make(shelf, key, request, accepted, found, purged, work))
                 return self._bounded(making)
 
             return self._flights.do(flight, begin)
 
-        if found is not None and (found.state is State.FRESH or shelf.may_be_renewed_later(found)):
+        if found is not None and (found.state is CacheState.FRESH or shelf.may_be_renewed_later(found)):
             self._metrics.cache_hit(shelf.name, found.tier or "")
-            if found.state is State.STALE:
+            if found.state is CacheState.STALE:
                 make(self._flights.record(flight)).addErrback(keeping_request_id(self._not_renewed))
             return found
         if shelf.name:
@@ -137,7 +137,7 @@ class Pipeline:
         except RequestTimeout as error:  # wherever the time went, of which waiting for others may be most
             return self._stale_or(error, found)
 
-    def _shelf_for(self, request: ImageRequest) -> Shelf:
+    def _shelf_for(self, request: ImageRequest) -> ResultCache:
         """Where the rendition of *request* is kept, if it is."""
         left_out = self._settings.cache_presets_only and not request.presets
         return self._store.nothing if left_out or request.delivery.bypass_cache else self._store.renditions
@@ -185,14 +185,14 @@ class Pipeline:
 
     async def _make(
         self,
-        shelf: Shelf,
+        shelf: ResultCache,
         key: bytes,
         request: ImageRequest,
         accepted: tuple[str, ...],
-        stale: Served | None,
+        stale: CachedResult | None,
         purged: float,
         work: WorkRecord,
-    ) -> Served:
+    ) -> CachedResult:
         """The rendition, made or, where *stale* turns out to hold still, renewed; else what stands in for it."""
         now = self._reactor.seconds
         with self._store.budget.ticket() as ticket:
@@ -202,14 +202,14 @@ class Pipeline:
             except ImgforgeError as error:
                 failure = error
             else:
-                if original.unchanged and stale is not None:
+                if original.not_modified and stale is not None:
                     return shelf.renewed(stale, renewed(stale.entry, original, now()))
                 return shelf.made(key, await self._renderer.render(request, accepted, original, ticket, work))
         # The ticket is back by now: what stands in needs one of its own.
         return await self._instead(request, accepted, stale, failure, work)
 
     async def _original(
-        self, request: ImageRequest, ticket: Ticket, stale: Served | None, purged: float, work: WorkRecord
+        self, request: ImageRequest, ticket: BudgetLease, stale: CachedResult | None, purged: float, work: WorkRecord
     ) -> SourceImage:
         """The source; only that it is unchanged, where *stale* depends on nothing else."""
         self._quarantine.check(request.source)
@@ -223,7 +223,7 @@ class Pipeline:
                 request.source, limit, ticket, known, spare=spare, since=purged, passed=request.passed
             )
         work.bytes_in = len(original.body)
-        if not original.unchanged:
+        if not original.not_modified:
             check_format(original)
         return original
 
@@ -231,10 +231,10 @@ class Pipeline:
         self,
         request: ImageRequest,
         accepted: tuple[str, ...],
-        stale: Served | None,
+        stale: CachedResult | None,
         error: ImgforgeError,
         work: WorkRecord,
-    ) -> Served:
+    ) -> CachedResult:
         """What is served since the source cannot be had: the stale rendition, or a fallback image; else *error*."""
         if self._stands_in(stale, error):
             return stale
@@ -252,12 +252,12 @@ class Pipeline:
                     return replace(served, failure=error)
         raise error
 
-    def _stale_or(self, error: ImgforgeError, stale: Served | None) -> Served:
+    def _stale_or(self, error: ImgforgeError, stale: CachedResult | None) -> CachedResult:
         if self._stands_in(stale, error):
             return stale
         raise error
 
-    def _stands_in(self, stale: Served | None, error: ImgforgeError) -> TypeGuard[Served]:
+    def _stands_in(self, stale: CachedResult | None, error: ImgforgeError) -> TypeGuard[CachedResult]:
         """Whether *stale* is served in place of what failed with *error*."""
         stands_in = stale is not None and isinstance(error, _PASSING) and self._store.renditions.may_stand_in(stale)
         if stands_in:

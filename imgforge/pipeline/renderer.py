@@ -11,12 +11,12 @@ from twisted.logger import Logger
 from imgforge import processing
 from imgforge.model import CacheEntry, ImageRequest, ProcessingOptions, Rendition, SourceImage
 from imgforge.observability import Metrics, Stage, WorkRecord
-from imgforge.pipeline.caches import Store
+from imgforge.pipeline.caches import Caches
 from imgforge.pipeline.limits.admission import Admission
-from imgforge.pipeline.limits.memory_budget import Ticket
-from imgforge.pipeline.original_fetcher import Originals
+from imgforge.pipeline.limits.memory_budget import BudgetLease
+from imgforge.pipeline.original_fetcher import OriginalFetcher
 from imgforge.pipeline.render_threads import IThreadReactor, RenderThreads
-from imgforge.processing import Cancellation, PixelMemory, ProcessingSettings
+from imgforge.processing import Cancellation, PixelBudget, ProcessingSettings
 
 __all__ = ["PipelineSettings", "Renderer"]
 
@@ -53,11 +53,11 @@ class Renderer:
         reactor: IThreadReactor,
         settings: PipelineSettings,
         *,
-        store: Store,
+        store: Caches,
         threads: RenderThreads,
         admission: Admission,
         metrics: Metrics,
-        memory: PixelMemory | None = None,
+        memory: PixelBudget | None = None,
     ) -> None:
         self._memory = memory
         self._reactor = reactor
@@ -72,7 +72,7 @@ class Renderer:
         request: ImageRequest,
         accepted: tuple[str, ...],
         original: SourceImage,
-        ticket: Ticket,
+        ticket: BudgetLease,
         work: WorkRecord,
     ) -> CacheEntry:
         """The rendition of *original* that *request* asks for, as an entry that is stored now."""
@@ -117,7 +117,7 @@ class Renderer:
         )
 
     async def _watermarks(
-        self, chain: Sequence[ProcessingOptions], ticket: Ticket, work: WorkRecord
+        self, chain: Sequence[ProcessingOptions], ticket: BudgetLease, work: WorkRecord
     ) -> dict[str, bytes]:
         """The watermarks that the options name, by URL; "" is the operator's own."""
         watermarks = {}
@@ -139,7 +139,7 @@ class Renderer:
         return options.watermark_url or ("" if self._settings.watermark is not None else self._settings.watermark_url)
 
     async def overlay(
-        self, originals: Originals, url: str, options: ProcessingOptions, ticket: Ticket, work: WorkRecord
+        self, originals: OriginalFetcher, url: str, options: ProcessingOptions, ticket: BudgetLease, work: WorkRecord
     ) -> SourceImage:
         """The image at *url* that goes with a picture, from those *originals*."""
         with work.timed(Stage.FETCH, self._reactor.seconds), self._admission.fetch(url):

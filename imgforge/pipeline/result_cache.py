@@ -15,12 +15,12 @@ from imgforge.cache import Cache, Kind
 from imgforge.errors import ImgforgeError
 from imgforge.model import CacheEntry, ImageRequest
 from imgforge.observability import keeping_request_id
-from imgforge.pipeline.staleness import Freshness
+from imgforge.pipeline.staleness import StalenessPolicy
 
-__all__ = ["Served", "Shelf", "State"]
+__all__ = ["CacheState", "CachedResult", "ResultCache"]
 
 
-class State(Enum):
+class CacheState(Enum):
     """How an answer came about."""
 
     MADE = "made"  # there was none, or a stale one
@@ -30,7 +30,7 @@ class State(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class CachedResult:
     """What an image request ends with.
 
     `tier` names the cache tier that had it under `key`, None where it was made; `key` is empty where nothing is kept.
@@ -42,41 +42,41 @@ class Served:
     failure: ImgforgeError | None = None
     key: bytes = b""
     until: float = math.inf
-    state: State = State.MADE
+    state: CacheState = CacheState.MADE
 
 
-class Shelf:
+class ResultCache:
     """A cache of renditions under the operator's terms; without a cache nothing is found."""
 
     log = Logger()
 
-    def __init__(self, clock: IReactorTime, cache: Cache | None, freshness: Freshness) -> None:
+    def __init__(self, clock: IReactorTime, cache: Cache | None, freshness: StalenessPolicy) -> None:
         self._clock = clock
         self._cache = cache
         self._freshness = freshness
         self.name = cache.name if cache is not None else ""
 
-    async def find(self, key: bytes) -> Served | None:
+    async def find(self, key: bytes) -> CachedResult | None:
         """What is kept under *key*, fresh or stale."""
         found = await self._cache.get(key) if self._cache is not None else None
         if found is None:
             return None
         entry, tier = found
-        state = State.FRESH if self._freshness.fresh(entry, self._clock.seconds()) else State.STALE
+        state = CacheState.FRESH if self._freshness.fresh(entry, self._clock.seconds()) else CacheState.STALE
         return self._served(key, entry, tier, state)
 
-    async def once(self, key: bytes, make: Callable[[], Awaitable[Served]]) -> Served:
+    async def once(self, key: bytes, make: Callable[[], Awaitable[CachedResult]]) -> CachedResult:
         """What *make* returns; where another process that shares the disk is at it, what that has made."""
         if self._cache is None:
             return await make()
 
-        def serve(entry: CacheEntry) -> Served | None:
+        def serve(entry: CacheEntry) -> CachedResult | None:
             if not self._freshness.fresh(entry, self._clock.seconds()):
                 return None
-            return self._served(key, entry, None, State.MADE)
+            return self._served(key, entry, None, CacheState.MADE)
 
-        def kept(served: Served) -> bool:
-            return served.state is not State.STALE and served.failure is None
+        def kept(served: CachedResult) -> bool:
+            return served.state is not CacheState.STALE and served.failure is None
 
         return await self._cache.once(key, make, serve, kept)
 
@@ -90,15 +90,15 @@ class Shelf:
             return -math.inf
         return self._cache.purged_at(key, request.source, request.delivery.cache_tags)
 
-    def made(self, key: bytes, entry: CacheEntry) -> Served:
+    def made(self, key: bytes, entry: CacheEntry) -> CachedResult:
         """A rendition that was made just now; it is kept from now on, if it may be."""
         self.put(key, entry)
-        return self._served(key, entry, None, State.MADE)
+        return self._served(key, entry, None, CacheState.MADE)
 
-    def renewed(self, stale: Served, entry: CacheEntry) -> Served:
+    def renewed(self, stale: CachedResult, entry: CacheEntry) -> CachedResult:
         """*entry* is what *stale* was, and fresh again."""
         self.put(stale.key, entry)
-        return self._served(stale.key, entry, stale.tier, State.RENEWED)
+        return self._served(stale.key, entry, stale.tier, CacheState.RENEWED)
 
     def put(self, key: bytes, entry: CacheEntry) -> None:
         """Keep *entry*, if its origin lets us. Not waited for: a slow disk delays no answer."""
@@ -113,18 +113,18 @@ class Shelf:
         if self._cache is not None:
             await self._cache.remove(key)
 
-    def may_be_renewed_later(self, stale: Served) -> bool:
+    def may_be_renewed_later(self, stale: CachedResult) -> bool:
         """Whether *stale* may be served while it is renewed."""
         return self._freshness.may_be_renewed_later(stale.entry, self._clock.seconds())
 
-    def may_stand_in(self, stale: Served) -> bool:
+    def may_stand_in(self, stale: CachedResult) -> bool:
         """Whether *stale* may be served since its origin fails."""
         return self._freshness.may_stand_in(stale.entry, self._clock.seconds())
 
-    def may_be_served(self, stale: Served) -> bool:
+    def may_be_served(self, stale: CachedResult) -> bool:
         """Whether *stale* is still good for anything."""
         return self.may_be_renewed_later(stale) or self.may_stand_in(stale)
 
-    def _served(self, key: bytes, entry: CacheEntry, tier: str | None, state: State) -> Served:
+    def _served(self, key: bytes, entry: CacheEntry, tier: str | None, state: CacheState) -> CachedResult:
         known = key if self._cache is not None else b""
-        return Served(entry, tier, None, known, self._freshness.until(entry), state)
+        return CachedResult(entry, tier, None, known, self._freshness.until(entry), state)

@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 
 from imgforge.model import CacheControl, CacheEntry, delta_seconds
 
-__all__ = ["Freshness", "Terms", "validators"]
+__all__ = ["StalenessPolicy", "Terms", "validators"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Freshness:
+class StalenessPolicy:
     """The operator's terms: `ttl` 0 is for ever. With `obey_origin` the origin's own words go before them."""
 
     ttl: float = 0.0

@@ -6,7 +6,7 @@ from imgforge.processing.engine import STAGES, process
 from imgforge.processing.libvips import Capabilities, capabilities, configure, needed_for, usage
 from imgforge.processing.plan import Geometry, Plan, geometry, plan
 from imgforge.processing.resources.cancellation import Cancellation
-from imgforge.processing.resources.pixel_budget import PixelMemory
+from imgforge.processing.resources.pixel_budget import PixelBudget
 from imgforge.processing.settings import ProcessingSettings
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     "Capabilities",
     "Format",
     "Geometry",
-    "PixelMemory",
+    "PixelBudget",
     "Plan",
     "ProcessingSettings",
     "capabilities",

@@ -21,7 +21,7 @@ from imgforge.processing.format_choice import output_formats, skips
 from imgforge.processing.libvips import animates
 from imgforge.processing.metadata.strip import strip_metadata
 from imgforge.processing.resources.cancellation import Cancellation
-from imgforge.processing.resources.pixel_budget import PixelMemory, pixels_of
+from imgforge.processing.resources.pixel_budget import PixelBudget, pixels_of
 from imgforge.processing.settings import ProcessingSettings, chosen
 from imgforge.processing.stages.blurs import blur_areas, progressive_blur, unsharp_mask
 from imgforge.processing.stages.canvas import extend, extend_aspect_ratio, flatten, pad, turn
@@ -73,7 +73,7 @@ def process(
     accepted: tuple[str, ...] = (),
     watermarks: Mapping[str, bytes] | None = None,
     cancellation: Cancellation | None = None,
-    memory: PixelMemory | None = None,
+    memory: PixelBudget | None = None,
 ) -> Rendition:
     """The rendition of *source* under *options*.
 
@@ -85,7 +85,7 @@ def process(
     *cancellation* was cancelled.
     """
     cancellation = cancellation or Cancellation()
-    engine = _Engine(settings, accepted, watermarks or {}, cancellation, memory or PixelMemory())
+    engine = _Engine(settings, accepted, watermarks or {}, cancellation, memory or PixelBudget())
 
     def made(partial: bool) -> Rendition:
         return replace(engine, partial=partial).process(source, (options, *then))
@@ -102,7 +102,7 @@ class _Engine:
     accepted: tuple[str, ...]
     watermarks: Mapping[str, bytes]
     cancellation: Cancellation
-    memory: PixelMemory
+    memory: PixelBudget
     partial: bool = False  # of a source that ends too early a part is enough
 
     def process(self, source: bytes, chain: Sequence[ProcessingOptions]) -> Rendition:

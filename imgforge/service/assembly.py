@@ -15,7 +15,15 @@ from imgforge.cache import Cache, MemoryTier, fingerprint, make_cache
 from imgforge.config import Settings
 from imgforge.demo import DemoEndpoint, SampleFactory
 from imgforge.observability import AccessLog, Metrics
-from imgforge.pipeline import Admission, Pipeline, PipelineSettings, Quarantine, RenderThreads, Witness, make_store
+from imgforge.pipeline import (
+    Admission,
+    CrashTracker,
+    Pipeline,
+    PipelineSettings,
+    Quarantine,
+    RenderThreads,
+    make_caches,
+)
 from imgforge.service.checks import operators_image, url_settings
 from imgforge.service.periodic import Background
 from imgforge.service.platform.idle_trim import IdleTrim
@@ -24,16 +32,16 @@ from imgforge.service.translation import (
     answer_headers,
     answer_settings,
     cache_settings,
+    caches_settings,
     negotiation,
     not_found_ttl,
     original_cache_settings,
     passthrough,
     processing_settings,
     source_settings,
-    store_settings,
 )
 from imgforge.service.worker.process_state import show_build, show_caches
-from imgforge.sources import Sources, use_own_names
+from imgforge.sources import Sources, use_own_resolver
 from imgforge.urls import UrlParser
 from imgforge.web import (
     BearerGate,
@@ -91,7 +99,7 @@ class Application:
         processes: int = 1,
         output: TextIO = sys.stdout,
         directory: str = "",
-        witness: Witness | None = None,
+        witness: CrashTracker | None = None,
     ) -> None:
         processing.configure()
         self._reactor = reactor
@@ -109,9 +117,9 @@ class Application:
         self._threads = RenderThreads(reactor, threads, metrics, quarantine)
         watermark = operators_image(settings, "watermark")
         self._admission = Admission(threads, math.ceil(settings.requests_queue_size / processes), metrics.refused)
-        self._store = make_store(
+        self._store = make_caches(
             reactor,
-            store_settings(settings),
+            caches_settings(settings),
             self._sources,
             metrics,
             results=self._cache,
@@ -143,7 +151,7 @@ class Application:
             admission=self._admission,
             metrics=metrics,
             quarantine=quarantine,
-            memory=processing.PixelMemory(pixel_bytes(settings, processes)),
+            memory=processing.PixelBudget(pixel_bytes(settings, processes)),
         )
         self._gate = BearerGate(settings.secret)
         self._clients = Clients(settings.trusted_proxies, settings.allowed_clients, direct_only=settings.direct_only)
@@ -267,7 +275,7 @@ class Application:
 
     def start(self) -> None:
         """Start the threads and what runs in the background."""
-        use_own_names(self._reactor)
+        use_own_resolver(self._reactor)
         self._threads.start()
         for cache in filter(None, (self._cache, self._originals)):
             cache.start()

@@ -10,7 +10,7 @@ from imgforge import __version__
 from imgforge.cache import CacheSettings
 from imgforge.config import Settings
 from imgforge.model import AutoQuality, Unsharp
-from imgforge.pipeline import Freshness, StoreSettings
+from imgforge.pipeline import CachesSettings, StalenessPolicy
 from imgforge.processing import ProcessingSettings, sniffed_media_type
 from imgforge.sources import AddressPolicy, SourceSettings
 from imgforge.web import AnswerSettings, Negotiation, Passthrough
@@ -19,13 +19,13 @@ __all__ = [
     "answer_headers",
     "answer_settings",
     "cache_settings",
+    "caches_settings",
     "negotiation",
     "not_found_ttl",
     "original_cache_settings",
     "passthrough",
     "processing_settings",
     "source_settings",
-    "store_settings",
 ]
 
 _NO_LIMIT = 1 << 40
@@ -171,11 +171,11 @@ def original_cache_settings(settings: Settings, processes: int, directory: str) 
     )
 
 
-def store_settings(settings: Settings) -> StoreSettings:
+def caches_settings(settings: Settings) -> CachesSettings:
     """How long what is kept is good."""
-    return StoreSettings(
+    return CachesSettings(
         memory_bytes=settings.source_memory_max_bytes,
-        results=Freshness(
+        results=StalenessPolicy(
             settings.cache_ttl,
             settings.cache_stale_while_revalidate,
             settings.cache_stale_if_error,

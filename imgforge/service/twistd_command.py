@@ -25,7 +25,7 @@ from imgforge.service.platform.cpus import usable_cpus
 from imgforge.service.platform.signals import call_on_hangup, end_with_failure, stop_on_signals
 from imgforge.service.platform.systemd import Notifier
 from imgforge.service.startup_report import cautions, listening, summary, threads_per_process
-from imgforge.service.supervisor.metrics_directory import SharedDirectory
+from imgforge.service.supervisor.metrics_directory import MetricsDirectory
 from imgforge.service.supervisor.supervisor import Supervisor
 from imgforge.service.worker.process import ServingProcess
 
@@ -193,7 +193,7 @@ def makeService(options: Options) -> IService:
     notifier = Notifier(os.environ)
     service = ImgforgeService(reactor, settings, stream, told, warned, leftovers.close, notifier)
     if count > 1:
-        directory = SharedDirectory(twistd_options["uid"])
+        directory = MetricsDirectory(twistd_options["uid"])
         leftovers.callback(directory.remove)
         share_metrics(directory.path, "parent")
         child: Any = Supervisor(

@@ -7,7 +7,7 @@ from imgforge.sources.local import LocalSource
 from imgforge.sources.plugin_settings import unknown_plugin_settings
 from imgforge.sources.plugins import PluginError, find_plugins
 from imgforge.sources.registry import Sources
-from imgforge.sources.resolver import use_own_names
+from imgforge.sources.resolver import use_own_resolver
 from imgforge.sources.settings import AllowedSources, SourceSettings
 
 __all__ = [
@@ -22,5 +22,5 @@ __all__ = [
     "find_plugins",
     "read_authorities",
     "unknown_plugin_settings",
-    "use_own_names",
+    "use_own_resolver",
 ]

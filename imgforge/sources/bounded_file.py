@@ -26,7 +26,7 @@ class OpenFile:
 
     def read(self, start: int, size: int) -> Deferred[bytes]:
         """Up to *size* bytes from *start* on, fewer at the end only; one read at a time. OSError, or `Stalled`."""
-        return self._threads.soon(lambda: self._read(start, size))
+        return self._threads.run_with_timeout(lambda: self._read(start, size))
 
     def close(self) -> None:
         """Close it, at once or at the end of the read under way; this waits for neither."""
@@ -35,7 +35,7 @@ class OpenFile:
                 return
             self._closed, busy = True, self._reading
         if not busy:
-            self._threads.surely(lambda: os.close(self._descriptor)).addErrback(lambda _: None)
+            self._threads.run_even_if_stalled(lambda: os.close(self._descriptor)).addErrback(lambda _: None)
 
     def _read(self, start: int, size: int) -> bytes:
         with self._changing:

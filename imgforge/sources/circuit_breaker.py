@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from imgforge.errors import CircuitOpen, OriginFailed, OriginTimeout
 
-__all__ = ["Breaker"]
+__all__ = ["CircuitBreaker"]
 
 _MOST_ORIGINS = 1000  # that are remembered; the one that failed longest ago is forgotten
 
@@ -35,7 +35,7 @@ class _Trouble:
     trying: bool = False  # half open, with a request under way
 
 
-class Breaker:
+class CircuitBreaker:
     """Opens after *failures* in a row, 0 is never, for *seconds*; origins are named by scheme, host and port.
 
     A request that is cancelled after *patience* seconds has failed; before that its client has left.

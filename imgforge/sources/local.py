@@ -22,10 +22,10 @@ from zope.interface import implementer
 
 from imgforge.errors import OriginFailed, OriginTimeout, SourceNotFound, SourceTooLarge
 from imgforge.file_threads import FileThreads, IDiskReactor, Stalled
-from imgforge.interfaces import ISource, Room, boundless
+from imgforge.interfaces import ISource, Reserve, unlimited_reserve
 from imgforge.model import SourceHead, SourceImage, Unsatisfiable, byte_range
 from imgforge.sources.bounded_file import OpenFile, read_at
-from imgforge.sources.thread_producer import Pump
+from imgforge.sources.thread_producer import ThreadProducer
 
 __all__ = ["LocalSource"]
 
@@ -74,17 +74,17 @@ class LocalSource:
         url: str,
         limit: int | None,
         headers: Mapping[str, str],
-        room: Room = boundless,
+        room: Reserve = unlimited_reserve,
     ) -> Deferred[SourceImage]:
         """See `ISource`; the validators are made of the file's time and size."""
         return ensureDeferred(self._fetch(self._name(url), limit, headers.get("if-none-match", ""), room))
 
-    async def _fetch(self, name: str, limit: int | None, known: str, room: Room) -> SourceImage:
+    async def _fetch(self, name: str, limit: int | None, known: str, room: Reserve) -> SourceImage:
         file = await self._opened(name)
         try:
             etag, modified, size = _etag(file.status), _modified(file.status), file.status.st_size
             if known == etag:
-                return SourceImage(b"", file.content_type, known, modified, unchanged=True)
+                return SourceImage(b"", file.content_type, known, modified, not_modified=True)
             if limit is not None and size > limit:
                 raise SourceTooLarge(f"the source has {size} bytes, more than {limit}")
             await room(size)
@@ -124,12 +124,12 @@ class LocalSource:
                 start, end, code = *part, 206
                 head["content-range"] = f"bytes {start}-{end - 1}/{size}"
             consumer = started(SourceHead(code, head, end - start))
-            await self._answered(ensureDeferred(Pump(file.read, consumer).run(start, end)))
+            await self._answered(ensureDeferred(ThreadProducer(file.read, consumer).run(start, end)))
         finally:
             file.close()
 
     async def _opened(self, name: str) -> OpenFile:
-        return await self._answered(self._threads.soon(lambda: self._open(name), discard=OpenFile.close))
+        return await self._answered(self._threads.run_with_timeout(lambda: self._open(name), discard=OpenFile.close))
 
     async def _answered(self, work: Deferred[T]) -> T:
         """The outcome of *work* with files; how their medium fails is how any origin does."""

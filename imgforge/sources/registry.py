@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IConsumer
 from zope.interface import implementer
 
 from imgforge.errors import ImgforgeError, SourceRefused, UnknownScheme
-from imgforge.interfaces import ISource, ISourceFactory, Room, boundless
+from imgforge.interfaces import ISource, ISourceFactory, Reserve, unlimited_reserve
 from imgforge.model import SourceHead, SourceImage
 from imgforge.sources.http.http_source import HttpSource
 from imgforge.sources.local import LocalSource
@@ -81,7 +81,7 @@ class Sources:
         return tuple(sorted(self._sources))
 
     def fetch(
-        self, url: str, limit: int | None, headers: Mapping[str, str], room: Room = boundless
+        self, url: str, limit: int | None, headers: Mapping[str, str], room: Reserve = unlimited_reserve
     ) -> Deferred[SourceImage]:
         """See `ISource`."""
         try:

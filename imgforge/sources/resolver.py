@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolu
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
-__all__ = ["Names", "use_own_names"]
+__all__ = ["Resolver", "use_own_resolver"]
 
 _MOST_LOOKUPS = 64  # at once; more wait
 
@@ -33,7 +33,7 @@ class _Resolution:
 
 
 @implementer(IResolutionReceiver)
-class _Shared:
+class _Lookup:
     """Gathers the addresses of one look-up, and gives all of them to all who wait at its end."""
 
     def __init__(self, done: Callable[[], None]) -> None:
@@ -56,12 +56,12 @@ class _Shared:
 
 
 @implementer(IHostnameResolver)
-class Names:
+class Resolver:
     """The system's resolver on *pool*; equal look-ups that are under way are shared."""
 
     def __init__(self, reactor: Any, pool: ThreadPool, look_up: Callable[..., Any] = getaddrinfo) -> None:
         self._resolver = GAIResolver(reactor, lambda: pool, look_up)
-        self._under_way: dict[_Key, _Shared] = {}
+        self._under_way: dict[_Key, _Lookup] = {}
 
     def resolveHostName(
         self,
@@ -79,7 +79,7 @@ class Names:
         if shared is not None:
             shared.waiting.append(resolutionReceiver)
             return resolution
-        shared = self._under_way[key] = _Shared(lambda: self._end(key))
+        shared = self._under_way[key] = _Lookup(lambda: self._end(key))
         shared.waiting.append(resolutionReceiver)
         self._resolver.resolveHostName(shared, hostName, portNumber, addressTypes, transportSemantics)
         return resolution
@@ -94,9 +94,9 @@ class _Daemon(Thread):
         self.daemon = True
 
 
-def use_own_names(reactor: Any) -> None:
+def use_own_resolver(reactor: Any) -> None:
     """Have *reactor* look names up on threads of their own; those never hold the end of the process up."""
     pool = ThreadPool(minthreads=0, maxthreads=_MOST_LOOKUPS, name="imgforge-names")
     pool.threadFactory = _Daemon
     pool.start()
-    reactor.installNameResolver(Names(reactor, pool))
+    reactor.installNameResolver(Resolver(reactor, pool))

@@ -10,13 +10,13 @@ from zope.interface import implementer
 
 from imgforge.errors import OriginFailed
 
-__all__ = ["Pump"]
+__all__ = ["ThreadProducer"]
 
 _CHUNK = 256 * 1024
 
 
 @implementer(IPushProducer)
-class Pump:
+class ThreadProducer:
     """Reads with *read(start, size)*, a piece at a time, and writes to *consumer*; reads nothing while that is full."""
 
     def __init__(self, read: Callable[[int, int], Deferred[bytes]], consumer: IConsumer) -> None:

@@ -49,9 +49,9 @@ class CacheTests(TestCase):
     async def test_a_body_is_weighed_where_it_is(self) -> None:
         for kind in ("memory", "disk", "hybrid"):
             cache = self.make(kind)
-            self.assertEqual(await cache.weigh(KEY), 0)
+            self.assertEqual(await cache.size_of(KEY), 0)
             await cache.put(KEY, ENTRY)
-            self.assertApproximates(await cache.weigh(KEY), len(ENTRY.rendition.body), 1000)
+            self.assertApproximates(await cache.size_of(KEY), len(ENTRY.rendition.body), 1000)
             await cache.remove(KEY)
 
 

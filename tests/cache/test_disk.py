@@ -139,7 +139,7 @@ class StalledMediumTests(DiskCase):
         self.revive = self.dead.set
         self.addCleanup(self.revive)
         for _ in range(4):
-            self.tier._threads.eventually(self.dead.wait)
+            self.tier._threads.run(self.dead.wait)
 
     async def test_a_look_up_is_a_miss_after_a_second_and_the_next_ones_at_once(self) -> None:
         first = self.tier.get(KEY)

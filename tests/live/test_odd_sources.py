@@ -52,8 +52,8 @@ class OddSourceTests(SynchronousTestCase):
             self.assertEqual((reply.status, reply.headers["source-truncated"]), (200, "1"))
             self.assertEqual(decode(reply.body).size, (80, 50))
         etag = {"If-None-Match": made[0].headers["etag"]}
-        unchanged = self.server.get(f"/unsafe/w:80/plain/{quote(part, safe='')}", etag)
-        self.assertEqual((unchanged.status, unchanged.headers["source-truncated"]), (304, "1"))
+        not_modified = self.server.get(f"/unsafe/w:80/plain/{quote(part, safe='')}", etag)
+        self.assertEqual((not_modified.status, not_modified.headers["source-truncated"]), (304, "1"))
         self.assertNotIn("source-truncated", self.get("/unsafe/w:80", whole).headers)
         wait_for(lambda: self.server.metric("truncated_images_total") == 1, "one image that was made of a part")
         self.assertIn(f"{part} ends too early", self.server.output())

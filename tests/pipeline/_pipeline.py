@@ -14,14 +14,14 @@ from imgforge.model import ImageRequest, ProcessingOptions
 from imgforge.observability import Metrics
 from imgforge.pipeline import (
     Admission,
-    Freshness,
+    CachedResult,
+    CachesSettings,
     Pipeline,
     PipelineSettings,
     Quarantine,
     RenderThreads,
-    Served,
-    StoreSettings,
-    make_store,
+    StalenessPolicy,
+    make_caches,
 )
 from imgforge.processing import ProcessingSettings
 from imgforge.sources import AddressPolicy, Sources, SourceSettings
@@ -107,8 +107,8 @@ class PipelineCase(TestCase):
         **changes: Any,
     ) -> Pipeline:
         """A pipeline with caches of *results* and *originals* in memory; *changes* are fields of the settings."""
-        names = Freshness.__dataclass_fields__.keys() & changes.keys()
-        freshness = Freshness(**{name: changes.pop(name) for name in names})
+        names = StalenessPolicy.__dataclass_fields__.keys() & changes.keys()
+        freshness = StalenessPolicy(**{name: changes.pop(name) for name in names})
         sources = Sources(
             reactor, SourceSettings(addresses=AddressPolicy(allow_loopback=True), local_filesystem_root=root)
         )
@@ -122,9 +122,9 @@ class PipelineCase(TestCase):
         def cache(wanted: bool) -> Cache | None:
             return Cache(clock, "memory", [MemoryTier(64 << 20, 1000)]) if wanted else None
 
-        self.store = make_store(
+        self.store = make_caches(
             clock,
-            StoreSettings(memory_bytes, freshness, failures),
+            CachesSettings(memory_bytes, freshness, failures),
             sources,
             metrics,
             results=cache(results),
@@ -147,6 +147,6 @@ class PipelineCase(TestCase):
         wanted: dict[str, Any] = {"width": 20, "format": "png"} | options
         return ImageRequest(url or self.url, ProcessingOptions(**wanted))
 
-    def begin(self, pipeline: Pipeline, request: ImageRequest) -> Deferred[Served]:
+    def begin(self, pipeline: Pipeline, request: ImageRequest) -> Deferred[CachedResult]:
         """The request under way."""
         return Deferred.fromCoroutine(pipeline.image(request))

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.pipeline import Budget
-from imgforge.pipeline.limits.memory_budget import Claim, Ticket
+from imgforge.pipeline import MemoryBudget
+from imgforge.pipeline.limits.memory_budget import BudgetLease, Reservation
 
 
 class BudgetTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.budget = Budget(100)
+        self.budget = MemoryBudget(100)
 
-    def entered(self) -> tuple[Ticket, Claim]:
+    def entered(self) -> tuple[BudgetLease, Reservation]:
         ticket, claim = self.budget.ticket().__enter__(), self.budget.claim()
         claim.join(ticket)
         return ticket, claim
@@ -101,14 +101,14 @@ class BudgetTests(SynchronousTestCase):
         self.successResultOf(waiting)
 
     def test_a_budget_of_zero_is_none(self) -> None:
-        self.budget = Budget(0)
+        self.budget = MemoryBudget(0)
         for _ in range(3):
             self.successResultOf(self.entered()[1].room(1 << 40))
 
     @given(st.lists(st.lists(st.integers(0, 150), min_size=1, max_size=4), min_size=1, max_size=12), st.integers())
     def test_everybody_gets_through_and_the_bound_holds(self, needs: list[list[int]], seed: int) -> None:
         """Requests that need several bodies each, one after the other, and go when they have all."""
-        budget = Budget(100)
+        budget = MemoryBudget(100)
         largest = max(sum(sizes) for sizes in needs)
         finished: list[int] = []
         running: list[Deferred[None]] = []

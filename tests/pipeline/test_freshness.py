@@ -16,7 +16,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import OriginFailed, Overloaded, Quarantined, SourceMissing
 from imgforge.model import CacheEntry, DeliveryOptions, InfoRequest, Rendition, Watermark
-from imgforge.pipeline import Admission, Freshness, Pipeline, Quarantine, Served, State, Unwatched
+from imgforge.pipeline import (
+    Admission,
+    CachedResult,
+    CacheState,
+    NullCrashTracker,
+    Pipeline,
+    Quarantine,
+    StalenessPolicy,
+)
 from tests.live._pictures import encode, gradient
 from tests.pipeline._pipeline import PNG, PipelineCase
 from tests.sources._origin import until
@@ -28,7 +36,7 @@ class TermsTests(SynchronousTestCase):
     """What an origin's headers mean."""
 
     def terms(self, cache_control: str, expires: str = "") -> tuple[float, float, float]:
-        own = Freshness(ttl=100, while_revalidate=10, if_error=20, obey_origin=True)
+        own = StalenessPolicy(ttl=100, while_revalidate=10, if_error=20, obey_origin=True)
         terms = own.terms(cache_control, expires, asked_at=1_000_000.0)
         return terms.lifetime, terms.while_revalidate, terms.if_error
 
@@ -61,21 +69,21 @@ class TermsTests(SynchronousTestCase):
 
     def test_what_is_not_to_be_stored_is_not_kept(self) -> None:
         for cache_control, kept in (("no-store", False), ("private", False), ("no-cache", True), ("max-age=0", True)):
-            self.assertEqual(Freshness(obey_origin=True).keeps(cache_control, ""), kept)
-            self.assertTrue(Freshness(obey_origin=False).keeps(cache_control, ""))
+            self.assertEqual(StalenessPolicy(obey_origin=True).keeps(cache_control, ""), kept)
+            self.assertTrue(StalenessPolicy(obey_origin=False).keeps(cache_control, ""))
 
     def test_an_origin_that_is_not_obeyed_says_nothing(self) -> None:
-        self.assertEqual(Freshness(ttl=9).terms("max-age=5", "0", 0.0).lifetime, 9)
-        self.assertEqual(Freshness().terms("max-age=5", "0", 0.0).lifetime, math.inf)
+        self.assertEqual(StalenessPolicy(ttl=9).terms("max-age=5", "0", 0.0).lifetime, 9)
+        self.assertEqual(StalenessPolicy().terms("max-age=5", "0", 0.0).lifetime, math.inf)
 
     @given(st.text(), st.text(), st.floats(-1e12, 1e12))
     def test_no_header_breaks_anything(self, cache_control: str, expires: str, asked_at: float) -> None:
-        terms = Freshness(5, 6, 7, obey_origin=True).terms(cache_control, expires, asked_at)
+        terms = StalenessPolicy(5, 6, 7, obey_origin=True).terms(cache_control, expires, asked_at)
         self.assertTrue(terms.lifetime >= 0 and terms.while_revalidate >= 0 and terms.if_error >= 0)
 
     def test_a_clock_that_is_put_back_keeps_nothing_for_ever(self) -> None:
         entry = CacheEntry(Rendition(b"", "png", ""), stored_at=1000.0, etag="")
-        own = Freshness(ttl=60)
+        own = StalenessPolicy(ttl=60)
         for now, fresh in ((1000, True), (1059, True), (1061, False), (941, True), (939, False)):
             self.assertEqual(own.fresh(entry, now), fresh)
 
@@ -85,20 +93,20 @@ class RenewalTests(PipelineCase):
         super().setUp()
         self.photo.headers = {"ETag": '"1"'}
 
-    async def served(self, pipeline: Pipeline, at: float) -> Served:
+    async def served(self, pipeline: Pipeline, at: float) -> CachedResult:
         self.clock.ahead = at
         return await pipeline.image(self.request())
 
     async def test_a_stale_entry_whose_original_is_unchanged_is_renewed_without_rendering(self) -> None:
         pipeline = self.pipeline(ttl=60)
         first = await self.served(pipeline, 0)
-        self.assertEqual(first.state, State.MADE)
-        self.assertEqual((await self.served(pipeline, 59)).state, State.FRESH)
+        self.assertEqual(first.state, CacheState.MADE)
+        self.assertEqual((await self.served(pipeline, 59)).state, CacheState.FRESH)
         again = await self.served(pipeline, 61)
-        self.assertEqual((again.state, again.entry.etag, again.tier), (State.RENEWED, first.entry.etag, "memory"))
+        self.assertEqual((again.state, again.entry.etag, again.tier), (CacheState.RENEWED, first.entry.etag, "memory"))
         self.assertIn('if-none-match: "1"', self.photo.asked[-1])
         self.assertIs(again.entry.rendition, first.entry.rendition)
-        self.assertEqual((await self.served(pipeline, 120)).state, State.FRESH)
+        self.assertEqual((await self.served(pipeline, 120)).state, CacheState.FRESH)
         self.assertEqual(self.photo.fetches, 2)
         self.assertEqual(again.until, first.until + 61)
 
@@ -107,26 +115,26 @@ class RenewalTests(PipelineCase):
         await self.served(pipeline, 0)
         self.photo.headers, self.photo.body = {"ETag": '"2"'}, OTHER
         changed = await self.served(pipeline, 61)
-        self.assertEqual((changed.state, changed.entry.rendition.source_width), (State.MADE, 80))
+        self.assertEqual((changed.state, changed.entry.rendition.source_width), (CacheState.MADE, 80))
         self.assertEqual((await self.served(pipeline, 100)).entry.rendition.source_width, 80)
 
     async def test_an_origin_without_validators_is_asked_for_everything(self) -> None:
         self.photo.headers = {}
         pipeline = self.pipeline(ttl=60)
         await self.served(pipeline, 0)
-        self.assertEqual((await self.served(pipeline, 61)).state, State.MADE)
+        self.assertEqual((await self.served(pipeline, 61)).state, CacheState.MADE)
 
     async def test_an_origin_that_ignores_validators_but_sends_the_same_costs_no_rendering(self) -> None:
         pipeline = self.pipeline(ttl=60)
         await self.served(pipeline, 0)
         self.photo.headers = {"eTag": '"1"'}  # this one's own look-up is by "ETag"
-        self.assertEqual((await self.served(pipeline, 61)).state, State.RENEWED)
+        self.assertEqual((await self.served(pipeline, 61)).state, CacheState.RENEWED)
 
     async def test_kept_originals_renew_entries_without_a_question(self) -> None:
         self.photo.headers["Cache-Control"] = "max-age=1000"
         pipeline = self.pipeline(originals=True, ttl=60)
         await self.served(pipeline, 0)
-        self.assertEqual((await self.served(pipeline, 61)).state, State.RENEWED)
+        self.assertEqual((await self.served(pipeline, 61)).state, CacheState.RENEWED)
         self.assertEqual(self.photo.fetches, 1)
 
     async def test_an_entry_with_a_watermark_by_url_is_made_anew(self) -> None:
@@ -135,12 +143,12 @@ class RenewalTests(PipelineCase):
         marked = self.request(watermark=Watermark(1.0, scale=0.2), watermark_url=self.url)
         await pipeline.image(marked)
         self.clock.ahead = 61
-        self.assertEqual((await pipeline.image(marked)).state, State.MADE)
+        self.assertEqual((await pipeline.image(marked)).state, CacheState.MADE)
 
     async def test_the_origins_terms_rule_where_they_are_passed_through(self) -> None:
         self.photo.headers["Cache-Control"] = "max-age=30"
         obeys, ignores = self.pipeline(ttl=60, obey_origin=True), self.pipeline(ttl=60)
-        for pipeline, state in ((obeys, State.RENEWED), (ignores, State.FRESH)):
+        for pipeline, state in ((obeys, CacheState.RENEWED), (ignores, CacheState.FRESH)):
             await self.served(pipeline, 0)
             self.assertEqual((await self.served(pipeline, 31)).state, state)
 
@@ -152,7 +160,7 @@ class RenewalTests(PipelineCase):
         made = await pipeline.image(self.request(width=30))
         self.assertEqual((made.until, self.photo.fetches), (self.clock.seconds() + 10, 1))
         self.clock.ahead = 61
-        self.assertEqual((await pipeline.image(self.request(width=30))).state, State.RENEWED)
+        self.assertEqual((await pipeline.image(self.request(width=30))).state, CacheState.RENEWED)
         self.assertEqual((await self.served(pipeline, 61)).until, self.clock.seconds() + 60)
         self.assertEqual(self.photo.fetches, 2)
 
@@ -162,13 +170,13 @@ class RenewalTests(PipelineCase):
         await self.served(pipeline, 0)
         self.photo.headers["Cache-Control"] = "max-age=500"
         await self.served(pipeline, 31)
-        self.assertEqual((await self.served(pipeline, 400)).state, State.FRESH)
+        self.assertEqual((await self.served(pipeline, 400)).state, CacheState.FRESH)
 
     async def test_what_must_not_be_stored_is_not(self) -> None:
         self.photo.headers["Cache-Control"] = "no-store"
         pipeline = self.pipeline(obey_origin=True)
         for _ in range(2):
-            self.assertEqual((await self.served(pipeline, 0)).state, State.MADE)
+            self.assertEqual((await self.served(pipeline, 0)).state, CacheState.MADE)
 
     async def test_an_edited_file_is_seen_when_its_entry_is_stale(self) -> None:
         with tempfile.TemporaryDirectory() as root:
@@ -177,10 +185,10 @@ class RenewalTests(PipelineCase):
             pipeline, request = self.pipeline(ttl=60, root=root), self.request("local:///a.png")
             await pipeline.image(request)
             self.clock.ahead = 61
-            self.assertEqual((await pipeline.image(request)).state, State.RENEWED)
+            self.assertEqual((await pipeline.image(request)).state, CacheState.RENEWED)
             file.write_bytes(OTHER)
             os.utime(file, ns=(0, 0))
-            self.assertEqual((await pipeline.image(request)).state, State.FRESH)
+            self.assertEqual((await pipeline.image(request)).state, CacheState.FRESH)
             self.clock.ahead = 122
             self.assertEqual((await pipeline.image(request)).entry.rendition.source_width, 80)
 
@@ -193,9 +201,9 @@ class BypassTests(PipelineCase):
         bypassing = replace(request, delivery=DeliveryOptions(bypass_cache=True))
         for _ in range(2):
             served = await pipeline.image(bypassing)
-            self.assertEqual((served.state, served.entry.rendition.source_width), (State.MADE, 80))
+            self.assertEqual((served.state, served.entry.rendition.source_width), (CacheState.MADE, 80))
         kept = await pipeline.image(request)
-        self.assertEqual((kept.state, kept.entry.rendition.source_width), (State.FRESH, 40))
+        self.assertEqual((kept.state, kept.entry.rendition.source_width), (CacheState.FRESH, 40))
         self.assertEqual((await pipeline.image(self.request(width=30))).entry.rendition.source_width, 40)
         self.assertEqual(self.photo.fetches, 3)
         self.photo.status = "404 Not Found"
@@ -217,7 +225,7 @@ class BypassTests(PipelineCase):
         pipeline, request = self.pipeline(originals=True), self.request()
         for word in ("", "a", "b"):
             busted = replace(request, delivery=DeliveryOptions(cachebuster=word))
-            self.assertEqual((await pipeline.image(busted)).state, State.MADE)
+            self.assertEqual((await pipeline.image(busted)).state, CacheState.MADE)
         self.assertEqual(self.photo.fetches, 1)
 
 
@@ -229,19 +237,19 @@ class StaleTests(PipelineCase):
         self.photo.body = OTHER
         self.clock.ahead = 61
         for _ in range(5):
-            self.assertEqual((await pipeline.image(request)).state, State.STALE)
+            self.assertEqual((await pipeline.image(request)).state, CacheState.STALE)
         await until(lambda: self.photo.fetches == 2)
         self.photo.held.callback(None)
         await until(lambda: not pipeline._flights)
         served = await pipeline.image(request)
-        self.assertEqual((served.state, served.entry.rendition.source_width), (State.FRESH, 80))
+        self.assertEqual((served.state, served.entry.rendition.source_width), (CacheState.FRESH, 80))
         self.assertEqual(self.photo.fetches, 2)
 
     async def test_beyond_that_time_clients_wait(self) -> None:
         pipeline, request = self.pipeline(ttl=60, while_revalidate=30), self.request()
         await pipeline.image(request)
         self.clock.ahead = 91
-        self.assertEqual((await pipeline.image(request)).state, State.MADE)
+        self.assertEqual((await pipeline.image(request)).state, CacheState.MADE)
 
     async def test_a_stale_entry_stands_in_for_an_origin_that_fails(self) -> None:
         pipeline, request = self.pipeline(ttl=60, if_error=600, failures=2.0), self.request()
@@ -250,16 +258,16 @@ class StaleTests(PipelineCase):
         self.clock.ahead = 100
         for _ in range(3):
             served = await pipeline.image(request)
-            self.assertEqual((served.state, served.failure), (State.STALE, None))
+            self.assertEqual((served.state, served.failure), (CacheState.STALE, None))
         self.assertEqual(self.photo.fetches, 2)  # the origin is spared for a moment
         self.clock.ahead = 103
-        self.assertEqual((await pipeline.image(request)).state, State.STALE)
+        self.assertEqual((await pipeline.image(request)).state, CacheState.STALE)
         self.assertEqual(self.photo.fetches, 3)
         self.clock.ahead = 661
         with self.assertRaises(OriginFailed):
             await pipeline.image(request)
         self.photo.status = "200 OK"
-        self.assertEqual((await pipeline.image(request)).state, State.MADE)
+        self.assertEqual((await pipeline.image(request)).state, CacheState.MADE)
 
     async def test_an_origin_that_says_there_is_none_is_believed(self) -> None:
         pipeline, request = self.pipeline(ttl=60, if_error=600), self.request()
@@ -278,23 +286,23 @@ class StaleTests(PipelineCase):
         await pipeline.image(request)
         self.clock.ahead = 100
         with admission.fetch(self.url), admission.fetch(self.url):
-            self.assertEqual((await pipeline.image(request)).state, State.STALE)
+            self.assertEqual((await pipeline.image(request)).state, CacheState.STALE)
             with self.assertRaises(Overloaded):
                 await pipeline.image(replace(request, source=self.url + "?other"))
 
     async def test_kept_entries_of_a_source_in_quarantine_are_served_fresh_or_stale(self) -> None:
         refused: set[str] = set()
 
-        class Crashed(Unwatched):
+        class Crashed(NullCrashTracker):
             def is_quarantined(self, source: str) -> bool:
                 return source in refused
 
         pipeline, request = self.pipeline(ttl=60, if_error=600, quarantine=Quarantine(Crashed())), self.request()
         await pipeline.image(request)
         refused.add(self.url)
-        self.assertEqual((await pipeline.image(request)).state, State.FRESH)
+        self.assertEqual((await pipeline.image(request)).state, CacheState.FRESH)
         self.clock.ahead = 100
-        self.assertEqual((await pipeline.image(request)).state, State.STALE)
+        self.assertEqual((await pipeline.image(request)).state, CacheState.STALE)
         with self.assertRaises(Quarantined):
             await pipeline.image(replace(request, options=replace(request.options, width=9)))
 

@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from imgforge.errors import CircuitOpen, OriginFailed, SourceMissing, SourceTooLarge
 from imgforge.model import DeliveryOptions, InfoOptions, InfoRequest, Watermark
-from imgforge.pipeline import State
+from imgforge.pipeline import CacheState
 from tests.live._pictures import encode, gradient
 from tests.pipeline._pipeline import PNG, Photo, PipelineCase
 from tests.sources._origin import until
@@ -67,7 +67,7 @@ class OriginalsTests(PipelineCase):
     async def test_the_second_rendition_of_a_kept_original_costs_no_fetch(self) -> None:
         pipeline = self.pipeline(originals=True)
         for width in (10, 20, 30):
-            self.assertEqual((await pipeline.image(self.request(width=width))).state, State.MADE)
+            self.assertEqual((await pipeline.image(self.request(width=width))).state, CacheState.MADE)
         self.assertEqual(self.photo.fetches, 1)
 
     async def test_without_a_cache_of_originals_each_rendition_fetches(self) -> None:
@@ -108,10 +108,10 @@ class OriginalsTests(PipelineCase):
         self.photo.status = "503 No"
         for width in (11, 12):  # of which the second does not ask the origin
             self.clock.ahead = 100
-            self.assertEqual((await pipeline.image(self.request(width=width))).state, State.MADE)
+            self.assertEqual((await pipeline.image(self.request(width=width))).state, CacheState.MADE)
         for self.clock.ahead in (101, 659):
             for width in (11, 12):
-                self.assertEqual((await pipeline.image(self.request(width=width))).state, State.STALE)
+                self.assertEqual((await pipeline.image(self.request(width=width))).state, CacheState.STALE)
         self.clock.ahead = 661
         for width in (11, 12):
             with self.assertRaises(OriginFailed):
@@ -123,7 +123,7 @@ class OriginalsTests(PipelineCase):
         await pipeline.image(self.request())
         self.photo.status = "503 No"
         for self.clock.ahead in (100, 101, 659):
-            self.assertEqual((await pipeline.image(self.request())).state, State.STALE)
+            self.assertEqual((await pipeline.image(self.request())).state, CacheState.STALE)
         self.clock.ahead = 661
         with self.assertRaises(OriginFailed):
             await pipeline.image(self.request())
@@ -136,7 +136,7 @@ class OriginalsTests(PipelineCase):
         self.assertEqual(await pipeline.purge("tag", "hero"), 1)
         self.clock.ahead = 2
         states = [(await pipeline.image(request)).state for _ in range(3)]
-        self.assertEqual(states, [State.MADE, State.FRESH, State.FRESH])
+        self.assertEqual(states, [CacheState.MADE, CacheState.FRESH, CacheState.FRESH])
         await pipeline.image(self.request(width=11))  # without the tag: what is kept serves
         self.assertEqual(self.photo.fetches, 2)
 
@@ -244,7 +244,7 @@ class OverlayTests(PipelineCase):
             made = [await pipeline.image(self.request(f"{self.url}?{number}", width=5)) for number in range(4)]
             self.assertEqual({each.entry.rendition.width for each in made}, {5})
             self.assertEqual([each.failure is not None and each.failure.status for each in made], [502] * 4)
-            self.assertEqual([each.state for each in made], [State.MADE] + [State.FRESH] * 3)
+            self.assertEqual([each.state for each in made], [CacheState.MADE] + [CacheState.FRESH] * 3)
             self.assertEqual(self.dot.fetches - before, 1)
 
     async def test_the_sources_own_picture_is_served_as_soon_as_it_can_be_had(self) -> None:

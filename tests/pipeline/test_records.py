@@ -7,14 +7,14 @@ from twisted.internet.defer import Deferred
 from imgforge.errors import SourceMissing
 from imgforge.model import InfoRequest
 from imgforge.observability import RequestRecord, Stage
-from imgforge.pipeline import Pipeline, Served
+from imgforge.pipeline import CachedResult, Pipeline
 from tests.pipeline._pipeline import PNG, PipelineCase
 
 ALL = {Stage.FETCH, Stage.WAIT, Stage.PROCESS}
 
 
 class RecordTests(PipelineCase):
-    def ask(self, pipeline: Pipeline) -> tuple[RequestRecord, Deferred[Served]]:
+    def ask(self, pipeline: Pipeline) -> tuple[RequestRecord, Deferred[CachedResult]]:
         record = RequestRecord()
         return record, Deferred.fromCoroutine(pipeline.image(self.request(), record=record))
 

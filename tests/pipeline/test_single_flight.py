@@ -5,12 +5,12 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.pipeline import SingleFlight
+from imgforge.pipeline import Coalescer
 
 
 class SingleFlightTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.flights: SingleFlight[str, str] = SingleFlight()
+        self.flights: Coalescer[str, str] = Coalescer()
         self.started: list[Deferred[str]] = []
         self.cancelled = 0
 

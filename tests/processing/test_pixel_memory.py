@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import RequestTimeout
 from imgforge.model import InfoOptions, ProcessingOptions, Trim
-from imgforge.processing import Cancellation, PixelMemory, ProcessingSettings, describe, process
+from imgforge.processing import Cancellation, PixelBudget, ProcessingSettings, describe, process
 
 _DEADLINE = 20.0
 
@@ -32,7 +32,7 @@ def picture(width: int, height: int, suffix: str = ".jpg") -> bytes:
     return bytes(image.write_to_buffer(suffix))
 
 
-class Noting(PixelMemory):
+class Noting(PixelBudget):
     """Boundless, and knows what it was asked for."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Noting(PixelMemory):
 
 class TurnsTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.memory = PixelMemory(100)
+        self.memory = PixelBudget(100)
         self.order: list[str] = []
         self.pool = ThreadPoolExecutor(8)
         self.addCleanup(self.pool.shutdown)
@@ -151,7 +151,7 @@ class EstimateTests(SynchronousTestCase):
             self.assertEqual(memory.asked, sizes)
 
     def test_a_picture_waits_for_its_turn_and_no_longer_than_it_is_wanted(self) -> None:
-        memory, cancellation = PixelMemory(1), Cancellation()
+        memory, cancellation = PixelBudget(1), Cancellation()
         with ThreadPoolExecutor(2) as pool, memory.holding(1, Cancellation()):
             options, limits = ProcessingOptions(width=20), ProcessingSettings()
             first = pool.submit(process, picture(40, 30), options, limits, memory=memory, cancellation=cancellation)

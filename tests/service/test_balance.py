@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from imgforge.config import parse_bind
 from imgforge.service.net import balance
-from imgforge.service.net.balance import Occupancy, Share
+from imgforge.service.net.balance import ConnectionCounts, WorkerShare
 from imgforge.service.net.listeners import adopt, open_listeners
 
 
@@ -32,7 +32,7 @@ class Greeter(Protocol):
 
 class ShareTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.occupancy = Occupancy(3)
+        self.occupancy = ConnectionCounts(3)
         self.first, self.second = self.occupancy.share(0), self.occupancy.share(1)
         self.first.accepts(True)
 
@@ -68,7 +68,7 @@ class ShareTests(SynchronousTestCase):
         self.assertEqual(self.first.room, 100)
 
     def test_the_memory_is_shared_through_its_descriptor(self) -> None:
-        inherited = Occupancy(3, os.dup(self.occupancy.descriptor))
+        inherited = ConnectionCounts(3, os.dup(self.occupancy.descriptor))
         self.addCleanup(inherited.close)
         inherited.share(2).accepts(True)
         self.first.add(1)
@@ -83,10 +83,10 @@ class PortsTests(TestCase):
     def setUp(self) -> None:
         (self.listener,) = open_listeners(parse_bind(self.bind))
         self.addCleanup(self.listener.socket.close)
-        self.occupancy = Occupancy(2)
+        self.occupancy = ConnectionCounts(2)
         self.addCleanup(self.occupancy.close)
         self.clients: list[socket.socket] = []
-        self.shares: list[Share] = []
+        self.shares: list[WorkerShare] = []
 
     def serve(self, greeting: bytes) -> None:
         factory: Any = Factory.forProtocol(Greeter)

@@ -23,7 +23,7 @@ from imgforge.pipeline import Quarantine, RenderThreads
 from imgforge.service.supervisor.child import Child
 from imgforge.service.supervisor.crashes import Cause, cause_of
 from imgforge.service.supervisor.quarantine_file import load, save
-from imgforge.service.supervisor.quarantine_table import Verdict, Ward, WardWitness, digest_of
+from imgforge.service.supervisor.quarantine_table import QuarantineTable, SharedCrashTracker, Verdict, digest_of
 
 _SECONDS = 600.0
 BOMB, PHOTO = "https://example.com/bomb.jpg", "https://example.com/photo.jpg"
@@ -33,13 +33,13 @@ class QuarantineCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.clock.advance(1_800_000_000.3)
-        self.ward = Ward(3, self.clock.seconds)
+        self.ward = QuarantineTable(3, self.clock.seconds)
         self.addCleanup(self.ward.close)
         self.blocks: list[AbstractContextManager[None]] = []
         self.workers = [self.worker(slot) for slot in range(3)]
 
-    def worker(self, slot: int) -> WardWitness:
-        return WardWitness(3, slot, self.ward.descriptor, _SECONDS, self.clock.seconds)
+    def worker(self, slot: int) -> SharedCrashTracker:
+        return SharedCrashTracker(3, slot, self.ward.descriptor, _SECONDS, self.clock.seconds)
 
     def begin(self, slot: int, *sources: str) -> None:
         """Have the worker of *slot* begin to work on *sources*, as image threads do."""
@@ -216,10 +216,10 @@ class FileTests(QuarantineCase):
     def test_another_server_goes_on_refusing(self) -> None:
         self.crashed(0, BOMB)
         self.kept()
-        another = Ward(3, self.clock.seconds)
+        another = QuarantineTable(3, self.clock.seconds)
         self.addCleanup(another.close)
         another.restore(load(self.directory), _SECONDS)
-        witness = WardWitness(3, 0, another.descriptor, _SECONDS, self.clock.seconds)
+        witness = SharedCrashTracker(3, 0, another.descriptor, _SECONDS, self.clock.seconds)
         self.assertEqual([witness.is_quarantined(source) for source in (BOMB, PHOTO)], [True, False])
 
     def test_what_another_host_has_written_stays_until_its_time_is_up(self) -> None:
@@ -257,9 +257,9 @@ class ThreadsTests(TestCase):
     """What the image threads make of verdicts."""
 
     def setUp(self) -> None:
-        self.ward = Ward(2)
+        self.ward = QuarantineTable(2)
         self.addCleanup(self.ward.close)
-        self.witness = WardWitness(2, 0, self.ward.descriptor, _SECONDS)
+        self.witness = SharedCrashTracker(2, 0, self.ward.descriptor, _SECONDS)
         self.reasons: list[str] = []
         self.blocks: list[AbstractContextManager[None]] = []  # a block that nobody refers to is ended
         running: Any = reactor
@@ -272,7 +272,7 @@ class ThreadsTests(TestCase):
 
     def dies(self, *sources: str) -> None:
         """Another worker."""
-        another = WardWitness(2, 1, self.ward.descriptor, _SECONDS)
+        another = SharedCrashTracker(2, 1, self.ward.descriptor, _SECONDS)
         self.blocks += [another.working(source) for source in sources]
         for block in self.blocks:
             block.__enter__()

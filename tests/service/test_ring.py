@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from imgforge.config import parse_bind
-from imgforge.service.net.epoll_group import RingedServer
+from imgforge.service.net.epoll_group import GroupedServer
 from imgforge.service.net.listeners import adopt, open_listeners
 from imgforge.web.fast_lane.lane import Offer
 from tests.web.test_lane import BODY, ENTRY, Site, request
@@ -74,7 +74,7 @@ class RingTests(TestCase):
             await self.hear(client, 1)
         self.assertEqual((self.site.normal, self.site.by_lane), (1, 3))
         (channel,) = self.site.site.connections
-        self.assertIsInstance(channel.transport, RingedServer)
+        self.assertIsInstance(channel.transport, GroupedServer)
 
     async def test_requests_behind_each_other_are_answered_in_order(self) -> None:
         client = self.connect()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.service.supervisor.metrics_directory import SharedDirectory
+from imgforge.service.supervisor.metrics_directory import MetricsDirectory
 
 
 class SharedDirectoryTests(SynchronousTestCase):
@@ -19,8 +19,8 @@ class SharedDirectoryTests(SynchronousTestCase):
         self.place = Path(scratch.name)
         self.patch(os, "environ", {**os.environ, "RUNTIME_DIRECTORY": f"{self.place}:/elsewhere"})
 
-    def made(self) -> SharedDirectory:
-        directory = SharedDirectory()
+    def made(self) -> MetricsDirectory:
+        directory = MetricsDirectory()
         self.addCleanup(directory.remove)
         return directory
 
@@ -52,5 +52,5 @@ class SharedDirectoryTests(SynchronousTestCase):
         self.assertEqual(len(list(self.place.iterdir())), 4)
 
     def test_nothing_is_left_of_one_that_is_removed(self) -> None:
-        SharedDirectory().remove()
+        MetricsDirectory().remove()
         self.assertEqual(list(self.place.iterdir()), [])

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import CircuitOpen, ImgforgeError, OriginFailed, OriginTimeout, SourceRefused
-from imgforge.sources.circuit_breaker import Breaker
+from imgforge.sources.circuit_breaker import CircuitBreaker
 from tests.sources._origin import whole
 from tests.sources.test_http import HttpCase
 
@@ -19,7 +19,7 @@ ORIGIN = "http://a.example:80"
 class BreakerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.breaker = Breaker(self.clock, 3, 10.0, 5.0)
+        self.breaker = CircuitBreaker(self.clock, 3, 10.0, 5.0)
 
     def ask(self, error: BaseException | None = None, took: float = 0.1, origin: str = ORIGIN) -> None:
         with self.breaker.watch(origin):
@@ -102,7 +102,7 @@ class BreakerTests(SynchronousTestCase):
         self.ask()
 
     def test_0_is_never(self) -> None:
-        self.breaker = Breaker(self.clock, 0, 10.0, 5.0)
+        self.breaker = CircuitBreaker(self.clock, 0, 10.0, 5.0)
         self.fails(50)
         self.ask()
 

@@ -44,7 +44,7 @@ class _Resolution:
 
 
 @implementer(IHostnameResolver)
-class Names:
+class Resolver:
     """Answers each look-up with the next list of addresses; the last one stays."""
 
     def __init__(self, *answers: str) -> None:
@@ -74,7 +74,7 @@ class Names:
 class Resolving:
     """The reactor with other names; notes which addresses are dialled."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Resolver) -> None:
         self.nameResolver = names
         self.dialled: list[str] = []
 
@@ -91,7 +91,7 @@ class LookUpTests(HttpCase):
         self.canary = self.origin(whole(b"secret"))
         self.url = self.canary.url(host="cdn.example")
 
-    async def dialled(self, names: Names, url: str, **policy: bool) -> list[str]:
+    async def dialled(self, names: Resolver, url: str, **policy: bool) -> list[str]:
         """The addresses that a fetch of *url* dialled; it fails as the fetch does."""
         self.resolving: Any = Resolving(names)
         sources = Sources(self.resolving, replace(HERE, addresses=AddressPolicy(**policy)))
@@ -101,37 +101,37 @@ class LookUpTests(HttpCase):
         return dialled
 
     def test_the_fake_is_a_resolver(self) -> None:
-        self.assertTrue(verifyObject(IHostnameResolver, Names("127.0.0.1")))
+        self.assertTrue(verifyObject(IHostnameResolver, Resolver("127.0.0.1")))
 
     async def test_only_the_allowed_ones_of_several_addresses_are_tried(self) -> None:
-        names = Names("169.254.169.254 10.0.0.1 fd00::1 127.0.0.1")
+        names = Resolver("169.254.169.254 10.0.0.1 fd00::1 127.0.0.1")
         self.assertEqual(await self.dialled(names, self.url, allow_loopback=True, allow_private=False), ["127.0.0.1"])
 
     async def test_a_name_with_no_allowed_address_is_not_dialled(self) -> None:
         for answer in ("127.0.0.1 ::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "169.254.169.254", "fe80::1%lo"):
             with self.assertRaises(SourceRefused) as caught:
-                await self.dialled(Names(answer), self.url)
+                await self.dialled(Resolver(answer), self.url)
             self.assertEqual(self.resolving.dialled, [], answer)
             self.assertNotIn(answer.split()[0], caught.exception.message)
 
     async def test_an_answer_that_changes_is_asked_for_once(self) -> None:
         """The address that was judged is the one that is dialled: nobody asks again in between."""
-        names = Names("127.0.0.1", "169.254.169.254")
+        names = Resolver("127.0.0.1", "169.254.169.254")
         self.assertEqual(await self.dialled(names, self.url, allow_loopback=True), ["127.0.0.1"])
         self.assertEqual(names.lookups, 1)
 
     async def test_a_failure_of_an_allowed_address_is_no_refusal(self) -> None:
         await self.canary.close()
         with self.assertRaises(OriginFailed):
-            await self.dialled(Names("169.254.169.254 127.0.0.1"), self.url, allow_loopback=True)
+            await self.dialled(Resolver("169.254.169.254 127.0.0.1"), self.url, allow_loopback=True)
         self.assertEqual(self.resolving.dialled, ["127.0.0.1"])
 
     async def test_a_name_that_nobody_knows(self) -> None:
         with self.assertRaises(OriginFailed):
-            await self.dialled(Names(""), self.url)
+            await self.dialled(Resolver(""), self.url)
 
     async def test_a_redirect_is_dialled_under_the_same_rules(self) -> None:
-        names = Names("127.0.0.1", "10.1.2.3")
+        names = Resolver("127.0.0.1", "10.1.2.3")
         first = self.origin(whole(b"", "302 Found", Location=self.canary.url(host="inner.example")))
         with self.assertRaises(SourceRefused):
             await self.dialled(names, first.url(host="cdn.example"), allow_loopback=True, allow_private=False)
@@ -146,7 +146,7 @@ class LookUpTests(HttpCase):
                 for one in filling:
                     one.setblocking(False)
                     one.connect_ex(silent.getsockname())
-                dialled = await self.dialled(Names("127.0.0.7 127.0.0.1"), self.url, allow_loopback=True)
+                dialled = await self.dialled(Resolver("127.0.0.7 127.0.0.1"), self.url, allow_loopback=True)
             finally:
                 for one in filling:
                     one.close()
@@ -159,7 +159,7 @@ class SeveralAddressesTests(SynchronousTestCase):
     def setUp(self) -> None:
         memory: Any = MemoryReactorClock
         self.reactor = memory()
-        self.reactor.nameResolver = Names("2606:4700::1 127.0.0.1 93.184.215.14 93.184.215.15")
+        self.reactor.nameResolver = Resolver("2606:4700::1 127.0.0.1 93.184.215.14 93.184.215.15")
         endpoint = GuardedEndpoint(self.reactor, "cdn.example", 80, AddressPolicy(), timeout=10)
         self.connecting = endpoint.connect(Factory.forProtocol(Protocol))
 
@@ -197,7 +197,7 @@ class SeveralAddressesTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
 
-class LateNames(Names):
+class LateNames(Resolver):
     """Its answers wait for `answer`."""
 
     def resolveHostName(self, resolutionReceiver: IResolutionReceiver, *asked: Any, **how: Any) -> IHostResolution:

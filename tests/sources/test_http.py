@@ -92,10 +92,10 @@ class GoodOriginTests(HttpCase):
         origin, sources = self.origin(lambda _: answers.pop(0)), self.sources()
         known = {"if-none-match": '"v1"', "if-modified-since": "yesterday"}
         same = await sources.fetch(origin.url(), 100, known)
-        self.assertEqual(same, SourceImage(b"", "", '"v1"', "", "max-age=9", "", unchanged=True))
+        self.assertEqual(same, SourceImage(b"", "", '"v1"', "", "max-age=9", "", not_modified=True))
         self.assertIn(b'If-None-Match: "v1"\r\n', origin.heads[0] + b"\r\n")
         new = await sources.fetch(origin.url(), 100, known)
-        self.assertEqual((new.body, new.etag, new.unchanged), (b"new", '"v2"', False))
+        self.assertEqual((new.body, new.etag, new.not_modified), (b"new", '"v2"', False))
         self.assertEqual(origin.connected, 1)
 
     async def test_a_304_that_nobody_asked_for_is_a_fault(self) -> None:

@@ -49,10 +49,10 @@ class LocalTests(TestCase):
     async def test_a_file_that_has_not_changed_is_not_read_again(self) -> None:
         first = await self.sources.fetch("local:///a.jpg", None, {})
         again = await self.sources.fetch("local:///a.jpg", None, {"if-none-match": first.etag})
-        self.assertEqual((again.unchanged, again.body, again.etag), (True, b"", first.etag))
+        self.assertEqual((again.not_modified, again.body, again.etag), (True, b"", first.etag))
         (self.root / "a.jpg").write_bytes(b"edited")
         edited = await self.sources.fetch("local:///a.jpg", None, {"if-none-match": first.etag})
-        self.assertEqual((edited.unchanged, edited.body), (False, b"edited"))
+        self.assertEqual((edited.not_modified, edited.body), (False, b"edited"))
 
     async def test_escapes_queries_and_missing_slashes(self) -> None:
         for url in ("local:///sub%20dir/%C3%A4.png", "local:///sub dir/ä.png?version=2", "local://sub dir/ä.png"):

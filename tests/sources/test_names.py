@@ -15,7 +15,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from imgforge.sources.resolver import Names
+from imgforge.sources.resolver import Resolver
 from tests.sources._origin import reactor
 
 
@@ -51,7 +51,7 @@ class NamesTests(TestCase):
                 self.server_is_back.wait(60)
             return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("192.0.2.7", port))]
 
-        self.names = Names(reactor, pool, look_up)
+        self.names = Resolver(reactor, pool, look_up)
 
     def ask(self, host: str) -> Deferred[list[str]]:
         receiver = Receiver()

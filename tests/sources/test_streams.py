@@ -16,7 +16,7 @@ from zope.interface import implementer
 from imgforge.errors import OriginFailed, OriginTimeout, SourceNotFound
 from imgforge.model import SourceHead
 from imgforge.sources.http.body import _Forwarder
-from imgforge.sources.thread_producer import Pump
+from imgforge.sources.thread_producer import ThreadProducer
 from tests.sources._origin import reactor, until, whole
 from tests.sources.test_http import HttpCase
 
@@ -159,7 +159,7 @@ class PumpTests(SynchronousTestCase):
         self.taker = Taker()
         self.reads: list[Deferred[bytes]] = []
         self.asked: list[tuple[int, int]] = []
-        pump = Pump(self._read, self.taker)
+        pump = ThreadProducer(self._read, self.taker)
         self.assertTrue(IPushProducer.providedBy(pump))
         self.running: Deferred[None] = Deferred.fromCoroutine(pump.run(10, 16))
 

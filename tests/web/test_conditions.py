@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.model import Unsatisfiable, byte_range
-from imgforge.web.http.conditions import Conditions, another, conditioned, unchanged
+from imgforge.web.http.conditions import Conditions, another, conditioned, not_modified
 from imgforge.web.http.response import Answer
 
 NOW = 1_800_000_000.0
@@ -29,14 +29,14 @@ WHOLE = Answer(
 
 class UnchangedTests(SynchronousTestCase):
     def good(self, *, none_match: str = "", since: str = "") -> bool:
-        return unchanged(ETAG, MODIFIED, Conditions(none_match, since))
+        return not_modified(ETAG, MODIFIED, Conditions(none_match, since))
 
     def test_the_tag_matches_weakly_and_in_lists(self) -> None:
         for tags in (ETAG, "W/" + ETAG, f'"x", {ETAG}', f'"a,b",{ETAG}', "*"):
             self.assertTrue(self.good(none_match=tags), tags)
         for tags in ('"other"', "abc123", f'"x{ETAG}'):
             self.assertFalse(self.good(none_match=tags), tags)
-        self.assertTrue(unchanged("W/" + ETAG, "", Conditions(ETAG)))
+        self.assertTrue(not_modified("W/" + ETAG, "", Conditions(ETAG)))
 
     def test_the_date_counts_only_without_a_tag(self) -> None:
         self.assertTrue(self.good(since=MODIFIED))
@@ -48,8 +48,8 @@ class UnchangedTests(SynchronousTestCase):
             self.assertFalse(self.good(since=date), date)
 
     def test_nothing_matches_what_has_no_validators(self) -> None:
-        self.assertFalse(unchanged("", "", Conditions(ETAG, MODIFIED)))
-        self.assertFalse(unchanged("", "", Conditions("", MODIFIED)))
+        self.assertFalse(not_modified("", "", Conditions(ETAG, MODIFIED)))
+        self.assertFalse(not_modified("", "", Conditions("", MODIFIED)))
 
 
 class WantedTests(SynchronousTestCase):

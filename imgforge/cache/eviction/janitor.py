@@ -139,7 +139,7 @@ class Janitor:
                 self._purging.settled(now)
             return swept, swept or last_sweep(self._root)
 
-        sweeping = self._threads.eventually(work).addCallbacks(self._swept, self._fault, (urgent,))
+        sweeping = self._threads.run(work).addCallbacks(self._swept, self._fault, (urgent,))
         return sweeping.addErrback(self._failed).addCallback(self._plan)
 
     def _swept(self, outcome: tuple[Sweep | None, Sweep | None], urgent: bool) -> None:

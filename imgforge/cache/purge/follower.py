@@ -98,7 +98,7 @@ class Purging:
             raise PurgeFailed("the purge could not be recorded in time: other processes may not know of it")
 
         try:
-            await self._threads.eventually(lambda: journal.append(purge)).addTimeout(_RECORD_WITHIN, self._clock, late)
+            await self._threads.run(lambda: journal.append(purge)).addTimeout(_RECORD_WITHIN, self._clock, late)
         except OSError as error:
             self.log.error("a purge could not be recorded: {error}", error=error)
             raise PurgeFailed("the purge could not be recorded: other processes do not know of it") from error
@@ -115,7 +115,7 @@ class Purging:
     def _look(self) -> Deferred[None] | None:
         if self._journal is None:
             return None
-        news = self._threads.soon(self._journal.news).addCallback(self._learn)
+        news = self._threads.run_with_timeout(self._journal.news).addCallback(self._learn)
         return news.addErrback(self._missed).addBoth(self._release)
 
     def _learn(self, news: tuple[bool, list[Purge]]) -> None:
@@ -140,7 +140,7 @@ class Purging:
             self._known = [purge for purge in self._known if purge.at >= now - _SETTLED_AFTER]
             self._purges = Purges(self._known, self._clock.seconds)
             if self._journal is not None:
-                self._threads.eventually(lambda: self.settled(now)).addErrback(self._missed)
+                self._threads.run(lambda: self.settled(now)).addErrback(self._missed)
 
     def _missed(self, failure: Failure) -> None:
         """Log it, the medium's own faults once a minute; the next look follows."""

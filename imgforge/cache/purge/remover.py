@@ -84,7 +84,7 @@ class Remover:
             for task in tasks:
                 task.done.callback(None)
 
-        return self._threads.eventually(work).addErrback(self._fault).addCallback(finished)
+        return self._threads.run(work).addErrback(self._fault).addCallback(finished)
 
     def _remove_url(self, task: _Task) -> None:
         covered = Purges([task.purge])

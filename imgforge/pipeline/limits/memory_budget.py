@@ -15,17 +15,17 @@ from itertools import count
 
 from twisted.internet.defer import Deferred, succeed
 
-__all__ = ["Budget", "Claim", "Ticket"]
+__all__ = ["BudgetLease", "MemoryBudget", "Reservation"]
 
 
-class Budget:
+class MemoryBudget:
     """*total* bytes to be claimed; 0 is no limit."""
 
     def __init__(self, total: int = 0) -> None:
         self._total = total or math.inf
         self._numbers = count()
-        self._tickets: dict[int, Ticket] = {}  # those in use, the oldest first
-        self._waiting: list[Claim] = []
+        self._tickets: dict[int, BudgetLease] = {}  # those in use, the oldest first
+        self._waiting: list[Reservation] = []
         self._granting = False
         self.held = 0
 
@@ -34,13 +34,13 @@ class Budget:
         """How many claims wait for room."""
         return len(self._waiting)
 
-    def ticket(self) -> Ticket:
+    def ticket(self) -> BudgetLease:
         """A ticket, for a `with` block around all that a request does with its originals."""
-        return Ticket(self, next(self._numbers))
+        return BudgetLease(self, next(self._numbers))
 
-    def claim(self) -> Claim:
+    def claim(self) -> Reservation:
         """A claim on nothing so far, of nobody yet."""
-        return Claim(self)
+        return Reservation(self)
 
     def grant(self) -> None:
         """Let those in who fit, by the age of their tickets; a large one is not overtaken for ever by small ones."""
@@ -53,40 +53,40 @@ class Budget:
                 if self.held + first.lacking > self._total and first.age != next(iter(self._tickets), None):
                     return
                 self._waiting.remove(first)
-                first.let_in()
+                first.grant()
         finally:
             self._granting = False
 
-    def enter(self, ticket: Ticket) -> None:
+    def enter(self, ticket: BudgetLease) -> None:
         """*ticket* is in use from now on."""
         self._tickets[ticket.number] = ticket
 
-    def leave(self, ticket: Ticket) -> None:
+    def leave(self, ticket: BudgetLease) -> None:
         """*ticket* is not in use any more."""
         del self._tickets[ticket.number]
         self.grant()
 
-    def queue(self, claim: Claim) -> None:
+    def queue(self, claim: Reservation) -> None:
         """*claim* wants more."""
         self._waiting.append(claim)
         self.grant()
 
-    def unqueue(self, claim: Claim) -> None:
+    def unqueue(self, claim: Reservation) -> None:
         """*claim* does not want more after all."""
         if claim in self._waiting:
             self._waiting.remove(claim)
             self.grant()
 
 
-class Ticket:
+class BudgetLease:
     """A request's place among those that hold originals."""
 
-    def __init__(self, budget: Budget, number: int) -> None:
+    def __init__(self, budget: MemoryBudget, number: int) -> None:
         self._budget = budget
         self.number = number
-        self.claims: set[Claim] = set()
+        self.claims: set[Reservation] = set()
 
-    def __enter__(self) -> Ticket:
+    def __enter__(self) -> BudgetLease:
         self._budget.enter(self)
         return self
 
@@ -97,12 +97,12 @@ class Ticket:
         self._budget.leave(self)
 
 
-class Claim:
+class Reservation:
     """The bytes of one body, shared by the tickets that use it."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: MemoryBudget) -> None:
         self._budget = budget
-        self._tickets: set[Ticket] = set()
+        self._tickets: set[BudgetLease] = set()
         self._held = self._wanted = 0
         self._waiter: Deferred[None] | None = None
 
@@ -116,13 +116,13 @@ class Claim:
         """The bytes that are wanted beyond those held."""
         return self._wanted - self._held
 
-    def join(self, ticket: Ticket) -> None:
+    def join(self, ticket: BudgetLease) -> None:
         """*ticket* uses this body as well; an older one takes it along."""
         self._tickets.add(ticket)
         ticket.claims.add(self)
         self._budget.grant()
 
-    def leave(self, ticket: Ticket) -> None:
+    def leave(self, ticket: BudgetLease) -> None:
         """*ticket* is done with the body, whose bytes are free with the last one."""
         self._tickets.discard(ticket)
         if not self._tickets:
@@ -138,7 +138,7 @@ class Claim:
         self._budget.queue(self)
         return waiter
 
-    def let_in(self) -> None:
+    def grant(self) -> None:
         """The budget grants what is wanted."""
         waiter, self._waiter = self._waiter, None
         self._settle(self._wanted)

@@ -26,7 +26,7 @@ from imgforge.processing.metadata.iptc import iptc_of, resolution_of, resources
 from imgforge.processing.metadata.xmp import xmp_of
 from imgforge.processing.plan import geometry, plan
 from imgforge.processing.resources.cancellation import Cancellation
-from imgforge.processing.resources.pixel_budget import PixelMemory, pixels_of_source
+from imgforge.processing.resources.pixel_budget import PixelBudget, pixels_of_source
 from imgforge.processing.rounding import min_nonzero
 from imgforge.processing.settings import ProcessingSettings, chosen
 from imgforge.processing.stages.colour_space import interpretation
@@ -47,7 +47,7 @@ def describe(
     *,
     content_type: str = "",
     cancellation: Cancellation | None = None,
-    memory: PixelMemory | None = None,
+    memory: PixelBudget | None = None,
 ) -> dict[str, object]:
     """The fields that are *wanted* of *source*, ready for JSON; *content_type* is the origin's word.
 
@@ -62,7 +62,7 @@ def describe(
         page = original.with_pages(wanted.page, 1)
         told = _header(source, page, wanted, content_type)
         with ExitStack() as held:
-            return told | _from_pixels(_Pixels(page, wanted, settings, cancellation, memory or PixelMemory(), held))
+            return told | _from_pixels(_Pixels(page, wanted, settings, cancellation, memory or PixelBudget(), held))
 
     told, truncated = whole_or_part(source, settings, cancellation, described)
     return told | {"truncated": True} if truncated else told
@@ -132,14 +132,14 @@ class _Pixels:
         wanted: InfoOptions,
         settings: ProcessingSettings,
         cancellation: Cancellation,
-        memory: PixelMemory,
+        memory: PixelBudget,
         held: ExitStack,
     ) -> None:
         self.page = page
         self.wanted = wanted
         self._settings = settings
         self._cancellation = cancellation
-        self._memory: PixelMemory | None = memory  # until some of it is held
+        self._memory: PixelBudget | None = memory  # until some of it is held
         self._held = held
 
     def all(self) -> Any:

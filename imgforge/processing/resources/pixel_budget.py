@@ -21,13 +21,13 @@ from imgforge.processing.resources.cancellation import Cancellation
 from imgforge.processing.stages.resize import shrink_on_load
 from imgforge.processing.state import State
 
-__all__ = ["PixelMemory", "pixels_of", "pixels_of_source"]
+__all__ = ["PixelBudget", "pixels_of", "pixels_of_source"]
 
 _SAMPLE_BYTES = {"ushort": 2, "short": 2, "uint": 4, "int": 4, "float": 4, "complex": 8, "double": 8, "dpcomplex": 16}
 _RGBA = 4
 
 
-class PixelMemory:
+class PixelBudget:
     """*total* bytes for the pictures that threads work on; 0 is no limit. The first to come is the first to go on."""
 
     def __init__(self, total: int = 0) -> None:

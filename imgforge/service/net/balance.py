@@ -15,9 +15,9 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 
-from imgforge.service.net.epoll_group import RingedPort, RingedServer, RingedUnixServer
+from imgforge.service.net.epoll_group import GroupedPort, GroupedServer, GroupedUnixServer
 
-__all__ = ["Balanced", "BalancedPort", "CountedUnixServer", "Occupancy", "Share"]
+__all__ = ["Balanced", "BalancedPort", "ConnectionCounts", "CountedUnixServer", "WorkerShare"]
 
 _ABSENT = 0xFFFFFFFF  # the count of a slot that no process has: nothing is left to it
 # One that has its share looks away for a moment, and for so many in all, as long as a busy reactor's turn: meanwhile
@@ -27,7 +27,7 @@ _MOMENTS = 20
 _AT_ONCE = 100  # connections accepted in one turn at most; Twisted's own number
 
 
-class Occupancy:
+class ConnectionCounts:
     """The connections of up to *slots* processes: a file without a name, whose *descriptor* the workers inherit."""
 
     def __init__(self, slots: int, descriptor: int | None = None) -> None:
@@ -43,9 +43,9 @@ class Occupancy:
         """The process of *slot* is gone."""
         self._counts[slot] = _ABSENT
 
-    def share(self, slot: int) -> Share:
+    def share(self, slot: int) -> WorkerShare:
         """The view of the process that has *slot*."""
-        return Share(self._counts, slot)
+        return WorkerShare(self._counts, slot)
 
     def close(self) -> None:
         """Give the memory back."""
@@ -54,7 +54,7 @@ class Occupancy:
         os.close(self.descriptor)
 
 
-class Share:
+class WorkerShare:
     """One process' connections beside those of the others."""
 
     def __init__(self, counts: memoryview[int], slot: int) -> None:
@@ -87,7 +87,7 @@ class Share:
 class Balanced:
     """Mixed into a port of Twisted's, whose `transport` must be one of the two below."""
 
-    share: Share
+    share: WorkerShare
     _looking_away: IDelayedCall | None = None
     _moments = 0  # for which the others have had time
     _beyond = 0  # connections accepted beyond the share the last time, as nobody else took them
@@ -162,15 +162,15 @@ class _Counted:
         connection.connectionLost(reason)
 
 
-class CountedServer(_Counted, RingedServer):
+class CountedServer(_Counted, GroupedServer):
     """Over TCP."""
 
 
-class CountedUnixServer(_Counted, RingedUnixServer):
+class CountedUnixServer(_Counted, GroupedUnixServer):
     """Over a unix socket."""
 
 
-class BalancedPort(Balanced, RingedPort):
+class BalancedPort(Balanced, GroupedPort):
     """A TCP listener of one worker process among several."""
 
     transport = CountedServer  # type: ignore[assignment]  # which is a Server all the same

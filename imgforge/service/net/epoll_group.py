@@ -21,13 +21,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-__all__ = ["Ring", "RingedPort", "RingedServer", "RingedUnixServer"]
+__all__ = ["EpollGroup", "GroupedPort", "GroupedServer", "GroupedUnixServer"]
 
 _AT_ONCE = 256  # connections that are answered before the reactor has its turn again
 
 
 @implementer(IReadDescriptor)
-class Ring:
+class EpollGroup:
     """The connections of one listener that may be read from.
 
     Their protocols are the site's `Channel`.
@@ -65,7 +65,7 @@ class Ring:
 
     def logPrefix(self) -> str:
         """See `ILoggingContext`."""
-        return "Ring"
+        return "EpollGroup"
 
     def doRead(self) -> None:
         """Serve the connections on which something has arrived."""
@@ -90,7 +90,7 @@ class Ring:
             received = b""
         if not received:
             # Which kind of end it is, and what to do about it, the reactor knows.
-            connection.leave_ring()
+            connection.leave_group()
             return
         protocol: Any = connection.protocol
         answer = protocol.answer_at_once(received)
@@ -116,10 +116,10 @@ class Ring:
         self._epoll.close()
 
 
-class Ringed:
+class EpollGrouped:
     """Mixed into a connection of Twisted's: its port's ring, if there is one, reads from it while it is open."""
 
-    _ring: Ring | None
+    _ring: EpollGroup | None
 
     def __init__(self, sock: socket.socket, protocol: Any, client: Any, server: Any, *rest: Any) -> None:
         self._ring = server.ring
@@ -141,23 +141,23 @@ class Ringed:
         else:
             self._ring.discard(self)
 
-    def leave_ring(self) -> None:
+    def leave_group(self) -> None:
         """Be read from by the reactor, as connections are."""
         self.stopReading()
         self._ring = None
         self.startReading()
 
 
-class RingedServer(Ringed, tcp.Server):
+class GroupedServer(EpollGrouped, tcp.Server):
     """Over TCP."""
 
 
-class RingedUnixServer(Ringed, unix.Server):
+class GroupedUnixServer(EpollGrouped, unix.Server):
     """Over a unix socket."""
 
 
-class RingedPort(tcp.Port):
+class GroupedPort(tcp.Port):
     """A TCP listener whose connections are in *ring*, if it is given one."""
 
-    ring: Ring | None = None
-    transport = RingedServer  # type: ignore[assignment]  # which is a Server all the same
+    ring: EpollGroup | None = None
+    transport = GroupedServer  # type: ignore[assignment]  # which is a Server all the same

@@ -16,8 +16,8 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from imgforge.config import BindAddress
-from imgforge.service.net.balance import Balanced, BalancedPort, CountedUnixServer, Share
-from imgforge.service.net.epoll_group import Ring, RingedPort, RingedUnixServer
+from imgforge.service.net.balance import Balanced, BalancedPort, CountedUnixServer, WorkerShare
+from imgforge.service.net.epoll_group import EpollGroup, GroupedPort, GroupedUnixServer
 from imgforge.service.net.port_holder import holder_of_path, holder_of_port
 from imgforge.service.net.tls import Credentials, CredentialsError, read_credentials
 
@@ -167,7 +167,9 @@ def accept_waiting(reactor: Any, listener: Listener, port: Any) -> None:
                 reactor.adoptStreamConnection(accepted.fileno(), accepted.family, port.factory)
 
 
-def adopt(reactor: Any, listener: Listener, factory: IProtocolFactory, share: Share | None = None) -> IListeningPort:
+def adopt(
+    reactor: Any, listener: Listener, factory: IProtocolFactory, share: WorkerShare | None = None
+) -> IListeningPort:
     """Accept connections of *listener* for *factory* in this process, under TLS where the address says so.
 
     With a *share* other processes accept on the same socket, and each takes its part.
@@ -180,11 +182,11 @@ def adopt(reactor: Any, listener: Listener, factory: IProtocolFactory, share: Sh
         kind = _SharedUnixPort if share is None else _BalancedUnixPort
         port = kind(opened, factory, _backlog(listener.address), reactor)
     else:
-        tcp_kind: Any = RingedPort if share is None else BalancedPort
+        tcp_kind: Any = GroupedPort if share is None else BalancedPort
         port = tcp_kind._fromListeningDescriptor(reactor, opened.fileno(), opened.family, factory)  # noqa: SLF001
     # Not an import of ImageSite, which would bring endpoints with it: see _LISTEN.
     if getattr(factory, "lane", None) is not None:
-        port.ring = Ring(reactor)
+        port.ring = EpollGroup(reactor)
     if share is not None:
         port.share = share
     port.startListening()
@@ -198,8 +200,8 @@ class _SharedUnixPort(unix.Port):
     this process ends. It leaves alone the names that are no files, the abstract ones with a leading NUL: hence that.
     """
 
-    ring: Ring | None = None
-    transport = RingedUnixServer
+    ring: EpollGroup | None = None
+    transport = GroupedUnixServer
 
     def __init__(self, opened: socket.socket, factory: IProtocolFactory, backlog: int, reactor: Any) -> None:
         super().__init__(b"\0" + os.fsencode(opened.getsockname()), factory, backlog, reactor=reactor)

@@ -16,8 +16,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from imgforge.service.supervisor.child import Child
-from imgforge.service.supervisor.quarantine_file import Keeper
-from imgforge.service.supervisor.quarantine_table import Ward
+from imgforge.service.supervisor.quarantine_file import QuarantineFile
+from imgforge.service.supervisor.quarantine_table import QuarantineTable
 
 __all__ = ["Cause", "CrashQuarantine", "cause_of"]
 
@@ -49,8 +49,8 @@ class CrashQuarantine:
     log = Logger()
 
     def __init__(self, reactor: Any, slots: int, directory: str) -> None:
-        self._ward = Ward(slots, reactor.seconds)
-        self._keeper = Keeper(reactor, self._ward, directory)
+        self._ward = QuarantineTable(slots, reactor.seconds)
+        self._keeper = QuarantineFile(reactor, self._ward, directory)
 
     @property
     def descriptor(self) -> int:

@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["SharedDirectory"]
+__all__ = ["MetricsDirectory"]
 
 _PREFIX = "imgforge-metrics."
 _MEMORY = "/dev/shm"  # noqa: S108  # a directory of our own is made in it, for us alone
 _ROOM = 16 << 20  # bytes; each process takes some 200 kB
 
 
-class SharedDirectory:
+class MetricsDirectory:
     """Made and locked; *owner* is the user id that the processes will have, if it is another one."""
 
     def __init__(self, owner: int | None = None) -> None:

@@ -18,9 +18,9 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from imgforge.cache import replacing
-from imgforge.service.supervisor.quarantine_table import Ward
+from imgforge.service.supervisor.quarantine_table import QuarantineTable
 
-__all__ = ["Keeper", "load", "save"]
+__all__ = ["QuarantineFile", "load", "save"]
 
 _NAME = "quarantine"
 _LONGEST = 1 << 16  # bytes: who writes more is not us
@@ -28,12 +28,12 @@ _LONGEST = 1 << 16  # bytes: who writes more is not us
 _decode = msgspec.json.Decoder(dict[str, float]).decode
 
 
-class Keeper:
+class QuarantineFile:
     """Keeps what *ward* has quarantined in *directory*; nowhere if that is empty."""
 
     log = Logger()
 
-    def __init__(self, reactor: Any, ward: Ward, directory: str) -> None:
+    def __init__(self, reactor: Any, ward: QuarantineTable, directory: str) -> None:
         self._reactor = reactor
         self._ward = ward
         self._directory = directory

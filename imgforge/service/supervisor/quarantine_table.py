@@ -30,7 +30,7 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from typing import NamedTuple
 
-__all__ = ["THREADS", "Verdict", "Ward", "WardWitness"]
+__all__ = ["THREADS", "QuarantineTable", "SharedCrashTracker", "Verdict"]
 
 THREADS = 4096  # of a worker, at the most; only what is used of the memory exists
 _ROWS = 256
@@ -105,7 +105,7 @@ class Verdict(NamedTuple):
     suspected: tuple[str, ...] = ()
 
 
-class Ward(_Memory):
+class QuarantineTable(_Memory):
     """The parent's side."""
 
     def __init__(self, slots: int, clock: Callable[[], float] = time.time) -> None:
@@ -175,8 +175,8 @@ class Ward(_Memory):
         _CHANGES.pack_into(self._memory, self._changes_at, change)
 
 
-class WardWitness(_Memory):
-    """The side of the worker that has *slot*; see `imgforge.pipeline.Witness`."""
+class SharedCrashTracker(_Memory):
+    """The side of the worker that has *slot*; see `imgforge.pipeline.CrashTracker`."""
 
     def __init__(
         self, slots: int, slot: int, descriptor: int, seconds: float, clock: Callable[[], float] = time.time
@@ -190,16 +190,16 @@ class WardWitness(_Memory):
         self._known: dict[bytes, int] = {}  # rows
 
     def is_quarantined(self, source: str) -> bool:
-        """See `Witness`."""
+        """See `CrashTracker`."""
         return self._verdict(source) == _QUARANTINED
 
     def is_suspect(self, source: str) -> bool:
-        """See `Witness`."""
+        """See `CrashTracker`."""
         return self._verdict(source) == _SUSPECT
 
     @contextmanager
     def working(self, source: str) -> Iterator[None]:
-        """See `Witness`."""
+        """See `CrashTracker`."""
         digest = digest_of(source)
         thread = self._free.pop()
         at = self._slot * _WORK + thread * _AT_WORK.size

@@ -29,7 +29,7 @@ from twisted.python.failure import Failure
 from imgforge.config import Settings
 from imgforge.observability import mark_dead
 from imgforge.service.log_output import StderrReader
-from imgforge.service.net.balance import Occupancy
+from imgforge.service.net.balance import ConnectionCounts
 from imgforge.service.net.listeners import FIRST_INHERITED, Listener
 from imgforge.service.platform.allocator import allocator_environment
 from imgforge.service.platform.signals import interrupts_held
@@ -114,7 +114,7 @@ class WorkerPool:
         self._any_has_served = False
         self._failures = 0  # of starts, while none has served
         self._last_failure = ""
-        self._occupancy = Occupancy(2 * count)
+        self._occupancy = ConnectionCounts(2 * count)
         self._quarantine = CrashQuarantine(reactor, 2 * count, plan.settings.kept_directory)
 
     @property

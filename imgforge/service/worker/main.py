@@ -18,13 +18,13 @@ from zope.interface import implementer
 from imgforge.config import BindAddress, Settings
 from imgforge.observability import share_metrics
 from imgforge.service.log_output import begin_logging
-from imgforge.service.net.balance import Occupancy
+from imgforge.service.net.balance import ConnectionCounts
 from imgforge.service.net.listeners import FIRST_INHERITED, Listener
 from imgforge.service.net.tls import Credentials
 from imgforge.service.platform.allocator import confine, die_with_parent
 from imgforge.service.platform.signals import ignore_interrupts, stop_when_told
 from imgforge.service.supervisor.child import BEAT_INTERVAL, beat, report_failure
-from imgforge.service.supervisor.quarantine_table import WardWitness
+from imgforge.service.supervisor.quarantine_table import SharedCrashTracker
 from imgforge.service.worker.process import ServingProcess
 
 __all__ = ["main"]
@@ -85,8 +85,8 @@ def _start(reactor: Any, document: dict[str, Any], beats: int) -> None:
         )
         for number, (address, credentials) in enumerate(document["sockets"])
     ]
-    occupancy = Occupancy(document["slots"], FIRST_INHERITED + len(listeners))
-    witness = WardWitness(document["slots"], int(name), beats + 1, settings.quarantine_seconds)
+    occupancy = ConnectionCounts(document["slots"], FIRST_INHERITED + len(listeners))
+    witness = SharedCrashTracker(document["slots"], int(name), beats + 1, settings.quarantine_seconds)
     service = ServingProcess(
         reactor,
         settings,

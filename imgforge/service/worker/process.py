@@ -14,10 +14,10 @@ from twisted.logger import Logger
 
 from imgforge.config import Settings
 from imgforge.observability import Metrics
-from imgforge.pipeline import Witness
+from imgforge.pipeline import CrashTracker
 from imgforge.service.assembly import Application
 from imgforge.service.metrics_listener import metrics_site
-from imgforge.service.net.balance import Share
+from imgforge.service.net.balance import WorkerShare
 from imgforge.service.net.listeners import Listener, accept_waiting, adopt
 from imgforge.service.platform.systemd import Notifier
 
@@ -46,8 +46,8 @@ class ServingProcess(Service):
         output: TextIO = sys.stdout,
         metrics_listeners: Sequence[Listener] = (),
         directory: str = "",
-        share: Share | None = None,
-        witness: Witness | None = None,
+        share: WorkerShare | None = None,
+        witness: CrashTracker | None = None,
         notifier: Notifier | None = None,
         listening: Callable[[], None] = lambda: None,
     ) -> None:

@@ -14,7 +14,7 @@ from twisted.web.iweb import IResponse
 from zope.interface import implementer
 
 from imgforge.errors import ImgforgeError, OriginFailed, OriginTimeout, SourceTooLarge
-from imgforge.interfaces import Room, boundless
+from imgforge.interfaces import Reserve, unlimited_reserve
 from imgforge.sources.http.encoding import Inflater
 
 __all__ = ["collect", "discard", "forward"]
@@ -80,7 +80,7 @@ class _Receiver(Protocol):
 class _Collector(_Receiver):
     """Keeps the bytes; where there is no room for more, the connection is not read from until there is."""
 
-    def __init__(self, inflater: Inflater | None, limit: int | None, room: Room, expected: int) -> None:
+    def __init__(self, inflater: Inflater | None, limit: int | None, room: Reserve, expected: int) -> None:
         super().__init__(inflater)
         self._limit = limit
         self._room = room
@@ -203,7 +203,11 @@ class _Forwarder(_Receiver):
 
 
 def collect(
-    response: IResponse, inflater: Inflater | None, limit: int | None, room: Room = boundless, expected: int = 0
+    response: IResponse,
+    inflater: Inflater | None,
+    limit: int | None,
+    room: Reserve = unlimited_reserve,
+    expected: int = 0,
 ) -> Deferred[bytes]:
     """The whole body, unpacked, copied once; `SourceTooLarge` as soon as it passes *limit*, `OriginFailed` if cut.
 

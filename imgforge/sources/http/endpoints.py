@@ -19,7 +19,7 @@ from zope.interface import implementer
 from imgforge.sources.address_policy import GuardedEndpoint, IDialReactor
 from imgforge.sources.settings import SourceSettings
 
-__all__ = ["Dialler", "read_authorities"]
+__all__ = ["EndpointFactory", "read_authorities"]
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -68,7 +68,7 @@ def read_authorities(path: str) -> list[Certificate]:
 class _Lazy:
     """An agent asks for an endpoint per request, and mostly has a connection already: make it when it is dialled."""
 
-    def __init__(self, dialler: Dialler, uri: URI) -> None:
+    def __init__(self, dialler: EndpointFactory, uri: URI) -> None:
         self._dialler = dialler
         self._uri = uri
 
@@ -77,7 +77,7 @@ class _Lazy:
 
 
 @implementer(IAgentEndpointFactory)
-class Dialler:
+class EndpointFactory:
     """Makes the endpoints that a connection pool dials."""
 
     def __init__(self, reactor: IDialReactor, settings: SourceSettings) -> None:

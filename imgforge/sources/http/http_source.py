@@ -32,16 +32,16 @@ from imgforge.errors import (
     SourceRefused,
     SourceTooLarge,
 )
-from imgforge.interfaces import ISource, Room, boundless
+from imgforge.interfaces import ISource, Reserve, unlimited_reserve
 from imgforge.model import SourceHead, SourceImage
 from imgforge.sources.address_policy import IDialReactor
-from imgforge.sources.circuit_breaker import Breaker
+from imgforge.sources.circuit_breaker import CircuitBreaker
 from imgforge.sources.http.body import collect, discard, forward
 from imgforge.sources.http.connection import ConnectionPool
 from imgforge.sources.http.connection_limit import Slots
 from imgforge.sources.http.deadline import Deadline
 from imgforge.sources.http.encoding import inflater_for
-from imgforge.sources.http.endpoints import Dialler
+from imgforge.sources.http.endpoints import EndpointFactory
 from imgforge.sources.http.failure_causes import cause_of
 from imgforge.sources.http.wire_url import same_origin, target_of_redirect, wire_url
 from imgforge.sources.settings import AllowedSources, SourceSettings
@@ -86,10 +86,10 @@ class HttpSource:
         # Apart: how long the reading of a stream lasts is up to its client, who must not be able to hold images up.
         self._slots, self._stream_slots = (Slots(settings.connections_per_host) for _ in range(2))
         # A little less than the deadline, for what was cancelled by it on its second hop.
-        self._breaker = Breaker(
+        self._breaker = CircuitBreaker(
             reactor, settings.breaker_failures, settings.breaker_seconds, 0.9 * settings.download_timeout
         )
-        self._agent = Agent.usingEndpointFactory(reactor, Dialler(reactor, settings), pool=self._pool)
+        self._agent = Agent.usingEndpointFactory(reactor, EndpointFactory(reactor, settings), pool=self._pool)
 
     def close(self) -> Deferred[None]:
         """Close the idle connections."""
@@ -97,7 +97,7 @@ class HttpSource:
         return closing
 
     def fetch(
-        self, url: str, limit: int | None, headers: Mapping[str, str], room: Room = boundless
+        self, url: str, limit: int | None, headers: Mapping[str, str], room: Reserve = unlimited_reserve
     ) -> Deferred[SourceImage]:
         """See `ISource`; one deadline covers everything from the look-up to the last byte."""
         deadline = self._deadline()
@@ -110,7 +110,7 @@ class HttpSource:
         return ensureDeferred(self._stream(url, headers, started))
 
     async def _fetch_patiently(
-        self, url: str, limit: int | None, headers: Mapping[str, str], room: Room
+        self, url: str, limit: int | None, headers: Mapping[str, str], room: Reserve
     ) -> SourceImage:
         """`_fetch`, tried again as often as the operator wants; the one deadline covers all tries."""
         for tried in range(self._settings.retries):
@@ -123,7 +123,7 @@ class HttpSource:
                 await deferLater(self._reactor, _PAUSE * 2**tried)
         return await self._fetch(url, limit, headers, room)
 
-    async def _fetch(self, url: str, limit: int | None, headers: Mapping[str, str], room: Room) -> SourceImage:
+    async def _fetch(self, url: str, limit: int | None, headers: Mapping[str, str], room: Reserve) -> SourceImage:
         wanted = {200} if _CONDITIONS.isdisjoint(headers) else {200, 304}
         with ExitStack() as held:
 
@@ -136,7 +136,7 @@ class HttpSource:
             response, ended = await self._request(url, headers, wanted, self._slots, held)
             return replace(await self._read(response, limit, yielding), redirected_to=ended)
 
-    async def _read(self, response: IResponse, limit: int | None, room: Room) -> SourceImage:
+    async def _read(self, response: IResponse, limit: int | None, room: Reserve) -> SourceImage:
         inflater = inflater_for(_encoding(response))
         length = response.length if isinstance(response.length, int) else 0
         try:
@@ -147,9 +147,9 @@ class HttpSource:
         except BaseException:
             discard(response)
             raise
-        unchanged = response.code == 304
+        not_modified = response.code == 304
         # A 304 has no body, whatever length it declares (RFC 9110, section 15.4.5).
-        body = await collect(response, None if unchanged else inflater, limit, room, length)
+        body = await collect(response, None if not_modified else inflater, limit, room, length)
         head, handed_on = _head(response), _values(response, self._settings.response_headers)
         return SourceImage(
             body,
@@ -158,7 +158,7 @@ class HttpSource:
             head.get("last-modified", ""),
             head.get("cache-control", ""),
             head.get("expires", ""),
-            unchanged,
+            not_modified,
             headers=tuple(handed_on.items()),
         )
 

@@ -14,7 +14,7 @@ from imgforge.cache import MemoryTier
 from imgforge.errors import Expired
 from imgforge.model import ImageRequest, InfoRequest, SourceHead, SourceImage
 from imgforge.observability import RequestRecord, Stage, shown_source
-from imgforge.pipeline import Pipeline, Served, State
+from imgforge.pipeline import CachedResult, CacheState, Pipeline
 from imgforge.urls import UrlParser
 from imgforge.web.fast_lane.lane import Offer
 from imgforge.web.http.client_hints import ClientHints
@@ -22,9 +22,9 @@ from imgforge.web.http.conditions import (
     Conditions,
     another,
     conditioned,
+    not_modified,
     not_satisfiable,
     precondition_failed,
-    unchanged,
 )
 from imgforge.web.http.key_headers import ClientKey
 from imgforge.web.http.negotiation import Negotiation
@@ -140,7 +140,7 @@ class ImageEndpoint:
         )
         if answer is not (as_wanted := conditioned(answer, _conditions(request), self._clock.seconds())):
             return as_wanted
-        in_memory = served.tier == MemoryTier.name and served.state is State.FRESH and served.failure is None
+        in_memory = served.tier == MemoryTier.name and served.state is CacheState.FRESH and served.failure is None
         # The lane looks at the target, the Accept header and client hints only.
         if in_memory and image.delivery.expires is None and not self._client and not self._passthrough:
             since = aging_since(served.entry, self._settings)
@@ -163,7 +163,7 @@ class ImageEndpoint:
                 refused.append(precondition_failed())
                 raise _HeadOnly
             self._tell(request, image, head)
-            if head.status == 304 or unchanged(etag, modified, conditions):
+            if head.status == 304 or not_modified(etag, modified, conditions):
                 request.setResponseCode(304)
                 for name in (b"Content-Type", b"Content-Range", b"Content-Disposition"):
                     request.responseHeaders.removeHeader(name)
@@ -201,24 +201,24 @@ class ImageEndpoint:
                 request.setHeader(name.encode("ascii"), head.headers[name].encode("latin-1", "replace"))
 
 
-def _note(record: RequestRecord, served: Served) -> None:
+def _note(record: RequestRecord, served: CachedResult) -> None:
     record.format = served.entry.rendition.format
     if served.failure is not None:
         record.error, record.fallback = served.failure.logged, served.failure.status
 
 
-def cache_status(served: Served) -> str:
+def cache_status(served: CachedResult) -> str:
     """RFC 9211: which of our caches had the entry, fresh, stale or renewed, or that it had to be made.
 
     A fallback image is no hit, whether or not it is at hand.
     """
     if served.failure is not None:
         return "imgforge; fwd=miss; detail=MISS"
-    if served.state is State.FRESH:
+    if served.state is CacheState.FRESH:
         return f'imgforge; hit; detail="HIT {served.tier}"'
-    if served.state is State.STALE:
+    if served.state is CacheState.STALE:
         return f'imgforge; hit; detail="HIT {served.tier} stale"'
-    if served.state is State.RENEWED:
+    if served.state is CacheState.RENEWED:
         return f'imgforge; fwd=stale; fwd-status=304; detail="HIT {served.tier} revalidated"'
     return "imgforge; fwd=miss; detail=MISS"
 

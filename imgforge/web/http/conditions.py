@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from imgforge.model import Unsatisfiable, byte_range
 from imgforge.web.http.response import Answer, error_headers
 
-__all__ = ["Conditions", "another", "conditioned", "not_satisfiable", "precondition_failed", "unchanged"]
+__all__ = ["Conditions", "conditioned", "not_modified", "not_satisfiable", "precondition_failed", "precondition_fails"]
 
 _TAG = re.compile(r'"[^"]*"')
 _WHOLE_TAG = re.compile(r'(?:W/)?"[^"]*"')
@@ -35,9 +35,9 @@ def conditioned(answer: Answer, conditions: Conditions, now: float) -> Answer:
     headers = dict(answer.headers)
     etag = headers.get(b"ETag", b"").decode("ascii")
     modified = headers.get(b"Last-Modified", b"").decode("ascii")
-    if another(etag, modified, conditions):
+    if precondition_fails(etag, modified, conditions):
         return precondition_failed()
-    if unchanged(etag, modified, conditions):
+    if not_modified(etag, modified, conditions):
         return Answer(304, [(name, value) for name, value in answer.headers if not name.startswith(b"Content-")])
     if not conditions.range or not _same(etag, modified, conditions.if_range, now):
         return answer
@@ -53,7 +53,7 @@ def conditioned(answer: Answer, conditions: Conditions, now: float) -> Answer:
     return Answer(206, [*answer.headers, told], answer.body[start:end])
 
 
-def another(etag: str, modified: str, conditions: Conditions) -> bool:
+def precondition_fails(etag: str, modified: str, conditions: Conditions) -> bool:
     """Whether the client wants a certain body, and this is another one (section 13.1.1: strong tags only)."""
     if conditions.if_match:
         named = not etag.startswith("W/") and etag in _WHOLE_TAG.findall(conditions.if_match)
@@ -62,7 +62,7 @@ def another(etag: str, modified: str, conditions: Conditions) -> bool:
     return since is not None and changed is not None and changed > since
 
 
-def unchanged(etag: str, modified: str, conditions: Conditions) -> bool:
+def not_modified(etag: str, modified: str, conditions: Conditions) -> bool:
     """Whether the client's copy is still good (RFC 9110, section 13.2.2: If-None-Match comes first)."""
     if conditions.if_none_match:
         if conditions.if_none_match.strip() == "*":
