@@ -17,7 +17,7 @@ from bench._plot import Panel, plot
 from bench._processes import Usage, children, usage
 from bench._raw_origin import RawOrigin, whole
 from bench._soaking import Look, slope
-from tests.live._process import wait_for
+from tests.support.process import wait_for
 
 
 class ClientTests(SynchronousTestCase):

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from imgforge.cache import Cache, CacheSettings, DiskTier, MemoryTier, make_cache
-from tests.cache.directory import ENTRY, KEY, ThreadedClock
+from tests.support.cache_directory import ENTRY, KEY, ThreadedClock
 
 
 def no_fault(tier: str, fault: str) -> None:

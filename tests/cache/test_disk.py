@@ -25,8 +25,8 @@ from imgforge.cache import DiskTier, disk, entry_file, entry_path, sweep
 from imgforge.cache.eviction import janitor
 from imgforge.interfaces import ICacheTier
 from imgforge.model import CacheEntry
-from tests.cache.directory import ENTRY, KEY, ThreadedClock, number_key, sized, write
-from tests.live._process import Twistd, wait_for
+from tests.support.cache_directory import ENTRY, KEY, ThreadedClock, number_key, sized, write
+from tests.support.process import Twistd, wait_for
 
 
 class DiskCase(TestCase):

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgforge.cache import CorruptEntry, entry_path, read_entry, write_entry
-from tests.cache.directory import ENTRY, KEY, Directory
+from tests.support.cache_directory import ENTRY, KEY, Directory
 
 
 class FileTests(Directory):

@@ -20,7 +20,7 @@ from imgforge.cache.leases import Lease, LeaseFile, outcome_text
 from imgforge.cache.purge import follower
 from imgforge.errors import CircuitOpen, NotAnImage, OriginFailed, Overloaded, SourceNotFound
 from imgforge.model import CacheEntry
-from tests.cache.directory import ENTRY, KEY
+from tests.support.cache_directory import ENTRY, KEY
 
 HOLDER = """
 import sys

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.cache import URL_BYTES, Purge, Purges
 from imgforge.cache.purge.journal import Journal
-from tests.cache.directory import ENTRY, KEY
+from tests.support.cache_directory import ENTRY, KEY
 
 TAGGED = replace(ENTRY, source="http://x/a/b.jpg", tags=("hero", "spring"), asked_at=100.0, stored_at=105.0)
 TEXTS = st.text(alphabet="ab/", max_size=4)

@@ -28,7 +28,7 @@ from imgforge.cache.eviction.sweep import sweep
 from imgforge.cache.purge import follower
 from imgforge.errors import PurgeFailed
 from imgforge.model import CacheEntry
-from tests.cache.directory import ENTRY, number_key
+from tests.support.cache_directory import ENTRY, number_key
 
 
 def entry(number: int, *tags: str) -> CacheEntry:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from imgforge.cache import sweep
 from imgforge.cache.eviction.sweep import last_sweep
-from tests.cache.directory import Directory, write
+from tests.support.cache_directory import Directory, write
 
 
 class SweepTests(Directory):

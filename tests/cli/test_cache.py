@@ -11,10 +11,10 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.cache import entry_path
-from tests.cache.directory import Directory, number_key, write
-from tests.cli.test_main import imgforge
-from tests.live._pictures import encode, gradient
-from tests.live._process import Origin, Twistd, wait_for
+from tests.support.cache_directory import Directory, number_key, write
+from tests.support.cli import imgforge
+from tests.support.pictures import encode, gradient
+from tests.support.process import Origin, Twistd, wait_for
 
 
 class CacheCommandTests(Directory):

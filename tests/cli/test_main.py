@@ -15,22 +15,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge import __version__
 from imgforge.config import toml_example
-from tests.live._process import Twistd
+from tests.support.cli import imgforge
+from tests.support.process import Twistd
 
 KEYS = {"IMGFORGE_KEY": "aa" * 32, "IMGFORGE_SALT": "bb" * 32}
-
-
-def imgforge(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The finished command."""
-    program = "from imgforge.cli import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
 
 
 class CommandTests(SynchronousTestCase):

@@ -22,8 +22,8 @@ from imgforge.model import (
     ProgressiveBlur,
     UnsharpOptions,
 )
-from tests.conformance.case import alike, rendered
-from tests.conformance.images import Pixels, decoded, encoded, oriented, see_through, smooth
+from tests.support.images import Pixels, decoded, encoded, oriented, see_through, smooth
+from tests.support.rendition_case import alike, rendered
 
 RED = Color(250, 20, 10)
 

@@ -14,9 +14,9 @@ import pyvips
 from imgforge.errors import SourceTooLarge
 from imgforge.model import Crop, Extend, Gravity, Padding, ProcessingOptions, Rendition, Trim
 from imgforge.processing import ProcessingSettings, detect_format, process
-from tests.conformance.case import alike
-from tests.conformance.images import Pixels, decoded, encoded, film, smooth
-from tests.conformance.model import expected
+from tests.support.images import Pixels, decoded, encoded, film, smooth
+from tests.support.rendition_case import alike
+from tests.support.rendition_model import expected
 
 DELAYS = (70, 80, 90, 100, 110)
 SAVERS = {"gif": "gifsave_buffer", "webp": "webpsave_buffer"}

@@ -14,17 +14,11 @@ from PIL import Image, ImageCms
 
 from imgforge.model import Color, Extend, Padding
 from imgforge.processing import ProcessingSettings
-from tests.conformance.case import alike, rendered
-from tests.conformance.images import Pixels, decoded, encoded, see_through, smooth
+from tests.support.colour_profiles import GREY, GREY_ALPHA, p3_as_srgb, vips_png
+from tests.support.images import Pixels, decoded, encoded, see_through, smooth
+from tests.support.rendition_case import alike, rendered
 
-GREY: Pixels = smooth()[:, :, 0].copy()
-GREY_ALPHA: Pixels = see_through()[:, :, [0, 3]].copy()
 DEEP: Pixels = GREY.astype(np.uint16) * 257
-
-
-def vips_png(pixels: Pixels, interpretation: str, **how: Any) -> bytes:
-    image = pyvips.Image.new_from_array(pixels).copy(interpretation=interpretation)
-    return bytes(image.pngsave_buffer(**how))
 
 
 def palette(colours: int = 4) -> bytes:
@@ -42,21 +36,6 @@ def wide(pixels: Pixels, file_format: str = "PNG") -> bytes:
     image = pyvips.Image.new_from_array(pixels).copy(interpretation="srgb")
     image.set_type(pyvips.GValue.blob_type, "icc-profile-data", pyvips.Operation.call("profile_load", "p3"))
     return bytes(image.pngsave_buffer() if file_format == "PNG" else image.webpsave_buffer(lossless=True))
-
-
-def p3_as_srgb(pixels: Pixels) -> Pixels:
-    """By the matrices of SMPTE EG 432-1 and IEC 61966-2-1, which have the same white and curve."""
-    encoded_values = pixels / 255.0
-    linear = np.where(encoded_values <= 0.04045, encoded_values / 12.92, ((encoded_values + 0.055) / 1.055) ** 2.4)
-    matrix = np.array([[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]])
-    return curved(np.clip(linear @ matrix.T, 0, 1))
-
-
-def curved(light: Pixels) -> Pixels:
-    """Light of 0..1 as samples of 0..255, by the curve of IEC 61966-2-1."""
-    samples = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
-    rounded: Pixels = np.rint(samples * 255)
-    return rounded
 
 
 @dataclass(frozen=True, slots=True)

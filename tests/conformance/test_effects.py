@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.conformance.case import alike, rendered
-from tests.conformance.images import Pixels, decoded, encoded, see_through, smooth
+from tests.support.images import Pixels, decoded, encoded, see_through, smooth
+from tests.support.rendition_case import alike, rendered
 
 
 def edge() -> Pixels:

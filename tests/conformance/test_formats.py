@@ -16,8 +16,8 @@ from PIL import Image
 from imgforge.errors import NotAnImage, UnsupportedFormat
 from imgforge.model import Color, Extend, Padding, ProcessingOptions
 from imgforge.processing import FORMATS, ProcessingSettings, capabilities, detect_format, process
-from tests.conformance.case import alike, rendered
-from tests.conformance.images import DRAWING, decoded, encoded, see_through, smooth
+from tests.support.images import DRAWING, decoded, encoded, see_through, smooth
+from tests.support.rendition_case import alike, rendered
 
 
 def avif() -> bytes:

@@ -10,8 +10,8 @@ import pytest
 import pyvips
 
 from imgforge.model import Color, Crop, Extend, Gravity, Padding
-from tests.conformance.case import Case, alike, check, parameters, rendered
-from tests.conformance.images import decoded, encoded, smooth
+from tests.support.images import decoded, encoded, smooth
+from tests.support.rendition_case import Case, alike, check, parameters, rendered
 
 GRAVITIES = ("no", "so", "ea", "we", "noea", "nowe", "soea", "sowe", "ce")
 TYPES = ("fit", "fill", "fill-down", "force", "auto")

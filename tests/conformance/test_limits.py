@@ -27,8 +27,8 @@ from imgforge.errors import (
 )
 from imgforge.model import Extend, Padding, ProcessingOptions
 from imgforge.processing import Cancellation, ProcessingSettings, process, usage
-from tests.conformance.case import rendered
-from tests.conformance.images import DRAWING, encoded, film, oriented, see_through, smooth
+from tests.support.images import DRAWING, encoded, film, oriented, see_through, smooth
+from tests.support.rendition_case import rendered
 
 PIXELS = 96 * 64 / 1e6
 SOURCES = {

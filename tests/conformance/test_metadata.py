@@ -15,8 +15,8 @@ from PIL import Image, ImageCms, IptcImagePlugin, PngImagePlugin
 
 from imgforge.processing import ProcessingSettings, detect_format
 from imgforge.processing.metadata.tiff_owners import with_owners
-from tests.conformance.case import rendered
-from tests.conformance.images import encoded, oriented, smooth
+from tests.support.images import encoded, oriented, smooth
+from tests.support.rendition_case import rendered
 
 ORIENTATION, DESCRIPTION, MAKE, ARTIST, COPYRIGHT, GPS = 0x0112, 0x010E, 0x010F, 0x013B, 0x8298, 0x8825
 EXIF, COLOUR_SPACE, PRIMARIES, IPTC = 0x8769, 0xA001, 0x013F, 0x83BB

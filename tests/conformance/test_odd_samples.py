@@ -11,9 +11,9 @@ import pyvips
 
 from imgforge.model import Color, Colorize, Gradient, Monochrome, Padding, ProcessingOptions, UnsharpOptions, Watermark
 from imgforge.processing import ProcessingSettings, process
-from tests.conformance.case import alike, rendered
-from tests.conformance.images import Pixels, decoded, encoded, see_through, smooth
-from tests.conformance.test_colours import GREY, GREY_ALPHA, curved, vips_png
+from tests.support.colour_profiles import GREY, GREY_ALPHA, curved, vips_png
+from tests.support.images import Pixels, decoded, encoded, see_through, smooth
+from tests.support.rendition_case import alike, rendered
 
 GAMMA = 1.8
 LEVEL = 130

@@ -10,8 +10,8 @@ import pytest
 
 from imgforge.model import Crop, Gravity, ProcessingOptions
 from imgforge.processing import ProcessingSettings, process
-from tests.conformance.case import Case, check, parameters
-from tests.conformance.images import decoded, oriented
+from tests.support.images import decoded, oriented
+from tests.support.rendition_case import Case, check, parameters
 
 ORIENTATIONS = range(1, 9)
 # Centred on an axis only where the rest is a multiple of four: elsewhere the middle is not the same from both ends.

@@ -38,9 +38,9 @@ from imgforge.model import (
     WebpOptions,
 )
 from imgforge.processing import FORMATS, ProcessingSettings, detect_format, process
-from tests.conformance.case import Case, check, rendered
-from tests.conformance.geometry import layout
-from tests.conformance.images import DRAWING, encoded, film, oriented, see_through, smooth
+from tests.support.geometry import layout
+from tests.support.images import DRAWING, encoded, film, oriented, see_through, smooth
+from tests.support.rendition_case import Case, check, rendered
 
 SIDES = st.integers(40, 120)
 ASKED = st.one_of(st.just(0), st.integers(8, 160))

@@ -11,7 +11,7 @@ import pytest
 from imgforge.model import Crop, Gravity
 from imgforge.processing import ProcessingSettings
 from imgforge.processing.codecs.load import jpeg_shrink
-from tests.conformance.case import Case, check, parameters
+from tests.support.rendition_case import Case, check, parameters
 
 SIZE = (640, 480)
 FILES = ("JPEG", "WEBP")

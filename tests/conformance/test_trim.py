@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from imgforge.model import Color, Trim
-from tests.conformance.case import alike, rendered
-from tests.conformance.images import Pixels, decoded, encoded, smooth
+from tests.support.images import Pixels, decoded, encoded, smooth
+from tests.support.rendition_case import alike, rendered
 
 MARGINS = (6, 22, 10, 14)  # left, right, above, below
 SIZE = (60, 40)

@@ -13,9 +13,9 @@ import pyvips
 
 from imgforge.model import Color, Gravity, Padding, ProcessingOptions, Rendition, Watermark
 from imgforge.processing import ProcessingSettings, process
-from tests.conformance.case import alike
-from tests.conformance.geometry import place
-from tests.conformance.images import Pixels, decoded, encoded, film, smooth
+from tests.support.geometry import place
+from tests.support.images import Pixels, decoded, encoded, film, smooth
+from tests.support.rendition_case import alike
 
 MARK_SIZE = (12, 8)
 OUTER = (96, 64)

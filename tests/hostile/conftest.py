@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hostile._world import Canary, RawOrigin, whole
-from tests.live._pictures import encode, gradient
+from tests.support.hostile_world import Canary, RawOrigin, whole
+from tests.support.pictures import encode, gradient
 
 
 @pytest.fixture(scope="module")

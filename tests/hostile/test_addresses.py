@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.hostile._world import Canary, RawOrigin, ask, base64_of, serving, whole
-from tests.live._pictures import encode, gradient
-from tests.live._process import Twistd
+from tests.support.hostile_world import Canary, RawOrigin, ask, base64_of, serving, whole
+from tests.support.pictures import encode, gradient
+from tests.support.process import Twistd
 
 # This machine, in the spellings that some resolver or URL parser takes for it. {port} is a canary's.
 LOOPBACK = """

@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 
 from bench._bombs import png
-from tests.hostile._world import RawOrigin, ask, descriptors, memory, serving, whole
-from tests.live._pictures import decode, encode, gradient
-from tests.live._process import ROOT, Twistd, wait_for
+from tests.support.hostile_world import RawOrigin, ask, descriptors, memory, serving, whole
+from tests.support.pictures import decode, encode, gradient
+from tests.support.process import ROOT, Twistd, wait_for
 
 
 @pytest.fixture(scope="module")

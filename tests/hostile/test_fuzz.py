@@ -25,8 +25,8 @@ from imgforge.model import CacheEntry, Rendition
 from imgforge.service.checks import url_settings
 from imgforge.urls import UrlParser
 from imgforge.urls.options import OPTIONS
-from tests.hostile._world import serving
-from tests.live._process import ROOT
+from tests.support.hostile_world import serving
+from tests.support.process import ROOT
 
 TIMES = int(os.environ.get("IMGFORGE_FUZZ", "1"))
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hostile._world import RawOrigin, base64_of, serving
-from tests.live._process import Reply, Twistd
+from tests.support.hostile_world import RawOrigin, base64_of, serving
+from tests.support.process import Reply, Twistd
 
 # Line breaks, and what some parsers take for them.
 BREAKS = (

@@ -10,9 +10,9 @@ from functools import cache
 import pytest
 
 from bench._bombs import BOMBS, FOREIGN
-from tests.hostile._world import Canary, RawOrigin, ask, memory, peak_memory, serving, whole
-from tests.live._pictures import decode, encode, gradient
-from tests.live._process import Twistd, wait_for
+from tests.support.hostile_world import Canary, RawOrigin, ask, memory, peak_memory, serving, whole
+from tests.support.pictures import decode, encode, gradient
+from tests.support.process import Twistd, wait_for
 
 SEEN = {200, 400, 422}
 _MEGABYTES = 1200  # that the server may have at once, over all these

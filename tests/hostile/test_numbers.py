@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hostile._world import RawOrigin, ask, serving
-from tests.live._process import Twistd
+from tests.support.hostile_world import RawOrigin, ask, serving
+from tests.support.process import Twistd
 
 ODD = (
     "nan",

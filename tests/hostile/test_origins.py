@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.hostile._world import Canary, RawOrigin, ask, descriptors, serving, whole
-from tests.live._pictures import decode, encode, gradient
-from tests.live._process import Twistd, wait_for
+from tests.support.hostile_world import Canary, RawOrigin, ask, descriptors, serving, whole
+from tests.support.pictures import decode, encode, gradient
+from tests.support.process import Twistd, wait_for
 
 PICTURE = encode(gradient(64, 48), "PNG")
 POISON = encode(gradient(7, 7), "PNG")

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from imgforge.urls import Signer
-from tests.hostile._world import RawOrigin, base64_of, whole
-from tests.live._pictures import encode, gradient
-from tests.live._process import Twistd
+from tests.support.hostile_world import RawOrigin, base64_of, whole
+from tests.support.pictures import encode, gradient
+from tests.support.process import Twistd
 
 KEY, SALT, CIPHER = "c0ffee" * 8, "5ec4e7" * 8, "0d15ea5e" * 8
 PASSWORD, TOKEN, TRUSTED, PRESIGNED = "hunter2hunter2", "open-sesame-token", "trustedsignature", "X-Amz-Signature-99"

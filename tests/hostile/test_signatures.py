@@ -11,9 +11,9 @@ from itertools import count
 import pytest
 
 from imgforge.urls import Signer
-from tests.hostile._world import RawOrigin, serving
-from tests.live._pictures import decode
-from tests.live._process import Twistd
+from tests.support.hostile_world import RawOrigin, serving
+from tests.support.pictures import decode
+from tests.support.process import Twistd
 
 KEY, SALT = bytes(range(32)), bytes(range(32, 64))
 OTHER = bytes(range(64, 96))

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.hostile._world import RawOrigin, ask, base64_of, serving, whole
-from tests.live._pictures import decode, encode, gradient
-from tests.live._process import Reply, Twistd
+from tests.support.hostile_world import RawOrigin, ask, base64_of, serving, whole
+from tests.support.pictures import decode, encode, gradient
+from tests.support.process import Reply, Twistd
 
 PICTURE = encode(gradient(30, 20), "PNG")
 SECRET = encode(gradient(11, 11), "PNG")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile._world import ask
-from tests.live._process import Origin, Twistd
+from tests.support.hostile_world import ask
+from tests.support.process import Origin, Twistd
 
 _IMPORTED = "imported"
 # Each module says its name and ends the import.

@@ -8,8 +8,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live._pictures import encode, gradient
-from tests.live._process import Origin, Reply, Twistd, free_port, wait_for
+from tests.support.pictures import encode, gradient
+from tests.support.process import Origin, Reply, Twistd, free_port, wait_for
 
 FIELDS = """time level client method path status bytes bytes_in duration fetch_ms wait_ms process_ms request_id
     cache source format error fallback referrer agent"""

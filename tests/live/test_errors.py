@@ -8,9 +8,9 @@ import socket
 from urllib.parse import quote
 
 from imgforge.urls import Signer
-from tests.live._pictures import encode, gradient
-from tests.live._process import DEADLINE, Reply
-from tests.live.test_images import KEY, SALT, LiveServer
+from tests.support.live_server import KEY, SALT, LiveServer
+from tests.support.pictures import encode, gradient
+from tests.support.process import DEADLINE, Reply
 
 SIGNER = Signer(KEY, SALT)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 
 from imgforge.urls import Signer
-from tests.live._pictures import decode, encode, gradient
-from tests.live._process import DEADLINE, Reply, Twistd
-from tests.live.test_images import KEY, SALT, LiveServer
+from tests.support.live_server import KEY, SALT, LiveServer
+from tests.support.pictures import decode, encode, gradient
+from tests.support.process import DEADLINE, Reply, Twistd
 
 
 class ClientHintTests(LiveServer):

@@ -15,38 +15,11 @@ from PIL import Image
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.urls import Signer
-from tests.live._pictures import decode, encode, gradient
-from tests.live._process import Origin, Reply, Twistd
+from tests.support.live_server import KEY, SALT, LiveServer
+from tests.support.pictures import decode, encode, gradient
+from tests.support.process import Reply, Twistd
 
-KEY, SALT = bytes(range(32)), bytes(range(32, 64))
 TOKEN = "Bearer open sesame"
-
-
-class LiveServer(SynchronousTestCase):
-    """One server per class, started once: tests behave as its clients."""
-
-    settings: dict[str, str] = {}
-    server: Twistd
-    origin: Origin
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        cls.origin = Origin(
-            {"/photo.jpg": encode(gradient(640, 400), "JPEG", quality=95), "/not-an-image": b"just words"},
-            {"Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT"},
-        )
-        cls.server = Twistd({"ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true", "PROCESSES": "1"} | cls.settings).start()
-
-    @classmethod
-    def tearDownClass(cls) -> None:
-        cls.server.stop()
-        cls.server.clean()
-        cls.origin.close()
-
-    def image(self, options: str, source: str = "/photo.jpg", extension: str = "", **headers: str) -> Reply:
-        url = quote(self.origin.url(source), safe="")
-        path = "/".join(part for part in ("/unsafe", options, "plain", url) if part)
-        return self.server.get(path + extension, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 class ImageTests(LiveServer):

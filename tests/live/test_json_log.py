@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live._process import ROOT, Twistd, wait_for
+from tests.support.process import ROOT, Twistd, wait_for
 
 # A source that says something in every way there is, and then breaks.
 NOISY = """

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live._pictures import encode, gradient
-from tests.live._process import Origin, Reply, Twistd, twistd, wait_for
+from tests.support.pictures import encode, gradient
+from tests.support.process import Origin, Reply, Twistd, twistd, wait_for
 
 
 class LoadTests(SynchronousTestCase):

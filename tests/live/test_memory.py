@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live._pictures import encode, gradient
-from tests.live._process import Origin, twistd
+from tests.support.pictures import encode, gradient
+from tests.support.process import Origin, twistd
 
 _MEGABYTE = 1 << 20
 _CLIENTS = 40

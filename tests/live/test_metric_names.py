@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live._process import ROOT, Twistd, wait_for
+from tests.support.process import ROOT, Twistd, wait_for
 
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
 # What an expression in PromQL has besides names of metrics.

@@ -10,9 +10,9 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.urls import Signer
-from tests.cli.test_main import imgforge
-from tests.live._pictures import decode, encode, gradient
-from tests.live._process import ROOT, Twistd, free_port
+from tests.support.cli import imgforge
+from tests.support.pictures import decode, encode, gradient
+from tests.support.process import ROOT, Twistd, free_port
 
 DOCUMENT = (ROOT / "docs" / "migration.md").read_text("utf-8")
 

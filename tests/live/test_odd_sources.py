@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live._pictures import decode, encode, gradient
-from tests.live._process import Origin, Reply, Twistd, wait_for
+from tests.support.pictures import decode, encode, gradient
+from tests.support.process import Origin, Reply, Twistd, wait_for
 
 WHOLE = encode(gradient(320, 200), "JPEG", quality=95)
 PART = WHOLE[: len(WHOLE) // 2]

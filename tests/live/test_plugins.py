@@ -13,8 +13,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live._pictures import decode, encode, gradient
-from tests.live._process import DEADLINE, ROOT, Twistd, wait_for
+from tests.support.pictures import decode, encode, gradient
+from tests.support.process import DEADLINE, ROOT, Twistd, wait_for
 
 PLUGIN = """
 from io import BytesIO

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live._pictures import encode, gradient
-from tests.live._process import Origin, Reply, Twistd, wait_for
+from tests.support.pictures import encode, gradient
+from tests.support.process import Origin, Reply, Twistd, wait_for
 
 _AT_WORK = 'image_operations_active{operation="process"}'
 

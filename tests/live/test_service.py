@@ -17,29 +17,17 @@ from threading import Event, Thread
 
 import numpy as np
 from PIL import Image
-from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge import __version__
-from tests.live._pictures import decode, encode, gradient
-from tests.live._process import ROOT, Origin, Reply, Twistd, alive, free_port, wait_for
-from tests.sources.test_tls import certificate
+from tests.support.certificates import certificate
+from tests.support.pictures import decode, encode, gradient
+from tests.support.process import ROOT, Origin, Reply, Twistd, alive, free_port, wait_for
+from tests.support.service_case import ServiceCase
 
 
 def in_use(port: int) -> str:
     """What is said of a port that this process has."""
     return f"port {port} is in use by pid {os.getpid()} ({Path('/proc/self/comm').read_text().strip()})"
-
-
-class ServiceCase(SynchronousTestCase):
-    def server(self, *arguments: str, **settings: str) -> Twistd:
-        made = Twistd(settings, arguments)
-        self.addCleanup(made.clean)
-        return made
-
-    def slow_origin(self, delay: float) -> Origin:
-        origin = Origin({"/a.png": encode(gradient(40, 30), "PNG")}, delay=delay)
-        self.addCleanup(origin.close)
-        return origin
 
 
 class WorkerTests(ServiceCase):

@@ -14,8 +14,8 @@ from typing import ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live._pictures import decode, encode, gradient
-from tests.live._process import DEADLINE, Origin, Twistd, wait_for
+from tests.support.pictures import decode, encode, gradient
+from tests.support.process import DEADLINE, Origin, Twistd, wait_for
 
 
 class SettingsCase(SynchronousTestCase):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live._pictures import encode, gradient
-from tests.live._process import Origin, Reply, Twistd, wait_for
+from tests.support.pictures import encode, gradient
+from tests.support.process import Origin, Reply, Twistd, wait_for
 
 
 class SharingCase(SynchronousTestCase):

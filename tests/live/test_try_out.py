@@ -11,9 +11,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from imgforge import __version__
-from tests.live._pictures import decode, encode, gradient
-from tests.live._process import Reply, Twistd
-from tests.live.test_service import ServiceCase
+from tests.support.pictures import decode, encode, gradient
+from tests.support.process import Reply, Twistd
+from tests.support.service_case import ServiceCase
 
 NAMES = ("plain.jpg", "b c.PNG", "what?.png", "50%25.png", "a@2x.png", '<b>&"quoted"\'.png', "ü/#deep.png")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live._pictures import encode, gradient
-from tests.live._process import DEADLINE, Twistd, wait_for
+from tests.support.pictures import encode, gradient
+from tests.support.process import DEADLINE, Twistd, wait_for
 
 PATH = "/unsafe/w:20/plain/local:///a.png@png"
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import quote
 
-from tests.live._pictures import encode, gradient
-from tests.live._process import DEADLINE, Reply, Twistd, wait_for
-from tests.live.test_images import LiveServer
-from tests.web.test_framing import REFUSED
+from tests.support.live_server import LiveServer
+from tests.support.malformed_requests import REFUSED
+from tests.support.pictures import encode, gradient
+from tests.support.process import DEADLINE, Reply, Twistd, wait_for
 
 
 class WireCase(LiveServer):

@@ -25,9 +25,9 @@ from imgforge.pipeline import (
     Quarantine,
     StalenessPolicy,
 )
-from tests.live._pictures import encode, gradient
-from tests.pipeline._pipeline import PNG, PipelineCase
-from tests.sources._origin import until
+from tests.support.pictures import encode, gradient
+from tests.support.pipeline_case import PNG, PipelineCase
+from tests.support.scripted_origin import until
 
 OTHER = encode(gradient(80, 30), "PNG")
 

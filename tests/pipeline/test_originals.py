@@ -10,9 +10,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from imgforge.errors import CircuitOpen, OriginFailed, SourceMissing, SourceTooLarge
 from imgforge.model import DeliveryOptions, InfoOptions, InfoRequest, Watermark
 from imgforge.pipeline import CacheState
-from tests.live._pictures import encode, gradient
-from tests.pipeline._pipeline import PNG, Photo, PipelineCase
-from tests.sources._origin import until
+from tests.support.pictures import encode, gradient
+from tests.support.pipeline_case import PNG, Photo, PipelineCase
+from tests.support.scripted_origin import until
 
 RED_DOT = encode(gradient(8, 8), "PNG")
 

@@ -8,7 +8,7 @@ from imgforge.errors import SourceMissing
 from imgforge.model import InfoRequest
 from imgforge.observability import RequestRecord, Stage
 from imgforge.pipeline import CachedResult, Pipeline
-from tests.pipeline._pipeline import PNG, PipelineCase
+from tests.support.pipeline_case import PNG, PipelineCase
 
 ALL = {Stage.FETCH, Stage.WAIT, Stage.PROCESS}
 

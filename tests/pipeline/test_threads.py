@@ -10,7 +10,7 @@ from twisted.trial.unittest import TestCase
 
 from imgforge.pipeline import RenderThreads
 from imgforge.processing import Cancellation
-from tests.sources._origin import until
+from tests.support.scripted_origin import until
 
 
 class Tally:

@@ -10,7 +10,7 @@ from PIL import Image
 from imgforge.demo import draw_sample
 from imgforge.model import Color, ProcessingOptions, Rendition
 from imgforge.processing import ProcessingSettings, process
-from tests.processing.test_effects import EffectCase, flat
+from tests.support.effect_case import EffectCase, flat
 
 
 def best(source: bytes, *accepted: str, **settings: float) -> Rendition:

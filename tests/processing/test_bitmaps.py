@@ -14,7 +14,7 @@ from PIL import Image
 from imgforge.errors import NotAnImage, SourceTooLarge, UnsupportedFormat
 from imgforge.model import ProcessingOptions
 from imgforge.processing import ProcessingSettings, detect_format, process
-from tests.processing.test_effects import EffectCase, flat, made, pixels, png
+from tests.support.effect_case import EffectCase, flat, made, pixels, png
 
 
 def saved(format_name: str, mode: str = "RGB", size: tuple[int, int] = (40, 30)) -> bytes:

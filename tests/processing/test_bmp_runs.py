@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 from typing import Any
 from unittest.mock import patch
 
@@ -14,20 +13,10 @@ from PIL import Image
 
 from imgforge.errors import NotAnImage
 from imgforge.processing.codecs.bmp_runs import decoded
-from tests.processing.test_effects import EffectCase, pixels
+from tests.support.bitmaps import BLACK, BLUE, GREEN, GREY, PALETTE, RED, bmp
+from tests.support.effect_case import EffectCase, pixels
 
-BLACK, RED, GREEN, BLUE, GREY = (0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255), (9, 9, 9)
-PALETTE = (GREY, RED, GREEN, BLUE)  # what is not drawn must not look like the first
 END_OF_LINE, END = b"\0\0", b"\0\1"
-
-
-def bmp(runs: bytes, width: int = 6, height: int = 3, bits: int = 8) -> bytes:
-    table = b"".join(bytes((blue, green, red, 0)) for red, green, blue in PALETTE)
-    start = 54 + len(table)
-    header = struct.pack("<2sIII", b"BM", start + len(runs), 0, start)
-    compression = 1 if bits == 8 else 2
-    header += struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, compression, len(runs), 0, 0, len(PALETTE), 0)
-    return header + table + runs
 
 
 def rows(runs: bytes, **how: Any) -> list[list[tuple[int, ...]]]:

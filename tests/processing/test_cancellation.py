@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.errors import RequestTimeout
 from imgforge.model import ProcessingOptions
 from imgforge.processing import Cancellation, ProcessingSettings, process
-from tests.conformance.images import encoded, smooth
+from tests.support.images import encoded, smooth
 
 LIMITS = ProcessingSettings(max_src_resolution=0)
 

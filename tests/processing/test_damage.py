@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
-import numpy as np
 import pytest
-import pyvips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgforge.errors import ImgforgeError, NotAnImage
 from imgforge.model import InfoOptions, ProcessingOptions
 from imgforge.processing import ProcessingSettings, check_format, describe, process
-from tests.conformance.images import Pixels, encoded, film
+from tests.support.damaged import FILES, NOISE, sliced, whole
+from tests.support.images import encoded, film
 
 SETTINGS = ProcessingSettings()
-NOISE: Pixels = np.random.default_rng(7).integers(0, 256, (160, 240, 3)).astype(np.uint8)
-
-
-def avif() -> bytes:
-    image = pyvips.Image.new_from_array(NOISE).copy(interpretation="srgb")
-    return bytes(image.heifsave_buffer(Q=70, compression="av1", effort=1))
-
-
-FILES: dict[str, Callable[[], bytes]] = {
-    "jpeg": lambda: encoded(NOISE, "JPEG", quality=90),
-    "progressive jpeg": lambda: encoded(NOISE, "JPEG", quality=90, progressive=True),
-    "png": lambda: encoded(NOISE),
-    "webp": lambda: encoded(NOISE, "WEBP", quality=80),
-    "lossless webp": lambda: encoded(NOISE, "WEBP", lossless=True),
-    "gif": lambda: encoded(NOISE, "GIF"),
-    "tiff": lambda: encoded(NOISE, "TIFF"),
-    "packed tiff": lambda: encoded(NOISE, "TIFF", compression="tiff_lzw"),
-    "avif": avif,
-}
-
-
-@cache
-def whole(name: str) -> bytes:
-    return FILES[name]()
 
 
 EDITS = (
@@ -100,13 +73,6 @@ def test_a_client_is_told_what_it_is_instead() -> None:
             check_format(b"words", content_type)
         assert caught.value.message == f"the source is no image of a known format: {said}"
     assert check_format(whole("png"), "text/html") == "png"  # the content decides
-
-
-def sliced(pixels: Pixels, **how: Any) -> bytes:
-    """A TIFF in many strips or tiles, without compression, of three pages."""
-    image = pyvips.Image.new_from_array(np.concatenate([pixels] * 3)).copy(interpretation="srgb")
-    image.set_type(pyvips.GValue.gint_type, "page-height", pixels.shape[0])
-    return bytes(image.tiffsave_buffer(compression="none", **how))
 
 
 @pytest.mark.parametrize("how", [{}, {"tile": True, "tile_width": 64, "tile_height": 64}, {"bigtiff": False}])

@@ -19,8 +19,8 @@ from PIL import Image
 from imgforge.errors import ImgforgeError, NotAnImage, SourceTooLarge
 from imgforge.model import InfoOptions, Rendition
 from imgforge.processing import ProcessingSettings, describe
-from tests.conformance.test_colours import p3_as_srgb
-from tests.processing.test_effects import EffectCase, made, png
+from tests.support.colour_profiles import p3_as_srgb
+from tests.support.effect_case import EffectCase, made, png
 
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 DELAYS = [100, 200, 300]

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.model import Crop, Gravity
 from imgforge.processing.gravity import crop_gravity, position, turned_back
-from tests.processing.test_effects import pixels, png
+from tests.support.effect_case import pixels, png
 
 EDGES = ("no", "so", "ea", "we", "noea", "nowe", "soea", "sowe")
 TYPES = (*EDGES, "ce")

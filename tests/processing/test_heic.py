@@ -23,9 +23,9 @@ from imgforge.processing import ProcessingSettings, capabilities, describe, dete
 from imgforge.processing.codecs.heic import SAMPLE, load
 from imgforge.processing.libvips import _loads, _saves
 from imgforge.processing.metadata.exif_block import exif_block, set_exif_block
-from tests.conformance.case import alike
-from tests.conformance.images import Pixels, decoded, encoded, oriented, see_through, smooth, turned_by_exif
-from tests.processing.test_effects import EffectCase, flat, made, pixels
+from tests.support.effect_case import EffectCase, flat, made, pixels
+from tests.support.images import Pixels, decoded, encoded, oriented, see_through, smooth, turned_by_exif
+from tests.support.rendition_case import alike
 
 COPYRIGHT, MODEL = 0x8298, 0x0110
 AS_IT_IS = "q:0"

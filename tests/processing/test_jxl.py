@@ -19,7 +19,7 @@ from imgforge.demo import draw_sample
 from imgforge.errors import ImgforgeError, NotAnImage, SourceTooLarge, UnsupportedFormat
 from imgforge.model import AutoQualityOptions, ProcessingOptions
 from imgforge.processing import ProcessingSettings, capabilities, detect_format, process
-from tests.processing.test_effects import EffectCase, flat, made, pixels
+from tests.support.effect_case import EffectCase, flat, made, pixels
 
 BOXED = b"\x00\x00\x00\x0cJXL \r\n\x87\n\x00\x00\x00\x14ftypjxl \x00\x00\x00\x00jxl "
 

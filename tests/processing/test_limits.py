@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.errors import NotAnImage, ResultTooLarge, SourceTooLarge
 from imgforge.model import Extend, Padding, ProcessingOptions, Rendition
 from imgforge.processing import ProcessingSettings, process
-from tests.conformance.images import DRAWING, encoded, film, oriented, smooth
+from tests.support.images import DRAWING, encoded, film, oriented, smooth
 
 
 def promising(width: int, height: int) -> bytes:

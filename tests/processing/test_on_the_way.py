@@ -15,8 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.errors import ResultTooLarge
 from imgforge.model import Gravity, ProcessingOptions, Trim
 from imgforge.processing import ProcessingSettings, process
-from tests.conformance.geometry import place
-from tests.conformance.images import Pixels, decoded, encoded, oriented, smooth
+from tests.support.geometry import place
+from tests.support.images import Pixels, decoded, encoded, oriented, smooth
 
 LIMITED = ProcessingSettings(max_result_dimension=16384)
 EDGES = ("no", "so", "ea", "we", "noea", "nowe", "soea", "sowe", "ce")

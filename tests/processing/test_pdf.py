@@ -18,7 +18,7 @@ from PIL import Image
 from imgforge.errors import ImgforgeError, NotAnImage, ResultTooLarge, SourceTooLarge, UnsupportedFormat
 from imgforge.model import InfoOptions, ProcessingOptions, Watermark
 from imgforge.processing import ProcessingSettings, capabilities, describe, detect_format, process
-from tests.processing.test_effects import EffectCase, flat, made, pixels
+from tests.support.effect_case import EffectCase, flat, made, pixels
 
 RED, BLUE = "1 0 0 rg", "0 0 1 rg"
 WHITE = [255, 255, 255, 255]

@@ -14,7 +14,7 @@ from imgforge.errors import ResultTooLarge
 from imgforge.model import Crop, Extend, Padding, ProcessingOptions, Size
 from imgforge.processing import Geometry, Plan, geometry, plan
 from imgforge.processing.rounding import half_away, half_even, min_nonzero
-from tests.conformance.geometry import Layout, layout
+from tests.support.geometry import Layout, layout
 
 SIDES = st.integers(1, 5000)
 ASKED = st.one_of(st.just(0), st.integers(1, 6000))

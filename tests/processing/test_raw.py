@@ -17,7 +17,7 @@ from PIL import Image
 from imgforge.errors import ImgforgeError, NotAnImage, SourceTooLarge, UnsupportedFormat
 from imgforge.model import InfoOptions, ProcessingOptions
 from imgforge.processing import ProcessingSettings, capabilities, describe, detect_format, process
-from tests.processing.test_effects import EffectCase, made, pixels
+from tests.support.effect_case import EffectCase, made, pixels
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, SIGNED = 1, 2, 3, 4, 5, 10
 _LAYOUTS = {BYTE: "B", ASCII: "B", SHORT: "H", LONG: "I", RATIONAL: "II", SIGNED: "ii"}

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.model import JpegOptions, PngOptions, ProcessingOptions, Rendition, WebpOptions
 from imgforge.processing import FORMATS, ProcessingSettings, capabilities, process
-from tests.conformance.images import encoded, see_through, smooth
+from tests.support.images import encoded, see_through, smooth
 
 NOISE = np.random.default_rng(3).integers(0, 256, (120, 160, 3)).astype(np.uint8)
 COPYRIGHT, ARTIST, MODEL, ORIENTATION = 0x8298, 0x013B, 0x0110, 0x0112

@@ -8,9 +8,9 @@ import pytest
 from imgforge.errors import NotAnImage, SourceTooLarge
 from imgforge.model import InfoOptions, ProcessingOptions, Watermark
 from imgforge.processing import FORMATS, ProcessingSettings, describe, detect_format, process
-from tests.conformance.images import Pixels, decoded, encoded, film, smooth
-from tests.processing.test_bmp_runs import bmp
-from tests.processing.test_damage import NOISE, sliced, whole
+from tests.support.bitmaps import bmp
+from tests.support.damaged import NOISE, sliced, whole
+from tests.support.images import Pixels, decoded, encoded, film, smooth
 
 SERVE, REFUSE = ProcessingSettings(truncated_images="serve"), ProcessingSettings()
 PNG = ProcessingOptions(format="png")

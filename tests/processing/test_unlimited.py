@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.errors import ImgforgeError
 from imgforge.model import ProcessingOptions
 from imgforge.processing import ProcessingSettings, process
-from tests.live._pictures import decode, encode, gradient
+from tests.support.pictures import decode, encode, gradient
 
 AS_PNG = ProcessingOptions(width=8, format="png")
 

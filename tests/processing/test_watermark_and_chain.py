@@ -16,7 +16,7 @@ from imgforge.errors import BadOption, NotAnImage
 from imgforge.model import ProcessingOptions
 from imgforge.processing import ProcessingSettings, process
 from imgforge.urls.options import OptionParser
-from tests.processing.test_effects import EffectCase, flat
+from tests.support.effect_case import EffectCase, flat
 
 RED = flat(255, 0, 0, width=20, height=10)
 

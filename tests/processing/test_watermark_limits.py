@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.errors import BadOption, ResultTooLarge
 from imgforge.model import ProcessingOptions, Size, Watermark
 from imgforge.processing import ProcessingSettings, process
-from tests.conformance.images import Pixels, decoded, encoded
+from tests.support.images import Pixels, decoded, encoded
 
 WIDTH, HEIGHT = 200, 120
 LIMITED = ProcessingSettings(max_result_dimension=16384)

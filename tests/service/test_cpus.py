@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.service.platform.cpus import cgroup_cpus, usable_cpus
-from tests.service._groups import found_in
+from tests.support.cgroups import found_in
 
 
 def cpus(membership: str, files: Mapping[str, str]) -> float:

@@ -14,7 +14,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.service.platform.systemd import Notifier
-from tests.live._process import DEADLINE, Twistd, wait_for
+from tests.support.process import DEADLINE, Twistd, wait_for
 
 
 class ManagerCase(SynchronousTestCase):

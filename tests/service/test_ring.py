@@ -17,7 +17,7 @@ from imgforge.config import parse_bind
 from imgforge.service.net.epoll_group import GroupedServer
 from imgforge.service.net.listeners import adopt, open_listeners
 from imgforge.web.fast_lane.lane import Offer
-from tests.web.test_lane import BODY, ENTRY, Site, request
+from tests.support.fast_lane_case import BODY, ENTRY, Site, request
 
 
 class RingTests(TestCase):

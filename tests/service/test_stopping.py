@@ -13,8 +13,8 @@ from threading import Thread
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live._pictures import encode, gradient
-from tests.live._process import Origin, Twistd, alive, wait_for
+from tests.support.pictures import encode, gradient
+from tests.support.process import Origin, Twistd, alive, wait_for
 
 
 class StoppingCase(SynchronousTestCase):

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.config import BindAddress, parse_bind
 from imgforge.service.net.tls import CredentialsError, read_credentials
-from tests.sources.test_tls import certificate
+from tests.support.certificates import certificate
 
 
 class CredentialsTests(SynchronousTestCase):

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.config import Settings
 from imgforge.service.platform.usable_memory import cgroup_memory, pixel_bytes, usable_memory
-from tests.service._groups import found_in
+from tests.support.cgroups import found_in
 
 
 def memory(membership: str, files: Mapping[str, str]) -> float:

@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import CircuitOpen, ImgforgeError, OriginFailed, OriginTimeout, SourceRefused
 from imgforge.sources.circuit_breaker import CircuitBreaker
-from tests.sources._origin import whole
-from tests.sources.test_http import HttpCase
+from tests.support.http_case import HttpCase
+from tests.support.scripted_origin import whole
 
 ORIGIN = "http://a.example:80"
 

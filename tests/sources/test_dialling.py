@@ -30,8 +30,8 @@ from imgforge.errors import OriginFailed, SourceRefused
 from imgforge.observability import bind_request_id, current_request_id
 from imgforge.sources import AddressPolicy, Sources
 from imgforge.sources.address_policy import GuardedEndpoint
-from tests.sources._origin import reactor, whole
-from tests.sources.test_http import HERE, HttpCase
+from tests.support.http_case import HERE, HttpCase
+from tests.support.scripted_origin import reactor, whole
 
 
 @implementer(IHostResolution)

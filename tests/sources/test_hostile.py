@@ -12,8 +12,8 @@ from twisted.internet.task import deferLater
 
 from imgforge.errors import ImgforgeError, OriginFailed, SourceNotFound, SourceRefused, SourceTooLarge
 from imgforge.sources import Sources
-from tests.sources._origin import Origin, reactor, until, whole
-from tests.sources.test_http import HttpCase
+from tests.support.http_case import HttpCase
+from tests.support.scripted_origin import Origin, reactor, until, whole
 
 SIZE = 200_000
 

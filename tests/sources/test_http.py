@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import replace
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 from twisted.internet.task import deferLater
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
-from twisted.trial.unittest import TestCase
 from zope.interface import provider
 
 from imgforge.errors import (
@@ -22,40 +20,12 @@ from imgforge.errors import (
     SourceTooLarge,
 )
 from imgforge.model import SourceImage
-from imgforge.sources import AddressPolicy, Sources, SourceSettings
-from tests.sources._origin import Origin, reactor, whole
-
-HERE = SourceSettings(addresses=AddressPolicy(allow_loopback=True), download_timeout=20)
-
+from imgforge.sources import AddressPolicy
+from tests.support.http_case import HttpCase
+from tests.support.scripted_origin import Origin, reactor, whole
 
 _LOOPBACK = """127.0.0.1 localhost LOCALHOST. 2130706433 0x7f000001 0177.0.0.1 127.1 0.0.0.0 [::1] [::ffff:127.0.0.1]
     [::ffff:7f00:1] [0:0:0:0:0:ffff:127.0.0.1]"""
-
-
-class HttpCase(TestCase):
-    """Origins and sources that are gone at the end of a test."""
-
-    def origin(self, answer: Any) -> Origin:
-        made = Origin(answer if callable(answer) else lambda _: answer)
-        self.addCleanup(lambda: Deferred.fromCoroutine(made.close()))
-        return made
-
-    def sources(self, **changes: Any) -> Sources:
-        made = Sources(reactor, replace(HERE, **changes))
-        self.addCleanup(lambda: Deferred.fromCoroutine(made.close()))
-        return made
-
-    async def fetch(self, answer: Any, limit: int | None = None, **changes: Any) -> SourceImage:
-        return await self.sources(**changes).fetch(self.origin(answer).url(), limit, {})
-
-    async def assert_fails(
-        self, error: type[ImgforgeError], answer: Any, limit: int | None = None, **changes: Any
-    ) -> str:
-        try:
-            got = await self.fetch(answer, limit, **changes)
-        except error as caught:
-            return caught.message
-        raise AssertionError(f"{error.__name__} was expected, not {got!r}")
 
 
 class LogTests(HttpCase):

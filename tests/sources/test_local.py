@@ -20,8 +20,8 @@ from imgforge.errors import OriginFailed, OriginTimeout, SourceNotFound, SourceT
 from imgforge.model import SourceHead
 from imgforge.processing import sniffed_media_type
 from imgforge.sources import LocalSource, Sources, SourceSettings, bounded_file
-from tests.cache.directory import ThreadedClock
-from tests.sources._origin import reactor
+from tests.support.cache_directory import ThreadedClock
+from tests.support.scripted_origin import reactor
 
 
 class LocalTests(TestCase):

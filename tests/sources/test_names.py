@@ -16,7 +16,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from imgforge.sources.resolver import Resolver
-from tests.sources._origin import reactor
+from tests.support.scripted_origin import reactor
 
 
 @implementer(IResolutionReceiver)

@@ -13,8 +13,8 @@ from twisted.internet.task import deferLater
 from imgforge.errors import OriginTimeout
 from imgforge.model import SourceImage
 from imgforge.sources import Sources, SourceSettings
-from tests.sources._origin import reactor, until, whole
-from tests.sources.test_http import HttpCase
+from tests.support.http_case import HttpCase
+from tests.support.scripted_origin import reactor, until, whole
 
 BODY = bytes(range(256)) * 16384  # 4 MB
 

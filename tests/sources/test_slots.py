@@ -9,8 +9,8 @@ from twisted.internet.protocol import Protocol
 
 from imgforge.model import SourceHead
 from imgforge.sources import Sources
-from tests.sources._origin import Origin, until, whole
-from tests.sources.test_http import HttpCase
+from tests.support.http_case import HttpCase
+from tests.support.scripted_origin import Origin, until, whole
 
 
 class SlotsTests(HttpCase):

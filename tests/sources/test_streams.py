@@ -17,8 +17,8 @@ from imgforge.errors import OriginFailed, OriginTimeout, SourceNotFound
 from imgforge.model import SourceHead
 from imgforge.sources.http.body import _Forwarder
 from imgforge.sources.thread_producer import ThreadProducer
-from tests.sources._origin import reactor, until, whole
-from tests.sources.test_http import HttpCase
+from tests.support.http_case import HttpCase
+from tests.support.scripted_origin import reactor, until, whole
 
 
 @implementer(IConsumer)

@@ -12,11 +12,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.errors import SourceNotFound
 from imgforge.model import CacheEntry, DeliveryOptions, ImageRequest, Rendition
 from imgforge.web.http.response import Answer, AnswerSettings, content_disposition, image_answer, streamed_cache_control
+from tests.support.requests import REQUEST
 
 NOW = 1_800_000_000.0
 RENDITION = Rendition(b"pixels", "jpeg", "image/jpeg", 3, 2, "png", 30, 20, 999)
 ENTRY = CacheEntry(RENDITION, NOW, "abc123", source_last_modified="Wed, 21 Oct 2015 07:28:00 GMT")
-REQUEST = ImageRequest("http://origin.example/some/photo.one.png?size=1")
 
 
 def answer(entry: CacheEntry = ENTRY, request: ImageRequest = REQUEST, **settings: object) -> Answer:

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.errors import RateExceeded
 from imgforge.web import ClientRates, Clients, RateLimit, Rates
 from imgforge.web.http.forwarded import UNKNOWN, bucket, plain_address
-from tests.web.test_lane import Site, Wire, request
+from tests.support.fast_lane_case import Site, Wire, request
 
 PROXY = "10.0.0.1"
 CLIENTS = Clients(["10.0.0.0/8", "2001:db8:1::/48", "unix"])

@@ -3,76 +3,18 @@
 from __future__ import annotations
 
 from contextvars import copy_context
-from typing import Any
 
-from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.server import Request
 from zope.interface import provider
 
 from imgforge.errors import BadSignature, NotAnImage, OriginFailed, Overloaded, SourceNotFound, Unreadable
-from imgforge.observability import Metrics, bind_request_id, current_request_id
+from imgforge.observability import bind_request_id, current_request_id
 from imgforge.web.http.response import Answer
-from imgforge.web.routes import STREAMED, Route
 from imgforge.web.server import Server, _shown
-from imgforge.web.site import ImageSite
-from tests.web.test_lane import Log, Wire
-
-
-class Abortable(Wire):
-    """Remembers that it was cut."""
-
-    aborted = False
-
-    def abortConnection(self) -> None:
-        """Cut."""
-        self.aborted = True
-
-
-class SiteCase(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.slow: Deferred[Answer] = Deferred()
-        self.access = Log()
-
-        async def quick(_: Request) -> Answer:
-            return Answer(200, [], b"quick")
-
-        async def slow(_: Request) -> Answer:
-            return await self.slow
-
-        async def stream(request: Request) -> Answer:
-            request.write(b"some")
-            await self.slow
-            return STREAMED
-
-        routes = [
-            Route(b"/health", "h", quick, always=True),
-            Route(b"/quick", "q", quick),
-            Route(b"/slow", "s", slow),
-            Route(b"/stream", "r", stream),
-            Route(b"", "o", quick, prefix=True),
-        ]
-        self.metrics = Metrics()
-        server = Server(self.clock, routes, self.metrics, self.access, [(b"X-Configured", b"yes")])
-        self.site = ImageSite(server, self.clock, keep_alive=60, read_timeout=5)
-
-    def connect(self) -> tuple[Any, Abortable]:
-        channel = self.site.buildProtocol(None)
-        transport = Abortable(peerAddress=IPv4Address("TCP", "192.0.2.1", 1))
-        channel.makeConnection(transport)
-        return channel, transport
-
-    def ask(self, data: bytes) -> tuple[Any, Abortable]:
-        channel, transport = self.connect()
-        channel.dataReceived(data)
-        return channel, transport
-
+from tests.support.site_case import SiteCase
 
 GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
 

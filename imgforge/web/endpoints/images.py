@@ -20,11 +20,11 @@ from imgforge.web.fast_lane.lane import Offer
 from imgforge.web.http.client_hints import ClientHints
 from imgforge.web.http.conditions import (
     Conditions,
-    another,
     conditioned,
     not_modified,
     not_satisfiable,
     precondition_failed,
+    precondition_fails,
 )
 from imgforge.web.http.key_headers import ClientKey
 from imgforge.web.http.negotiation import Negotiation
@@ -159,7 +159,7 @@ class ImageEndpoint:
                 refused.append(not_satisfiable(head.headers.get("content-range", "").encode("ascii")))
                 raise _HeadOnly
             etag, modified = head.headers.get("etag", ""), head.headers.get("last-modified", "")
-            if another(etag, modified, conditions):
+            if precondition_fails(etag, modified, conditions):
                 refused.append(precondition_failed())
                 raise _HeadOnly
             self._tell(request, image, head)

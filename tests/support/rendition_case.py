@@ -11,9 +11,9 @@ import pytest
 
 from imgforge.model import ProcessingOptions, Rendition
 from imgforge.processing import ProcessingSettings, process
-from tests.conformance.geometry import Layout
-from tests.conformance.images import Pixels, decoded, encoded, oriented, smooth
-from tests.conformance.model import Expected, expected
+from tests.support.geometry import Layout
+from tests.support.images import Pixels, decoded, encoded, oriented, smooth
+from tests.support.rendition_model import Expected, expected
 
 __all__ = ["Case", "alike", "check", "parameters", "rendered"]
 
@@ -25,7 +25,7 @@ _NEARLY_LOSSLESS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A picture, how it is stored, and what is asked of it; the answer is computed by `tests.conformance.model`."""
+    """A picture, how it is stored, and what is asked of it; `tests.support.rendition_model` computes the answer."""
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from imgforge.model import Gravity, ProcessingOptions
-from tests.conformance.geometry import Layout, Pair, layout, place
-from tests.conformance.images import Pixels, turned_by_exif
+from tests.support.geometry import Layout, Pair, layout, place
+from tests.support.images import Pixels, turned_by_exif
 
 __all__ = ["Expected", "expected"]
 

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bench._raw_origin import RawOrigin, whole
-from tests.live._process import Reply, Twistd
+from tests.support.process import Reply, Twistd
 
 __all__ = ["Canary", "RawOrigin", "ask", "base64_of", "descriptors", "memory", "peak_memory", "serving", "whole"]
 

@@ -25,8 +25,8 @@ from imgforge.pipeline import (
 )
 from imgforge.processing import ProcessingSettings
 from imgforge.sources import AddressPolicy, Sources, SourceSettings
-from tests.live._pictures import encode, gradient
-from tests.sources._origin import Origin, reactor, whole
+from tests.support.pictures import encode, gradient
+from tests.support.scripted_origin import Origin, reactor, whole
 
 __all__ = ["Photo", "PipelineCase"]
 

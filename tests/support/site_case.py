@@ -1,0 +1,70 @@
+"""A site whose connections are held in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.server import Request
+
+from imgforge.observability import Metrics
+from imgforge.web.http.response import Answer
+from imgforge.web.routes import STREAMED, Route
+from imgforge.web.server import Server
+from imgforge.web.site import ImageSite
+from tests.support.fast_lane_case import Log, Wire
+
+__all__ = ["SiteCase"]
+
+
+class Abortable(Wire):
+    """Remembers that it was cut."""
+
+    aborted = False
+
+    def abortConnection(self) -> None:
+        """Cut."""
+        self.aborted = True
+
+
+class SiteCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.slow: Deferred[Answer] = Deferred()
+        self.access = Log()
+
+        async def quick(_: Request) -> Answer:
+            return Answer(200, [], b"quick")
+
+        async def slow(_: Request) -> Answer:
+            return await self.slow
+
+        async def stream(request: Request) -> Answer:
+            request.write(b"some")
+            await self.slow
+            return STREAMED
+
+        routes = [
+            Route(b"/health", "h", quick, always=True),
+            Route(b"/quick", "q", quick),
+            Route(b"/slow", "s", slow),
+            Route(b"/stream", "r", stream),
+            Route(b"", "o", quick, prefix=True),
+        ]
+        self.metrics = Metrics()
+        server = Server(self.clock, routes, self.metrics, self.access, [(b"X-Configured", b"yes")])
+        self.site = ImageSite(server, self.clock, keep_alive=60, read_timeout=5)
+
+    def connect(self) -> tuple[Any, Abortable]:
+        channel = self.site.buildProtocol(None)
+        transport = Abortable(peerAddress=IPv4Address("TCP", "192.0.2.1", 1))
+        channel.makeConnection(transport)
+        return channel, transport
+
+    def ask(self, data: bytes) -> tuple[Any, Abortable]:
+        channel, transport = self.connect()
+        channel.dataReceived(data)
+        return channel, transport
