@@ -5,12 +5,29 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IConsumer
+from twisted.internet.interfaces import (
+    IConsumer,
+    IReactorCore,
+    IReactorFDSet,
+    IReactorPluggableNameResolver,
+    IReactorTCP,
+    IReactorThreads,
+    IReactorTime,
+    IReactorUNIX,
+)
 from zope.interface import Attribute, Interface
 
 from imgforge.model import CacheEntry, SourceHead, SourceImage
 
-__all__ = ["ICacheTier", "IConfiguredSourceFactory", "ISource", "ISourceFactory", "Reserve", "unlimited_reserve"]
+__all__ = [
+    "ICacheTier",
+    "IConfiguredSourceFactory",
+    "IServerReactor",
+    "ISource",
+    "ISourceFactory",
+    "Reserve",
+    "unlimited_reserve",
+]
 
 # Asked for the bytes that a body takes altogether, before they are read; fires when there is room for them.
 Reserve = Callable[[int], Deferred[None]]
@@ -19,6 +36,18 @@ Reserve = Callable[[int], Deferred[None]]
 def unlimited_reserve(_: int) -> Deferred[None]:
     """Room for everybody."""
     return succeed(None)
+
+
+class IServerReactor(
+    IReactorCore,
+    IReactorTime,
+    IReactorThreads,
+    IReactorTCP,
+    IReactorUNIX,
+    IReactorFDSet,
+    IReactorPluggableNameResolver,
+):
+    """A reactor that a server runs in; epoll's is one. What needs the time only asks for `IReactorTime`."""
 
 
 class ISource(Interface):

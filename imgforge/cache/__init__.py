@@ -9,7 +9,7 @@ from imgforge.cache.keys import KEY_BYTES, URL_BYTES, entry_key, fingerprint, or
 from imgforge.cache.memory import Marked, MemoryTier
 from imgforge.cache.purge.purges import Kind, Purge, Purges
 from imgforge.cache.tiered import Cache, CacheSettings, make_cache
-from imgforge.file_threads import IDiskReactor
+from imgforge.concurrency import IDiskReactor
 
 __all__ = [
     "KEY_BYTES",

@@ -26,7 +26,7 @@ from imgforge.cache.leases import LeaseFile
 from imgforge.cache.purge.follower import Purging
 from imgforge.cache.purge.purges import Purge, Purges
 from imgforge.cache.purge.remover import Remover
-from imgforge.file_threads import FileThreads, IDiskReactor, Stalled, TimeLimit
+from imgforge.concurrency import FileThreads, IDiskReactor, Stalled, TimeLimit
 from imgforge.interfaces import ICacheTier
 from imgforge.model import CacheEntry
 

@@ -20,8 +20,8 @@ from twisted.logger import Logger
 
 from imgforge import errors
 from imgforge.cache.leases import Lease, LeaseFile, outcome_text
+from imgforge.concurrency import FileThreads, IDiskReactor, Stalled
 from imgforge.errors import ImgforgeError, Overloaded
-from imgforge.file_threads import FileThreads, IDiskReactor, Stalled
 
 __all__ = ["LeasedCoalescer"]
 

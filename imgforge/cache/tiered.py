@@ -12,7 +12,7 @@ from imgforge.cache.disk import DiskTier, FaultObserver
 from imgforge.cache.memory import MemoryTier
 from imgforge.cache.purge.follower import Purging
 from imgforge.cache.purge.purges import Kind, Purge, Purges
-from imgforge.file_threads import IDiskReactor
+from imgforge.concurrency import IDiskReactor
 from imgforge.interfaces import ICacheTier
 from imgforge.model import CacheEntry
 

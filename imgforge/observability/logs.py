@@ -130,7 +130,7 @@ def _public(namespace: str) -> str:
     """The part of a logger's name that says something to an operator: the package, and not our modules in it."""
     if namespace == _LEGACY:
         return "twisted"
-    return namespace.partition("._")[0] if namespace.startswith("imgforge.") else namespace
+    return ".".join(namespace.split(".")[:2]) if namespace.startswith("imgforge.") else namespace
 
 
 def _time(event: LogEvent) -> str:

@@ -1,7 +1,7 @@
 """One request's way from a parsed URL to a finished rendition."""
 
+from imgforge.concurrency import Coalescer
 from imgforge.pipeline.caches import Caches, CachesSettings, make_caches
-from imgforge.pipeline.coalescing import Coalescer
 from imgforge.pipeline.crash_tracker import CrashTracker, NullCrashTracker, Quarantine
 from imgforge.pipeline.limits.admission import Admission
 from imgforge.pipeline.limits.memory_budget import MemoryBudget

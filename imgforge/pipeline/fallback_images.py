@@ -7,10 +7,10 @@ from hashlib import blake2b
 from twisted.internet.defer import Deferred
 
 from imgforge.cache import entry_key
+from imgforge.concurrency import Coalescer
 from imgforge.model import ImageRequest, SourceImage
 from imgforge.observability import WorkRecord
 from imgforge.pipeline.caches import Caches
-from imgforge.pipeline.coalescing import Coalescer
 from imgforge.pipeline.renderer import PipelineSettings, Renderer
 from imgforge.pipeline.result_cache import CachedResult, CacheState
 

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from imgforge import processing
 from imgforge.cache import Cache, Kind, original_key
+from imgforge.concurrency import Coalescer
 from imgforge.errors import (
     CircuitOpen,
     ImgforgeError,
@@ -30,7 +31,6 @@ from imgforge.errors import (
 from imgforge.interfaces import Reserve
 from imgforge.model import CacheEntry, Rendition, SourceImage
 from imgforge.observability import Metrics, keeping_request_id
-from imgforge.pipeline.coalescing import Coalescer
 from imgforge.pipeline.limits.memory_budget import BudgetLease, MemoryBudget, Reservation
 from imgforge.pipeline.negative_cache import NegativeCache
 from imgforge.pipeline.staleness import StalenessPolicy, validators

@@ -32,12 +32,12 @@ from imgforge.errors import (
 from imgforge.model import ImageRequest, InfoOptions, InfoRequest, ProcessingOptions, SourceHead, SourceImage
 from imgforge.observability import Metrics, RequestRecord, Stage, WorkRecord, keeping_request_id, shown_source
 from imgforge.pipeline.caches import Caches
-from imgforge.pipeline.coalescing import RecordedCoalescer
 from imgforge.pipeline.crash_tracker import Quarantine
 from imgforge.pipeline.fallback_images import FallbackImages
 from imgforge.pipeline.limits.admission import Admission
 from imgforge.pipeline.limits.memory_budget import BudgetLease
 from imgforge.pipeline.original_fetcher import Passed, check_format, renewed
+from imgforge.pipeline.recorded_coalescing import RecordedCoalescer
 from imgforge.pipeline.render_threads import IThreadReactor, RenderThreads
 from imgforge.pipeline.renderer import PipelineSettings, Renderer
 from imgforge.pipeline.result_cache import CachedResult, CacheState, ResultCache

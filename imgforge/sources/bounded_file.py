@@ -8,7 +8,7 @@ from threading import Lock
 
 from twisted.internet.defer import Deferred
 
-from imgforge.file_threads import FileThreads
+from imgforge.concurrency import FileThreads
 
 __all__ = ["OpenFile", "read_at"]
 

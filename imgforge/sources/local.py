@@ -20,8 +20,8 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IConsumer
 from zope.interface import implementer
 
+from imgforge.concurrency import FileThreads, IDiskReactor, Stalled
 from imgforge.errors import OriginFailed, OriginTimeout, SourceNotFound, SourceTooLarge
-from imgforge.file_threads import FileThreads, IDiskReactor, Stalled
 from imgforge.interfaces import ISource, Reserve, unlimited_reserve
 from imgforge.model import SourceHead, SourceImage, Unsatisfiable, byte_range
 from imgforge.sources.bounded_file import OpenFile, read_at

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from socket import getaddrinfo
-from threading import Thread
 from typing import Any
 
 from twisted.internet._resolver import GAIResolver
 from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
+
+from imgforge.concurrency import DaemonThreadPool
 
 __all__ = ["Resolver", "use_own_resolver"]
 
@@ -88,15 +89,8 @@ class Resolver:
         del self._under_way[key]
 
 
-class _Daemon(Thread):
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self.daemon = True
-
-
 def use_own_resolver(reactor: Any) -> None:
     """Have *reactor* look names up on threads of their own; those never hold the end of the process up."""
-    pool = ThreadPool(minthreads=0, maxthreads=_MOST_LOOKUPS, name="imgforge-names")
-    pool.threadFactory = _Daemon
+    pool = DaemonThreadPool(minthreads=0, maxthreads=_MOST_LOOKUPS, name="imgforge-names")
     pool.start()
     reactor.installNameResolver(Resolver(reactor, pool))

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from imgforge.cache.eviction.free_space import Space
 from imgforge.cache.eviction.sweep import Sweep, last_sweep, sweep
 from imgforge.cache.purge.follower import Purging
-from imgforge.file_threads import FileThreads
+from imgforge.concurrency import FileThreads
 
 __all__ = ["Janitor", "Limits"]
 

@@ -14,8 +14,8 @@ from imgforge.cache.directory_walk import Found
 from imgforge.cache.purge.journal import Journal
 from imgforge.cache.purge.purges import Purge, Purges
 from imgforge.cache.purge.remover import purged_file
+from imgforge.concurrency import FileThreads, IDiskReactor
 from imgforge.errors import PurgeFailed
-from imgforge.file_threads import FileThreads, IDiskReactor
 from imgforge.model import CacheEntry
 
 __all__ = ["Purging"]

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from imgforge.cache.directory_walk import Found, Stopped, entries, entries_beginning, remove
 from imgforge.cache.entry_file import CorruptEntry, read_header
 from imgforge.cache.purge.purges import Purge, Purges
-from imgforge.file_threads import FileThreads, IDiskReactor
+from imgforge.concurrency import FileThreads, IDiskReactor
 from imgforge.model import CacheEntry
 
 __all__ = ["Remover", "purged_file"]

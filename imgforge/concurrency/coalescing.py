@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
-from weakref import WeakValueDictionary
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from imgforge.observability import WorkRecord
-
-__all__ = ["Coalescer", "RecordedCoalescer"]
+__all__ = ["Coalescer"]
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -74,18 +71,3 @@ class Coalescer(Generic[K, T]):
     def _forget(self, key: K, flight: _Flight[T]) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
-
-
-class RecordedCoalescer(Coalescer[K, T]):
-    """A `Coalescer` whose work has a record, which all that wait for it share."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._records: WeakValueDictionary[K, WorkRecord] = WeakValueDictionary()  # for as long as somebody has it
-
-    def record(self, key: K) -> WorkRecord:
-        """The record of the work under way for *key*; a new one for work that is about to begin."""
-        record = self._records.get(key) if key in self else None
-        if record is None:
-            record = self._records[key] = WorkRecord()
-        return record

@@ -9,14 +9,14 @@ again. One file that is slow holds up nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Thread
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
+
+from imgforge.concurrency.daemon_threads import DaemonThread, DaemonThreadPool
 
 __all__ = ["FileThreads", "IDiskReactor", "Stalled", "TimeLimit"]
 
@@ -47,17 +47,6 @@ class TimeLimit:
         self.seconds += size / _SLOWEST
 
 
-class _DaemonThread(Thread):
-    """A thread that does not keep a process alive: one that waits for a dead medium would do so for ever."""
-
-    def __init__(self, *args: Any, **named: Any) -> None:
-        super().__init__(*args, **named, daemon=True)
-
-
-class _Pool(ThreadPool):
-    threadFactory = _DaemonThread
-
-
 class _Job(Generic[T]):
     """Work on its way through a thread; the reactor may give it up at any time."""
 
@@ -85,7 +74,7 @@ class FileThreads:
         self._reactor = reactor
         self._patience = patience
         self._name = name
-        self._pool = _Pool(minthreads=0, maxthreads=count, name=name)
+        self._pool = DaemonThreadPool(minthreads=0, maxthreads=count, name=name)
         self._may_hang = max(1, count // 2)
         self._overdue: set[_Job[Any]] = set()  # only the reactor's thread changes it
 
@@ -161,5 +150,5 @@ class FileThreads:
             self._pool.stop()
             self._reactor.callFromThread(stopped.callback, None)
 
-        _DaemonThread(target=wait, name=f"{self._name}-stop").start()
+        DaemonThread(target=wait, name=f"{self._name}-stop").start()
         await stopped.addTimeout(within, self._reactor, lambda _outcome, _seconds: None)
