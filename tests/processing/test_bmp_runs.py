@@ -64,7 +64,7 @@ class CommandTests(EffectCase):
 
     def test_what_is_not_drawn_is_black_where_no_colour_is(self) -> None:
         full = tuple((index, 255, 7) for index in range(256))
-        with patch("tests.processing.test_bmp_runs.PALETTE", full):
+        with patch("tests.support.bitmaps.PALETTE", full):
             got = rows(b"\1\x09\0\2\3\0\0\3\0\1\2\0" + END, height=1)
         self.assertEqual(got, [[full[9], BLACK, BLACK, BLACK, full[0], full[1]]])
 
