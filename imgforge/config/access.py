@@ -1,4 +1,4 @@
-"""Settings of who may ask for what: signatures, tokens, presets, options."""
+"""Settings of access: signatures, tokens, presets, options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["AccessSettings"]
 
 
 class AccessSettings(BaseModel):
-    """What URLs must prove and may say."""
+    """Access: signatures, tokens, presets, options."""
 
     key: HexKeys = Field(
         (),
@@ -28,10 +28,10 @@ class AccessSettings(BaseModel):
         "guessed.",
     )
     trusted_signatures: Words = Field(
-        (), description="Signatures that are taken without a check of the path, separated by commas; empty trusts none."
+        (), description="Signatures that are accepted for any path, separated by commas; empty trusts none."
     )
     allow_unsigned: bool = Field(
-        False, description="Take URLs with the word `unsafe` as their signature, from any client."
+        False, description="Accept URLs with the word `unsafe` as their signature, from any client."
     )
     secret: str = Field(
         "",
@@ -41,17 +41,17 @@ class AccessSettings(BaseModel):
     allowed_clients: Networks = Field(
         (),
         description="Addresses and networks (CIDR) of the clients that are served, separated by commas; others get "
-        "403, health checks aside. Empty serves all.",
+        "403, except for health checks. Empty serves all.",
     )
     trusted_proxies: Networks = Field(
         (),
-        description="Addresses and networks (CIDR) of proxies, or the word unix, separated by commas, whose "
-        "X-Forwarded-For and Forwarded headers name the client; empty believes none.",
+        description="Addresses and networks (CIDR) of trusted proxies, or the word unix, separated by commas: their "
+        "X-Forwarded-For and Forwarded headers name the client. Empty trusts none.",
     )
     source_url_encryption_key: HexKeys = Field(
         (),
-        description="The hexadecimal key that decrypts sources behind enc/, of 16, 24 or 32 bytes; empty refuses such"
-        " sources.",
+        description="The hexadecimal key of encrypted sources (enc/), of 16, 24 or 32 bytes; empty refuses such "
+        "sources.",
     )
     arguments_separator: str = Field(
         ":",
@@ -86,12 +86,14 @@ class AccessSettings(BaseModel):
         "", description="Let URLs of /info use presets only; empty is as only_presets."
     )
     allow_bypass_cache: bool = Field(
-        False, description="Let URLs have images made anew past all caches, by the option bypass_cache; others get 403."
+        False,
+        description="Allow the option bypass_cache, by which a URL is rendered anew past all caches; otherwise it "
+        "gets 403.",
     )
     allow_security_options: bool = Field(
         False,
-        description="Let URLs change the limits of sources and results, by options such as max_src_resolution; others"
-        " get 403.",
+        description="Allow options that change the limits of sources and results, such as max_src_resolution; "
+        "otherwise they get 403.",
     )
     allowed_processing_options: Words = Field(
         (),
@@ -107,13 +109,12 @@ class AccessSettings(BaseModel):
         10,
         ge=0,
         le=200,
-        description="Number of pipelines that a URL may chain by `-`, those of presets aside; a URL with more gets "
-        "400, and 0 is no limit.",
+        description="Maximum number of pipelines that a URL may chain by `-`, except for those of presets; a URL "
+        "with more gets 400, and 0 is no limit.",
     )
     base_url: str = Field(
         "",
-        description="The beginning of every source URL; it is put before sources that do not begin with it. Empty is "
-        "none.",
+        description="Prefix of source URLs that do not begin with it; empty is none.",
     )
     url_replacements: Pairs = Field(
         (),

@@ -20,7 +20,7 @@ def _log_format(value: Any) -> Any:
 
 
 class AnswersSettings(BaseModel):
-    """What clients and operators get to see."""
+    """Responses and logs."""
 
     ttl: int = Field(
         31536000,
@@ -34,24 +34,26 @@ class AnswersSettings(BaseModel):
         "(stale-while-revalidate); 0 leaves it out.",
     )
     cache_control_passthrough: bool = Field(
-        False, description="Hand the origin's Cache-Control and Expires headers on, instead of a max-age of ttl."
+        False,
+        description="Send the origin's Cache-Control and Expires headers to clients, instead of a max-age of ttl.",
     )
     use_etag: bool = Field(True, description="Send an ETag header, and answer a matching If-None-Match with 304.")
     etag_buster: str = Field(
         "",
         pattern=r"^[\x21\x23-\x7e]*$",
-        description="A text without blanks and quotes in every ETag; changing it makes all copies of clients stale.",
+        description="A text without blanks and quotes in every ETag; changing it invalidates all cached copies of "
+        "clients.",
     )
     use_last_modified: bool = Field(
         True, description="Send the origin's Last-Modified header, and answer If-Modified-Since by it."
     )
     last_modified_buster: Moment = Field(
         "",
-        description="The earliest time that Last-Modified states, as 2026-01-31T23:59:59Z; changing it makes older "
-        "copies of clients stale. Empty is none.",
+        description="The earliest time in Last-Modified, as 2026-01-31T23:59:59Z; changing it invalidates older "
+        "cached copies of clients. Empty is none.",
     )
     set_canonical_header: bool = Field(
-        False, description='Send the source\'s URL to search engines, as `Link: <source>; rel="canonical"`.'
+        False, description='Name the source\'s URL to search engines, as `Link: <source>; rel="canonical"`.'
     )
     return_attachment: bool = Field(
         False, description="Ask browsers to save images instead of showing them, by Content-Disposition: attachment."
@@ -63,14 +65,14 @@ class AnswersSettings(BaseModel):
     )
     fallback_image_data: Base64 = Field(
         b"",
-        description="The image that is served for sources that cannot be had, in base64; it wins over "
-        "fallback_image_path. Empty is none.",
+        description="The image that is served when a source fails, in base64; it wins over fallback_image_path. "
+        "Empty is none.",
     )
     fallback_image_path: str = Field(
-        "", description="Path of the image file that is served for sources that cannot be had; empty is none."
+        "", description="Path of the image file that is served when a source fails; empty is none."
     )
     fallback_image_url: str = Field(
-        "", description="URL of the image that is served for sources that cannot be had; empty is none."
+        "", description="URL of the image that is served when a source fails; empty is none."
     )
     fallback_image_preprocess_url: bool = Field(
         False,
@@ -81,7 +83,7 @@ class AnswersSettings(BaseModel):
         200,
         ge=0,
         le=599,
-        description="Status number of answers with a fallback image, from 100 to 599; 0 is the status of the failure.",
+        description="Status number of a fallback image, from 100 to 599; 0 is the status of the failure.",
     )
     fallback_image_ttl: int = Field(
         0, ge=0, description="Seconds for which clients and CDNs may keep a fallback image; 0 is ttl."
@@ -94,13 +96,13 @@ class AnswersSettings(BaseModel):
     enable_debug_headers: bool = Field(False, description="Send headers with the sizes of original and result.")
     custom_response_headers: CustomHeaders = Field(
         {},
-        description="Headers of all answers besides imgforge's own, as Name=value pairs with custom_headers_separator"
-        " between them; empty is none.",
+        description="Headers of all responses besides imgforge's own, as Name=value pairs with "
+        "custom_headers_separator between them; empty is none.",
     )
     response_headers_passthrough: HeaderNames = Field(
         (),
-        description="Names of headers of originals that are handed on with their results, separated by commas, Set-"
-        "Cookie excepted; empty is none.",
+        description="Names of headers of originals to send with their results, separated by commas, Set-Cookie "
+        "excepted; empty is none.",
     )
     custom_headers_separator: str = Field(
         SEPARATOR,
@@ -114,11 +116,11 @@ class AnswersSettings(BaseModel):
     )
     landing_page: bool = Field(
         False,
-        description="Show a page at `/` that says what runs here, also where there are keys; otherwise a line of text.",
+        description="Serve an HTML page at `/` also where there are keys; otherwise a line of text.",
     )
     log_level: Levels = Field(
         "info",
-        description="Least level of log lines: debug, info, warn or error, also by namespace, such as "
+        description="Minimum level of log lines: debug, info, warn or error, also by namespace, such as "
         "warn,imgforge.sources=debug.",
     )
     log_format: Annotated[Literal["text", "json", "structured", "gcp"], BeforeValidator(_log_format)] = Field(
@@ -127,5 +129,5 @@ class AnswersSettings(BaseModel):
         "Google Cloud).",
     )
     access_log: Literal["off", "common", "combined", "json"] = Field(
-        "off", description="Format of the access log, one line for each answer on standard output; off writes none."
+        "off", description="Format of the access log, one line for each response on standard output; off writes none."
     )

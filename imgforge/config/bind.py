@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 __all__ = ["BindAddress", "parse_bind"]
 
-# The arguments of endpoint strings in the order in which they may stand without their names.
+# The arguments of endpoint strings, in the order of positional ones.
 _ARGUMENTS = {
     "tcp": ("port", "interface", "backlog"),
     "unix": ("address", "mode", "backlog", "lockfile"),
@@ -34,9 +34,9 @@ class BindAddress:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach it; of a socket that systemd opened we cannot tell.
+        """Whether only this machine can reach the listener; False for a socket of systemd, whose address is unknown.
 
-        A unix socket is there for a proxy, which lets others in.
+        False for a unix socket as well: it serves a proxy, and through it anybody.
         """
         if self.kind in {"unix", "systemd"}:
             return False
@@ -55,7 +55,7 @@ class BindAddress:
 
 
 def parse_bind(text: str) -> tuple[BindAddress, ...]:
-    """The listeners that *text* names, separated by commas or spaces; `ValueError` says what one must look like.
+    """The listeners in *text*, separated by commas or spaces; `ValueError` names the accepted notations.
 
     Each is `host:port`, `:port`, `port`, `[v6]:port`, `/path`, or an endpoint string of Twisted such as
     `tcp:8080:interface=127.0.0.1`, `unix:/run/imgforge.sock`, `ssl:443:privateKey=key.pem:certKey=cert.pem` or
@@ -113,7 +113,7 @@ def _endpoint(kind: str, item: str, every_interface: str) -> BindAddress:
 
 
 def _arguments(kind: str, parts: list[str]) -> dict[str, str]:
-    """The arguments by name; an unknown one is refused, since it may have meant fewer clients than we would serve."""
+    """The arguments by name; an unknown one is refused, since ignoring it could open the listener to more clients."""
     in_order = iter(_ARGUMENTS[kind])
     named = {}
     allowed = (*_ARGUMENTS[kind], *_ARGUMENTS_BY_NAME.get(kind, ()))

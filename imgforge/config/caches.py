@@ -20,7 +20,7 @@ def _type(value: Any) -> Any:
 
 
 class CachesSettings(BaseModel):
-    """What is kept, and how much of it."""
+    """Caches."""
 
     cache_type: Annotated[Literal["", "memory", "disk", "hybrid"], BeforeValidator(_type)] = Field(
         "",
@@ -29,14 +29,14 @@ class CachesSettings(BaseModel):
     cache_memory_capacity: int = Field(
         1000,
         ge=1,
-        description="Number of results in the memory cache of each process; older ones that were not asked for again "
-        "are then evicted.",
+        description="Maximum number of results in the memory cache of each process; beyond it the least recently "
+        "used are evicted.",
     )
     cache_memory_max_bytes: int = Field(
         67108864,
         ge=0,
-        description="Maximum bytes of the memory cache of each process; results that were not asked for again are "
-        "then evicted, and 0 keeps none.",
+        description="Maximum bytes of the memory cache of each process; beyond it the least recently used results "
+        "are evicted, and 0 keeps none.",
     )
     cache_disk_path: str = Field(
         "",
@@ -46,39 +46,42 @@ class CachesSettings(BaseModel):
     cache_disk_capacity: int = Field(
         10000,
         ge=0,
-        description="Number of results in the disk cache; those that were not asked for the longest are then evicted,"
-        " and 0 is no limit.",
+        description="Maximum number of results in the disk cache; beyond it the least recently used are evicted, and "
+        "0 is no limit.",
     )
     cache_disk_max_bytes: int = Field(
         1073741824,
         ge=0,
-        description="Maximum bytes of the disk cache; results that were not asked for the longest are then evicted, "
-        "and 0 is no limit.",
+        description="Maximum bytes of the disk cache; beyond it the least recently used results are evicted, and 0 "
+        "is no limit.",
     )
     cache_disk_min_free_bytes: int = Field(
         -1,
         ge=-1,
-        description="Bytes that stay free on the file system of cache_disk_path; the oldest results and originals are "
-        "removed for them. -1 is 256 MiB, or a twentieth of the file system if that is less, and 0 is none.",
+        description="Bytes to keep free on the file system of cache_disk_path, by evicting the least recently used "
+        "results and originals. -1 is 256 MiB, or a twentieth of the file system if that is less, and 0 "
+        "is none.",
     )
     cache_ttl: _Seconds = Field(
         0,
-        description="Seconds for which a cached result is fresh; its original is then revalidated, and 0 is for ever.",
+        description="Seconds for which a cached result is fresh; after them its original is revalidated, and 0 keeps "
+        "it fresh for ever.",
     )
     cache_stale_while_revalidate: _Seconds = Field(
         0,
-        description="Seconds after its freshness for which a result is still served at once while it is revalidated; "
-        "0 makes the client wait.",
+        description="Seconds beyond cache_ttl for which a stale result is served at once while it is revalidated in "
+        "the background; 0 makes the client wait.",
     )
     cache_stale_if_error: _Seconds = Field(
         0,
-        description="Seconds after its freshness for which a result stands in for an origin that fails; 0 passes the "
-        "failure on.",
+        description="Seconds beyond cache_ttl for which a stale result is served when the origin fails; 0 answers "
+        "with the failure.",
     )
     cache_not_found_ttl: _Seconds = Field(
         2,
-        description="Seconds for which an origin's 404, or its failure where something else can be served, is "
-        "remembered and the origin not asked again; 0 always asks. Where it is set, CDNs may keep the 404 as long.",
+        description="Seconds of the negative cache: an origin's 404, or a failure for which a stale result or a "
+        "fallback image is served, is not asked for again; 0 always asks. Where it is set, CDNs may keep "
+        "the 404 as long.",
     )
     source_cache_type: Annotated[Literal["", "memory", "disk", "hybrid"], BeforeValidator(_type)] = Field(
         "",
@@ -88,26 +91,26 @@ class CachesSettings(BaseModel):
     source_cache_max_bytes: int = Field(
         268435456,
         gt=0,
-        description="Maximum bytes of cached originals, on disk or in the memory of all processes; hybrid has an "
-        "eighth of them in memory besides.",
+        description="Maximum bytes of cached originals, on disk or in the memory of all processes together; hybrid "
+        "holds an eighth of them in memory as well.",
     )
     watermarks_cache_size: int = Field(
-        256, ge=0, description="Number of watermarks fetched by URL that each process keeps; 0 keeps none."
+        256, ge=0, description="Maximum number of watermarks by URL in the memory of each process; 0 caches none."
     )
     fallback_images_cache_size: int = Field(
         256,
         ge=0,
-        description="Number of fallback images fetched by URL, and of results of them, that each process keeps; 0 "
-        "keeps none.",
+        description="Maximum number of fallback images by URL, and of results made of them, in the memory of each "
+        "process; 0 caches none.",
     )
     cache_presets_only: bool = Field(False, description="Cache only images whose URL names a preset.")
     cache_key_headers: HeaderNames = Field(
         (),
-        description="Names of request headers by whose values results are cached apart, separated by commas, such as "
+        description="Names of request headers whose values are part of the cache key, separated by commas, such as "
         "X-Tenant; empty is none.",
     )
     cache_key_cookies: CookieNames = Field(
-        (), description="Names of cookies by whose values results are cached apart, separated by commas; empty is none."
+        (), description="Names of cookies whose values are part of the cache key, separated by commas; empty is none."
     )
     purge_secret: str = Field(
         "",

@@ -12,7 +12,7 @@ __all__ = ["EncoderSettings"]
 
 
 class EncoderSettings(BaseModel):
-    """How results are written."""
+    """Encoders: quality and effort by format."""
 
     quality: int = Field(
         80,

@@ -1,4 +1,4 @@
-"""Settings that name headers and cookies, or give headers whole: nothing in them can break a message apart."""
+"""Settings with names of headers and cookies, or with whole headers: none can break an HTTP message (CR, LF)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["ANSWERED", "FRAMING", "SEPARATOR", "CookieNames", "CustomHeaders", "
 SEPARATOR = r"\;"
 _words = str.split
 
-# What a message cannot do without, or imgforge does by itself: connections, lengths, codings, conditions.
+# Headers that frame a message, or that imgforge sets itself: connections, lengths, codings, conditions.
 FRAMING = frozenset(
     _words(
         "accept-encoding accept-ranges connection content-encoding content-length content-range date expect host "
@@ -22,7 +22,7 @@ FRAMING = frozenset(
         "proxy-authorization proxy-connection range te trailer transfer-encoding upgrade"
     )
 )
-# What answers say for themselves.
+# Headers that imgforge's own responses set.
 ANSWERED = frozenset(
     _words(
         "age allow cache-control cache-status content-disposition content-security-policy content-type etag expires "
@@ -30,7 +30,7 @@ ANSWERED = frozenset(
     )
 )
 
-# RFC 9110, section 5.6.2: what names of headers and cookies are made of.
+# RFC 9110, section 5.6.2: the characters of a header's or a cookie's name.
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"[\x20-\x7e]*")
 
@@ -51,7 +51,7 @@ def header_pairs(value: Any, separator: str = SEPARATOR) -> dict[str, str]:
     for name, text in pairs.items():
         if not _TOKEN.fullmatch(str(name)) or not isinstance(text, str) or not _VALUE.fullmatch(text):
             raise ValueError("must be headers Name=value of plain ASCII, with CUSTOM_HEADERS_SEPARATOR between them")
-    return pairs  # type: ignore[return-value]  # there is no None left
+    return pairs  # type: ignore[return-value]  # None was refused above
 
 
 HeaderNames = Annotated[Words, AfterValidator(_tokens), AfterValidator(lambda names: tuple(map(str.lower, names)))]

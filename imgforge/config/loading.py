@@ -1,4 +1,4 @@
-"""From command line, environment and TOML file to `Settings`, or to one line for each mistake."""
+"""Loads `Settings` from command line, environment and TOML file, or reports one line for each mistake."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from imgforge.config.header_values import header_pairs
-from imgforge.config.peer_settings import foreign, left_behind
+from imgforge.config.peer_settings import peer_setting, unread_imgproxy_variables
 from imgforge.config.plugins import fold_plugins
 from imgforge.config.rules import Rule, broken_rules
 from imgforge.config.settings import ALIASES, SECRET, Settings
@@ -23,20 +23,20 @@ from imgforge.config.value_types import named_texts
 __all__ = ["ConfigurationError", "load_settings"]
 
 _PREFIX = "IMGFORGE_"
-# What Kubernetes tells every container of a namespace in which a service is called imgforge.
+# Variables that Kubernetes sets in every container of a namespace with a service called imgforge.
 _SERVICE_LINK = re.compile(
     r"SERVICE_HOST=|SERVICE_PORT(_[A-Z0-9_]+)?=\d|PORT=\w+://|PORT_\d+_(TCP|UDP|SCTP)(=\w+://|_(PROTO|PORT|ADDR)=)"
 )
 _LONGEST_SHOWN = 80
-# Where pydantic says less than what to write.
-_PLAINLY = {
+# In place of pydantic's messages that do not name the allowed values.
+_MESSAGES = {
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
 }
 
 
 class ConfigurationError(Exception):
-    """What is wrong with the configuration: `lines` has one line for each mistake."""
+    """The configuration is unusable; `lines` has one line for each mistake."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
@@ -51,7 +51,7 @@ def load_settings(
 ) -> Settings:
     """The settings from *overrides* (by name), *environ* (IMGFORGE_*) and the TOML file, in this order of precedence.
 
-    Raises `ConfigurationError` with all mistakes at once, among them what *rules* find beside those of this package.
+    Raises `ConfigurationError` with all mistakes at once, including violations of further *rules*.
     """
     mistakes: list[str] = []
     idle: dict[str, str] = {}
@@ -62,26 +62,26 @@ def load_settings(
         ("in the environment", _PREFIX, fold_plugins(_from_environment(environ))),
         ("on the command line", "", {name: value for name, value in (overrides or {}).items() if value}),
     ):
-        for name, value, origin_of_it in _known(values, origin, prefix, mistakes, idle):
-            merged = _over(given.get(name), value)
-            origins[name] = origin_of_it if merged is value else f"{origins[name]} and {origin_of_it}"
+        for name, value, named_origin in _known(values, origin, prefix, mistakes, idle):
+            merged = _merged(given.get(name), value)
+            origins[name] = named_origin if merged is value else f"{origins[name]} and {named_origin}"
             given[name] = merged
     for name in ("presets", "info_presets"):
         _read_presets(name, given, mistakes)
-    _part_headers(given)
+    _split_headers(given)
     settings = _validated(given, origins, mistakes, rules)
-    renaming = left_behind(environ, _PREFIX)
+    renaming = unread_imgproxy_variables(environ, _PREFIX)
     if mistakes:
         raise ConfigurationError([*mistakes, *filter(None, [renaming])])
-    nothing = "; ".join(f"{written} ({why})" for written, why in sorted(idle.items()))
-    return settings.with_notes(filter(None, [renaming, nothing and f"without effect: {nothing}"]))
+    without_effect = "; ".join(f"{written} ({why})" for written, why in sorted(idle.items()))
+    return settings.with_notes(filter(None, [renaming, without_effect and f"without effect: {without_effect}"]))
 
 
-def _over(before: Any, value: Any) -> Any:
-    """*value* in the place of what a weaker origin said; of tables of tables (plugins) each key by itself."""
-    if not isinstance(before, dict) or not isinstance(value, dict):
+def _merged(weaker: Any, value: Any) -> Any:
+    """*value*, which replaces the one of a *weaker* origin; tables of tables (plugins) are merged key by key."""
+    if not isinstance(weaker, dict) or not isinstance(value, dict):
         return value
-    return before | {name: _over(before.get(name), one) for name, one in value.items()}
+    return weaker | {name: _merged(weaker.get(name), one) for name, one in value.items()}
 
 
 def _from_file(path: str | None, mistakes: list[str]) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _from_file(path: str | None, mistakes: list[str]) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(path).read_text("utf-8"))
     except tomllib.TOMLDecodeError as error:
-        mistakes.append(f"the configuration file {path} is no TOML: {error}")
+        mistakes.append(f"the configuration file {path} is not valid TOML: {error}")
     except (OSError, UnicodeDecodeError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is not UTF-8"
         mistakes.append(f"the configuration file {path} cannot be read: {reason}")
@@ -110,7 +110,8 @@ def _known(
 ) -> list[tuple[str, Any, str]]:
     """Name, value and origin of each of *values* that is a setting.
 
-    The others are mistakes, but for what the peers know and does nothing here: the reason of it goes to *idle*.
+    Settings that only the peers have, and that do nothing here, are put into *idle* with the reason; all others are
+    mistakes.
     """
 
     def written(name: str) -> str:
@@ -118,26 +119,26 @@ def _known(
         return whole if whole.isprintable() else _shown(whole)
 
     known = []
-    # Where a setting is given under its own name too, that one comes later and wins.
+    # Aliases first: a setting that is also given by its own name comes later and wins.
     for name, value in sorted(values.items(), key=lambda item: item[0] not in ALIASES):
         if name in Settings.model_fields:
             known.append((name, value, origin))
         elif name in ALIASES:
             known.append((ALIASES[name], value, f"{origin}, as {written(name)}"))
-        elif (theirs := foreign(name, value)) is not None:
-            if theirs.missing:
-                mistakes.append(f"{written(name)} {origin} is not to be had: {theirs.why}")
-            elif theirs.why:
-                idle[written(name)] = theirs.why
+        elif (peer := peer_setting(name, value)) is not None:
+            if peer.missing:
+                mistakes.append(f"{written(name)} {origin} is not supported: {peer.why}")
+            elif peer.why:
+                idle[written(name)] = peer.why
         else:
             near = difflib.get_close_matches(name, [*Settings.model_fields, *ALIASES], 1)
             hint = f"; did you mean {written(near[0])}?" if near else ""
-            mistakes.append(f"{written(name)} {origin} is no setting{hint}")
+            mistakes.append(f"{written(name)} {origin} is not a setting{hint}")
     return known
 
 
 def _read_presets(kind: str, given: dict[str, Any], mistakes: list[str]) -> None:
-    """Part the presets; add those of a file, one `name=options` a line, `#` for comments; those given directly win."""
+    """Split the presets, and add those of a file: one `name=options` a line, `#` for comments; direct ones win."""
     separator, direct = given.get("presets_separator", ","), given.get(kind)
     if isinstance(direct, str) and isinstance(separator, str) and separator not in {"", ","}:
         named = (item.strip().partition("=") for item in direct.split(separator) if item.strip())
@@ -157,23 +158,23 @@ def _read_presets(kind: str, given: dict[str, Any], mistakes: list[str]) -> None
             from_file[name] = options
         elif line and not line.startswith("#"):
             mistakes.append(f"{variable}={_shown(path)}: line {number} must be name=options, not {_shown(line)}")
-    with contextlib.suppress(ValueError):  # the direct ones are judged with all other settings
+    with contextlib.suppress(ValueError):  # the direct ones are validated with all other settings
         given[kind] = from_file | named_texts(given.get(kind, {}))
 
 
-def _part_headers(given: dict[str, Any]) -> None:
-    """Part the headers where it is not the usual separator that stands between them."""
+def _split_headers(given: dict[str, Any]) -> None:
+    """Split custom headers by custom_headers_separator where it is configured."""
     separator = given.get("custom_headers_separator")
     for name in ("custom_request_headers", "custom_response_headers"):
         if isinstance(given.get(name), str) and isinstance(separator, str) and separator:
-            with contextlib.suppress(ValueError):  # judged with all other settings
+            with contextlib.suppress(ValueError):  # validated with all other settings
                 given[name] = header_pairs(given[name], separator)
 
 
 def _validated(
     given: Mapping[str, Any], origins: Mapping[str, str], mistakes: list[str], rules: Collection[Rule]
 ) -> Settings:
-    """The settings; what is wrong with some of them is added to *mistakes*, and their defaults stand in."""
+    """The settings; mistakes in some are added to *mistakes*, and their defaults used in their place."""
     unusable: set[str] = set()
     try:
         settings = Settings.from_given(dict(given))
@@ -187,15 +188,15 @@ def _validated(
 
 
 def _line(error: Any, given: Mapping[str, Any], origins: Mapping[str, str]) -> str:
-    """One mistake that pydantic found: setting, value, origin, what is allowed."""
+    """The line for one of pydantic's errors: setting, value, origin, allowed values."""
     name = str(error["loc"][0])
     value = "***" if name in SECRET else _shown(given[name])
-    said = _PLAINLY.get(error["type"], error["msg"].removeprefix("Value error, "))
-    allowed = re.sub(r"^\w+ should ", "must ", said)
+    message = _MESSAGES.get(error["type"], error["msg"].removeprefix("Value error, "))
+    allowed = re.sub(r"^\w+ should ", "must ", message)
     return f"{_PREFIX}{name.upper()}={value} {origins[name]}: {allowed}"
 
 
 def _shown(value: object) -> str:
-    """*value* as a mistake quotes it: in one line, and not all of a long one."""
+    """*value* as a mistake quotes it: in one line, shortened to 80 characters."""
     text = repr(value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

@@ -1,8 +1,8 @@
-"""What the peers can be told and imgforge cannot: settings that come along when an operator moves over.
+"""Settings that only imgproxy or the Rust imgforge has: they come along when an operator migrates.
 
-A setting whose absence nobody would notice is taken, and the operator told that it does nothing. One that asks for what
-is not here ends the start with what that is. Some belong to a feature that another setting switches on: with that off
-they do nothing there either.
+A setting without any effect on results is accepted, with a note in the log. A setting that switches on a feature that
+imgforge does not have ends the start with a line that names the feature. The settings that belong to such a feature are
+accepted, since they do nothing in the peer either while it is off.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Foreign", "foreign", "left_behind"]
+__all__ = ["PeerSetting", "peer_setting", "unread_imgproxy_variables"]
 
-# What switches nothing on: Go's false, as imgproxy reads it.
+# Values that switch nothing on: Go's false, as imgproxy reads it.
 _OFF = frozenset({"", "0", "f", "false"})
 _MOST_NAMED = 8
 
-_MEMORY = "libvips and the allocator are tuned by imgforge itself"
+_MEMORY = "imgforge tunes libvips and the allocator itself"
 _REPORTS = "there are no error reporters"
 _LICENCE = "there is nothing to license"
 
-# By name, why it does nothing.
+# Why a setting has no effect, by its name.
 _IDLE: Mapping[str, str] = {
     "buffer_pool_calibration_threshold": _MEMORY,
     "cache_report_errors": "faults of the cache are logged and counted, and the image is served",
-    "development_errors_mode": "answers always say in a line what is wrong, and tracebacks are in the log",
+    "development_errors_mode": "error responses always name the mistake in a line, and tracebacks are in the log",
     "download_buffer_size": _MEMORY,
     "fail_on_deprecation": "no setting is deprecated, and an unknown one always ends the start",
     "free_memory_interval": _MEMORY,
@@ -32,17 +32,21 @@ _IDLE: Mapping[str, str] = {
     "license_key": _LICENCE,
     "log_mem_stats": "libvips' memory is in the metrics",
     "malloc": _MEMORY,
-    "network": "IMGFORGE_BIND says it: host:port, [address]:port or /path",
+    "network": "IMGFORGE_BIND has it: host:port, [address]:port or /path",
     "report_downloading_errors": _REPORTS,
     "report_io_errors": _REPORTS,
     "vips_cache_trace": "libvips' operation cache is off",
-    "vips_leak_check": "the metrics tell what libvips holds",
+    "vips_leak_check": "the metrics show libvips' memory",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class _Feature:
-    """What is not here: the settings that switch it on, the prefix of those that belong to it, what to say."""
+    """A feature of a peer that imgforge does not have.
+
+    `switches` are the settings that switch it on, `prefix` that of the settings that belong to it, `missing` what the
+    operator is told.
+    """
 
     switches: tuple[str, ...]
     prefix: str
@@ -51,8 +55,8 @@ class _Feature:
 
 _STORES = "originals come over HTTP and from local files, not from an object store"
 _STORED = "the cache is on disk and in memory, not in an object store"
-_MONITORS = "figures are at /metrics, for Prometheus"
-_NETS = "nothing is learned here: no objects, no classes, no learned quality"
+_MONITORS = "metrics are at /metrics, for Prometheus"
+_NETS = "there is no machine learning: no object detection, no classification, no learned quality"
 _FILES = "settings come from the environment and from --config FILE"
 
 _FEATURES = (
@@ -88,38 +92,38 @@ _FEATURES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Foreign:
-    """A setting that only the peers have: why it does nothing (empty: it is off), or what is `missing`."""
+class PeerSetting:
+    """A setting that only a peer has: why it has no effect (empty: it is switched off), or what is `missing`."""
 
     why: str
     missing: bool = False
 
 
-_OFF_HERE_TOO = Foreign("")
+_SWITCHED_OFF = PeerSetting("")
 
 
-def foreign(name: str, value: object) -> Foreign | None:
-    """What there is to say of *name*, in lower case, with *value*; None where the peers do not know it either."""
+def peer_setting(name: str, value: object) -> PeerSetting | None:
+    """The peers' setting *name*, in lower case, with *value*; None where no peer has a setting of that name."""
     if name in _IDLE:
-        return Foreign(_IDLE[name])
+        return PeerSetting(_IDLE[name])
     for feature in _FEATURES:
         if name in feature.switches:
-            return _OFF_HERE_TOO if str(value).strip().lower() in _OFF else Foreign(feature.missing, missing=True)
-    # The prefix only afterwards, for switches may begin as the settings of another feature do.
-    idle = next((feature for feature in _FEATURES if name.startswith(feature.prefix)), None)
-    return None if idle is None else Foreign(idle.missing)
+            return _SWITCHED_OFF if str(value).strip().lower() in _OFF else PeerSetting(feature.missing, missing=True)
+    # By prefix only afterwards: a switch may begin with the prefix of another feature.
+    feature_of = next((feature for feature in _FEATURES if name.startswith(feature.prefix)), None)
+    return None if feature_of is None else PeerSetting(feature_of.missing)
 
 
-def left_behind(names: Iterable[str], prefix: str) -> str:
-    """The line for an environment in which settings still have imgproxy's prefix; empty where there are none."""
+def unread_imgproxy_variables(names: Iterable[str], prefix: str) -> str:
+    """The line that asks to rename variables with imgproxy's prefix; empty where there are none."""
     known = set(names)
-    theirs = sorted(
+    unread = sorted(
         name
         for name in known
         if name.startswith("IMGPROXY_") and name.isprintable() and prefix + name.removeprefix("IMGPROXY_") not in known
     )
-    if not theirs:
+    if not unread:
         return ""
-    more = len(theirs) - _MOST_NAMED
-    named = ", ".join(theirs[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(unread) - _MOST_NAMED
+    named = ", ".join(unread[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
     return f"{named}: not read; rename the prefix IMGPROXY_ to {prefix}"

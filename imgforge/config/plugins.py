@@ -1,4 +1,4 @@
-"""Settings of plugins: texts by plugin and name, which only the plugins themselves can judge."""
+"""Settings of plugins: texts by plugin and name, which the plugins themselves validate."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 __all__ = ["PluginsSettings", "fold_plugins"]
 
-# A plugin's name has no underscore, so that a variable names the plugin and its setting without doubt.
+# A plugin's name has no underscore, so that the name of a variable can be split in one way only.
 _VARIABLE = re.compile(r"plugin_([a-z0-9]+)_([a-z0-9_]+)")
 _NAME = re.compile(r"[a-z0-9]+")
 _KEY = re.compile(r"[a-z0-9_]+")
 
 
 def _text(value: object) -> str:
-    """A value as the environment would have it."""
+    """A value as the text that an environment variable would have."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (str, int, float)):
@@ -40,12 +40,12 @@ _SCHEMA = {"type": "object", "additionalProperties": {"type": "object", "additio
 
 
 class PluginsSettings(BaseModel):
-    """What plugins are told."""
+    """Plugins."""
 
     plugin: Annotated[dict[str, dict[str, str]], BeforeValidator(_tables), WithJsonSchema(_SCHEMA)] = Field(
         {},
         description="Settings of plugins: x of the plugin zip is the variable IMGFORGE_PLUGIN_ZIP_X, or the key x in "
-        "the table [plugin.zip]; what no plugin says that it has is refused.",
+        "the table [plugin.zip]; a name that no plugin declares ends the start.",
     )
 
 

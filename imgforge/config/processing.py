@@ -12,7 +12,7 @@ __all__ = ["ResultSettings"]
 
 
 class ResultSettings(BaseModel):
-    """What is made of originals."""
+    """Processing: formats, colour, metadata, watermarks."""
 
     default_format: ResultFormat = Field(
         "source",

@@ -9,35 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from imgforge.config.access import AccessSettings
-from imgforge.config.answers import AnswersSettings
-from imgforge.config.caches import CachesSettings
-from imgforge.config.encoders import EncoderSettings
-from imgforge.config.plugins import PluginsSettings
-from imgforge.config.processing import ResultSettings
-from imgforge.config.service import ServiceSettings
 from imgforge.config.settings import Settings
-from imgforge.config.sources import SourcesSettings
 
 __all__ = ["json_schema", "markdown_reference", "toml_example"]
 
-_SECTIONS = (
-    ServiceSettings,
-    AccessSettings,
-    SourcesSettings,
-    ResultSettings,
-    EncoderSettings,
-    CachesSettings,
-    AnswersSettings,
-    PluginsSettings,
-)
-
-
 _LONGEST_LINE = 118  # characters of a comment in the example
 
-# How values that are no numbers and no switches are written, by their type's origin.
+# The notation of values other than numbers and switches, by their type's origin.
 _WRITTEN: dict[object, str] = {str: "text", bytes: "base64", dict: "name=value pairs", tuple: "list"}
 
 
@@ -52,9 +33,11 @@ class _Row:
 
 
 def _rows() -> Iterator[tuple[str, list[_Row]]]:
-    """Each section's title and its settings."""
+    """Each section's title and its settings, in the order of the bases of `Settings`."""
     defaults = Settings.model_construct().model_dump(mode="json")
-    for section in _SECTIONS:
+    for section in Settings.__bases__:
+        if not issubclass(section, BaseModel):
+            continue
         rows = [
             _Row(name, _toml(defaults[name]), _allowed(field), field.description or "")
             for name, field in section.model_fields.items()
@@ -63,7 +46,7 @@ def _rows() -> Iterator[tuple[str, list[_Row]]]:
 
 
 def _allowed(field: FieldInfo) -> str:
-    """The values that *field* takes, as its type and its bounds say."""
+    """The allowed values of *field*: its type and its bounds."""
     kind = field.annotation
     if kind in {int, float}:
         return _bounds(field, "whole number" if kind is int else "number")

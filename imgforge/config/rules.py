@@ -1,4 +1,4 @@
-"""Rules that take more than one setting's own type to judge: each stands alone, so that no mistake hides another."""
+"""Rules that involve several settings; each is checked by itself, so that no mistake hides another."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _quality_search(settings: Settings) -> Iterator[str]:
         yield f"IMGFORGE_AUTOQUALITY_MIN={least} must not be above IMGFORGE_AUTOQUALITY_MAX={greatest}"
 
 
-_OURS = "imgforge says that by itself"
+_OURS = "imgforge sets that header itself"
 
 
 def _custom_headers(settings: Settings) -> Iterator[str]:
@@ -51,17 +51,17 @@ def _custom_headers(settings: Settings) -> Iterator[str]:
     )
 
 
-def _passed_headers(settings: Settings) -> Iterator[str]:
-    why = dict.fromkeys(FRAMING, _OURS) | {"cookie": "IMGFORGE_COOKIE_PASSTHROUGH is for that"}
+def _request_headers(settings: Settings) -> Iterator[str]:
+    why = dict.fromkeys(FRAMING, _OURS) | {"cookie": "use IMGFORGE_COOKIE_PASSTHROUGH"}
     if settings.secret:
-        why["authorization"] = "origins would be told IMGFORGE_SECRET"
+        why["authorization"] = "IMGFORGE_SECRET would be sent to origins"
     for name in settings.request_headers_passthrough:
         if name in why:
             yield f"IMGFORGE_REQUEST_HEADERS_PASSTHROUGH must not have {name}: {why[name]}"
 
 
-def _handed_on(settings: Settings) -> Iterator[str]:
-    why = dict.fromkeys(FRAMING | ANSWERED, _OURS) | {"set-cookie": "what is kept would be everybody's"}
+def _response_headers(settings: Settings) -> Iterator[str]:
+    why = dict.fromkeys(FRAMING | ANSWERED, _OURS) | {"set-cookie": "a cached cookie would be sent to everybody"}
     for name in settings.response_headers_passthrough:
         if name in why:
             yield f"IMGFORGE_RESPONSE_HEADERS_PASSTHROUGH must not have {name}: {why[name]}"
@@ -86,7 +86,7 @@ def _reach(settings: Settings) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The names of the settings that it looks at, and what it says of each way in which it is broken."""
+    """The names of the settings involved, and a function that yields one line for each violation."""
 
     names: frozenset[str]
     broken: Callable[[Settings], Iterable[str]]
@@ -99,17 +99,17 @@ _RULES = (
     Rule(frozenset({"source_cache_type", "cache_disk_path"}), _originals_directory),
     Rule(frozenset({"custom_request_headers"}), _custom_headers),
     Rule(frozenset({"custom_response_headers"}), _custom_answers),
-    Rule(frozenset({"request_headers_passthrough", "secret"}), _passed_headers),
-    Rule(frozenset({"response_headers_passthrough"}), _handed_on),
+    Rule(frozenset({"request_headers_passthrough", "secret"}), _request_headers),
+    Rule(frozenset({"response_headers_passthrough"}), _response_headers),
     Rule(frozenset({"autoquality_min", "autoquality_max"}), _quality_search),
     Rule(frozenset({"key", "salt", "bind", "allow_unsigned"}), _reach),
 )
 
 
 def broken_rules(settings: Settings, unusable: Collection[str], further: Collection[Rule] = ()) -> list[str]:
-    """All that the rules here and the *further* ones say.
+    """One line for each violation of the rules here and of *further* ones.
 
-    Those about *unusable* settings are not asked: the values are not what was meant.
+    Rules that involve an *unusable* setting are skipped: its value is not what the operator meant.
     """
-    asked = [rule for rule in (*_RULES, *further) if rule.names.isdisjoint(unusable)]
-    return [line for rule in asked for line in rule.broken(settings)]
+    applied = [rule for rule in (*_RULES, *further) if rule.names.isdisjoint(unusable)]
+    return [line for rule in applied for line in rule.broken(settings)]

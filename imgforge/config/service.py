@@ -14,7 +14,7 @@ Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 
 
 class ServiceSettings(BaseModel):
-    """How the server runs."""
+    """Server: listeners, processes, time limits, load."""
 
     bind: Bind = Field(
         "",
@@ -24,8 +24,8 @@ class ServiceSettings(BaseModel):
     )
     so_reuseport: bool = Field(
         False,
-        description="Let other servers that set it too listen on the same TCP ports; the kernel spreads new "
-        "connections over them.",
+        description="Share the TCP ports with other servers that set it too; the kernel spreads new connections over "
+        "them.",
     )
     prometheus_bind: Bind = Field(
         "",
@@ -48,69 +48,67 @@ class ServiceSettings(BaseModel):
         0,
         ge=0,
         le=4096,
-        description="Number of images that are processed at the same time, over all processes; 0 is two for each "
-        "usable CPU.",
+        description="Maximum number of images in processing at once, over all processes; 0 is two for each usable CPU.",
     )
     requests_queue_size: int = Field(
         0,
         ge=0,
-        description="Number of requests that may wait for a worker, over all processes, and as many again for each "
-        "origin; a request beyond it gets 429 at once, and 0 is no limit.",
+        description="Maximum number of requests that wait for a worker, over all processes, and as many again for "
+        "each origin; one more gets 429 at once, and 0 is no limit.",
     )
     timeout: Seconds = Field(
         30, description="Maximum seconds from a request for an image to its result; the client then gets 408."
     )
     sandbox: bool = Field(
-        False, description="Deny the processes that decode images core files and new privileges (Linux only)."
+        False, description="Deny core files and new privileges to the processes that decode images (Linux only)."
     )
     quarantine_seconds: float = Field(
         600,
         ge=0,
         le=86400 * 365,
         allow_inf_nan=False,
-        description="Seconds for which a source that crashed a worker process is refused with 422; 0 never refuses "
-        "one.",
+        description="How long, in seconds, a source that crashed a worker process is quarantined: clients get 422; 0 "
+        "never.",
     )
     rate_limit_per_minute: int = Field(
         0,
         ge=0,
-        description="Number of images (cached ones aside) and of /info answers that all clients together may ask for "
-        "in a minute; a request beyond it gets 429, and 0 is no limit.",
+        description="Maximum number of requests of all clients together in a minute for images that are not cached and "
+        "for /info; the client gets 429 beyond it, and 0 is no limit.",
     )
     rate_limit_per_client_per_minute: int = Field(
         0,
         ge=0,
-        description="Number of images (cached ones aside) and of /info answers that one client, an IPv4 address or an"
-        " IPv6 network of 64 bits, may ask for in a minute; a request beyond it gets 429, and 0 is no "
-        "limit.",
+        description="Maximum number of requests of one client (an IPv4 address or an IPv6 network of 64 bits) in a minute "
+        "for images that are not cached and for /info; the client gets 429 beyond it, and 0 is no limit.",
     )
     max_clients: int = Field(
         2048,
         ge=0,
-        description="Number of connections that may be open at once, over all processes; on more, only health checks "
-        "are answered and everything else gets 503, and 0 is no limit.",
+        description="Maximum number of open connections, over all processes; beyond it only health checks are "
+        "answered and everything else gets 503, and 0 is no limit.",
     )
     read_request_timeout: Seconds = Field(
-        10, description="Maximum seconds in which a request must have arrived; its connection is then closed."
+        10, description="Maximum seconds to receive a request; its connection is then closed."
     )
     write_response_timeout: Seconds = Field(
         30,
-        description="Maximum seconds in which a client must have read what waits to be sent to it; its connection is "
-        "then closed.",
+        description="Maximum seconds in which a client must read what is being sent to it; its connection is then "
+        "closed.",
     )
     keep_alive_timeout: float = Field(
         10,
         ge=0,
         le=86400,
         allow_inf_nan=False,
-        description="Seconds for which an idle connection of a client stays open; 0 closes it after each answer.",
+        description="Seconds for which an idle connection of a client stays open; 0 closes it after each response.",
     )
     graceful_stop_timeout: float = Field(
         0,
         ge=0,
         le=86400,
         allow_inf_nan=False,
-        description="Maximum seconds that requests under way may take after SIGTERM; they are then aborted, and 0 is "
+        description="Maximum seconds for requests under way to finish after SIGTERM; they are then aborted, and 0 is "
         "twice the timeout.",
     )
     shutdown_delay: float = Field(
@@ -118,17 +116,16 @@ class ServiceSettings(BaseModel):
         ge=0,
         le=3600,
         allow_inf_nan=False,
-        description="Seconds between SIGTERM and the stop in which /status answers 503 and requests are still taken; "
-        "0 stops at once.",
+        description="Seconds after SIGTERM for which requests are still served while /status answers 503, so that "
+        "load balancers look elsewhere; 0 stops at once.",
     )
     path_prefix: Path = Field(
         "",
-        description="Prefix of all paths, such as /images, beginning with a slash; paths without it are answered as "
-        "well. Empty is none.",
+        description="Prefix of all paths, such as /images, beginning with a slash; paths without it work as well. "
+        "Empty is none.",
     )
     health_check_path: Path = Field(
         "",
-        description="One more path of the health check beside /status and /health, beginning with a slash; empty is "
-        "none.",
+        description="Path of one more health check beside /status and /health, beginning with a slash; empty is none.",
     )
-    health_check_message: str = Field("imgforge is running", description="The text that the health check answers.")
+    health_check_message: str = Field("imgforge is running", description="The text of the health check's response.")

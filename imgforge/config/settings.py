@@ -32,7 +32,8 @@ ALIASES = {
     "cache_use": "cache_type",
     "cache_fs_root": "cache_disk_path",
 }
-# Never shown; a trusted signature opens every URL, a header may open an origin, and plugins may have secrets.
+# Masked wherever settings are printed: a trusted signature opens every URL, a header may carry a token, plugins may
+# have secrets.
 SECRET = frozenset(
     {
         "key",
@@ -50,29 +51,29 @@ _USER_INFO = re.compile(r"(?<=://)[^/@\s\"]+@")
 _KEYLESS_BIND = "127.0.0.1:3000"
 _BIND = "0.0.0.0:3000"
 
-# What is otherwise while it is tried out, unless it is configured: animations move.
-_TRIED_OUT = {"max_animation_frames": 64}
+# Defaults of the embedded mode that differ from those of production: animations move on the demo page.
+_EMBEDDED_DEFAULTS = {"max_animation_frames": 64}
 
 _SAFE_SIGNATURE = 8  # bytes
 
-# What makes the server's risk the operator's: the setting, its safe value, what to say of another.
+# Settings that lower a protection: name, safe value (None: any but 0), and the warning for another value.
 _RISKS: tuple[tuple[str, object, str], ...] = (
     ("allow_unsigned", False, "unsigned URLs are taken: anybody can have any image made"),
     ("allow_loopback_source_addresses", False, "sources may be on this machine"),
     ("allow_link_local_source_addresses", False, "sources may have link-local addresses: cloud metadata is in reach"),
     ("ignore_ssl_verification", False, "the certificates of origins are not checked"),
-    ("cookie_passthrough_all", False, "every origin is told clients' cookies"),
+    ("cookie_passthrough_all", False, "clients' cookies are sent to every origin"),
     ("allow_security_options", False, "URLs may lift the limits"),
-    ("allow_bypass_cache", False, "URLs may have any image made anew each time"),
+    ("allow_bypass_cache", False, "URLs may bypass the cache, so that each request costs a render"),
     ("png_unlimited", False, "a small PNG may unpack to any number of bytes"),
-    ("svg_unlimited", False, "SVG of any length is read before its limits of time count"),
-    ("sanitize_svg", True, "SVG is passed on with its scripts"),
+    ("svg_unlimited", False, "SVG of any length is parsed before a time limit applies"),
+    ("sanitize_svg", True, "SVG is served with its scripts"),
     ("max_src_resolution", None, "originals may have any number of pixels"),
     ("max_src_file_size", None, "originals may have any number of bytes"),
-    ("source_memory_max_bytes", None, "originals may take any amount of memory together"),
+    ("source_memory_max_bytes", None, "originals may take any amount of memory"),
     ("max_result_dimension", None, "results may have any size"),
-    ("max_clients", None, "any number of clients is taken, until there are no descriptors left"),
-    ("trusted_signatures", (), "with one of these signatures anybody can have any image made"),
+    ("max_clients", None, "connections are limited by file descriptors only"),
+    ("trusted_signatures", (), "anybody who knows one of these signatures can have any image made"),
 )
 
 
@@ -86,7 +87,7 @@ class Settings(
     AnswersSettings,
     PluginsSettings,
 ):
-    """All settings; frozen. `embedded` says that there is neither a key nor any client elsewhere: it is tried out."""
+    """All settings; frozen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -95,27 +96,27 @@ class Settings(
 
     @property
     def given(self) -> dict[str, Any]:
-        """What was configured, as it was written: from it an equal value can be made in another process."""
+        """The configured values as they were written; `from_given` makes equal settings of them in another process."""
         return self._given
 
     @classmethod
     def from_given(cls, given: dict[str, Any]) -> Settings:
-        """The settings that *given* describes, each judged by itself; `pydantic.ValidationError` with all mistakes."""
+        """The settings of *given*, each validated by itself; `pydantic.ValidationError` with all mistakes."""
         settings = cls.model_validate(given)
         if settings.embedded:
-            settings = cls.model_validate(_TRIED_OUT | given)
+            settings = cls.model_validate(_EMBEDDED_DEFAULTS | given)
         settings._given.update(given)  # noqa: SLF001  # its own
         return settings
 
     def with_notes(self, notes: Iterable[str]) -> Settings:
-        """Itself, with *notes* to the operator among its warnings: for who has just made it."""
+        """These settings, with *notes* to the operator among their warnings."""
         self._notes = tuple(notes)
         return self
 
     @field_validator("*", mode="before")
     @classmethod
     def _plain(cls, value: Any, info: ValidationInfo) -> Any:
-        """What pydantic would let pass: `true` as the number 1, and NUL, which no file name or header can hold."""
+        """Refuse what pydantic would accept: `true` as the number 1, and NUL, which no file name or header can hold."""
         if isinstance(value, bool) and cls.model_fields[info.field_name or ""].annotation in {int, float}:
             raise ValueError("must be a number, not a boolean")
         if isinstance(value, str) and "\0" in value:
@@ -124,32 +125,32 @@ class Settings(
 
     @property
     def embedded(self) -> bool:
-        """Whether somebody tries it out: without a key, and on this machine only."""
+        """Whether the server is being tried out: it has no key and listens on loopback only."""
         return not self.key and not self.allow_unsigned and self.on_loopback
 
     @property
     def listeners(self) -> tuple[BindAddress, ...]:
-        """Where to listen."""
+        """The addresses to listen on."""
         return parse_bind(self.bind or (_BIND if self.key or self.allow_unsigned else _KEYLESS_BIND))
 
     @property
     def metrics_listeners(self) -> tuple[BindAddress, ...]:
-        """Where to serve metrics apart from the rest."""
+        """The addresses of the separate listener for metrics; none by default."""
         return parse_bind(self.prometheus_bind)
 
     @property
     def on_loopback(self) -> bool:
-        """Whether only this machine can reach the server."""
+        """Whether all listeners are reachable from this machine only."""
         return all(one.is_loopback for one in self.listeners)
 
     @property
     def unsigned_allowed(self) -> bool:
-        """Whether `unsafe` is taken: where it is allowed, or nobody else can reach a server without keys."""
+        """Whether the signature `unsafe` is accepted: by allow_unsigned, or on loopback without keys."""
         return self.allow_unsigned or not self.key
 
     @property
     def direct_only(self) -> bool:
-        """Whether only this machine is served, since there is no key: what a proxy forwards may be anybody's."""
+        """Whether forwarded requests are refused: without a key a proxy would open the server to everybody."""
         return not self.key and not self.allow_unsigned
 
     @property
@@ -159,12 +160,12 @@ class Settings(
 
     @property
     def time_to_stop(self) -> float:
-        """Seconds from SIGTERM until the last request is given up."""
+        """Seconds from SIGTERM until requests under way are aborted."""
         return self.shutdown_delay + self.grace
 
     @property
     def cache(self) -> tuple[str, str]:
-        """The type of the cache and its directory: hybrid, in the user's cache directory, when it is tried out."""
+        """The cache's type and directory; by default in embedded mode hybrid, in the user's cache directory."""
         if not self.embedded or "cache_type" in self._given:
             return self.cache_type, self.cache_disk_path
         if self.cache_disk_path:
@@ -181,14 +182,14 @@ class Settings(
         return "memory", ""
 
     @property
-    def kept_directory(self) -> str:
-        """A directory that outlives the server: that of the caches on disk; empty where there is none."""
+    def state_directory(self) -> str:
+        """The directory for state that outlives the server: that of the disk caches; empty without one."""
         kind, path = self.cache
         on_disk = {kind, self.source_cache_type} & {"disk", "hybrid"}
         return path if on_disk else ""
 
     def warnings(self) -> tuple[str, ...]:
-        """One line for each risky setting, and what else is to be told of what was configured."""
+        """One line for each risky setting, and the notes of `with_notes`."""
         lines = [*self._notes]
         lines += [
             f"IMGFORGE_{name.upper()}: {text}"
@@ -198,7 +199,7 @@ class Settings(
         if self.key and self.signature_size < _SAFE_SIGNATURE:
             lines.append(f"IMGFORGE_SIGNATURE_SIZE={self.signature_size}: signatures that short can be guessed")
         if any(network.endswith("/0") for network in self.trusted_proxies):
-            lines.append("IMGFORGE_TRUSTED_PROXIES: clients may say of themselves who they are")
+            lines.append("IMGFORGE_TRUSTED_PROXIES: every client is a trusted proxy and can forge its own address")
         if self.local_filesystem_root and os.path.realpath(self.local_filesystem_root) == os.sep:
             lines.append(
                 "IMGFORGE_LOCAL_FILESYSTEM_ROOT=/: URLs may read all files that this user may, not images only"
@@ -207,8 +208,8 @@ class Settings(
             lines.append("IMGFORGE_CACHE_DISK_MAX_BYTES: the cache may fill the disk")
         if self.direct_only:
             lines.append(
-                "no IMGFORGE_KEY: unsigned URLs are taken, from this machine only; behind a proxy set IMGFORGE_KEY and "
-                "IMGFORGE_SALT, or IMGFORGE_ALLOW_UNSIGNED=true, for what is forwarded is refused until then"
+                "no IMGFORGE_KEY: unsigned URLs are taken, from this machine only, and forwarded requests are refused; "
+                "behind a proxy set IMGFORGE_KEY and IMGFORGE_SALT, or IMGFORGE_ALLOW_UNSIGNED=true"
             )
         return tuple(lines)
 

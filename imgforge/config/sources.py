@@ -15,7 +15,7 @@ _Limit = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
 class SourcesSettings(BaseModel):
-    """What is fetched."""
+    """Originals: sources, addresses, limits."""
 
     download_timeout: float = Field(
         10,
@@ -29,44 +29,43 @@ class SourcesSettings(BaseModel):
         10,
         ge=0,
         le=100,
-        description="Number of redirects of an origin that are followed; the client gets 502 for one more, and 0 "
-        "follows none.",
+        description="Maximum number of redirects of an origin that are followed; the client gets 502 for one more, "
+        "and 0 follows none.",
     )
     client_keep_alive_timeout: float = Field(
         90,
         ge=0,
         le=86400,
         allow_inf_nan=False,
-        description="Seconds for which an idle connection to an origin stays open; 0 closes it after each answer.",
+        description="Seconds for which an idle connection to an origin stays open; 0 closes it after each response.",
     )
     source_connections_per_host: int = Field(
         64,
         ge=0,
         le=1000000,
-        description="Number of requests that each process sends to an origin at the same time; others wait within "
+        description="Maximum number of concurrent requests of each process to an origin; others wait within "
         "download_timeout, and 0 is no limit.",
     )
     source_retries: int = Field(
         0,
         ge=0,
         le=10,
-        description="Number of times that a fetch is tried again, within download_timeout, after a failure of the "
-        "origin; 0 never tries again.",
+        description="Number of retries of a failed fetch, within download_timeout; 0 never retries.",
     )
     source_breaker_failures: int = Field(
         10,
         ge=0,
         le=1000000,
-        description="Number of failures in a row after which an origin is not asked for source_breaker_seconds; 0 "
-        "always asks.",
+        description="Number of failures in a row that open the circuit breaker of an origin for "
+        "source_breaker_seconds; 0 switches circuit breakers off.",
     )
     source_breaker_seconds: float = Field(
         10,
         gt=0,
         le=86400,
         allow_inf_nan=False,
-        description="Seconds for which an origin that keeps failing is not asked; clients get 502 or 504 at once "
-        "meanwhile.",
+        description="Seconds for which an open circuit breaker answers 502 or 504 at once instead of asking the "
+        "origin.",
     )
     user_agent: str = Field(
         "imgforge/%current_version",
@@ -76,64 +75,60 @@ class SourcesSettings(BaseModel):
     )
     custom_request_headers: CustomHeaders = Field(
         {},
-        description="Headers that origins get besides, as Name=value pairs with custom_headers_separator between "
-        "them; another origin that they redirect to does not get them.",
+        description="Headers to send to origins, as Name=value pairs with custom_headers_separator between them; "
+        "they are not sent to another origin after a redirect.",
     )
     request_headers_passthrough: HeaderNames = Field(
         (),
-        description="Names of request headers that origins get from the client, separated by commas; results are "
-        "cached by their values. Empty passes none on.",
+        description="Names of the client's request headers to send to origins, separated by commas; their values are "
+        "part of the cache key. Empty is none.",
     )
     cookie_passthrough: bool = Field(
         False,
-        description="Pass the client's cookies on to origins on the host that the client asks, by X-Forwarded-Host or"
-        " Host.",
+        description="Send the client's cookies to origins on the host of the request (X-Forwarded-Host or Host).",
     )
     cookie_base_url: str = Field(
         "",
         pattern=r"^(https?://[^/@\s]+(/\S*)?)?$",
-        description="The URL whose origin gets the client's cookies, instead of the host that the client asks; empty "
-        "is that host.",
+        description="URL of the origin to which the client's cookies are sent, instead of the host of the request; "
+        "empty is that host.",
     )
     cookie_passthrough_all: bool = Field(
-        False, description="Pass the client's cookies on to every origin, where cookie_passthrough is on."
+        False, description="Send the client's cookies to every origin, where cookie_passthrough is on."
     )
     ignore_ssl_verification: bool = Field(
         False,
-        description="Take any TLS certificate from origins, which lets anybody between them and the server change "
-        "originals.",
+        description="Accept any TLS certificate of origins, which lets anybody on the network path change originals.",
     )
     ca_file: str = Field(
         "",
-        description="Path of a PEM file with the authorities that sign certificates of origins; empty trusts those of"
-        " the system.",
+        description="Path of a PEM file with the certificate authorities for origins; empty trusts those of the "
+        "system.",
     )
     allow_loopback_source_addresses: bool = Field(
         False,
-        description="Let originals come from loopback addresses, which are services of this machine; otherwise they "
-        "are refused.",
+        description="Allow originals from loopback addresses, which are services of this machine; otherwise they are "
+        "refused.",
     )
     allow_link_local_source_addresses: bool = Field(
         False,
-        description="Let originals come from link-local addresses, such as those of cloud metadata services; "
-        "otherwise they are refused.",
+        description="Allow originals from link-local addresses, such as those of cloud metadata services; otherwise "
+        "they are refused.",
     )
     allow_private_source_addresses: bool = Field(
-        True, description="Let originals come from private addresses, such as 10.0.0.0/8; otherwise they are refused."
+        True, description="Allow originals from private addresses, such as 10.0.0.0/8; otherwise they are refused."
     )
     allowed_sources: Words = Field(
         (),
-        description="Beginnings of the source URLs that may be fetched, separated by commas, where * stands for "
-        "anything within a host or a path segment; empty allows all.",
+        description="Prefixes of the source URLs that may be fetched, separated by commas, where * matches anything "
+        "within a host or a path segment; empty allows all.",
     )
-    local_filesystem_root: str = Field(
-        "", description="Path of the directory that local:// sources are read from; empty serves none."
-    )
+    local_filesystem_root: str = Field("", description="Path of the directory of local:// sources; empty serves none.")
     source_url_query_separator: str = Field(
         "?",
         max_length=8,
-        description="The text of at most 8 characters that begins a query in local:// sources, which is no part of "
-        "the file's name; empty takes all as the name.",
+        description="The text of at most 8 characters that begins a query in local:// sources, which is not part of "
+        "the file's name; empty allows no query.",
     )
     max_src_file_size: int = Field(
         104857600,
@@ -143,8 +138,8 @@ class SourcesSettings(BaseModel):
     source_memory_max_bytes: int = Field(
         268435456,
         ge=0,
-        description="Maximum bytes of originals that each process holds while images are made of them; further "
-        "requests wait within timeout, but one always proceeds, and 0 is no limit.",
+        description="Maximum bytes of originals in the memory of each process; further requests wait within timeout, "
+        "but one always proceeds, and 0 is no limit.",
     )
     allowed_mime_types: Words = Field(
         (),

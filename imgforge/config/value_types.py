@@ -1,4 +1,4 @@
-"""How the text of a setting becomes its value; ValueError says what is allowed."""
+"""Types of settings: how text becomes a value; a ValueError names the allowed values."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ __all__ = [
 ]
 
 FORMAT_NAMES = ("jpeg", "png", "webp", "avif", "gif", "tiff", "heic", "jxl", "bmp", "ico", "psd", "pdf", "raw", "svg")
-# What results may be by default: as their source, or one format.
+# Values of default_format: the original's format, or one that can be written.
 _RESULTS = ("source", *(name for name in FORMAT_NAMES if name not in {"psd", "pdf", "raw", "svg"}))
 _FORMAT_ALIASES = {"jpg": "jpeg", "tif": "tiff", "heif": "heic"}
 _FIRST_YEAR = 1970  # of HTTP dates that all clients read
 _HEX = re.compile(r"\s*(?:[0-9a-fA-F]{2})+\s*")
-# Two more of the Rust imgforge's: trace is debug here, and off leaves what is critical.
+# trace and off are the Rust imgforge's: trace is debug here, and off keeps critical lines only.
 _LEVEL_NAMES = ("debug", "info", "warn", "warning", "error", "critical", "trace", "off")
 
 
@@ -56,7 +56,7 @@ def _words(value: object) -> tuple[str, ...]:
 
 
 def _hex_keys(value: object) -> tuple[bytes, ...]:
-    """Only what is quite empty means no keys: a stray comma or blank must not switch the signatures off."""
+    """Only an empty value means no keys: a stray comma or blank must not switch signatures off."""
     items = value.split(",") if isinstance(value, str) and value else value
     if items in ("", (), []):
         return ()
@@ -75,7 +75,7 @@ def _network(text: str) -> str:
 
 
 def _networks(value: object) -> tuple[str, ...]:
-    """Only what is quite empty means all: a stray comma or blank must not open the door."""
+    """Only an empty value means all networks: a stray comma or blank must not lift the restriction."""
     networks = tuple(_network(item) for item in _items(value))
     if value and not networks:
         raise ValueError("must name a network, or be empty")

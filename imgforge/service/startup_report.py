@@ -61,7 +61,7 @@ def _lacking(able: processing.Capabilities) -> list[str]:
 def cautions(settings: Settings, processes: int, descriptors: int) -> list[str]:
     """What to mind, where each process may have so many *descriptors* open."""
     lines = [*settings.warnings(), *find_plugins().warnings]
-    path = settings.kept_directory
+    path = settings.state_directory
     if path and not usable_directory(path):
         lines.append(f"the cache directory {path} cannot be written: images are served as if uncached")
     clients = math.ceil(settings.max_clients / processes)

@@ -206,7 +206,7 @@ class MistakeTests(LoadingCase):
                 self.assertEqual(len(self.mistakes(**{name: value})), 1, (name, value))
 
     def test_a_file_that_cannot_be_read_or_parsed(self) -> None:
-        self.assertIn("no TOML", self.mistakes("quality = ")[0])
+        self.assertIn("not valid TOML", self.mistakes("quality = ")[0])
         with self.assertRaises(ConfigurationError):
             load_settings("/nonexistent/imgforge.toml", {})
 
@@ -379,5 +379,5 @@ class PluginSettingsTests(SynchronousTestCase):
                 file.flush()
                 with self.assertRaisesRegex(ConfigurationError, r"IMGFORGE_PLUGIN=\*\*\* in .*: must "):
                     load_settings(file.name, {})
-        with self.assertRaisesRegex(ConfigurationError, "IMGFORGE_PLUGIN_ZIP in the environment is no setting"):
+        with self.assertRaisesRegex(ConfigurationError, "IMGFORGE_PLUGIN_ZIP in the environment is not a setting"):
             load_settings(None, {"IMGFORGE_PLUGIN_ZIP": "x"})

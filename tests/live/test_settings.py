@@ -44,7 +44,7 @@ class MovingOverTests(SettingsCase):
         wait_for(lambda: refused.ended, "the end")
         self.assertEqual(refused.stop(), 1)
         self.assertEqual(
-            [line.partition(" is not to be had")[0] for line in refused.output().splitlines()],
+            [line.partition(" is not supported")[0] for line in refused.output().splitlines()],
             ["imgforge: IMGFORGE_USE_S3 in the environment", "imgforge: IMGFORGE_SENTRY_DSN in the environment"],
         )
 

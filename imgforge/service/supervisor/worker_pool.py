@@ -115,7 +115,7 @@ class WorkerPool:
         self._failures = 0  # of starts, while none has served
         self._last_failure = ""
         self._occupancy = ConnectionCounts(2 * count)
-        self._quarantine = CrashQuarantine(reactor, 2 * count, plan.settings.kept_directory)
+        self._quarantine = CrashQuarantine(reactor, 2 * count, plan.settings.state_directory)
 
     @property
     def workers(self) -> tuple[Child, ...]:

@@ -58,7 +58,7 @@ class MissingTests(SynchronousTestCase):
             with self.assertRaises(ConfigurationError) as caught:
                 warnings(**{name: "true"})
             (line,) = caught.exception.lines
-            self.assertIn(f"IMGFORGE_{name} in the environment is not to be had: ", line)
+            self.assertIn(f"IMGFORGE_{name} in the environment is not supported: ", line)
             self.assertIn(word, line)
 
     def test_a_feature_is_one_mistake(self) -> None:
@@ -66,10 +66,10 @@ class MissingTests(SynchronousTestCase):
             warnings(USE_S3="1", S3_REGION="eu", S3_ENDPOINT="http://minio")
         self.assertEqual(len(caught.exception.lines), 1)
 
-    def test_what_nobody_knows_is_no_setting(self) -> None:
+    def test_an_unknown_name_is_a_mistake(self) -> None:
         with self.assertRaises(ConfigurationError) as caught:
             warnings(NONSENSE="1")
-        self.assertIn("no setting", caught.exception.lines[0])
+        self.assertIn("not a setting", caught.exception.lines[0])
 
 
 class PrefixTests(SynchronousTestCase):
