@@ -79,8 +79,8 @@ class ServiceSettings(BaseModel):
     rate_limit_per_client_per_minute: int = Field(
         0,
         ge=0,
-        description="Maximum number of requests of one client (an IPv4 address or an IPv6 network of 64 bits) in a minute "
-        "for images that are not cached and for /info; the client gets 429 beyond it, and 0 is no limit.",
+        description="Maximum number of requests of one client (an IPv4 address or an IPv6 network of 64 bits) in a "
+        "minute for images that are not cached and for /info; the client gets 429 beyond it, and 0 is no limit.",
     )
     max_clients: int = Field(
         2048,
