@@ -1,7 +1,18 @@
-"""How work is shared out: equal work done once, and threads for work that may hang."""
+"""How work is shared out: equal work done once, limits on what runs at once, and threads for work that may hang."""
 
 from imgforge.concurrency.coalescing import Coalescer
+from imgforge.concurrency.concurrency_limit import ConcurrencyLimit, ConcurrencyLimits
 from imgforge.concurrency.daemon_threads import DaemonThread, DaemonThreadPool
 from imgforge.concurrency.file_threads import FileThreads, IDiskReactor, Stalled, TimeLimit
 
-__all__ = ["Coalescer", "DaemonThread", "DaemonThreadPool", "FileThreads", "IDiskReactor", "Stalled", "TimeLimit"]
+__all__ = [
+    "Coalescer",
+    "ConcurrencyLimit",
+    "ConcurrencyLimits",
+    "DaemonThread",
+    "DaemonThreadPool",
+    "FileThreads",
+    "IDiskReactor",
+    "Stalled",
+    "TimeLimit",
+]
