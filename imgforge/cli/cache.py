@@ -124,7 +124,7 @@ def show(key: str, config_path: str | None) -> None:
             fail(f"{path}: {error}")
         except OSError as error:
             _unusable(str(path), error)
-        click.echo(json.dumps(_description(name, kind, entry, size, freshness.until(entry)), indent=2))
+        click.echo(json.dumps(_description(name, kind, entry, size, freshness.fresh_until(entry)), indent=2))
         return
     fail("there is no such entry on disk")
 

@@ -1,4 +1,4 @@
-"""Equal work under way is done once: every caller who asks for the same key shares the one result."""
+"""Coalescing: callers that ask for work under the same key while it is under way share its one result."""
 
 from __future__ import annotations
 
@@ -16,58 +16,58 @@ T = TypeVar("T")
 
 
 @dataclass(eq=False)
-class _Flight(Generic[T]):
-    """Work under way and those who wait for it, in the order in which they came."""
+class _SharedWork(Generic[T]):
+    """Work under way, and a Deferred for each caller that waits for it, in the order in which they called."""
 
-    work: Deferred[T] | None = None
+    result: Deferred[T] | None = None
     waiters: list[Deferred[T]] = field(default_factory=list)
 
 
 class Coalescer(Generic[K, T]):
-    """Joins equal calls.
+    """Starts the work of equal calls once.
 
-    A caller that cancels its Deferred leaves the flight; the work goes on for the others and is cancelled when the
-    last one has left. A failure reaches every waiter.
+    The work goes on when a caller cancels its Deferred, and is cancelled with the last one. A failure reaches every
+    caller. The length is the number of works under way.
     """
 
     def __init__(self) -> None:
-        self._flights: dict[K, _Flight[T]] = {}
+        self._under_way: dict[K, _SharedWork[T]] = {}
 
     def __len__(self) -> int:
-        return len(self._flights)
+        return len(self._under_way)
 
     def __contains__(self, key: K) -> bool:
-        return key in self._flights
+        return key in self._under_way
 
     def do(self, key: K, start: Callable[[], Deferred[T]]) -> Deferred[T]:
-        """The result of *start*, called only if no equal work is under way."""
-        flight = self._flights.get(key)
-        if flight is not None:
-            return self._join(key, flight)
-        flight = self._flights[key] = _Flight()
-        waiter = self._join(key, flight)
-        flight.work = start()
-        flight.work.addBoth(self._land, key, flight)
+        """The result of *start*, which is called only if no work is under way for *key*."""
+        shared = self._under_way.get(key)
+        if shared is not None:
+            return self._add_waiter(key, shared)
+        shared = self._under_way[key] = _SharedWork()
+        waiter = self._add_waiter(key, shared)
+        shared.result = start()
+        shared.result.addBoth(self._finish, key, shared)
         return waiter
 
-    def _join(self, key: K, flight: _Flight[T]) -> Deferred[T]:
-        waiter: Deferred[T] = Deferred(lambda waiter: self._leave(waiter, key, flight))
-        flight.waiters.append(waiter)
+    def _add_waiter(self, key: K, shared: _SharedWork[T]) -> Deferred[T]:
+        waiter: Deferred[T] = Deferred(lambda waiter: self._remove_waiter(waiter, key, shared))
+        shared.waiters.append(waiter)
         return waiter
 
-    def _leave(self, waiter: Deferred[T], key: K, flight: _Flight[T]) -> None:
-        flight.waiters.remove(waiter)
-        if not flight.waiters and flight.work is not None:
-            # Taken out first: a caller who comes while the work winds down starts afresh.
-            self._forget(key, flight)
-            flight.work.cancel()
+    def _remove_waiter(self, waiter: Deferred[T], key: K, shared: _SharedWork[T]) -> None:
+        shared.waiters.remove(waiter)
+        if not shared.waiters and shared.result is not None:
+            # Forgotten first: a caller that comes while the cancelled work ends starts afresh.
+            self._forget(key, shared)
+            shared.result.cancel()
 
-    def _land(self, outcome: T | Failure, key: K, flight: _Flight[T]) -> None:
-        self._forget(key, flight)
-        waiters, flight.waiters = flight.waiters, []
+    def _finish(self, outcome: T | Failure, key: K, shared: _SharedWork[T]) -> None:
+        self._forget(key, shared)
+        waiters, shared.waiters = shared.waiters, []
         for waiter in waiters:
             waiter.callback(outcome)  # a Failure starts the errback chain
 
-    def _forget(self, key: K, flight: _Flight[T]) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
+    def _forget(self, key: K, shared: _SharedWork[T]) -> None:
+        if self._under_way.get(key) is shared:
+            del self._under_way[key]

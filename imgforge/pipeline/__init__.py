@@ -1,15 +1,14 @@
-"""One request's way from a parsed URL to a finished rendition."""
+"""One request's way from a parsed URL to a finished result: caches, coalescing, fetches, limits and renders."""
 
-from imgforge.concurrency import Coalescer
 from imgforge.pipeline.caches import Caches, CachesSettings, make_caches
 from imgforge.pipeline.crash_tracker import CrashTracker, NullCrashTracker, Quarantine
 from imgforge.pipeline.limits.admission import Admission
 from imgforge.pipeline.limits.memory_budget import MemoryBudget
 from imgforge.pipeline.negative_cache import NegativeCache
 from imgforge.pipeline.original_fetcher import OriginalFetcher
+from imgforge.pipeline.parts import PipelineParts, PipelineSettings
 from imgforge.pipeline.pipeline import Pipeline
-from imgforge.pipeline.render_threads import IThreadReactor, RenderThreads
-from imgforge.pipeline.renderer import PipelineSettings
+from imgforge.pipeline.render_threads import RenderThreads
 from imgforge.pipeline.result_cache import CachedResult, CacheState
 from imgforge.pipeline.staleness import StalenessPolicy
 
@@ -19,14 +18,13 @@ __all__ = [
     "CachedResult",
     "Caches",
     "CachesSettings",
-    "Coalescer",
     "CrashTracker",
-    "IThreadReactor",
     "MemoryBudget",
     "NegativeCache",
     "NullCrashTracker",
     "OriginalFetcher",
     "Pipeline",
+    "PipelineParts",
     "PipelineSettings",
     "Quarantine",
     "RenderThreads",

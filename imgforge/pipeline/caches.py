@@ -1,4 +1,4 @@
-"""What one process keeps of originals and results, and on what terms."""
+"""All caches of a process: results, originals, watermarks and fallback images, each under its staleness policy."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ from imgforge.model import ImageRequest, InfoRequest
 from imgforge.observability import Metrics
 from imgforge.pipeline.limits.memory_budget import MemoryBudget
 from imgforge.pipeline.negative_cache import NegativeCache
-from imgforge.pipeline.original_fetcher import OriginalFetcher
+from imgforge.pipeline.original_fetcher import OriginalFetcher, OriginalStorage
 from imgforge.pipeline.result_cache import ResultCache
 from imgforge.pipeline.staleness import StalenessPolicy
 from imgforge.sources import Sources
 
 __all__ = ["Caches", "CachesSettings", "make_caches"]
 
-# Watermarks and fallback images serve many requests: they are looked at again once a minute, and outlast an outage.
-_OVERLAYS = StalenessPolicy(ttl=60.0, if_error=86400.0)
+# Many requests share a watermark or fallback image: it is revalidated once a minute, and kept for a day of failures.
+_OVERLAY_POLICY = StalenessPolicy(ttl=60.0, if_error=86400.0)
 _OVERLAY_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class CachesSettings:
-    """Sizes in bytes and times in seconds; `watermarks` and `fallbacks` are numbers of images fetched by URL."""
+    """Sizes in bytes and times in seconds.
+
+    `memory_bytes` is the budget of originals in memory, `failures` the time for which failures are remembered;
+    `watermarks` and `fallbacks` are numbers of images fetched by URL.
+    """
 
     memory_bytes: int = 0
     results: StalenessPolicy = StalenessPolicy()
@@ -33,37 +37,37 @@ class CachesSettings:
 
     @property
     def originals(self) -> StalenessPolicy:
-        """The terms of originals, which obey their origin."""
+        """The policy of originals, which always obeys their origin."""
         return StalenessPolicy(self.results.ttl, if_error=self.results.if_error, obey_origin=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """The shelves, where originals come from, and the budget that all originals share.
+    """The caches, the fetchers of originals, and the memory budget that all originals share.
 
-    `nothing` keeps no results and `fetched` no originals, for requests that pass by the caches, or tell
-    the origin of their client.
+    `uncached_results` and `uncached_originals` store nothing: they serve requests that bypass the caches or whose
+    headers tell the origin of their client.
     """
 
     budget: MemoryBudget
-    nothing: ResultCache
-    renditions: ResultCache
-    fallbacks: ResultCache
-    fetched: OriginalFetcher
+    results: ResultCache
+    uncached_results: ResultCache
+    fallback_results: ResultCache
     originals: OriginalFetcher
+    uncached_originals: OriginalFetcher
     watermark_originals: OriginalFetcher
     fallback_originals: OriginalFetcher
 
     def originals_for(self, request: ImageRequest | InfoRequest) -> OriginalFetcher:
-        """Where the original of *request* comes from: one that the origin gives to this client alone is not kept."""
-        apart = request.delivery.bypass_cache or bool(request.passed)
-        return self.fetched if apart else self.originals
+        """The fetcher for the original of *request*; an original that the origin gives to one client is not cached."""
+        uncached = request.delivery.bypass_cache or bool(request.passed)
+        return self.uncached_originals if uncached else self.originals
 
     async def purge(self, kind: Kind, value: str, source: str = "") -> int:
-        """Forget what matches, and with it the original at *source*; how many renditions were removed."""
-        if kind != "tag":  # originals have none
+        """Remove the matching results, and the original at *source*; returns how many results were removed."""
+        if kind != "tag":  # originals have no tags
             await self.originals.purge("source" if source else kind, source or value)
-        return await self.renditions.purge(kind, value)
+        return await self.results.purge(kind, value)
 
 
 def make_caches(
@@ -75,30 +79,28 @@ def make_caches(
     results: Cache | None,
     originals: Cache | None,
 ) -> Caches:
-    """The store with *results* and *originals* as caches, where there are any."""
+    """The caches of a process; *results* and *originals* are None where the operator caches none."""
     budget = MemoryBudget(settings.memory_bytes)
-    # Where nothing is cached, errors are not either.
+    # Without a cache failures are not remembered either.
     failures = NegativeCache(clock.seconds, settings.failures if results is not None or originals is not None else 0.0)
-    oblivious = NegativeCache(clock.seconds, 0.0)
+    no_failures = NegativeCache(clock.seconds, 0.0)
 
-    def fetched(cache: Cache | None, freshness: StalenessPolicy, failures: NegativeCache = failures) -> OriginalFetcher:
-        return OriginalFetcher(
-            clock, sources, budget=budget, failures=failures, metrics=metrics, cache=cache, freshness=freshness
-        )
+    def fetcher(cache: Cache | None, policy: StalenessPolicy, failures: NegativeCache = failures) -> OriginalFetcher:
+        return OriginalFetcher(clock, sources, metrics, budget, OriginalStorage(cache, policy, failures))
 
     main = results or originals or Cache(clock, "overlays", ())
 
-    def small(capacity: int) -> Cache | None:
+    def overlay_cache(capacity: int) -> Cache | None:
         return main.sibling("overlays", [MemoryTier(_OVERLAY_BYTES, capacity)]) if capacity else None
 
-    own = settings.results
+    policy = settings.results
     return Caches(
         budget=budget,
-        nothing=ResultCache(clock, None, own),
-        renditions=ResultCache(clock, results, own),
-        fallbacks=ResultCache(clock, small(settings.fallbacks), _OVERLAYS),
-        fetched=fetched(None, own, oblivious),
-        originals=fetched(originals, settings.originals),
-        watermark_originals=fetched(small(settings.watermarks), _OVERLAYS),
-        fallback_originals=fetched(small(settings.fallbacks), _OVERLAYS),
+        results=ResultCache(clock, results, policy),
+        uncached_results=ResultCache(clock, None, policy),
+        fallback_results=ResultCache(clock, overlay_cache(settings.fallbacks), _OVERLAY_POLICY),
+        originals=fetcher(originals, settings.originals),
+        uncached_originals=fetcher(None, policy, no_failures),
+        watermark_originals=fetcher(overlay_cache(settings.watermarks), _OVERLAY_POLICY),
+        fallback_originals=fetcher(overlay_cache(settings.fallbacks), _OVERLAY_POLICY),
     )

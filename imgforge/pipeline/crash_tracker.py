@@ -1,6 +1,6 @@
-"""What the pipeline says of its work to who may outlive the process, and what it is told of earlier deaths.
+"""What the pipeline reports of its work to a memory that outlives the process, and learns of earlier crashes.
 
-With several processes that is the shared memory of `imgforge.service`; a process alone has nobody who could tell.
+With several processes that memory is the shared table of `imgforge.service`; a process alone has none.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ __all__ = ["CrashTracker", "NullCrashTracker", "Quarantine"]
 
 
 class CrashTracker(Protocol):
-    """Knows sources by what processes died of. Called on the reactor's thread only."""
+    """Tells which sources were being decoded when a worker process died. Called on the reactor's thread only."""
 
     def is_quarantined(self, source: str) -> bool:
-        """Whether a process died of *source* not long ago."""
+        """Whether *source* crashed a process not long ago."""
 
     def is_suspect(self, source: str) -> bool:
-        """Whether a process died while it worked on *source*, and on others."""
+        """Whether a process died while it worked on *source* and on others."""
 
     def working(self, source: str) -> AbstractContextManager[None]:
-        """Write down that a thread works on *source*, until the end of the block: if that comes, it is no suspect."""
+        """Record, until the end of the block, that a thread works on *source*; the end clears it of suspicion."""
 
 
 class NullCrashTracker:
-    """Knows of no deaths."""
+    """Tracks nothing: no source is suspect or quarantined."""
 
     def is_quarantined(self, source: str) -> bool:  # noqa: ARG002
         """See `CrashTracker`."""
@@ -44,25 +44,28 @@ class NullCrashTracker:
 
 
 class Quarantine:
-    """Refuses the sources that *witness* tells of; *refused* is told why each time."""
+    """Refuses the sources that *tracker* has in quarantine; each refusal is reported to *on_refusal* by its reason."""
 
     def __init__(
-        self, witness: CrashTracker | None = None, refused: Callable[[str], None] = lambda _reason: None
+        self, tracker: CrashTracker | None = None, on_refusal: Callable[[str], None] = lambda _reason: None
     ) -> None:
-        self._witness = witness or NullCrashTracker()
-        self._refused = refused
+        self._tracker = tracker or NullCrashTracker()
+        self._on_refusal = on_refusal
 
     def check(self, source: str) -> None:
-        """Raise `Quarantined` for what is not to be touched now."""
-        if self._witness.is_quarantined(source):
-            self._refused("quarantine")
-            raise Quarantined("the source has ended a process of this server and is not read for a while")
+        """Raise `Quarantined` if *source* is in quarantine."""
+        if self._tracker.is_quarantined(source):
+            self._on_refusal("quarantine")
+            raise Quarantined("the source crashed a process of this server and is in quarantine for a while")
 
     def is_suspect(self, source: str) -> bool:
-        """Whether *source* may be worked on while no other such source is only."""
-        return self._witness.is_suspect(source)
+        """Whether *source* is a suspect: only one suspect is worked on at a time."""
+        return self._tracker.is_suspect(source)
 
     def working(self, source: str) -> AbstractContextManager[None]:
-        """For as long as a thread works on *source*; raises as `check` does, for it may have waited since."""
+        """Record, until the end of the block, that a thread works on *source*.
+
+        Raises `Quarantined` as `check` does: a process may have died while *source* waited for a thread.
+        """
         self.check(source)
-        return self._witness.working(source)
+        return self._tracker.working(source)

@@ -1,4 +1,4 @@
-"""What origins failed with a moment ago, so that they are not asked again by everybody at once."""
+"""The negative cache: recent failures of sources, so that a failing origin is not asked again at once."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from imgforge.errors import ImgforgeError
 
 __all__ = ["NegativeCache"]
 
-# Sources are strangers' words: more of them are not remembered.
-_MOST = 1000
+# Clients choose the sources: a bound on the memory that failures take.
+_CAPACITY = 1000
 
 
 class NegativeCache:
-    """Remembers the last failure of each source for *seconds*; 0 remembers nothing."""
+    """Remembers the last failure of each source for *ttl* seconds; 0 remembers nothing."""
 
-    def __init__(self, clock: Callable[[], float], seconds: float) -> None:
+    def __init__(self, clock: Callable[[], float], ttl: float) -> None:
         self._clock = clock
-        self._seconds = seconds
-        self._table: dict[str, tuple[float, type[ImgforgeError], str, str]] = {}  # the oldest first
+        self._ttl = ttl
+        self._failures: dict[str, tuple[float, type[ImgforgeError], str, str]] = {}  # the oldest first
 
     def remember(self, source: str, error: ImgforgeError) -> None:
-        """*source* failed just now."""
-        if self._seconds:
-            self._table.pop(source, None)
-            self._table[source] = self._clock(), type(error), error.message, error.cause
-            if len(self._table) > _MOST:
-                del self._table[next(iter(self._table))]
+        """Store *error* as the failure of *source* now."""
+        if self._ttl:
+            self._failures.pop(source, None)
+            self._failures[source] = self._clock(), type(error), error.message, error.cause
+            if len(self._failures) > _CAPACITY:
+                del self._failures[next(iter(self._failures))]
 
     def recall(self, source: str, since: float = -math.inf) -> ImgforgeError | None:
-        """The failure, made anew, if it is recent, and later than *since*, when *source* was last purged.
+        """A copy of the failure of *source*, if it is recent, and later than *since*, when *source* was last purged.
 
-        Of a clock that has been put back nothing is believed.
+        A failure from the future, of a clock that was put back since, is forgotten.
         """
-        at, kind, message, cause = self._table.get(source, (0.0, ImgforgeError, "", ""))
+        failed_at, kind, message, cause = self._failures.get(source, (0.0, ImgforgeError, "", ""))
         if not message:
             return None
-        if at <= since or not 0 <= self._clock() - at < self._seconds:
+        if failed_at <= since or not 0 <= self._clock() - failed_at < self._ttl:
             self.forget(source)
             return None
         return kind(message).caused_by(cause)
 
     def clear(self) -> None:
-        """Remember nothing of what was."""
-        self._table.clear()
+        """Forget all failures."""
+        self._failures.clear()
 
     def forget(self, source: str) -> None:
-        """*source* is well again."""
-        self._table.pop(source, None)
+        """Forget the failure of *source*, which can be fetched again."""
+        self._failures.pop(source, None)

@@ -1,7 +1,7 @@
-"""Originals on their way to a picture: kept, fetched once however many want them, within the budget of bytes.
+"""Fetches originals: cached, coalesced, and within the memory budget.
 
-get ── failed a moment ago? ── flight (who wants the same joins) ── kept and fresh? ──────────────> SourceImage
-                                                                     └─ no ── fetch, by validators if there are any
+get ── failed recently? ── coalesce (equal requests wait for one fetch) ── cached and fresh? ────> SourceImage
+                                                    └─ no ── fetch, conditionally if there are validators
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
@@ -18,7 +17,6 @@ from twisted.python.failure import Failure
 
 from imgforge import processing
 from imgforge.cache import Cache, Kind, original_key
-from imgforge.concurrency import Coalescer
 from imgforge.errors import (
     CircuitOpen,
     ImgforgeError,
@@ -34,171 +32,159 @@ from imgforge.observability import Metrics, keeping_request_id
 from imgforge.pipeline.limits.memory_budget import BudgetLease, MemoryBudget, Reservation
 from imgforge.pipeline.negative_cache import NegativeCache
 from imgforge.pipeline.staleness import StalenessPolicy, validators
+from imgforge.pipeline.stateful_coalescing import StatefulCoalescer
 from imgforge.sources import Sources
 
-__all__ = ["OriginalFetcher", "Passed", "check_format", "renewed"]
+__all__ = ["OriginalFetcher", "OriginalRequest", "OriginalStorage", "PassedHeaders", "check_format", "renewed"]
 
 _log = Logger()
 
-# What an original is taken to need before anything is known of it: most need less.
-_FIRST_CLAIM = 1 << 20
-Passed = tuple[tuple[str, str], ...]
+# Bytes reserved for an original before its size is known: most need less.
+_FIRST_RESERVATION = 1 << 20
+PassedHeaders = tuple[tuple[str, str], ...]
 
-# What is here anyway is not kept once more.
-_AT_HAND = ("local:", "sample:", "data:")
+# Sources on this host, which are not cached a second time.
+_LOCAL_SCHEMES = ("local:", "sample:", "data:")
 
 
 @dataclass(frozen=True, slots=True)
-class _Want:
-    """What makes two requests for an original one; the arguments of `OriginalFetcher.get`, *known* in order."""
+class OriginalRequest:
+    """A request for an original; equal ones share one fetch.
+
+    The original has at most *limit* bytes (0 is any). *validators* are the request headers (name, value) for what the
+    caller has cached; if they match, the original is `not_modified`. *since* is when the image was last purged: what
+    was cached until then is fetched anew. *passed* are headers that tell the origin of the client; only an
+    `OriginalFetcher` that stores nothing takes them.
+    """
 
     source: str
     limit: int
-    known: tuple[tuple[str, str], ...]
-    since: float
-    passed: Passed
+    validators: tuple[tuple[str, str], ...] = ()
+    since: float = -math.inf
+    passed: PassedHeaders = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalStorage:
+    """What an `OriginalFetcher` keeps: originals in *cache*, None for none, under *policy*; and recent *failures*."""
+
+    cache: Cache | None
+    policy: StalenessPolicy
+    failures: NegativeCache
 
 
 class OriginalFetcher:
-    """Hands out originals by URL; *cache*, if there is one, keeps them for as long as *freshness* says."""
+    """Returns originals by URL, from *storage* or from *sources*; their bytes are reserved in *budget*."""
 
     log = Logger()
 
     def __init__(
-        self,
-        clock: IReactorTime,
-        sources: Sources,
-        *,
-        budget: MemoryBudget,
-        failures: NegativeCache,
-        metrics: Metrics,
-        cache: Cache | None = None,
-        freshness: StalenessPolicy,
+        self, clock: IReactorTime, sources: Sources, metrics: Metrics, budget: MemoryBudget, storage: OriginalStorage
     ) -> None:
         self._clock = clock
         self._sources = sources
-        self._budget = budget
-        self._failures = failures
         self._metrics = metrics
-        self._cache = cache
-        self._freshness = freshness
-        self._flights: Coalescer[_Want, SourceImage] = Coalescer()
-        self._claims: dict[_Want, Reservation] = {}
+        self._cache = storage.cache
+        self._policy = storage.policy
+        self._failures = storage.failures
+        self._fetches: StatefulCoalescer[OriginalRequest, SourceImage, Reservation] = StatefulCoalescer(
+            budget.reservation
+        )
 
-    def get(
-        self,
-        source: str,
-        limit: int,
-        ticket: BudgetLease,
-        known: Mapping[str, str] | None = None,
-        *,
-        spare: bool = False,
-        since: float = -math.inf,
-        passed: Passed = (),
-    ) -> Deferred[SourceImage]:
-        """The original at *source*, of at most *limit* bytes (0 is any), which *ticket* holds from now on.
+    def get(self, request: OriginalRequest, lease: BudgetLease, *, has_stale: bool = False) -> Deferred[SourceImage]:
+        """The original of *request*, whose bytes *lease* holds from now on.
 
-        *known* are `validators` of what the caller has; if they hold, the answer is `not_modified`. *spare*: the caller
-        has something else to serve, so that an origin that failed a moment ago is not asked. *since* is when the image
-        was last purged: what was kept until then is fetched anew, and only those with the same *since* join a fetch.
-        *passed* are headers that tell the origin of the client: only from originals that are not kept, and whose
-        failures are not either.
+        *has_stale*: the caller has a stale result to serve, so that an origin that failed recently is not asked. Fails
+        with `SourceTooLarge` beyond the limit, and as `ISource.fetch` does.
         """
+        source = request.source
         if self._cache is not None:
-            since = max(since, self._cache.purged_at(original_key(source), source, ()))
-        error = self._failures.recall(source, since)
-        if error is not None and (spare or isinstance(error, SourceMissing)):
+            since = max(request.since, self._cache.purged_at(original_key(source), source, ()))
+            request = replace(request, since=since)
+        error = self._failures.recall(source, request.since)
+        if error is not None and (has_stale or isinstance(error, SourceMissing)):
             return fail(error)
-        want = _Want(source, limit, tuple(sorted((known or {}).items())), since, passed)
-        if want not in self._flights:
-            self._claims[want] = self._budget.claim()
-        claim = self._claims[want]
-        claim.join(ticket)
-
-        def start() -> Deferred[SourceImage]:
-            getting = Deferred.fromCoroutine(self._get(want, claim, spare=spare))
-            return getting.addBoth(self._landed, want, claim)
-
-        return self._flights.do(want, start)
+        reservation = self._fetches.state(request)
+        reservation.add_lease(lease)
+        return self._fetches.do(
+            request, lambda: Deferred.fromCoroutine(self._get(request, reservation, has_stale=has_stale))
+        )
 
     async def purge(self, kind: Kind, value: str) -> None:
-        """Forget the originals that match, and how their origins failed."""
+        """Remove the matching originals, and forget all failures."""
         self._failures.clear()
         if self._cache is not None:
             await self._cache.purge(kind, value)
 
-    def _landed(self, outcome: Any, want: _Want, claim: Reservation) -> Any:
-        if self._claims.get(want) is claim:
-            del self._claims[want]
-        return outcome
-
-    async def _get(self, want: _Want, claim: Reservation, *, spare: bool) -> SourceImage:
+    async def _get(self, request: OriginalRequest, reservation: Reservation, *, has_stale: bool) -> SourceImage:
         original: SourceImage | None = None
         try:
-            original = await self._kept_or_fetched(want, claim, spare=spare)
-            if want.limit and len(original.body) > want.limit:
-                raise SourceTooLarge(f"the source has {len(original.body)} bytes, more than {want.limit}")
-            if _holds(dict(want.known), original):
+            original = await self._cached_or_fetched(request, reservation, has_stale=has_stale)
+            if request.limit and len(original.body) > request.limit:
+                raise SourceTooLarge(f"the source has {len(original.body)} bytes, more than {request.limit}")
+            if _matches(dict(request.validators), original):
                 original = replace(original, body=b"", not_modified=True)
         finally:
-            await claim.room(len(original.body) if original is not None else 0)
+            await reservation.reserve(len(original.body) if original is not None else 0)
         return original
 
-    async def _kept_or_fetched(self, want: _Want, claim: Reservation, *, spare: bool) -> SourceImage:
-        cache, known = None if want.source[:8].lower().startswith(_AT_HAND) else self._cache, dict(want.known)
+    async def _cached_or_fetched(
+        self, request: OriginalRequest, reservation: Reservation, *, has_stale: bool
+    ) -> SourceImage:
+        cache = None if request.source[:8].lower().startswith(_LOCAL_SCHEMES) else self._cache
+        conditions = dict(request.validators)
         if cache is None:
-            return await self._fetch(want, known, claim.room)
-        key = original_key(want.source)
-        await claim.room(await cache.size_of(key))
+            return await self._fetch(request, conditions, reservation.reserve)
+        key = original_key(request.source)
+        await reservation.reserve(await cache.size_of(key))
         found = await cache.get(key)
-        if found is None or _original(found[0]).asked_at <= want.since:
+        if found is None or _original(found[0]).asked_at <= request.since:
             self._metrics.cache_miss("originals")
-            original = await self._fetch(want, known, claim.room)
+            original = await self._fetch(request, conditions, reservation.reserve)
             if not original.not_modified:
-                self._keep(cache, key, want.source, original)
+                self._store(cache, key, request.source, original)
             return original
-        kept, tier = found
-        # A caller that has a rendition of this very original serves that; it must not take it for renewed.
-        may_stand_in = not (spare and _holds(known, _original(kept)))
-        return await self._renewed(cache, key, want, kept, tier, claim, may_stand_in=may_stand_in)
+        cached, tier = found
+        # A caller that has a stale result of this very original serves that result: a stale original must not renew it.
+        may_be_stale = not (has_stale and _matches(conditions, _original(cached)))
+        return await self._fresh_or_revalidated(cache, request, cached, tier, reservation, may_be_stale=may_be_stale)
 
-    async def _renewed(
+    async def _fresh_or_revalidated(
         self,
         cache: Cache,
-        key: bytes,
-        want: _Want,
-        kept: CacheEntry,
+        request: OriginalRequest,
+        cached: CacheEntry,
         tier: str,
-        claim: Reservation,
+        reservation: Reservation,
         *,
-        may_stand_in: bool,
+        may_be_stale: bool,
     ) -> SourceImage:
-        """The original that is kept as *kept* in *tier*, or what has taken its place."""
-        now = self._clock.seconds()
-        stands_in = may_stand_in and self._freshness.may_stand_in(kept, now)
-        fresh = self._freshness.fresh(kept, now)
-        if fresh or (stands_in and self._failures.recall(want.source, want.since) is not None):
+        """The original in *cached*, which *tier* had, if it is fresh; else the origin's, or *cached* on errors."""
+        now, key = self._clock.seconds(), original_key(request.source)
+        serve_on_error = may_be_stale and self._policy.may_be_served_on_error(cached, now)
+        fresh = self._policy.is_fresh(cached, now)
+        if fresh or (serve_on_error and self._failures.recall(request.source, request.since) is not None):
             self._metrics.cache_hit("originals", tier)
-            return _original(kept) if fresh else _stale(kept)
+            return _original(cached) if fresh else _stale(cached)
         self._metrics.cache_miss("originals")
-        size = len(kept.rendition.body)
+        size = len(cached.rendition.body)
         try:
-            original = await self._fetch(want, validators(kept), lambda more: claim.room(size + more))
+            original = await self._fetch(request, validators(cached), lambda more: reservation.reserve(size + more))
         except (OriginFailed, OriginTimeout) as error:
-            if not stands_in:
+            if not serve_on_error:
                 raise
-            self.log.info("a stale original stands in: {line}", line=error.logged)
-            return _stale(kept)
+            self.log.info("the origin failed, a stale original is used: {line}", line=error.logged)
+            return _stale(cached)
         except SourceMissing:
             await cache.remove(key)
             raise
         if original.not_modified:
-            original = _original(renewed(kept, original, self._clock.seconds()))
-        self._keep(cache, key, want.source, original)
+            original = _original(renewed(cached, original, self._clock.seconds()))
+        self._store(cache, key, request.source, original)
         return original
 
-    def _keep(self, cache: Cache, key: bytes, source: str, original: SourceImage) -> None:
-        if not self._freshness.keeps(original.cache_control, original.expires):
+    def _store(self, cache: Cache, key: bytes, source: str, original: SourceImage) -> None:
+        if not self._policy.is_storable(original.cache_control, original.expires):
             return
         entry = CacheEntry(
             rendition=Rendition(original.body, "", original.content_type),
@@ -212,52 +198,51 @@ class OriginalFetcher:
             asked_at=original.asked_at,
             source_headers=original.headers,
         )
-        # Not waited for: a slow disk delays no picture.
-        cache.put(key, entry).addErrback(keeping_request_id(self._not_kept))
+        # The picture does not wait for a slow disk.
+        cache.put(key, entry).addErrback(keeping_request_id(self._log_unstored))
 
-    def _not_kept(self, failure: Failure) -> None:
-        self.log.failure("an original could not be cached", failure)
+    def _log_unstored(self, failure: Failure) -> None:
+        self.log.failure("an original could not be cached; its image is made all the same", failure)
 
-    async def _fetch(self, want: _Want, headers: Mapping[str, str], room: Reserve) -> SourceImage:
-        await room(min(want.limit or _FIRST_CLAIM, _FIRST_CLAIM))
+    async def _fetch(self, request: OriginalRequest, conditions: Mapping[str, str], reserve: Reserve) -> SourceImage:
+        await reserve(min(request.limit or _FIRST_RESERVATION, _FIRST_RESERVATION))
         began = self._clock.seconds()
+        headers = {**dict(request.passed), **conditions}
         try:
-            original = await self._sources.fetch(
-                want.source, want.limit or None, {**dict(want.passed), **headers}, room
-            )
+            original = await self._sources.fetch(request.source, request.limit or None, headers, reserve)
         except ImgforgeError as error:
             self._metrics.source_fetched(self._clock.seconds() - began, ok=False)
-            if isinstance(error, CircuitOpen):  # the breaker remembers for itself
+            if isinstance(error, CircuitOpen):  # the circuit breaker remembers the failure itself
                 self._metrics.refused("circuit")
             elif isinstance(error, (SourceMissing, OriginFailed, OriginTimeout)):
-                self._failures.remember(want.source, error)
+                self._failures.remember(request.source, error)
             raise
-        self._failures.forget(want.source)
+        self._failures.forget(request.source)
         self._metrics.source_fetched(self._clock.seconds() - began, ok=True)
         return replace(original, asked_at=began)
 
 
 def check_format(original: SourceImage) -> None:
-    """Raise `NotAnImage` for what is no image; where redirects led to is told to the log, not to the client."""
+    """Raise `NotAnImage` if *original* is no image; only the log, not the client, learns where redirects led to."""
     try:
         processing.check_format(original.body, original.content_type)
     except NotAnImage:
         if original.redirected_to:
-            _log.info("the source that is no image was redirected to {url}", url=original.redirected_to)
+            _log.info("the source is not an image; it was redirected to {url}", url=original.redirected_to)
         raise
 
 
-def renewed(kept: CacheEntry, not_modified: SourceImage, now: float) -> CacheEntry:
-    """*kept* after its origin has said that it still holds: what the answer says of it replaces what was said."""
+def renewed(cached: CacheEntry, not_modified: SourceImage, now: float) -> CacheEntry:
+    """*cached* updated by its origin's answer 304: the headers of the answer replace the cached ones."""
     return replace(
-        kept,
+        cached,
         stored_at=now,
         asked_at=not_modified.asked_at or now,
-        source_etag=not_modified.etag or kept.source_etag,
-        source_last_modified=not_modified.last_modified or kept.source_last_modified,
-        source_cache_control=not_modified.cache_control or kept.source_cache_control,
-        source_expires=not_modified.expires or kept.source_expires,
-        source_headers=tuple((dict(kept.source_headers) | dict(not_modified.headers)).items()),
+        source_etag=not_modified.etag or cached.source_etag,
+        source_last_modified=not_modified.last_modified or cached.source_last_modified,
+        source_cache_control=not_modified.cache_control or cached.source_cache_control,
+        source_expires=not_modified.expires or cached.source_expires,
+        source_headers=tuple((dict(cached.source_headers) | dict(not_modified.headers)).items()),
     )
 
 
@@ -275,11 +260,12 @@ def _original(entry: CacheEntry) -> SourceImage:
 
 
 def _stale(entry: CacheEntry) -> SourceImage:
+    """The original in *entry*, marked as stale by the time at which it was stored: its results are no newer."""
     return replace(_original(entry), stored_at=entry.stored_at)
 
 
-def _holds(known: Mapping[str, str], original: SourceImage) -> bool:
-    """Whether *original* is what the caller knows: by its ETag if it had one, else by its time."""
-    if "if-none-match" in known:
-        return known["if-none-match"] == original.etag
-    return "if-modified-since" in known and known["if-modified-since"] == original.last_modified
+def _matches(conditions: Mapping[str, str], original: SourceImage) -> bool:
+    """Whether *original* is what the caller has cached: by its ETag if the caller has one, else by Last-Modified."""
+    if "if-none-match" in conditions:
+        return conditions["if-none-match"] == original.etag
+    return "if-modified-since" in conditions and conditions["if-modified-since"] == original.last_modified

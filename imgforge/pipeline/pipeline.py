@@ -1,20 +1,20 @@
-"""One request's way: cache, single flight, fetch, admission, render, store.
+"""One request's way: result cache, coalescing, fetch, render, store.
 
-image ── fresh ────────────────────────────────────────────────────────────────────────────> CachedResult
-   └─ none, or stale ── flight (equal requests join) ── lease (other processes wait)
-                          └─ original ─┬─ changed ── render on a thread ───────────────────────────┬─> CachedResult
-                                       ├─ unchanged: renewed ──────────────────────────────────────┼─> cache
-                                       └─ failed: stale, or a fallback ────────────────────────────┘
+image ── fresh in the cache ──────────────────────────────────────────────────────────────────────> CachedResult
+   └─ missing or stale ── admission ── coalesce (equal requests wait) ── lease (other processes wait)
+        └─ fetch the original ─┬─ changed ── render on a thread ── store ──────────────────────────> CachedResult
+                               ├─ not modified ── renew the stale entry ── store ──────────────────> CachedResult
+                               └─ failed ── the stale entry, or a fallback image ──────────────────> CachedResult
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeGuard, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IConsumer
+from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -30,62 +30,65 @@ from imgforge.errors import (
     SourceMissing,
 )
 from imgforge.model import ImageRequest, InfoOptions, InfoRequest, ProcessingOptions, SourceHead, SourceImage
-from imgforge.observability import Metrics, RequestRecord, Stage, WorkRecord, keeping_request_id, shown_source
-from imgforge.pipeline.caches import Caches
-from imgforge.pipeline.crash_tracker import Quarantine
+from imgforge.observability import RequestRecord, Stage, WorkRecord, keeping_request_id, shown_source
 from imgforge.pipeline.fallback_images import FallbackImages
-from imgforge.pipeline.limits.admission import Admission
 from imgforge.pipeline.limits.memory_budget import BudgetLease
-from imgforge.pipeline.original_fetcher import Passed, check_format, renewed
-from imgforge.pipeline.recorded_coalescing import RecordedCoalescer
-from imgforge.pipeline.render_threads import IThreadReactor, RenderThreads
-from imgforge.pipeline.renderer import PipelineSettings, Renderer
+from imgforge.pipeline.original_fetcher import OriginalRequest, PassedHeaders, check_format, renewed
+from imgforge.pipeline.parts import PipelineParts, PipelineSettings
+from imgforge.pipeline.renderer import Renderer
 from imgforge.pipeline.result_cache import CachedResult, CacheState, ResultCache
 from imgforge.pipeline.staleness import validators
-from imgforge.sources import Sources
+from imgforge.pipeline.stateful_coalescing import StatefulCoalescer
 
 __all__ = ["Pipeline"]
 
 T = TypeVar("T")
-Inspected = tuple[dict[str, object], SourceImage]  # what `/info` tells, and the original without its body
+Inspected = tuple[dict[str, object], SourceImage]  # the fields of `/info`, and the original without its body
 
-# Failures that may pass: a stale rendition is better. What an origin says of a source it means.
-_PASSING = (OriginFailed, OriginTimeout, Overloaded, Quarantined, RequestTimeout)
+# Failures that may pass: a stale result is better. An origin's 404 is final.
+_TRANSIENT = (OriginFailed, OriginTimeout, Overloaded, Quarantined, RequestTimeout)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """A result to make: *key* is its place in *results*, *stale* what the cache has, *purged_at* the last purge."""
+
+    request: ImageRequest
+    accepted: tuple[str, ...]
+    results: ResultCache
+    key: bytes
+    stale: CachedResult | None
+    purged_at: float
+
+    @property
+    def coalescing_key(self) -> tuple[bytes, float, ResultCache]:
+        """What equal jobs have in common; requests that came after a purge do not join work begun before it."""
+        return self.key, self.purged_at, self.results
 
 
 class Pipeline:
-    """Turns image requests into cache entries."""
+    """Turns image requests into results."""
 
     log = Logger()
 
-    def __init__(
-        self,
-        reactor: IThreadReactor,
-        settings: PipelineSettings,
-        *,
-        sources: Sources,
-        store: Caches,
-        threads: RenderThreads,
-        admission: Admission,
-        metrics: Metrics,
-        quarantine: Quarantine | None = None,
-        memory: processing.PixelBudget | None = None,
-    ) -> None:
-        self._memory = memory
-        self._reactor = reactor
+    def __init__(self, clock: IReactorTime, settings: PipelineSettings, parts: PipelineParts) -> None:
+        self._clock = clock
         self._settings = settings
-        self._quarantine = quarantine or Quarantine()
-        self._sources = sources
-        self._store = store
-        self._threads = threads
-        self._admission = admission
-        self._metrics = metrics
-        self._renderer = Renderer(
-            reactor, settings, store=store, threads=threads, admission=admission, metrics=metrics, memory=memory
+        self._sources = parts.sources
+        self._caches = parts.caches
+        self._threads = parts.threads
+        self._admission = parts.admission
+        self._metrics = parts.metrics
+        self._quarantine = parts.quarantine
+        self._pixel_budget = parts.pixel_budget
+        self._renderer = Renderer(clock, settings, parts)
+        self._fallbacks = FallbackImages(settings, parts.caches, self._renderer)
+        self._renders: StatefulCoalescer[tuple[bytes, float, ResultCache], CachedResult, WorkRecord] = (
+            StatefulCoalescer(WorkRecord)
         )
-        self._flights: RecordedCoalescer[tuple[bytes, float, ResultCache], CachedResult] = RecordedCoalescer()
-        self._fallbacks = FallbackImages(settings, store, self._renderer)
-        self._inspections: RecordedCoalescer[tuple[str, InfoOptions, Passed, bool], Inspected] = RecordedCoalescer()
+        self._inspections: StatefulCoalescer[tuple[str, InfoOptions, PassedHeaders, bool], Inspected, WorkRecord] = (
+            StatefulCoalescer(WorkRecord)
+        )
 
     async def image(
         self,
@@ -96,182 +99,171 @@ class Pipeline:
         client: tuple[str | None, ...] = (),
         record: RequestRecord | None = None,
     ) -> CachedResult:
-        """The rendition of *request*; *accepted* are the formats that the client takes and the operator offers.
+        """The result of *request*; *accepted* are the formats that the client takes and the operator offers.
 
-        *client* is what else of the client's own makes an entry of its own. *admit* is called before any work, where no
-        cache has the rendition, and may raise. *record* gets the work that the request waits for.
+        *client* are the client's headers and cookies that vary the cache key. *admit* is called on a cache miss, before
+        any work, and may raise. *record* gets the work that the request waits for.
         """
+        results = self._results_for(request)
         key = entry_key(request, accepted, self._settings.fingerprint, client)
-        shelf = self._shelf_for(request)
-        found = await shelf.find(key)
-        # What was begun before a purge is for those only who asked before it.
-        purged = shelf.purged_at(key, request)
-
-        flight = key, purged, shelf
-
-        def make(work: WorkRecord) -> Deferred[CachedResult]:
-            def begin() -> Deferred[CachedResult]:
-                making = shelf.once(key, lambda: self._make(shelf, key, request, accepted, found, purged, work))
-                return self._bounded(making)
-
-            return self._flights.do(flight, begin)
-
-        if found is not None and (found.state is CacheState.FRESH or shelf.may_be_renewed_later(found)):
-            self._metrics.cache_hit(shelf.name, found.tier or "")
-            if found.state is CacheState.STALE:
-                make(self._flights.record(flight)).addErrback(keeping_request_id(self._not_renewed))
-            return found
-        if shelf.name:
-            self._metrics.cache_miss(shelf.name)
+        cached = await results.find(key)
+        job = _Job(request, accepted, results, key, cached, results.purged_at(key, request))
+        if cached is not None and (cached.state is CacheState.FRESH or results.may_be_served_while_revalidated(cached)):
+            self._metrics.cache_hit(results.name, cached.tier or "")
+            if cached.state is CacheState.STALE:
+                revalidation = self._make_once(job, self._renders.state(job.coalescing_key))
+                revalidation.addErrback(keeping_request_id(self._log_failed_revalidation))
+            return cached
+        if results.name:
+            self._metrics.cache_miss(results.name)
         try:
-            if flight not in self._flights:
-                self._admission.check(request.source)  # at once: nothing is locked for it, nor paid by the client
+            if job.coalescing_key not in self._renders:
+                self._admission.check(request.source)  # first: a refusal takes no lock, and costs the client no rate
         except Overloaded as error:
-            return self._stale_or(error, found)
+            return self._stale_or_raise(error, cached)
         admit()
-        work = self._flights.record(flight)
+        work = self._renders.state(job.coalescing_key)
         if record is not None:
             record.work = work
         try:
-            return await make(work)
-        except RequestTimeout as error:  # wherever the time went, of which waiting for others may be most
-            return self._stale_or(error, found)
+            return await self._make_once(job, work)
+        except RequestTimeout as error:  # also where most of the time went into waiting for others
+            return self._stale_or_raise(error, cached)
 
-    def _shelf_for(self, request: ImageRequest) -> ResultCache:
-        """Where the rendition of *request* is kept, if it is."""
-        left_out = self._settings.cache_presets_only and not request.presets
-        return self._store.nothing if left_out or request.delivery.bypass_cache else self._store.renditions
+    def _results_for(self, request: ImageRequest) -> ResultCache:
+        """The cache for the result of *request*."""
+        excluded = self._settings.cache_presets_only and not request.presets
+        return self._caches.uncached_results if excluded or request.delivery.bypass_cache else self._caches.results
 
     async def purge(self, kind: Kind, value: str) -> int:
-        """Have all processes forget what matches; how many renditions were removed. See `Cache.purge`."""
-        return await self._store.purge(kind, value)
+        """Remove the matching results in all processes; returns how many were removed. See `Cache.purge`."""
+        return await self._caches.purge(kind, value)
 
     async def purge_image(self, request: ImageRequest) -> int:
-        """Forget the rendition of *request* in all its variants, and its original."""
+        """Remove the result of *request* in all its variants, and its original."""
         url = entry_key(request, (), self._settings.fingerprint)[:URL_BYTES]
-        return await self._store.purge("url", url.hex(), request.source)
+        return await self._caches.purge("url", url.hex(), request.source)
 
     async def info(
         self,
         request: InfoRequest,
         record: RequestRecord | None = None,
-        heard: Callable[[SourceImage], None] = lambda _: None,
+        on_original: Callable[[SourceImage], None] = lambda _: None,
     ) -> dict[str, object]:
-        """What is wanted to be known of the request's source, ready for JSON; *record* gets the work for it.
+        """The fields that *request* asks for of its source, ready for JSON; *record* gets the work for it.
 
-        *heard* is called with what its origin said of it, without the body.
+        *on_original* is called with the original without its body: its origin's headers.
         """
         key = request.source, request.wanted, request.passed, request.delivery.bypass_cache
-        work = self._inspections.record(key)
+        work = self._inspections.state(key)
         if record is not None:
             record.work = work
-        fields, head = await self._inspections.do(key, lambda: self._bounded(self._inspect(request, work)))
-        heard(head)
+        fields, original = await self._inspections.do(key, lambda: self._with_timeout(self._inspect(request, work)))
+        on_original(original)
         return fields
 
     def stream(
         self, request: ImageRequest, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]
     ) -> Deferred[None]:
-        """The source itself, unread and unchecked (`raw:1`), to the consumer that *started* returns."""
+        """Send the source itself, unread and unchecked (`raw:1`), to the consumer that *started* returns."""
         return self._sources.stream(request.source, {**dict(request.passed), **headers}, started)
 
-    def _bounded(self, work: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
-        """*work* under the request timeout; past it libvips is stopped and everybody who waits is told."""
+    def _make_once(self, job: _Job, work: WorkRecord) -> Deferred[CachedResult]:
+        """The result of *job*; equal jobs in this process, and in those that share the disk, are done once."""
 
-        def late(_: object, timeout: float) -> T:
+        def start() -> Deferred[CachedResult]:
+            return self._with_timeout(job.results.make_once(job.key, lambda: self._make(job, work)))
+
+        return self._renders.do(job.coalescing_key, start)
+
+    def _with_timeout(self, work: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
+        """The outcome of *work*; past the request timeout libvips is stopped, and every waiting request fails."""
+
+        def timed_out(_: object, timeout: float) -> T:
             raise RequestTimeout(f"the request took longer than {timeout:g} seconds")
 
-        return Deferred.fromCoroutine(work).addTimeout(self._settings.timeout, self._reactor, late)
+        return Deferred.fromCoroutine(work).addTimeout(self._settings.timeout, self._clock, timed_out)
 
-    async def _make(
-        self,
-        shelf: ResultCache,
-        key: bytes,
-        request: ImageRequest,
-        accepted: tuple[str, ...],
-        stale: CachedResult | None,
-        purged: float,
-        work: WorkRecord,
-    ) -> CachedResult:
-        """The rendition, made or, where *stale* turns out to hold still, renewed; else what stands in for it."""
-        now = self._reactor.seconds
-        with self._store.budget.ticket() as ticket:
+    async def _make(self, job: _Job, work: WorkRecord) -> CachedResult:
+        """The result of *job*: rendered, renewed if its original is not modified, or what is served on errors."""
+        with self._caches.budget.lease() as lease:
             try:
-                with work.timed(Stage.FETCH, now):
-                    original = await self._original(request, ticket, stale, purged, work)
+                with work.timed(Stage.FETCH, self._clock.seconds):
+                    original = await self._fetch_original(job, lease, work)
             except ImgforgeError as error:
                 failure = error
             else:
-                if original.not_modified and stale is not None:
-                    return shelf.renewed(stale, renewed(stale.entry, original, now()))
-                return shelf.made(key, await self._renderer.render(request, accepted, original, ticket, work))
-        # The ticket is back by now: what stands in needs one of its own.
-        return await self._instead(request, accepted, stale, failure, work)
+                if original.not_modified and job.stale is not None:
+                    return job.results.renew(job.stale, renewed(job.stale.entry, original, self._clock.seconds()))
+                entry = await self._renderer.render(job.request, job.accepted, original, lease, work)
+                return job.results.store(job.key, entry)
+        # The lease has ended: a fallback image takes one of its own.
+        return await self._result_on_error(job, failure, work)
 
-    async def _original(
-        self, request: ImageRequest, ticket: BudgetLease, stale: CachedResult | None, purged: float, work: WorkRecord
-    ) -> SourceImage:
-        """The source; only that it is unchanged, where *stale* depends on nothing else."""
+    async def _fetch_original(self, job: _Job, lease: BudgetLease, work: WorkRecord) -> SourceImage:
+        """The original; fetched conditionally where the stale result depends on nothing else."""
+        request, stale = job.request, job.stale
         self._quarantine.check(request.source)
-        known: dict[str, str] = {}
+        conditions: dict[str, str] = {}
         if stale is not None and not any(map(self._renderer.watermark_url, (request.options, *request.then))):
-            known = validators(stale.entry)
-        spare = stale is not None and self._store.renditions.may_be_served(stale)
-        originals, limit = self._store.originals_for(request), self._renderer.limit(request.options)
+            conditions = validators(stale.entry)
+        wanted = OriginalRequest(
+            request.source,
+            self._renderer.limit(request.options),
+            validators=tuple(sorted(conditions.items())),
+            since=job.purged_at,
+            passed=request.passed,
+        )
+        has_stale = stale is not None and self._caches.results.may_be_served(stale)
         with self._admission.fetch(request.source):
-            original = await originals.get(
-                request.source, limit, ticket, known, spare=spare, since=purged, passed=request.passed
-            )
+            original = await self._caches.originals_for(request).get(wanted, lease, has_stale=has_stale)
         work.bytes_in = len(original.body)
         if not original.not_modified:
             check_format(original)
         return original
 
-    async def _instead(
-        self,
-        request: ImageRequest,
-        accepted: tuple[str, ...],
-        stale: CachedResult | None,
-        error: ImgforgeError,
-        work: WorkRecord,
-    ) -> CachedResult:
-        """What is served since the source cannot be had: the stale rendition, or a fallback image; else *error*."""
-        if self._stands_in(stale, error):
+    async def _result_on_error(self, job: _Job, error: ImgforgeError, work: WorkRecord) -> CachedResult:
+        """The stale result or a fallback image, since the source failed with *error*; else raises that."""
+        request, stale = job.request, job.stale
+        if self._may_serve_stale(stale, error):
             return stale
         if stale is not None and isinstance(error, SourceMissing):
-            await self._store.renditions.remove(stale.key)
+            await self._caches.results.remove(stale.key)
         if error.replaceable:
             for source in self._fallbacks.sources(request):
+                fallback = replace(request, source=source, passed=())
                 try:
-                    served = await self._fallbacks.image(replace(request, source=source, passed=()), accepted, work)
-                except ImgforgeError as another:
-                    self.log.warn("the fallback image cannot be had either: {line}", line=another.logged)
+                    result = await self._fallbacks.image(fallback, job.accepted, work)
+                except ImgforgeError as second_error:
+                    self.log.warn("the fallback image failed too: {line}", line=second_error.logged)
                 else:
                     shown = shown_source(request.source)
-                    self.log.info("a fallback image stands in for {source}: {line}", source=shown, line=error.logged)
-                    return replace(served, failure=error)
+                    self.log.info("served a fallback image for {source}: {line}", source=shown, line=error.logged)
+                    return replace(result, failure=error)
         raise error
 
-    def _stale_or(self, error: ImgforgeError, stale: CachedResult | None) -> CachedResult:
-        if self._stands_in(stale, error):
+    def _stale_or_raise(self, error: ImgforgeError, stale: CachedResult | None) -> CachedResult:
+        if self._may_serve_stale(stale, error):
             return stale
         raise error
 
-    def _stands_in(self, stale: CachedResult | None, error: ImgforgeError) -> TypeGuard[CachedResult]:
-        """Whether *stale* is served in place of what failed with *error*."""
-        stands_in = stale is not None and isinstance(error, _PASSING) and self._store.renditions.may_stand_in(stale)
-        if stands_in:
-            self.log.info("a stale rendition stands in: {line}", line=error.logged)
-        return stands_in
+    def _may_serve_stale(self, stale: CachedResult | None, error: ImgforgeError) -> TypeGuard[CachedResult]:
+        """Whether *stale* is served in place of what failed with *error*; logs it."""
+        if stale is None or not isinstance(error, _TRANSIENT):
+            return False
+        served = self._caches.results.may_be_served_on_error(stale)
+        if served:
+            self.log.info("served a stale result: {line}", line=error.logged)
+        return served
 
     async def _inspect(self, request: InfoRequest, work: WorkRecord) -> Inspected:
         wanted = request.wanted
         self._quarantine.check(request.source)
         limit = self._renderer.limit(ProcessingOptions(max_src_file_size=wanted.max_src_file_size))
-        originals = self._store.originals_for(request)
-        with self._store.budget.ticket() as ticket:
-            with work.timed(Stage.FETCH, self._reactor.seconds), self._admission.fetch(request.source):
-                original = await originals.get(request.source, limit, ticket, passed=request.passed)
+        originals = self._caches.originals_for(request)
+        with self._caches.budget.lease() as lease:
+            with work.timed(Stage.FETCH, self._clock.seconds), self._admission.fetch(request.source):
+                original = await originals.get(OriginalRequest(request.source, limit, passed=request.passed), lease)
             work.bytes_in = len(original.body)
             check_format(original)
             with self._admission.render():
@@ -283,16 +275,16 @@ class Pipeline:
                         self._settings.processing,
                         content_type=original.content_type,
                         cancellation=cancellation,
-                        memory=self._memory,
+                        memory=self._pixel_budget,
                     ),
                     request.source,
                     work,
                 )
         return fields, replace(original, body=b"")
 
-    def _not_renewed(self, failure: Failure) -> None:
-        """A stale rendition was served meanwhile, and is tried again by the next request."""
+    def _log_failed_revalidation(self, failure: Failure) -> None:
+        """Log it: the client has got the stale result, and the next request for it tries again."""
         if isinstance(failure.value, ImgforgeError):
-            self.log.debug("a rendition could not be renewed: {line}", line=failure.value.logged)
+            self.log.debug("a stale result could not be revalidated: {line}", line=failure.value.logged)
         else:
-            self.log.failure("a rendition could not be renewed", failure)
+            self.log.failure("a stale result could not be revalidated; the next request for it tries again", failure)

@@ -7,28 +7,25 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Protocol, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore
-from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from imgforge.concurrency import ConcurrencyLimit
 from imgforge.errors import Quarantined
+from imgforge.interfaces import IServerReactor
 from imgforge.observability import Stage, WorkRecord
 from imgforge.pipeline.crash_tracker import Quarantine
 from imgforge.processing import Cancellation
 
-__all__ = ["IThreadReactor", "OperationObserver", "RenderThreads"]
+__all__ = ["OperationObserver", "RenderThreads"]
 
 T = TypeVar("T")
 
 
-class IThreadReactor(IReactorTime, IReactorFromThreads):
-    """What the threads need of a reactor."""
-
-
 class OperationObserver(Protocol):
-    """Who counts the operations and the seconds that they waited and ran."""
+    """Counts operations; `waited` are seconds for admission, `queued` for a thread, `ran` on the thread."""
 
     def operation_waiting(self, operation: str, change: int) -> None: ...
     def operation_active(self, operation: str, change: int) -> None: ...
@@ -38,28 +35,28 @@ class OperationObserver(Protocol):
 class RenderThreads:
     """Runs libvips work on a pool of threads, at most *limit* at once.
 
-    A cancelled operation is killed inside libvips; its slot stays taken until the thread has really come back, so
-    that threads never outnumber the limit. So does what *quarantine* is told of the sources. Of those that it suspects
-    one at a time is worked on: if the process dies of it, it is clear of which.
+    A cancelled operation is killed inside libvips. Its slot stays taken, and its source recorded as being worked on,
+    until the thread has really returned, so that threads never outnumber the limit. Of the sources that *quarantine*
+    suspects, only one at a time is worked on: if the process dies then, that source is the cause.
     """
 
     def __init__(
         self,
-        reactor: IThreadReactor,
+        reactor: IServerReactor,
         limit: int,
         observer: OperationObserver,
         quarantine: Quarantine | None = None,
     ) -> None:
         self._reactor = reactor
         self._quarantine = quarantine or Quarantine()
-        self._suspects = DeferredLock()
-        self._slots = DeferredSemaphore(limit)
+        self._suspects = ConcurrencyLimit("suspects", 1)
+        self._slots = ConcurrencyLimit("threads", limit)
         self._observer = observer
         self.limit = limit
         self.pool = ThreadPool(minthreads=0, maxthreads=limit, name="imgforge-render")
 
     def start(self) -> None:
-        """Start the pool; threads come as they are needed."""
+        """Start the pool; it makes threads as they are needed."""
         self.pool.start()
 
     def stop(self) -> None:
@@ -75,22 +72,23 @@ class RenderThreads:
     ) -> T:
         """The result of *work* on *source* called on a thread; *operation* names it in the metrics.
 
-        *record* gets the time that it waited and ran, also where it fails or is cancelled.
+        *record* gets the seconds that the work waited and ran, also where it fails or is cancelled. Raises
+        `Quarantined` for a source in quarantine, and what *work* raises.
         """
         record = record or WorkRecord()
         clock = self._reactor.seconds
         arrived = clock()
         self._observer.operation_waiting(operation, 1)
-        held = ExitStack()
+        admission = ExitStack()
         try:
-            await self._admitted(source, held)
-            held.enter_context(self._quarantine.working(source))
+            await self._admit(source, admission)
+            admission.enter_context(self._quarantine.working(source))
         except Quarantined:
-            # In a turn of the reactor's own: the next in line may be refused too, and a long line would be recursion.
-            self._reactor.callLater(0, held.close)
+            # In a later turn of the reactor: the next in the queue may be refused too, and a long queue would recurse.
+            self._reactor.callLater(0, admission.close)
             raise
         except BaseException:
-            held.close()
+            admission.close()
             raise
         finally:
             self._observer.operation_waiting(operation, -1)
@@ -107,10 +105,10 @@ class RenderThreads:
             finally:
                 cancellation.forget()  # or the reactor's thread would free pixels and decoders, for a millisecond
 
-        def came_back(outcome: T | Failure) -> None:
+        def returned(outcome: T | Failure) -> None:
             self._observer.operation_active(operation, -1)
-            held.close()
-            if result.called:  # cancelled meanwhile: nobody waits for what the thread brings back
+            admission.close()
+            if result.called:  # cancelled: nobody waits for the outcome
                 return
             if isinstance(outcome, Failure):
                 result.errback(outcome)
@@ -119,7 +117,7 @@ class RenderThreads:
             result.callback(outcome)
 
         self._observer.operation_active(operation, 1)
-        deferToThreadPool(self._reactor, self.pool, on_thread).addBoth(came_back)
+        deferToThreadPool(self._reactor, self.pool, on_thread).addBoth(returned)
         try:
             return await result
         finally:
@@ -128,10 +126,10 @@ class RenderThreads:
             if started < math.inf:
                 record.add(Stage.PROCESS, now - started)
 
-    async def _admitted(self, source: str, held: ExitStack) -> None:
-        """Wait for a slot, which *held* gives back; where *source* is a suspect, or becomes one, for its turn first."""
+    async def _admit(self, source: str, admission: ExitStack) -> None:
+        """Wait for a slot, which *admission* gives back; a suspect *source* first waits for the turn of suspects."""
         while True:
-            suspect = await self._turn(source)
+            suspect = await self._take_suspects_turn(source)
             try:
                 await self._slots.acquire()
             except BaseException:
@@ -140,13 +138,14 @@ class RenderThreads:
                 raise
             if suspect or not self._quarantine.is_suspect(source):
                 break
+            # It became a suspect while it waited for the slot.
             self._reactor.callLater(0, self._slots.release)
-        held.callback(self._slots.release)
+        admission.callback(self._slots.release)
         if suspect:
-            held.callback(self._suspects.release)
+            admission.callback(self._suspects.release)
 
-    async def _turn(self, source: str) -> bool:
-        """Wait until no other suspect is worked on; False, without a turn, if *source* is no suspect (any more)."""
+    async def _take_suspects_turn(self, source: str) -> bool:
+        """Wait until no other suspect is worked on; False, without a turn, if *source* is not suspect (any more)."""
         while self._quarantine.is_suspect(source):
             await self._suspects.acquire()
             if self._quarantine.is_suspect(source):

@@ -1,82 +1,52 @@
-"""From an original to an entry: its watermarks are got, and a thread makes the picture."""
+"""Makes a cache entry of an original: fetches its watermarks, and renders it on a thread."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import blake2b
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from imgforge import processing
 from imgforge.model import CacheEntry, ImageRequest, ProcessingOptions, Rendition, SourceImage
-from imgforge.observability import Metrics, Stage, WorkRecord
-from imgforge.pipeline.caches import Caches
-from imgforge.pipeline.limits.admission import Admission
+from imgforge.observability import Stage, WorkRecord
 from imgforge.pipeline.limits.memory_budget import BudgetLease
-from imgforge.pipeline.original_fetcher import OriginalFetcher
-from imgforge.pipeline.render_threads import IThreadReactor, RenderThreads
-from imgforge.processing import Cancellation, PixelBudget, ProcessingSettings
+from imgforge.pipeline.original_fetcher import OriginalFetcher, OriginalRequest
+from imgforge.pipeline.parts import PipelineParts, PipelineSettings
+from imgforge.processing import Cancellation
 
-__all__ = ["PipelineSettings", "Renderer"]
+__all__ = ["Renderer"]
 
-
-@dataclass(frozen=True, slots=True)
-class PipelineSettings:
-    """What the way of a request depends on; times in seconds, sizes in bytes, 0 is unlimited for `max_src_file_size`.
-
-    `fingerprint` stands for all settings that change pixels: entries made under another one are not found.
-    """
-
-    timeout: float
-    max_src_file_size: int
-    processing: ProcessingSettings
-    fingerprint: bytes
-    watermark: bytes | None = None
-    watermark_url: str = ""
-    fallback: bytes | None = None
-    fallback_url: str = ""
-    cache_presets_only: bool = False
-
-
-# The longest source in a log line.
-_MOST_SHOWN = 500
+# Characters of a source in a log line.
+_LONGEST_SHOWN = 500
 
 
 class Renderer:
-    """Makes renditions; a place in the queue and a thread are taken here."""
+    """Makes renditions on a render thread, within the render queue's limit."""
 
     log = Logger()
 
-    def __init__(
-        self,
-        reactor: IThreadReactor,
-        settings: PipelineSettings,
-        *,
-        store: Caches,
-        threads: RenderThreads,
-        admission: Admission,
-        metrics: Metrics,
-        memory: PixelBudget | None = None,
-    ) -> None:
-        self._memory = memory
-        self._reactor = reactor
+    def __init__(self, clock: IReactorTime, settings: PipelineSettings, parts: PipelineParts) -> None:
+        self._clock = clock
         self._settings = settings
-        self._store = store
-        self._threads = threads
-        self._admission = admission
-        self._metrics = metrics
+        self._caches = parts.caches
+        self._threads = parts.threads
+        self._admission = parts.admission
+        self._metrics = parts.metrics
+        self._pixel_budget = parts.pixel_budget
 
     async def render(
         self,
         request: ImageRequest,
         accepted: tuple[str, ...],
         original: SourceImage,
-        ticket: BudgetLease,
+        lease: BudgetLease,
         work: WorkRecord,
     ) -> CacheEntry:
-        """The rendition of *original* that *request* asks for, as an entry that is stored now."""
-        watermarks = await self._watermarks((request.options, *request.then), ticket, work)
+        """The entry for *request*, rendered from *original*; *lease* holds the bytes of its watermarks too."""
+        watermarks = await self._watermarks((request.options, *request.then), lease, work)
         hinted = {name: value for name, value in request.hints._asdict().items() if value}
         options = replace(request.options, **hinted)
 
@@ -89,22 +59,22 @@ class Renderer:
                 accepted=accepted,
                 watermarks=watermarks,
                 cancellation=cancellation,
-                memory=self._memory,
+                memory=self._pixel_budget,
             )
-            # Hashed on the thread: a large body would hold the reactor up for milliseconds.
+            # Hashed on the thread: a large body would block the reactor for milliseconds.
             return rendition, blake2b(rendition.body, digest_size=16).hexdigest()
 
-        began = self._reactor.seconds()
+        began = self._clock.seconds()
         with self._admission.render():
             rendition, etag = await self._threads.run("process", render, request.source, work)
-        self._metrics.image_processed(rendition.format, self._reactor.seconds() - began)
+        self._metrics.image_processed(rendition.format, self._clock.seconds() - began)
         if rendition.truncated:
             self._metrics.truncated_image()
-            shown = request.source.partition("?")[0][:_MOST_SHOWN]
+            shown = request.source.partition("?")[0][:_LONGEST_SHOWN]
             self.log.info("{source} ends too early: it is shown as far as it goes", source=shown)
         return CacheEntry(
             rendition=rendition,
-            stored_at=original.stored_at or self._reactor.seconds(),
+            stored_at=original.stored_at or self._clock.seconds(),
             etag=etag,
             source=request.source,
             source_etag=original.etag,
@@ -117,7 +87,7 @@ class Renderer:
         )
 
     async def _watermarks(
-        self, chain: Sequence[ProcessingOptions], ticket: BudgetLease, work: WorkRecord
+        self, chain: Sequence[ProcessingOptions], lease: BudgetLease, work: WorkRecord
     ) -> dict[str, bytes]:
         """The watermarks that the options name, by URL; "" is the operator's own."""
         watermarks = {}
@@ -126,31 +96,31 @@ class Renderer:
             if not _shows_image(options) or name in watermarks:
                 continue
             if url := self.watermark_url(options):
-                got = await self.overlay(self._store.watermark_originals, url, options, ticket, work)
-                watermarks[name] = got.body
+                original = await self.fetch_overlay(self._caches.watermark_originals, url, options, lease, work)
+                watermarks[name] = original.body
             elif self._settings.watermark is not None:
                 watermarks[name] = self._settings.watermark
         return watermarks
 
     def watermark_url(self, options: ProcessingOptions) -> str:
-        """Where the watermark of *options* has to be fetched; empty where it needs none, or it is the operator's."""
+        """The URL from which the watermark of *options* is fetched; empty without one, or for the operator's own."""
         if not _shows_image(options):
             return ""
         return options.watermark_url or ("" if self._settings.watermark is not None else self._settings.watermark_url)
 
-    async def overlay(
-        self, originals: OriginalFetcher, url: str, options: ProcessingOptions, ticket: BudgetLease, work: WorkRecord
+    async def fetch_overlay(
+        self, fetcher: OriginalFetcher, url: str, options: ProcessingOptions, lease: BudgetLease, work: WorkRecord
     ) -> SourceImage:
-        """The image at *url* that goes with a picture, from those *originals*."""
-        with work.timed(Stage.FETCH, self._reactor.seconds), self._admission.fetch(url):
-            return await originals.get(url, self.limit(options), ticket)
+        """The watermark or fallback image at *url*, by *fetcher*."""
+        with work.timed(Stage.FETCH, self._clock.seconds), self._admission.fetch(url):
+            return await fetcher.get(OriginalRequest(url, self.limit(options)), lease)
 
     def limit(self, options: ProcessingOptions) -> int:
-        """Bytes that an original for *options* may have; 0 is no limit."""
-        own = options.max_src_file_size
-        return self._settings.max_src_file_size if own is None else own
+        """The maximum bytes of an original for *options*; 0 is no limit."""
+        limit = options.max_src_file_size
+        return self._settings.max_src_file_size if limit is None else limit
 
 
 def _shows_image(options: ProcessingOptions) -> bool:
-    """Whether *options* lay an image over the picture; a text is drawn in place of one."""
+    """Whether *options* lay an image over the picture; a watermark text replaces the image."""
     return options.watermark is not None and options.watermark.opacity > 0 and not options.watermark_text

@@ -1,4 +1,4 @@
-"""Renditions that are kept, and what each of them is still good for."""
+"""The cache of results, and what each cached result may still be used for."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ __all__ = ["CacheState", "CachedResult", "ResultCache"]
 
 
 class CacheState(Enum):
-    """How an answer came about."""
+    """How the cache took part in a result."""
 
-    MADE = "made"  # there was none, or a stale one
-    FRESH = "fresh"  # kept
-    STALE = "stale"  # kept too long, and served all the same
-    RENEWED = "renewed"  # kept too long, but its origin says that it still holds
+    MADE = "made"  # a miss, or a stale entry: the result was rendered
+    FRESH = "fresh"  # a fresh entry
+    STALE = "stale"  # a stale entry, served all the same
+    RENEWED = "renewed"  # a stale entry whose original has not changed
 
 
 @dataclass(frozen=True, slots=True)
 class CachedResult:
-    """What an image request ends with.
+    """The result of an image request.
 
-    `tier` names the cache tier that had it under `key`, None where it was made; `key` is empty where nothing is kept.
-    It is fresh `until` (seconds since the epoch). `failure` is why a fallback image stands in for the source.
+    `tier` names the cache tier that had the entry under `key`, None where the entry was made; `key` is empty where
+    results are not cached. The entry is fresh `until` (seconds since the epoch). `failure` is the source's error where
+    the entry is of a fallback image.
     """
 
     entry: CacheEntry
@@ -46,42 +47,42 @@ class CachedResult:
 
 
 class ResultCache:
-    """A cache of renditions under the operator's terms; without a cache nothing is found."""
+    """Results in *cache* under the operator's *policy*; without a cache every look-up misses."""
 
     log = Logger()
 
-    def __init__(self, clock: IReactorTime, cache: Cache | None, freshness: StalenessPolicy) -> None:
+    def __init__(self, clock: IReactorTime, cache: Cache | None, policy: StalenessPolicy) -> None:
         self._clock = clock
         self._cache = cache
-        self._freshness = freshness
+        self._policy = policy
         self.name = cache.name if cache is not None else ""
 
     async def find(self, key: bytes) -> CachedResult | None:
-        """What is kept under *key*, fresh or stale."""
+        """The result under *key*, fresh or stale."""
         found = await self._cache.get(key) if self._cache is not None else None
         if found is None:
             return None
         entry, tier = found
-        state = CacheState.FRESH if self._freshness.fresh(entry, self._clock.seconds()) else CacheState.STALE
-        return self._served(key, entry, tier, state)
+        state = CacheState.FRESH if self._policy.is_fresh(entry, self._clock.seconds()) else CacheState.STALE
+        return self._result(key, entry, tier, state)
 
-    async def once(self, key: bytes, make: Callable[[], Awaitable[CachedResult]]) -> CachedResult:
-        """What *make* returns; where another process that shares the disk is at it, what that has made."""
+    async def make_once(self, key: bytes, make: Callable[[], Awaitable[CachedResult]]) -> CachedResult:
+        """The result of *make*; where another process that shares the disk is making it, that one's result."""
         if self._cache is None:
             return await make()
 
-        def serve(entry: CacheEntry) -> CachedResult | None:
-            if not self._freshness.fresh(entry, self._clock.seconds()):
+        def result_of(entry: CacheEntry) -> CachedResult | None:
+            if not self._policy.is_fresh(entry, self._clock.seconds()):
                 return None
-            return self._served(key, entry, None, CacheState.MADE)
+            return self._result(key, entry, None, CacheState.MADE)
 
-        def kept(served: CachedResult) -> bool:
-            return served.state is not CacheState.STALE and served.failure is None
+        def is_cached(result: CachedResult) -> bool:
+            return result.state is not CacheState.STALE and result.failure is None
 
-        return await self._cache.once(key, make, serve, kept)
+        return await self._cache.once(key, make, result_of, is_cached)
 
     async def purge(self, kind: Kind, value: str) -> int:
-        """Forget what matches, in all processes; how many entries were removed."""
+        """Remove the matching entries in all processes; returns how many were removed."""
         return 0 if self._cache is None else await self._cache.purge(kind, value)
 
     def purged_at(self, key: bytes, request: ImageRequest) -> float:
@@ -90,41 +91,41 @@ class ResultCache:
             return -math.inf
         return self._cache.purged_at(key, request.source, request.delivery.cache_tags)
 
-    def made(self, key: bytes, entry: CacheEntry) -> CachedResult:
-        """A rendition that was made just now; it is kept from now on, if it may be."""
-        self.put(key, entry)
-        return self._served(key, entry, None, CacheState.MADE)
+    def store(self, key: bytes, entry: CacheEntry) -> CachedResult:
+        """The result of a rendition that was made just now; it is cached if it is storable."""
+        self._put(key, entry)
+        return self._result(key, entry, None, CacheState.MADE)
 
-    def renewed(self, stale: CachedResult, entry: CacheEntry) -> CachedResult:
-        """*entry* is what *stale* was, and fresh again."""
-        self.put(stale.key, entry)
-        return self._served(stale.key, entry, stale.tier, CacheState.RENEWED)
+    def renew(self, stale: CachedResult, entry: CacheEntry) -> CachedResult:
+        """The result *stale* with *entry* in its place, which is fresh again."""
+        self._put(stale.key, entry)
+        return self._result(stale.key, entry, stale.tier, CacheState.RENEWED)
 
-    def put(self, key: bytes, entry: CacheEntry) -> None:
-        """Keep *entry*, if its origin lets us. Not waited for: a slow disk delays no answer."""
-        if self._cache is not None and self._freshness.keeps(entry.source_cache_control, entry.source_expires):
-            self._cache.put(key, entry).addErrback(keeping_request_id(self._not_kept))
+    def _put(self, key: bytes, entry: CacheEntry) -> None:
+        """Store *entry* if its origin allows it. The answer does not wait for a slow disk."""
+        if self._cache is not None and self._policy.is_storable(entry.source_cache_control, entry.source_expires):
+            self._cache.put(key, entry).addErrback(keeping_request_id(self._log_unstored))
 
-    def _not_kept(self, failure: Failure) -> None:
-        self.log.failure("an entry could not be cached; it was sent all the same", failure)
+    def _log_unstored(self, failure: Failure) -> None:
+        self.log.failure("a result could not be cached; the client got it all the same", failure)
 
     async def remove(self, key: bytes) -> None:
-        """Keep what is under *key* no longer."""
+        """Remove the entry under *key*."""
         if self._cache is not None:
             await self._cache.remove(key)
 
-    def may_be_renewed_later(self, stale: CachedResult) -> bool:
-        """Whether *stale* may be served while it is renewed."""
-        return self._freshness.may_be_renewed_later(stale.entry, self._clock.seconds())
+    def may_be_served_while_revalidated(self, stale: CachedResult) -> bool:
+        """Whether *stale* may be served while it is revalidated in the background."""
+        return self._policy.may_be_served_while_revalidated(stale.entry, self._clock.seconds())
 
-    def may_stand_in(self, stale: CachedResult) -> bool:
-        """Whether *stale* may be served since its origin fails."""
-        return self._freshness.may_stand_in(stale.entry, self._clock.seconds())
+    def may_be_served_on_error(self, stale: CachedResult) -> bool:
+        """Whether *stale* may be served because its origin fails."""
+        return self._policy.may_be_served_on_error(stale.entry, self._clock.seconds())
 
     def may_be_served(self, stale: CachedResult) -> bool:
-        """Whether *stale* is still good for anything."""
-        return self.may_be_renewed_later(stale) or self.may_stand_in(stale)
+        """Whether *stale* may be served at all."""
+        return self.may_be_served_while_revalidated(stale) or self.may_be_served_on_error(stale)
 
-    def _served(self, key: bytes, entry: CacheEntry, tier: str | None, state: CacheState) -> CachedResult:
-        known = key if self._cache is not None else b""
-        return CachedResult(entry, tier, None, known, self._freshness.until(entry), state)
+    def _result(self, key: bytes, entry: CacheEntry, tier: str | None, state: CacheState) -> CachedResult:
+        cached_under = key if self._cache is not None else b""
+        return CachedResult(entry, tier, None, cached_under, self._policy.fresh_until(entry), state)

@@ -128,7 +128,7 @@ class _Engine:
             original = original.with_thumbnail() if thumbnail else original.with_pages(options.page, options.pages)
         original = _bounded(original, options, settings, frames)
         first = self._first(original, options, name, animated=animated)
-        with self.memory.holding(pixels_of(first, original, chain[1:], frames), self.cancellation):
+        with self.memory.reserve(pixels_of(first, original, chain[1:], frames), self.cancellation):
             state = self._animated(original, frames, chain, name) if animated else _run(first, chain[1:])
             state.options = output
             to_result_colours(state)

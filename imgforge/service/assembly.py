@@ -19,6 +19,7 @@ from imgforge.pipeline import (
     Admission,
     CrashTracker,
     Pipeline,
+    PipelineParts,
     PipelineSettings,
     Quarantine,
     RenderThreads,
@@ -145,13 +146,15 @@ class Application:
                 fallback_url=settings.fallback_image_url,
                 cache_presets_only=settings.cache_presets_only,
             ),
-            sources=self._sources,
-            store=self._store,
-            threads=self._threads,
-            admission=self._admission,
-            metrics=metrics,
-            quarantine=quarantine,
-            memory=processing.PixelBudget(pixel_bytes(settings, processes)),
+            PipelineParts(
+                sources=self._sources,
+                caches=self._store,
+                threads=self._threads,
+                admission=self._admission,
+                metrics=metrics,
+                quarantine=quarantine,
+                pixel_budget=processing.PixelBudget(pixel_bytes(settings, processes)),
+            ),
         )
         self._gate = BearerGate(settings.secret)
         self._clients = Clients(settings.trusted_proxies, settings.allowed_clients, direct_only=settings.direct_only)

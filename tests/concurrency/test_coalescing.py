@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.pipeline import Coalescer
+from imgforge.concurrency import Coalescer
 
 
 class SingleFlightTests(SynchronousTestCase):

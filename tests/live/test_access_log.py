@@ -91,7 +91,7 @@ class AccessLogTests(SynchronousTestCase):
         self.assertEqual((reply.status, line["fallback"], line["source"]), (200, 404, broken))
         self.assertEqual((line["error"], line["format"]), ("the origin answered 404", "png"))
         messages = [line.get("message", "") for line in self.lines(server)]
-        self.assertIn(f"a fallback image stands in for {broken}: the origin answered 404", messages)
+        self.assertIn(f"served a fallback image for {broken}: the origin answered 404", messages)
         self.assertEqual(server.metric('fallback_images_total{status="404"}'), 1.0)
 
     def test_at_warn_the_cause_of_a_failure_is_in_the_warning(self) -> None:

@@ -15,7 +15,7 @@ SLOW, OTHER = "http://slow.example/a.jpg", "http://other.example/a.jpg"
 class AdmissionTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reasons: list[str] = []
-        self.admission = Admission(limit=1, queue=1, refused=self.reasons.append)
+        self.admission = Admission(threads=1, queue=1, on_refusal=self.reasons.append)
         self.held = ExitStack()
         self.addCleanup(self.held.close)
 
@@ -45,7 +45,7 @@ class AdmissionTests(SynchronousTestCase):
         self.assertEqual((self.admission.fetching, self.admission.rendering), (0, 0))
 
     def test_a_queue_of_zero_is_unlimited(self) -> None:
-        admission = Admission(limit=1, queue=0)
+        admission = Admission(threads=1, queue=0)
         for _ in range(1000):
             self.held.enter_context(admission.render())
             self.held.enter_context(admission.fetch(SLOW))

@@ -18,8 +18,8 @@ class BudgetTests(SynchronousTestCase):
         self.budget = MemoryBudget(100)
 
     def entered(self) -> tuple[BudgetLease, Reservation]:
-        ticket, claim = self.budget.ticket().__enter__(), self.budget.claim()
-        claim.join(ticket)
+        ticket, claim = self.budget.lease().__enter__(), self.budget.reservation()
+        claim.add_lease(ticket)
         return ticket, claim
 
     def test_what_fits_is_let_in_at_once_and_the_rest_in_order(self) -> None:
@@ -27,7 +27,7 @@ class BudgetTests(SynchronousTestCase):
         for size in (60, 40, 50, 10):
             ticket, claim = self.entered()
             tickets.append(ticket)
-            rooms.append(claim.room(size))
+            rooms.append(claim.reserve(size))
         self.assertEqual([room.called for room in rooms], [True, True, False, False])
         tickets[1].__exit__()
         self.assertEqual([room.called for room in rooms[2:]], [False, False])  # the 10 would fit, but are not first
@@ -38,22 +38,22 @@ class BudgetTests(SynchronousTestCase):
     def test_what_is_larger_than_the_budget_gets_through_alone(self) -> None:
         first, small = self.entered()
         _, huge = self.entered()
-        self.successResultOf(small.room(1))
-        waiting = huge.room(1000)
+        self.successResultOf(small.reserve(1))
+        waiting = huge.reserve(1000)
         self.assertNoResult(waiting)
         first.__exit__()
         self.successResultOf(waiting)
         _, next_one = self.entered()
-        self.assertNoResult(next_one.room(1))
+        self.assertNoResult(next_one.reserve(1))
 
     def test_the_oldest_may_take_more_while_the_others_hold_everything(self) -> None:
         tickets, claims = zip(*(self.entered() for _ in range(2)), strict=True)
         for claim in claims:
-            self.successResultOf(claim.room(50))
-        watermarks = [self.budget.claim() for _ in tickets]
+            self.successResultOf(claim.reserve(50))
+        watermarks = [self.budget.reservation() for _ in tickets]
         for watermark, ticket in zip(watermarks, tickets, strict=True):
-            watermark.join(ticket)
-        younger, older = watermarks[1].room(20), watermarks[0].room(20)
+            watermark.add_lease(ticket)
+        younger, older = watermarks[1].reserve(20), watermarks[0].reserve(20)
         self.successResultOf(older)
         self.assertNoResult(younger)
         tickets[0].__exit__()
@@ -61,18 +61,18 @@ class BudgetTests(SynchronousTestCase):
 
     def test_an_older_ticket_takes_the_claim_that_it_joins_along(self) -> None:
         older, own = self.entered()
-        self.successResultOf(own.room(100))
+        self.successResultOf(own.reserve(100))
         _, shared = self.entered()
-        waiting = shared.room(30)
+        waiting = shared.reserve(30)
         self.assertNoResult(waiting)
-        shared.join(older)
+        shared.add_lease(older)
         self.successResultOf(waiting)
 
     def test_a_shared_claim_is_free_when_its_last_ticket_is_back(self) -> None:
         first, claim = self.entered()
-        second = self.budget.ticket().__enter__()
-        claim.join(second)
-        self.successResultOf(claim.room(70))
+        second = self.budget.lease().__enter__()
+        claim.add_lease(second)
+        self.successResultOf(claim.reserve(70))
         first.__exit__()
         self.assertEqual(self.budget.held, 70)
         second.__exit__()
@@ -80,10 +80,10 @@ class BudgetTests(SynchronousTestCase):
 
     def test_who_gives_up_waiting_lets_the_next_one_in(self) -> None:
         first, claim = self.entered()
-        self.successResultOf(claim.room(90))
+        self.successResultOf(claim.reserve(90))
         _, large = self.entered()
         _, small = self.entered()
-        waits, fits = large.room(50), small.room(5)
+        waits, fits = large.reserve(50), small.reserve(5)
         self.assertNoResult(fits)
         waits.cancel()
         self.failureResultOf(waits, CancelledError)
@@ -95,15 +95,15 @@ class BudgetTests(SynchronousTestCase):
     def test_shrinking_makes_room(self) -> None:
         _, claim = self.entered()
         _, other = self.entered()
-        self.successResultOf(claim.room(100))
-        waiting = other.room(60)
-        claim.room(40)
+        self.successResultOf(claim.reserve(100))
+        waiting = other.reserve(60)
+        claim.reserve(40)
         self.successResultOf(waiting)
 
     def test_a_budget_of_zero_is_none(self) -> None:
         self.budget = MemoryBudget(0)
         for _ in range(3):
-            self.successResultOf(self.entered()[1].room(1 << 40))
+            self.successResultOf(self.entered()[1].reserve(1 << 40))
 
     @given(st.lists(st.lists(st.integers(0, 150), min_size=1, max_size=4), min_size=1, max_size=12), st.integers())
     def test_everybody_gets_through_and_the_bound_holds(self, needs: list[list[int]], seed: int) -> None:
@@ -114,11 +114,11 @@ class BudgetTests(SynchronousTestCase):
         running: list[Deferred[None]] = []
 
         async def request(number: int, sizes: list[int], gate: Deferred[None]) -> None:
-            with budget.ticket() as ticket:
+            with budget.lease() as ticket:
                 for size in sizes:
-                    claim = budget.claim()
-                    claim.join(ticket)
-                    await claim.room(size)
+                    claim = budget.reservation()
+                    claim.add_lease(ticket)
+                    await claim.reserve(size)
                     self.assertLessEqual(budget.held, 100 + largest)
                 await gate
                 finished.append(number)

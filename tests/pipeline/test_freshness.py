@@ -37,8 +37,8 @@ class TermsTests(SynchronousTestCase):
 
     def terms(self, cache_control: str, expires: str = "") -> tuple[float, float, float]:
         own = StalenessPolicy(ttl=100, while_revalidate=10, if_error=20, obey_origin=True)
-        terms = own.terms(cache_control, expires, asked_at=1_000_000.0)
-        return terms.lifetime, terms.while_revalidate, terms.if_error
+        rules = own.rules(cache_control, expires, asked_at=1_000_000.0)
+        return rules.lifetime, rules.while_revalidate, rules.if_error
 
     def test_what_the_origin_says_goes_before_the_operators_words(self) -> None:
         for cache_control, wanted in (
@@ -69,23 +69,23 @@ class TermsTests(SynchronousTestCase):
 
     def test_what_is_not_to_be_stored_is_not_kept(self) -> None:
         for cache_control, kept in (("no-store", False), ("private", False), ("no-cache", True), ("max-age=0", True)):
-            self.assertEqual(StalenessPolicy(obey_origin=True).keeps(cache_control, ""), kept)
-            self.assertTrue(StalenessPolicy(obey_origin=False).keeps(cache_control, ""))
+            self.assertEqual(StalenessPolicy(obey_origin=True).is_storable(cache_control, ""), kept)
+            self.assertTrue(StalenessPolicy(obey_origin=False).is_storable(cache_control, ""))
 
     def test_an_origin_that_is_not_obeyed_says_nothing(self) -> None:
-        self.assertEqual(StalenessPolicy(ttl=9).terms("max-age=5", "0", 0.0).lifetime, 9)
-        self.assertEqual(StalenessPolicy().terms("max-age=5", "0", 0.0).lifetime, math.inf)
+        self.assertEqual(StalenessPolicy(ttl=9).rules("max-age=5", "0", 0.0).lifetime, 9)
+        self.assertEqual(StalenessPolicy().rules("max-age=5", "0", 0.0).lifetime, math.inf)
 
     @given(st.text(), st.text(), st.floats(-1e12, 1e12))
     def test_no_header_breaks_anything(self, cache_control: str, expires: str, asked_at: float) -> None:
-        terms = StalenessPolicy(5, 6, 7, obey_origin=True).terms(cache_control, expires, asked_at)
-        self.assertTrue(terms.lifetime >= 0 and terms.while_revalidate >= 0 and terms.if_error >= 0)
+        rules = StalenessPolicy(5, 6, 7, obey_origin=True).rules(cache_control, expires, asked_at)
+        self.assertTrue(rules.lifetime >= 0 and rules.while_revalidate >= 0 and rules.if_error >= 0)
 
     def test_a_clock_that_is_put_back_keeps_nothing_for_ever(self) -> None:
         entry = CacheEntry(Rendition(b"", "png", ""), stored_at=1000.0, etag="")
         own = StalenessPolicy(ttl=60)
         for now, fresh in ((1000, True), (1059, True), (1061, False), (941, True), (939, False)):
-            self.assertEqual(own.fresh(entry, now), fresh)
+            self.assertEqual(own.is_fresh(entry, now), fresh)
 
 
 class RenewalTests(PipelineCase):
@@ -240,7 +240,7 @@ class StaleTests(PipelineCase):
             self.assertEqual((await pipeline.image(request)).state, CacheState.STALE)
         await until(lambda: self.photo.fetches == 2)
         self.photo.held.callback(None)
-        await until(lambda: not pipeline._flights)
+        await until(lambda: not pipeline._renders)
         served = await pipeline.image(request)
         self.assertEqual((served.state, served.entry.rendition.source_width), (CacheState.FRESH, 80))
         self.assertEqual(self.photo.fetches, 2)

@@ -26,7 +26,7 @@ class OriginalsTests(PipelineCase):
         self.photo.held.callback(None)
         self.assertEqual([(await each).entry.rendition.width for each in making], [10, 20])
         self.assertEqual(self.photo.fetches, 1)
-        self.assertEqual(self.store.budget.held, 0)
+        self.assertEqual(self.caches.budget.held, 0)
 
     async def test_what_is_told_of_a_source_shares_its_fetch(self) -> None:
         pipeline = self.pipeline()
@@ -49,7 +49,7 @@ class OriginalsTests(PipelineCase):
             await leaves
         self.photo.held.callback(None)
         self.assertEqual((await stays).entry.rendition.width, 20)
-        self.assertEqual((self.photo.fetches, self.store.budget.held), (1, 0))
+        self.assertEqual((self.photo.fetches, self.caches.budget.held), (1, 0))
 
     async def test_all_that_leave_give_everything_back(self) -> None:
         pipeline = self.pipeline(results=False)
@@ -60,7 +60,7 @@ class OriginalsTests(PipelineCase):
             each.cancel()
             with self.assertRaises(CancelledError):
                 await each
-        self.assertEqual((self.store.budget.held, self.store.budget.waiting), (0, 0))
+        self.assertEqual((self.caches.budget.held, self.caches.budget.waiting), (0, 0))
         self.photo.held = None
         await pipeline.image(self.request())
 
@@ -193,7 +193,7 @@ class OriginalsTests(PipelineCase):
         making = [self.begin(pipeline, self.request(url)) for url in urls]
         for each in making:
             self.assertEqual((await each).entry.rendition.width, 20)
-        self.assertEqual(self.store.budget.held, 0)
+        self.assertEqual(self.caches.budget.held, 0)
 
 
 class OverlayTests(PipelineCase):

@@ -40,9 +40,9 @@ class Noting(PixelBudget):
         self.asked: list[int] = []
 
     @contextmanager
-    def holding(self, size: int, cancellation: Cancellation) -> Iterator[None]:
+    def reserve(self, size: int, cancellation: Cancellation) -> Iterator[None]:
         self.asked.append(size)
-        with super().holding(size, cancellation):
+        with super().reserve(size, cancellation):
             yield
 
 
@@ -60,7 +60,7 @@ class TurnsTests(SynchronousTestCase):
         gate, waiting = threading.Event(), self.memory.waiting
 
         def work() -> None:
-            with self.memory.holding(size, cancellation or Cancellation()):
+            with self.memory.reserve(size, cancellation or Cancellation()):
                 self.order.append(name)
                 gate.wait(_DEADLINE)
 
@@ -107,7 +107,7 @@ class TurnsTests(SynchronousTestCase):
 
     def test_a_failure_gives_back(self) -> None:
         for _ in range(3):
-            with self.assertRaises(ZeroDivisionError), self.memory.holding(1000, Cancellation()):
+            with self.assertRaises(ZeroDivisionError), self.memory.reserve(1000, Cancellation()):
                 raise ZeroDivisionError
         self.assertEqual((self.memory._held, self.memory.waiting), (0, 0))
 
@@ -152,7 +152,7 @@ class EstimateTests(SynchronousTestCase):
 
     def test_a_picture_waits_for_its_turn_and_no_longer_than_it_is_wanted(self) -> None:
         memory, cancellation = PixelBudget(1), Cancellation()
-        with ThreadPoolExecutor(2) as pool, memory.holding(1, Cancellation()):
+        with ThreadPoolExecutor(2) as pool, memory.reserve(1, Cancellation()):
             options, limits = ProcessingOptions(width=20), ProcessingSettings()
             first = pool.submit(process, picture(40, 30), options, limits, memory=memory, cancellation=cancellation)
             second = pool.submit(process, picture(40, 30), options, limits, memory=memory)

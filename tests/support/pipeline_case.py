@@ -17,6 +17,7 @@ from imgforge.pipeline import (
     CachedResult,
     CachesSettings,
     Pipeline,
+    PipelineParts,
     PipelineSettings,
     Quarantine,
     RenderThreads,
@@ -122,7 +123,7 @@ class PipelineCase(TestCase):
         def cache(wanted: bool) -> Cache | None:
             return Cache(clock, "memory", [MemoryTier(64 << 20, 1000)]) if wanted else None
 
-        self.store = make_caches(
+        self.caches = make_caches(
             clock,
             CachesSettings(memory_bytes, freshness, failures),
             sources,
@@ -134,12 +135,14 @@ class PipelineCase(TestCase):
         return Pipeline(
             clock,
             replace(settings, **changes),
-            sources=sources,
-            store=self.store,
-            threads=threads,
-            admission=admission or Admission(2, 0),
-            metrics=metrics,
-            quarantine=quarantine,
+            PipelineParts(
+                sources=sources,
+                caches=self.caches,
+                threads=threads,
+                admission=admission or Admission(2, 0),
+                metrics=metrics,
+                quarantine=quarantine or Quarantine(),
+            ),
         )
 
     def request(self, url: str = "", **options: Any) -> ImageRequest:

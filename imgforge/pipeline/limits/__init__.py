@@ -1,1 +1,1 @@
-"""How much may be under way at once: renders, and bytes of originals in memory."""
+"""Limits on the work under way: fetches and renders at once, and bytes of originals in memory."""

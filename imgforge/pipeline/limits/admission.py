@@ -1,79 +1,67 @@
-"""How many requests may be under way, and what happens to the rest: 429 at once instead of a growing queue.
+"""How many requests may be under way; a request beyond a limit gets 429 at once instead of a place in a growing queue.
 
-Those that wait for an origin and those that wait for an image thread are counted apart, the first by host: an origin
-that is silent uses up its own places, and all other sources are served as if it were not there.
+Requests that wait for an origin and requests that wait for a render thread have limits of their own, the first one for
+each host: a silent origin uses up its own places, and all other sources are served as if it were not there.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from urllib.parse import urlsplit
 
-from imgforge.errors import Overloaded
+from imgforge.concurrency import ConcurrencyLimit, ConcurrencyLimits
 
 __all__ = ["Admission"]
 
 
 class Admission:
-    """Counts the requests that are being fetched, and those that wait for a thread or are rendered.
+    """The limits "queue", of requests that wait for a render thread or have one, and "origin", of fetches by host.
 
-    *limit* is the number of render threads, *queue* how many more requests may wait for one, and for each host; a
-    queue of 0 is unlimited (as in imgproxy). *refused* is told why each time. Hits never come here.
+    Both admit *threads* + *queue* requests; a *queue* of 0 is unlimited, as in imgproxy. Each refusal is reported to
+    *on_refusal* by the limit's name. Cache hits need no admission.
     """
 
-    def __init__(self, limit: int, queue: int, refused: Callable[[str], None] = lambda _reason: None) -> None:
-        self._capacity = limit + queue if queue else None
-        self._refused = refused
-        self._fetching: Counter[str] = Counter()
-        self.rendering = 0
+    def __init__(self, threads: int, queue: int, on_refusal: Callable[[str], None] = lambda _limit: None) -> None:
+        maximum = threads + queue if queue else 0
+        self._renders = ConcurrencyLimit("queue", maximum, message="too many requests in the queue", refused=on_refusal)
+        self._fetches: ConcurrencyLimits[str] = ConcurrencyLimits(
+            lambda: ConcurrencyLimit(
+                "origin", maximum, message="too many requests wait for the source's host", refused=on_refusal
+            )
+        )
 
     @contextmanager
     def fetch(self, source: str) -> Iterator[None]:
-        """A place among those that want something of *source*'s host; `Overloaded` where no more may.
-
-        Nothing is fetched either for a queue that has no place.
-        """
+        """Hold a place among the fetches from *source*'s host; `Overloaded` where that or the render queue is full."""
         host = self.check(source)
-        self._fetching[host] += 1
-        try:
+        with self._fetches.hold(host):
             yield
-        finally:
-            self._fetching[host] -= 1
-            if not self._fetching[host]:
-                del self._fetching[host]
 
     def check(self, source: str) -> str:
-        """*source*'s host; `Overloaded` where nothing more may be wanted of it now."""
-        self._check(self.rendering, "queue", "too many requests in the queue")
+        """*source*'s host; `Overloaded` where a fetch from it would be refused now."""
+        self._renders.check()  # nothing is fetched for a full queue
         host = _host(source)
-        self._check(self._fetching[host], "origin", "too many requests wait for the source's host")
+        self._fetches.check(host)
         return host
 
-    @contextmanager
-    def render(self) -> Iterator[None]:
-        """A place on a thread or in the queue for one; `Overloaded` where there is none."""
-        self._check(self.rendering, "queue", "too many requests in the queue")
-        self.rendering += 1
-        try:
-            yield
-        finally:
-            self.rendering -= 1
+    def render(self) -> AbstractContextManager[None]:
+        """Hold a place on a render thread or in the queue for one; `Overloaded` where the queue is full."""
+        return self._renders.hold()
+
+    @property
+    def rendering(self) -> int:
+        """The number of requests that have a render thread or wait for one."""
+        return self._renders.active
 
     @property
     def fetching(self) -> int:
-        """How many wait for an origin."""
-        return self._fetching.total()
-
-    def _check(self, taken: int, reason: str, message: str) -> None:
-        if self._capacity is not None and taken >= self._capacity:
-            self._refused(reason)
-            raise Overloaded(message)
+        """The number of requests that wait for an origin."""
+        return self._fetches.active
 
 
 def _host(source: str) -> str:
-    """Scheme, host and port, as far as *source* has them; whatever it is, it is only counted."""
+    """Scheme, host and port of *source*, as far as it has them; the rest of a malformed URL does not matter."""
     try:
         parts = urlsplit(source)
     except ValueError:

@@ -1,11 +1,11 @@
-"""How many bytes of originals a process holds at once: whoever needs more waits for its turn.
+"""The bytes of originals that a process holds at once; a request that needs more waits until others give bytes back.
 
-A request holds a *ticket* from its first fetch until its last picture is made. Each fetch has a *claim* on bytes, which
-grows while the body arrives and is shared by all requests that use that body; it is given back when the last of their
-tickets is. A request may need several bodies (a watermark besides its source), so that all who hold some could wait for
-more. Hence one rule: the oldest ticket never waits. It finishes and gives back what it holds, and then another is the
-oldest. The bytes held are at most the budget and what one request needs, which is also how an original that is larger
-than the budget gets through.
+A request holds a *lease* from its first fetch until its last picture is made. Each body has a *reservation*, which
+grows while the body arrives and is shared by the leases of all requests that use that body; its bytes are free again
+when the last of these leases ends. A request may need several bodies (a watermark besides its source), so that
+requests that all hold some could wait for each other. Hence one rule: the oldest lease never waits. It finishes, gives
+back what it holds, and another one is the oldest. The bytes held are therefore at most the budget plus what one request
+needs, which also lets an original through that is larger than the budget.
 """
 
 from __future__ import annotations
@@ -19,133 +19,136 @@ __all__ = ["BudgetLease", "MemoryBudget", "Reservation"]
 
 
 class MemoryBudget:
-    """*total* bytes to be claimed; 0 is no limit."""
+    """*total* bytes to reserve; 0 is no limit. `held` are the bytes that are reserved now."""
 
     def __init__(self, total: int = 0) -> None:
         self._total = total or math.inf
         self._numbers = count()
-        self._tickets: dict[int, BudgetLease] = {}  # those in use, the oldest first
-        self._waiting: list[Reservation] = []
+        self._leases: dict[int, BudgetLease] = {}  # those in use, the oldest first
+        self._queue: list[Reservation] = []
         self._granting = False
         self.held = 0
 
     @property
     def waiting(self) -> int:
-        """How many claims wait for room."""
-        return len(self._waiting)
+        """The number of reservations that wait for bytes."""
+        return len(self._queue)
 
-    def ticket(self) -> BudgetLease:
-        """A ticket, for a `with` block around all that a request does with its originals."""
+    def lease(self) -> BudgetLease:
+        """A lease, for a `with` block around all that a request does with its originals."""
         return BudgetLease(self, next(self._numbers))
 
-    def claim(self) -> Reservation:
-        """A claim on nothing so far, of nobody yet."""
+    def reservation(self) -> Reservation:
+        """An empty reservation without a lease."""
         return Reservation(self)
 
     def grant(self) -> None:
-        """Let those in who fit, by the age of their tickets; a large one is not overtaken for ever by small ones."""
-        if self._granting:  # who was let in changes things at once: the loop below looks again
+        """Grant the queued reservations that fit, by the age of their leases.
+
+        The first that does not fit ends it: small reservations never overtake a large one.
+        """
+        if self._granting:  # a granted request changes the queue at once: the loop below looks again
             return
         self._granting = True
         try:
-            while self._waiting:
-                first = min(self._waiting, key=lambda claim: claim.age)
-                if self.held + first.lacking > self._total and first.age != next(iter(self._tickets), None):
+            while self._queue:
+                first = min(self._queue, key=lambda reservation: reservation.oldest_lease)
+                if self.held + first.missing > self._total and first.oldest_lease != next(iter(self._leases), None):
                     return
-                self._waiting.remove(first)
+                self._queue.remove(first)
                 first.grant()
         finally:
             self._granting = False
 
-    def enter(self, ticket: BudgetLease) -> None:
-        """*ticket* is in use from now on."""
-        self._tickets[ticket.number] = ticket
+    def begin_lease(self, lease: BudgetLease) -> None:
+        """Count *lease* among those in use."""
+        self._leases[lease.number] = lease
 
-    def leave(self, ticket: BudgetLease) -> None:
-        """*ticket* is not in use any more."""
-        del self._tickets[ticket.number]
+    def end_lease(self, lease: BudgetLease) -> None:
+        """Count *lease* no longer; the next one may be the oldest now."""
+        del self._leases[lease.number]
         self.grant()
 
-    def queue(self, claim: Reservation) -> None:
-        """*claim* wants more."""
-        self._waiting.append(claim)
+    def enqueue(self, reservation: Reservation) -> None:
+        """Have *reservation* wait for the bytes that it misses."""
+        self._queue.append(reservation)
         self.grant()
 
-    def unqueue(self, claim: Reservation) -> None:
-        """*claim* does not want more after all."""
-        if claim in self._waiting:
-            self._waiting.remove(claim)
+    def dequeue(self, reservation: Reservation) -> None:
+        """Have *reservation* wait no longer, where it does; those behind it may fit."""
+        if reservation in self._queue:
+            self._queue.remove(reservation)
             self.grant()
 
 
 class BudgetLease:
-    """A request's place among those that hold originals."""
+    """One request's share of the budget: *number* is its age, and `reservations` those of the bodies that it uses."""
 
     def __init__(self, budget: MemoryBudget, number: int) -> None:
         self._budget = budget
         self.number = number
-        self.claims: set[Reservation] = set()
+        self.reservations: set[Reservation] = set()
 
     def __enter__(self) -> BudgetLease:
-        self._budget.enter(self)
+        self._budget.begin_lease(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        claims, self.claims = self.claims, set()
-        for claim in claims:
-            claim.leave(self)
-        self._budget.leave(self)
+        reservations, self.reservations = self.reservations, set()
+        for reservation in reservations:
+            reservation.remove_lease(self)
+        self._budget.end_lease(self)
 
 
 class Reservation:
-    """The bytes of one body, shared by the tickets that use it."""
+    """The bytes of one body, shared by the leases of the requests that use it."""
 
     def __init__(self, budget: MemoryBudget) -> None:
         self._budget = budget
-        self._tickets: set[BudgetLease] = set()
+        self._leases: set[BudgetLease] = set()
         self._held = self._wanted = 0
-        self._waiter: Deferred[None] | None = None
+        self._granted: Deferred[None] | None = None
 
     @property
-    def age(self) -> float:
-        """The number of the oldest ticket: the less, the older."""
-        return min((ticket.number for ticket in self._tickets), default=math.inf)
+    def oldest_lease(self) -> float:
+        """The number of the oldest lease; infinity without a lease."""
+        return min((lease.number for lease in self._leases), default=math.inf)
 
     @property
-    def lacking(self) -> int:
+    def missing(self) -> int:
         """The bytes that are wanted beyond those held."""
         return self._wanted - self._held
 
-    def join(self, ticket: BudgetLease) -> None:
-        """*ticket* uses this body as well; an older one takes it along."""
-        self._tickets.add(ticket)
-        ticket.claims.add(self)
+    def add_lease(self, lease: BudgetLease) -> None:
+        """Share the body with *lease*; where that is the oldest of all, the body waits no longer."""
+        self._leases.add(lease)
+        lease.reservations.add(self)
         self._budget.grant()
 
-    def leave(self, ticket: BudgetLease) -> None:
-        """*ticket* is done with the body, whose bytes are free with the last one."""
-        self._tickets.discard(ticket)
-        if not self._tickets:
-            self._settle(0)
+    def remove_lease(self, lease: BudgetLease) -> None:
+        """Share the body with *lease* no longer; the bytes are free when no lease is left."""
+        self._leases.discard(lease)
+        if not self._leases:
+            self._resize(0)
 
-    def room(self, size: int) -> Deferred[None]:
-        """Fires when the body may take *size* bytes, at once where that is no more than before."""
+    def reserve(self, size: int) -> Deferred[None]:
+        """Fires when *size* bytes in all are reserved; fewer bytes than before are granted at once."""
         if size <= self._held:
-            self._settle(size)
+            self._resize(size)
             return succeed(None)
         self._wanted = size
-        waiter = self._waiter = Deferred(lambda _: self._budget.unqueue(self))
-        self._budget.queue(self)
-        return waiter
+        granted = self._granted = Deferred(lambda _: self._budget.dequeue(self))
+        self._budget.enqueue(self)
+        return granted
 
     def grant(self) -> None:
-        """The budget grants what is wanted."""
-        waiter, self._waiter = self._waiter, None
-        self._settle(self._wanted)
-        if waiter is not None:
-            waiter.callback(None)
+        """Hold the bytes that are wanted, and fire the Deferred of the `reserve` that waits for them."""
+        granted, self._granted = self._granted, None
+        self._resize(self._wanted)
+        if granted is not None:
+            granted.callback(None)
 
-    def _settle(self, size: int) -> None:
+    def _resize(self, size: int) -> None:
         self._budget.held += size - self._held
         self._held = self._wanted = size
         self._budget.grant()

@@ -184,7 +184,7 @@ class _Pixels:
 
     def _load(self, **options: Any) -> Any:
         if self._memory is not None:
-            self._held.enter_context(self._memory.holding(pixels_of_source(self.page), self._cancellation))
+            self._held.enter_context(self._memory.reserve(pixels_of_source(self.page), self._cancellation))
             self._memory = None
         if FORMATS[self.page.format].paged and not self.page.whole:
             options["page"] = min(self.wanted.page, self.page.pages - 1)

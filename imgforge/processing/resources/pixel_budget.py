@@ -42,7 +42,7 @@ class PixelBudget:
         return len(self._queue)
 
     @contextmanager
-    def holding(self, size: int, cancellation: Cancellation) -> Iterator[None]:
+    def reserve(self, size: int, cancellation: Cancellation) -> Iterator[None]:
         """So many bytes until the end of the block; `RequestTimeout` where *cancellation* ends the wait for them.
 
         Blocks within one another, in one thread, could wait for each other without end.
