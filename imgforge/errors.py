@@ -1,8 +1,8 @@
 """The errors that a client may see.
 
-Every one of them is a single line of plain text and the HTTP status that it means, so that one place
-(`imgforge.web`) turns any exception into an answer. The text is shown to strangers: it names what was wrong in *their*
-request or source and never a path, a host name or a stack trace of ours.
+Each is a single line of plain text and an HTTP status, so that one place (`imgforge.web`) turns any exception into an
+answer. Strangers read the text: it names what is wrong with *their* request or source, and never a path, a host name or
+a stack trace of this server.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ _LONGEST_CAUSE = 300
 
 
 class ImgforgeError(Exception):
-    """An error that a client may see: one line, and the HTTP status that it means.
+    """An error that a client may see: one line, and its HTTP status.
 
-    `replaceable`: where a source fails with it, a fallback image may be served instead.
+    `replaceable`: a fallback image may be served where a source fails with it.
     """
 
     status = 500
@@ -60,18 +60,18 @@ class ImgforgeError(Exception):
         super().__init__(" ".join(message.split()))
 
     def caused_by(self, cause: str) -> Self:
-        """The same error with its *cause*, which no client gets to see."""
+        """The same error with its *cause*, which only logs show."""
         self.cause = " ".join(cause.split())[:_LONGEST_CAUSE]
         return self
 
     @property
     def message(self) -> str:
-        """The line for the client; it has no line breaks."""
+        """The line for the client, without line breaks."""
         return str(self.args[0])
 
     @property
     def logged(self) -> str:
-        """The line for logs: the client's, and the cause."""
+        """The line for logs: the client's and the cause."""
         return f"{self.message} ({self.cause})" if self.cause else self.message
 
 
@@ -82,13 +82,13 @@ class BadPath(ImgforgeError):
 
 
 class BadRequest(ImgforgeError):
-    """A body that does not say what the endpoint needs to know."""
+    """The body of the request lacks what the endpoint needs."""
 
     status = 400
 
 
 class BadOption(ImgforgeError):
-    """An unknown processing option or a value that it does not take."""
+    """An unknown processing option, or a value that the option does not take."""
 
     status = 400
 
@@ -112,7 +112,7 @@ class BadToken(ImgforgeError):
 
 
 class ClientRefused(ImgforgeError):
-    """The client's address is not among those that the operator allows."""
+    """The operator does not allow the client's address."""
 
     status = 403
 
@@ -130,36 +130,36 @@ class Expired(ImgforgeError):
 
 
 class NotFound(ImgforgeError):
-    """A path at which this server has nothing."""
+    """The path has no endpoint."""
 
     status = 404
 
 
 class SourceNotFound(ImgforgeError):
-    """No such source: a missing file, or an origin that says so."""
+    """No such source: a missing file, or an origin's 404."""
 
     status = 404
 
 
 class UnknownScheme(SourceNotFound):
-    """A source of a kind that this server does not serve."""
+    """A source whose URL scheme this server does not serve."""
 
     replaceable = False
 
 
 class SourceMissing(SourceNotFound):
-    """The origin itself says that there is no such original."""
+    """The origin answers that it has no such original."""
 
 
 class SourceRefused(ImgforgeError):
-    """A source that policy forbids: its address, where it redirects to, its URL."""
+    """A source that policy forbids: by its address, its redirect or its URL."""
 
     status = 404
     replaceable = False
 
 
 class MethodNotAllowed(ImgforgeError):
-    """A method that the path does not know; `allow` are those that it does."""
+    """A method that the path does not support; `allow` lists those that it does."""
 
     status = 405
 
@@ -175,13 +175,13 @@ class RequestTimeout(ImgforgeError):
 
 
 class BodyTooLarge(ImgforgeError):
-    """The body of a request has more bytes than its endpoint reads."""
+    """The body of the request is larger than the endpoint reads."""
 
     status = 413
 
 
 class NotAnImage(ImgforgeError):
-    """The source's bytes are no image that can be read, or a broken one."""
+    """The source is not an image of a readable format, or a broken one."""
 
     status = 422
 
@@ -193,7 +193,7 @@ class SourceTooLarge(ImgforgeError):
 
 
 class Quarantined(ImgforgeError):
-    """A source of which a process of ours died not long ago."""
+    """A source that crashed a process of this server and is in quarantine."""
 
     status = 422
 
@@ -205,7 +205,7 @@ class UnsupportedFormat(ImgforgeError):
 
 
 class Overloaded(ImgforgeError):
-    """More requests than the queue or the rate allows; `retry_after` is in seconds."""
+    """More requests than a concurrency or rate limit allows; `retry_after` is in seconds."""
 
     status = 429
     replaceable = False
@@ -216,23 +216,23 @@ class Overloaded(ImgforgeError):
 
 
 class RateExceeded(Overloaded):
-    """More requests in a minute than all clients, or one of them, may make."""
+    """More requests in a minute than all clients, or this one, may make."""
 
 
 class TooManyClients(Overloaded):
-    """More connections than IMGFORGE_MAX_CLIENTS; this one is for health checks only."""
+    """More connections than IMGFORGE_MAX_CLIENTS: this one only answers health checks."""
 
     status = 503
 
 
 class PurgeFailed(ImgforgeError):
-    """A purge that other processes could not be told of."""
+    """A purge that did not reach all processes."""
 
     status = 503
 
 
 class Unreadable(ImgforgeError):
-    """What arrived is no request that HTTP allows, or too long or too late; *status* says which."""
+    """A malformed request, or one that is too long or arrives too late; *status* says which."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -240,7 +240,7 @@ class Unreadable(ImgforgeError):
 
 
 class OriginFailed(ImgforgeError):
-    """The origin could not be reached, or broke off, or answered with a fault of its own."""
+    """The origin could not be reached, broke off its answer, or answered with an error status."""
 
     status = 502
 
@@ -252,7 +252,7 @@ class OriginTimeout(ImgforgeError):
 
 
 class CircuitOpen(OriginFailed):
-    """The origin failed so often that it is not asked for a while; the status is that of its last failure."""
+    """The circuit breaker of the origin is open after many failures; the status is that of the last one."""
 
     def __init__(self, message: str, status: int = OriginFailed.status) -> None:
         super().__init__(message)

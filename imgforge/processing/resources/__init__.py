@@ -1,1 +1,1 @@
-"""Limits within a render: memory for pixels, and cancellation."""
+"""The memory budget of pixels, and the cancellation of libvips work."""

@@ -1,4 +1,4 @@
-"""Stopping libvips from another thread."""
+"""Cancels libvips work from another thread."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["Cancellation"]
 
 
 class Cancellation:
-    """A flag that stops the evaluation of the images that it watches, within milliseconds.
+    """Stops the evaluation of the images and the process that it watches, within milliseconds.
 
-    An encoder that has all its pixels already is not interrupted; the thread comes back when it is done.
+    An encoder that has all its pixels already is not interrupted: its thread returns when it is done.
     """
 
     def __init__(self) -> None:
@@ -26,38 +26,38 @@ class Cancellation:
         self.cancelled = False
 
     def watch(self, image: Any) -> Any:
-        """Have *image* killed by `cancel`; returns it. Raises `RequestTimeout` if that has happened already."""
+        """Return *image*, which `cancel` will kill. Raises `RequestTimeout` if the work is cancelled already."""
         with self._lock:
             if self.cancelled:
-                raise RequestTimeout("the work was given up")
+                raise RequestTimeout("the work was cancelled")
             self._watched.append(image)
         return image
 
     def forget(self) -> None:
-        """The work is done: let go of the images, which are then freed in the calling thread, and not in any other."""
+        """Stop watching the images at the work's end; they are freed in the calling thread, and not in any other."""
         with self._lock:
             self._watched, watched = [], self._watched
         watched.clear()
 
     def watch_process(self, process: subprocess.Popen[bytes] | None) -> None:
-        """Have *process* killed by `cancel`, in place of the one before; None once it has ended."""
+        """Have `cancel` kill *process*, in place of the one before; None once it has ended."""
         with self._lock:
             self._process = process
             if process is not None and self.cancelled:
                 process.kill()
 
     def when_cancelled(self, wake: Callable[[], None]) -> None:
-        """Have *wake* called by `cancel`, in place of the one before: for a thread that waits and looks at us then."""
+        """Have `cancel` call *wake*, in place of the one before: for a thread that waits and then calls `check`."""
         with self._lock:
             self._wake = wake
 
     def check(self) -> None:
         """Raise `RequestTimeout` once cancelled."""
         if self.cancelled:
-            raise RequestTimeout("the work was given up")
+            raise RequestTimeout("the work was cancelled")
 
     def cancel(self) -> None:
-        """Stop; callable from any thread, any number of times."""
+        """Stop the work; callable from any thread, any number of times."""
         with self._lock:
             self.cancelled = True
             for image in self._watched:

@@ -1,9 +1,9 @@
-"""How many bytes of pixels are worked on at once: whoever needs more waits for its turn.
+"""The bytes of pixels that threads work on at once; a thread that needs more waits for its turn.
 
-libvips streams most pictures and holds some lines of them only; but progressive files, rotated ones, what is trimmed,
-cropped smartly or encoded as WebP or AVIF it has in memory as a whole. Nothing says beforehand which: so each picture
-counts as if it were, as it is decoded and as it comes out. Where that is more than there is for all together, the
-picture is worked on alone.
+libvips streams most pictures and holds only some of their lines. But it holds the whole picture where the file is
+progressive, and where the picture is rotated, trimmed, cropped smartly, or encoded as WebP or AVIF. Nothing tells
+beforehand which: so each picture counts as a whole, both decoded and as a result. A picture that needs more than the
+whole budget is worked on alone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _RGBA = 4
 
 
 class PixelBudget:
-    """*total* bytes for the pictures that threads work on; 0 is no limit. The first to come is the first to go on."""
+    """*total* bytes for the pixels that threads work on; 0 is no limit. Threads are served in order of arrival."""
 
     def __init__(self, total: int = 0) -> None:
         self._total = total
@@ -38,17 +38,17 @@ class PixelBudget:
 
     @property
     def waiting(self) -> int:
-        """How many threads wait."""
+        """The number of threads that wait."""
         return len(self._queue)
 
     @contextmanager
     def reserve(self, size: int, cancellation: Cancellation) -> Iterator[None]:
-        """So many bytes until the end of the block; `RequestTimeout` where *cancellation* ends the wait for them.
+        """Reserve *size* bytes until the end of the block; `RequestTimeout` where *cancellation* ends the wait for them.
 
-        Blocks within one another, in one thread, could wait for each other without end.
+        Nested blocks of several threads could wait for each other without end: a thread reserves once.
         """
         if self._total:
-            self._take(size, cancellation)
+            self._acquire(size, cancellation)
         try:
             yield
         finally:
@@ -57,13 +57,13 @@ class PixelBudget:
                     self._held -= size
                     self._changed.notify_all()
 
-    def _take(self, size: int, cancellation: Cancellation) -> None:
+    def _acquire(self, size: int, cancellation: Cancellation) -> None:
         with self._changed:
             if not self._queue and self._fits(size):
                 self._held += size
                 return
         place = object()
-        cancellation.when_cancelled(self._look_again)
+        cancellation.when_cancelled(self._wake)
         with self._changed:
             self._queue.append(place)
             try:
@@ -72,20 +72,20 @@ class PixelBudget:
                 self._held += size
             finally:
                 self._queue.remove(place)
-                self._changed.notify_all()  # another one is the first now
+                self._changed.notify_all()  # another thread is the first now
 
     def _fits(self, size: int) -> bool:
         return not self._held or self._held + size <= self._total
 
-    def _look_again(self) -> None:
+    def _wake(self) -> None:
         with self._changed:
             self._changed.notify_all()
 
 
 def pixels_of(state: State, original: Original, then: Sequence[ProcessingOptions], frames: int) -> int:
-    """The bytes of *frames* pictures as they are decoded, and of the largest that is made of each.
+    """The bytes of *frames* decoded frames, and of the largest picture that is made of each.
 
-    *state* is that before the first stage; the options *then* are of the pipelines after its own.
+    *state* is that before the first stage; *then* are the options of the pipelines chained after its own.
     """
     factor = 1.0
     if state.original is not None and state.options.trim is None:
@@ -101,7 +101,7 @@ def pixels_of(state: State, original: Original, then: Sequence[ProcessingOptions
 
 
 def pixels_of_source(original: Original) -> int:
-    """The bytes of one picture, decoded in full."""
+    """The bytes of one frame, decoded in full."""
     bands = _RGBA if FORMATS[original.format].vector else original.image.bands
     return original.width * original.height * bands * _SAMPLE_BYTES.get(original.image.format, 1)
 
