@@ -1,4 +1,4 @@
-"""A whole pipeline in the test's own reactor: real origins, fetches and pictures, and a clock that can be moved."""
+"""A whole pipeline in the test's own reactor: real origins, fetches and pictures, and a clock that tests move."""
 
 from __future__ import annotations
 
@@ -49,7 +49,10 @@ class MovedReactor:
 
 @dataclass
 class Photo:
-    """What an origin has to say of its one picture; `asked` are the requests' heads in lower case."""
+    """One picture as its origin answers it; `asked` are the heads of the requests, in lower case.
+
+    Answers wait while `held` has not fired.
+    """
 
     body: bytes = PNG
     headers: dict[str, str] = field(default_factory=dict)
@@ -68,22 +71,22 @@ class Photo:
         else:
             reply = whole(self.body, self.status, **self.headers)
 
-        def speak(transport: Any) -> None:
+        def write(transport: Any) -> None:
             if self.held is None:
                 transport.write(reply)
             else:
                 self.held.addCallback(lambda _: transport.write(reply))
 
-        return speak
+        return write
 
     @property
     def fetches(self) -> int:
-        """How often the origin was asked."""
+        """The number of requests to the origin."""
         return len(self.asked)
 
 
 class PipelineCase(TestCase):
-    """Pipelines and origins that are gone at the end of a test."""
+    """A test with pipelines and origins that it closes at its end."""
 
     def setUp(self) -> None:
         self.clock = MovedReactor()
@@ -91,9 +94,9 @@ class PipelineCase(TestCase):
         self.url = self.origin(self.photo).url("/a.png")
 
     def origin(self, photo: Photo) -> Origin:
-        made = Origin(photo.answer)
-        self.addCleanup(lambda: Deferred.fromCoroutine(made.close()))
-        return made
+        origin = Origin(photo.answer)
+        self.addCleanup(lambda: Deferred.fromCoroutine(origin.close()))
+        return origin
 
     def pipeline(
         self,
@@ -107,9 +110,12 @@ class PipelineCase(TestCase):
         quarantine: Quarantine | None = None,
         **changes: Any,
     ) -> Pipeline:
-        """A pipeline with caches of *results* and *originals* in memory; *changes* are fields of the settings."""
+        """A pipeline with *results* and *originals* in memory tiers.
+
+        *changes* are fields of `StalenessPolicy` and `PipelineSettings`.
+        """
         names = StalenessPolicy.__dataclass_fields__.keys() & changes.keys()
-        freshness = StalenessPolicy(**{name: changes.pop(name) for name in names})
+        policy = StalenessPolicy(**{name: changes.pop(name) for name in names})
         sources = Sources(
             reactor, SourceSettings(addresses=AddressPolicy(allow_loopback=True), local_filesystem_root=root)
         )
@@ -125,7 +131,7 @@ class PipelineCase(TestCase):
 
         self.caches = make_caches(
             clock,
-            CachesSettings(memory_bytes, freshness, failures),
+            CachesSettings(memory_bytes, policy, failures),
             sources,
             metrics,
             results=cache(results),
@@ -146,10 +152,10 @@ class PipelineCase(TestCase):
         )
 
     def request(self, url: str = "", **options: Any) -> ImageRequest:
-        """A request for the picture at *url*, the first origin's if that is empty."""
+        """A request for the picture at *url*, by default the first origin's."""
         wanted: dict[str, Any] = {"width": 20, "format": "png"} | options
         return ImageRequest(url or self.url, ProcessingOptions(**wanted))
 
     def begin(self, pipeline: Pipeline, request: ImageRequest) -> Deferred[CachedResult]:
-        """The request under way."""
+        """The result of *request*, under way."""
         return Deferred.fromCoroutine(pipeline.image(request))

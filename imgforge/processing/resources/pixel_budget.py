@@ -43,7 +43,7 @@ class PixelBudget:
 
     @contextmanager
     def reserve(self, size: int, cancellation: Cancellation) -> Iterator[None]:
-        """Reserve *size* bytes until the end of the block; `RequestTimeout` where *cancellation* ends the wait for them.
+        """Reserve *size* bytes until the end of the block; `RequestTimeout` where *cancellation* ends the wait.
 
         Nested blocks of several threads could wait for each other without end: a thread reserves once.
         """

@@ -17,7 +17,7 @@ from tests.support.scripted_origin import until
 RED_DOT = encode(gradient(8, 8), "PNG")
 
 
-class OriginalsTests(PipelineCase):
+class OriginalFetcherTests(PipelineCase):
     async def test_two_sizes_of_one_source_under_way_share_one_fetch(self) -> None:
         pipeline = self.pipeline(results=False)
         self.photo.held = Deferred()
@@ -28,30 +28,30 @@ class OriginalsTests(PipelineCase):
         self.assertEqual(self.photo.fetches, 1)
         self.assertEqual(self.caches.budget.held, 0)
 
-    async def test_what_is_told_of_a_source_shares_its_fetch(self) -> None:
+    async def test_an_info_request_shares_the_fetch_of_its_source(self) -> None:
         pipeline = self.pipeline()
         self.photo.held = Deferred()
-        told = Deferred.fromCoroutine(pipeline.info(InfoRequest(self.url, InfoOptions())))
+        info = Deferred.fromCoroutine(pipeline.info(InfoRequest(self.url, InfoOptions())))
         made = self.begin(pipeline, self.request())
         await until(lambda: self.photo.fetches)
         self.photo.held.callback(None)
-        await told
+        await info
         await made
         self.assertEqual(self.photo.fetches, 1)
 
-    async def test_one_that_leaves_does_not_take_the_fetch_along(self) -> None:
+    async def test_a_cancelled_request_does_not_cancel_a_shared_fetch(self) -> None:
         pipeline = self.pipeline(results=False)
         self.photo.held = Deferred()
-        leaves, stays = (self.begin(pipeline, self.request(width=width)) for width in (10, 20))
+        cancelled, other = (self.begin(pipeline, self.request(width=width)) for width in (10, 20))
         await until(lambda: self.photo.fetches)
-        leaves.cancel()
+        cancelled.cancel()
         with self.assertRaises(CancelledError):
-            await leaves
+            await cancelled
         self.photo.held.callback(None)
-        self.assertEqual((await stays).entry.rendition.width, 20)
+        self.assertEqual((await other).entry.rendition.width, 20)
         self.assertEqual((self.photo.fetches, self.caches.budget.held), (1, 0))
 
-    async def test_all_that_leave_give_everything_back(self) -> None:
+    async def test_cancelled_requests_give_their_bytes_back(self) -> None:
         pipeline = self.pipeline(results=False)
         self.photo.held = Deferred()
         making = [self.begin(pipeline, self.request(width=width)) for width in (10, 20)]
@@ -64,7 +64,7 @@ class OriginalsTests(PipelineCase):
         self.photo.held = None
         await pipeline.image(self.request())
 
-    async def test_the_second_rendition_of_a_kept_original_costs_no_fetch(self) -> None:
+    async def test_a_second_rendition_of_a_cached_original_costs_no_fetch(self) -> None:
         pipeline = self.pipeline(originals=True)
         for width in (10, 20, 30):
             self.assertEqual((await pipeline.image(self.request(width=width))).state, CacheState.MADE)
@@ -76,21 +76,21 @@ class OriginalsTests(PipelineCase):
             await pipeline.image(self.request(width=width))
         self.assertEqual(self.photo.fetches, 3)
 
-    async def test_a_kept_original_obeys_its_origin_and_is_looked_at_again(self) -> None:
+    async def test_a_cached_original_obeys_its_origin_and_is_revalidated(self) -> None:
         pipeline = self.pipeline(originals=True)
         self.photo.headers = {"Cache-Control": "max-age=60", "ETag": '"1"'}
         await pipeline.image(self.request(width=10))
         self.clock.ahead = 61
-        await pipeline.image(self.request(width=11))  # 304: the kept original serves
+        await pipeline.image(self.request(width=11))  # 304: the cached original is used
         self.clock.ahead = 120
-        await pipeline.image(self.request(width=12))  # and is fresh again
+        await pipeline.image(self.request(width=12))  # it is fresh again
         self.assertEqual((self.photo.fetches, "if-none-match" in self.photo.asked[-1]), (2, True))
         self.clock.ahead = 122
         self.photo.headers["ETag"], self.photo.body = '"2"', encode(gradient(80, 30), "PNG")
         changed = await pipeline.image(self.request(width=40))
         self.assertEqual(changed.entry.rendition.source_width, 80)
 
-    async def test_a_kept_original_stands_in_for_an_origin_that_fails_and_spares_it(self) -> None:
+    async def test_a_stale_original_is_used_while_its_origin_fails(self) -> None:
         pipeline = self.pipeline(originals=True, ttl=60, if_error=600, failures=5.0)
         await pipeline.image(self.request(width=10))
         self.photo.status, self.clock.ahead = "503 No", 100
@@ -101,12 +101,12 @@ class OriginalsTests(PipelineCase):
         with self.assertRaises(OriginFailed):
             await pipeline.image(self.request(width=14))
 
-    async def test_what_is_made_of_one_that_stands_in_is_no_newer(self) -> None:
+    async def test_a_result_of_a_stale_original_is_as_stale(self) -> None:
         pipeline = self.pipeline(originals=True, ttl=60, if_error=600, failures=5.0)
         self.photo.headers = {"ETag": '"1"'}
         await pipeline.image(self.request(width=10))
         self.photo.status = "503 No"
-        for width in (11, 12):  # of which the second does not ask the origin
+        for width in (11, 12):  # the second one does not ask the origin
             self.clock.ahead = 100
             self.assertEqual((await pipeline.image(self.request(width=width))).state, CacheState.MADE)
         for self.clock.ahead in (101, 659):
@@ -117,7 +117,7 @@ class OriginalsTests(PipelineCase):
             with self.assertRaises(OriginFailed):
                 await pipeline.image(self.request(width=width))
 
-    async def test_one_that_stands_in_renews_no_rendition(self) -> None:
+    async def test_a_stale_original_renews_no_result(self) -> None:
         pipeline = self.pipeline(originals=True, ttl=60, if_error=600, failures=5.0)
         self.photo.headers = {"ETag": '"1"'}
         await pipeline.image(self.request())
@@ -128,7 +128,7 @@ class OriginalsTests(PipelineCase):
         with self.assertRaises(OriginFailed):
             await pipeline.image(self.request())
 
-    async def test_what_is_purged_by_its_tag_is_made_of_a_new_fetch_and_kept_again(self) -> None:
+    async def test_a_result_purged_by_tag_is_fetched_anew_and_cached_again(self) -> None:
         pipeline = self.pipeline(originals=True)
         request = replace(self.request(), delivery=DeliveryOptions(cache_tags=("hero",)))
         await pipeline.image(request)
@@ -137,10 +137,10 @@ class OriginalsTests(PipelineCase):
         self.clock.ahead = 2
         states = [(await pipeline.image(request)).state for _ in range(3)]
         self.assertEqual(states, [CacheState.MADE, CacheState.FRESH, CacheState.FRESH])
-        await pipeline.image(self.request(width=11))  # without the tag: what is kept serves
+        await pipeline.image(self.request(width=11))  # without the tag: the cached original is used
         self.assertEqual(self.photo.fetches, 2)
 
-    async def test_what_its_origin_wants_stored_nowhere_is_not_kept(self) -> None:
+    async def test_an_original_that_its_origin_forbids_to_store_is_not_cached(self) -> None:
         for word in ("no-store", "private"):
             self.photo.headers = {"Cache-Control": word}
             pipeline, before = self.pipeline(originals=True), self.photo.fetches
@@ -148,14 +148,14 @@ class OriginalsTests(PipelineCase):
                 await pipeline.image(self.request(width=width))
             self.assertEqual(self.photo.fetches - before, 2)
 
-    async def test_a_kept_original_obeys_the_limit_of_each_request(self) -> None:
+    async def test_a_cached_original_obeys_the_limit_of_each_request(self) -> None:
         pipeline = self.pipeline(originals=True)
         await pipeline.image(self.request())
         with self.assertRaises(SourceTooLarge):
             await pipeline.image(self.request(max_src_file_size=len(PNG) - 1))
         await pipeline.image(self.request(max_src_file_size=len(PNG)))
 
-    async def test_a_missing_original_is_asked_for_once_in_a_while(self) -> None:
+    async def test_a_missing_original_is_asked_for_once_per_ttl(self) -> None:
         pipeline = self.pipeline(failures=2.0)
         self.photo.status = "404 Not Found"
         for width in (10, 20):
@@ -163,10 +163,10 @@ class OriginalsTests(PipelineCase):
                 await pipeline.image(self.request(width=width))
         self.assertEqual(self.photo.fetches, 1)
         self.photo.status = "200 OK"
-        self.clock.ahead = -1000  # a clock that was put back holds nothing up
+        self.clock.ahead = -1000  # a clock that was put back ends the negative cache
         await pipeline.image(self.request())
 
-    async def test_nothing_is_remembered_of_a_failing_origin_or_without_a_cache(self) -> None:
+    async def test_failing_origins_are_asked_again_and_so_are_missing_ones_without_a_cache(self) -> None:
         for status, error, results in (("503 No", OriginFailed, True), ("404 Not Found", SourceMissing, False)):
             pipeline, before = self.pipeline(failures=2.0, results=results), self.photo.fetches
             self.photo.status = status
@@ -175,18 +175,18 @@ class OriginalsTests(PipelineCase):
                     await pipeline.image(self.request())
             self.assertEqual(self.photo.fetches - before, 2)
 
-    async def test_an_origin_that_is_left_alone_stays_an_origins_fault(self) -> None:
+    async def test_an_open_circuit_is_still_an_origin_failure(self) -> None:
         pipeline = self.pipeline(failures=5.0)
         self.photo.status = "503 No"
-        told = []
+        errors = []
         for width in range(10, 25):  # more than the breaker takes
             with self.assertRaises(OriginFailed) as caught:
                 await pipeline.image(self.request(width=width))
-            told.append(type(caught.exception))
-        self.assertEqual(told[-3:], [CircuitOpen] * 3)
+            errors.append(type(caught.exception))
+        self.assertEqual(errors[-3:], [CircuitOpen] * 3)
         self.assertLess(self.photo.fetches, 15)
 
-    async def test_a_small_budget_serves_many_at_once(self) -> None:
+    async def test_a_small_memory_budget_serves_many_requests(self) -> None:
         photos = [Photo(PNG + bytes(50_000)) for _ in range(8)]
         urls = [self.origin(photo).url() for photo in photos]
         pipeline = self.pipeline(results=False, memory_bytes=60_000)
@@ -211,7 +211,7 @@ class OverlayTests(PipelineCase):
             await pipeline.image(self.marked(width=width))
         self.assertEqual((self.dot.fetches, self.photo.fetches), (1, 3))
 
-    async def test_a_watermark_is_looked_at_again_and_outlasts_an_outage(self) -> None:
+    async def test_a_watermark_is_revalidated_and_outlasts_an_outage(self) -> None:
         pipeline = self.pipeline()
         await pipeline.image(self.marked(width=10))
         self.clock.ahead = 61
@@ -223,18 +223,18 @@ class OverlayTests(PipelineCase):
 
     async def test_a_watermark_that_is_not_shown_is_not_fetched(self) -> None:
         pipeline, self.dot.status = self.pipeline(), "404 Not Found"
-        unseen = replace(self.marked(width=10).options, watermark=Watermark(0.0))
-        instead = replace(self.marked(width=11).options, watermark_text="Mine")
-        for options in (unseen, instead):
+        transparent = replace(self.marked(width=10).options, watermark=Watermark(0.0))
+        text = replace(self.marked(width=11).options, watermark_text="Mine")
+        for options in (transparent, text):
             await pipeline.image(replace(self.request(), options=options))
         self.assertEqual(self.dot.fetches, 0)
         with self.assertRaises(SourceMissing):
             await pipeline.image(self.marked(width=10))
 
-    async def test_a_source_and_its_watermark_may_be_the_same(self) -> None:
+    async def test_a_source_may_be_its_own_watermark(self) -> None:
         self.dot_url = self.url
-        served = await self.pipeline(results=False, memory_bytes=1).image(self.marked())
-        self.assertEqual(served.entry.rendition.width, 20)
+        result = await self.pipeline(results=False, memory_bytes=1).image(self.marked())
+        self.assertEqual(result.entry.rendition.width, 20)
 
     async def test_a_fallback_image_is_fetched_and_made_once_in_an_outage(self) -> None:
         for cached in (True, False):
@@ -247,15 +247,15 @@ class OverlayTests(PipelineCase):
             self.assertEqual([each.state for each in made], [CacheState.MADE] + [CacheState.FRESH] * 3)
             self.assertEqual(self.dot.fetches - before, 1)
 
-    async def test_the_sources_own_picture_is_served_as_soon_as_it_can_be_had(self) -> None:
+    async def test_the_source_replaces_its_fallback_image_once_it_can_be_fetched(self) -> None:
         pipeline = self.pipeline(fallback=RED_DOT)
         self.photo.status = "404 Not Found"
         self.assertIsNotNone((await pipeline.image(self.request())).failure)
         self.photo.status = "200 OK"
-        served = await pipeline.image(self.request())
-        self.assertEqual((served.failure, served.entry.rendition.source_width), (None, 40))
+        result = await pipeline.image(self.request())
+        self.assertEqual((result.failure, result.entry.rendition.source_width), (None, 40))
 
-    async def test_the_urls_fallback_goes_first_and_the_operators_is_the_last(self) -> None:
+    async def test_the_urls_fallback_image_comes_before_the_operators(self) -> None:
         pipeline = self.pipeline(fallback=encode(gradient(16, 16), "PNG"))
         self.photo.status = "404 Not Found"
         request = replace(self.request(), delivery=DeliveryOptions(fallback_image_url=self.dot_url))

@@ -1,4 +1,4 @@
-"""More work than there is room for: refused at once, and nobody else's fault."""
+"""Requests beyond the limits are refused at once, and the others are served."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.pictures import encode, gradient
 from tests.support.process import Origin, Reply, Twistd, twistd, wait_for
 
 
-class LoadTests(SynchronousTestCase):
+class SilentOriginTests(SynchronousTestCase):
     def origin(self) -> Origin:
         made = Origin({f"/{number}.png": encode(gradient(40, 30), "PNG") for number in range(8)})
         self.addCleanup(made.close)
@@ -57,7 +57,7 @@ CLIENTS = 4 * CAPACITY
 
 
 class OverloadTests(SynchronousTestCase):
-    """Four times as many cold requests at once as there is room for."""
+    """Four times as many cache misses at once as the limits admit."""
 
     def setUp(self) -> None:
         root = tempfile.TemporaryDirectory()
@@ -83,8 +83,8 @@ class OverloadTests(SynchronousTestCase):
         self.hit = f"/unsafe/w:9/plain/{quote(self.origin.url('/a.png'), safe='')}"
         self.assertEqual(self.server.get(self.hit).status, 200)
 
-    def assert_attended(self) -> None:
-        """The health check is answered, and so is who asks for what is cached."""
+    def assert_responsive(self) -> None:
+        """The health check and cache hits are answered."""
         self.assertEqual(self.server.get("/status").status, 200)
         hit = self.server.get(self.hit)
         self.assertEqual(hit.status, 200)
@@ -95,7 +95,7 @@ class OverloadTests(SynchronousTestCase):
             self.assertEqual((reply.status, reply.headers["retry-after"]), (429, "1"))
             self.assertEqual((reply.headers["content-type"], reply.body.count(b"\n")), ("text/plain; charset=utf-8", 1))
 
-    def test_the_excess_is_refused_while_the_others_still_wait(self) -> None:
+    def test_requests_beyond_the_limit_are_refused_while_the_others_wait(self) -> None:
         self.origin.hold()
         replies: list[Reply] = []
 
@@ -108,7 +108,7 @@ class OverloadTests(SynchronousTestCase):
             wait_for(lambda: len(replies) >= CLIENTS - CAPACITY, "the refusals")
             refused = list(replies)
             wait_for(lambda: len(self.origin.requests) >= 1 + CAPACITY, "the others at the origin")
-            self.assert_attended()
+            self.assert_responsive()
             self.assertEqual(len(self.origin.requests), 1 + CAPACITY)
             self.assertEqual(len(replies), CLIENTS - CAPACITY)
             self.origin.release()
@@ -123,7 +123,7 @@ class OverloadTests(SynchronousTestCase):
         ask(CLIENTS)
         self.assertEqual(replies[-1].status, 200)
 
-    def test_images_that_take_long_leave_nothing_behind(self) -> None:
+    def test_slow_renders_leave_no_memory_or_threads_behind(self) -> None:
         def ask(number: int) -> Reply:
             return self.server.get(f"/unsafe/w:1500/bl:20/cb:{number}/plain/local:///a.png@png")
 
@@ -132,7 +132,7 @@ class OverloadTests(SynchronousTestCase):
         with ThreadPoolExecutor(CLIENTS) as clients:
             asked = [clients.submit(ask, number) for number in range(1, 2 * CLIENTS)]
             while not all(one.done() for one in asked):
-                self.assert_attended()
+                self.assert_responsive()
                 most = max(most, self.server.threads())
             replies = [one.result() for one in asked]
         statuses = Counter(reply.status for reply in replies)
@@ -140,7 +140,7 @@ class OverloadTests(SynchronousTestCase):
         self.assertGreaterEqual(statuses[200], CAPACITY)
         self.assert_refusals([reply for reply in replies if reply.status != 200])
         self.assertEqual(len({reply.body for reply in replies if reply.status == 200}), 1)
-        # Those for images and the ten for files, however many requests there are.
+        # The render threads and ten for files, however many requests there are.
         self.assertLessEqual(most, threads + WORKERS + 10)
         for name in ("image_operations_active", "image_operations_waiting"):
             self.assertEqual(self.server.metric(name + '{operation="process"}'), 0)

@@ -1,4 +1,4 @@
-"""Beyond the queue there is no waiting, and an origin uses up its own places only."""
+"""Requests beyond the queue are refused at once, and an origin uses up its own places only."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ class AdmissionTests(SynchronousTestCase):
         self.held = ExitStack()
         self.addCleanup(self.held.close)
 
-    def refused(self, place: AbstractContextManager[None]) -> None:
+    def assert_refused(self, place: AbstractContextManager[None]) -> None:
         with self.assertRaises(Overloaded):
             self.held.enter_context(place)
 
     def test_a_full_queue_refuses_at_once(self) -> None:
         for _ in range(2):
             self.held.enter_context(self.admission.render())
-        self.refused(self.admission.render())
-        self.refused(self.admission.fetch(OTHER))
+        self.assert_refused(self.admission.render())
+        self.assert_refused(self.admission.fetch(OTHER))
         self.assertEqual(self.reasons, ["queue", "queue"])
 
-    def test_an_origin_that_is_slow_takes_no_others_place(self) -> None:
+    def test_a_slow_origin_uses_up_its_own_places_only(self) -> None:
         for _ in range(2):
             self.held.enter_context(self.admission.fetch(SLOW))
-        self.refused(self.admission.fetch("http://SLOW.example/b.jpg"))
+        self.assert_refused(self.admission.fetch("http://SLOW.example/b.jpg"))
         self.held.enter_context(self.admission.fetch(OTHER))
         self.held.enter_context(self.admission.render())
         self.assertEqual((self.reasons, self.admission.fetching, self.admission.rendering), (["origin"], 3, 1))
 
-    def test_a_place_is_given_back_also_by_a_failure(self) -> None:
+    def test_a_failure_gives_its_place_back(self) -> None:
         for _ in range(5):
             with self.assertRaises(ZeroDivisionError), self.admission.fetch(SLOW), self.admission.render():
                 raise ZeroDivisionError
@@ -51,7 +51,7 @@ class AdmissionTests(SynchronousTestCase):
             self.held.enter_context(admission.fetch(SLOW))
         self.assertEqual((admission.rendering, admission.fetching), (1000, 1000))
 
-    def test_what_is_no_url_is_counted_as_well(self) -> None:
+    def test_malformed_urls_are_counted_too(self) -> None:
         for source in ("http://[", "http://[", "", "local:///a.jpg"):
             self.held.enter_context(self.admission.fetch(source))
-        self.refused(self.admission.fetch("http://["))
+        self.assert_refused(self.admission.fetch("http://["))

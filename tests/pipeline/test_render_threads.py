@@ -1,4 +1,4 @@
-"""Operations run on threads, no more than the limit, and a cancelled one keeps its slot until its thread is back."""
+"""At most the limit of operations run, and a cancelled one keeps its slot until its thread returns."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class RenderThreadsTests(TestCase):
             self.assertTrue(await result)
         self.assertEqual((self.tally.most_active, self.tally.active, self.tally.waiting), (2, 0, 0))
 
-    async def test_what_was_watched_is_freed_on_the_thread(self) -> None:
+    async def test_watched_images_are_freed_on_the_thread(self) -> None:
         freed_on: list[int] = []
 
         class Image:
@@ -70,14 +70,14 @@ class RenderThreadsTests(TestCase):
 
         self.assertEqual([await self.threads.run("process", work)], freed_on)
 
-    async def test_a_failure_comes_back_and_frees_the_slot(self) -> None:
+    async def test_a_failure_reaches_the_caller_and_frees_the_slot(self) -> None:
         for _ in range(3):
             result = self.run_work(lambda _: 1 / 0)
             with self.assertRaises(ZeroDivisionError):
                 await result
         self.assertEqual(self.tally.active, 0)
 
-    async def test_a_cancelled_operation_keeps_its_slot_until_the_thread_is_back(self) -> None:
+    async def test_a_cancelled_operation_keeps_its_slot_until_its_thread_returns(self) -> None:
         stuck, gate = threading.Event(), threading.Event()
 
         def work(cancellation: Cancellation) -> None:
@@ -92,7 +92,7 @@ class RenderThreadsTests(TestCase):
         gate.set()
         await until(lambda: self.tally.active == 0)
 
-    async def test_who_is_cancelled_while_waiting_never_runs(self) -> None:
+    async def test_an_operation_cancelled_while_it_waits_never_runs(self) -> None:
         gate, ran = threading.Event(), []
         busy = [self.run_work(lambda _: gate.wait(20)) for _ in range(2)]
         waiting = self.run_work(lambda _: ran.append(1))
