@@ -2,8 +2,7 @@
 
 from imgforge.pipeline.caches import Caches, CachesSettings, make_caches
 from imgforge.pipeline.crash_tracker import CrashTracker, NullCrashTracker, Quarantine
-from imgforge.pipeline.limits.admission import Admission
-from imgforge.pipeline.limits.memory_budget import MemoryBudget
+from imgforge.pipeline.limits import Admission, MemoryBudget
 from imgforge.pipeline.negative_cache import NegativeCache
 from imgforge.pipeline.original_fetcher import OriginalFetcher
 from imgforge.pipeline.parts import PipelineParts, PipelineSettings

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from imgforge.cache import Cache, IDiskReactor, Kind, MemoryTier
 from imgforge.model import ImageRequest, InfoRequest
 from imgforge.observability import Metrics
-from imgforge.pipeline.limits.memory_budget import MemoryBudget
+from imgforge.pipeline.limits import MemoryBudget
 from imgforge.pipeline.negative_cache import NegativeCache
 from imgforge.pipeline.original_fetcher import OriginalFetcher, OriginalStorage
 from imgforge.pipeline.result_cache import ResultCache

@@ -29,7 +29,7 @@ from imgforge.errors import (
 from imgforge.interfaces import Reserve
 from imgforge.model import CacheEntry, Rendition, SourceImage
 from imgforge.observability import Metrics, keeping_request_id
-from imgforge.pipeline.limits.memory_budget import BudgetLease, MemoryBudget, Reservation
+from imgforge.pipeline.limits import BudgetLease, MemoryBudget, Reservation
 from imgforge.pipeline.negative_cache import NegativeCache
 from imgforge.pipeline.staleness import StalenessPolicy, validators
 from imgforge.pipeline.stateful_coalescing import StatefulCoalescer

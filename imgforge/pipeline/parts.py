@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from imgforge.observability import Metrics
 from imgforge.pipeline.caches import Caches
 from imgforge.pipeline.crash_tracker import Quarantine
-from imgforge.pipeline.limits.admission import Admission
+from imgforge.pipeline.limits import Admission
 from imgforge.pipeline.render_threads import RenderThreads
 from imgforge.processing import PixelBudget, ProcessingSettings
 from imgforge.sources import Sources

@@ -32,7 +32,7 @@ from imgforge.errors import (
 from imgforge.model import ImageRequest, InfoOptions, InfoRequest, ProcessingOptions, SourceHead, SourceImage
 from imgforge.observability import RequestRecord, Stage, WorkRecord, keeping_request_id, shown_source
 from imgforge.pipeline.fallback_images import FallbackImages
-from imgforge.pipeline.limits.memory_budget import BudgetLease
+from imgforge.pipeline.limits import BudgetLease
 from imgforge.pipeline.original_fetcher import OriginalRequest, PassedHeaders, check_format, renewed
 from imgforge.pipeline.parts import PipelineParts, PipelineSettings
 from imgforge.pipeline.renderer import Renderer

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from imgforge import processing
 from imgforge.model import CacheEntry, ImageRequest, ProcessingOptions, Rendition, SourceImage
 from imgforge.observability import Stage, WorkRecord
-from imgforge.pipeline.limits.memory_budget import BudgetLease
+from imgforge.pipeline.limits import BudgetLease
 from imgforge.pipeline.original_fetcher import OriginalFetcher, OriginalRequest
 from imgforge.pipeline.parts import PipelineParts, PipelineSettings
 from imgforge.processing import Cancellation

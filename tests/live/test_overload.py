@@ -18,9 +18,9 @@ from tests.support.process import Origin, Reply, Twistd, twistd, wait_for
 
 class SilentOriginTests(SynchronousTestCase):
     def origin(self) -> Origin:
-        made = Origin({f"/{number}.png": encode(gradient(40, 30), "PNG") for number in range(8)})
-        self.addCleanup(made.close)
-        return made
+        origin = Origin({f"/{number}.png": encode(gradient(40, 30), "PNG") for number in range(8)})
+        self.addCleanup(origin.close)
+        return origin
 
     def test_a_silent_origin_uses_up_its_own_places_only(self) -> None:
         silent, lively = self.origin(), self.origin()

@@ -22,9 +22,9 @@ class CacheCase(SynchronousTestCase):
 
     def server(self, **settings: str) -> Twistd:
         base = {"ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true", "PROCESSES": "1", "CACHE_DISK_PATH": self.directory}
-        made = Twistd(base | settings)
-        self.addCleanup(made.clean)
-        return made.start()
+        server = Twistd(base | settings)
+        self.addCleanup(server.clean)
+        return server.start()
 
     def ask(self, server: Twistd, width: int = 20, path: str = "/a.png") -> Reply:
         return server.get(f"/unsafe/w:{width}/plain/{quote(self.origin.url(path), safe='')}@png")

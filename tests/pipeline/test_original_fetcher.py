@@ -32,11 +32,11 @@ class OriginalFetcherTests(PipelineCase):
         pipeline = self.pipeline()
         self.photo.held = Deferred()
         info = Deferred.fromCoroutine(pipeline.info(InfoRequest(self.url, InfoOptions())))
-        made = self.begin(pipeline, self.request())
+        result = self.begin(pipeline, self.request())
         await until(lambda: self.photo.fetches)
         self.photo.held.callback(None)
         await info
-        await made
+        await result
         self.assertEqual(self.photo.fetches, 1)
 
     async def test_a_cancelled_request_does_not_cancel_a_shared_fetch(self) -> None:
@@ -241,10 +241,10 @@ class OverlayTests(PipelineCase):
             before = self.dot.fetches
             pipeline = self.pipeline(results=cached, fallback_url=self.dot_url)
             self.photo.status = "503 No"
-            made = [await pipeline.image(self.request(f"{self.url}?{number}", width=5)) for number in range(4)]
-            self.assertEqual({each.entry.rendition.width for each in made}, {5})
-            self.assertEqual([each.failure is not None and each.failure.status for each in made], [502] * 4)
-            self.assertEqual([each.state for each in made], [CacheState.MADE] + [CacheState.FRESH] * 3)
+            results = [await pipeline.image(self.request(f"{self.url}?{number}", width=5)) for number in range(4)]
+            self.assertEqual({each.entry.rendition.width for each in results}, {5})
+            self.assertEqual([each.failure is not None and each.failure.status for each in results], [502] * 4)
+            self.assertEqual([each.state for each in results], [CacheState.MADE] + [CacheState.FRESH] * 3)
             self.assertEqual(self.dot.fetches - before, 1)
 
     async def test_the_source_replaces_its_fallback_image_once_it_can_be_fetched(self) -> None:

@@ -95,8 +95,8 @@ class RevalidationTests(PipelineCase):
         pipeline = self.pipeline(originals=True, obey_origin=True)
         await self.result(pipeline, 0)
         self.clock.ahead = 50
-        made = await pipeline.image(self.request(width=30))
-        self.assertEqual((made.until, self.photo.fetches), (self.clock.seconds() + 10, 1))
+        result = await pipeline.image(self.request(width=30))
+        self.assertEqual((result.until, self.photo.fetches), (self.clock.seconds() + 10, 1))
         self.clock.ahead = 61
         self.assertEqual((await pipeline.image(self.request(width=30))).state, CacheState.RENEWED)
         self.assertEqual((await self.result(pipeline, 61)).until, self.clock.seconds() + 60)

@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.pipeline import MemoryBudget
-from imgforge.pipeline.limits.memory_budget import BudgetLease, Reservation
+from imgforge.pipeline.limits import BudgetLease, Reservation
 
 
 class MemoryBudgetTests(SynchronousTestCase):
