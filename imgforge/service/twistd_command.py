@@ -26,7 +26,8 @@ from imgforge.service.platform.signals import call_on_hangup, end_with_failure, 
 from imgforge.service.platform.systemd import Notifier
 from imgforge.service.startup_report import cautions, listening, summary, threads_per_process
 from imgforge.service.supervisor.metrics_directory import MetricsDirectory
-from imgforge.service.supervisor.supervisor import Supervisor
+from imgforge.service.supervisor.supervisor import Supervisor, SupervisorParts
+from imgforge.service.supervisor.worker_pool import PoolOutput
 from imgforge.service.worker.process import ServingProcess
 
 __all__ = ["Options", "makeService"]
@@ -199,16 +200,17 @@ def makeService(options: Options) -> IService:
         child: Any = Supervisor(
             reactor,
             settings,
-            listeners,
-            workers=count,
-            threads=threads,
-            metrics_directory=directory.path,
-            load=load,
-            log_stream=stream,
-            metrics_listeners=metrics_listeners,
-            notifier=notifier,
-            listening=service.listening,
-            failed=service.failed,
+            SupervisorParts(
+                listeners=listeners,
+                workers=count,
+                threads=threads,
+                output=PoolOutput(directory.path, stream),
+                load=load,
+                metrics_listeners=metrics_listeners,
+                notifier=notifier,
+                on_listening=service.listening,
+                on_failure=service.failed,
+            ),
         )
     else:
         tune_allocator()

@@ -177,20 +177,36 @@ class KilledFromOutsideTests(QuarantineCase):
         self.assertEqual(self.ended(1, crashed=True), [digest_of(BOMB).hex()])
 
 
+class Started:
+    """The transport of a process that obeys no signal."""
+
+    pid = 4711
+
+    def write(self, data: bytes) -> None: ...
+
+    def signalProcess(self, name: str) -> None: ...
+
+
 class CauseTests(SynchronousTestCase):
-    def cause(self, reason: Exception, **states: bool) -> Cause:
-        worker = Child(Clock(), "0", b"", lambda _worker, _reason: None)
-        for name, value in states.items():
-            setattr(worker, name, value)
+    def cause(self, reason: Exception, *, asked: bool = False, hung: bool = False) -> Cause:
+        clock = Clock()
+        worker = Child(clock, "0", b"", lambda _worker, _reason: None)
+        worker.makeConnection(Started())
+        if hung:
+            for _ in range(2):  # the time for a start, and that to read the pipe
+                clock.advance(60)
+        if asked:
+            worker.stop("TERM", 5)
         return cause_of(worker, Failure(reason))
 
     def test_signals_of_a_fault_are_crashes(self) -> None:
         for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE):
-            for leaving in (False, True):
-                self.assertIs(self.cause(ProcessTerminated(signal=number), leaving=leaving), Cause.CRASH)
+            for asked in (False, True):
+                self.assertIs(self.cause(ProcessTerminated(signal=number), asked=asked), Cause.CRASH)
 
     def test_so_is_a_worker_that_hangs(self) -> None:
-        self.assertIs(self.cause(ProcessTerminated(signal=signal.SIGKILL), hung=True), Cause.CRASH)
+        for asked in (False, True):
+            self.assertIs(self.cause(ProcessTerminated(signal=signal.SIGKILL), hung=True, asked=asked), Cause.CRASH)
 
     def test_sigkill_and_an_exit_status_may_mean_anything(self) -> None:
         self.assertIs(self.cause(ProcessTerminated(signal=signal.SIGKILL)), Cause.UNKNOWN)
@@ -199,7 +215,7 @@ class CauseTests(SynchronousTestCase):
     def test_who_was_asked_to_end_died_of_nothing(self) -> None:
         self.assertIs(self.cause(ProcessDone(0)), Cause.ASKED)
         self.assertIs(self.cause(ProcessTerminated(signal=signal.SIGTERM)), Cause.ASKED)
-        self.assertIs(self.cause(ProcessTerminated(signal=signal.SIGKILL), leaving=True), Cause.ASKED)
+        self.assertIs(self.cause(ProcessTerminated(signal=signal.SIGKILL), asked=True), Cause.ASKED)
 
 
 class FileTests(QuarantineCase):

@@ -22,7 +22,8 @@ from imgforge.config import ConfigurationError, Settings, parse_bind
 from imgforge.service.net.listeners import open_listeners
 from imgforge.service.supervisor.child import report_failure
 from imgforge.service.supervisor.reload import installed_code
-from imgforge.service.supervisor.supervisor import Supervisor
+from imgforge.service.supervisor.supervisor import Supervisor, SupervisorParts
+from imgforge.service.supervisor.worker_pool import PoolOutput
 
 
 class Child:
@@ -103,14 +104,15 @@ class SupervisorCase(SynchronousTestCase):
         self.supervisor = Supervisor(
             self.machine,
             Settings.from_given({"key": "736563726574", "salt": "70657070657270", "graceful_stop_timeout": 7.0}),
-            self.listeners,
-            workers=2,
-            threads=3,
-            metrics_directory=scratch.name,
-            log_stream=None,
-            load=lambda: self.load(),
-            listening=lambda: self.told.append("listening"),
-            failed=lambda: self.told.append("failed"),
+            SupervisorParts(
+                listeners=self.listeners,
+                workers=2,
+                threads=3,
+                output=PoolOutput(scratch.name),
+                load=lambda: self.load(),
+                on_listening=lambda: self.told.append("listening"),
+                on_failure=lambda: self.told.append("failed"),
+            ),
         )
         self.supervisor.startService()
         self.addCleanup(self.close_readers)

@@ -1,9 +1,16 @@
-"""One worker process, from its parent's side: what it is told, whether it is alive, how it ends.
+"""One worker process as the supervisor sees it: its heartbeats, and how it ends.
 
-Alive is a worker that says so: a byte each second on a pipe of its own, written by its reactor. One whose reactor is
-stuck, in an endless loop or in a lock of a C library, accepts connections no more but has not ended either: the parent
-kills it after a silence, and it is replaced like any that died. One that cannot start says why on the same pipe: one
-line, behind a `!`.
+A worker's reactor writes a byte each second to a pipe of its own. A worker that is stuck, in an endless loop or in a
+lock of a C library, stops accepting connections without ending: the supervisor kills it once its heartbeats have stayed
+away, and replaces it like any that died. A worker that cannot start writes the reason to the same pipe: one line,
+behind a `!`.
+
+    starting ──heartbeat──> serving ──no heartbeat for 10 s──> silent ──2 s more──> hung (killed)
+        │ none for 60 s: silent        <──────heartbeat──────────┘                    │
+        └─────────────── stop, from any of them ──> stopping         stop ──> stopping_hung
+
+A clock that jumped, and a supervisor that was stopped itself, look like missed heartbeats: therefore the two seconds,
+in which the heartbeats that wait in the pipe are read.
 """
 
 from __future__ import annotations
@@ -13,36 +20,36 @@ import os
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
+from automat import TypeMachineBuilder
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-__all__ = ["BEAT_INTERVAL", "Child", "StartFailure", "beat", "report_failure"]
+__all__ = ["HEARTBEAT_INTERVAL", "Child", "StartFailure", "report_failure", "send_heartbeat"]
 
-BEAT_INTERVAL = 1.0
-_LONGEST_SILENCE = 10.0
-_LONGEST_START = 60.0
-# A clock that jumped, and a parent that was stopped itself, look like a silence: what waits in the pipe is read first.
-_SECOND_LOOK = 2.0
-_BEAT = b"."
+HEARTBEAT_INTERVAL = 1.0
+_MOST_SILENCE = 10.0
+_MOST_START = 60.0
+_READ_PIPE_FIRST = 2.0
+_HEARTBEAT = b"."
 _FAILED = b"!"
 # Characters of an error and of its traceback, so that both go into a pipe at once, whatever they are in JSON.
 _LONGEST_ERROR, _LONGEST_TRACEBACK = 500, 8000
 
 
-def beat(descriptor: int) -> None:
-    """Tell the parent that this worker's reactor turns."""
-    with suppress(OSError):  # a parent that is gone or stuck is not ours to judge here
-        os.write(descriptor, _BEAT)
+def send_heartbeat(descriptor: int) -> None:
+    """In the worker: tell the supervisor that this worker's reactor turns."""
+    with suppress(OSError):  # a supervisor that is gone ends its workers in another way
+        os.write(descriptor, _HEARTBEAT)
 
 
 def report_failure(descriptor: int, error: BaseException) -> None:
-    """Tell the parent that this worker cannot start, and why."""
+    """In the worker: tell the supervisor that this worker cannot start, and why."""
     line = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_ERROR]
     trace = "".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]
     with suppress(OSError):
@@ -66,91 +73,178 @@ class StartFailure(Failure):
         return self._trace
 
 
+class _Life(Protocol):
+    """The inputs of a worker's state machine; the last three tell about its state."""
+
+    def heartbeat(self) -> None:
+        """A byte came."""
+
+    def miss(self) -> None:
+        """No byte came in time."""
+
+    def stay_silent(self) -> None:
+        """Nor was there one in the pipe."""
+
+    def stop(self) -> None:
+        """The worker is asked to end."""
+
+    def is_silent(self) -> bool:
+        """Whether heartbeats are missing."""
+
+    def is_hung(self) -> bool:
+        """Whether the worker was killed for that."""
+
+    def is_stopping(self) -> bool:
+        """Whether the worker was asked to end."""
+
+
 class Child(ProcessProtocol):
-    """A worker called *name* that gets *document* as its first line; *ended* is called with it and the reason."""
+    """A worker called *name* that gets *document* as its first line; *on_end* is called with it and the reason."""
 
     log = Logger()
 
-    def __init__(self, reactor: Any, name: str, document: bytes, ended: Callable[[Child, Failure], None]) -> None:
-        self._reactor = reactor
+    def __init__(
+        self, clock: IReactorTime, name: str, document: bytes, on_end: Callable[[Child, Failure], None]
+    ) -> None:
+        self._clock = clock
         self._document = document
-        self._notify = ended
-        self._listening: IDelayedCall | None = None
+        self._on_end = on_end
+        self._timer: IDelayedCall | None = None
         self._ended: Deferred[None] = Deferred()
+        self._report = b""
+        self._life = _make_life(self)
         self.name = name
         self.pid = 0
-        self.born: float = reactor.seconds()
-        self.leaving = False
-        self.serves = self.silent = False
-        self.hung = False  # and was killed for it
-        self._report = b""
-        # Whether it came to serve; False once it has ended before.
+        self.started_at: float = clock.seconds()
+        self.has_served = False
+        # Fires with whether the worker came to serve; False if it has ended before.
         self.ready: Deferred[bool] = Deferred()
 
-    def connectionMade(self) -> None:
-        """It has been started."""
-        transport: Any = self.transport
-        self.pid = transport.pid
-        transport.write(self._document)
-        self._listen_for(_LONGEST_START)
+    @property
+    def is_silent(self) -> bool:
+        """Whether its heartbeats are missing."""
+        return self._life.is_silent()
 
-    def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: ARG002  # the pipe of its beats is all we read
-        """It is alive; the first time that it serves. Or it says why it never will."""
-        if self._report or data.startswith(_FAILED):
-            self._report += data
-            return
-        self.serves, self.silent = True, False
-        if not self.leaving:
-            self._listen_for(_LONGEST_SILENCE)
-        if not self.ready.called:
-            self.ready.callback(True)
+    @property
+    def is_hung(self) -> bool:
+        """Whether it was killed since its heartbeats were missing."""
+        return self._life.is_hung()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was asked to end."""
+        return self._life.is_stopping()
 
     @property
     def start_failure(self) -> StartFailure | None:
-        """Why it could not start, if it has said so."""
+        """Why it could not start, if it has reported that."""
         with suppress(ValueError):
             error, trace = json.loads(self._report[len(_FAILED) :])
             return StartFailure(str(error), str(trace))
         return None
 
-    def _listen_for(self, seconds: float) -> None:
-        self._listen_no_more()
-        self._listening = self._reactor.callLater(seconds, self._missed, seconds)
+    def connectionMade(self) -> None:
+        """The process has been started."""
+        transport: Any = self.transport
+        self.pid = transport.pid
+        transport.write(self._document)
+        self._expect_heartbeat_within(_MOST_START)
 
-    def _listen_no_more(self) -> None:
-        if self._listening is not None and self._listening.active():
-            self._listening.cancel()
-
-    def _missed(self, seconds: float) -> None:
-        self.silent = True
-        self._listening = self._reactor.callLater(_SECOND_LOOK, self._hung, seconds + _SECOND_LOOK)
-
-    def _hung(self, seconds: float) -> None:
-        self.hung = True
-        self.log.error("worker {pid} has not been heard of for {seconds:g} s: killed", pid=self.pid, seconds=seconds)
-        self._signal("KILL")
+    def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: ARG002  # the only pipe that is read
+        """Take a heartbeat, or a part of the report of a failed start."""
+        if self._report or data.startswith(_FAILED):
+            self._report += data
+            return
+        self._life.heartbeat()
 
     def processEnded(self, reason: Failure) -> None:
-        """It is gone; who waits for that finds it struck off already."""
-        self._listen_no_more()
-        self._notify(self, reason)
+        """The process is gone; `on_end` runs before the Deferreds fire."""
+        self._cancel_timer()
+        self._on_end(self, reason)
         if not self.ready.called:
             self.ready.callback(False)
         self._ended.callback(None)
 
     def stop(self, signal: str, deadline: float) -> Deferred[None]:
-        """Ask it to end by *signal*; kill it after *deadline* seconds. Fires when it has ended."""
-        self.leaving = True
-        self._listen_no_more()
+        """Ask the worker to end by *signal*; kill it after *deadline* seconds. Fires when it has ended."""
+        self._life.stop()
         stopped: Deferred[None] = Deferred()
         if not self._ended.called:
             self._signal(signal)
-            killing = self._reactor.callLater(deadline, self._signal, "KILL")
-            self._ended.addCallback(lambda _: killing.active() and killing.cancel())
+            killing = self._clock.callLater(deadline, self._signal, "KILL")
+            self._ended.addCallback(lambda _: _cancel(killing))
         self._ended.addCallback(lambda _: stopped.callback(None))
         return stopped
 
+    def _expect_heartbeat_within(self, seconds: float) -> None:
+        self._cancel_timer()
+        self._timer = self._clock.callLater(seconds, self._miss, seconds)
+
+    def _miss(self, seconds: float) -> None:
+        self._timer = self._clock.callLater(_READ_PIPE_FIRST, self._stay_silent, seconds + _READ_PIPE_FIRST)
+        self._life.miss()
+
+    def _stay_silent(self, seconds: float) -> None:
+        self._life.stay_silent()
+        self.log.error("worker {pid} missed heartbeats for {seconds:g} s: killing it", pid=self.pid, seconds=seconds)
+        self._signal("KILL")
+
+    def _serve(self) -> None:
+        self.has_served = True
+        if not self.ready.called:
+            self.ready.callback(True)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            _cancel(self._timer)
+
     def _signal(self, name: str) -> None:
         transport: Any = self.transport
-        with suppress(ProcessExitedAlready):  # and `processEnded` is about to say so
+        with suppress(ProcessExitedAlready):  # `processEnded` is about to be called
             transport.signalProcess(name)
+
+
+def _cancel(timer: IDelayedCall) -> None:
+    if timer.active():
+        timer.cancel()
+
+
+_builder = TypeMachineBuilder(_Life, Child)
+_starting, _serving, _silent, _hung, _stopping, _stopping_hung = (
+    _builder.state(name) for name in ("starting", "serving", "silent", "hung", "stopping", "stopping_hung")
+)
+
+
+@_starting.upon(_Life.heartbeat).to(_serving)
+@_serving.upon(_Life.heartbeat).loop()
+@_silent.upon(_Life.heartbeat).to(_serving)
+def _heartbeat(life: _Life, child: Child) -> None:  # noqa: ARG001  # automat's signature
+    child._expect_heartbeat_within(_MOST_SILENCE)  # noqa: SLF001  # its own machine
+    child._serve()  # noqa: SLF001
+
+
+@_starting.upon(_Life.stop).to(_stopping)
+@_serving.upon(_Life.stop).to(_stopping)
+@_silent.upon(_Life.stop).to(_stopping)
+@_hung.upon(_Life.stop).to(_stopping_hung)
+def _stop(life: _Life, child: Child) -> None:  # noqa: ARG001
+    child._cancel_timer()  # noqa: SLF001
+
+
+@_stopping.upon(_Life.heartbeat).loop()
+def _last_heartbeat(life: _Life, child: Child) -> None:  # noqa: ARG001
+    child._serve()  # noqa: SLF001
+
+
+for _state in (_starting, _serving):
+    _state.upon(_Life.miss).to(_silent).returns(None)
+_silent.upon(_Life.stay_silent).to(_hung).returns(None)
+for _state in (_hung, _stopping_hung):
+    _state.upon(_Life.heartbeat).loop().returns(None)
+for _state in (_stopping, _stopping_hung):
+    _state.upon(_Life.stop).loop().returns(None)
+for _state in (_starting, _serving, _silent, _hung, _stopping, _stopping_hung):
+    _state.upon(_Life.is_silent).loop().returns(_state in {_silent, _hung})
+    _state.upon(_Life.is_hung).loop().returns(_state in {_hung, _stopping_hung})
+    _state.upon(_Life.is_stopping).loop().returns(_state in {_stopping, _stopping_hung})
+_make_life = _builder.build()

@@ -36,9 +36,9 @@ class Cause(Enum):
 def cause_of(worker: Child, reason: Failure) -> Cause:
     """What *worker* ended of, for *reason*."""
     number = getattr(reason.value, "signal", None)
-    if worker.hung or number in _CRASHES:
+    if worker.is_hung or number in _CRASHES:
         return Cause.CRASH
-    if worker.leaving or reason.check(ProcessDone) or number in _REQUESTS:
+    if worker.is_stopping or reason.check(ProcessDone) or number in _REQUESTS:
         return Cause.ASKED
     return Cause.UNKNOWN
 

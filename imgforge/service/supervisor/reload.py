@@ -1,10 +1,13 @@
-"""SIGHUP: workers with a new configuration take over one by one.
+"""SIGHUP: workers with a new configuration replace the others one by one.
 
-Each accepts connections before the one that it replaces stops to, and the sockets are the parent's, so that nobody is
-refused meanwhile.
+A successor accepts connections before the worker that it replaces stops, and the supervisor owns the sockets, so that
+no connection is refused.
 
-What is not taken over is new code: the parent would go on with the old, and speak to workers that expect another. It
-is refused where the files of the package have changed since the start.
+    idle ──SIGHUP──> reloading ──done──> idle
+                         └─SIGHUP──> reloading, and once more ──done──> reloading
+
+New code is not taken over: the supervisor would go on with the old code and talk to workers of another version. A
+reload is refused where the files of the package have changed since the start.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
 
+from automat import TypeMachineBuilder
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -27,27 +31,37 @@ from imgforge.service.platform.cpus import usable_cpus
 from imgforge.service.platform.systemd import Notifier
 from imgforge.service.startup_report import cautions, threads_per_process
 from imgforge.service.supervisor.child import Child
-from imgforge.service.supervisor.worker_pool import Plan, WorkerPool
+from imgforge.service.supervisor.worker_pool import Plan, Replacement, WorkerPool
 
 __all__ = ["ReloadObserver", "Reloader", "installed_code"]
 
-# What belongs to the parent and stays as it was at its start.
+# Settings of the supervisor itself, which keep their values until the next start.
 _FIXED = ("bind", "so_reuseport", "prometheus_bind", "prometheus_namespace", "processes", "log_format")
 CODE_HAS_CHANGED = (
-    "the code of imgforge has changed since the start: SIGHUP cannot take it up, and changes nothing. Restart the "
-    "server; nobody is refused if another one is started beside it first (IMGFORGE_SO_REUSEPORT)"
+    "the code of imgforge has changed since the start: SIGHUP does not load it, and changes nothing. Restart the "
+    "server; no connection is refused if another server is started beside it first (IMGFORGE_SO_REUSEPORT)"
 )
 
 
 class ReloadObserver(Protocol):
-    """Is told how a reload has ended."""
+    """Called at the end of a reload."""
 
     def __call__(self, *, worked: bool) -> None:
         """*worked*: the new configuration is in use."""
 
 
+class _Reload(Protocol):
+    """The inputs of the state machine of reloads."""
+
+    def request(self) -> None:
+        """SIGHUP."""
+
+    def finish(self) -> None:
+        """All workers have been replaced, or the new configuration was refused."""
+
+
 def installed_code(package: Path = Path(imgforge.__file__).parent) -> bytes:
-    """What tells the files of *package* from those of another version: their names, sizes and times."""
+    """A digest of the names, sizes and times of the files of *package*: another version has another one."""
     state = blake2b(digest_size=16)
     for path in sorted(package.rglob("*.py")):
         status = path.stat()
@@ -56,9 +70,9 @@ def installed_code(package: Path = Path(imgforge.__file__).parent) -> bytes:
 
 
 class Reloader:
-    """Replaces the workers of *pool*; *load* reads the configuration anew.
+    """Replaces the workers of *pool*; *load* reads the configuration again.
 
-    *in_use* is called with a configuration that is used, *ended* with the outcome of each reload.
+    *on_use* is called with settings that all workers have now, *on_end* with the outcome of each reload.
     """
 
     log = Logger()
@@ -69,40 +83,44 @@ class Reloader:
         settings: Settings,
         load: Callable[[], Settings],
         notifier: Notifier,
-        in_use: Callable[[Settings], None],
-        ended: ReloadObserver,
+        on_use: Callable[[Settings], None],
+        on_end: ReloadObserver,
         code: Callable[[], bytes] = installed_code,
     ) -> None:
         self._pool = pool
         self._settings = settings
         self._load = load
         self._notifier = notifier
-        self._in_use = in_use
-        self._ended = ended
+        self._on_use = on_use
+        self._on_end = on_end
         self._code = code
         self._code_at_start = code()
-        self._replacing = False
-        self._replace_again = False
+        self._machine = _make_machine(self)
 
     def reload(self) -> None:
-        """Read the configuration anew, and have workers with it take over; a bad one changes nothing."""
-        if self._pool.stopping or self._replacing:
-            self._replace_again = True
-            return
+        """Read the configuration again and replace the workers; a configuration with mistakes changes nothing.
+
+        During a reload: once more at its end.
+        """
+        if not self._pool.stopping:
+            self._machine.request()
+
+    def _begin(self) -> None:
         self._notifier.reloading()
         try:
             plan = self._new_plan()
         except (ConfigurationError, CredentialsError) as error:
             for line in str(error).splitlines():
                 self.log.error("the new configuration is not used: {line}", line=line)
-            self._ended(worked=False)
-            self._notifier.ready()
+            self._on_end(worked=False)
+            self._machine.finish()
             return
-        self._replacing = True
-        Deferred.fromCoroutine(self._replace_all(plan)).addBoth(self._replaced)
+        Deferred.fromCoroutine(self._replace_all(plan)).addErrback(self._failed).addCallback(
+            lambda _: self._machine.finish()
+        )
 
     def code_has_changed(self) -> bool:
-        """Whether the code that a new worker would run is not this process's own."""
+        """Whether a new worker would run other code than this process."""
         try:
             return self._code() != self._code_at_start
         except OSError:  # half of it is installed
@@ -114,7 +132,7 @@ class Reloader:
         settings = self._load()
         for name in _FIXED:
             if getattr(settings, name) != getattr(self._settings, name):
-                self.log.warn("IMGFORGE_{name}: the change waits for the next start", name=name.upper())
+                self.log.warn("IMGFORGE_{name}: the change takes effect at the next start", name=name.upper())
         for line in cautions(settings, self._pool.count, raise_descriptor_limit()):
             self.log.warn("{line}", line=line)
         listeners = tuple(
@@ -124,46 +142,68 @@ class Reloader:
         return Plan(settings, listeners, threads_per_process(settings.workers, self._pool.count, usable_cpus()))
 
     async def _replace_all(self, plan: Plan) -> None:
-        """One by one, so that there are never two generations of them at once; back to the old plan if one fails."""
+        """Replace one worker at a time; return to the old plan for further ones if a successor cannot serve."""
         pool = self._pool
-        before, pool.plan = pool.plan, plan
-        for old in pool.workers:
-            if old not in pool.workers:  # ended meanwhile: its successor has the new plan
+        old_plan, pool.plan = pool.plan, plan
+        for worker in pool.workers:
+            if worker not in pool.workers:  # it has died meanwhile: its successor has the new plan
                 continue
-            failure = await self._successor(old)
+            failure = await self._start_successor(worker)
             if pool.stopping:
                 return
             if failure:
-                pool.plan = before
+                pool.plan = old_plan
                 self.log.error("the new configuration is not used: {reason}", reason=failure)
-                self._ended(worked=False)
-                if old not in pool.workers:
+                self._on_end(worked=False)
+                if worker not in pool.workers:
                     pool.spawn_in()
                 return
-            await old.stop("HUP", before.deadline)
-        self._in_use(plan.settings)
-        self._ended(worked=True)
+            await worker.stop("HUP", old_plan.deadline)
+        self._on_use(plan.settings)
+        self._on_end(worked=True)
         self.log.info("the new configuration is in use")
 
-    async def _successor(self, old: Child) -> str:
-        """Start one that is to take the place of *old*, and wait until it serves; why it never will, if so."""
+    async def _start_successor(self, replaced: Child) -> str:
+        """Start the successor of *replaced* and wait until it serves; the reason if it never does, else empty."""
         pool = self._pool
         try:
-            worker = pool.spawn()
+            successor = pool.spawn()
         except OSError as error:
             return f"no worker can be started: {error.strerror}"
-        pool.outgoing, pool.on_trial = old, worker
-        serves = await worker.ready
-        pool.outgoing = pool.on_trial = None
-        why = worker.start_failure
-        return "" if serves else f"a worker ended at its start{f' ({why.getErrorMessage()})' if why else ''}"
+        pool.replacement = Replacement(replaced, successor)
+        serves = await successor.ready
+        pool.replacement = None
+        failure = successor.start_failure
+        return "" if serves else f"a worker ended at its start{f' ({failure.getErrorMessage()})' if failure else ''}"
 
-    def _replaced(self, outcome: Failure | None) -> None:
-        if isinstance(outcome, Failure):
-            self.log.failure("not all workers have the new configuration", outcome)
-            self._ended(worked=False)
-        self._replacing = False
+    def _failed(self, failure: Failure) -> None:
+        self.log.failure("not all workers have the new configuration", failure)
+        self._on_end(worked=False)
+
+    def _finish(self) -> None:
         self._notifier.ready()
-        if self._replace_again:
-            self._replace_again = False
-            self.reload()
+
+
+_builder = TypeMachineBuilder(_Reload, Reloader)
+_idle, _reloading, _reloading_twice = map(_builder.state, ("idle", "reloading", "reloading, and once more"))
+
+
+@_idle.upon(_Reload.request).to(_reloading)
+def _start(machine: _Reload, reloader: Reloader) -> None:  # noqa: ARG001  # automat's signature
+    reloader._begin()  # noqa: SLF001  # its own machine
+
+
+@_reloading.upon(_Reload.finish).to(_idle)
+def _end(machine: _Reload, reloader: Reloader) -> None:  # noqa: ARG001
+    reloader._finish()  # noqa: SLF001
+
+
+@_reloading_twice.upon(_Reload.finish).to(_idle)
+def _end_and_reload(machine: _Reload, reloader: Reloader) -> None:  # noqa: ARG001
+    reloader._finish()  # noqa: SLF001
+    reloader.reload()
+
+
+_reloading.upon(_Reload.request).to(_reloading_twice).returns(None)
+_reloading_twice.upon(_Reload.request).loop().returns(None)
+_make_machine = _builder.build()

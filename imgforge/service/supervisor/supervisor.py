@@ -1,12 +1,13 @@
-"""The parent of several processes: it opens the listeners, has workers serve them, and reloads when told to.
+"""The supervisor of several worker processes: it watches (`worker_pool`) and replaces (`reload`) them.
 
-It watches (`worker_pool`) and replaces (`reload`) the workers, and serves the metrics' own listeners itself.
+It serves only the separate listeners of metrics itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TextIO
+from dataclasses import dataclass, field
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
@@ -20,60 +21,51 @@ from imgforge.service.net.listeners import Listener, adopt
 from imgforge.service.periodic import Background
 from imgforge.service.platform.systemd import Notifier
 from imgforge.service.supervisor.reload import Reloader
-from imgforge.service.supervisor.worker_pool import Plan, WorkerPool
+from imgforge.service.supervisor.worker_pool import Plan, PoolOutput, WorkerPool
 from imgforge.web import ImageSite
 
-__all__ = ["Supervisor"]
+__all__ = ["Supervisor", "SupervisorParts"]
 
-_STATE_INTERVAL = 1.0  # seconds between two looks at what the metrics show of the parent
+_STATE_INTERVAL = 1.0  # seconds between two updates of the supervisor's own gauges
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorParts:
+    """What a `Supervisor` works with.
+
+    `workers` is the number of processes, `threads` that of render threads in each, `load` reads the configuration
+    again. `on_listening` is called when the first worker serves, `on_failure` when none can be started.
+    """
+
+    listeners: Sequence[Listener]
+    workers: int
+    threads: int
+    output: PoolOutput
+    load: Callable[[], Settings]
+    metrics_listeners: Sequence[Listener] = ()
+    notifier: Notifier = field(default_factory=Notifier)
+    on_listening: Callable[[], None] = lambda: None
+    on_failure: Callable[[], None] = lambda: None
 
 
 class Supervisor(Service):
-    """Keeps so many *workers* running on *listeners*; *load* reads the configuration anew.
-
-    *listening* is called when the first worker serves, *failed* when none can be started.
-    """
+    """Keeps workers running on listeners, and replaces them with a new configuration."""
 
     log = Logger()
 
-    def __init__(
-        self,
-        reactor: Any,
-        settings: Settings,
-        listeners: Sequence[Listener],
-        *,
-        workers: int,
-        threads: int,
-        metrics_directory: str,
-        log_stream: TextIO | None,
-        load: Callable[[], Settings],
-        metrics_listeners: Sequence[Listener] = (),
-        notifier: Notifier | None = None,
-        listening: Callable[[], None] = lambda: None,
-        failed: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._notifier = notifier or Notifier()
+    def __init__(self, reactor: Any, settings: Settings, parts: SupervisorParts) -> None:
         self._reactor = reactor
         self._settings = settings
-        self._metrics_listeners = metrics_listeners
+        self._parts = parts
         self._metrics = Metrics(namespace=settings.prometheus_namespace)
         self._ports: list[IListeningPort] = []
-        self._site: ImageSite | None = None  # of the metrics' own listeners
-        self._listening = listening
-        self._failed = failed
-        self._told_listening = self._told_ready = self._told_change = False
+        self._metrics_site: ImageSite | None = None
+        self._has_listened = self._has_been_ready = self._has_warned_of_new_code = False
         self._pool = WorkerPool(
-            reactor,
-            Plan(settings, tuple(listeners), threads),
-            workers,
-            metrics_directory=metrics_directory,
-            log_stream=log_stream,
-            serves=self._worker_serves,
-            restarts=self._worker_restarts,
-            failed=self._give_up,
+            reactor, Plan(settings, tuple(parts.listeners), parts.threads), parts.workers, parts.output, self
         )
-        self._reloader = Reloader(self._pool, settings, load, self._notifier, self._configured, self._reloaded)
-        self._observing = Background(reactor, _STATE_INTERVAL, self._observe, "the state of the parent cannot be seen")
+        self._reloader = Reloader(self._pool, settings, parts.load, parts.notifier, self._configured, self._reloaded)
+        self._observing = Background(reactor, _STATE_INTERVAL, self._observe, "the supervisor's gauges are not updated")
 
     @property
     def grace(self) -> float:
@@ -83,19 +75,19 @@ class Supervisor(Service):
     def startService(self) -> None:
         """Start the workers."""
         super().startService()
-        if self._metrics_listeners:
-            self._site = metrics_site(self._reactor, self._settings, self._metrics)
-            self._ports = [adopt(self._reactor, listener, self._site) for listener in self._metrics_listeners]
+        if self._parts.metrics_listeners:
+            self._metrics_site = site = metrics_site(self._reactor, self._settings, self._metrics)
+            self._ports = [adopt(self._reactor, listener, site) for listener in self._parts.metrics_listeners]
         self._reloaded(worked=True)
         self._observing.start(now=True)
         self._pool.start()
-        self._notifier.watch(self._reactor, lambda: not any(worker.silent for worker in self._pool.workers))
+        self._parts.notifier.watch(self._reactor, lambda: not any(worker.is_silent for worker in self._pool.workers))
 
     def stopService(self) -> Deferred[None]:
         """Stop the workers and wait for them."""
         super().stopService()
         self._observing.stop()
-        for listener in (*self._pool.plan.listeners, *self._metrics_listeners):
+        for listener in (*self._pool.plan.listeners, *self._parts.metrics_listeners):
             listener.socket.close()
         waits: list[Deferred[Any]] = [*self._pool.stop()]
         waits += [stopping for port in self._ports if (stopping := port.stopListening()) is not None]
@@ -107,38 +99,39 @@ class Supervisor(Service):
         state.quarantined(self._pool.quarantined_sources)
 
     def _reloaded(self, *, worked: bool) -> None:
-        """A reload has ended; the start counts as one."""
+        """A reload has ended; the start counts as a successful one."""
         self._metrics.state.reloaded(self._reactor.seconds(), worked=worked)
 
     def reload(self) -> None:
-        """Have workers with the configuration as it is now take over."""
+        """Replace the workers by workers with the configuration as it is now."""
         self._reloader.reload()
 
-    def _worker_serves(self) -> None:
-        """One more worker serves: with the first the server is there, and ready when all do."""
-        if not self._told_listening:
-            self._told_listening = True
-            self._listening()
-        if not self._told_ready and sum(worker.serves for worker in self._pool.workers) >= self._pool.count:
-            self._told_ready = True
-            self._notifier.ready()
+    def worker_serves(self) -> None:
+        """See `PoolObserver`: the server listens with the first worker, and is ready with all."""
+        if not self._has_listened:
+            self._has_listened = True
+            self._parts.on_listening()
+        serving = sum(worker.has_served for worker in self._pool.workers)
+        if not self._has_been_ready and serving >= self._pool.count:
+            self._has_been_ready = True
+            self._parts.notifier.ready()
 
-    def _worker_restarts(self) -> None:
-        """A worker is started in the place of one that died."""
+    def worker_restarts(self) -> None:
+        """See `PoolObserver`."""
         self._metrics.worker_restarted()
-        if not self._told_change and self._reloader.code_has_changed():
-            self._told_change = True
+        if not self._has_warned_of_new_code and self._reloader.code_has_changed():
+            self._has_warned_of_new_code = True
             self.log.warn(
-                "the code of imgforge has changed since the start, and workers that replace others run the new one: "
+                "the code of imgforge has changed since the start, and workers that replace others run the new code: "
                 "restart the server"
             )
 
-    def _give_up(self, reason: str) -> None:
-        """No worker can be started."""
+    def no_worker_starts(self, reason: str) -> None:
+        """See `PoolObserver`."""
         self.log.critical("imgforge cannot start: {reason}", reason=reason)
-        self._failed()
+        self._parts.on_failure()
 
     def _configured(self, settings: Settings) -> None:
-        """All workers have *settings*; the secret and the headers of the metrics' own listeners may be others."""
-        if self._site is not None:
-            self._site.resource = metrics_site(self._reactor, settings, self._metrics).resource
+        """All workers have *settings*: secret and headers of the metrics' listeners may have changed."""
+        if self._metrics_site is not None:
+            self._metrics_site.resource = metrics_site(self._reactor, settings, self._metrics).resource

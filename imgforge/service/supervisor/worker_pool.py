@@ -1,15 +1,15 @@
-"""The worker processes of a server: started as a plan says, replaced when they die, stopped together.
+"""The worker processes of a server: started by a plan, replaced when they die, stopped together.
 
-    parent ── fd 0: one JSON line (settings, sockets), then open for as long as the parent lives ──> worker
-           ── fd 1: the log
-           <─ fd 2: what C libraries have to say
-           ── fd 3...: the listening sockets
-           ── the next: the memory in which the workers count their connections
-           <─ the next: a byte each second, from when the worker serves; or why it cannot start
-           ── the next: the memory in which the workers write what they work on, and read what is quarantined
+    supervisor ── fd 0: one JSON line (settings, sockets), then open for as long as the supervisor lives ──> worker
+               ── fd 1: the log
+               <─ fd 2: stderr of C libraries
+               ── fd 3...: the listening sockets
+               ── the next: shared memory with the counts of connections
+               <─ the next: a heartbeat each second, from when the worker serves; or why it cannot start
+               ── the next: shared memory with the sources under way, and the quarantine
 
-The parent accepts nothing and decodes nothing. A worker finishes what is under way when SIGTERM comes; when the parent
-dies, however that is, the kernel kills it, or it ends itself as fd 0 closes: no worker outlives its parent.
+The supervisor accepts no connections and decodes nothing. A worker finishes the requests under way after SIGTERM. When
+the supervisor dies, the kernel kills its workers, or they end themselves as fd 0 closes: no worker outlives it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, TextIO
+from typing import Any, NamedTuple, Protocol, TextIO
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -36,28 +35,28 @@ from imgforge.service.platform.signals import interrupts_held
 from imgforge.service.supervisor.child import Child
 from imgforge.service.supervisor.crashes import CrashQuarantine
 
-__all__ = ["Plan", "WorkerPool"]
+__all__ = ["Plan", "PoolObserver", "PoolOutput", "Replacement", "WorkerPool"]
 
 _RESTART_DELAY = 0.1
-# A worker that dies this soon after its start may die again: each time the wait doubles, up to the longest.
+# Backoff, in seconds: after a death within `_TOO_SOON` of the start the delay doubles, up to `_LONGEST_DELAY`.
 _TOO_SOON = 2.0
 _LONGEST_DELAY = 5.0
-# What a worker may take beyond the grace of its requests before it is killed.
+# Seconds that a worker may take beyond the grace of its requests before it is killed.
 _KILL_AFTER = 5.0
-# How often each worker may fail to start before the server is given up, if none has ever served.
+# Failed starts of each worker after which the server ends, if no worker has ever served.
 _TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What workers are started with."""
+    """What workers are started with: settings, sockets, and the number of render threads in each."""
 
     settings: Settings
     listeners: tuple[Listener, ...]
     threads: int
 
     def document(self, processes: int, metrics_directory: str, name: str, slots: int) -> bytes:
-        """The line that the worker called *name* is told."""
+        """The JSON line for the worker called *name*."""
         sockets = [
             (asdict(one.address), asdict(one.credentials) if one.credentials else None) for one in self.listeners
         ]
@@ -73,53 +72,62 @@ class Plan:
 
     @property
     def deadline(self) -> float:
-        """Seconds after which a worker that was told to end is killed."""
+        """Seconds after which a worker that was asked to end is killed."""
         return self.settings.time_to_stop + _KILL_AFTER
 
 
-class WorkerPool:
-    """Keeps *count* workers running by `plan`.
+class Replacement(NamedTuple):
+    """A reload's step: the worker to be replaced, and its successor, which does not serve yet."""
 
-    *serves* is called each time that a worker comes to serve, *restarts* before one is started in the place of one that
-    died, and *failed* with the reason when none has ever served and starts have failed too often.
-    """
+    replaced: Child
+    successor: Child
+
+
+class PoolObserver(Protocol):
+    """What a `WorkerPool` reports."""
+
+    def worker_serves(self) -> None:
+        """A worker has begun to serve."""
+
+    def worker_restarts(self) -> None:
+        """A worker is about to be started in the place of one that died."""
+
+    def no_worker_starts(self, reason: str) -> None:
+        """No worker has ever served, and starts have failed too often."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOutput:
+    """Where workers write: the directory of the metrics' files, and the log, standard output without one."""
+
+    metrics_directory: str
+    log_stream: TextIO | None = None
+
+
+class WorkerPool:
+    """Keeps *count* workers running by `plan`."""
 
     log = Logger()
 
-    def __init__(
-        self,
-        reactor: Any,
-        plan: Plan,
-        count: int,
-        *,
-        metrics_directory: str,
-        log_stream: TextIO | None,
-        serves: Callable[[], None],
-        restarts: Callable[[], None],
-        failed: Callable[[str], None],
-    ) -> None:
+    def __init__(self, reactor: Any, plan: Plan, count: int, output: PoolOutput, observer: PoolObserver) -> None:
         self._reactor = reactor
         self.plan = plan
         self.count = count
-        self._metrics_directory = metrics_directory
-        self._log_stream = log_stream
-        self._serves = serves
-        self._restarts = restarts
-        self._failed = failed
-        self._workers: dict[Child, float] = {}  # and how long the successor waits of one that dies too soon
+        self._output = output
+        self._observer = observer
+        self._workers: dict[Child, float] = {}  # with the backoff of a successor if the worker dies too soon
         self._starting: set[IDelayedCall] = set()
-        self.on_trial: Child | None = None
-        self.outgoing: Child | None = None  # whose place that one takes
+        self.replacement: Replacement | None = None
         self.stopping = False
         self._any_has_served = False
-        self._failures = 0  # of starts, while none has served
+        self._failed_starts = 0  # while no worker has served
         self._last_failure = ""
-        self._occupancy = ConnectionCounts(2 * count)
+        self._connection_counts = ConnectionCounts(2 * count)
         self._quarantine = CrashQuarantine(reactor, 2 * count, plan.settings.state_directory)
 
     @property
     def workers(self) -> tuple[Child, ...]:
-        """Those that live now."""
+        """The workers that live now."""
         return tuple(self._workers)
 
     def start(self) -> None:
@@ -129,38 +137,39 @@ class WorkerPool:
         self._quarantine.restore(self.plan.settings.quarantine_seconds)
 
     def stop(self) -> list[Deferred[None]]:
-        """Ask all to end; each Deferred fires when one has."""
-        self._start_no_more()
+        """Ask all workers to end; a Deferred for each fires when it has."""
+        self._cancel_starts()
         return [worker.stop("TERM", self.plan.deadline) for worker in self._workers]
 
-    def _start_no_more(self) -> None:
+    def _cancel_starts(self) -> None:
         self.stopping = True
         for call in self._starting:
             call.cancel()
         self._starting.clear()
 
     def close(self) -> None:
-        """Give the shared memory back."""
-        self._occupancy.close()
+        """Release the shared memory."""
+        self._connection_counts.close()
         self._quarantine.close()
 
     @property
     def quarantined_sources(self) -> int:
-        """How many sources no worker reads now."""
+        """The number of sources in quarantine."""
         return self._quarantine.size(self.plan.settings.quarantine_seconds)
 
     def spawn(self, delay: float = _RESTART_DELAY) -> Child:
-        """Start a worker, whose successor waits *delay* seconds if it dies too soon; OSError where there is no room."""
+        """Start a worker; if it dies too soon, its successor waits *delay* seconds. OSError if fork fails."""
         taken = {worker.name for worker in self._workers}
-        name = next(name for name in map(str, range(self._occupancy.slots)) if name not in taken)
-        document = self.plan.document(self.count, self._metrics_directory, name, self._occupancy.slots)
+        slots = self._connection_counts.slots
+        name = next(name for name in map(str, range(slots)) if name not in taken)
+        document = self.plan.document(self.count, self._output.metrics_directory, name, slots)
         worker = Child(self._reactor, name, document, self._ended)
-        output = self._log_stream.fileno() if self._log_stream is not None else 1
-        passed = [listener.socket.fileno() for listener in self.plan.listeners]
+        log = self._output.log_stream.fileno() if self._output.log_stream is not None else 1
+        sockets = [listener.socket.fileno() for listener in self.plan.listeners]
         stderr = StderrReader(self._reactor)
-        descriptors: dict[int, Any] = {0: "w", 1: output, 2: stderr.writer}
-        passed_on = (*passed, self._occupancy.descriptor, "r", self._quarantine.descriptor)
-        descriptors |= dict(enumerate(passed_on, FIRST_INHERITED))
+        descriptors: dict[int, Any] = {0: "w", 1: log, 2: stderr.writer}
+        inherited = (*sockets, self._connection_counts.descriptor, "r", self._quarantine.descriptor)
+        descriptors |= dict(enumerate(inherited, FIRST_INHERITED))
         environment = dict(os.environ) | allocator_environment()
         # -P: the working directory, which -m would put first, is not imported from; PYTHONPATH still counts.
         command = [sys.executable, "-P", "-m", "imgforge.service.worker.main"]
@@ -176,42 +185,42 @@ class WorkerPool:
         return worker
 
     def _ready(self, serves: bool) -> bool:
-        """A worker serves, or never will."""
         if serves:
             self._any_has_served = True
             self._last_failure = ""
-            self._serves()
+            self._observer.worker_serves()
         return serves
 
     def _ended(self, worker: Child, reason: Failure) -> None:
-        """A worker is gone: start another unless it was to go."""
+        """A worker is gone: start another unless it was asked to end."""
         delay = self._workers.pop(worker)
-        mark_dead(worker.name, self._metrics_directory)
-        self._occupancy.leave(int(worker.name))
+        mark_dead(worker.name, self._output.metrics_directory)
+        self._connection_counts.leave(int(worker.name))
         self._quarantine.worker_ended(worker, reason, self.plan.settings.quarantine_seconds)
-        if self.stopping or worker.leaving:
+        if self.stopping or worker.is_stopping:
             return
         why = self._explained(worker, reason)
-        if worker is self.on_trial:
+        replaced, successor = self.replacement or (None, None)
+        if worker is successor:  # the reload reports it
             return
-        if self._reactor.seconds() - worker.born >= _TOO_SOON:
+        if self._reactor.seconds() - worker.started_at >= _TOO_SOON:
             delay = _RESTART_DELAY
-        if worker is self.outgoing:  # its successor is on its way
+        if worker is replaced:  # its successor is starting
             delay = 0.0
         self.log.error(
             "worker {pid} {ended} ({reason}); another one starts in {delay:g} s",
             pid=worker.pid,
-            ended="ended" if worker.serves else "could not start",
+            ended="ended" if worker.has_served else "could not start",
             reason=why,
             delay=delay,
         )
-        self._restarts()
-        if worker is self.outgoing or (not worker.serves and self._start_failed(why)):
+        self._observer.worker_restarts()
+        if worker is replaced or (not worker.has_served and self._start_failed(why)):
             return
         self.spawn_in(delay)
 
     def _explained(self, worker: Child, reason: Failure) -> str:
-        """Why *worker* has ended; what it says of a start that failed is logged in full, but not again and again."""
+        """Why *worker* has ended; the report of a failed start is logged in full, a repeated one only once."""
         failure = worker.start_failure
         if failure is None:
             return reason.getErrorMessage()
@@ -222,16 +231,16 @@ class WorkerPool:
         return why
 
     def _start_failed(self, reason: str) -> bool:
-        """Count it; whether that was the last try."""
-        self._failures += not self._any_has_served
-        if self._any_has_served or self._failures < _TRIES * self.count:
+        """Count a failed start; whether it was the last attempt."""
+        self._failed_starts += not self._any_has_served
+        if self._any_has_served or self._failed_starts < _TRIES * self.count:
             return False
-        self._start_no_more()
-        self._failed(reason)
+        self._cancel_starts()
+        self._observer.no_worker_starts(reason)
         return True
 
     def spawn_in(self, delay: float = _RESTART_DELAY) -> None:
-        """Start a worker in *delay* seconds; as often as it takes, should the machine have no room for a process."""
+        """Start a worker in *delay* seconds; retried with backoff while fork fails."""
 
         def start() -> None:
             self._starting.discard(call)

@@ -23,7 +23,7 @@ from imgforge.service.net.listeners import FIRST_INHERITED, Listener
 from imgforge.service.net.tls import Credentials
 from imgforge.service.platform.allocator import confine, die_with_parent
 from imgforge.service.platform.signals import ignore_interrupts, stop_when_told
-from imgforge.service.supervisor.child import BEAT_INTERVAL, beat, report_failure
+from imgforge.service.supervisor.child import HEARTBEAT_INTERVAL, report_failure, send_heartbeat
 from imgforge.service.supervisor.quarantine_table import SharedCrashTracker
 from imgforge.service.worker.process import ServingProcess
 
@@ -65,7 +65,7 @@ def main() -> None:
         report_failure(beats, error)
         os._exit(1)  # whatever threads there are by now
     running.addReader(_Parent())
-    running.callWhenRunning(LoopingCall(beat, beats).start, BEAT_INTERVAL)
+    running.callWhenRunning(LoopingCall(send_heartbeat, beats).start, HEARTBEAT_INTERVAL)
     running.run()
 
 
