@@ -1,4 +1,7 @@
-"""The seams. `ISourceFactory` plugins are found through `twisted.plugin`; the built-in sources use the same door."""
+"""The interfaces that others may implement: sources, their factories and cache tiers.
+
+`ISourceFactory` plugins are found through `twisted.plugin`; the built-in sources have factories of the same kind.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +32,12 @@ __all__ = [
     "unlimited_reserve",
 ]
 
-# Asked for the bytes that a body takes altogether, before they are read; fires when there is room for them.
+# Reserves memory for a body: called with its bytes altogether, before they are read; fires once they are reserved.
 Reserve = Callable[[int], Deferred[None]]
 
 
-def unlimited_reserve(_: int) -> Deferred[None]:
-    """Room for everybody."""
+def unlimited_reserve(_size: int) -> Deferred[None]:
+    """Grant any number of bytes at once."""
     return succeed(None)
 
 
@@ -47,54 +50,64 @@ class IServerReactor(
     IReactorFDSet,
     IReactorPluggableNameResolver,
 ):
-    """A reactor that a server runs in; epoll's is one. What needs the time only asks for `IReactorTime`."""
+    """A reactor that a server runs in, such as epoll's. Parts that need the time only ask for `IReactorTime`."""
 
 
 class ISource(Interface):
-    """Where originals come from; one per URL scheme. Cancelling a Deferred closes what it opened."""
+    """Serves the originals of one or more URL schemes. Cancelling a Deferred closes the connections it opened."""
 
     def fetch(
-        url: str, limit: int | None, headers: Mapping[str, str], room: Reserve = unlimited_reserve
+        url: str, limit: int | None, headers: Mapping[str, str], reserve: Reserve = unlimited_reserve
     ) -> Deferred[SourceImage]:
-        """The whole original at *url*, at most *limit* bytes.
+        """Fetch the whole original at *url*, at most *limit* bytes; None is no limit.
 
-        *headers* are sent along where the scheme knows headers; with `if-none-match` or `if-modified-since` among them
-        the answer may be that it is `not_modified`, without its bytes. *room* is asked before bytes are read, for as
-        many as are known to come, and again as more do; the time that it takes is not the origin's. Fails with
-        `SourceTooLarge` as soon as the limit is passed, `SourceNotFound`, `SourceRefused`, `OriginFailed` or
-        `OriginTimeout`.
+        The arguments are passed by position. *headers* (names in lower case) are sent along where the scheme knows
+        headers; with `if-none-match` or `if-modified-since` among them the result may be `not_modified`, without bytes.
+        *reserve* is called before bytes are read, with as many as are known to come, and again when more come; the
+        wait for it does not count as the origin's time. Fails with `SourceTooLarge` as soon as the limit is passed,
+        `SourceNotFound`, `SourceRefused`, `OriginFailed` or `OriginTimeout`.
         """
 
     def stream(url: str, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]) -> Deferred[None]:
         """Send the original at *url* to the consumer that *started* returns once the head is known.
 
-        A `range` among *headers* asks for a part, under `if-range`; one that holds no byte is a head with status 416,
-        `if-none-match` and `if-modified-since` may lead to one with 304. Where *started* raises, nothing is sent, no
-        more is fetched, and the Deferred fails with what was raised. Else it fires when all has been written (the
-        consumer's producer is unregistered by then); it fails as `fetch` does, before or after *started* was called.
-        Nothing bounds the size; the consumer's back-pressure bounds the memory.
+        A `range` among *headers* asks for a part, under `if-range`; a range outside the original leads to a head with
+        status 416, `if-none-match` and `if-modified-since` may lead to one with 304. Where *started* raises, nothing is
+        sent, no more is fetched, and the Deferred fails with that exception. Otherwise it fires when all has been
+        written (the consumer's producer is unregistered by then); it fails as `fetch` does, before or after the call
+        of *started*. Nothing bounds the size; the consumer's back-pressure bounds the memory.
+        """
+
+    def close() -> Deferred[None]:
+        """Let go of connections, files and threads; fires when they are gone. Nothing is fetched after it.
+
+        Called once, when the server stops. A plugin that was written before `close` existed may lack it: the server
+        takes its source as one with nothing to close.
         """
 
 
 class ISourceFactory(Interface):
-    """Makes sources for some URL schemes; `twisted.plugin` finds one that provides `IPlugin` as well."""
+    """Makes the source for some URL schemes; `twisted.plugin` finds a factory that provides `IPlugin` as well."""
 
-    schemes: tuple[str, ...] = Attribute("The URL schemes, in lower case and without ://, that the sources serve.")
+    schemes: tuple[str, ...] = Attribute("The URL schemes, in lower case and without ://, that the source serves.")
 
     def make(reactor: object, settings: object) -> object | None:
-        """An `ISource`, or None where *settings* (`imgforge.sources.SourceSettings`) do not enable it."""
+        """Make an `ISource`, or return None where *settings* (`imgforge.sources.SourceSettings`) do not enable it.
+
+        Called once in each process; *reactor* is an `IServerReactor`.
+        """
 
 
 class IConfiguredSourceFactory(ISourceFactory):
-    """A source factory with settings of its own; `make` finds all of them, as texts by name, in `settings.plugin`.
+    """A source factory with settings of its own; `make` finds all of them, as strings by name, in `settings.plugin`.
 
     The setting x of the plugin zip is the variable IMGFORGE_PLUGIN_ZIP_X, or the key x in the TOML table [plugin.zip].
     """
 
     name: str = Attribute("The plugin's name, of lower-case letters and digits.")
     settings: Mapping[str, str] = Attribute(
-        "The defaults of all settings that it has, by names of lower-case letters, digits and underscores; a setting "
-        "that is given and not among them ends the start."
+        "The defaults of all its settings, by names of lower-case letters, digits and underscores. The server does not "
+        "start with a setting that is not among them."
     )
 
 

@@ -1,4 +1,4 @@
-"""Threads that do not keep a process alive: one that waits for a dead medium or a name server would do so for ever."""
+"""Daemon threads, which do not keep a process alive: a thread may wait for a dead medium or name server for ever."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["DaemonThread", "DaemonThreadPool"]
 
 
 class DaemonThread(Thread):
-    """A thread that the process does not wait for when it ends."""
+    """A thread that the process does not wait for at its end."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named, daemon=True)

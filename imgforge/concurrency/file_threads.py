@@ -1,9 +1,9 @@
-"""Threads for file work on a medium that may stop answering: a dead share, a failing disk.
+"""Threads for file operations on a medium that may stop answering: a dead network share, a failing disk.
 
-A thread that waits for such a medium cannot be called back. So no caller waits for it longer than a time limit, and
-once half of the threads are overdue, or work was overdue before a thread could begin it, nothing more is begun: what
-would be queued behind it fails at once. The overdue work is the probe as well: once it comes back, the medium is in use
-again. One file that is slow holds up nothing else.
+A thread that is blocked by such a medium cannot be interrupted. So no caller waits longer than a time limit. Once half
+of the threads are overdue, or an operation was overdue before a thread could begin it, the medium counts as stalled:
+further operations fail at once. The overdue operations are the probe as well: once they end, the medium is in use
+again. A single slow file blocks no other.
 """
 
 from __future__ import annotations
@@ -12,30 +12,29 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from imgforge.concurrency.daemon_threads import DaemonThread, DaemonThreadPool
+from imgforge.interfaces import IServerReactor
 
 __all__ = ["FileThreads", "IDiskReactor", "Stalled", "TimeLimit"]
 
 T = TypeVar("T")
 
-# Bytes a second: a medium that brings fewer is taken for one that does not answer.
+# Bytes a second: a slower medium counts as stalled.
 _SLOWEST = 8 << 20
 
-
-class IDiskReactor(IReactorTime, IReactorFromThreads):
-    """What file work needs of a reactor."""
+IDiskReactor = IServerReactor  # until the packages that name it are changed
 
 
 class Stalled(OSError):
-    """The medium does not answer."""
+    """The medium does not answer in time."""
 
 
 class TimeLimit:
-    """Seconds that file work may take; the work extends them itself, once it knows how much there is to read."""
+    """Seconds that an operation may take; the operation extends them itself, once it knows how much it reads."""
 
     __slots__ = ("seconds",)
 
@@ -43,48 +42,49 @@ class TimeLimit:
         self.seconds = seconds
 
     def extend_for(self, size: int) -> None:
-        """Add the time that *size* bytes take on a slow medium. On any thread."""
+        """Add the seconds that *size* bytes take on the slowest medium. On any thread."""
         self.seconds += size / _SLOWEST
 
 
 class _Job(Generic[T]):
-    """Work on its way through a thread; the reactor may give it up at any time."""
+    """An operation on its way through a thread; the reactor's thread may abandon it at any time."""
 
-    __slots__ = ("_work", "begun", "given_up")
+    __slots__ = ("_work", "abandoned", "begun")
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
         self.begun = False
-        self.given_up = False
+        self.abandoned = False
 
     def __call__(self) -> T:
         self.begun = True
-        if self.given_up:  # it was still queued: nobody wants it any more
+        if self.abandoned:  # while it was queued
             raise Stalled
         return self._work()
 
-    def give_up(self) -> None:
-        self.given_up = True
+    def abandon(self) -> None:
+        """Do not begin it any more; one that has begun goes on."""
+        self.abandoned = True
 
 
 class FileThreads:
-    """At most *count* threads; *patience* is the usual time limit in seconds. *name* is that of the threads."""
+    """Runs file operations on at most *count* threads called *name*; *patience* is the usual time limit in seconds."""
 
-    def __init__(self, reactor: IDiskReactor, count: int, patience: float, name: str = "imgforge-cache") -> None:
+    def __init__(self, reactor: IServerReactor, count: int, patience: float, name: str = "imgforge-cache") -> None:
         self._reactor = reactor
         self._patience = patience
         self._name = name
         self._pool = DaemonThreadPool(minthreads=0, maxthreads=count, name=name)
         self._may_hang = max(1, count // 2)
-        self._overdue: set[_Job[Any]] = set()  # only the reactor's thread changes it
+        self._overdue: set[_Job[Any]] = set()  # changed in the reactor's thread only
 
     @property
     def stalled(self) -> bool:
-        """Whether the medium is taken for one that does not answer."""
+        """Whether the medium counts as one that does not answer."""
         return len(self._overdue) >= self._may_hang or any(not job.begun for job in self._overdue)
 
     def start(self) -> None:
-        """Let threads run; what was asked for before begins now."""
+        """Start the threads; operations that were queued before begin now."""
         self._pool.start()
 
     def run_with_timeout(
@@ -92,30 +92,30 @@ class FileThreads:
     ) -> Deferred[T]:
         """The outcome of *work*; `Stalled` where it does not come within *limit*.
 
-        An outcome that comes later, or after the Deferred was cancelled, is given to *discard*.
+        *discard* is called with a result that comes later, or after the Deferred was cancelled.
         """
         if self.stalled:
             return fail(Stalled())
         limit = limit or TimeLimit(self._patience)
         job = _Job(work)
-        result: Deferred[T] = Deferred(lambda _: job.give_up())
-        watching: list[IDelayedCall] = []
+        result: Deferred[T] = Deferred(lambda _: job.abandon())
+        timer: list[IDelayedCall] = []
 
-        def watch(granted: float, seconds: float) -> None:
-            watching[:] = [self._reactor.callLater(seconds, late, granted)]
+        def start_timer(granted: float, seconds: float) -> None:
+            timer[:] = [self._reactor.callLater(seconds, expire, granted)]
 
-        def late(granted: float) -> None:
+        def expire(granted: float) -> None:
             if limit.seconds > granted:
-                watch(limit.seconds, limit.seconds - granted)
+                start_timer(limit.seconds, limit.seconds - granted)
                 return
-            job.give_up()
+            job.abandon()
             self._overdue.add(job)
             if not result.called:
                 result.errback(Stalled())
 
-        def came_back(outcome: T | Failure) -> None:
-            if watching[0].active():
-                watching[0].cancel()
+        def ended(outcome: T | Failure) -> None:
+            if timer[0].active():
+                timer[0].cancel()
             self._overdue.discard(job)
             if isinstance(outcome, Failure):
                 if not result.called:
@@ -125,23 +125,23 @@ class FileThreads:
             elif discard is not None:
                 discard(outcome)
 
-        # It watches on after a cancellation: whether anybody waits or not, the thread may hang.
-        watch(limit.seconds, limit.seconds)
-        self._pool.callInThreadWithCallback(lambda _, outcome: self._reactor.callFromThread(came_back, outcome), job)
+        # The timer runs on after a cancellation: the thread may hang whether a caller waits or not.
+        start_timer(limit.seconds, limit.seconds)
+        self._pool.callInThreadWithCallback(lambda _, outcome: self._reactor.callFromThread(ended, outcome), job)
         return result
 
     def run(self, work: Callable[[], T]) -> Deferred[T]:
-        """The outcome of *work*, whenever it comes; `Stalled` where the medium does not answer already."""
+        """The outcome of *work*, without a time limit; `Stalled` where the medium counts as stalled already."""
         if self.stalled:
             return fail(Stalled())
         return deferToThreadPool(self._reactor, self._pool, work)
 
     def run_even_if_stalled(self, work: Callable[[], T]) -> Deferred[T]:
-        """The outcome of *work*, which is done even if it has to wait for what is overdue: for giving things back."""
+        """The outcome of *work*, which waits for overdue operations if it must: for closing and removing files."""
         return deferToThreadPool(self._reactor, self._pool, work)
 
     async def stop(self, within: float) -> None:
-        """Wait for the threads, at most *within* seconds; on a thread, for a pool that stops blocks. Once is enough."""
+        """Wait for the threads, at most *within* seconds, without blocking; once they have ended it returns at once."""
         if self._pool.joined:
             return
         stopped: Deferred[None] = Deferred()

@@ -1,18 +1,18 @@
-"""`sample://name`: the pictures of the demo page, for a server that is tried out."""
+"""`sample://name`: the sample images of the demo page."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from twisted.internet.interfaces import IConsumer
 from twisted.internet.threads import deferToThreadPool
 from zope.interface import implementer
 
 from imgforge.demo.pictures import SAMPLES, draw_sample
 from imgforge.errors import SourceNotFound
-from imgforge.interfaces import ISource, ISourceFactory, Reserve, unlimited_reserve
+from imgforge.interfaces import IServerReactor, ISource, ISourceFactory, Reserve, unlimited_reserve
 from imgforge.model import SourceHead, SourceImage
 
 __all__ = ["SampleFactory"]
@@ -20,9 +20,9 @@ __all__ = ["SampleFactory"]
 
 @implementer(ISource)
 class SampleSource:
-    """Draws its pictures when they are asked for, on a thread."""
+    """Draws the sample images on a thread, when one is first fetched."""
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: IServerReactor) -> None:
         self._reactor = reactor
 
     def fetch(
@@ -30,7 +30,7 @@ class SampleSource:
         url: str,
         limit: int | None,  # noqa: ARG002
         headers: Mapping[str, str],  # noqa: ARG002
-        room: Reserve = unlimited_reserve,  # noqa: ARG002
+        reserve: Reserve = unlimited_reserve,  # noqa: ARG002
     ) -> Deferred[SourceImage]:
         """See `ISource`; the samples are small."""
         return ensureDeferred(self._fetch(url))
@@ -54,13 +54,17 @@ class SampleSource:
         body = (await self._fetch(url)).body
         started(SourceHead(200, {}, len(body))).write(body)
 
+    def close(self) -> Deferred[None]:
+        """See `ISource`; it keeps nothing open."""
+        return succeed(None)
+
 
 @implementer(ISourceFactory)
 class SampleFactory:
-    """Makes the source for `sample://`."""
+    """Makes the source for `sample://`, in a server with the demo page."""
 
     schemes = ("sample",)
 
     def make(self, reactor: Any, settings: Any) -> SampleSource:  # noqa: ARG002
-        """Always: who passes this factory wants it."""
+        """See `ISourceFactory`; it cannot be switched off."""
         return SampleSource(reactor)

@@ -12,7 +12,7 @@ from imgforge.pipeline.negative_cache import NegativeCache
 from imgforge.pipeline.original_fetcher import OriginalFetcher, OriginalStorage
 from imgforge.pipeline.result_cache import ResultCache
 from imgforge.pipeline.staleness import StalenessPolicy
-from imgforge.sources import Sources
+from imgforge.sources import SourceRegistry
 
 __all__ = ["Caches", "CachesSettings", "make_caches"]
 
@@ -73,7 +73,7 @@ class Caches:
 def make_caches(
     clock: IDiskReactor,
     settings: CachesSettings,
-    sources: Sources,
+    sources: SourceRegistry,
     metrics: Metrics,
     *,
     results: Cache | None,

@@ -33,7 +33,7 @@ from imgforge.pipeline.limits import BudgetLease, MemoryBudget, Reservation
 from imgforge.pipeline.negative_cache import NegativeCache
 from imgforge.pipeline.staleness import StalenessPolicy, validators
 from imgforge.pipeline.stateful_coalescing import StatefulCoalescer
-from imgforge.sources import Sources
+from imgforge.sources import SourceRegistry
 
 __all__ = ["OriginalFetcher", "OriginalRequest", "OriginalStorage", "PassedHeaders", "check_format", "renewed"]
 
@@ -79,7 +79,7 @@ class OriginalFetcher:
     log = Logger()
 
     def __init__(
-        self, clock: IReactorTime, sources: Sources, metrics: Metrics, budget: MemoryBudget, storage: OriginalStorage
+        self, clock: IReactorTime, sources: SourceRegistry, metrics: Metrics, budget: MemoryBudget, storage: OriginalStorage
     ) -> None:
         self._clock = clock
         self._sources = sources

@@ -10,7 +10,7 @@ from imgforge.pipeline.crash_tracker import Quarantine
 from imgforge.pipeline.limits import Admission
 from imgforge.pipeline.render_threads import RenderThreads
 from imgforge.processing import PixelBudget, ProcessingSettings
-from imgforge.sources import Sources
+from imgforge.sources import SourceRegistry
 
 __all__ = ["PipelineParts", "PipelineSettings"]
 
@@ -42,7 +42,7 @@ class PipelineParts:
     counts. `quarantine` refuses sources that crashed a process; `pixel_budget` bounds the bytes of decoded pixels.
     """
 
-    sources: Sources
+    sources: SourceRegistry
     caches: Caches
     threads: RenderThreads
     admission: Admission

@@ -42,7 +42,7 @@ from imgforge.service.translation import (
     source_settings,
 )
 from imgforge.service.worker.process_state import show_build, show_caches
-from imgforge.sources import Sources, use_own_resolver
+from imgforge.sources import SourceRegistry, use_own_resolver
 from imgforge.urls import UrlParser
 from imgforge.web import (
     BearerGate,
@@ -109,7 +109,9 @@ class Application:
         self._processes = processes
         self._access_log = AccessLog(output, settings.access_log)
         results = processing_settings(settings)
-        self._sources = Sources(reactor, source_settings(settings), [SampleFactory()] if settings.embedded else [])
+        self._sources = SourceRegistry(
+            reactor, source_settings(settings), [SampleFactory()] if settings.embedded else []
+        )
         self._cache: Cache | None = make_cache(reactor, cache_settings(settings, directory), metrics.cache_fault)
         self._originals = make_cache(
             reactor, original_cache_settings(settings, processes, directory), metrics.cache_fault

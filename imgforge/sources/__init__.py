@@ -1,14 +1,15 @@
-"""Where originals come from, and what may be fetched at all."""
+"""Sources of originals: HTTP, local files and plugins, and the rules about what may be fetched."""
 
 from imgforge.sources.address_policy import AddressPolicy, address_class
+from imgforge.sources.allowed_sources import AllowedSources
 from imgforge.sources.http.endpoints import read_authorities
 from imgforge.sources.http.http_source import HttpSource
 from imgforge.sources.local import LocalSource
 from imgforge.sources.plugin_settings import unknown_plugin_settings
 from imgforge.sources.plugins import PluginError, find_plugins
-from imgforge.sources.registry import Sources
+from imgforge.sources.registry import SourceRegistry
 from imgforge.sources.resolver import use_own_resolver
-from imgforge.sources.settings import AllowedSources, SourceSettings
+from imgforge.sources.settings import SourceSettings
 
 __all__ = [
     "AddressPolicy",
@@ -16,8 +17,8 @@ __all__ = [
     "HttpSource",
     "LocalSource",
     "PluginError",
+    "SourceRegistry",
     "SourceSettings",
-    "Sources",
     "address_class",
     "find_plugins",
     "read_authorities",

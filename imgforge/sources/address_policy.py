@@ -1,7 +1,7 @@
-"""Which addresses may be dialled.
+"""Which addresses the server may connect to (protection against server-side request forgery).
 
-The decision is made on the numeric address that is connected to, after name resolution, so that neither a strange
-spelling of an address nor a name that resolves differently the next time gets around it.
+The decision is made on the numeric address that is connected to, after name resolution: neither an unusual spelling of
+an address nor a name that resolves differently the next time (DNS rebinding) gets around it.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from imgforge.errors import SourceRefused
+from imgforge.interfaces import IServerReactor
 from imgforge.observability import keeping_request_id
 
-__all__ = ["AddressPolicy", "GuardedEndpoint", "IDialReactor", "address_class"]
+__all__ = ["AddressPolicy", "GuardedEndpoint", "address_class"]
 
 Address = IPv4Address | IPv6Address
 
-# The first network that holds an address names its class; what is in none is public. RFC 6890 and successors.
+# The first network that contains an address names its class; other addresses are public. RFC 6890 and successors.
 _CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("loopback", ("127.0.0.0/8", "0.0.0.0/8", "::1/128", "::/128")),
     ("link-local", ("169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32", "fe80::/10", "ff00::/8")),
@@ -73,7 +74,7 @@ _NETWORKS: tuple[tuple[str, IPv4Network | IPv6Network], ...] = tuple(
 )
 # IPv6 networks whose last four bytes are an IPv4 address: NAT64, the translated and the deprecated compatible form.
 _EMBEDDING = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96")))
-# Here an operator may have chosen that it lies around the ninth byte (RFC 6052, section 2.2).
+# Here an operator may have put it around the ninth byte (RFC 6052, section 2.2).
 _LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
 
 
@@ -87,29 +88,29 @@ def _embedded(address: Address) -> list[IPv4Address]:
         inner.append(IPv4Address(number & 0xFFFFFFFF))
     if address in _LOCAL_NAT64:
         inner.append(IPv4Address((number >> 64 & 0xFFFF) << 16 | number >> 40 & 0xFFFF))
-    return [one for one in inner if one is not None]
+    return [embedded for embedded in inner if embedded is not None]
 
 
 def address_class(text: str) -> str:
     """loopback, link-local, private or public; *text* is a numeric address, with or without a zone.
 
-    An address within which there is another has the stricter class of the two.
+    An IPv6 address that embeds an IPv4 one has the stricter class of the two.
     """
     address = ip_address(text.partition("%")[0])
-    judged = [address, *_embedded(address)]
-    return next((name for name, network in _NETWORKS if any(one in network for one in judged)), "public")
+    addresses = [address, *_embedded(address)]
+    return next((name for name, network in _NETWORKS if any(each in network for each in addresses)), "public")
 
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """The operator's choice; the names are those of the settings IMGFORGE_ALLOW_..._SOURCE_ADDRESSES."""
+    """Which classes of addresses are allowed; named after the settings IMGFORGE_ALLOW_..._SOURCE_ADDRESSES."""
 
     allow_loopback: bool = False
     allow_link_local: bool = False
     allow_private: bool = True
 
     def allows(self, kind: str) -> bool:
-        """Whether addresses of a class may be dialled."""
+        """Whether the server may connect to addresses of the class *kind*; public ones always."""
         refused = {
             "loopback": not self.allow_loopback,
             "link-local": not self.allow_link_local,
@@ -118,13 +119,9 @@ class AddressPolicy:
         return not refused.get(kind, False)
 
 
-class IDialReactor(IReactorPluggableNameResolver, IReactorTCP, IReactorTime):
-    """What dialling needs of a reactor."""
-
-
 @dataclass(slots=True)
 class _Decisions:
-    """What became of the answers of one look-up."""
+    """The decisions about the addresses of one look-up."""
 
     allowed: int = 0
     refused: list[tuple[str, str]] = field(default_factory=list)  # class and address
@@ -132,7 +129,7 @@ class _Decisions:
 
 @implementer(IResolutionReceiver)
 class _Filter:
-    """Passes the addresses on that the policy allows, and notes what it decided."""
+    """Passes on the addresses that the policy allows, and records each decision."""
 
     def __init__(self, receiver: IResolutionReceiver, policy: AddressPolicy, decisions: _Decisions) -> None:
         self._receiver = receiver
@@ -176,14 +173,14 @@ class _GuardedResolver:
 
 @implementer(IReactorPluggableNameResolver, IReactorTCP, IReactorTime)
 class _GuardedReactor:
-    """The reactor with a resolver that answers allowed addresses only; HostnameEndpoint dials what it answers."""
+    """The reactor with a resolver that returns allowed addresses only; HostnameEndpoint connects to those."""
 
-    def __init__(self, reactor: IDialReactor, policy: AddressPolicy, decisions: _Decisions) -> None:
+    def __init__(self, reactor: IServerReactor, policy: AddressPolicy, decisions: _Decisions) -> None:
         self._reactor = reactor
         self.nameResolver = _GuardedResolver(reactor.nameResolver, policy, decisions)
 
     def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
-        raise NotImplementedError("the guard's resolver stays")
+        raise NotImplementedError("the resolver of the address policy cannot be replaced")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)
@@ -193,13 +190,13 @@ class _GuardedReactor:
 class GuardedEndpoint:
     """Connects to a host by name or address, trying only the addresses that *policy* allows.
 
-    Fails with `SourceRefused` where it allows none. The message names the class and not the address, which a stranger
-    could use to map an inner network; the log has both.
+    Fails with `SourceRefused` where it allows none. The message names the class but not the address, with which a
+    client could map an internal network; the log has both.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: IDialReactor, host: str, port: int, policy: AddressPolicy, timeout: float) -> None:
+    def __init__(self, reactor: IServerReactor, host: str, port: int, policy: AddressPolicy, timeout: float) -> None:
         self._reactor = reactor
         self._host = host
         self._port = port

@@ -1,4 +1,4 @@
-"""A file whose medium may stop answering: read and closed on threads, so that the reactor never waits for it."""
+"""An open file on a medium that may stop answering: threads read and close it, so that the reactor never blocks."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ __all__ = ["OpenFile", "read_at"]
 
 
 class OpenFile:
-    """The file behind *descriptor*, with its *status* and *content_type*; *threads* read and close it."""
+    """The open file *descriptor*, with its *status* and *content_type*; *threads* read and close it."""
 
     def __init__(self, threads: FileThreads, descriptor: int, status: os.stat_result, content_type: str) -> None:
         self._threads = threads
         self._descriptor = descriptor
-        self._changing = Lock()  # never held while the medium is asked
+        self._lock = Lock()  # guards the two flags; never held during a file operation
         self._reading = self._closed = False
         self.status = status
         self.content_type = content_type
 
     def read(self, start: int, size: int) -> Deferred[bytes]:
-        """Up to *size* bytes from *start* on, fewer at the end only; one read at a time. OSError, or `Stalled`."""
+        """Up to *size* bytes from *start* on, fewer at the end only; one read at a time. OSError or `Stalled`."""
         return self._threads.run_with_timeout(lambda: self._read(start, size))
 
     def close(self) -> None:
-        """Close it, at once or at the end of the read under way; this waits for neither."""
-        with self._changing:
+        """Close the file, at once or at the end of the read under way; returns without waiting."""
+        with self._lock:
             if self._closed:
                 return
-            self._closed, busy = True, self._reading
-        if not busy:
+            self._closed, reading = True, self._reading
+        if not reading:
             self._threads.run_even_if_stalled(lambda: os.close(self._descriptor)).addErrback(lambda _: None)
 
     def _read(self, start: int, size: int) -> bytes:
-        with self._changing:
+        with self._lock:
             if self._closed:
                 raise OSError("the file is closed")
             self._reading = True
         try:
             return read_at(self._descriptor, start, size)
         finally:
-            if self._read_ended():  # nobody waits for it any more
+            if self._end_read():  # it was closed meanwhile: the descriptor is ours to close
                 os.close(self._descriptor)
 
-    def _read_ended(self) -> bool:
-        """Whether the file was to be closed meanwhile."""
-        with self._changing:
+    def _end_read(self) -> bool:
+        """Whether `close` was called during the read."""
+        with self._lock:
             self._reading = False
             return self._closed
 

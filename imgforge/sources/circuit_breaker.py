@@ -1,11 +1,11 @@
-"""A circuit breaker for each origin: one that keeps failing is left alone for a while.
+"""A circuit breaker for each origin: an origin that keeps failing gets no requests for a while.
 
-    closed ── so many failures in a row ──> open ── some seconds ──> half open ── one request ─┬─ good ──> closed
-       ^                                     ^                                                 └─ bad ───> open
-       └── any answer                        └── everybody else is refused at once
+    closed ── so many failures in a row ──> open ── some seconds ──> half open ── one request ─┬─ answer ──> closed
+       ^                                     ^                                                 └─ failure ─> open
+       └── any answer                        └── all other requests fail at once
 
-What counts is what costs waiting: connections that fail, heads that do not come or break HTTP, and 502, 503 and 504.
-Failures of requests that were under way together count once: a burst of them is one bad moment.
+Failures that cost waiting count: connections that fail, heads that do not come or break HTTP, and 502, 503 and 504.
+Failures of requests that were under way together count once: a burst of them is one outage.
 """
 
 from __future__ import annotations
@@ -22,23 +22,25 @@ from imgforge.errors import CircuitOpen, OriginFailed, OriginTimeout
 
 __all__ = ["CircuitBreaker"]
 
-_MOST_ORIGINS = 1000  # that are remembered; the one that failed longest ago is forgotten
+_MOST_ORIGINS = 1000  # that are kept; beyond, the origin that failed longest ago is dropped
 
 
 @dataclass(slots=True)
-class _Trouble:
+class _Circuit:
+    """The circuit of an origin that has failed since its last answer."""
+
     failures: int = 0
-    last: int = 0  # the last failure that counted, by the breaker's count of all
-    until: float = 0.0  # refused so long
+    last_failure: int = 0  # the number of the last failure that counted, by the breaker's count of all
+    open_until: float = 0.0  # by the clock; 0 while the circuit is closed
     status: int = 502
     cause: str = ""
-    trying: bool = False  # half open, with a request under way
+    probing: bool = False  # half open, with a request under way
 
 
 class CircuitBreaker:
-    """Opens after *failures* in a row, 0 is never, for *seconds*; origins are named by scheme, host and port.
+    """Opens after *failures* in a row, 0 is never, for *seconds*; the key of an origin is scheme, host and port.
 
-    A request that is cancelled after *patience* seconds has failed; before that its client has left.
+    A request that is cancelled after *patience* seconds counts as failed; before, its client has disconnected.
     """
 
     def __init__(self, clock: IReactorTime, failures: int, seconds: float, patience: float) -> None:
@@ -46,21 +48,21 @@ class CircuitBreaker:
         self._failures = failures
         self._seconds = seconds
         self._patience = patience
-        self._troubled: OrderedDict[str, _Trouble] = OrderedDict()
-        self._counted = 0  # failures of all origins: unlike a clock it is never put back
+        self._circuits: OrderedDict[str, _Circuit] = OrderedDict()
+        self._counted = 0  # failures of all origins: unlike a clock it never goes backwards
 
     def __len__(self) -> int:
-        return len(self._troubled)
+        return len(self._circuits)
 
     @contextmanager
     def watch(self, origin: str) -> Iterator[None]:
-        """Let the block ask *origin* and judge how that ends; `CircuitOpen` at once where it is to be left alone."""
+        """Run the block, which sends a request to *origin*, and count its outcome; `CircuitOpen` while it is open."""
         self.check(origin)
         began, counted = self._clock.seconds(), self._counted
-        trouble = self._troubled.get(origin)
-        tried = None if trouble is None or not trouble.until else trouble
-        if tried is not None:
-            tried.trying = True
+        circuit = self._circuits.get(origin)
+        probed = None if circuit is None or not circuit.open_until else circuit
+        if probed is not None:
+            probed.probing = True
         try:
             yield
         except OriginFailed as error:
@@ -68,43 +70,43 @@ class CircuitBreaker:
             raise
         except CancelledError:  # by the deadline, or by a client that left
             if self._clock.seconds() - began < self._patience:
-                self._undecided(tried)
+                self._undecided(probed)
             else:
                 self._failed(origin, counted, OriginTimeout.status, "the origin took too long")
             raise
         except BaseException:
-            self._undecided(tried)
+            self._undecided(probed)
             raise
-        self._troubled.pop(origin, None)
+        self._circuits.pop(origin, None)
 
     def check(self, origin: str) -> None:
-        """`CircuitOpen` where *origin* is to be left alone."""
-        trouble = self._troubled.get(origin)
-        if trouble is None or not trouble.until:
+        """`CircuitOpen` while the circuit of *origin* is open."""
+        circuit = self._circuits.get(origin)
+        if circuit is None or not circuit.open_until:
             return
-        # More than that is left only where the clock has been put back.
-        if 0 < trouble.until - self._clock.seconds() <= self._seconds or trouble.trying:
-            error = CircuitOpen("the origin keeps failing and is left alone for a while", trouble.status)
-            raise error.caused_by(trouble.cause)
+        # More than that is left only where the clock has been set back.
+        if 0 < circuit.open_until - self._clock.seconds() <= self._seconds or circuit.probing:
+            error = CircuitOpen("the origin keeps failing and is left alone for a while", circuit.status)
+            raise error.caused_by(circuit.cause)
 
     @staticmethod
-    def _undecided(tried: _Trouble | None) -> None:
-        """The request that was let through to try has told nothing: another one may."""
-        if tried is not None:
-            tried.trying = False
+    def _undecided(probed: _Circuit | None) -> None:
+        """The probe ended without an outcome: the next request is one again."""
+        if probed is not None:
+            probed.probing = False
 
     def _failed(self, origin: str, counted: int, status: int, cause: str) -> None:
         if not self._failures:
             return
-        trouble = self._troubled.setdefault(origin, _Trouble())
-        self._troubled.move_to_end(origin)
-        if len(self._troubled) > _MOST_ORIGINS:
-            self._troubled.popitem(last=False)
-        trouble.status, trouble.cause = status, cause
-        if counted < trouble.last:
+        circuit = self._circuits.setdefault(origin, _Circuit())
+        self._circuits.move_to_end(origin)
+        if len(self._circuits) > _MOST_ORIGINS:
+            self._circuits.popitem(last=False)
+        circuit.status, circuit.cause = status, cause
+        if counted < circuit.last_failure:
             return
         self._counted += 1
-        trouble.failures += 1
-        trouble.last = self._counted
-        if trouble.trying or trouble.failures >= self._failures:
-            trouble.until, trouble.trying = self._clock.seconds() + self._seconds, False
+        circuit.failures += 1
+        circuit.last_failure = self._counted
+        if circuit.probing or circuit.failures >= self._failures:
+            circuit.open_until, circuit.probing = self._clock.seconds() + self._seconds, False

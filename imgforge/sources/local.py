@@ -1,7 +1,7 @@
 """`local:///path`: files below one directory.
 
-Every spelling of a path ends at the same check: the file is opened first, and the name that the kernel then gives for
-the open file must lie below the root. A symbolic link, a `..` or a rename in between cannot lead out.
+Every spelling of a path ends at the same check: the file is opened first, and the name that the kernel then reports for
+the open file must lie below the root. No symbolic link, no `..` and no rename in between leads out of it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IConsumer
 from zope.interface import implementer
 
-from imgforge.concurrency import FileThreads, IDiskReactor, Stalled
+from imgforge.concurrency import FileThreads, Stalled
 from imgforge.errors import OriginFailed, OriginTimeout, SourceNotFound, SourceTooLarge
-from imgforge.interfaces import ISource, Reserve, unlimited_reserve
+from imgforge.interfaces import IServerReactor, ISource, Reserve, unlimited_reserve
 from imgforge.model import SourceHead, SourceImage, Unsatisfiable, byte_range
 from imgforge.sources.bounded_file import OpenFile, read_at
 from imgforge.sources.thread_producer import ThreadProducer
@@ -31,26 +31,24 @@ __all__ = ["LocalSource"]
 
 T = TypeVar("T")
 
-# As many files as a process reads at once.
-_THREADS = 16
-_DRAIN = 1.0
-# What says nothing of whether there is such a file.
+_THREADS = 16  # the files that a process reads at once
+_CLOSE_TIMEOUT = 1.0  # seconds that `close` waits for the threads
+# Errors of the medium or the process, which do not say whether the file exists.
 _FAULTS = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-# Bytes in which a format shows itself.
-_BEGINNING = 4096
+_SIGNATURE_BYTES = 4096  # at the start of a file, which show its format
 
 
 @implementer(ISource)
 class LocalSource:
-    """Regular files below *root*; what follows *query_separator* in a URL is no part of the name.
+    """Serves regular files below *root*; the part of a URL from *query_separator* on does not belong to the name.
 
-    Each access may take *timeout* seconds. *media_type_of* tells the media type of a file whose name does not, by its
-    first bytes.
+    Each access may take *timeout* seconds. *media_type_of* returns the media type of a file by its first bytes, for
+    names without a known suffix.
     """
 
     def __init__(
         self,
-        reactor: IDiskReactor,
+        reactor: IServerReactor,
         root: str,
         *,
         timeout: float,
@@ -61,34 +59,34 @@ class LocalSource:
         self._timeout = timeout
         self._query_separator = query_separator
         self._media_type_of = media_type_of
-        # Threads of its own: a mount that hangs holds up nothing but files.
+        # Threads of its own: a mount that hangs blocks local files only.
         self._threads = FileThreads(reactor, _THREADS, timeout, "imgforge-files")
         self._threads.start()
 
-    async def close(self) -> None:
-        """End the threads."""
-        await self._threads.stop(_DRAIN)
+    def close(self) -> Deferred[None]:
+        """End the threads; a thread that a dead mount blocks is left behind after a second."""
+        return ensureDeferred(self._threads.stop(_CLOSE_TIMEOUT))
 
     def fetch(
         self,
         url: str,
         limit: int | None,
         headers: Mapping[str, str],
-        room: Reserve = unlimited_reserve,
+        reserve: Reserve = unlimited_reserve,
     ) -> Deferred[SourceImage]:
-        """See `ISource`; the validators are made of the file's time and size."""
-        return ensureDeferred(self._fetch(self._name(url), limit, headers.get("if-none-match", ""), room))
+        """See `ISource`; the validators come from the file's modification time and size."""
+        return ensureDeferred(self._fetch(self._name(url), limit, headers.get("if-none-match", ""), reserve))
 
-    async def _fetch(self, name: str, limit: int | None, known: str, room: Reserve) -> SourceImage:
+    async def _fetch(self, name: str, limit: int | None, if_none_match: str, reserve: Reserve) -> SourceImage:
         file = await self._opened(name)
         try:
             etag, modified, size = _etag(file.status), _modified(file.status), file.status.st_size
-            if known == etag:
-                return SourceImage(b"", file.content_type, known, modified, not_modified=True)
+            if if_none_match == etag:
+                return SourceImage(b"", file.content_type, etag, modified, not_modified=True)
             if limit is not None and size > limit:
                 raise SourceTooLarge(f"the source has {size} bytes, more than {limit}")
-            await room(size)
-            # One byte more than it should have: a file that grows meanwhile is not let past the limit.
+            await reserve(size)
+            # One byte more than its size: a file that grows meanwhile does not pass the limit.
             body = await self._answered(file.read(0, size + 1))
         finally:
             file.close()
@@ -112,9 +110,9 @@ class LocalSource:
                 "accept-ranges": "bytes",
             }
             size = file.status.st_size
-            same = headers.get("if-range", head["etag"]) in {head["etag"], head["last-modified"]}
+            unchanged = headers.get("if-range", head["etag"]) in {head["etag"], head["last-modified"]}
             try:
-                part = byte_range(headers.get("range", ""), size) if same else None
+                part = byte_range(headers.get("range", ""), size) if unchanged else None
             except Unsatisfiable:
                 started(SourceHead(416, {"content-range": f"bytes */{size}"}, 0))
                 return
@@ -132,7 +130,7 @@ class LocalSource:
         return await self._answered(self._threads.run_with_timeout(lambda: self._open(name), discard=OpenFile.close))
 
     async def _answered(self, work: Deferred[T]) -> T:
-        """The outcome of *work* with files; how their medium fails is how any origin does."""
+        """The outcome of *work* with files; failures of the medium become those of an origin."""
         try:
             return await work
         except Stalled:
@@ -145,20 +143,20 @@ class LocalSource:
         return path.partition(self._query_separator)[0] if self._query_separator else path
 
     def _open(self, name: str) -> OpenFile:
-        """The file of that *name*, or where there is none and it has percent-escapes the one that they stand for."""
-        # Non-blocking, so that a named pipe does not hold the thread.
+        """Open the file *name*, or where there is none, the file of the percent-decoded name. On a thread."""
+        # Non-blocking, so that a named pipe does not block the thread.
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
         for spelling in dict.fromkeys((name, unquote(name))):
             try:
                 descriptor = os.open(f"{self._root}/{spelling.lstrip('/')}", flags)
                 break
-            except ValueError:  # NUL, or what no file name can hold
+            except ValueError:  # NUL, or a character that no file name can hold
                 continue
             except OSError as error:
                 if error.errno in _FAULTS:
                     raise
         else:
-            if not self._root.is_dir():  # the operator's log names the setting; a mount that is gone is no missing file
+            if not self._root.is_dir():  # a mount that is gone is not a missing file; the log names the setting
                 raise OriginFailed("the directory of local files (IMGFORGE_LOCAL_FILESYSTEM_ROOT) is not there")
             raise SourceNotFound("no such file")
         try:
@@ -172,8 +170,8 @@ class LocalSource:
             raise
 
     def _content_type(self, name: str, descriptor: int) -> str:
-        named = mimetypes.guess_type(name)[0]
-        return named or self._media_type_of(read_at(descriptor, 0, _BEGINNING)) or "application/octet-stream"
+        by_name = mimetypes.guess_type(name)[0]
+        return by_name or self._media_type_of(read_at(descriptor, 0, _SIGNATURE_BYTES)) or "application/octet-stream"
 
 
 def _etag(status: os.stat_result) -> str:

@@ -1,4 +1,4 @@
-"""The settings of plugins' own: which a factory has, what it is handed, and what of the given ones no plugin has."""
+"""The settings of plugins: the values that a factory gets, and the settings that no plugin has."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["own_settings", "unknown_plugin_settings"]
 
 
 def own_settings(factory: Any, given: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """What *factory* is handed: its defaults, and in their place what is *given* to the plugin of its name."""
+    """The settings for *factory*: its defaults, overridden by those that are *given* for the plugin of its name."""
     if not IConfiguredSourceFactory.providedBy(factory):
         return {}
-    mine = given.get(factory.name, {})
-    return {name: mine.get(name, default) for name, default in factory.settings.items()}
+    overrides = given.get(factory.name, {})
+    return {name: overrides.get(name, default) for name, default in factory.settings.items()}
 
 
 def unknown_plugin_settings(factories: Iterable[Any], given: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
-    """A line for each of the *given* settings that none of *factories* says it has."""
-    known = {one.name: one.settings for one in factories if IConfiguredSourceFactory.providedBy(one)}
+    """A line for each of the *given* settings that none of *factories* has."""
+    known = {factory.name: factory.settings for factory in factories if IConfiguredSourceFactory.providedBy(factory)}
     for plugin, values in given.items():
         if plugin not in known:
             there = f"there are {', '.join(sorted(known))}" if known else "no plugin has settings"

@@ -1,4 +1,4 @@
-"""All sources: the one for a URL is found by its scheme; built-in ones come through the same door as plugins."""
+"""All sources by URL scheme; the built-in ones are made by factories, as those of plugins are."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.interfaces import IConsumer
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from imgforge.errors import ImgforgeError, SourceRefused, UnknownScheme
-from imgforge.interfaces import ISource, ISourceFactory, Reserve, unlimited_reserve
+from imgforge.interfaces import IServerReactor, ISource, ISourceFactory, Reserve, unlimited_reserve
 from imgforge.model import SourceHead, SourceImage
+from imgforge.sources.allowed_sources import AllowedSources
 from imgforge.sources.http.http_source import HttpSource
 from imgforge.sources.local import LocalSource
 from imgforge.sources.plugin_settings import own_settings
-from imgforge.sources.plugins import PluginError, find_plugins, made_by
-from imgforge.sources.settings import AllowedSources, SourceSettings
+from imgforge.sources.plugins import PluginError, find_plugins, make_source
+from imgforge.sources.settings import SourceSettings
 
-__all__ = ["BUILT_IN", "Sources"]
+__all__ = ["BUILT_IN", "SourceRegistry"]
 
 
 @implementer(ISourceFactory)
@@ -47,48 +49,63 @@ class _LocalFactory:
         )
 
 
-# What switches a built-in scheme on.
+# The setting that switches a built-in scheme on.
 _SWITCHES = {"local": "IMGFORGE_LOCAL_FILESYSTEM_ROOT"}
 
 BUILT_IN: tuple[ISourceFactory, ...] = (_HttpFactory(), _LocalFactory())
 
 
 @implementer(ISource)
-class Sources:
-    """An `ISource` for all schemes: those of *factories*, of plugins and the built-in ones; the first to offer wins."""
+class SourceRegistry:
+    """An `ISource` for all schemes: of *factories*, of plugins and built in; the first in this order serves a scheme.
 
-    def __init__(self, reactor: Any, settings: SourceSettings, factories: Iterable[ISourceFactory] = ()) -> None:
+    `PluginError` where a plugin cannot be used.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, reactor: IServerReactor, settings: SourceSettings, factories: Iterable[ISourceFactory] = ()
+    ) -> None:
         self._allowed = AllowedSources(settings.allowed_sources)
-        self._sources: dict[str, Any] = {}
+        self._sources: list[ISource] = []
+        self._by_scheme: dict[str, ISource] = {}
         plugins = find_plugins()
         if plugins.mistakes:
             raise PluginError(plugins.mistakes[0])
 
-        def own(factory: ISourceFactory) -> SourceSettings:
+        def settings_of(factory: ISourceFactory) -> SourceSettings:
             return replace(settings, plugins={}, plugin=own_settings(factory, settings.plugins))
 
-        made = [(one, one.make(reactor, own(one))) for one in factories]
-        made += [(one, made_by(name, one, reactor, own(one))) for name, one in plugins.factories.items()]
-        made += [(one, one.make(reactor, own(one))) for one in BUILT_IN]
-        for factory, source in made:
-            if source is not None:
-                for scheme in factory.schemes:
-                    self._sources.setdefault(scheme, source)
+        for factory in factories:
+            self._register(factory, factory.make(reactor, settings_of(factory)))
+        for name, factory in plugins.factories.items():
+            self._register(factory, make_source(name, factory, reactor, settings_of(factory)))
+        for factory in BUILT_IN:
+            self._register(factory, factory.make(reactor, settings_of(factory)))
+
+    def _register(self, factory: ISourceFactory, source: Any) -> None:
+        if source is None:
+            return
+        if not any(source is known for known in self._sources):
+            self._sources.append(source)
+        for scheme in factory.schemes:
+            self._by_scheme.setdefault(scheme, source)
 
     @property
     def schemes(self) -> tuple[str, ...]:
         """The schemes that are served, in alphabetical order."""
-        return tuple(sorted(self._sources))
+        return tuple(sorted(self._by_scheme))
 
     def fetch(
-        self, url: str, limit: int | None, headers: Mapping[str, str], room: Reserve = unlimited_reserve
+        self, url: str, limit: int | None, headers: Mapping[str, str], reserve: Reserve = unlimited_reserve
     ) -> Deferred[SourceImage]:
         """See `ISource`."""
         try:
             source = self._source(url)
         except ImgforgeError as error:
             return fail(error)
-        return source.fetch(url, limit, headers, room)
+        return source.fetch(url, limit, headers, reserve)
 
     def stream(
         self, url: str, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]
@@ -100,15 +117,22 @@ class Sources:
             return fail(error)
         return source.stream(url, headers, started)
 
-    async def close(self) -> None:
-        """Close what the sources keep open."""
-        for source in set(self._sources.values()):
-            if isinstance(source, (HttpSource, LocalSource)):
-                await source.close()
+    def close(self) -> Deferred[None]:
+        """Close all sources; a failure of one is logged and keeps none of the others open."""
+        return Deferred.fromCoroutine(self._close())
+
+    async def _close(self) -> None:
+        closing = [(source, maybeDeferred(source.close)) for source in self._sources]
+        for source, closed in closing:
+            try:
+                await closed
+            except Exception:
+                name = type(source).__name__
+                self.log.failure("cannot close {source}: its connections and files end with the process", source=name)
 
     def _source(self, url: str) -> ISource:
         scheme = url.partition("://")[0].lower()
-        source: ISource | None = self._sources.get(scheme)
+        source = self._by_scheme.get(scheme)
         if source is None:
             known = ", ".join(f"{name}://" for name in self.schemes)
             why = f"{_SWITCHES[scheme]} is not set" if scheme in _SWITCHES else f"this server knows {known}"

@@ -1,7 +1,7 @@
-"""Look-ups of host names that do not come back hold up nothing but themselves.
+"""DNS look-ups on threads of their own, so that a hung look-up cannot starve other work.
 
 getaddrinfo blocks a thread for as long as a name server is silent. On the reactor's own pool ten such names would stop
-all work with files; here they have threads of their own, and all who ask for one name wait for one look-up of it.
+all work with files. Equal look-ups under way are done once.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from socket import getaddrinfo
 from typing import Any
 
 from twisted.internet._resolver import GAIResolver
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver
-from twisted.python.threadpool import ThreadPool
+from twisted.logger import Logger
 from zope.interface import implementer
 
-from imgforge.concurrency import DaemonThreadPool
+from imgforge.concurrency import Coalescer, DaemonThreadPool
+from imgforge.interfaces import IServerReactor
 
 __all__ = ["Resolver", "use_own_resolver"]
 
-_MOST_LOOKUPS = 64  # at once; more wait
+_MOST_LOOKUPS = 64  # at once; more wait for a thread
 
 _Key = tuple[str, int, tuple[type[IAddress], ...], str]
 
@@ -30,39 +32,38 @@ class _Resolution:
         self.name = name
 
     def cancel(self) -> None:
-        """A look-up cannot be stopped; whoever asked just does not listen any more."""
+        """Do nothing: getaddrinfo cannot be stopped, and the receiver ignores a result that comes later."""
 
 
 @implementer(IResolutionReceiver)
-class _Lookup:
-    """Gathers the addresses of one look-up, and gives all of them to all who wait at its end."""
+class _AddressCollector:
+    """Collects the addresses of one look-up; *done* fires with all of them at its end."""
 
-    def __init__(self, done: Callable[[], None]) -> None:
-        self.waiting: list[IResolutionReceiver] = []
+    def __init__(self) -> None:
+        self.done: Deferred[list[IAddress]] = Deferred()
         self._addresses: list[IAddress] = []
-        self._done = done
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
-        """Everybody who waits has been told already."""
+        """Each receiver has been called already."""
 
     def addressResolved(self, address: IAddress) -> None:
         self._addresses.append(address)
 
     def resolutionComplete(self) -> None:
-        self._done()
-        for receiver in self.waiting:
-            for address in self._addresses:
-                receiver.addressResolved(address)
-            receiver.resolutionComplete()
+        self.done.callback(self._addresses)
 
 
 @implementer(IHostnameResolver)
 class Resolver:
     """The system's resolver on *pool*; equal look-ups that are under way are shared."""
 
-    def __init__(self, reactor: Any, pool: ThreadPool, look_up: Callable[..., Any] = getaddrinfo) -> None:
+    log = Logger()
+
+    def __init__(
+        self, reactor: IServerReactor, pool: DaemonThreadPool, look_up: Callable[..., Any] = getaddrinfo
+    ) -> None:
         self._resolver = GAIResolver(reactor, lambda: pool, look_up)
-        self._under_way: dict[_Key, _Lookup] = {}
+        self._lookups: Coalescer[_Key, list[IAddress]] = Coalescer()
 
     def resolveHostName(
         self,
@@ -75,22 +76,27 @@ class Resolver:
         """See `IHostnameResolver`."""
         resolution = _Resolution(hostName)
         resolutionReceiver.resolutionBegan(resolution)
+
+        def look_up() -> Deferred[list[IAddress]]:
+            collector = _AddressCollector()
+            self._resolver.resolveHostName(collector, hostName, portNumber, addressTypes, transportSemantics)
+            return collector.done
+
         key = (hostName, portNumber, tuple(addressTypes or ()), transportSemantics)
-        shared = self._under_way.get(key)
-        if shared is not None:
-            shared.waiting.append(resolutionReceiver)
-            return resolution
-        shared = self._under_way[key] = _Lookup(lambda: self._end(key))
-        shared.waiting.append(resolutionReceiver)
-        self._resolver.resolveHostName(shared, hostName, portNumber, addressTypes, transportSemantics)
+        addresses = self._lookups.do(key, look_up)
+        addresses.addCallback(_deliver, resolutionReceiver)
+        addresses.addErrback(lambda failure: self.log.failure("look-up of {host} failed", failure, host=hostName))
         return resolution
 
-    def _end(self, key: _Key) -> None:
-        del self._under_way[key]
+
+def _deliver(addresses: Sequence[IAddress], receiver: IResolutionReceiver) -> None:
+    for address in addresses:
+        receiver.addressResolved(address)
+    receiver.resolutionComplete()
 
 
-def use_own_resolver(reactor: Any) -> None:
-    """Have *reactor* look names up on threads of their own; those never hold the end of the process up."""
+def use_own_resolver(reactor: IServerReactor) -> None:
+    """Have *reactor* resolve names on daemon threads of their own, which never delay the end of the process."""
     pool = DaemonThreadPool(minthreads=0, maxthreads=_MOST_LOOKUPS, name="imgforge-names")
     pool.start()
     reactor.installNameResolver(Resolver(reactor, pool))

@@ -1,19 +1,13 @@
-"""The operator's rules for sources, and the list of those that are allowed."""
+"""The operator's rules for sources."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import unquote
 
 from imgforge.sources.address_policy import AddressPolicy
 
-__all__ = ["AllowedSources", "SourceSettings"]
-
-_QUERY = re.compile(r"[?#]")
-_WILD = r"[^/?#@\\]"
-_SLASH = re.compile(r"[/\\]")
+__all__ = ["SourceSettings"]
 
 
 def _unknown(_: bytes) -> str:
@@ -22,58 +16,26 @@ def _unknown(_: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """Times in seconds; an empty `allowed_sources` allows all, an empty `local_filesystem_root` serves no files.
-
-    `media_type_of` tells the media type of what begins with some bytes, "" where it is no image: for files whose names
-    do not tell.
-    """
+    """What the sources need of the settings; names are those of the settings. Times are in seconds."""
 
     download_timeout: float = 10.0
     max_redirects: int = 10
-    retries: int = 0
-    breaker_failures: int = 10
-    breaker_seconds: float = 10.0
+    retries: int = 0  # further tries after a failed one
+    breaker_failures: int = 10  # in a row that open an origin's circuit; 0 is never
+    breaker_seconds: float = 10.0  # for which it stays open
     user_agent: str = "imgforge"
-    custom_headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
-    response_headers: tuple[str, ...] = ()  # that are handed on, in lower case
-    keep_alive_timeout: float = 90.0
-    connections_per_host: int = 64
+    custom_headers: Mapping[str, str] = field(default_factory=dict)  # sent with each request; names in lower case
+    response_headers: tuple[str, ...] = ()  # of the origin that go on to the client; names in lower case
+    keep_alive_timeout: float = 90.0  # of an idle connection; 0 keeps none
+    connections_per_host: int = 64  # at once to one origin; 0 is any number
     idle_connections_per_host: int = 16
     ignore_ssl_verification: bool = False
-    ca_file: str = ""
+    ca_file: str = ""  # PEM; "" is the system's certificate authorities
     addresses: AddressPolicy = field(default_factory=AddressPolicy)
-    allowed_sources: tuple[str, ...] = ()
-    local_filesystem_root: str = ""
+    allowed_sources: tuple[str, ...] = ()  # patterns of URLs, see `AllowedSources`; none allows all
+    local_filesystem_root: str = ""  # "" serves no files
     plugins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # settings of all plugins, by their names
-    plugin: Mapping[str, str] = field(default_factory=dict)  # of the one that is handed this
-    query_separator: str = "?"  # between path and query of what is not HTTP; "" where there are no queries
+    plugin: Mapping[str, str] = field(default_factory=dict)  # the plugin's own, for the factory that gets this value
+    query_separator: str = "?"  # between path and query of URLs other than HTTP's; "" where there are no queries
+    # The media type of a file by its first bytes, "" where it is no image: for files whose names do not tell.
     media_type_of: Callable[[bytes], str] = _unknown
-
-
-class AllowedSources:
-    """Prefixes of source URLs; `*` stands for anything within a host or a part of a path.
-
-    A pattern that ends inside the host must end where the host does: `https://example.com` does not let
-    `https://example.com.evil.net` in; and while there is a list, no path may climb out of its prefix by `..`.
-    """
-
-    def __init__(self, patterns: tuple[str, ...]) -> None:
-        self._patterns = tuple(re.compile(_expression(pattern)) for pattern in patterns)
-
-    def allow(self, url: str) -> bool:
-        """Whether *url* may be fetched."""
-        if not self._patterns:
-            return True
-        path = _QUERY.split(url, maxsplit=1)[0]
-        climbs = ".." in _SLASH.split(unquote(path))
-        return not climbs and any(pattern.match(url) for pattern in self._patterns)
-
-
-def _expression(pattern: str) -> str:
-    first, *pieces = (re.escape(piece) for piece in re.split(r"\*+", pattern))
-    expression = first
-    for number, piece in enumerate(pieces, 1):
-        # Where another wildcard follows, the first place of a piece is as good as any other: no time is lost on those.
-        expression += rf"{_WILD}*{piece}" if number == len(pieces) else f"(?>{_WILD}*?{piece})"
-    _, scheme, host = pattern.partition("://")
-    return expression + (r"(?=[/?#:]|\Z)" if scheme and host and "/" not in host else "")

@@ -1,4 +1,4 @@
-"""Sending what a thread reads to a consumer that sets the pace."""
+"""Sends what threads read to a consumer, under its back-pressure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CHUNK = 256 * 1024
 
 @implementer(IPushProducer)
 class ThreadProducer:
-    """Reads with *read(start, size)*, a piece at a time, and writes to *consumer*; reads nothing while that is full."""
+    """Reads chunks with *read(start, size)* and writes them to *consumer*; reads no more while that is paused."""
 
     def __init__(self, read: Callable[[int, int], Deferred[bytes]], consumer: IConsumer) -> None:
         self._read = read
@@ -29,7 +29,7 @@ class ThreadProducer:
     async def run(self, start: int, end: int) -> None:
         """Send the bytes from *start* to *end*; `OriginFailed` if there are fewer.
 
-        CancelledError if the consumer wants no more: then no read is waited for, however long it takes.
+        `CancelledError` if the consumer stops it; the read under way is then not waited for.
         """
         self._consumer.registerProducer(self, True)
         try:

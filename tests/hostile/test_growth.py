@@ -23,7 +23,7 @@ from imgforge.processing.codecs.formats import detect_format
 from imgforge.processing.codecs.svg import sanitised
 from imgforge.processing.codecs.svg_cost import is_costly
 from imgforge.processing.metadata.xmp import rights_of, xmp_of
-from imgforge.sources.settings import AllowedSources
+from imgforge.sources import AllowedSources
 from imgforge.web.http.forwarded import _hops
 
 _TIMES = int(os.environ.get("IMGFORGE_FUZZ", "1"))

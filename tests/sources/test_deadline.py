@@ -34,7 +34,7 @@ class DeadlineTests(SynchronousTestCase):
         deadline = Deadline(clock, 2)
 
         async def work() -> str:
-            await deadline.apart(waiting)
+            await deadline.paused_during(waiting)
             return "done"
 
         outcome = deadline.run(work())

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Sequence
 from contextvars import copy_context
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
@@ -27,8 +27,9 @@ from zope.interface import implementer, provider
 from zope.interface.verify import verifyObject
 
 from imgforge.errors import OriginFailed, SourceRefused
+from imgforge.interfaces import IServerReactor
 from imgforge.observability import bind_request_id, current_request_id
-from imgforge.sources import AddressPolicy, Sources
+from imgforge.sources import AddressPolicy, SourceRegistry
 from imgforge.sources.address_policy import GuardedEndpoint
 from tests.support.http_case import HERE, HttpCase
 from tests.support.scripted_origin import reactor, whole
@@ -93,12 +94,13 @@ class LookUpTests(HttpCase):
 
     async def dialled(self, names: Resolver, url: str, **policy: bool) -> list[str]:
         """The addresses that a fetch of *url* dialled; it fails as the fetch does."""
-        self.resolving: Any = Resolving(names)
-        sources = Sources(self.resolving, replace(HERE, addresses=AddressPolicy(**policy)))
-        self.addCleanup(lambda: Deferred.fromCoroutine(sources.close()))
+        self.resolving = Resolving(names)
+        sources = SourceRegistry(
+            cast("IServerReactor", self.resolving), replace(HERE, addresses=AddressPolicy(**policy))
+        )
+        self.addCleanup(sources.close)
         await sources.fetch(url, None, {})
-        dialled: list[str] = self.resolving.dialled
-        return dialled
+        return self.resolving.dialled
 
     def test_the_fake_is_a_resolver(self) -> None:
         self.assertTrue(verifyObject(IHostnameResolver, Resolver("127.0.0.1")))

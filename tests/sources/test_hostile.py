@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import deferLater
 
 from imgforge.errors import ImgforgeError, OriginFailed, SourceNotFound, SourceRefused, SourceTooLarge
-from imgforge.sources import Sources
+from imgforge.sources import SourceRegistry
 from tests.support.http_case import HttpCase
 from tests.support.scripted_origin import Origin, reactor, until, whole
 
@@ -21,7 +21,7 @@ SIZE = 200_000
 class SurplusTests(HttpCase):
     """Bytes after an answer: the connection that carries them answers nothing else."""
 
-    async def connections_for_two(self, sources: Sources, origin: Origin) -> int:
+    async def connections_for_two(self, sources: SourceRegistry, origin: Origin) -> int:
         for _ in range(2):
             self.assertEqual((await sources.fetch(origin.url(), None, {})).body, b"first")
         return origin.connected

@@ -19,7 +19,7 @@ from twisted.trial.unittest import TestCase
 from imgforge.errors import OriginFailed, OriginTimeout, SourceNotFound, SourceTooLarge
 from imgforge.model import SourceHead
 from imgforge.processing import sniffed_media_type
-from imgforge.sources import LocalSource, Sources, SourceSettings, bounded_file
+from imgforge.sources import LocalSource, SourceRegistry, SourceSettings, bounded_file
 from tests.support.cache_directory import ThreadedClock
 from tests.support.scripted_origin import reactor
 
@@ -36,7 +36,7 @@ class LocalTests(TestCase):
         (self.outside / "secret.jpg").write_bytes(b"secret")
         (self.outside / "root-sibling").mkdir()
         (self.outside / "root-sibling" / "b.jpg").write_bytes(b"secret")
-        self.sources = Sources(reactor, SourceSettings(local_filesystem_root=str(self.root)))
+        self.sources = SourceRegistry(reactor, SourceSettings(local_filesystem_root=str(self.root)))
 
     async def body(self, url: str, limit: int | None = None) -> bytes:
         return (await self.sources.fetch(url, limit, {})).body
@@ -78,7 +78,7 @@ class LocalTests(TestCase):
 
     async def test_without_a_root_the_setting_is_named(self) -> None:
         with self.assertRaisesRegex(SourceNotFound, "IMGFORGE_LOCAL_FILESYSTEM_ROOT is not set"):
-            await Sources(reactor, SourceSettings()).fetch("local:///a.jpg", None, {})
+            await SourceRegistry(reactor, SourceSettings()).fetch("local:///a.jpg", None, {})
 
     async def test_links_inside_the_root_are_followed(self) -> None:
         (self.root / "link.jpg").symlink_to("sub dir/ä.png")
@@ -106,7 +106,7 @@ class LocalTests(TestCase):
 
     async def test_without_a_root_there_is_no_such_source(self) -> None:
         with self.assertRaises(SourceNotFound):
-            await Sources(reactor, SourceSettings()).fetch("local:///a.jpg", None, {})
+            await SourceRegistry(reactor, SourceSettings()).fetch("local:///a.jpg", None, {})
 
     async def streamed(self, wanted: str) -> tuple[SourceHead, bytes]:
         transport, heads = StringTransport(), []
@@ -138,7 +138,7 @@ class LocalTests(TestCase):
             self.assertEqual((head.status, head.length, got), (status, len(body), body), wanted)
 
     async def test_a_name_that_does_not_tell_is_sniffed_and_only_images_are(self) -> None:
-        source = Sources(
+        source = SourceRegistry(
             reactor, SourceSettings(local_filesystem_root=str(self.root), media_type_of=sniffed_media_type)
         )
         page = b"<!DOCTYPE html><script>alert(1)</script>"

@@ -10,11 +10,11 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver
 from twisted.internet.threads import deferToThread
-from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from imgforge.concurrency import DaemonThreadPool
 from imgforge.sources.resolver import Resolver
 from tests.support.scripted_origin import reactor
 
@@ -40,7 +40,7 @@ class NamesTests(TestCase):
     def setUp(self) -> None:
         self.asked: list[str] = []
         self.server_is_back = Event()
-        pool = ThreadPool(minthreads=0, maxthreads=3)
+        pool = DaemonThreadPool(minthreads=0, maxthreads=3)
         pool.start()
         self.addCleanup(pool.stop)
         self.addCleanup(self.server_is_back.set)  # before the pool's end

@@ -12,7 +12,7 @@ from twisted.internet.task import deferLater
 
 from imgforge.errors import OriginTimeout
 from imgforge.model import SourceImage
-from imgforge.sources import Sources, SourceSettings
+from imgforge.sources import SourceRegistry, SourceSettings
 from tests.support.http_case import HttpCase
 from tests.support.scripted_origin import reactor, until, whole
 
@@ -127,7 +127,7 @@ class RoomTests(HttpCase):
         with tempfile.TemporaryDirectory() as root:
             Path(root, "a.jpg").write_bytes(BODY)
             door = Door()
-            sources = Sources(reactor, SourceSettings(local_filesystem_root=root))
+            sources = SourceRegistry(reactor, SourceSettings(local_filesystem_root=root))
             fetching = sources.fetch("local:///a.jpg", None, {}, door)
             await until(lambda: door.waiting)
             self.assertEqual(door.asked, [len(BODY)])

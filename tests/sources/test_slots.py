@@ -8,7 +8,7 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.protocol import Protocol
 
 from imgforge.model import SourceHead
-from imgforge.sources import Sources
+from imgforge.sources import SourceRegistry
 from tests.support.http_case import HttpCase
 from tests.support.scripted_origin import Origin, until, whole
 
@@ -21,7 +21,7 @@ class SlotsTests(HttpCase):
         self.slow = self.origin(lambda _: self.asking.append)
         self.mine = self.sources(connections_per_host=2)
 
-    def fetch_from(self, origin: Origin, sources: Sources | None = None) -> Deferred[Any]:
+    def fetch_from(self, origin: Origin, sources: SourceRegistry | None = None) -> Deferred[Any]:
         return (sources or self.mine).fetch(origin.url(), None, {})
 
     def answer(self) -> None:

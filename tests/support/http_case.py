@@ -12,7 +12,7 @@ from imgforge.errors import (
     ImgforgeError,
 )
 from imgforge.model import SourceImage
-from imgforge.sources import AddressPolicy, Sources, SourceSettings
+from imgforge.sources import AddressPolicy, SourceRegistry, SourceSettings
 from tests.support.scripted_origin import Origin, reactor
 
 __all__ = ["HERE", "HttpCase"]
@@ -29,9 +29,9 @@ class HttpCase(TestCase):
         self.addCleanup(lambda: Deferred.fromCoroutine(made.close()))
         return made
 
-    def sources(self, **changes: Any) -> Sources:
-        made = Sources(reactor, replace(HERE, **changes))
-        self.addCleanup(lambda: Deferred.fromCoroutine(made.close()))
+    def sources(self, **changes: Any) -> SourceRegistry:
+        made = SourceRegistry(reactor, replace(HERE, **changes))
+        self.addCleanup(made.close)
         return made
 
     async def fetch(self, answer: Any, limit: int | None = None, **changes: Any) -> SourceImage:

@@ -116,7 +116,7 @@ class PipelineCase(TestCase):
         """
         names = StalenessPolicy.__dataclass_fields__.keys() & changes.keys()
         policy = StalenessPolicy(**{name: changes.pop(name) for name in names})
-        sources = Sources(
+        sources = SourceRegistry(
             reactor, SourceSettings(addresses=AddressPolicy(allow_loopback=True), local_filesystem_root=root)
         )
         self.addCleanup(lambda: Deferred.fromCoroutine(sources.close()))

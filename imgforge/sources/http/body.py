@@ -1,4 +1,4 @@
-"""The bodies of origins' answers: collected under a limit, or passed on with back-pressure."""
+"""The bodies of origins' responses: collected under a limit, or forwarded with back-pressure."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from imgforge.sources.http.encoding import Inflater
 
 __all__ = ["collect", "discard", "forward"]
 
-# What one read of a compressed body may become: the reactor waits for it.
-_BURST = 16 * 1024 * 1024
-# By how much a body of unknown length grows at least.
+# Bytes that one read of a compressed body may unpack to: the reactor is blocked meanwhile.
+_MOST_UNPACKED_AT_ONCE = 16 * 1024 * 1024
+# Bytes by which the reservation for a body of unknown length grows at least.
 _STEP = 1024 * 1024
 
 
 class _Receiver(Protocol):
-    """What both ways share: `done` fires at the end; cancelling it, or a failure, cuts the connection."""
+    """What `_Collector` and `_Forwarder` share: `done` fires at the end; cancelling it, or a failure, aborts."""
 
     def __init__(self, inflater: Inflater | None) -> None:
         self._inflater = inflater
         self.done: Deferred[Any] = Deferred(lambda _: self.stop())
 
     def stop(self) -> None:
-        """Drop the connection: what still comes is not wanted."""
+        """Abort the connection; the rest of the body is not wanted."""
         transport: Any = self.transport
         if transport is not None:
             transport.loseConnection()
@@ -47,14 +47,14 @@ class _Receiver(Protocol):
         if self.done.called:
             return
         try:
-            self.received(data if self._inflater is None else self._inflater.unpack(data, self.room()))
+            self.received(data if self._inflater is None else self._inflater.unpack(data, self.remaining()))
         except ImgforgeError as error:
             self.fail(error)
 
     def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008  # twisted's signature
         if self.done.called:
             return
-        # A body without a declared length ends with its connection; whether it is whole, the decoder will tell.
+        # A body without a declared length ends with its connection; the decoder finds out whether it is whole.
         if not reason.check(ResponseDone, PotentialDataLoss):
             self.fail(OriginFailed("the origin broke off before the end").caused_by(reason.getErrorMessage()))
             return
@@ -66,9 +66,9 @@ class _Receiver(Protocol):
         else:
             self.finished()
 
-    def room(self) -> int:
-        """How many bytes may still come."""
-        return _BURST
+    def remaining(self) -> int:
+        """How many unpacked bytes the next read may bring."""
+        return _MOST_UNPACKED_AT_ONCE
 
     def received(self, data: bytes) -> None:
         raise NotImplementedError
@@ -78,44 +78,44 @@ class _Receiver(Protocol):
 
 
 class _Collector(_Receiver):
-    """Keeps the bytes; where there is no room for more, the connection is not read from until there is."""
+    """Collects the bytes; while more memory is being reserved, the connection is not read from."""
 
-    def __init__(self, inflater: Inflater | None, limit: int | None, room: Reserve, expected: int) -> None:
+    def __init__(self, inflater: Inflater | None, limit: int | None, reserve: Reserve, expected: int) -> None:
         super().__init__(inflater)
         self._limit = limit
-        self._room = room
-        self._granted = 0 if inflater is not None else expected
-        self._growing: Deferred[None] | None = None
+        self._reserve = reserve
+        self._reserved = 0 if inflater is not None else expected
+        self._reserving: Deferred[None] | None = None
         self._ended = False
         self._chunks: list[bytes] = []
         self._size = 0
 
-    def room(self) -> int:
-        return super().room() if self._limit is None else min(super().room(), self._limit - self._size)
+    def remaining(self) -> int:
+        return super().remaining() if self._limit is None else min(super().remaining(), self._limit - self._size)
 
     def received(self, data: bytes) -> None:
         self._size += len(data)
         if self._limit is not None and self._size > self._limit:
             raise SourceTooLarge(f"the source has more than {self._limit} bytes")
         self._chunks.append(data)
-        if self._size > self._granted and self._growing is None:
-            self._grow()
+        if self._size > self._reserved and self._reserving is None:
+            self._reserve_more()
 
-    def _grow(self) -> None:
-        """Ask for a step more than there is, so that small pieces do not each ask."""
+    def _reserve_more(self) -> None:
+        """Reserve a step more than the bytes so far, so that not each small chunk reserves."""
         wanted = self._size + max(_STEP, self._size // 4)
         if self._limit is not None:
             wanted = min(wanted, self._limit)
-        growing = self._room(wanted)
-        if growing.called:
-            self._granted = wanted
+        reserving = self._reserve(wanted)
+        if reserving.called:
+            self._reserved = wanted
             return
         connection: Any = self.transport
         connection.pauseProducing()
-        self._growing = growing.addCallbacks(self._grown, self._refused, (wanted,))
+        self._reserving = reserving.addCallbacks(self._granted, self._refused, (wanted,))
 
-    def _grown(self, _: None, granted: int) -> None:
-        self._growing, self._granted = None, granted
+    def _granted(self, _: None, reserved: int) -> None:
+        self._reserving, self._reserved = None, reserved
         if self._ended:
             self._finish()
         else:
@@ -123,21 +123,21 @@ class _Collector(_Receiver):
             connection.resumeProducing()
 
     def _refused(self, failure: Failure) -> None:
-        if self._growing is not None:  # else it was this that gave up, and says why itself
-            self._growing = None
+        if self._reserving is not None:  # else `stop` cancelled it, and the failure is another one
+            self._reserving = None
             self.stop()
             self.done.errback(failure)
 
     def stop(self) -> None:
         self._chunks.clear()
-        growing, self._growing = self._growing, None
-        if growing is not None:
-            growing.cancel()
+        reserving, self._reserving = self._reserving, None
+        if reserving is not None:
+            reserving.cancel()
         super().stop()
 
     def finished(self) -> None:
         self._ended = True
-        if self._growing is None:
+        if self._reserving is None:
             self._finish()
 
     def _finish(self) -> None:
@@ -146,22 +146,22 @@ class _Collector(_Receiver):
 
 @implementer(IPushProducer)
 class _Forwarder(_Receiver):
-    """Passes bytes on; the origin may be silent for *patience* seconds, not counting those when the consumer is."""
+    """Forwards bytes; the origin may be silent for *patience* seconds, not counting pauses of the consumer."""
 
     def __init__(self, inflater: Inflater | None, consumer: IConsumer, clock: IReactorTime, patience: float) -> None:
         super().__init__(inflater)
         self._consumer = consumer
         self._clock = clock
         self._patience = patience
-        self._waiting: IDelayedCall | None = None
+        self._silence: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
-        self._wait()
+        self._start_timer()
         self._consumer.registerProducer(self, True)
 
     def received(self, data: bytes) -> None:
-        if self._waiting is not None:
-            self._waiting.reset(self._patience)
+        if self._silence is not None:
+            self._silence.reset(self._patience)
         self._consumer.write(data)
 
     def finished(self) -> None:
@@ -173,13 +173,13 @@ class _Forwarder(_Receiver):
         super().stop()
 
     def pauseProducing(self) -> None:
-        self._rest()
+        self._stop_timer()
         self._origin().pauseProducing()
 
     def resumeProducing(self) -> None:
-        self._rest()
+        self._stop_timer()
         if not self.done.called:
-            self._wait()
+            self._start_timer()
             self._origin().resumeProducing()
 
     def stopProducing(self) -> None:
@@ -188,17 +188,17 @@ class _Forwarder(_Receiver):
     def _origin(self) -> Any:
         return self.transport
 
-    def _wait(self) -> None:
+    def _start_timer(self) -> None:
         late = OriginTimeout(f"the origin was silent for {self._patience:g} seconds")
-        self._waiting = self._clock.callLater(self._patience, self.fail, late)
+        self._silence = self._clock.callLater(self._patience, self.fail, late)
 
-    def _rest(self) -> None:
-        if self._waiting is not None and self._waiting.active():
-            self._waiting.cancel()
-        self._waiting = None
+    def _stop_timer(self) -> None:
+        if self._silence is not None and self._silence.active():
+            self._silence.cancel()
+        self._silence = None
 
     def _release(self) -> None:
-        self._rest()
+        self._stop_timer()
         self._consumer.unregisterProducer()
 
 
@@ -206,14 +206,14 @@ def collect(
     response: IResponse,
     inflater: Inflater | None,
     limit: int | None,
-    room: Reserve = unlimited_reserve,
+    reserve: Reserve = unlimited_reserve,
     expected: int = 0,
 ) -> Deferred[bytes]:
-    """The whole body, unpacked, copied once; `SourceTooLarge` as soon as it passes *limit*, `OriginFailed` if cut.
+    """The whole body, unpacked, copied once; `SourceTooLarge` as soon as it passes *limit*, `OriginFailed` if cut off.
 
-    There is room for *expected* bytes as they come; *room* is asked for more.
+    The caller has reserved *expected* bytes, as they come over the wire; *reserve* is called for more.
     """
-    collector = _Collector(inflater, limit, room, expected)
+    collector = _Collector(inflater, limit, reserve, expected)
     response.deliverBody(collector)
     return collector.done
 
@@ -221,14 +221,14 @@ def collect(
 def forward(
     response: IResponse, inflater: Inflater | None, consumer: IConsumer, clock: IReactorTime, patience: float
 ) -> Deferred[None]:
-    """Pass the body on to *consumer*, as fast as it takes it; `OriginTimeout` after *patience* seconds of silence."""
+    """Forward the body to *consumer* under its back-pressure; `OriginTimeout` after *patience* seconds of silence."""
     forwarder = _Forwarder(inflater, consumer, clock, patience)
     response.deliverBody(forwarder)
     return forwarder.done
 
 
 def discard(response: IResponse) -> None:
-    """Drop an answer unread; its connection with it, unless nothing more is to come."""
+    """Drop a response unread, and its connection, unless no more bytes are to come."""
     unread = collect(response, None, 0)
     unread.addErrback(lambda _: None)
     unread.cancel()

@@ -1,14 +1,14 @@
 """Connections to origins that are not trusted to keep to HTTP.
 
-twisted's client reads an answer correctly, but what comes *around* answers is left to us. Three things are added, and
-each is a way in which one origin could spoil more than its own picture:
+Twisted's client reads a response correctly; the bytes *around* responses it leaves to its user. Three checks are added,
+each against a way in which one origin could spoil more than its own picture:
 
-- Bytes after an answer would be read as the next one. A connection that carries any, or that was closed meanwhile, is
-  not used again: they are looked for in what was read, in the TLS layer and in the kernel's buffer, right before the
-  next request goes out. The pool then opens a new connection.
-- The head of an answer, with all interim (1xx) answers before it, has a limit, and says once how the body ends: two
-  ways may be read in two ways (RFC 9112, section 6.3).
-- Closing is abrupt. An orderly close would wait for the origin's consent under TLS, and nothing of ours is on the way.
+- Bytes after a response would be read as the next one (response smuggling). A connection that has received any, or that
+  was closed meanwhile, is not used again: right before the next request is sent, the bytes read so far, the TLS layer
+  and the kernel's buffer are searched for them. The pool then opens a new connection.
+- The head of a response, with all interim (1xx) responses before it, has a size limit and exactly one framing of the
+  body: two could be read in two ways (RFC 9112, section 6.3).
+- Closing is abrupt. An orderly close would wait for the origin's close_notify under TLS, and no bytes are unsent.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from twisted.web.client import HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
+from imgforge.interfaces import IServerReactor
+
 __all__ = ["ConnectionPool"]
 
 _HEAD_LIMIT = 64 * 1024
@@ -32,8 +34,8 @@ _LONGEST_LENGTH = 18  # digits
 _IN_HEAD = frozenset({"STATUS", "HEADER"})
 
 
-class _Abrupt:
-    """A transport whose orderly close is an abrupt one, and which remembers it."""
+class _AbruptTransport:
+    """A transport whose orderly close aborts; `closed` says that it did."""
 
     closed = False
 
@@ -53,7 +55,7 @@ class _Connection(HTTP11ClientProtocol):
     _head = 0  # bytes so far of the head that is being read
 
     def makeConnection(self, transport: Any) -> None:
-        super().makeConnection(_Abrupt(transport))
+        super().makeConnection(_AbruptTransport(transport))
 
     def request(self, request: Any) -> Deferred[IResponse]:
         if self._used and _unread(self.transport):
@@ -61,19 +63,19 @@ class _Connection(HTTP11ClientProtocol):
             return fail(RequestNotSent())  # upon which the pool makes a new connection
         self._used = True
         self._head = 0
-        answering = super().request(request)
+        response = super().request(request)
         parser: Any = self._parser
         if parser is not None:
-            received = parser.allHeadersReceived
+            all_headers_received = parser.allHeadersReceived
 
-            def checked() -> None:
+            def check_headers() -> None:
                 _check_framing(parser.connHeaders)
-                received()
+                all_headers_received()
 
-            parser.allHeadersReceived = checked
-        return answering
+            parser.allHeadersReceived = check_headers
+        return response
 
-    def dataReceived(self, bytes: bytes) -> None:  # noqa: A002  # twisted's name
+    def dataReceived(self, bytes: bytes) -> None:  # noqa: A002  # Twisted's name
         parser = self._parser
         if parser is not None and parser.state in _IN_HEAD:
             self._head += len(bytes)
@@ -84,20 +86,20 @@ class _Connection(HTTP11ClientProtocol):
     def _finishResponse(self, rest: bytes) -> None:
         transport: Any = self.transport
         if (rest or transport.closed) and self._currentRequest is not None:
-            self._currentRequest.persistent = False  # twisted closes the connection after this answer
+            self._currentRequest.persistent = False  # Twisted closes the connection after this response
         super()._finishResponse(rest)
 
 
 def _check_framing(headers: Headers) -> None:
     lengths, transfers = (headers.getRawHeaders(name, ()) for name in (b"content-length", b"transfer-encoding"))
     if len(transfers) + bool(lengths) > 1:
-        raise ParseError("the head says twice how the body ends", b"")
+        raise ParseError("the head frames the body twice", b"")
     if any(len(length) > _LONGEST_LENGTH for length in lengths):
-        raise ParseError("the head says an impossible length", b"")
+        raise ParseError("the head has an impossible Content-Length", b"")
 
 
 def _unread(transport: Any) -> bool:
-    """Whether a quiet connection has bytes, or its end, that nobody has read; layer by layer."""
+    """Whether an idle connection has unread bytes, or was closed; layer by layer, TLS first."""
     while transport is not None:
         handle = transport.getHandle()
         try:
@@ -115,9 +117,9 @@ def _unread(transport: Any) -> bool:
 
 
 class _Factory(Factory):
-    """What a pool makes for each connection; the signature is twisted's."""
+    """Makes the protocol of each connection of a pool; the signature is Twisted's."""
 
-    noisy = False  # a line for each connection, with nothing in it for an operator
+    noisy = False  # no log line for each connection
 
     def __init__(self, quiescentCallback: Any, metadata: str) -> None:
         self._quiescentCallback = quiescentCallback
@@ -128,14 +130,14 @@ class _Factory(Factory):
 
 
 class ConnectionPool(HTTPConnectionPool):
-    """Kept-alive connections by origin: at most *per_host* idle ones each, for *idle* seconds; 0 keeps none.
+    """Keeps idle connections by origin: at most *per_host* each, for *idle* seconds; 0 keeps none.
 
-    A request that a kept connection did not answer at all is sent once more, over a new one.
+    A request to which a kept connection brought no byte of a response is sent once more, over a new one.
     """
 
     _factory = _Factory  # type: ignore[assignment]
 
-    def __init__(self, reactor: Any, idle: float, per_host: int) -> None:
+    def __init__(self, reactor: IServerReactor, idle: float, per_host: int) -> None:
         super().__init__(reactor, persistent=idle > 0)
         self.maxPersistentPerHost = per_host
         self.cachedConnectionTimeout = idle  # type: ignore[assignment]  # callLater takes fractions as well

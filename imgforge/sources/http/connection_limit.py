@@ -1,34 +1,28 @@
-"""How many requests an origin is asked at the same time: what comes beyond waits for its turn.
+"""How many requests are sent to an origin at the same time; more of them wait for their turn.
 
-One that is slow, or silent, is then not flooded with connections, and our descriptors last for the others. Who waits
-does so within the time for its original.
+A slow or silent origin is then not flooded with connections, and the process has descriptors left for the others. The
+wait counts as time of the fetch.
 """
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 
-from twisted.internet.defer import DeferredSemaphore
+from imgforge.concurrency import ConcurrencyLimit, ConcurrencyLimits
 
-__all__ = ["Slots"]
+__all__ = ["ConnectionLimit"]
 
 
-class Slots:
-    """At most *most* for each origin, 0 is as many as come; origins are named by scheme, host and port."""
+class ConnectionLimit:
+    """At most *maximum* requests to each origin (scheme, host and port) at once; 0 is any number.
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._origins: dict[str, DeferredSemaphore] = {}  # those that are being asked
+    *name* says which requests: images or streams.
+    """
 
-    async def take(self, origin: str, held: ExitStack) -> None:
+    def __init__(self, name: str, maximum: int) -> None:
+        self._limits: ConcurrencyLimits[str] = ConcurrencyLimits(lambda: ConcurrencyLimit(name, maximum))
+
+    async def acquire(self, origin: str, held: ExitStack) -> None:
         """Wait for a turn with *origin*, which lasts until *held* is closed."""
-        if not self._most:
-            return
-        semaphore = self._origins.setdefault(origin, DeferredSemaphore(self._most))
-        await semaphore.acquire()
-        held.callback(self._give_back, origin, semaphore)
-
-    def _give_back(self, origin: str, semaphore: DeferredSemaphore) -> None:
-        semaphore.release()
-        if semaphore.tokens == self._most:  # nobody has one, so that nobody waits either
-            del self._origins[origin]
+        await self._limits.acquire(origin)
+        held.callback(self._limits.release, origin)

@@ -1,4 +1,4 @@
-"""A time limit for an origin that does not run while the origin has to wait for us."""
+"""A time limit for an origin, which stands still while the origin has to wait for this server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ U = TypeVar("U")
 
 
 class Deadline:
-    """*seconds* for one piece of work; for one use."""
+    """A limit of *seconds* for one coroutine; for one use."""
 
     def __init__(self, clock: IReactorTime, seconds: float) -> None:
         self._clock = clock
@@ -28,27 +28,27 @@ class Deadline:
         self._late = False
 
     def run(self, work: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
-        """The outcome of *work*, which is cancelled past the time; then `OriginTimeout`."""
+        """The outcome of *work*; past the limit it is cancelled, and the outcome is `OriginTimeout`."""
         self._resume()
         running: Deferred[T] = Deferred.fromCoroutine(work)
         self._work = running
         return running.addBoth(self._ended)
 
-    def apart(self, waiting: Deferred[T]) -> Deferred[T]:
-        """*waiting*, whose time does not count."""
+    def paused_during(self, waiting: Deferred[T]) -> Deferred[T]:
+        """*waiting*; until it fires, the limit stands still."""
         if waiting.called:
             return waiting
         self._pause()
 
-        def go_on(outcome: U) -> U:
+        def resume(outcome: U) -> U:
             self._resume()
             return outcome
 
-        return waiting.addBoth(go_on)
+        return waiting.addBoth(resume)
 
     def _ended(self, outcome: T | Failure) -> T | Failure:
         self._pause()
-        if self._late and isinstance(outcome, Failure):  # whatever cancelling it came to
+        if self._late and isinstance(outcome, Failure):  # however the cancelled work ended
             raise OriginTimeout(f"the origin took longer than {self._seconds:g} seconds")
         return outcome
 

@@ -1,4 +1,4 @@
-"""Content encodings that origins use although none was asked for."""
+"""Content encodings of origins that use one although the request asks for none."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from imgforge.errors import OriginFailed, SourceTooLarge
 __all__ = ["Inflater", "inflater_for"]
 
 _ZLIB_OR_GZIP = 32 + zlib.MAX_WBITS  # zlib finds out which of the two it is
-# But for its first bytes, a body becomes at most so many times larger. zlib makes a thousandth of zeros, and to unpack
-# many of those would keep the reactor busy.
+# A body may unpack to at most so many times its size, beyond its first bytes. zlib packs zeros to a thousandth, and
+# unpacking many of those would block the reactor.
 _MOST_RATIO = 100
-_ANY_RATIO = 8 * 1024 * 1024
+_ANY_RATIO = 8 * 1024 * 1024  # bytes that may have any ratio
 
 
 class Inflater:
-    """Unpacks a gzip or zlib body, never more at once than there is room for."""
+    """Unpacks a gzip or zlib body, with a limit on the bytes that each step unpacks to."""
 
     def __init__(self) -> None:
         self._zlib = zlib.decompressobj(_ZLIB_OR_GZIP)
         self._packed = self._unpacked = 0  # bytes so far
 
-    def unpack(self, data: bytes, room: int) -> bytes:
-        """What *data* unpacks to; `SourceTooLarge` beyond *room* bytes and for a bomb, `OriginFailed` if damaged."""
+    def unpack(self, data: bytes, limit: int) -> bytes:
+        """The unpacked *data*; `SourceTooLarge` beyond *limit* bytes and for a bomb, `OriginFailed` if damaged."""
         if self._zlib.eof:
             raise OriginFailed("the origin sends more after the end of its compressed body")
         self._packed += len(data)
-        room = min(room, max(_ANY_RATIO, _MOST_RATIO * self._packed) - self._unpacked)
+        limit = min(limit, max(_ANY_RATIO, _MOST_RATIO * self._packed) - self._unpacked)
         try:
-            unpacked = self._zlib.decompress(data, room + 1)
+            unpacked = self._zlib.decompress(data, limit + 1)
         except zlib.error:
             raise OriginFailed("the origin's compressed body is damaged") from None
-        if len(unpacked) > room:
+        if len(unpacked) > limit:
             raise SourceTooLarge("the source unpacks to too many bytes")
         self._unpacked += len(unpacked)
         if self._zlib.unused_data:
@@ -40,13 +40,13 @@ class Inflater:
         return unpacked
 
     def finish(self) -> None:
-        """The body has ended; `OriginFailed` if the packed data has not."""
+        """End the body; `OriginFailed` if the packed data has not ended."""
         if not self._zlib.eof:
             raise OriginFailed("the origin broke off before the end")
 
 
 def inflater_for(encoding: str) -> Inflater | None:
-    """What unpacks a Content-Encoding; None where nothing is packed, `OriginFailed` where the encoding is unknown."""
+    """The inflater for a Content-Encoding, None for identity; `OriginFailed` where the encoding is unknown."""
     match encoding.strip().lower():
         case "" | "identity":
             return None

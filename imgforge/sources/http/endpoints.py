@@ -1,4 +1,4 @@
-"""From the URL of an origin to a connection: guarded TCP, and TLS on top for https."""
+"""Endpoints for the URLs of origins: TCP under the address policy, and TLS on top for https."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from twisted.web.client import URI, BrowserLikePolicyForHTTPS
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
-from imgforge.sources.address_policy import GuardedEndpoint, IDialReactor
+from imgforge.interfaces import IServerReactor
+from imgforge.sources.address_policy import GuardedEndpoint
 from imgforge.sources.settings import SourceSettings
 
 __all__ = ["EndpointFactory", "read_authorities"]
@@ -26,7 +27,7 @@ _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE--
 
 @implementer(IOpenSSLClientConnectionCreator)
 class _Unverified:
-    """TLS without any check of who answers, for IMGFORGE_IGNORE_SSL_VERIFICATION."""
+    """TLS without verification of the certificate, for IMGFORGE_IGNORE_SSL_VERIFICATION."""
 
     def __init__(self, host: bytes) -> None:
         self._host = host
@@ -53,7 +54,7 @@ def _tls_policy(settings: SourceSettings) -> Any:
 
 
 def read_authorities(path: str) -> list[Certificate]:
-    """The certificates in a PEM file; `OSError`, and `ValueError` where there is none, or one that cannot be read."""
+    """The certificates in the PEM file *path*; `OSError`, or `ValueError` where it has none or a damaged one."""
     with open(path, encoding="ascii", errors="replace") as file:
         blocks = _CERTIFICATE.findall(file.read())
     if not blocks:
@@ -65,22 +66,22 @@ def read_authorities(path: str) -> list[Certificate]:
 
 
 @implementer(IStreamClientEndpoint)
-class _Lazy:
-    """An agent asks for an endpoint per request, and mostly has a connection already: make it when it is dialled."""
+class _LazyEndpoint:
+    """Makes the real endpoint on `connect`: an agent wants one per request, and mostly has a connection already."""
 
-    def __init__(self, dialler: EndpointFactory, uri: URI) -> None:
-        self._dialler = dialler
+    def __init__(self, factory: EndpointFactory, uri: URI) -> None:
+        self._factory = factory
         self._uri = uri
 
     def connect(self, protocolFactory: Any) -> Deferred[Any]:
-        return self._dialler.endpoint(self._uri).connect(protocolFactory)
+        return self._factory.endpoint(self._uri).connect(protocolFactory)
 
 
 @implementer(IAgentEndpointFactory)
 class EndpointFactory:
-    """Makes the endpoints that a connection pool dials."""
+    """Makes the endpoints that a connection pool connects to."""
 
-    def __init__(self, reactor: IDialReactor, settings: SourceSettings) -> None:
+    def __init__(self, reactor: IServerReactor, settings: SourceSettings) -> None:
         self._reactor = reactor
         self._settings = settings
         # A TLS context loads the trusted certificates, which costs milliseconds: keep those of recent hosts.
@@ -88,10 +89,10 @@ class EndpointFactory:
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         """See `IAgentEndpointFactory`."""
-        return _Lazy(self, uri)
+        return _LazyEndpoint(self, uri)
 
     def endpoint(self, uri: URI) -> IStreamClientEndpoint:
-        """What connects to the host of *uri*."""
+        """The endpoint for the host of *uri*."""
         host = uri.host.decode("ascii").strip("[]")
         endpoint = GuardedEndpoint(
             self._reactor, host, uri.port, self._settings.addresses, self._settings.download_timeout

@@ -1,4 +1,4 @@
-"""Why an origin cannot be had, in the words that an operator looks for."""
+"""Why a request to an origin failed, in the words that an operator searches for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from twisted.internet import error as network
 
 __all__ = ["cause_of"]
 
-# The first that fits names the cause.
+# The first that matches names the cause.
 _KINDS: tuple[tuple[str, tuple[type[BaseException], ...]], ...] = (
     ("DNS", (network.DNSLookupError,)),
     ("connection refused", (network.ConnectionRefusedError,)),
@@ -18,8 +18,8 @@ _KINDS: tuple[tuple[str, tuple[type[BaseException], ...]], ...] = (
 
 
 def cause_of(error: BaseException) -> str:
-    """The kind of failure, if it is a usual one, and what Twisted or OpenSSL say; both may have wrapped the reasons."""
+    """The kind of failure, if it is a common one, and the texts of Twisted and OpenSSL, also where they are wrapped."""
     errors = [reason.value for reason in getattr(error, "reasons", ())] or [error]
-    kind = next((name for name, kinds in _KINDS if any(isinstance(one, kinds) for one in errors)), "")
-    text = "; ".join(str(one) or type(one).__name__ for one in errors)
+    kind = next((name for name, kinds in _KINDS if any(isinstance(reason, kinds) for reason in errors)), "")
+    text = "; ".join(str(reason) or type(reason).__name__ for reason in errors)
     return f"{kind}: {text}" if kind else text

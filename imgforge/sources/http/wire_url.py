@@ -1,4 +1,4 @@
-"""URLs of HTTP origins as they go on the wire."""
+"""URLs of HTTP origins as they go over the wire."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _SAFE = "%/:=&?~+!$,;'@()*[]"
 
 
 def wire_url(url: str) -> str:
-    """*url* with what is not ASCII escaped, the host by IDNA, and the fragment gone.
+    """*url* with other characters than ASCII escaped, the host encoded by IDNA, and without the fragment.
 
-    Fails with `SourceNotFound` for what is no URL, and with `SourceRefused` for user information: it would end in logs
-    and caches, and serves to make one host look like another.
+    `SourceNotFound` for an invalid URL. `SourceRefused` for user information: it would end in logs and caches, and is
+    used to make one host look like another.
     """
     try:
         parts = urlsplit(url)
@@ -35,7 +35,7 @@ def wire_url(url: str) -> str:
 
 
 def target_of_redirect(url: str, location: bytes) -> str:
-    """Where an answer of *url* with that Location leads; `SourceRefused` where that is not http(s)."""
+    """The URL that the *location* of a response to *url* leads to; `SourceRefused` where that is not http(s)."""
     try:
         target = urljoin(url, location.decode("utf-8", "replace"))
     except ValueError:
@@ -46,7 +46,7 @@ def target_of_redirect(url: str, location: bytes) -> str:
 
 
 def same_origin(one: str, other: str) -> bool:
-    """Whether two wire URLs have scheme, host and port in common."""
+    """Whether two wire URLs have the same scheme, host and port."""
     return urlsplit(one)[:2] == urlsplit(other)[:2]
 
 
@@ -67,7 +67,7 @@ def _host(host: str) -> str:
 
 
 def _literal(host: str) -> str:
-    """An IPv6 address as it stands in a URL; a mapped IPv4 one in its own form, which is what will be dialled."""
+    """An IPv6 address as a URL writes it; a mapped IPv4 address in dotted form, as it is connected to."""
     try:
         address = IPv6Address(host)
     except ValueError:
