@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 
 from bench._bombs import BOMBS
-from bench._raw_origin import RawOrigin, whole
+from imgforge.testing import Origin, response
 
 __all__ = ["bad_origin"]
 
@@ -28,33 +28,33 @@ def _broken(picture: bytes) -> tuple[bytes | Callable[[socket.socket], None], ..
         b"",  # silent until it is given up
         _then_close(b""),
         _then_close(b"SSH-2.0-OpenSSH_9.6\r\n"),
-        _then_close(whole(picture)[:-9]),
+        _then_close(response(picture)[:-9]),
         b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n" + picture,  # the rest never comes
         _then_close(_CHUNKED + b"%x\r\n" % len(picture) + picture),
         _then_close(_CHUNKED + b"f" * 40 + b"\r\n"),
         _then_close(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 50_000),
         _then_close(b"HTTP/1.1 100 Continue\r\n\r\n" * 20_000),
-        whole(b"words"),
-        whole(b"", "404 Not Found"),
-        whole(picture, "503 Oops"),
-        whole(b"", "302 Found", "Location: file:///etc/passwd"),
-        whole(b"", "302 Found", "Location: http://169.254.169.254/"),
-        whole(picture, "200 OK", "Content-Encoding: gzip"),
-        whole(gzip.compress(bytes(200 << 20)), "200 OK", "Content-Encoding: gzip"),
-        whole(picture, "404 Not Found") + whole(picture),
+        response(b"words"),
+        response(b"", "404 Not Found"),
+        response(picture, "503 Oops"),
+        response(b"", "302 Found", "Location: file:///etc/passwd"),
+        response(b"", "302 Found", "Location: http://169.254.169.254/"),
+        response(picture, "200 OK", "Content-Encoding: gzip"),
+        response(gzip.compress(bytes(200 << 20)), "200 OK", "Content-Encoding: gzip"),
+        response(picture, "404 Not Found") + response(picture),
     )
 
 
-def bad_origin(picture: bytes) -> tuple[RawOrigin, list[str], list[str], str]:
+def bad_origin(picture: bytes) -> tuple[Origin, list[str], list[str], str]:
     """An origin, the URLs of its bombs, of its answers that break HTTP, and of one that is only large."""
-    origin = RawOrigin()
+    origin = Origin()
     bombs = []
     for number, (make, _) in enumerate(BOMBS.values()):
-        origin.answers[f"/bomb/{number}"] = whole(make())
+        origin.answers[f"/bomb/{number}"] = response(make())
         bombs.append(origin.url(f"/bomb/{number}"))
     broken = []
     for number, answer in enumerate(_broken(picture)):
         origin.answers[f"/broken/{number}"] = answer
         broken.append(origin.url(f"/broken/{number}"))
-    origin.answers["/large"] = whole(_LARGE)
+    origin.answers["/large"] = response(_LARGE)
     return origin, bombs, broken, origin.url("/large")

@@ -15,8 +15,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from bench._clients import REFUSED, Act, World, garbage, hit
 from bench._plot import Panel, plot
 from bench._processes import Usage, children, usage
-from bench._raw_origin import RawOrigin, whole
 from bench._soaking import Look, slope
+from imgforge.testing import Origin as RawOrigin
+from imgforge.testing import response as whole
 from tests.support.process import wait_for
 
 

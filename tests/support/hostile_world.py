@@ -13,7 +13,8 @@ from threading import Thread
 from typing import Any
 from urllib.parse import quote
 
-from bench._raw_origin import RawOrigin, whole
+from imgforge.testing import Origin as RawOrigin
+from imgforge.testing import response as whole
 from tests.support.process import Reply, Twistd
 
 __all__ = ["Canary", "RawOrigin", "ask", "base64_of", "descriptors", "memory", "peak_memory", "serving", "whole"]

@@ -1,4 +1,4 @@
-"""An HTTP origin that says anything, byte for byte."""
+"""An HTTP origin on loopback that sends any bytes a test wants, also such as break HTTP."""
 
 from __future__ import annotations
 
@@ -7,24 +7,30 @@ import socket
 import socketserver
 from collections.abc import Callable
 from threading import Thread
+from typing import Self
 
-__all__ = ["RawOrigin", "whole"]
+__all__ = ["Origin", "response"]
 
+# The bytes of a response, or a function that writes to the connection; it may close it.
 Answer = bytes | Callable[[socket.socket], None]
 
 
-def whole(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
-    """A complete answer."""
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
+def response(body: bytes, status: str = "200 OK", *header_lines: str) -> bytes:
+    """The bytes of a complete response."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *header_lines]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
-class RawOrigin:
-    """Answers each request by its path, byte for byte: a connection goes on until an answer closes it."""
+class Origin:
+    """Sends the answer for each request's path, without its query: bytes as they are, 404 where there is none.
+
+    It listens on a free port and runs on threads of its own, so that a test may block. Connections stay open until an
+    answer closes them. `requests` are the path and the head of each request, `connections` counts connections.
+    """
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
-        self.requests: list[tuple[str, str]] = []  # path, head
+        self.requests: list[tuple[str, str]] = []
         self.connections = 0
         origin = self
 
@@ -43,11 +49,19 @@ class RawOrigin:
         Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def url(self, path: str) -> str:
+        """The URL of *path*, which begins with a slash."""
         return f"http://127.0.0.1:{self.port}{path}"
 
     def close(self) -> None:
+        """Stop listening; open connections end with their clients."""
         self._server.shutdown()
         self._server.server_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _serve(self, connection: socket.socket) -> None:
         received = b""
@@ -61,7 +75,7 @@ class RawOrigin:
             text = head.decode("latin-1")
             path = text.split(" ", 2)[1]
             self.requests.append((path, text))
-            answer = self.answers.get(path.partition("?")[0], whole(b"", "404 Not Found"))
+            answer = self.answers.get(path.partition("?")[0], response(b"", "404 Not Found"))
             if isinstance(answer, bytes):
                 connection.sendall(answer)
             else:
