@@ -1,4 +1,4 @@
-"""The page at `/` of a server that is tried out: sample images, and a form that writes image URLs."""
+"""The demo page at `/`: sample images, and a form that composes image URLs."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib import resources
-from typing import Any
 from urllib.parse import quote
 
 from twisted.internet.threads import deferToThreadPool
 from twisted.web.server import Request
 
-from imgforge.demo.own_pictures import local_url, pictures
+from imgforge.demo.directory_images import find_images, local_url
+from imgforge.interfaces import IServerReactor
 from imgforge.processing import capabilities
 from imgforge.web import Answer
 
 __all__ = ["DemoEndpoint", "demo_page"]
 
 _FIRST = "sample://landscape"
-_MOST_PICTURES = 120
-_TILE = "rs:fit:448:352/da:1"  # animations of others may have more pixels than are taken
+_MOST_IMAGES = 120
+_TILE = "rs:fit:448:352/da:1"  # an animation may have more pixels than the limits allow
 
-# What the page shows: a caption and the part of the URL behind the signature.
-_EXHIBITS = (
+# The images on the page: a caption and the part of the URL after the signature.
+_EXAMPLES = (
     ("fit into 480x360", "rs:fit:480:360/plain/sample://landscape@jpg"),
     ("fill a square, WebP", "rs:fill:400:400/plain/sample://landscape@webp"),
     ("the same around a focus point", "rs:fill:400:400/g:fp:0.68:0.42/plain/sample://landscape@webp"),
@@ -39,17 +39,17 @@ _EXHIBITS = (
 )
 
 
-def _figures(exhibits: Iterable[tuple[str, str]]) -> str:
+def _figures(examples: Iterable[tuple[str, str]]) -> str:
     return "\n".join(
         f'<figure><a href="unsafe/{escape(path)}">'
         f'<img loading="lazy" alt="{escape(caption)}" src="unsafe/{escape(path)}"></a>'
         f"<figcaption>{escape(caption)}<br><code>{escape(path)}</code></figcaption></figure>"
-        for caption, path in exhibits
+        for caption, path in examples
     )
 
 
-def _own(sources: Sequence[tuple[str, str]], root: str) -> str:
-    """The pictures of the directory that it is tried out with: a click makes one the source of the form."""
+def _directory_images(sources: Sequence[tuple[str, str]], root: str) -> str:
+    """The images of the directory *root*: a click makes one of them the source of the form."""
     if not root:
         return "<p>Started with <code>--try DIR</code>, it shows the pictures of a directory here.</p>"
     figures = "\n".join(
@@ -58,15 +58,15 @@ def _own(sources: Sequence[tuple[str, str]], root: str) -> str:
         f"<figcaption>{escape(name)}</figcaption></figure>"
         for name, source, quoted in ((name, source, escape(quote(source, safe="/:"))) for name, source in sources)
     )
-    more = f", the first {len(sources)}" if len(sources) == _MOST_PICTURES else ""
-    said = f"Pictures in {escape(root)}{more}" if sources else f"No pictures in {escape(root)}"
-    return f'<h2>{said}</h2>\n<div class="samples own">\n{figures}\n</div>'
+    more = f", the first {len(sources)}" if len(sources) == _MOST_IMAGES else ""
+    heading = f"Pictures in {escape(root)}{more}" if sources else f"No pictures in {escape(root)}"
+    return f'<h2>{heading}</h2>\n<div class="samples own">\n{figures}\n</div>'
 
 
 def demo_page(sources: Sequence[tuple[str, str]] = (), root: str = "") -> Answer:
-    """The page, with the pictures of *root*: their names, and their URLs as *sources*.
+    """The page, with the images of the directory *root*; *sources* are their names and source URLs.
 
-    Its policy lets nothing in but this server's images and the page's own script.
+    Its content security policy allows this server's images and the page's own script, and nothing else.
     """
     html = resources.files(__package__).joinpath("page.html").read_text("utf-8")
     (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
@@ -75,13 +75,13 @@ def demo_page(sources: Sequence[tuple[str, str]] = (), root: str = "") -> Answer
         "default-src 'none'; img-src 'self' blob:; connect-src 'self'; style-src 'unsafe-inline'; "
         f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     )
-    # The names of files last: whatever they are, nothing is looked for in them.
+    # All in one pass: nothing is replaced inside the names of files, whatever they are.
     parts = {
         "SOURCE": escape(sources[0][1] if sources else _FIRST),
-        "SAMPLES": _figures(_EXHIBITS),
-        "OWN": _own(sources, root),
+        "SAMPLES": _figures(_EXAMPLES),
+        "OWN": _directory_images(sources, root),
     }
-    html = re.sub(r"<!--(\w+)-->", lambda found: parts[found[1]], html)
+    html = re.sub(r"<!--(\w+)-->", lambda match: parts[match[1]], html)
     return Answer(
         200,
         [(b"Content-Type", b"text/html; charset=utf-8"), (b"Content-Security-Policy", policy.encode("ascii"))],
@@ -90,9 +90,9 @@ def demo_page(sources: Sequence[tuple[str, str]] = (), root: str = "") -> Answer
 
 
 class DemoEndpoint:
-    """The page as an endpoint; the directory *root*, if there is one, is looked through on a thread each time."""
+    """Serves the page; for each request a thread searches the directory *root* for images, if there is one."""
 
-    def __init__(self, reactor: Any, root: str, query_separator: str) -> None:
+    def __init__(self, reactor: IServerReactor, root: str, query_separator: str) -> None:
         self._reactor = reactor
         self._root = root
         self._query_separator = query_separator
@@ -101,5 +101,5 @@ class DemoEndpoint:
         return await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._page)
 
     def _page(self) -> Answer:
-        names = pictures(self._root, capabilities().loads, _MOST_PICTURES) if self._root else []
+        names = find_images(self._root, capabilities().loads, _MOST_IMAGES) if self._root else []
         return demo_page([(name, local_url(name, self._query_separator)) for name in names], self._root)

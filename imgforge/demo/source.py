@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IConsumer
 from twisted.internet.threads import deferToThreadPool
 from zope.interface import implementer
 
-from imgforge.demo.pictures import SAMPLES, draw_sample
+from imgforge.demo.samples import SAMPLES, draw_sample
 from imgforge.errors import SourceNotFound
 from imgforge.interfaces import IServerReactor, ISource, ISourceFactory, Reserve, unlimited_reserve
 from imgforge.model import SourceHead, SourceImage

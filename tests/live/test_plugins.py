@@ -1,4 +1,4 @@
-"""A source of somebody else's, put beside the server as its documentation says."""
+"""Plugins on Python's path of the real server: broken ones, one that serves a scheme, and that of the documentation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from imgforge.model import SourceImage
 
 
 @implementer(ISource)
-class Plain:
+class Plain:  # of before: it calls `reserve` `room` and has no `close`
     def fetch(self, url, limit, headers, room=None):
         buffer = BytesIO()
         Image.new("RGB", (8, 6), url.partition("://")[2]).save(buffer, "PNG")
@@ -50,7 +50,7 @@ factory = Factory()
 PICTURE = encode(gradient(16, 12), "PNG")
 
 
-# Of what a plugin may be, those that cannot be used, and what is said of each.
+# Plugins that cannot be used, and the line that the server ends with.
 BROKEN = {
     PLUGIN.replace(
         '("colour",)', '"zip"'
@@ -78,7 +78,7 @@ class PluginCase(SynchronousTestCase):
         return made
 
     def ended(self, server: Twistd) -> str:
-        """All that *server* says, which cannot start."""
+        """The whole output of *server*, whose start fails."""
         server.launch()
         wait_for(lambda: server.ended, "the end of a start that fails")
         self.assertEqual(server.process and server.process.returncode, 1)
@@ -86,14 +86,14 @@ class PluginCase(SynchronousTestCase):
 
 
 class BrokenPluginTests(PluginCase):
-    def test_one_that_cannot_be_used_ends_the_start_with_a_line_that_names_it(self) -> None:
-        for text, told in BROKEN.items():
+    def test_a_broken_plugin_ends_the_start_with_a_line_that_names_it(self) -> None:
+        for text, fault in BROKEN.items():
             (self.plugins / "colours.py").write_text(text)
             lines = [line for line in self.ended(self.server()).splitlines() if line.startswith("imgforge: ")]
             self.assertEqual(len(lines), 1, lines)
-            self.assertTrue(lines[0].startswith(f"imgforge: the plugin twisted.plugins.{told}"), lines)
+            self.assertTrue(lines[0].startswith(f"imgforge: the plugin twisted.plugins.{fault}"), lines)
 
-    def test_the_configuration_s_check_finds_it_too(self) -> None:
+    def test_config_check_reports_a_broken_plugin(self) -> None:
         (self.plugins / "colours.py").write_text("import nonsense_of_imgforge")
         command = [sys.executable, "-c", "from imgforge.cli import main; main()", "config", "check"]
         done = subprocess.run(
@@ -120,7 +120,7 @@ class BrokenPluginTests(PluginCase):
 
 
 class FailedStartTests(PluginCase):
-    """A source that cannot be made is found out by the workers: the server ends, and says why."""
+    """A factory that raises fails in the workers: the server ends and logs why."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -143,13 +143,13 @@ class FailedStartTests(PluginCase):
         self.assertIn("colours.py", tracebacks[0])
         self.assertFalse(any("listening" in event["message"] for event in events))
 
-    def test_of_several_processes_after_three_tries_each(self) -> None:
+    def test_several_processes_give_up_after_three_tries_each(self) -> None:
         self.check(2)
 
-    def test_of_one_process(self) -> None:
+    def test_one_process_gives_up_at_once(self) -> None:
         self.check(1)
 
-    def test_in_the_background_no_pid_file_is_left(self) -> None:
+    def test_a_failed_start_in_the_background_leaves_no_pid_file(self) -> None:
         for processes in ("1", "2"):
             server = self.server(PROCESSES=processes)
             pidfile = Path(server.scratch.name, "imgforge.pid")
@@ -172,7 +172,7 @@ class PluginTests(PluginCase):
 
 
 class TutorialTests(SynchronousTestCase):
-    """docs/plugins.md, taken at its word."""
+    """The plugin of docs/plugins.md, and its test."""
 
     def setUp(self) -> None:
         scratch = tempfile.TemporaryDirectory(prefix="imgforge-test-")
@@ -182,22 +182,40 @@ class TutorialTests(SynchronousTestCase):
         module.parent.mkdir(parents=True)
         self.archives.mkdir()
         text = (ROOT / "docs" / "plugins.md").read_text("utf-8")
-        (code,) = re.findall(r"<!-- example: [^\n]*-->\n\n```python\n(.*?)```", text, re.DOTALL)
-        module.write_text(code)
+        code = dict(re.findall(r"<!-- (\w+): run by [^\n]*-->\n\n```python\n(.*?)```", text, re.DOTALL))
+        module.write_text(code["example"])
+        (self.beside / "test_imgforge_zip.py").write_text(code["test"])
         with zipfile.ZipFile(self.archives / "holidays.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("by the sea/beach.png", PICTURE)
             archive.writestr("bomb.png", bytes(2_000_000))
         (self.archives / "broken.zip").write_bytes(b"PK nothing")
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"PYTHONPATH": os.pathsep.join([str(self.beside), str(ROOT)])}
+
     def server(self, *arguments: str, **settings: str) -> Twistd:
-        path = os.pathsep.join([str(self.beside), str(ROOT)])
         server = Twistd(
-            {"ALLOW_UNSIGNED": "true", "PROCESSES": "2", **settings}, arguments, environment={"PYTHONPATH": path}
+            {"ALLOW_UNSIGNED": "true", "PROCESSES": "2", **settings}, arguments, environment=self.environment
         )
         self.addCleanup(server.clean)
         return server
 
-    def test_its_example_serves_pictures_out_of_archives(self) -> None:
+    def test_its_own_test_passes(self) -> None:
+        command = [sys.executable, "-m", "twisted.trial", "test_imgforge_zip"]
+        done = subprocess.run(
+            command,
+            cwd=self.beside,
+            env=os.environ | self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DEADLINE,
+        )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("Ran 4 tests", done.stdout)
+
+    def test_the_plugin_serves_pictures_out_of_archives(self) -> None:
         server = self.server(PLUGIN_ZIP_ROOT=str(self.archives), MAX_SRC_FILE_SIZE="1000000").start()
         for options, path, status in (
             ("w:4", "holidays/by%20the%20sea/beach.png@png", 200),
@@ -217,20 +235,20 @@ class TutorialTests(SynchronousTestCase):
                 self.assertEqual(reply.body, PICTURE)
         self.assertEqual(server.stop(), 0)
 
-    def test_a_setting_that_it_does_not_have_ends_the_start(self) -> None:
+    def test_an_unknown_setting_of_a_plugin_ends_the_start(self) -> None:
         config = self.archives / "imgforge.toml"
         config.write_text('[plugin.zip]\nlargest_steam = 5\n[plugin.tar]\nroot = "/"\n')
         server = self.server("--config", str(config), PLUGIN_ZIP_ROOT=str(self.archives))
         with self.assertRaises(AssertionError):
             server.start()
-        said = server.output()
+        output = server.output()
         for line in (
             "IMGFORGE_PLUGIN_ZIP_LARGEST_STEAM is no setting of the plugin 'zip'; "
             "did you mean IMGFORGE_PLUGIN_ZIP_LARGEST_STREAM?",
             "there is no plugin 'tar': there are zip",
         ):
-            self.assertIn(line, said)
-        self.assertNotIn("Traceback", said)
+            self.assertIn(line, output)
+        self.assertNotIn("Traceback", output)
 
     def test_the_environment_wins_over_the_file_key_by_key(self) -> None:
         config = self.archives / "imgforge.toml"

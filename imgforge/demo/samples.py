@@ -1,4 +1,4 @@
-"""The sample images of the demo page, drawn with libvips so that the package carries no pictures."""
+"""The sample images of the demo page, drawn with libvips so that the package contains no image files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _mix(mask: Any, top: Any, bottom: Any) -> Any:
 
 
 def _scenery(width: int, height: int) -> Any:
-    """Hills at dusk: a vertical gradient, a glowing sun, ridges with noise on them; float RGB."""
+    """Hills at dusk: a vertical gradient, a glowing sun, and ridges with noise; float RGB."""
     xy = pyvips.Image.xyz(width, height)
     x, y = xy[0] / width, xy[1] / height
     picture = _mix(_clamp(y / 0.7), list(_HORIZON), list(_SKY))
@@ -52,7 +52,7 @@ def _landscape() -> bytes:
 
 
 def _portrait() -> bytes:
-    """Stored lying on its side with EXIF orientation 6, as phones do it."""
+    """Stored rotated by 90 degrees, with EXIF orientation 6, as phones do it."""
     upright = _srgb(_scenery(1600, 2400).crop(500, 850, 900, 1350)).copy_memory()
     sideways = upright.rot270().copy()
     sideways.set_type(pyvips.GValue.gint_type, "orientation", 6)
@@ -81,11 +81,11 @@ def _animation() -> bytes:
         xy = pyvips.Image.xyz(side, side)
         away = ((xy[0] - 120 - 72 * math.cos(turn)) ** 2 + (xy[1] - 120 - 72 * math.sin(turn)) ** 2) ** 0.5
         pages.append(_mix(_clamp(26 - away), [250, 140, 60], xy[1] / side * [30, 40, 60] + [24, 34, 66]))
-    film = _srgb(pyvips.Image.arrayjoin(pages, across=1)).copy()
-    film.set_type(pyvips.GValue.gint_type, "page-height", side)
-    film.set_type(pyvips.GValue.array_int_type, "delay", [80] * frames)
-    film.set_type(pyvips.GValue.gint_type, "loop", 0)
-    return bytes(film.gifsave_buffer())
+    strip = _srgb(pyvips.Image.arrayjoin(pages, across=1)).copy()
+    strip.set_type(pyvips.GValue.gint_type, "page-height", side)
+    strip.set_type(pyvips.GValue.array_int_type, "delay", [80] * frames)
+    strip.set_type(pyvips.GValue.gint_type, "loop", 0)
+    return bytes(strip.gifsave_buffer())
 
 
 def _drawing() -> bytes:
@@ -116,5 +116,5 @@ SAMPLES: dict[str, Callable[[], bytes]] = {
 
 @cache
 def draw_sample(name: str) -> bytes:
-    """The encoded picture *name*, a key of `SAMPLES`; drawn once per process."""
+    """The encoded image *name*, a key of `SAMPLES`; drawn once in a process."""
     return SAMPLES[name]()
