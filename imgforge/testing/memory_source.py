@@ -83,12 +83,14 @@ class MemorySource:
 
 @implementer(IConsumer)
 class MemoryConsumer:
-    """Collects a stream: `started` is the argument for `ISource.stream`, `head` and `body` are what came."""
+    """Collects a stream: `started` is the argument for `ISource.stream`, `head` and `body` are what came.
+
+    `producer` is None before the stream and once all has been written."""
 
     def __init__(self) -> None:
         self.head: SourceHead | None = None
         self._chunks: list[bytes] = []
-        self._producer: Any = None
+        self.producer: Any = None
 
     @property
     def body(self) -> bytes:
@@ -102,13 +104,13 @@ class MemoryConsumer:
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """See `IConsumer`; a producer that wants to be asked is asked until it is done."""
-        self._producer = producer
-        while not streaming and self._producer is not None:
+        self.producer = producer
+        while not streaming and self.producer is not None:
             producer.resumeProducing()
 
     def unregisterProducer(self) -> None:
         """See `IConsumer`."""
-        self._producer = None
+        self.producer = None
 
     def write(self, data: bytes) -> None:
         """See `IConsumer`."""

@@ -1,4 +1,4 @@
-"""local:// serves regular files below its root, and nothing else by any spelling."""
+"""local:// serves regular files below its root, and nothing else in any spelling."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class LocalTests(TestCase):
         return (await self.sources.fetch(url, limit, {})).body
 
     async def test_files_are_read_with_validators(self) -> None:
-        got = await self.sources.fetch("local:///a.jpg", None, {})
-        self.assertEqual((got.body, got.content_type), (b"0123456789", "image/jpeg"))
-        self.assertTrue(got.etag and got.last_modified.endswith("GMT"))
+        image = await self.sources.fetch("local:///a.jpg", None, {})
+        self.assertEqual((image.body, image.content_type), (b"0123456789", "image/jpeg"))
+        self.assertTrue(image.etag and image.last_modified.endswith("GMT"))
 
-    async def test_a_file_that_has_not_changed_is_not_read_again(self) -> None:
+    async def test_an_unchanged_file_is_not_read_again(self) -> None:
         first = await self.sources.fetch("local:///a.jpg", None, {})
         again = await self.sources.fetch("local:///a.jpg", None, {"if-none-match": first.etag})
         self.assertEqual((again.not_modified, again.body, again.etag), (True, b"", first.etag))
@@ -54,11 +54,11 @@ class LocalTests(TestCase):
         edited = await self.sources.fetch("local:///a.jpg", None, {"if-none-match": first.etag})
         self.assertEqual((edited.not_modified, edited.body), (False, b"edited"))
 
-    async def test_escapes_queries_and_missing_slashes(self) -> None:
+    async def test_escapes_queries_and_missing_slashes_in_urls(self) -> None:
         for url in ("local:///sub%20dir/%C3%A4.png", "local:///sub dir/ä.png?version=2", "local://sub dir/ä.png"):
             self.assertEqual(await self.body(url), b"deep")
 
-    async def test_a_name_with_percent_signs_is_what_it_says(self) -> None:
+    async def test_a_name_with_percent_signs_is_tried_as_it_is_first(self) -> None:
         (self.root / "50% off.jpg").write_bytes(b"half")
         (self.root / "a%20b.jpg").write_bytes(b"with a sign")
         self.assertEqual(await self.body("local:///50% off.jpg"), b"half")
@@ -68,7 +68,7 @@ class LocalTests(TestCase):
         self.assertEqual(await self.body("local:///a%2520b.jpg"), b"with a sign")
         self.assertEqual(await self.body("local:///a b.jpg"), b"with a space")
 
-    async def test_a_root_that_has_gone_is_no_missing_file(self) -> None:
+    async def test_a_missing_root_is_not_a_missing_file(self) -> None:
         self.root.rename(self.outside / "elsewhere")
         with self.assertRaisesRegex(OriginFailed, "IMGFORGE_LOCAL_FILESYSTEM_ROOT") as caught:
             await self.body("local:///a.jpg")
@@ -76,7 +76,7 @@ class LocalTests(TestCase):
         (self.outside / "elsewhere").rename(self.root)
         self.assertEqual(await self.body("local:///a.jpg"), b"0123456789")
 
-    async def test_without_a_root_the_setting_is_named(self) -> None:
+    async def test_without_a_root_the_error_names_the_setting(self) -> None:
         with self.assertRaisesRegex(SourceNotFound, "IMGFORGE_LOCAL_FILESYSTEM_ROOT is not set"):
             await SourceRegistry(reactor, SourceSettings()).fetch("local:///a.jpg", None, {})
 
@@ -84,7 +84,7 @@ class LocalTests(TestCase):
         (self.root / "link.jpg").symlink_to("sub dir/ä.png")
         self.assertEqual(await self.body("local:///link.jpg"), b"deep")
 
-    async def test_nothing_leads_out(self) -> None:
+    async def test_no_path_leads_out_of_the_root(self) -> None:
         (self.root / "out.jpg").symlink_to(self.outside / "secret.jpg")
         (self.root / "up").symlink_to(self.outside)
         for path in ("../secret.jpg", "%2e%2e/secret.jpg", "sub dir/../../secret.jpg", "out.jpg", "up/secret.jpg",
@@ -94,7 +94,7 @@ class LocalTests(TestCase):
             with self.assertRaises(SourceNotFound):
                 await self.body(f"local:///{path}")
 
-    async def test_a_named_pipe_holds_nothing_up(self) -> None:
+    async def test_a_named_pipe_does_not_block(self) -> None:
         os.mkfifo(self.root / "pipe.jpg")
         with self.assertRaises(SourceNotFound):
             await self.body("local:///pipe.jpg")
@@ -104,7 +104,7 @@ class LocalTests(TestCase):
         with self.assertRaises(SourceTooLarge):
             await self.body("local:///a.jpg", 9)
 
-    async def test_without_a_root_there_is_no_such_source(self) -> None:
+    async def test_without_a_root_the_source_is_not_found(self) -> None:
         with self.assertRaises(SourceNotFound):
             await SourceRegistry(reactor, SourceSettings()).fetch("local:///a.jpg", None, {})
 
@@ -123,7 +123,7 @@ class LocalTests(TestCase):
         await streaming
         return heads[0], transport.value()
 
-    async def test_streams_answer_ranges(self) -> None:
+    async def test_streams_serve_ranges(self) -> None:
         for wanted, status, body in (
             ("", 200, b"0123456789"),
             ("bytes=2-4", 206, b"234"),
@@ -134,10 +134,10 @@ class LocalTests(TestCase):
             ("bytes=4-2", 200, b"0123456789"),
             ("lines=1-2", 200, b"0123456789"),
         ):
-            head, got = await self.streamed(wanted)
-            self.assertEqual((head.status, head.length, got), (status, len(body), body), wanted)
+            head, streamed = await self.streamed(wanted)
+            self.assertEqual((head.status, head.length, streamed), (status, len(body), body), wanted)
 
-    async def test_a_name_that_does_not_tell_is_sniffed_and_only_images_are(self) -> None:
+    async def test_the_media_type_of_images_is_sniffed_where_the_name_has_no_suffix(self) -> None:
         source = SourceRegistry(
             reactor, SourceSettings(local_filesystem_root=str(self.root), media_type_of=sniffed_media_type)
         )
@@ -162,7 +162,7 @@ class LocalTests(TestCase):
             await source.stream(f"local:///{name}", {}, started)
             self.assertEqual((heads[0].headers["content-type"], transport.value()), (media_type, body), name)
 
-    async def test_a_medium_that_fails_is_no_missing_file(self) -> None:
+    async def test_a_failing_medium_is_not_a_missing_file(self) -> None:
         for module, name in ((bounded_file, "pread"), (os, "open")):
 
             def fail(*_: object, **__: object) -> int:
@@ -175,7 +175,7 @@ class LocalTests(TestCase):
 
 
 class HungFileTests(TestCase):
-    """Reads of `hung*` do not come back until `release`: a dead share. That the reactor turns, each `beat` shows."""
+    """Reads of `hung*` block until `release`, as on a dead share; `beat` shows that the reactor is not blocked."""
 
     timeout = 60
 
@@ -201,7 +201,7 @@ class HungFileTests(TestCase):
 
     def hang(self, descriptor: int) -> None:
         self.begun.append(descriptor)
-        self.release.wait(30)  # were the reactor blocked by it, that would end, and the test fail
+        self.release.wait(30)  # if it blocks the reactor, this timeout ends it, and the test fails
         self.ended.append(descriptor)
 
     def pread(self, descriptor: int, size: int, start: int) -> bytes:
@@ -209,18 +209,18 @@ class HungFileTests(TestCase):
             self.hang(descriptor)
         return os.pread(descriptor, size, start)
 
-    async def until(self, happened: Callable[[], bool]) -> None:
-        while not happened():
+    async def until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
             await deferLater(reactor, 0.005)
 
     async def beat(self) -> None:
-        """The reactor turns, and so do threads for other work, while what hangs still hangs."""
+        """The reactor and threads for other work run while the blocked read is still blocked."""
         await deferLater(reactor, 0)
         self.assertEqual(await deferToThread(lambda: "well"), "well")
         self.assertEqual(self.ended, [])
 
     async def freed(self, descriptor: int) -> None:
-        """The descriptor is closed once its read has come back."""
+        """The descriptor is closed once its read has ended."""
         os.fstat(descriptor)
         self.release.set()
 
@@ -239,7 +239,7 @@ class HungFileTests(TestCase):
         await self.until(lambda: len(self.begun) == 1)
         return streaming, transport
 
-    async def test_a_client_that_leaves_does_not_wait(self) -> None:
+    async def test_a_cancelled_fetch_does_not_wait_for_a_blocked_read(self) -> None:
         fetching = self.source.fetch("local:///hung.jpg", None, {})
         await self.until(lambda: len(self.begun) == 1)
         fetching.cancel()
@@ -247,10 +247,10 @@ class HungFileTests(TestCase):
         await self.beat()
         await self.freed(self.begun[0])
 
-    async def test_a_client_of_a_stream_that_leaves_does_not_wait(self) -> None:
-        for leave in (lambda stream, _: stream.cancel(), lambda _, transport: transport.producer.stopProducing()):
+    async def test_a_cancelled_stream_does_not_wait_for_a_blocked_read(self) -> None:
+        for stop in (lambda stream, _: stream.cancel(), lambda _, transport: transport.producer.stopProducing()):
             streaming, transport = await self.hung_stream()
-            leave(streaming, transport)
+            stop(streaming, transport)
             self.failureResultOf(streaming, CancelledError)
             self.assertIsNone(transport.producer)
             await self.beat()
@@ -258,7 +258,7 @@ class HungFileTests(TestCase):
             self.release.clear()
             del self.begun[:], self.ended[:]
 
-    async def test_a_read_that_hangs_costs_the_timeout(self) -> None:
+    async def test_a_blocked_read_times_out(self) -> None:
         fetching = self.source.fetch("local:///hung.jpg", None, {})
         await self.until(lambda: len(self.begun) == 1)
         self.clock.advance(9.9)
@@ -269,7 +269,7 @@ class HungFileTests(TestCase):
         self.assertEqual((await self.source.fetch("local:///well.jpg", None, {})).body, b"0123456789")
         await self.freed(self.begun[0])
 
-    async def test_a_stream_has_a_deadline_too(self) -> None:
+    async def test_a_blocked_read_of_a_stream_times_out(self) -> None:
         streaming, transport = await self.hung_stream()
         self.clock.advance(10.1)
         self.failureResultOf(streaming, OriginTimeout)
@@ -277,13 +277,13 @@ class HungFileTests(TestCase):
         await self.beat()
         await self.freed(self.begun[0])
 
-    async def test_a_file_that_is_opened_too_late_is_closed(self) -> None:
+    async def test_a_file_that_opens_after_the_cancellation_is_closed(self) -> None:
         opened: list[int] = []
-        really_open = self.source._open
+        open_file = self.source._open
 
         def late_open(name: str) -> bounded_file.OpenFile:
             self.hang(-1)
-            file = really_open(name)
+            file = open_file(name)
             opened.append(file._descriptor)
             return file
 
@@ -296,13 +296,13 @@ class HungFileTests(TestCase):
         self.release.set()
         await self.until(lambda: bool(opened) and not Path(f"/proc/self/fd/{opened[0]}").exists())
 
-    async def test_a_dead_mount_takes_half_of_the_threads_and_then_fails_at_once(self) -> None:
+    async def test_a_dead_mount_blocks_half_of_the_threads_then_reads_fail_at_once(self) -> None:
         fetching = [self.source.fetch("local:///hung.jpg", None, {}) for _ in range(8)]
         await self.until(lambda: len(self.begun) == 8)
         self.assertEqual((await self.source.fetch("local:///well.jpg", None, {})).body, b"0123456789")
         self.clock.advance(10.1)
-        for one in fetching:
-            self.failureResultOf(one, OriginTimeout)
+        for fetch in fetching:
+            self.failureResultOf(fetch, OriginTimeout)
         self.failureResultOf(self.source.fetch("local:///hung.jpg", None, {}), OriginTimeout)
         await self.beat()
         self.release.set()

@@ -8,31 +8,30 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from imgforge.errors import (
-    ImgforgeError,
-)
+from imgforge.errors import ImgforgeError
 from imgforge.model import SourceImage
 from imgforge.sources import AddressPolicy, SourceRegistry, SourceSettings
-from tests.support.scripted_origin import Origin, reactor
+from tests.support.scripted_origin import ScriptedOrigin, reactor
 
-__all__ = ["HERE", "HttpCase"]
+__all__ = ["SETTINGS", "HttpCase"]
 
 
-HERE = SourceSettings(addresses=AddressPolicy(allow_loopback=True), download_timeout=20)
+SETTINGS = SourceSettings(addresses=AddressPolicy(allow_loopback=True), download_timeout=20)
 
 
 class HttpCase(TestCase):
-    """Origins and sources that are gone at the end of a test."""
+    """Makes origins and sources that are closed at the end of a test."""
 
-    def origin(self, answer: Any) -> Origin:
-        made = Origin(answer if callable(answer) else lambda _: answer)
-        self.addCleanup(lambda: Deferred.fromCoroutine(made.close()))
-        return made
+    def origin(self, answer: Any) -> ScriptedOrigin:
+        origin = ScriptedOrigin(answer if callable(answer) else lambda _: answer)
+        self.addCleanup(lambda: Deferred.fromCoroutine(origin.close()))
+        return origin
 
     def sources(self, **changes: Any) -> SourceRegistry:
-        made = SourceRegistry(reactor, replace(HERE, **changes))
-        self.addCleanup(made.close)
-        return made
+        """A registry; *changes* are fields of its settings."""
+        sources = SourceRegistry(reactor, replace(SETTINGS, **changes))
+        self.addCleanup(sources.close)
+        return sources
 
     async def fetch(self, answer: Any, limit: int | None = None, **changes: Any) -> SourceImage:
         return await self.sources(**changes).fetch(self.origin(answer).url(), limit, {})
@@ -40,8 +39,9 @@ class HttpCase(TestCase):
     async def assert_fails(
         self, error: type[ImgforgeError], answer: Any, limit: int | None = None, **changes: Any
     ) -> str:
+        """The message of the *error* that a fetch fails with."""
         try:
-            got = await self.fetch(answer, limit, **changes)
+            image = await self.fetch(answer, limit, **changes)
         except error as caught:
             return caught.message
-        raise AssertionError(f"{error.__name__} was expected, not {got!r}")
+        raise AssertionError(f"{error.__name__} was expected, not {image!r}")

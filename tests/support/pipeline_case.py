@@ -25,9 +25,9 @@ from imgforge.pipeline import (
     make_caches,
 )
 from imgforge.processing import ProcessingSettings
-from imgforge.sources import AddressPolicy, Sources, SourceSettings
+from imgforge.sources import AddressPolicy, SourceRegistry, SourceSettings
 from tests.support.pictures import encode, gradient
-from tests.support.scripted_origin import Origin, reactor, whole
+from tests.support.scripted_origin import ScriptedOrigin, reactor, response
 
 __all__ = ["Photo", "PipelineCase"]
 
@@ -61,7 +61,7 @@ class Photo:
     held: Deferred[None] | None = None
 
     def answer(self, head: bytes) -> Callable[[Any], None]:
-        """See `Origin`."""
+        """See `ScriptedOrigin`."""
         asked = head.decode().lower()
         self.asked.append(asked)
         etag = self.headers.get("ETag", "-")
@@ -69,7 +69,7 @@ class Photo:
             lines = [f"{name}: {value}" for name, value in self.headers.items()]
             reply = "\r\n".join(["HTTP/1.1 304 Not Modified", *lines]).encode() + b"\r\n\r\n"
         else:
-            reply = whole(self.body, self.status, **self.headers)
+            reply = response(self.body, self.status, **self.headers)
 
         def write(transport: Any) -> None:
             if self.held is None:
@@ -93,8 +93,8 @@ class PipelineCase(TestCase):
         self.photo = Photo()
         self.url = self.origin(self.photo).url("/a.png")
 
-    def origin(self, photo: Photo) -> Origin:
-        origin = Origin(photo.answer)
+    def origin(self, photo: Photo) -> ScriptedOrigin:
+        origin = ScriptedOrigin(photo.answer)
         self.addCleanup(lambda: Deferred.fromCoroutine(origin.close()))
         return origin
 

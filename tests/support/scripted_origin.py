@@ -1,4 +1,4 @@
-"""Origins on loopback that say byte for byte what a test wants, in the test's own reactor."""
+"""Origins on loopback that send any bytes a test wants, in the test's own reactor."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from twisted.internet.task import deferLater
 reactor: Any = _reactor
 
 
-async def until(true: Callable[[], object]) -> None:
-    """Let the reactor turn until *true*; the test's own timeout ends it otherwise."""
-    while not true():
+async def until(condition: Callable[[], object]) -> None:
+    """Let the reactor run until *condition* holds; otherwise the test's timeout ends it."""
+    while not condition():
         await deferLater(reactor, 0.005)
 
 
-class _Scripted(Protocol):
-    """Answers each request, of which the head is complete, with what its factory's `answer` returns."""
+class _ScriptedProtocol(Protocol):
+    """Sends for each complete head of a request what its factory's `answer` returns."""
 
-    factory: Origin
+    factory: ScriptedOrigin
     _received = b""
 
     def connectionMade(self) -> None:
@@ -46,10 +46,14 @@ class _Scripted(Protocol):
                 transport.write(answer)
 
 
-class Origin(Factory):
-    """Listens on a free port of loopback; `connected` counts connections, `heads` are the requests."""
+class ScriptedOrigin(Factory):
+    """Listens on a free port of loopback.
 
-    protocol = _Scripted  # type: ignore[assignment]
+    *answer* gets the head of a request and returns the bytes to send, or a function that gets the transport. `connected`
+    counts connections, `heads` are those of the requests, `open` the open connections.
+    """
+
+    protocol = _ScriptedProtocol  # type: ignore[assignment]
 
     def __init__(self, answer: Callable[[bytes], Any]) -> None:
         self.answer = answer
@@ -59,20 +63,20 @@ class Origin(Factory):
         self.port: IListeningPort = reactor.listenTCP(0, self, interface="127.0.0.1")
 
     def url(self, path: str = "/a.jpg", scheme: str = "http", host: str = "127.0.0.1") -> str:
-        """The address of *path* here."""
+        """The URL of *path* at this origin."""
         address: Any = self.port.getHost()
         return f"{scheme}://{host}:{address.port}{path}"
 
     async def close(self) -> None:
-        """Stop listening and cut what is open."""
+        """Stop listening and abort open connections."""
         stopping: Any = maybeDeferred(self.port.stopListening)
         for connection in list(self.open):
             connection.transport.abortConnection()
         await stopping
 
 
-def whole(body: bytes, status: str = "200 OK", **headers: str) -> bytes:
-    """A complete answer; underscores in header names stand for hyphens."""
+def response(body: bytes, status: str = "200 OK", **headers: str) -> bytes:
+    """The bytes of a complete response; underscores in header names stand for hyphens."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body

@@ -17,7 +17,7 @@ from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
 from imgforge.interfaces import IServerReactor
-from imgforge.sources.address_policy import GuardedEndpoint
+from imgforge.sources.guarded_endpoint import GuardedEndpoint
 from imgforge.sources.settings import SourceSettings
 
 __all__ = ["EndpointFactory", "read_authorities"]

@@ -1,4 +1,4 @@
-"""Certificates of origins: checked, unless the operator says otherwise."""
+"""Certificates of origins are verified, unless IMGFORGE_IGNORE_SSL_VERIFICATION is set."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from twisted.internet.task import deferLater
 from imgforge.errors import OriginFailed, SourceTooLarge
 from tests.support.certificates import certificate
 from tests.support.http_case import HttpCase
-from tests.support.scripted_origin import Origin, reactor, until, whole
+from tests.support.scripted_origin import ScriptedOrigin, reactor, response, until
 
-SEALED = whole(b"sealed")
+BODY = response(b"image")
 
 
 class TlsTests(HttpCase):
-    secured: Origin
+    scripted: ScriptedOrigin
 
-    def secure_origin(self, name: str, answer: bytes = SEALED) -> tuple[str, str]:
+    def secure_origin(self, name: str, answer: bytes = BODY) -> tuple[str, str]:
         """The URL of an origin under TLS whose certificate is for *name*, and the path of that certificate."""
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
         path = Path(scratch.name, "origin.pem")
         path.write_bytes(certificate(name))
-        origin = self.secured = Origin(lambda _: answer)
+        origin = self.scripted = ScriptedOrigin(lambda _: answer)
         port: Any = reactor.listenSSL(
             0, origin, PrivateCertificate.loadPEM(path.read_bytes()).options(), interface="127.0.0.1"
         )
@@ -35,49 +35,49 @@ class TlsTests(HttpCase):
         self.addCleanup(lambda: Deferred.fromCoroutine(origin.close()))
         return f"https://localhost:{port.getHost().port}/a.jpg", str(path)
 
-    async def test_an_unknown_authority_is_refused(self) -> None:
+    async def test_an_unknown_authority_fails(self) -> None:
         url, _ = self.secure_origin("localhost")
         with self.assertRaises(OriginFailed):
             await self.sources().fetch(url, None, {})
 
-    async def test_an_authority_can_be_trusted(self) -> None:
+    async def test_ca_file_names_trusted_authorities(self) -> None:
         url, path = self.secure_origin("localhost")
-        self.assertEqual((await self.sources(ca_file=path).fetch(url, None, {})).body, b"sealed")
+        self.assertEqual((await self.sources(ca_file=path).fetch(url, None, {})).body, b"image")
 
-    async def test_the_name_must_match(self) -> None:
+    async def test_the_host_must_match_the_certificate(self) -> None:
         url, path = self.secure_origin("other.example")
         with self.assertRaises(OriginFailed):
             await self.sources(ca_file=path).fetch(url, None, {})
 
-    async def test_the_check_can_be_switched_off(self) -> None:
+    async def test_verification_can_be_switched_off(self) -> None:
         url, _ = self.secure_origin("other.example")
-        got = await self.sources(ignore_ssl_verification=True).fetch(url, None, {})
-        self.assertEqual(got.body, b"sealed")
+        image = await self.sources(ignore_ssl_verification=True).fetch(url, None, {})
+        self.assertEqual(image.body, b"image")
 
-    async def test_connections_are_kept_and_used_again(self) -> None:
+    async def test_connections_are_reused(self) -> None:
         url, path = self.secure_origin("localhost")
         sources = self.sources(ca_file=path)
         for _ in range(4):
             await sources.fetch(url, None, {})
             await deferLater(reactor, 0)
-        self.assertEqual((self.secured.connected, len(self.secured.heads)), (1, 4))
+        self.assertEqual((self.scripted.connected, len(self.scripted.heads)), (1, 4))
 
-    async def test_surplus_is_no_next_answer(self) -> None:
-        """The surplus is a record of TLS of its own, unpacked after the next request was sent."""
+    async def test_surplus_bytes_are_no_next_response(self) -> None:
+        """The surplus bytes are a TLS record of their own, decrypted after the next request was sent."""
         head = b"HTTP/1.1 200 OK\r\nContent-Length: 16000\r\nX-Pad: "
         answer = head + b"p" * (16384 - 16000 - len(head) - 4) + b"\r\n\r\n" + b"x" * 16000
-        url, path = self.secure_origin("localhost", answer + whole(b"poison"))
+        url, path = self.secure_origin("localhost", answer + response(b"poison"))
         sources = self.sources(ca_file=path)
         for _ in range(3):
             self.assertEqual((await sources.fetch(url, None, {})).body, b"x" * 16000)
-        self.assertEqual(self.secured.connected, 3)
+        self.assertEqual(self.scripted.connected, 3)
 
     async def test_a_body_beyond_the_limit_closes_the_connection(self) -> None:
         url, path = self.secure_origin("localhost", b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 8_000_000)
         with self.assertRaises(SourceTooLarge):
             await self.sources(ca_file=path).fetch(url, 1000, {})
-        await until(lambda: not self.secured.open)
+        await until(lambda: not self.scripted.open)
 
-    def test_a_file_without_certificates_stops_the_start(self) -> None:
+    def test_a_file_without_certificates_is_an_error(self) -> None:
         with self.assertRaisesRegex(ValueError, "no PEM certificate"):
             self.sources(ca_file=__file__)

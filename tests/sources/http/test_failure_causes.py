@@ -1,4 +1,4 @@
-"""Why an origin cannot be had is told in the words that an operator looks for."""
+"""The causes of failed requests, as operators search for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imgforge.sources.http.failure_causes import cause_of
 
 
 class CauseTests(SynchronousTestCase):
-    def test_the_kind_comes_first(self) -> None:
+    def test_a_cause_begins_with_its_kind(self) -> None:
         errors: tuple[tuple[BaseException, str], ...] = (
             (DNSLookupError("no results for hostname lookup: x"), "DNS: "),
             (ConnectionRefusedError(), "connection refused: "),
@@ -26,5 +26,5 @@ class CauseTests(SynchronousTestCase):
             for wrapped in (error, ResponseNeverReceived([Failure(error)])):
                 self.assertTrue(cause_of(wrapped).startswith(cause), cause_of(wrapped))
 
-    def test_an_error_without_words_has_its_name(self) -> None:
+    def test_an_error_without_text_has_its_class_name(self) -> None:
         self.assertEqual(cause_of(ValueError()), "ValueError")

@@ -1,4 +1,4 @@
-"""Look-ups that hang hold up nothing else, and are made once for all who ask."""
+"""Look-ups that hang block no other work, and equal ones are done once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Receiver:
         self.done.callback(self.addresses)
 
 
-class NamesTests(TestCase):
+class ResolverTests(TestCase):
     def setUp(self) -> None:
         self.asked: list[str] = []
         self.server_is_back = Event()
@@ -51,33 +51,33 @@ class NamesTests(TestCase):
                 self.server_is_back.wait(60)
             return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("192.0.2.7", port))]
 
-        self.names = Resolver(reactor, pool, look_up)
+        self.resolver = Resolver(reactor, pool, look_up)
 
     def ask(self, host: str) -> Deferred[list[str]]:
         receiver = Receiver()
-        self.names.resolveHostName(receiver, host, 80)
+        self.resolver.resolveHostName(receiver, host, 80)
         self.assertEqual(receiver.resolution.name, host)
         receiver.resolution.cancel()
         return receiver.done
 
     async def test_it_is_a_resolver(self) -> None:
-        self.assertTrue(verifyObject(IHostnameResolver, self.names))
+        self.assertTrue(verifyObject(IHostnameResolver, self.resolver))
         self.assertEqual(await self.ask("a.example"), ["192.0.2.7"])
 
-    async def test_who_asks_for_one_name_waits_for_one_look_up(self) -> None:
-        asked = [self.ask("slow.example") for _ in range(50)]
+    async def test_equal_look_ups_are_done_once(self) -> None:
+        lookups = [self.ask("slow.example") for _ in range(50)]
         self.assertEqual(await self.ask("quick.example"), ["192.0.2.7"])
-        self.assertFalse(any(one.called for one in asked))
+        self.assertFalse(any(lookup.called for lookup in lookups))
         self.server_is_back.set()
-        for one in asked:
-            self.assertEqual(await one, ["192.0.2.7"])
+        for lookup in lookups:
+            self.assertEqual(await lookup, ["192.0.2.7"])
         self.assertEqual(self.asked.count("slow.example"), 1)
         await self.ask("slow.example")
         self.assertEqual(self.asked.count("slow.example"), 2)
 
-    async def test_the_reactors_own_threads_are_free(self) -> None:
-        asked = [self.ask(f"slow{number}.example") for number in range(40)]
+    async def test_the_reactors_own_threads_stay_free(self) -> None:
+        lookups = [self.ask(f"slow{number}.example") for number in range(40)]
         self.assertEqual([await deferToThread(lambda: 1) for _ in range(20)], [1] * 20)
         self.server_is_back.set()
-        for one in asked:
-            await one
+        for lookup in lookups:
+            await lookup

@@ -1,4 +1,4 @@
-"""The guard on look-ups whose answers are mixed, change, or are spelled strangely."""
+"""Guarded endpoints: look-ups with mixed, changing and unusually spelled addresses."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from imgforge.errors import OriginFailed, SourceRefused
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import bind_request_id, current_request_id
 from imgforge.sources import AddressPolicy, SourceRegistry
-from imgforge.sources.address_policy import GuardedEndpoint
-from tests.support.http_case import HERE, HttpCase
-from tests.support.scripted_origin import reactor, whole
+from imgforge.sources.guarded_endpoint import GuardedEndpoint
+from tests.support.http_case import SETTINGS, HttpCase
+from tests.support.scripted_origin import reactor, response
 
 
 @implementer(IHostResolution)
@@ -41,12 +41,12 @@ class _Resolution:
         self.name = name
 
     def cancel(self) -> None:
-        """It is over already."""
+        """The look-up has ended already."""
 
 
 @implementer(IHostnameResolver)
-class Resolver:
-    """Answers each look-up with the next list of addresses; the last one stays."""
+class FakeResolver:
+    """Resolves each look-up to the next list of addresses; the last list stays."""
 
     def __init__(self, *answers: str) -> None:
         self.answers = list(answers)
@@ -65,18 +65,18 @@ class Resolver:
         resolution = _Resolution(hostName)
         resolutionReceiver.resolutionBegan(resolution)
         for address in answer.split():
-            made = IPv6Address if ":" in address else IPv4Address
-            resolutionReceiver.addressResolved(made("TCP", address, portNumber))
+            address_type = IPv6Address if ":" in address else IPv4Address
+            resolutionReceiver.addressResolved(address_type("TCP", address, portNumber))
         resolutionReceiver.resolutionComplete()
         return resolution
 
 
 @implementer(IReactorPluggableNameResolver, IReactorTCP, IReactorTime)
-class Resolving:
-    """The reactor with other names; notes which addresses are dialled."""
+class RecordingReactor:
+    """The reactor with another resolver; records the addresses that are connected to."""
 
-    def __init__(self, names: Resolver) -> None:
-        self.nameResolver = names
+    def __init__(self, resolver: FakeResolver) -> None:
+        self.nameResolver = resolver
         self.dialled: list[str] = []
 
     def connectTCP(self, host: str, port: int, *rest: Any, **named: Any) -> Any:
@@ -87,103 +87,105 @@ class Resolving:
         return getattr(reactor, name)
 
 
-class LookUpTests(HttpCase):
+class AddressPolicyTests(HttpCase):
     def setUp(self) -> None:
-        self.canary = self.origin(whole(b"secret"))
+        self.canary = self.origin(response(b"secret"))
         self.url = self.canary.url(host="cdn.example")
 
-    async def dialled(self, names: Resolver, url: str, **policy: bool) -> list[str]:
-        """The addresses that a fetch of *url* dialled; it fails as the fetch does."""
-        self.resolving = Resolving(names)
+    async def dialled(self, resolver: FakeResolver, url: str, **policy: bool) -> list[str]:
+        """The addresses that a fetch of *url* connects to; fails as the fetch does."""
+        self.recording = RecordingReactor(resolver)
         sources = SourceRegistry(
-            cast("IServerReactor", self.resolving), replace(HERE, addresses=AddressPolicy(**policy))
+            cast("IServerReactor", self.recording), replace(SETTINGS, addresses=AddressPolicy(**policy))
         )
         self.addCleanup(sources.close)
         await sources.fetch(url, None, {})
-        return self.resolving.dialled
+        return self.recording.dialled
 
     def test_the_fake_is_a_resolver(self) -> None:
-        self.assertTrue(verifyObject(IHostnameResolver, Resolver("127.0.0.1")))
+        self.assertTrue(verifyObject(IHostnameResolver, FakeResolver("127.0.0.1")))
 
-    async def test_only_the_allowed_ones_of_several_addresses_are_tried(self) -> None:
-        names = Resolver("169.254.169.254 10.0.0.1 fd00::1 127.0.0.1")
-        self.assertEqual(await self.dialled(names, self.url, allow_loopback=True, allow_private=False), ["127.0.0.1"])
+    async def test_only_allowed_addresses_are_tried(self) -> None:
+        resolver = FakeResolver("169.254.169.254 10.0.0.1 fd00::1 127.0.0.1")
+        self.assertEqual(
+            await self.dialled(resolver, self.url, allow_loopback=True, allow_private=False), ["127.0.0.1"]
+        )
 
-    async def test_a_name_with_no_allowed_address_is_not_dialled(self) -> None:
+    async def test_a_name_without_an_allowed_address_is_not_connected_to(self) -> None:
         for answer in ("127.0.0.1 ::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "169.254.169.254", "fe80::1%lo"):
             with self.assertRaises(SourceRefused) as caught:
-                await self.dialled(Resolver(answer), self.url)
-            self.assertEqual(self.resolving.dialled, [], answer)
+                await self.dialled(FakeResolver(answer), self.url)
+            self.assertEqual(self.recording.dialled, [], answer)
             self.assertNotIn(answer.split()[0], caught.exception.message)
 
-    async def test_an_answer_that_changes_is_asked_for_once(self) -> None:
-        """The address that was judged is the one that is dialled: nobody asks again in between."""
-        names = Resolver("127.0.0.1", "169.254.169.254")
-        self.assertEqual(await self.dialled(names, self.url, allow_loopback=True), ["127.0.0.1"])
-        self.assertEqual(names.lookups, 1)
+    async def test_the_checked_address_is_the_one_that_is_connected_to(self) -> None:
+        """There is no second look-up, whose result could differ (DNS rebinding)."""
+        resolver = FakeResolver("127.0.0.1", "169.254.169.254")
+        self.assertEqual(await self.dialled(resolver, self.url, allow_loopback=True), ["127.0.0.1"])
+        self.assertEqual(resolver.lookups, 1)
 
     async def test_a_failure_of_an_allowed_address_is_no_refusal(self) -> None:
         await self.canary.close()
         with self.assertRaises(OriginFailed):
-            await self.dialled(Resolver("169.254.169.254 127.0.0.1"), self.url, allow_loopback=True)
-        self.assertEqual(self.resolving.dialled, ["127.0.0.1"])
+            await self.dialled(FakeResolver("169.254.169.254 127.0.0.1"), self.url, allow_loopback=True)
+        self.assertEqual(self.recording.dialled, ["127.0.0.1"])
 
-    async def test_a_name_that_nobody_knows(self) -> None:
+    async def test_a_name_without_addresses_fails(self) -> None:
         with self.assertRaises(OriginFailed):
-            await self.dialled(Resolver(""), self.url)
+            await self.dialled(FakeResolver(""), self.url)
 
-    async def test_a_redirect_is_dialled_under_the_same_rules(self) -> None:
-        names = Resolver("127.0.0.1", "10.1.2.3")
-        first = self.origin(whole(b"", "302 Found", Location=self.canary.url(host="inner.example")))
+    async def test_the_target_of_a_redirect_is_under_the_same_policy(self) -> None:
+        resolver = FakeResolver("127.0.0.1", "10.1.2.3")
+        first = self.origin(response(b"", "302 Found", Location=self.canary.url(host="inner.example")))
         with self.assertRaises(SourceRefused):
-            await self.dialled(names, first.url(host="cdn.example"), allow_loopback=True, allow_private=False)
-        self.assertEqual((self.resolving.dialled, self.canary.connected), (["127.0.0.1"], 0))
+            await self.dialled(resolver, first.url(host="cdn.example"), allow_loopback=True, allow_private=False)
+        self.assertEqual((self.recording.dialled, self.canary.connected), (["127.0.0.1"], 0))
 
-    async def test_an_address_that_is_silent_does_not_keep_a_fetch_from_one_that_answers(self) -> None:
-        """Its backlog is full: the kernel drops what else would connect, as a firewall does."""
+    async def test_a_silent_address_does_not_keep_a_fetch_from_the_next(self) -> None:
+        """Its backlog is full: the kernel drops further SYNs, as a firewall does."""
         port = self.canary.port.getHost().port  # type: ignore[attr-defined]
         with socket.create_server(("127.0.0.7", port), backlog=0) as silent:
             filling = [socket.socket() for _ in range(3)]
             try:
-                for one in filling:
-                    one.setblocking(False)
-                    one.connect_ex(silent.getsockname())
-                dialled = await self.dialled(Resolver("127.0.0.7 127.0.0.1"), self.url, allow_loopback=True)
+                for client in filling:
+                    client.setblocking(False)
+                    client.connect_ex(silent.getsockname())
+                dialled = await self.dialled(FakeResolver("127.0.0.7 127.0.0.1"), self.url, allow_loopback=True)
             finally:
-                for one in filling:
-                    one.close()
+                for client in filling:
+                    client.close()
         self.assertEqual((dialled, self.canary.connected), (["127.0.0.7", "127.0.0.1"], 1))
 
 
 class SeveralAddressesTests(SynchronousTestCase):
-    """Addresses are tried one after the other, before the one before has failed (RFC 8305)."""
+    """Addresses are tried in turn, each before the previous one has failed (RFC 8305)."""
 
     def setUp(self) -> None:
         memory: Any = MemoryReactorClock
         self.reactor = memory()
-        self.reactor.nameResolver = Resolver("2606:4700::1 127.0.0.1 93.184.215.14 93.184.215.15")
+        self.reactor.nameResolver = FakeResolver("2606:4700::1 127.0.0.1 93.184.215.14 93.184.215.15")
         endpoint = GuardedEndpoint(self.reactor, "cdn.example", 80, AddressPolicy(), timeout=10)
         self.connecting = endpoint.connect(Factory.forProtocol(Protocol))
 
     def dialled(self) -> list[str]:
         return [host for host, *_ in self.reactor.tcpClients]
 
-    def answered(self, number: int) -> None:
-        """The address that was dialled as that one accepts."""
+    def accept(self, number: int) -> None:
+        """Accept the connection attempt *number*."""
         factory = self.reactor.tcpClients[number][2]
         factory.buildProtocol(None).makeConnection(StringTransport())
 
-    def test_the_next_one_is_tried_after_a_moment_and_none_that_is_refused(self) -> None:
+    def test_the_next_allowed_address_is_tried_after_300_ms(self) -> None:
         self.assertEqual(self.dialled(), ["2606:4700::1"])
         self.reactor.advance(0.31)
         self.assertEqual(self.dialled(), ["2606:4700::1", "93.184.215.14"])
         self.assertNoResult(self.connecting)
-        self.answered(1)
+        self.accept(1)
         self.successResultOf(self.connecting)
 
-    def test_the_first_one_that_answers_counts_and_the_others_are_left(self) -> None:
+    def test_the_first_connection_wins_and_the_others_are_stopped(self) -> None:
         self.reactor.advance(0.31)
-        self.answered(0)
+        self.accept(0)
         self.successResultOf(self.connecting)
         self.reactor.advance(10)
         self.assertEqual(len(self.dialled()), 2)
@@ -191,7 +193,7 @@ class SeveralAddressesTests(SynchronousTestCase):
         self.assertEqual((first.stoppedConnecting, second.stoppedConnecting), (False, True))
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
-    def test_a_fetch_that_is_given_up_leaves_all_of_them(self) -> None:
+    def test_cancelling_stops_all_attempts(self) -> None:
         self.reactor.advance(0.31)
         self.connecting.cancel()
         self.failureResultOf(self.connecting)
@@ -199,16 +201,18 @@ class SeveralAddressesTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
 
-class LateNames(Resolver):
-    """Its answers wait for `answer`."""
+class LateResolver(FakeResolver):
+    """Its results wait for a call of `answer`."""
 
-    def resolveHostName(self, resolutionReceiver: IResolutionReceiver, *asked: Any, **how: Any) -> IHostResolution:
-        self.answer = lambda: super(LateNames, self).resolveHostName(resolutionReceiver, *asked, **how)
+    def resolveHostName(
+        self, resolutionReceiver: IResolutionReceiver, *arguments: Any, **keywords: Any
+    ) -> IHostResolution:
+        self.answer = lambda: super(LateResolver, self).resolveHostName(resolutionReceiver, *arguments, **keywords)
         return _Resolution("")
 
 
 class RefusalLogTests(SynchronousTestCase):
-    def test_the_line_has_the_id_of_the_request_that_is_refused_whoever_brings_the_addresses(self) -> None:
+    def test_the_log_line_has_the_id_of_the_refused_request(self) -> None:
         ids: list[str] = []
 
         @provider(ILogObserver)
@@ -221,7 +225,7 @@ class RefusalLogTests(SynchronousTestCase):
         self.addCleanup(globalLogPublisher.removeObserver, observer)
         memory: Any = MemoryReactorClock
         reactor = memory()
-        names = reactor.nameResolver = LateNames("127.0.0.1")
+        resolver = reactor.nameResolver = LateResolver("127.0.0.1")
 
         def connect() -> Deferred[Any]:
             bind_request_id("mine")
@@ -229,6 +233,6 @@ class RefusalLogTests(SynchronousTestCase):
             return endpoint.connect(Factory.forProtocol(Protocol))
 
         connecting = copy_context().run(connect)
-        names.answer()
+        resolver.answer()
         self.failureResultOf(connecting, SourceRefused)
         self.assertEqual(ids, ["mine"])

@@ -1,4 +1,4 @@
-"""The time that an origin has."""
+"""The deadline of a fetch."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from imgforge.sources.http.deadline import Deadline
 
 
 def connecting() -> Deferred[None]:
-    """Ends as an endpoint's does that is cancelled: not with a CancelledError."""
+    """Fails as the connect of an endpoint does when it is cancelled: not with a CancelledError."""
     address = IPv4Address("TCP", "192.0.2.1", 80)
     return Deferred(lambda waiting: waiting.errback(ConnectingCancelledError(address)))
 
 
 class DeadlineTests(SynchronousTestCase):
-    def test_past_the_time_whatever_the_end_is_the_origin_was_too_slow(self) -> None:
+    def test_past_the_deadline_any_failure_is_a_timeout(self) -> None:
         clock = Clock()
 
         async def work() -> None:
@@ -29,7 +29,7 @@ class DeadlineTests(SynchronousTestCase):
         clock.advance(2)
         self.failureResultOf(outcome, OriginTimeout)
 
-    def test_waiting_for_ourselves_does_not_count(self) -> None:
+    def test_the_deadline_stands_still_during_a_pause(self) -> None:
         clock, waiting = Clock(), Deferred[None]()
         deadline = Deadline(clock, 2)
 

@@ -1,4 +1,4 @@
-"""An origin that keeps failing is left alone for a while; a fetch may be tried again."""
+"""The circuit breaker of an origin, and retries of a fetch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.errors import CircuitOpen, ImgforgeError, OriginFailed, OriginTimeout, SourceRefused
 from imgforge.sources.circuit_breaker import CircuitBreaker
 from tests.support.http_case import HttpCase
-from tests.support.scripted_origin import whole
+from tests.support.scripted_origin import response
 
 ORIGIN = "http://a.example:80"
 
 
-class BreakerTests(SynchronousTestCase):
+class CircuitBreakerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.breaker = CircuitBreaker(self.clock, 3, 10.0, 5.0)
@@ -39,21 +39,21 @@ class BreakerTests(SynchronousTestCase):
         self.fails(3)
         self.assertEqual(self.assertRaises(CircuitOpen, self.ask).status, 502)
 
-    def test_others_are_not_meant(self) -> None:
+    def test_other_origins_are_not_affected(self) -> None:
         self.fails(3)
         self.ask(origin="http://b.example:80")
 
-    def test_silence_counts_and_has_its_status(self) -> None:
+    def test_a_timeout_counts_and_has_its_status(self) -> None:
         self.fails(3, CancelledError, took=5.0)
         self.assertEqual(self.assertRaises(CircuitOpen, self.ask).status, OriginTimeout.status)
 
-    def test_clients_that_leave_and_refusals_of_ours_do_not(self) -> None:
+    def test_disconnected_clients_and_refused_sources_do_not_count(self) -> None:
         for _ in range(5):
             self.fails(1, CancelledError)
             self.fails(1, lambda: SourceRefused("x"))
         self.ask()
 
-    def test_a_clock_that_is_put_back_makes_no_pause_longer(self) -> None:
+    def test_a_clock_that_is_set_back_makes_no_pause_longer(self) -> None:
         self.clock.advance(3600)
         self.fails(3)
         self.clock.rightNow -= 3000
@@ -61,7 +61,7 @@ class BreakerTests(SynchronousTestCase):
         self.fails(3)
         self.assertRaises(CircuitOpen, self.ask)
 
-    def test_after_a_while_one_is_let_through(self) -> None:
+    def test_half_open_lets_one_request_through(self) -> None:
         self.fails(3)
         self.clock.advance(10)
         with self.breaker.watch(ORIGIN):
@@ -69,19 +69,19 @@ class BreakerTests(SynchronousTestCase):
         self.ask()
         self.assertEqual(len(self.breaker), 0)
 
-    def test_if_that_fails_it_stays_open(self) -> None:
+    def test_a_failed_probe_opens_it_again(self) -> None:
         self.fails(3)
         self.clock.advance(10)
         self.fails(1)
         self.assertRaises(CircuitOpen, self.ask)
 
-    def test_if_its_client_leaves_another_one_is_let_through(self) -> None:
+    def test_after_a_cancelled_probe_the_next_request_is_let_through(self) -> None:
         self.fails(3)
         self.clock.advance(10)
         self.fails(1, CancelledError)
         self.ask()
 
-    def test_another_one_that_leaves_does_not_end_the_trial(self) -> None:
+    def test_an_older_request_that_is_cancelled_does_not_end_the_probe(self) -> None:
         older = self.breaker.watch(ORIGIN)
         older.__enter__()
         self.fails(3)
@@ -92,7 +92,7 @@ class BreakerTests(SynchronousTestCase):
             self.clock.advance(6)
             self.assertRaises(CircuitOpen, self.ask)
 
-    def test_failures_at_the_same_time_count_once(self) -> None:
+    def test_simultaneous_failures_count_once(self) -> None:
         watches = [self.breaker.watch(ORIGIN) for _ in range(9)]
         for watch in watches:
             watch.__enter__()
@@ -101,42 +101,42 @@ class BreakerTests(SynchronousTestCase):
             self.assertFalse(watch.__exit__(OriginFailed, OriginFailed("x"), None))
         self.ask()
 
-    def test_0_is_never(self) -> None:
+    def test_with_0_failures_it_never_opens(self) -> None:
         self.breaker = CircuitBreaker(self.clock, 0, 10.0, 5.0)
         self.fails(50)
         self.ask()
 
-    def test_it_forgets_the_oldest_of_too_many(self) -> None:
+    def test_the_oldest_of_too_many_origins_is_dropped(self) -> None:
         for number in range(1100):
             self.assertRaises(OriginFailed, self.ask, OriginFailed("x"), origin=f"http://{number}.example:80")
         self.assertEqual(len(self.breaker), 1000)
 
 
 class FetchTests(HttpCase):
-    async def test_an_origin_that_is_unwell_is_not_asked_any_more(self) -> None:
-        origin = self.origin(whole(b"", "503 Service Unavailable"))
+    async def test_an_overloaded_origin_gets_no_more_requests(self) -> None:
+        origin = self.origin(response(b"", "503 Service Unavailable"))
         sources = self.sources(breaker_failures=3)
         for _ in range(6):
             with self.assertRaises(OriginFailed):
                 await sources.fetch(origin.url(), None, {})
         self.assertEqual(len(origin.heads), 3)
 
-    async def test_what_an_origin_says_of_one_source_opens_nothing(self) -> None:
-        origin = self.origin(lambda head: whole(b"", "500 Oops" if b"/bad" in head else "404 Not Found"))
+    async def test_404_and_500_of_single_sources_do_not_count(self) -> None:
+        origin = self.origin(lambda head: response(b"", "500 Oops" if b"/bad" in head else "404 Not Found"))
         sources = self.sources(breaker_failures=3)
         for path in ("/bad", "/missing") * 4:
             with self.assertRaises(ImgforgeError):
                 await sources.fetch(origin.url(path), None, {})
         self.assertEqual(len(origin.heads), 8)
 
-    async def test_a_fetch_is_tried_again(self) -> None:
-        answers = [whole(b"", "503 Busy"), whole(b"", "500 Oops"), whole(b"picture")]
+    async def test_a_failed_fetch_is_retried(self) -> None:
+        answers = [response(b"", "503 Busy"), response(b"", "500 Oops"), response(b"picture")]
         origin = self.origin(lambda _: answers.pop(0))
         self.assertEqual((await self.sources(retries=2).fetch(origin.url(), None, {})).body, b"picture")
 
-    async def test_but_no_more_often_than_allowed_nor_where_that_is_useless(self) -> None:
+    async def test_retries_are_limited_and_a_404_is_not_retried(self) -> None:
         for status, retries, asked in (("503 Busy", 0, 1), ("503 Busy", 2, 3), ("404 Not Found", 2, 1)):
-            origin = self.origin(whole(b"", status))
+            origin = self.origin(response(b"", status))
             with self.assertRaises(ImgforgeError):
                 await self.sources(retries=retries).fetch(origin.url(), None, {})
             self.assertEqual(len(origin.heads), asked, status)
