@@ -91,10 +91,10 @@ class ISourceFactory(Interface):
 
     schemes: tuple[str, ...] = Attribute("The URL schemes, in lower case and without ://, that the source serves.")
 
-    def make(reactor: object, settings: object) -> object | None:
+    def make(reactor: IServerReactor, settings: object) -> object | None:
         """Make an `ISource`, or return None where *settings* (`imgforge.sources.SourceSettings`) do not enable it.
 
-        Called once in each process; *reactor* is an `IServerReactor`.
+        Called once in each process.
         """
 
 

@@ -1,7 +1,7 @@
 """How many may do a thing at once; whoever comes later waits in the order of arrival, or is refused.
 
-All of this runs in the reactor's thread. A budget that threads share, or one in bytes, is another thing
-(`imgforge.processing.PixelBudget`, `imgforge.pipeline.limits.memory_budget`).
+All of this runs in the reactor's thread. Budgets in bytes have classes of their own: of originals
+`imgforge.pipeline.limits.memory_budget`, of pixels `imgforge.processing.resources.pixel_budget`, which threads share.
 """
 
 from __future__ import annotations

@@ -65,6 +65,6 @@ class SampleFactory:
 
     schemes = ("sample",)
 
-    def make(self, reactor: Any, settings: Any) -> SampleSource:  # noqa: ARG002
+    def make(self, reactor: IServerReactor, settings: Any) -> SampleSource:  # noqa: ARG002
         """See `ISourceFactory`; it cannot be switched off."""
         return SampleSource(reactor)

@@ -2,8 +2,7 @@
 
 from imgforge.sources.address_policy import AddressPolicy, address_class
 from imgforge.sources.allowed_sources import AllowedSources
-from imgforge.sources.http.endpoints import read_authorities
-from imgforge.sources.http.http_source import HttpSource
+from imgforge.sources.http import HttpSource, read_authorities
 from imgforge.sources.local import LocalSource
 from imgforge.sources.plugin_settings import unknown_plugin_settings
 from imgforge.sources.plugins import PluginError, find_plugins

@@ -91,8 +91,8 @@ class _SourceWithoutClose:
 def make_source(name: str, factory: Any, reactor: IServerReactor, settings: SourceSettings) -> ISource | None:
     """Have the plugin's *factory*, called *name*, make its source; None where it is switched off.
 
-    `PluginError` where it fails or makes something else. A source without `close`, from before there was one, gets one
-    that does nothing.
+    `PluginError` where it fails or makes something else. For a source without `close`, which was
+    written before there was one, the returned source has a `close` that does nothing.
     """
     try:
         source = factory.make(reactor, settings)
@@ -102,8 +102,9 @@ def make_source(name: str, factory: Any, reactor: IServerReactor, settings: Sour
         return None
     if not ISource.providedBy(source):
         raise PluginError(f"the plugin {name} makes a {type(source).__name__}, which provides no ISource")
-    made: ISource = source if callable(getattr(source, "close", None)) else _SourceWithoutClose(source)
-    return made
+    has_close = callable(getattr(source, "close", None))
+    closable: ISource = source if has_close else _SourceWithoutClose(source)
+    return closable
 
 
 def _in_a_line(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from imgforge.errors import ImgforgeError, SourceRefused, UnknownScheme
 from imgforge.interfaces import IServerReactor, ISource, ISourceFactory, Reserve, unlimited_reserve
 from imgforge.model import SourceHead, SourceImage
 from imgforge.sources.allowed_sources import AllowedSources
-from imgforge.sources.http.http_source import HttpSource
+from imgforge.sources.http import HttpSource
 from imgforge.sources.local import LocalSource
 from imgforge.sources.plugin_settings import own_settings
 from imgforge.sources.plugins import PluginError, find_plugins, make_source
@@ -28,7 +28,7 @@ __all__ = ["BUILT_IN", "SourceRegistry"]
 class _HttpFactory:
     schemes = ("http", "https")
 
-    def make(self, reactor: Any, settings: Any) -> HttpSource:
+    def make(self, reactor: IServerReactor, settings: Any) -> HttpSource:
         return HttpSource(reactor, settings)
 
 
@@ -36,7 +36,7 @@ class _HttpFactory:
 class _LocalFactory:
     schemes = ("local",)
 
-    def make(self, reactor: Any, settings: Any) -> LocalSource | None:
+    def make(self, reactor: IServerReactor, settings: Any) -> LocalSource | None:
         root = settings.local_filesystem_root
         if not root:
             return None

@@ -49,8 +49,8 @@ class _ScriptedProtocol(Protocol):
 class ScriptedOrigin(Factory):
     """Listens on a free port of loopback.
 
-    *answer* gets the head of a request and returns the bytes to send, or a function that gets the transport. `connected`
-    counts connections, `heads` are those of the requests, `open` the open connections.
+    *answer* gets the head of a request and returns the bytes to send, or a function that gets the transport.
+    `connected` counts connections, `heads` are the heads of all requests, `open` the open connections.
     """
 
     protocol = _ScriptedProtocol  # type: ignore[assignment]
