@@ -125,7 +125,7 @@ class HttpSource:
             except CircuitOpen:
                 raise
             except OriginFailed as error:
-                self.log.info("fetching again: {line}", line=error.logged)
+                self.log.info("the fetch failed and is tried again: {line}", line=error.logged)
                 await deferLater(self._reactor, _RETRY_DELAY * 2**attempt)
         return await self._fetch(url, limit, headers, reserve)
 
