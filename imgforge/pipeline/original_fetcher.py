@@ -79,7 +79,12 @@ class OriginalFetcher:
     log = Logger()
 
     def __init__(
-        self, clock: IReactorTime, sources: SourceRegistry, metrics: Metrics, budget: MemoryBudget, storage: OriginalStorage
+        self,
+        clock: IReactorTime,
+        sources: SourceRegistry,
+        metrics: Metrics,
+        budget: MemoryBudget,
+        storage: OriginalStorage,
     ) -> None:
         self._clock = clock
         self._sources = sources

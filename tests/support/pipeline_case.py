@@ -119,7 +119,7 @@ class PipelineCase(TestCase):
         sources = SourceRegistry(
             reactor, SourceSettings(addresses=AddressPolicy(allow_loopback=True), local_filesystem_root=root)
         )
-        self.addCleanup(lambda: Deferred.fromCoroutine(sources.close()))
+        self.addCleanup(sources.close)
         metrics = Metrics()
         clock: Any = self.clock
         threads = RenderThreads(clock, 2, metrics)
