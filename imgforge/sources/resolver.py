@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from socket import getaddrinfo
 from typing import Any
 
-from twisted.internet._resolver import GAIResolver
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver
 from twisted.logger import Logger
@@ -18,6 +17,7 @@ from zope.interface import implementer
 
 from imgforge.concurrency import Coalescer, DaemonThreadPool
 from imgforge.interfaces import IServerReactor
+from imgforge.twisted_compat import GAIResolver
 
 __all__ = ["Resolver", "use_own_resolver"]
 

@@ -18,14 +18,11 @@ from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.protocol import Factory
-from twisted.python.failure import Failure
-from twisted.web._newclient import HTTP11ClientProtocol, ParseError, RequestNotSent
-from twisted.web.client import HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
 from imgforge.interfaces import IServerReactor
+from imgforge.twisted_compat import HTTPClientParser, OriginConnectionPool, OriginProtocol, ParseError, RequestNotSent
 
 __all__ = ["ConnectionPool"]
 
@@ -50,9 +47,8 @@ class _AbruptTransport:
         return getattr(self._transport, name)
 
 
-class _Connection(HTTP11ClientProtocol):
+class _Connection(OriginProtocol):
     _used = False
-    _head = 0  # bytes so far of the head that is being read
 
     def makeConnection(self, transport: Any) -> None:
         super().makeConnection(_AbruptTransport(transport))
@@ -62,32 +58,32 @@ class _Connection(HTTP11ClientProtocol):
             self.abort()
             return fail(RequestNotSent())  # upon which the pool makes a new connection
         self._used = True
-        self._head = 0
-        response = super().request(request)
-        parser: Any = self._parser
-        if parser is not None:
-            all_headers_received = parser.allHeadersReceived
+        return super().request(request)
 
-            def check_headers() -> None:
-                _check_framing(parser.connHeaders)
-                all_headers_received()
-
-            parser.allHeadersReceived = check_headers
-        return response
-
-    def dataReceived(self, bytes: bytes) -> None:  # noqa: A002  # Twisted's name
-        parser = self._parser
-        if parser is not None and parser.state in _IN_HEAD:
-            self._head += len(bytes)
-        super().dataReceived(bytes)
-        if self._head > _HEAD_LIMIT and self._parser is parser and parser is not None and parser.state in _IN_HEAD:
-            self._giveUp(Failure(ParseError("the head is too long", b"")))
-
-    def _finishResponse(self, rest: bytes) -> None:
+    def response_begins(self, parser: HTTPClientParser, request: Any) -> None:
         transport: Any = self.transport
-        if (rest or transport.closed) and self._currentRequest is not None:
-            self._currentRequest.persistent = False  # Twisted closes the connection after this response
-        super()._finishResponse(rest)
+        data_received, headers_received, finisher = parser.dataReceived, parser.allHeadersReceived, parser.finisher
+        head = 0  # bytes so far of the head that is being read
+
+        def bounded(data: bytes) -> None:
+            nonlocal head
+            if parser.state in _IN_HEAD:
+                head += len(data)
+            data_received(data)
+            if head > _HEAD_LIMIT and parser.state in _IN_HEAD:
+                raise ParseError("the head is too long", b"")
+
+        def checked() -> None:
+            _check_framing(parser.connHeaders)
+            headers_received()
+
+        def finished(rest: bytes) -> None:
+            if rest or transport.closed:
+                request.persistent = False  # Twisted closes the connection after this response
+            finisher(rest)
+
+        replaced: Any = parser
+        replaced.dataReceived, replaced.allHeadersReceived, replaced.finisher = bounded, checked, finished
 
 
 def _check_framing(headers: Headers) -> None:
@@ -116,28 +112,13 @@ def _unread(transport: Any) -> bool:
     return False
 
 
-class _Factory(Factory):
-    """Makes the protocol of each connection of a pool; the signature is Twisted's."""
-
-    noisy = False  # no log line for each connection
-
-    def __init__(self, quiescentCallback: Any, metadata: str) -> None:
-        self._quiescentCallback = quiescentCallback
-        self._metadata = metadata
-
-    def buildProtocol(self, addr: object) -> _Connection:  # noqa: ARG002
-        return _Connection(self._quiescentCallback)
-
-
-class ConnectionPool(HTTPConnectionPool):
+class ConnectionPool(OriginConnectionPool):
     """Keeps idle connections by origin: at most *per_host* each, for *idle* seconds; 0 keeps none.
 
     A request to which a kept connection brought no byte of a response is sent once more, over a new one.
     """
 
-    _factory = _Factory  # type: ignore[assignment]
-
     def __init__(self, reactor: IServerReactor, idle: float, per_host: int) -> None:
-        super().__init__(reactor, persistent=idle > 0)
+        super().__init__(reactor, idle > 0, _Connection)
         self.maxPersistentPerHost = per_host
         self.cachedConnectionTimeout = idle  # type: ignore[assignment]  # callLater takes fractions as well
