@@ -13,6 +13,7 @@ from twisted.internet.interfaces import (
     IReactorCore,
     IReactorFDSet,
     IReactorPluggableNameResolver,
+    IReactorSocket,
     IReactorTCP,
     IReactorThreads,
     IReactorTime,
@@ -49,6 +50,7 @@ class IServerReactor(
     IReactorUNIX,
     IReactorFDSet,
     IReactorPluggableNameResolver,
+    IReactorSocket,
 ):
     """A reactor that a server runs in, such as epoll's. Parts that need the time only ask for `IReactorTime`."""
 

@@ -27,6 +27,11 @@ class ServiceSettings(BaseModel):
         description="Share the TCP ports with other servers that set it too; the kernel spreads new connections over "
         "them.",
     )
+    epoll_group: bool = Field(
+        True,
+        description="Read from the clients' connections of a listener through one epoll, which answers cached images "
+        "faster; off, the reactor reads from each connection, and answers are the same.",
+    )
     prometheus_bind: Bind = Field(
         "",
         description="Addresses of a separate listener for /metrics, written as those of bind; the other listeners then "

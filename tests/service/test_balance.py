@@ -18,6 +18,7 @@ from imgforge.config import parse_bind
 from imgforge.service.net import balance
 from imgforge.service.net.balance import ConnectionCounts, WorkerShare
 from imgforge.service.net.listeners import adopt, open_listeners
+from tests.support.server_reactor import server_reactor
 
 
 class Greeter(Protocol):
@@ -32,47 +33,47 @@ class Greeter(Protocol):
 
 class ShareTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.occupancy = ConnectionCounts(3)
-        self.first, self.second = self.occupancy.share(0), self.occupancy.share(1)
-        self.first.accepts(True)
+        self.counts = ConnectionCounts(3)
+        self.first, self.second = self.counts.share(0), self.counts.share(1)
+        self.first.set_accepting(True)
 
     def tearDown(self) -> None:
-        self.occupancy.close()
+        self.counts.close()
 
     def test_one_that_is_alone_has_room(self) -> None:
         self.first.add(50)
-        self.assertEqual(self.first.room, 100)
+        self.assertEqual(self.first.allowance, 100)
 
     def test_one_more_than_the_other_is_the_most(self) -> None:
-        self.second.accepts(True)
+        self.second.set_accepting(True)
         self.second.add(3)
-        self.assertEqual((self.first.room, self.second.room), (4, -2))
+        self.assertEqual((self.first.allowance, self.second.allowance), (4, -2))
 
     def test_of_many_some_more_do_not_matter(self) -> None:
-        self.second.accepts(True)
+        self.second.set_accepting(True)
         self.second.add(320)
         self.first.add(330)
-        self.assertEqual(self.first.room, 11)
+        self.assertEqual(self.first.allowance, 11)
 
     def test_who_accepts_no_more_does_not_count(self) -> None:
-        self.second.accepts(True)
+        self.second.set_accepting(True)
         self.first.add(5)
-        self.second.accepts(False)
+        self.second.set_accepting(False)
         self.second.add(-1)
-        self.assertEqual(self.first.room, 100)
+        self.assertEqual(self.first.allowance, 100)
 
     def test_who_is_gone_does_not_count(self) -> None:
-        self.second.accepts(True)
+        self.second.set_accepting(True)
         self.first.add(5)
-        self.occupancy.leave(1)
-        self.assertEqual(self.first.room, 100)
+        self.counts.leave(1)
+        self.assertEqual(self.first.allowance, 100)
 
     def test_the_memory_is_shared_through_its_descriptor(self) -> None:
-        inherited = ConnectionCounts(3, os.dup(self.occupancy.descriptor))
+        inherited = ConnectionCounts(3, os.dup(self.counts.descriptor))
         self.addCleanup(inherited.close)
-        inherited.share(2).accepts(True)
+        inherited.share(2).set_accepting(True)
         self.first.add(1)
-        self.assertEqual(self.first.room, 0)
+        self.assertEqual(self.first.allowance, 0)
 
 
 class PortsTests(TestCase):
@@ -83,8 +84,8 @@ class PortsTests(TestCase):
     def setUp(self) -> None:
         (self.listener,) = open_listeners(parse_bind(self.bind))
         self.addCleanup(self.listener.socket.close)
-        self.occupancy = ConnectionCounts(2)
-        self.addCleanup(self.occupancy.close)
+        self.counts = ConnectionCounts(2)
+        self.addCleanup(self.counts.close)
         self.clients: list[socket.socket] = []
         self.shares: list[WorkerShare] = []
 
@@ -93,9 +94,9 @@ class PortsTests(TestCase):
         factory.greeting = greeting
         inherited = socket.socket(fileno=os.dup(self.listener.socket.fileno()))
         self.addCleanup(inherited.close)
-        share = self.occupancy.share(len(self.shares))
+        share = self.counts.share(len(self.shares))
         self.shares.append(share)
-        port = adopt(reactor, replace(self.listener, socket=inherited), factory, share)
+        port = adopt(server_reactor, replace(self.listener, socket=inherited), factory, share)
         self.addCleanup(maybeDeferred, port.stopListening)
 
     def connect(self, count: int) -> None:
@@ -134,15 +135,15 @@ class PortsTests(TestCase):
             if greeting == b"1":
                 client.close()
         self.clients.clear()
-        while self.shares[1].room > -3:  # until the first has none left beside its four
+        while self.shares[1].allowance > -3:  # until the first has none left beside its four
             await deferLater(reactor, 0)
         self.connect(4)
         self.assertEqual(await self.greetings(), [b"1"] * 4)
 
     async def test_who_has_lost_a_connection_does_not_look_away_any_longer(self) -> None:
-        self.patch(balance, "_MOMENT", 3600.0)
+        self.patch(balance, "_PAUSE", 3600.0)
         self.serve(b"1")
-        self.occupancy.share(1).accepts(True)  # and never takes one
+        self.counts.share(1).set_accepting(True)  # and never takes one
         self.connect(1)
         self.assertEqual(await self.greetings(), [b"1"])
         self.connect(1)
@@ -153,7 +154,7 @@ class PortsTests(TestCase):
 
     async def test_no_connection_waits_for_a_process_that_hangs(self) -> None:
         self.serve(b"1")
-        self.occupancy.share(1).accepts(True)  # and never takes one
+        self.counts.share(1).set_accepting(True)  # and never takes one
         self.connect(4)
         self.assertEqual(await self.greetings(), [b"1"] * 4)
 

@@ -20,6 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from imgforge.config import parse_bind
 from imgforge.service.net.listeners import Listener, ListenError, accept_waiting, adopt, open_listeners
+from tests.support.server_reactor import server_reactor
 
 
 def backlog(path: str) -> int:
@@ -167,7 +168,7 @@ class SharingTests(TestCase):
         factory.greeting = greeting
         inherited = socket.socket(fileno=os.dup(self.listener.socket.fileno()))
         self.addCleanup(inherited.close)
-        return adopt(reactor, replace(self.listener, socket=inherited), factory)
+        return adopt(server_reactor, replace(self.listener, socket=inherited), factory)
 
     async def greeting(self) -> bytes:
         client: Client = await connectProtocol(UNIXClientEndpoint(reactor, self.path), Client())
@@ -201,10 +202,10 @@ class WaitingTests(TestCase):
         (listener,) = open_listeners(parse_bind("127.0.0.1:0"), reuse_port=True)
         factory: Any = Factory.forProtocol(Greeter)
         factory.greeting = b"at last"
-        port = adopt(reactor, listener, factory)
+        port = adopt(server_reactor, listener, factory)
         await maybeDeferred(port.stopListening)
         clients = [socket.create_connection(listener.socket.getsockname()) for _ in range(3)]
-        accept_waiting(reactor, listener, port)
+        accept_waiting(server_reactor, listener, port)
         listener.socket.close()
         for client in clients:
             with client:

@@ -1,10 +1,10 @@
 """Connections spread evenly over the worker processes.
 
-The workers wait on the same listening sockets, and the kernel wakes all of them: whoever comes first takes what it
+The workers wait on the same listening sockets, and the kernel wakes all of them: whichever comes first takes what it
 finds. Left alone, one process takes a burst of 16 keep-alive connections whole and keeps them, while the other stands
-idle. So each process writes down how many connections it has, in memory that all of them share, and one that has more
-than another leaves a new connection to that one for a moment. If nobody takes it meanwhile, it does so itself: no
-connection waits long for a process that hangs.
+idle. So each process writes down how many connections it has, in memory that all of them share, and a process with
+more connections than another leaves a new one to that one for a moment. If none takes it meanwhile, it does so itself:
+no connection waits long for a process that hangs.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 
-from imgforge.service.net.epoll_group import GroupedPort, GroupedServer, GroupedUnixServer
+from imgforge.service.net.epoll_group import GroupedServer, GroupedUnixServer
+from imgforge.service.net.inherited_ports import InheritedPort, InheritedUnixPort
 
-__all__ = ["Balanced", "BalancedPort", "ConnectionCounts", "CountedUnixServer", "WorkerShare"]
+__all__ = ["BalancedPort", "BalancedUnixPort", "ConnectionCounts", "WorkerShare"]
 
-_ABSENT = 0xFFFFFFFF  # the count of a slot that no process has: nothing is left to it
-# One that has its share looks away for a moment, and for so many in all, as long as a busy reactor's turn: meanwhile
-# others may take a connection.
-_MOMENT = 0.001
-_MOMENTS = 20
-_AT_ONCE = 100  # connections accepted in one turn at most; Twisted's own number
+_ABSENT = 0xFFFFFFFF  # the count of a slot without a process: no connection is left to it
+# A process that has its share pauses for so many seconds, and so often, as long altogether as a busy reactor's turn:
+# meanwhile others may take a connection.
+_PAUSE = 0.001
+_MAX_PAUSES = 20
+_MAX_ACCEPTS = 100  # connections accepted in one turn at most; Twisted's own number
 
 
 class ConnectionCounts:
@@ -40,7 +41,7 @@ class ConnectionCounts:
         self._counts = memoryview(self._memory).cast("I")
 
     def leave(self, slot: int) -> None:
-        """The process of *slot* is gone."""
+        """Notes that the process of *slot* is gone."""
         self._counts[slot] = _ABSENT
 
     def share(self, slot: int) -> WorkerShare:
@@ -48,7 +49,7 @@ class ConnectionCounts:
         return WorkerShare(self._counts, slot)
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Gives the memory back."""
         self._counts.release()
         self._memory.close()
         os.close(self.descriptor)
@@ -64,67 +65,67 @@ class WorkerShare:
         self._accepting = False
 
     def add(self, change: int) -> None:
-        """So many connections more, or less."""
+        """Counts *change* connections more, or less."""
         self._count += change
         if self._accepting:
             self._counts[self._slot] = self._count
 
-    def accepts(self, accepting: bool) -> None:
-        """Whether this process takes connections; if not, the others leave none to it."""
+    def set_accepting(self, accepting: bool) -> None:
+        """Notes whether this process accepts connections; if not, the others leave none to it."""
         self._accepting = accepting
         self._counts[self._slot] = self._count if accepting else _ABSENT
 
     @property
-    def room(self) -> int:
+    def allowance(self) -> int:
         """How many connections this process may take until it has more than the others; 0 or less: none.
 
         Of many connections a sixteenth more does not matter, and lets them be accepted by the dozen.
         """
         fewest = min(count for slot, count in enumerate(self._counts) if slot != self._slot)
-        return min(_AT_ONCE, fewest + fewest // 16 + 1 - self._count)
+        return min(_MAX_ACCEPTS, fewest + fewest // 16 + 1 - self._count)
 
 
-class Balanced:
+class _Balanced:
     """Mixed into a port of Twisted's, whose `transport` must be one of the two below."""
 
     share: WorkerShare
-    _looking_away: IDelayedCall | None = None
-    _moments = 0  # for which the others have had time
-    _beyond = 0  # connections accepted beyond the share the last time, as nobody else took them
+    _pause: IDelayedCall | None = None
+    _pauses = 0  # in which the others have had time to accept
+    _surplus = 0  # connections accepted beyond the share the last time, as no other process took them
 
     def startListening(self) -> None:
-        """Accept connections."""
+        """Accepts connections from now on."""
         port: Any = super()
         port.startListening()
-        self.share.accepts(True)
+        self.share.set_accepting(True)
 
     def doRead(self) -> None:
-        """Accept what is this process' share, and more only after the others had time to take it.
+        """Accepts what is this process' share, and more only after the others had time to take it.
 
-        Each time that nobody took anything twice as many are accepted, so that many do not wait for long.
+        Each time that no other process took anything twice as many are accepted, so that many do not wait for long.
         """
-        room = self.share.room
-        if room > 0:
-            self._moments = self._beyond = 0
-            self._accept(room)
-        elif self._moments == _MOMENTS:
-            self._moments, self._beyond = 0, max(1, 2 * self._beyond)
-            self._accept(self._beyond)
+        allowance = self.share.allowance
+        if allowance > 0:
+            self._pauses = self._surplus = 0
+            self._accept(allowance)
+        elif self._pauses == _MAX_PAUSES:
+            self._pauses, self._surplus = 0, max(1, 2 * self._surplus)
+            self._accept(self._surplus)
         else:
-            self._moments += 1
+            self._pauses += 1
             port: Any = self
             port.stopReading()
-            self._looking_away = port.reactor.callLater(_MOMENT, self._look_again)
+            self._pause = port.reactor.callLater(_PAUSE, self._resume)
 
-    def lost(self) -> None:
-        """A connection of this process has ended."""
+    def connection_closed(self) -> None:
+        """Counts a connection of this process that has ended."""
         self.share.add(-1)
-        if self._looking_away is not None and self.share.room > 0:
-            self._looking_away.cancel()
-            self._look_again()
+        if self._pause is not None and self.share.allowance > 0:
+            self._pause.cancel()
+            self._resume()
 
-    def _look_again(self) -> None:
-        self._looking_away = None
+    def _resume(self) -> None:
+        self._pause = None
         port: Any = self
         port.startReading()
 
@@ -135,11 +136,11 @@ class Balanced:
         read.doRead()
 
     def loseConnection(self, *reason: Any) -> Any:
-        """Stop accepting."""
-        if self._looking_away is not None:
-            self._looking_away.cancel()
-            self._looking_away = None
-        self.share.accepts(False)
+        """Stops accepting."""
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        self.share.set_accepting(False)
         port: Any = super()
         return port.loseConnection(*reason)
 
@@ -157,20 +158,26 @@ class _Counted:
         self.server.share.add(1)
 
     def connectionLost(self, reason: Any) -> None:
-        self.server.lost()
+        self.server.connection_closed()
         connection: Any = super()
         connection.connectionLost(reason)
 
 
-class CountedServer(_Counted, GroupedServer):
-    """Over TCP."""
+class _CountedServer(_Counted, GroupedServer):
+    """A connection over TCP."""
 
 
-class CountedUnixServer(_Counted, GroupedUnixServer):
-    """Over a unix socket."""
+class _CountedUnixServer(_Counted, GroupedUnixServer):
+    """A connection over a unix socket."""
 
 
-class BalancedPort(Balanced, GroupedPort):
-    """A TCP listener of one worker process among several."""
+class BalancedPort(_Balanced, InheritedPort):
+    """A TCP listener of one worker process among several; its `share` is set before it listens."""
 
-    transport = CountedServer  # type: ignore[assignment]  # which is a Server all the same
+    transport = _CountedServer  # type: ignore[assignment]  # a Server all the same
+
+
+class BalancedUnixPort(_Balanced, InheritedUnixPort):
+    """A listener on a unix socket of one worker process among several; its `share` is set before it listens."""
+
+    transport = _CountedUnixServer  # type: ignore[assignment]  # a Server all the same

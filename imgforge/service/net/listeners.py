@@ -11,23 +11,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet import unix
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from imgforge.config import BindAddress
-from imgforge.service.net.balance import Balanced, BalancedPort, CountedUnixServer, WorkerShare
-from imgforge.service.net.epoll_group import EpollGroup, GroupedPort, GroupedUnixServer
+from imgforge.interfaces import IServerReactor
+from imgforge.service.net.balance import BalancedPort, BalancedUnixPort, WorkerShare
+from imgforge.service.net.epoll_group import EpollGroup
+from imgforge.service.net.inherited_ports import InheritedPort, InheritedUnixPort
 from imgforge.service.net.port_holder import holder_of_path, holder_of_port
 from imgforge.service.net.tls import Credentials, CredentialsError, read_credentials
+from imgforge.service.platform import sockets_from_systemd
 
 __all__ = ["FIRST_INHERITED", "ListenError", "Listener", "accept_waiting", "adopt", "open_listeners"]
 
 _BACKLOG = 1024
-# What systemd says, noted before anything imports twisted.internet.endpoints, which removes it from the environment.
-_LISTEN = {name: value for name, value in os.environ.items() if name.startswith("LISTEN_")}
-# Of systemd's sockets (sd_listen_fds(3)), and of those that a worker has from its parent.
-FIRST_INHERITED = 3
+FIRST_INHERITED = 3  # the first descriptor of a socket that a worker has from its parent
 
 
 class ListenError(Exception):
@@ -129,18 +128,18 @@ def _remove_stale(path: str) -> None:
 
 def _inherited(address: BindAddress) -> socket.socket:
     """A socket that systemd opened, by `index` or `name`."""
-    if _LISTEN.get("LISTEN_PID") != str(os.getpid()):
+    passed = sockets_from_systemd()
+    if not passed:
         raise ListenError("systemd passed no sockets (LISTEN_PID is not this process)")
-    names = _LISTEN.get("LISTEN_FDNAMES", "").split(":")
-    count = int(_LISTEN.get("LISTEN_FDS", "0"))
-    try:
-        wanted = address.options
-        index = names.index(wanted["name"]) if "name" in wanted else int(wanted.get("index", "0"))
-    except ValueError:
-        index = count
-    if not 0 <= index < count:
-        raise ListenError(f"systemd passed {count} sockets, this one is not among them")
-    return _listening(socket.socket(fileno=os.dup(FIRST_INHERITED + index)), address)
+    wanted = address.options
+    if "name" in wanted:
+        chosen = [descriptor for name, descriptor in passed if name == wanted["name"]]
+    else:
+        index = int(wanted.get("index", "0"))
+        chosen = [descriptor for _, descriptor in passed[index : index + 1]]
+    if not chosen:
+        raise ListenError(f"systemd passed {len(passed)} sockets, this one is not among them")
+    return _listening(socket.socket(fileno=os.dup(chosen[0])), address)
 
 
 def _listening(opened: socket.socket, address: BindAddress) -> socket.socket:
@@ -154,63 +153,46 @@ def _backlog(address: BindAddress) -> int:
     return int(address.options.get("backlog", _BACKLOG))
 
 
-def accept_waiting(reactor: Any, listener: Listener, port: Any) -> None:
-    """Accept what has connected to *listener* since its *port* stopped: the kernel resets it when the socket closes.
+def accept_waiting(reactor: IServerReactor, listener: Listener, port: Any) -> None:
+    """Accepts what has connected to *listener* since its *port* stopped: the kernel resets it when the socket closes.
 
-    Where another server listens on the address as well (SO_REUSEPORT), nobody would notice the stop otherwise.
+    Where another server listens on the address as well (SO_REUSEPORT), no client would notice the stop otherwise.
     """
     if listener.socket.family == socket.AF_UNIX:  # which no other server shares
         return
-    with contextlib.suppress(OSError):  # BlockingIOError: nobody waits
+    with contextlib.suppress(OSError):  # BlockingIOError: no connection waits
         while True:
             with listener.socket.accept()[0] as accepted:
                 reactor.adoptStreamConnection(accepted.fileno(), accepted.family, port.factory)
 
 
 def adopt(
-    reactor: Any, listener: Listener, factory: IProtocolFactory, share: WorkerShare | None = None
+    reactor: IServerReactor,
+    listener: Listener,
+    factory: IProtocolFactory,
+    share: WorkerShare | None = None,
+    *,
+    grouped: bool = False,
 ) -> IListeningPort:
-    """Accept connections of *listener* for *factory* in this process, under TLS where the address says so.
+    """Accepts connections of *listener* for *factory* in this process, under TLS where the address says so.
 
-    With a *share* other processes accept on the same socket, and each takes its part.
+    With a *share* other processes accept on the same socket, and each takes its part. *grouped* connections are read
+    from by an `EpollGroup`; those under TLS never are. The protocols of the factory are `Channel`s then.
     """
     if listener.credentials is not None:
         factory = TLSMemoryBIOFactory(listener.credentials.options(), False, factory)
-    opened = listener.socket
-    port: Any
-    if opened.family == socket.AF_UNIX:
-        kind = _SharedUnixPort if share is None else _BalancedUnixPort
-        port = kind(opened, factory, _backlog(listener.address), reactor)
-    else:
-        tcp_kind: Any = GroupedPort if share is None else BalancedPort
-        port = tcp_kind._fromListeningDescriptor(reactor, opened.fileno(), opened.family, factory)  # noqa: SLF001
-    # Not an import of ImageSite, which would bring endpoints with it: see _LISTEN.
-    if getattr(factory, "lane", None) is not None:
-        port.ring = EpollGroup(reactor)
+    group = EpollGroup(reactor) if grouped and listener.credentials is None else None
+    opened, backlog = listener.socket, _backlog(listener.address)
+    over_unix = opened.family == socket.AF_UNIX
     if share is not None:
+        balanced = BalancedUnixPort if over_unix else BalancedPort
+        port: Any = balanced(opened, factory, backlog, reactor, group)
         port.share = share
+    elif over_unix:
+        port = InheritedUnixPort(opened, factory, backlog, reactor, group)
+    elif group is not None:
+        port = InheritedPort(opened, factory, backlog, reactor, group)
+    else:
+        return reactor.adoptStreamPort(opened.fileno(), opened.family, factory)  # type: ignore[arg-type]
     port.startListening()
     return port  # type: ignore[no-any-return]
-
-
-class _SharedUnixPort(unix.Port):
-    """Accepts on a unix socket whose file other processes use as well.
-
-    Of an adopted unix socket Twisted makes the file accessible to everybody, whatever mode it had, and removes it when
-    this process ends. It leaves alone the names that are no files, the abstract ones with a leading NUL: hence that.
-    """
-
-    ring: EpollGroup | None = None
-    transport = GroupedUnixServer
-
-    def __init__(self, opened: socket.socket, factory: IProtocolFactory, backlog: int, reactor: Any) -> None:
-        super().__init__(b"\0" + os.fsencode(opened.getsockname()), factory, backlog, reactor=reactor)
-        # Not `opened.dup()`: a worker's own object does not know that the socket is non-blocking, and would end that.
-        self._preexistingSocket = socket.fromfd(opened.fileno(), opened.family, opened.type)
-        self._shouldShutdown = False  # it would end the accepting of the others too
-
-
-class _BalancedUnixPort(Balanced, _SharedUnixPort):
-    """The same, of one worker process among several."""
-
-    transport = CountedUnixServer  # type: ignore[assignment]  # which is a Server all the same

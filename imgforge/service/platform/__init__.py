@@ -1,1 +1,41 @@
 """The machine: CPUs, memory limits, the allocator, systemd, signals."""
+
+from imgforge.service.platform.allocator import (
+    allocator_environment,
+    confine,
+    die_with_parent,
+    raise_descriptor_limit,
+    tune_allocator,
+)
+from imgforge.service.platform.cpus import usable_cpus
+from imgforge.service.platform.idle_trim import IdleTrim
+from imgforge.service.platform.signals import (
+    call_on_hangup,
+    end_with_failure,
+    ignore_interrupts,
+    interrupts_held,
+    stop_on_signals,
+    stop_when_told,
+)
+from imgforge.service.platform.systemd import Notifier, sockets_from_systemd
+from imgforge.service.platform.usable_memory import pixel_bytes, usable_memory
+
+__all__ = [
+    "IdleTrim",
+    "Notifier",
+    "allocator_environment",
+    "call_on_hangup",
+    "confine",
+    "die_with_parent",
+    "end_with_failure",
+    "ignore_interrupts",
+    "interrupts_held",
+    "pixel_bytes",
+    "raise_descriptor_limit",
+    "sockets_from_systemd",
+    "stop_on_signals",
+    "stop_when_told",
+    "tune_allocator",
+    "usable_cpus",
+    "usable_memory",
+]

@@ -17,9 +17,8 @@ from imgforge.observability import Metrics
 from imgforge.pipeline import CrashTracker
 from imgforge.service.assembly import Application
 from imgforge.service.metrics_listener import metrics_site
-from imgforge.service.net.balance import WorkerShare
-from imgforge.service.net.listeners import Listener, accept_waiting, adopt
-from imgforge.service.platform.systemd import Notifier
+from imgforge.service.net import Listener, WorkerShare, accept_waiting, adopt, epoll_group_usable
+from imgforge.service.platform import Notifier
 
 __all__ = ["ServingProcess"]
 
@@ -91,7 +90,10 @@ class ServingProcess(Service):
         )
         self._application.start()
         site = self._application.factory
-        self._ports = [adopt(self._reactor, listener, site, self._share) for listener in self._listeners]
+        grouped = self._settings.epoll_group and site.lane is not None and epoll_group_usable()
+        self._ports = [
+            adopt(self._reactor, listener, site, self._share, grouped=grouped) for listener in self._listeners
+        ]
         if self._metrics_listeners:
             apart = metrics_site(self._reactor, self._settings, metrics)
             self._ports += [adopt(self._reactor, listener, apart) for listener in self._metrics_listeners]

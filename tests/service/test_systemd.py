@@ -1,4 +1,4 @@
-"""What systemd hears of the service, on a socket like its own."""
+"""What systemd passes to the service, and hears of it on a socket like its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.service.platform.systemd import Notifier
+from imgforge.service.platform import Notifier, sockets_from_systemd
 from tests.support.process import DEADLINE, Twistd, wait_for
 
 
@@ -165,3 +165,25 @@ class ServerTests(ManagerCase):
         self.manager.settimeout(DEADLINE)
         wait_for(lambda: hanging not in server.children(), "the end of the hanging worker")
         self.assertEqual(self.heard(), {"WATCHDOG": "1"})
+
+
+class SocketsTests(SynchronousTestCase):
+    """The sockets that systemd passes, as sd_listen_fds(3) has them."""
+
+    def passed(self, **environment: str) -> list[tuple[str, int]]:
+        return sockets_from_systemd({"LISTEN_PID": str(os.getpid())} | environment)
+
+    def test_they_have_names_and_descriptors_in_order(self) -> None:
+        self.assertEqual(
+            self.passed(LISTEN_FDS="3", LISTEN_FDNAMES="web:admin:web"), [("web", 3), ("admin", 4), ("web", 5)]
+        )
+
+    def test_without_names_they_are_called_unknown(self) -> None:
+        self.assertEqual(self.passed(LISTEN_FDS="2"), [("unknown", 3), ("unknown", 4)])
+
+    def test_those_of_another_process_are_not_ours(self) -> None:
+        self.assertEqual(self.passed(LISTEN_FDS="1", LISTEN_FDNAMES="web", LISTEN_PID="1"), [])
+
+    def test_without_systemd_there_are_none(self) -> None:
+        self.assertEqual(sockets_from_systemd({}), [])
+        self.assertEqual(sockets_from_systemd(), [])

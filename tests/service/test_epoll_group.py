@@ -8,16 +8,18 @@ import struct
 from dataclasses import replace
 from typing import Any
 
-from twisted.internet import reactor
+from twisted.internet import abstract, reactor, tcp
 from twisted.internet.defer import ensureDeferred, maybeDeferred
 from twisted.internet.task import deferLater
-from twisted.trial.unittest import TestCase
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from imgforge.config import parse_bind
+from imgforge.service.net import adopt, epoll_group_usable, open_listeners
 from imgforge.service.net.epoll_group import GroupedServer
-from imgforge.service.net.listeners import adopt, open_listeners
 from imgforge.web.fast_lane.lane import Offer
 from tests.support.fast_lane_case import BODY, ENTRY, Site, request
+from tests.support.server_reactor import server_reactor
 
 
 class RingTests(TestCase):
@@ -35,7 +37,7 @@ class RingTests(TestCase):
         # Not over the wire: who is connected here is counted below.
         self.site.warm(b"/image")
         self.site.site.connections.clear()
-        port: Any = adopt(reactor, replace(listener, socket=inherited), self.site.site)
+        port: Any = adopt(server_reactor, replace(listener, socket=inherited), self.site.site, grouped=True)
         self.addCleanup(maybeDeferred, port.stopListening)
         self.addCleanup(lambda: ensureDeferred(self.abort_all()))
 
@@ -95,7 +97,7 @@ class RingTests(TestCase):
         (channel,) = self.site.site.connections
         transport: Any = channel.transport
         asked = 0
-        while not (transport.dataBuffer or transport._tempDataBuffer):
+        while not transport.writing:
             before = self.site.by_lane
             client.send(request(b"/big"))
             asked += 1
@@ -143,3 +145,23 @@ class RingTests(TestCase):
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
         good.send(request())
         await self.hear(good, 1)
+
+
+class UnavailableTests(SynchronousTestCase):
+    def test_with_a_missing_name_the_group_is_off_and_one_line_says_so(self) -> None:
+        self.assertTrue(epoll_group_usable())
+        self.addCleanup(setattr, abstract.FileDescriptor, "bufferSize", abstract.FileDescriptor.bufferSize)
+        del abstract.FileDescriptor.bufferSize
+        with capturedLogs() as events:
+            self.assertFalse(epoll_group_usable())
+        (event,) = events
+        self.assertIn("the epoll group is off", formatEvent(event))
+        self.assertIn("twisted.internet.abstract.FileDescriptor.bufferSize", formatEvent(event))
+
+    def test_switched_off_a_listener_is_a_port_of_the_reactor(self) -> None:
+        (listener,) = open_listeners(parse_bind("127.0.0.1:0"))
+        self.addCleanup(listener.socket.close)
+        port: Any = adopt(server_reactor, listener, Site(with_lane=True).site)
+        self.addCleanup(port.stopListening)
+        self.assertIs(type(port), tcp.Port)
+        self.assertIs(port.transport, tcp.Server)
