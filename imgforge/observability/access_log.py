@@ -1,4 +1,4 @@
-"""The access log: one line per answer, in the formats that log tools know."""
+"""The access log: one line per response, in the formats that log tools know."""
 
 from __future__ import annotations
 
@@ -16,40 +16,39 @@ __all__ = ["Access", "AccessLog", "as_sent"]
 
 T = TypeVar("T")
 
-_USUAL_SIZE = 300  # of what waits for a line, without the client's long texts
+_USUAL_SIZE = 300  # bytes of a record that waits to be written, without the client's long texts
 
 
 def as_sent(target: bytes) -> str:
-    """*target* as text, undecoded; bytes that are no UTF-8 become surrogates, which each format writes in its way."""
+    """*target* as text, still percent-encoded; bytes that are not UTF-8 become surrogates (`surrogateescape`)."""
     return target.decode("utf-8", "surrogateescape")
 
 
 class Access(NamedTuple):
-    """One answered request; `at` is seconds since the epoch, `seconds` how long it took, texts are the client's.
+    """One request and its response. A tuple, as tens of thousands are made in a second.
 
-    `cache` is the answer's Cache-Status; from `level` on see `RequestRecord`. A tuple, for tens of thousands a second
-    are made.
+    `client` to `protocol`, `referrer` and `agent` are texts of the client, unescaped; unknown texts are "".
     """
 
-    at: float
-    client: str
+    at: float  # seconds since the epoch, when the response was complete
+    client: str  # the client's IP address; "" over a unix socket without a proxy
     method: str
-    target: str
-    protocol: str
-    status: int
-    size: int
-    seconds: float
-    request_id: str
-    cache: str
+    target: str  # the request target as it was sent, see `as_sent`
+    protocol: str  # HTTP/1.0 or HTTP/1.1
+    status: int  # of the response, 100 to 599
+    size: int  # bytes of the response's body
+    seconds: float  # from the request's head to the end of the response
+    request_id: str  # X-Request-ID
+    cache: str  # Cache-Status of the response (RFC 9211)
     referrer: str
-    agent: str
-    level: str = "info"
-    source: str = ""
-    format: str = ""
-    error: str = ""
-    fallback: int = 0
-    bytes_in: int = 0
-    timings: tuple[tuple[Stage, float], ...] = ()
+    agent: str  # User-Agent
+    level: str = "info"  # of the line: info, warn or error
+    source: str = ""  # the original's URL without its secrets, see `shown_source`
+    format: str = ""  # of the result: webp, png, ...
+    error: str = ""  # why the request failed, with the cause
+    fallback: int = 0  # the status of the failure that a fallback image was sent for; 0 where none was
+    bytes_in: int = 0  # bytes of the original, 0 where none was fetched
+    timings: tuple[tuple[Stage, float], ...] = ()  # the stages that there were, in order, and their seconds
 
 
 _DETAIL = re.compile(r'detail="?([^";]*)')  # of Cache-Status: HIT memory, MISS, ...
@@ -59,7 +58,7 @@ _IN_FIELDS = frozenset(' "\\')
 
 @lru_cache(maxsize=256)  # addresses, images and browsers come again
 def _escaped(text: str, special: frozenset[str]) -> str:
-    """*text* as Apache writes it: control characters and *special* ones cannot end the field or the line."""
+    """*text* as Apache's log has it: control and *special* characters as \\xhh, so that none ends the field or line."""
     if text.isprintable() and special.isdisjoint(text):
         return text
     return "".join(char if char.isprintable() and char not in special else _bytes_of(char) for char in text)
@@ -75,15 +74,15 @@ def _quoted(text: str) -> str:
 
 
 @lru_cache(maxsize=4)
-def _moment(form: str, second: int) -> str:
+def _formatted_time(form: str, second: int) -> str:
     return time.strftime(form, time.gmtime(second))
 
 
 def _common(access: Access) -> str:
-    moment = _moment("%d/%b/%Y:%H:%M:%S +0000", int(access.at))
+    time_text = _formatted_time("%d/%b/%Y:%H:%M:%S +0000", int(access.at))
     request = _quoted(f"{access.method} {access.target} {access.protocol}")
     client = _escaped(access.client, _IN_FIELDS) or "-"
-    return f"{client} - - [{moment}] {request} {access.status} {access.size}"
+    return f"{client} - - [{time_text}] {request} {access.status} {access.size}"
 
 
 @lru_cache(maxsize=64)
@@ -93,7 +92,7 @@ def _cache_state(cache_status: str) -> str:
 
 
 def _combined(access: Access) -> str:
-    """The usual fields first, for programs that know those only."""
+    """Apache's combined format, then seconds, state of the cache and request id."""
     usual = f"{_common(access)} {_quoted(access.referrer)} {_quoted(access.agent)}"
     return f"{usual} {access.seconds:.6f} {_quoted(_cache_state(access.cache))} {_quoted(access.request_id)}"
 
@@ -110,19 +109,19 @@ _NO_STAGES = "".join(f', "{stage}_ms": null' for stage in Stage)
 
 
 def _readable(target: str) -> str:
-    """*target* without the surrogates that stand for bytes which are no UTF-8."""
+    """*target* with \\xhh for each surrogate, which stands for a byte that is not UTF-8."""
     if target.isascii():
         return target
     return target.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _json(access: Access) -> str:
-    """One object. Put together here, for `json.dumps` of the whole takes three times as long: most lines are hits."""
+    """One JSON object. `json.dumps` of the whole would take three times as long, and most lines are hits."""
     text = encode_basestring_ascii
-    moment = f"{_moment('%Y-%m-%dT%H:%M:%S', int(access.at))}.{int(access.at % 1 * 1000):03d}Z"
+    time_text = f"{_formatted_time('%Y-%m-%dT%H:%M:%S', int(access.at))}.{int(access.at % 1 * 1000):03d}Z"
     stages = _stages(access) if access.timings else _NO_STAGES
     return (
-        f'{{"time": "{moment}", "level": "{access.level}", "client": {text(access.client)}'
+        f'{{"time": "{time_text}", "level": "{access.level}", "client": {text(access.client)}'
         f', "method": {text(access.method)}, "path": {text(_readable(access.target))}, "status": {access.status}'
         f', "bytes": {access.size}, "bytes_in": {access.bytes_in}, "duration": {access.seconds:.6f}{stages}'
         f', "request_id": {text(access.request_id)}, "cache": {text(access.cache)}, "source": {text(access.source)}'
@@ -135,38 +134,38 @@ _FORMATS: dict[str, Callable[[Access], str]] = {"common": _common, "combined": _
 
 
 class AccessLog:
-    """Writes answered requests to *stream*; with the format "off" it is not enabled, and callers skip the work.
+    """Writes a line for each response to *stream*: common, combined or json; with "off" it is not `enabled`.
 
-    Neither a full disk nor a pipe that nobody reads costs an answer: see `LineWriter`.
+    Neither a full disk nor a pipe whose reader has stopped delays a response: see `LineWriter`.
     """
 
     def __init__(self, stream: TextIO, format_name: str) -> None:
         self._writer = LineWriter(stream)
         self._line = _FORMATS.get(format_name)
-        self._taken = 0
+        self._dropped_before = 0
 
     @property
     def enabled(self) -> bool:
-        """Whether anything is written at all."""
+        """Whether lines are written; callers then skip the work."""
         return self._line is not None
 
     def write(self, access: Access) -> None:
-        """One line."""
+        """Writes one line."""
         if self._line is not None:
             size = _USUAL_SIZE + len(access.target) + len(access.referrer) + len(access.agent)
             self._writer.put(self._line, (access,), size)
 
     def write_all(self, records: Sequence[T], access: Callable[[T], Access]) -> None:
-        """A line for each of *records*, which *access* makes readable: both happen on the writer's thread."""
+        """Writes a line for each of *records*; *access* turns one into an `Access` on the writer's thread."""
         line = self._line
         if line is not None and records:
             self._writer.put(lambda record: line(access(record)), records, 2 * _USUAL_SIZE * len(records))
 
     def take_dropped(self) -> int:
-        """How many lines have been dropped since the last call."""
-        before, self._taken = self._taken, self._writer.dropped
-        return self._taken - before
+        """The number of lines that have been dropped since the last call."""
+        before, self._dropped_before = self._dropped_before, self._writer.dropped
+        return self._dropped_before - before
 
     def close(self, patience: float = 1.0) -> None:
-        """Write what still waits, if somebody reads it, for so many seconds at most."""
+        """Writes the lines that still wait, for *patience* seconds at most."""
         self._writer.close(patience)

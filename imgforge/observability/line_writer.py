@@ -1,4 +1,4 @@
-"""Lines that are written by a thread, so that a pipe which nobody reads, or a slow disk, holds up nothing else."""
+"""Lines written by a thread, so that a pipe whose reader has stopped, or a slow disk, delays nothing else."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 # What a pipe takes in one piece (PIPE_BUF): lines of several processes into one pipe stay whole.
 _PIECE = 4096
-_ONCE_IN = 60.0  # seconds between two warnings
+_WARN_INTERVAL = 60.0  # seconds between two warnings
 
 
 class LineWriter:
     """Writes lines to *stream*, in order, on a thread that starts with the first of them.
 
-    Some *most* bytes may wait; what comes beyond is dropped, counted in `dropped`, and told once a minute. Lines are
-    made from their items on the thread. All methods are for one other thread, the reactor's.
+    About *most* bytes may wait; further lines are dropped and counted in `dropped`, and a warning says so once a
+    minute. The thread makes lines from their items. All methods are for one other thread, the reactor's.
     """
 
     log = Logger()
@@ -43,14 +43,14 @@ class LineWriter:
         self._put = 0
         self._done = 0
         self.dropped = 0
-        self._told = 0
-        self._told_at = -_ONCE_IN
+        self._warned = 0
+        self._warned_at = -_WARN_INTERVAL
 
     def put(self, line: Callable[[T], str], items: Sequence[T], size: int) -> None:
-        """Write `line(item)` for each of *items*, some *size* bytes together."""
+        """Writes `line(item)` for each of *items*, about *size* bytes together."""
         if self._put - self._done + size > self._most:
             self.dropped += len(items)
-            self._tell()
+            self._warn()
             return
         self._put += size
         if self._thread is None:
@@ -59,34 +59,36 @@ class LineWriter:
         self._queue.put((line, items, size))
 
     def close(self, patience: float = 1.0) -> None:
-        """Write what still waits, but no longer than *patience* seconds."""
+        """Writes the lines that still wait, for *patience* seconds at most."""
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join(patience)
             self._thread = None
 
-    def _tell(self) -> None:
+    def _warn(self) -> None:
         now = self._clock()
-        if now - self._told_at >= _ONCE_IN:
+        if now - self._warned_at >= _WARN_INTERVAL:
             self.log.warn(
-                "{count} lines of the access log were dropped: it is not read", count=self.dropped - self._told
+                "{count} lines of the access log were dropped: its pipe is not read, or its disk is slow; "
+                "check the program that reads it",
+                count=self.dropped - self._warned,
             )
-            self._told, self._told_at = self.dropped, now
+            self._warned, self._warned_at = self.dropped, now
 
     def _run(self) -> None:
         while (batch := self._queue.get()) is not None:
             line, items, size = batch
             try:
-                with suppress(OSError):  # a disk that is full costs the lines, and no answer
+                with suppress(OSError):  # a full disk costs the lines, and no response
                     for piece in _pieces(line(item) for item in items):
                         self._write(piece)
             except Exception:
-                self.log.failure("lines of the access log could not be made")
+                self.log.failure("lines of the access log were skipped after an error")
             self._done += size
 
     def _write(self, data: bytes) -> None:
         try:
-            # Beside the stream's own buffer, which is not for several threads; ours are empty between two lines.
+            # Without the stream's own buffer, which is not for several threads; it is empty between two lines.
             descriptor = self._stream.fileno()
         except (OSError, AttributeError):
             self._stream.write(data.decode("utf-8"))
@@ -99,7 +101,7 @@ class LineWriter:
 
 
 def _pieces(lines: Iterable[str]) -> Iterable[bytes]:
-    """Whole lines, as many together as a pipe takes in one piece."""
+    """Whole lines, joined to what a pipe takes in one piece."""
     waiting: list[bytes] = []
     size = 0
     for line in lines:

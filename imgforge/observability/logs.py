@@ -1,8 +1,7 @@
 """Log lines: text or JSON, one line per event, filtered by namespace, each with the id of its request.
 
-The id travels in a context variable: coroutines that Twisted runs keep the context that they were started in, so
-that whatever logs on a request's behalf logs its id without having been told. Callbacks do not: those that log are
-wrapped in `keeping_request_id`.
+The id travels in a context variable: coroutines that Twisted runs keep the context that they were started in, so that
+their log lines have the id. Callbacks do not keep it: those that log are wrapped in `keeping_request_id`.
 """
 
 from __future__ import annotations
@@ -43,13 +42,13 @@ _LEVELS = {
     "trace": LogLevel.debug,
     "off": LogLevel.critical,
 }
-# What Twisted's old logging calls whatever is logged through it, Twisted's own lines above all.
+# The namespace of events from Twisted's old logging, which are Twisted's own lines above all.
 _LEGACY = "log_legacy"
 _RANK = {level: rank for rank, level in enumerate(LogLevel.iterconstants())}
 
 
 def bind_request_id(identity: str) -> None:
-    """Give the current context, and what is started in it, the id of a request."""
+    """Sets the id of the request that the current context, and coroutines started in it, work for."""
     _REQUEST_ID.set(identity)
 
 
@@ -59,7 +58,7 @@ def current_request_id() -> str:
 
 
 def keeping_request_id(callback: Callable[P, R]) -> Callable[P, R]:
-    """*callback* with the request's id of now, whoever calls it later."""
+    """*callback* in the context of the current request's id, whoever calls it later."""
     identity = current_request_id()
 
     def called(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -73,7 +72,7 @@ def keeping_request_id(callback: Callable[P, R]) -> Callable[P, R]:
 
 
 class LevelFilter:
-    """The least level by namespace: the longest prefix that is set decides."""
+    """The least level that is logged, by namespace: the longest prefix that is set decides."""
 
     def __init__(self, default: Any, namespaces: Mapping[str, Any]) -> None:
         self._default = default
@@ -91,9 +90,10 @@ class LevelFilter:
 
 
 def parse_level_spec(text: str) -> LevelFilter:
-    """`info`, or `imgforge=debug,twisted=info`, or both: a bare level is for what is not named.
+    """Reads `info`, or `imgforge=debug,twisted=info`, or both: a bare level is for the namespaces that are not named.
 
-    What Twisted tells of its ports and connections is for those who ask for it: by its name, or for all at `debug`.
+    Twisted's lines on ports and connections are logged at `twisted=info`, or where the bare level is `debug`.
+    `ValueError` says which item is wrong.
     """
     default: Any = LogLevel.info
     namespaces = {}
@@ -101,17 +101,20 @@ def parse_level_spec(text: str) -> LevelFilter:
         namespace, equals, name = item.rpartition("=")
         level = _LEVELS.get(name.strip().lower())
         if level is None or (equals and not namespace.strip()):
-            raise ValueError(f"{item!r} is no level: one of {', '.join(_LEVELS)}, or namespace=level")
+            raise ValueError(f"{item!r} is not a level: use one of {', '.join(_LEVELS)}, or namespace=level")
         if equals:
             namespaces[namespace.strip().replace("::", ".")] = level
         else:
             default = level
-    of_twisted = LogLevel.warn if default is LogLevel.info else default
-    return LevelFilter(default, {"twisted": of_twisted} | namespaces)
+    twisted_default = LogLevel.warn if default is LogLevel.info else default
+    return LevelFilter(default, {"twisted": twisted_default} | namespaces)
 
 
 def make_observer(stream: TextIO, *, levels: LevelFilter, form: str = "text") -> ILogObserver:
-    """An observer that writes what *levels* lets pass to *stream*, flushed line by line; *form* is one of `_FORMS`."""
+    """An observer that writes the events that pass *levels* to *stream*, flushed line by line.
+
+    *form* is text, json, gcp or structured.
+    """
     write = _FORMS[form]
 
     @provider(ILogObserver)
@@ -122,12 +125,12 @@ def make_observer(stream: TextIO, *, levels: LevelFilter, form: str = "text") ->
             stream.write(write(event, namespace, level.name) + "\n")
             stream.flush()
 
-    made: ILogObserver = observer
-    return made
+    log_observer: ILogObserver = observer
+    return log_observer
 
 
 def _public(namespace: str) -> str:
-    """The part of a logger's name that says something to an operator: the package, and not our modules in it."""
+    """The part of a logger's name that an operator knows: the package, without our modules in it."""
     if namespace == _LEGACY:
         return "twisted"
     return ".".join(namespace.split(".")[:2]) if namespace.startswith("imgforge.") else namespace
@@ -149,7 +152,7 @@ _CAUSED = "\nThe above exception was the direct cause of the following exception
 
 
 def _traceback(event: LogEvent) -> str:
-    """The failure's traceback below that of the error that caused it, as Python prints them; "" without a failure."""
+    """The failure's traceback below its cause's, as Python prints them; "" without a failure."""
     failure = event.get("log_failure")
     if not isinstance(failure, Failure):
         return ""
@@ -172,7 +175,7 @@ def _text_line(event: LogEvent, namespace: str, level: str) -> str:
 
 
 def _fields(event: LogEvent, namespace: str, level: tuple[str, str]) -> dict[str, object]:
-    """What there is to say of *event*, by name; *level* is the name of its level's field, and what it is called."""
+    """The fields of a structured line for *event*; *level* is the name and value of the level's field."""
     line: dict[str, object] = {
         "time": _time(event),
         level[0]: level[1],
@@ -197,13 +200,13 @@ def _json_line(event: LogEvent, namespace: str, level: str) -> str:
 
 
 def _gcp_line(event: LogEvent, namespace: str, level: str) -> str:
-    """What Google Cloud's logging agent understands (structured logging: `severity`, `message`, `time`)."""
+    """A JSON line for Google Cloud's logging agent (structured logging: `severity`, `message`, `time`)."""
     severity = _SEVERITIES.get(level, level.upper())
     return json.dumps(_fields(event, namespace, ("severity", severity)), ensure_ascii=True, default=str)
 
 
 def _structured_line(event: LogEvent, namespace: str, level: str) -> str:
-    """`name=value` with blanks between; texts are quoted as in JSON."""
+    """A line of `name=value` with blanks between; texts are quoted as in JSON."""
     fields = _fields(event, namespace, ("level", _SEVERITIES.get(level, level.upper())))
     return " ".join(f"{name}={json.dumps(value, ensure_ascii=True)}" for name, value in fields.items())
 
@@ -212,5 +215,5 @@ _SEVERITIES = {"warn": "WARNING"}
 _FORMS = {"text": _text_line, "json": _json_line, "gcp": _gcp_line, "structured": _structured_line}
 
 
-# What twisted's old logging puts into every event, and what is written already: a `line` is the message, or its end.
+# What Twisted's old logging adds to every event, and what is written already: a `line` is the message, or its end.
 _NOT_FIELDS = frozenset({"time", "isError", "message", "format", "system", "request_id", "line"})

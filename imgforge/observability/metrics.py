@@ -1,9 +1,9 @@
 """All Prometheus metrics, in one object.
 
-What happens on every request only adds to plain numbers here; `flush` hands them to prometheus_client a few times a
-second and before a scrape, since one labelled observation there costs more than serving a hit. After `share_metrics`
-a process keeps its values in files of a directory, and `render` sums the files of all processes. They bear a name that
-its successor takes over and counts on from: however many workers die, no count is lost and no file is left.
+Requests only add to plain numbers here; `flush` hands the numbers to prometheus_client a few times a second and before
+a scrape, since one labelled observation there costs more than serving a hit. After `share_metrics` a process keeps its
+values in files of a directory, and `render` sums the files of all processes. A worker that replaces another takes over
+its files and counts on from them: however many workers die, no count is lost and no file is left.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from prometheus_client import (
     CollectorRegistry,
@@ -20,11 +20,11 @@ from prometheus_client import (
     Histogram,
     disable_created_metrics,
     generate_latest,
-    values,
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from imgforge.observability.prometheus_compat import keep_values_in_files, observe_many
 from imgforge.observability.state_metrics import StateMetrics
 
 __all__ = ["Metrics", "mark_dead", "render_directory", "share_metrics"]
@@ -34,28 +34,28 @@ _DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 _REQUEST_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _WORK_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
-# Answered requests by method, path label and status: how many fell into each bucket, and last their seconds together.
+# Responses by method, path label and status: the number in each bucket, and last the sum of their seconds.
 _Answers = dict[tuple[str, str, int], list[float]]
 
-# Known labels are shown with zeros from the start.
+# Labels whose series are shown with zeros from the start.
 _REASONS = (
     *("queue", "origin", "rate", "clients", "client", "source", "size", "result", "time", "download", "circuit"),
     "quarantine",
 )
-_DISK_FAULTS = ("corrupt", "io", "slow", "too_large")
+_DISK_FAULTS = ("corrupt", "full", "io", "slow", "too_large")
 
-# Methods come from clients: what is none of these shares one label.
+# Clients choose the methods: all others share one label.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PURGE", "PATCH"})
 
 
 class Metrics:
     """The metrics of this process, *namespace* before their names; see docs/operations.md for what each means.
 
-    `state` has those of what the process is and has at the moment.
+    `state` has the gauges of what the process is and has at the moment.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None, namespace: str = "") -> None:
-        disable_created_metrics()  # which several processes have not, and which nobody asks for
+        disable_created_metrics()  # several processes together have none
         self.registry = registry if registry is not None else CollectorRegistry()
         self._multiprocess = os.environ.get(_DIRECTORY, "")
         self._answers: _Answers = defaultdict(_no_answers)
@@ -97,8 +97,8 @@ class Metrics:
         self._active = gauge("image_operations_active", "Image operations on threads.", "operation")
         self._waiting = gauge("image_operations_waiting", "Image operations waiting for a thread.", "operation")
         self._refusals = counter("refusals_total", "Requests refused by a limit or a rule.", "reason")
-        self._lost_lines = counter(
-            "access_log_lines_dropped_total", "Lines of the access log that nobody read in time."
+        self._dropped_lines = counter(
+            "access_log_lines_dropped_total", "Lines of the access log that were not read in time."
         )
         self._fallbacks = counter("fallback_images_total", "Fallback images by the status that they replace.", "status")
         self._restarts = counter("worker_restarts_total", "Worker processes started anew.")
@@ -122,7 +122,7 @@ class Metrics:
         formats: Iterable[str],
         tiers: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """Show zeros for what will be counted: Prometheus sees no increase in a series that begins with its first.
+        """Shows zeros for these labels: Prometheus sees no increase in a series whose first value is its first count.
 
         *tiers* are pairs of a cache and one of its tiers.
         """
@@ -141,13 +141,13 @@ class Metrics:
             self._processing.labels(name)
 
     def answered(self, method: str, path: str, status: int, seconds: float) -> None:
-        """A request was answered."""
+        """Counts a response to *method* on the route *path*, that took so many *seconds*."""
         answers = self._answers[method if method in _METHODS else "other", path, status]
         answers[bisect_left(_REQUEST_SECONDS, seconds)] += 1
         answers[-1] += seconds
 
     def answered_many(self, method: str, path: str, status: int, count: int, seconds: float, cache: str) -> None:
-        """So many requests were answered from the cache by the fast lane, in so many *seconds* together."""
+        """Counts so many responses of the fast lane, hits of *cache* in memory, that took *seconds* together."""
         answers = self._answers[method, path, status]
         answers[bisect_left(_REQUEST_SECONDS, seconds / count)] += count
         answers[-1] += seconds
@@ -155,72 +155,72 @@ class Metrics:
         self._tier_hits[cache, "memory"] += count
 
     def cache_hit(self, cache: str, tier: str = "memory") -> None:
-        """A look-up found an entry in *tier*."""
+        """Counts a look-up that found an entry in *tier*."""
         self._hits[cache] += 1
         self._tier_hits[cache, tier] += 1
 
     def cache_miss(self, cache: str) -> None:
-        """A look-up found nothing."""
+        """Counts a look-up that found no entry."""
         self._misses[cache] += 1
 
     def cache_fault(self, cache: str, fault: str) -> None:
-        """An entry was lost; *fault* is one of a few words (corrupt, io, too_large, ...)."""
+        """Counts an entry that was lost; *fault* is one of a few words (corrupt, full, io, slow, too_large)."""
         self._cache_faults.labels(cache, fault).inc()
 
     def source_fetched(self, seconds: float, *, ok: bool) -> None:
-        """An original came, or did not."""
+        """Counts the fetch of an original that took so many *seconds*, and whether it succeeded."""
         self._fetching.observe(seconds)
         self._fetched.labels("success" if ok else "error").inc()
 
     def image_processed(self, format_name: str, seconds: float) -> None:
-        """An image was made, waiting for a thread included."""
+        """Counts an image made in *seconds*, the wait for a thread included."""
         self._processing.labels(format_name).observe(seconds)
         self._processed.labels(format_name).inc()
 
     def truncated_image(self) -> None:
-        """An image was made of what there is of its source."""
+        """Counts an image made of a source that ends too early."""
         self._truncated.inc()
 
     def concurrency_limit(self, limit: int) -> None:
-        """How many operations this process may run at once."""
+        """Sets how many operations this process may run at once."""
         self._limit.set(limit)
 
     def operation_waiting(self, operation: str, change: int) -> None:
-        """One more (1) or one less (-1) waits for a slot."""
+        """Counts one more (1) or one fewer (-1) operation that waits for a slot."""
         self._waiting.labels(operation).inc(change)
 
     def operation_active(self, operation: str, change: int) -> None:
-        """One more (1) or one less (-1) is on a thread."""
+        """Counts one more (1) or one fewer (-1) operation on a thread."""
         self._active.labels(operation).inc(change)
 
     def operation_timed(self, operation: str, waited: float, queued: float, ran: float) -> None:
-        """An operation ended; seconds that it waited for a slot, for its thread, and ran."""
+        """Counts an operation that ended; seconds that it waited for a slot, then for its thread, and ran."""
         self._waits.labels(operation).observe(waited)
         self._queues.labels(operation).observe(queued)
         self._runs.labels(operation).observe(ran)
 
     def refused(self, reason: str) -> None:
-        """A request was refused; *reason* is one of a few words (queue, rate, address, ...), never a client's."""
+        """Counts a refused request; *reason* is one of a few words (queue, rate, ...), never a client's."""
         self._refusals.labels(reason).inc()
 
     def fallback_served(self, status: int) -> None:
-        """A fallback image stood in for a failure of this *status*."""
+        """Counts a fallback image sent in place of a failure of this *status*."""
         self._fallbacks.labels(str(status)).inc()
 
     def access_log_dropped(self, lines: int) -> None:
-        """So many lines of the access log were dropped."""
-        self._lost_lines.inc(lines)
+        """Counts *lines* of the access log that were dropped."""
+        self._dropped_lines.inc(lines)
 
     def worker_restarted(self) -> None:
-        """A worker process was replaced."""
+        """Counts a worker process that was replaced."""
         self._restarts.inc()
 
     def flush(self) -> None:
-        """Hand what has been added up since the last time to prometheus_client."""
+        """Hands what has been added up since the last time to prometheus_client."""
         answers, self._answers = self._answers, defaultdict(_no_answers)
         for (method, path, status), (*counts, seconds) in answers.items():
             self._statuses.labels(str(status)).inc(sum(counts))
-            _observe_all(self._requests.labels(method, path), counts, seconds)
+            observe_many(self._requests.labels(method, path), counts, seconds)
         for lookups, metric in ((self._hits, self._cache_hits), (self._misses, self._cache_misses)):
             for cache, count in lookups.items():
                 metric.labels(cache).inc(count)
@@ -235,45 +235,33 @@ class Metrics:
         return self.flushed()
 
     def flushed(self) -> tuple[bytes, str]:
-        """The same without what was counted since the last `flush`: for any thread, for it takes many milliseconds."""
+        """The same without what was counted since the last `flush`: for any thread, as it takes many milliseconds."""
         if self._multiprocess:
             return render_directory(self._multiprocess)
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
 
 
 def _no_answers() -> list[float]:
-    """Nothing in any bucket (the one beyond the last bound included), and no seconds."""
+    """Zeros for all buckets (one is beyond the last bound) and for the sum of seconds."""
     return [0.0] * (len(_REQUEST_SECONDS) + 2)
 
 
-def _observe_all(histogram: Histogram, counts: Sequence[float], total: float) -> None:
-    """Add *counts* observations, one number a bucket, that are *total* together.
-
-    prometheus_client's `observe` takes one at a time, at 2 us each over several processes: an eighth of what a hit may
-    cost, and a pause of tens of milliseconds a flush. These are the values that it adds to.
-    """
-    histogram._sum.inc(total)  # noqa: SLF001
-    for bucket, count in zip(histogram._buckets, counts, strict=True):  # noqa: SLF001
-        if count:
-            bucket.inc(count)
-
-
 def render_directory(directory: str) -> tuple[bytes, str]:
-    """The sum of what all processes have written to *directory*."""
+    """The metrics that all processes have written to *directory*, added up, and their content type."""
     registry = CollectorRegistry()
     MultiProcessCollector(registry, path=directory)
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
 def share_metrics(directory: str, name: str) -> None:
-    """Have this process keep its values in files of *directory* under *name*, which no other living process may bear.
+    """Has this process keep its values in files of *directory* under *name*, which no other living process may have.
 
-    To be called before any `Metrics` is made.
+    Called before any `Metrics` is made.
     """
     os.environ[_DIRECTORY] = directory
-    values.ValueClass = values.MultiProcessValue(lambda: name)
+    keep_values_in_files(lambda: name)
 
 
 def mark_dead(name: str, directory: str) -> None:
-    """Take the gauges of a process that has ended out of the sums; its counters stay."""
+    """Takes the gauges of a process that has ended out of the sums; its counters stay."""
     mark_process_dead(name, directory)

@@ -1,11 +1,11 @@
-"""What is known of one request: the record that whoever works on it adds to, and of which logs and headers are views.
+"""What is known of one request: a record that each stage of the work adds to, and that logs and headers show.
 
     RequestRecord   one per request: its id, source, format, error
         work ──> WorkRecord   one per piece of work, shared by the equal requests that wait for it: seconds by stage
 
 The access log, `Server-Timing` and the warnings of `imgforge.web` read the same record, so that a stage has one name.
-It is passed along as an argument. Hits of the fast lane have no record: what their lines say is kept with the prebuilt
-answer.
+The record is passed along as an argument. Hits of the fast lane have none: the fields of their lines are kept with the
+prebuilt response.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ _LONGEST_SOURCE = 500
 class Stage(StrEnum):
     """The stages of making a result, in the order in which they are shown."""
 
-    FETCH = "fetch"  # originals, from wherever they come, and what waits for them
-    WAIT = "wait"  # for an image thread
-    PROCESS = "process"  # on that thread
+    FETCH = "fetch"  # fetching originals from their source, the waits for that included
+    WAIT = "wait"  # waiting for an image thread
+    PROCESS = "process"  # decoding, transforming and encoding on that thread
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class WorkRecord:
-    """The seconds that each stage has taken so far, and the bytes of the original."""
+    """The seconds that each stage has taken so far, and the size of the original in bytes."""
 
     seconds: dict[Stage, float] = field(default_factory=dict)
     bytes_in: int = 0
 
     def add(self, stage: Stage, seconds: float) -> None:
-        """*stage* took so many seconds (more)."""
+        """Adds *seconds* to those of *stage*."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
     @contextmanager
     def timed(self, stage: Stage, clock: Callable[[], float]) -> Iterator[None]:
-        """Count the time of the block as *stage*, however it ends."""
+        """Adds the time that the block takes to *stage*, also where it raises; *clock* gives seconds."""
         began = clock()
         try:
             yield
@@ -55,22 +55,19 @@ class WorkRecord:
 
 @dataclass(eq=False, slots=True)
 class RequestRecord:
-    """`source` is as `shown_source` has it; `error` is for logs, with its cause; `level` is that of a log line.
+    """What is known of one request; texts that are not known yet are ""."""
 
-    `fallback` is the status of the failure that a fallback image stands in for, 0 where none does.
-    """
-
-    identity: str = ""
-    source: str = ""
-    format: str = ""
-    error: str = ""
-    level: str = "info"
-    fallback: int = 0
+    identity: str = ""  # X-Request-ID
+    source: str = ""  # the original's URL as `shown_source` has it
+    format: str = ""  # of the result: webp, png, ...
+    error: str = ""  # for logs: why the request failed, with the cause
+    level: str = "info"  # of the request's line in the access log
+    fallback: int = 0  # the status of the failure that a fallback image is sent for; 0 where none is
     work: WorkRecord = field(default_factory=WorkRecord)
 
 
 def shown_source(url: str) -> str:
-    """*url* for a log: without what may open it to others (query, user and password), and of a data URL the type."""
+    """*url* for a log: without secrets (query, fragment, user and password); of a data URL the media type only."""
     if url[:5].lower() == "data:":
         return url[:_LONGEST_SOURCE].partition(",")[0]
     shown = url.partition("?")[0].partition("#")[0]

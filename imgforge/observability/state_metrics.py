@@ -1,11 +1,11 @@
-"""Metrics of what a process is and has at the moment, as opposed to what happened: gauges that somebody has to set.
+"""Gauges of what a process is and has at the moment; the process sets them about once a second.
 
-Over several processes each gauge says how its values are put together:
+Over several processes each gauge says how its values are combined:
 
     livesum      the sum over the living processes
     liveall      one series a process, by the label `pid`: a worker's number, or `parent`
     livemax      only one process knows, the others say 0
-    mostrecent   all processes see the same thing, and the last that looked at it is right
+    mostrecent   all processes see the same thing, and the value set last is right
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["StateMetrics"]
 
 _Mode = Literal["livesum", "liveall", "livemax", "mostrecent"]
 
-# What a process' own gauges are called, as everywhere (Prometheus' client libraries).
+# The standard names of a process' own gauges (Prometheus' client libraries).
 _PROCESS = {
     "process_resident_memory_bytes": "Resident memory.",
     "process_virtual_memory_bytes": "Virtual memory.",
@@ -30,7 +30,7 @@ _PROCESS = {
 }
 _CPU = "process_cpu_seconds_total"
 
-# libvips' figures by the names of `imgforge.processing.usage`, and what the Rust imgforge calls them.
+# libvips' figures by the names of `imgforge.processing.usage`, and the names that the Rust imgforge gives them.
 _VIPS = {
     "memory_bytes": "Bytes that libvips has allocated.",
     "memory_highwater_bytes": "The most bytes that libvips had allocated.",
@@ -57,7 +57,7 @@ class StateMetrics:
         )
         self._counted_cpu = 0.0
         self._process = {name: gauge(name, text, mode="liveall") for name, text in _PROCESS.items()}
-        self._own = ProcessCollector(registry=CollectorRegistry())
+        self._process_collector = ProcessCollector(registry=CollectorRegistry())
         self._build = gauge(
             "imgforge_build_info",
             "Always 1.",
@@ -77,8 +77,8 @@ class StateMetrics:
             "bytes": gauge("cache_disk_bytes", "Bytes in the disk tier.", "cache_type", mode="mostrecent"),
             "entries": gauge("cache_disk_entries", "Entries in the disk tier.", "cache_type", mode="mostrecent"),
         }
-        self._disk_known: dict[str, tuple[int, int]] = {}
-        self._reload_worked = gauge(
+        self._disk_shown: dict[str, tuple[int, int]] = {}
+        self._reload_success = gauge(
             "config_last_reload_successful", "Whether the last configuration is in use.", mode="livemax"
         )
         self._reload_time = gauge(
@@ -90,8 +90,8 @@ class StateMetrics:
         self._vips = {name: [vips[name], *([aliases[name]] if name in aliases else [])] for name in vips}
 
     def update_process(self, *, children: bool = True) -> None:
-        """This process' own figures; *children*: the CPU time of those that have ended is its own, too."""
-        for family in self._own.collect():
+        """Sets this process' own figures; *children* adds the CPU time of its children that have ended."""
+        for family in self._process_collector.collect():
             for sample in family.samples:
                 if sample.name in self._process:
                     self._process[sample.name].set(sample.value)
@@ -102,11 +102,11 @@ class StateMetrics:
             self._counted_cpu = used
 
     def build(self, *, version: str, libvips: str, python: str, twisted: str) -> None:
-        """The versions of what runs."""
+        """Sets the versions of the parts that run."""
         self._build.labels(version, libvips, python, twisted).set(1)
 
     def load(self, *, connections: int, requests: int, images: int, fetches: int, memory_waits: int) -> None:
-        """How many of each there are now."""
+        """Sets how many of each there are now; see the gauges' texts."""
         self._connections.set(connections)
         self._requests.set(requests)
         self._images.set(images)
@@ -114,28 +114,28 @@ class StateMetrics:
         self._memory_waits.set(memory_waits)
 
     def memory_tier(self, cache: str, size: int, entries: int) -> None:
-        """What this process' memory tier of *cache* holds."""
+        """Sets the bytes and entries of this process' memory tier of *cache*."""
         self._memory["bytes"].labels(cache).set(size)
         self._memory["entries"].labels(cache).set(entries)
 
     def disk_tier(self, cache: str, size: int, entries: int) -> None:
-        """What the disk tier of *cache* held at the last sweep that this process knows of."""
-        if self._disk_known.get(cache) != (size, entries):  # or an old value would pass for the latest
-            self._disk_known[cache] = size, entries
+        """Sets the bytes and entries that the disk tier of *cache* had at the last sweep this process knows of."""
+        if self._disk_shown.get(cache) != (size, entries):  # or an old value would pass for the latest
+            self._disk_shown[cache] = size, entries
             self._disk["bytes"].labels(cache).set(size)
             self._disk["entries"].labels(cache).set(entries)
 
     def reloaded(self, now: float, *, worked: bool) -> None:
-        """The configuration was read *now*, and is in use from now on, or not."""
-        self._reload_worked.set(int(worked))
+        """Sets when the configuration was last read (seconds since the epoch), and whether it *worked*."""
+        self._reload_success.set(int(worked))
         self._reload_time.set(now)
 
     def quarantined(self, sources: int) -> None:
-        """So many sources are refused since a worker died of them."""
+        """Sets how many *sources* are quarantined as they crashed a worker."""
         self._quarantined.set(sources)
 
     def vips(self, values: Mapping[str, float]) -> None:
-        """libvips' own figures, see `imgforge.processing.usage`."""
+        """Sets libvips' own figures, see `imgforge.processing.usage`."""
         for name, value in values.items():
             for gauge in self._vips[name]:
                 gauge.set(value)

@@ -37,7 +37,7 @@ class MetricsTests(SynchronousTestCase):
     def lines(self) -> list[str]:
         return self.metrics.render()[0].decode().splitlines()
 
-    def test_answers_are_counted_by_status_route_and_time(self) -> None:
+    def test_responses_are_counted_by_status_route_and_time(self) -> None:
         for seconds in (0.002, 0.02, 3.0):
             self.metrics.answered("GET", "/{*path}", 200, seconds)
         self.metrics.answered("GET", "/{*path}", 404, 0.001)
@@ -47,7 +47,7 @@ class MetricsTests(SynchronousTestCase):
         self.assertIn('http_requests_duration_seconds_bucket{le="0.025",method="GET",path="/{*path}"} 3.0', lines)
 
     @given(st.lists(st.floats(0, 100), max_size=30))
-    def test_the_histogram_is_what_prometheus_client_makes_of_each_alone(self, durations: list[float]) -> None:
+    def test_histogram_equals_one_of_single_observations(self, durations: list[float]) -> None:
         metrics = Metrics()
         bounds = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
         registry = CollectorRegistry()
@@ -68,7 +68,7 @@ class MetricsTests(SynchronousTestCase):
         self.metrics.answered("GET", "/", 200, 40.0)
         self.assertIn('http_requests_duration_seconds_sum{method="GET",path="/"} 40.25', self.lines())
 
-    def test_answers_of_the_fast_lane_count_as_hits_too(self) -> None:
+    def test_responses_of_the_fast_lane_count_as_hits(self) -> None:
         self.metrics.answered_many("GET", "/{*path}", 200, 100, 0.2, "hybrid")
         self.metrics.answered("GET", "/{*path}", 200, 0.002)
         lines = self.lines()
@@ -87,14 +87,16 @@ class MetricsTests(SynchronousTestCase):
         self.assertIn("worker_restarts_total 1.0", lines)
         self.assertIn("access_log_lines_dropped_total 7.0", lines)
 
-    def test_what_is_expected_shows_before_it_happens(self) -> None:
-        self.metrics.expect(paths=["/{*path}"], caches=["disk"], formats=["webp"])
+    def test_expected_series_are_zero_from_the_start(self) -> None:
+        self.metrics.expect(paths=["/{*path}"], caches=["disk"], formats=["webp"], tiers=[("hybrid", "disk")])
         lines = self.lines()
         for expected in (
             'http_requests_duration_seconds_count{method="GET",path="/{*path}"}',
             'status_codes_total{status="200"}',
             'cache_hits_total{cache_type="disk"}',
             'cache_misses_total{cache_type="disk"}',
+            'cache_faults_total{cache_type="disk",fault="corrupt"}',
+            'cache_faults_total{cache_type="disk",fault="full"}',
             'processed_images_total{format="webp"}',
             'image_processing_duration_seconds_count{format="webp"}',
             'source_images_fetched_total{status="error"}',
@@ -111,12 +113,12 @@ class MetricsTests(SynchronousTestCase):
         self.metrics.flush()
         self.assertIn('cache_hits_total{cache_type="memory"} 1.0', self.lines())
 
-    def test_invented_methods_make_no_new_series(self) -> None:
+    def test_unknown_methods_share_one_label(self) -> None:
         for number in range(50):
             self.metrics.answered(f"M{number}", "/", 405, 0.001)
         self.assertIn('http_requests_duration_seconds_count{method="other",path="/"} 50.0', self.lines())
 
-    def test_operations_come_and_go(self) -> None:
+    def test_operations_are_counted_while_they_wait_and_run(self) -> None:
         self.metrics.operation_waiting("process", 1)
         self.assertIn('image_operations_waiting{operation="process"} 1.0', self.lines())
         self.metrics.operation_waiting("process", -1)
@@ -136,7 +138,7 @@ class MetricsTests(SynchronousTestCase):
             check=True,
         ).stdout
 
-    def test_a_successor_counts_on_in_the_same_files(self) -> None:
+    def test_replacement_of_a_worker_counts_on_in_the_same_files(self) -> None:
         with tempfile.TemporaryDirectory() as directory:
             self.work(directory, "0", 3)
             files = sorted(os.listdir(directory))

@@ -1,4 +1,4 @@
-"""What we ask of the system: an allocator that is set for images, descriptors enough, and to end with the parent."""
+"""What a process asks of the system: an allocator set for images, many descriptors, and to die with its parent."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import signal
 __all__ = ["allocator_environment", "confine", "die_with_parent", "raise_descriptor_limit", "tune_allocator"]
 
 # By default glibc maps every large buffer anew and gives it back at once, so that each image pays for its pages again:
-# that cost 15 % of the throughput. Up to 32 MiB (the most that glibc takes) buffers now come from the heap, and up
-# to so many free bytes at its end are kept. What a process keeps is bounded by that and by its images at work.
+# that cost 15 % of the throughput. With these, buffers up to 32 MiB (the most that glibc takes) come from the heap, and
+# up to 128 MiB that are free at its end are kept. The memory of a process is bounded by that and by its images at work.
 _MMAP_THRESHOLD = 32 << 20
 _TRIM_THRESHOLD = 128 << 20
-# Threads share few arenas, for what one of them keeps free no other can use.
+# Threads share few arenas, as no arena can use the free memory of another.
 _ARENAS = 2
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # prctl.h
 
-# Where the hard limit is none at all: programs that go through all their possible descriptors still end.
-_MOST_DESCRIPTORS = 1 << 20
+# Used where there is no hard limit: programs that go through all their possible descriptors still end.
+_MAX_DESCRIPTORS = 1 << 20
 
 
 def allocator_environment() -> dict[str, str]:
-    """The environment that sets the allocator of a process that is to be started."""
+    """The variables that set the allocator of a process that is to be started (mallopt(3))."""
     return {
         "MALLOC_MMAP_THRESHOLD_": str(_MMAP_THRESHOLD),
         "MALLOC_TRIM_THRESHOLD_": str(_TRIM_THRESHOLD),
@@ -33,7 +33,7 @@ def allocator_environment() -> dict[str, str]:
 
 
 def tune_allocator() -> None:
-    """The same for this process, where its C library is glibc."""
+    """Sets the allocator of this process in the same way, where its C library is glibc."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)
@@ -42,16 +42,16 @@ def tune_allocator() -> None:
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies, whatever kills that and whatever is at work here."""
+    """Has the kernel kill this process when its parent dies, however that is."""
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def confine() -> None:
-    """Give up for good, for this process and its children, what serving images does not need; `OSError` if it cannot.
+    """Denies this process and its children core files and new privileges, for good; `OSError` where it cannot.
 
-    A core file would hold the secrets; new privileges come from set-user-ID programs and file capabilities only.
+    A core file would contain the secrets; new privileges come from set-user-ID programs and file capabilities only.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     prctl = getattr(ctypes.CDLL(None, use_errno=True), "prctl", None)
@@ -60,10 +60,10 @@ def confine() -> None:
 
 
 def raise_descriptor_limit() -> int:
-    """Let this process and its children have as many open descriptors as they may; returns how many that is."""
+    """Raises the limit of open descriptors, of this process and its children, to the hard limit; returns the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MOST_DESCRIPTORS)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-        return most
-    return _MOST_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
+    limit = _MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MAX_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        return limit
+    return _MAX_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft

@@ -12,12 +12,12 @@ __all__ = ["cgroup_cpus", "usable_cpus"]
 
 
 def usable_cpus() -> int:
-    """The CPUs that this process may use: its affinity, cut by the quota and rounded up; at least 1."""
+    """The number of CPUs that this process may use: its affinity, limited by the quota, rounded up; at least 1."""
     return max(1, math.ceil(min(len(os.sched_getaffinity(0)), cgroup_cpus(MEMBERSHIP, HIERARCHIES))))
 
 
 def cgroup_cpus(membership: Path, hierarchies: Path) -> float:
-    """The smallest quota, in CPUs, of the groups that *membership* lists and of those around them; infinity if none.
+    """The smallest quota, in CPUs, of the groups that *membership* lists and of their parents; infinity if none.
 
     See cpu.max in the kernel's cgroup-v2.rst.
     """

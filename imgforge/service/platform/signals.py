@@ -1,4 +1,4 @@
-"""How processes are told to stop or to start afresh: the main one by the operator, workers by the main one."""
+"""Signals: the operator stops or reloads the main process, which stops or replaces its workers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
+
+from imgforge.interfaces import IServerReactor
 
 __all__ = [
     "call_on_hangup",
@@ -25,27 +26,28 @@ __all__ = [
 log = Logger()
 
 
-def stop_on_signals(reactor: Any, bound: Callable[[], float], tidy: Callable[[], None]) -> None:
-    """SIGTERM and SIGINT stop the reactor, in order, with exit status 0; the second one ends the process at once.
+def stop_on_signals(reactor: IServerReactor, bound: Callable[[], float], tidy: Callable[[], None]) -> None:
+    """Has SIGTERM and SIGINT stop the reactor, in order, with exit status 0; the second one ends the process at once.
 
-    So does the time, *bound()* seconds after the first: a thread that libvips or a dead share holds would be waited for
-    without end. *tidy* is called before that. To be called once more when the reactor runs, for it sets a handler of
-    SIGTERM of its own, by which twistd would end by the signal itself.
+    So does the time, *bound()* seconds after the first: a thread in libvips or on a dead network share would be waited
+    for without end. *tidy* is called before that. The caller calls this once more when the reactor runs, as the reactor
+    sets a handler of SIGTERM of its own, by which twistd would end by the signal itself.
     """
 
     def leave(status: int) -> None:
         tidy()
         os._exit(status)
 
-    def give_up() -> None:
-        log.warn("the end takes too long: what is left is given up")
+    def time_out(seconds: float) -> None:
+        log.warn("shutdown timed out after {seconds:g} s: unfinished requests are aborted", seconds=seconds)
         leave(0)
 
     def handle(number: int, _: object) -> None:
         if stopping:
             leave(128 + number)
         stopping.append(number)
-        timer = threading.Timer(bound(), give_up)
+        seconds = bound()
+        timer = threading.Timer(seconds, time_out, (seconds,))
         timer.daemon = True
         timer.start()
         reactor.callFromThread(reactor.stop)
@@ -55,8 +57,8 @@ def stop_on_signals(reactor: Any, bound: Callable[[], float], tidy: Callable[[],
         signal.signal(number, handle)
 
 
-def end_with_failure(reactor: Any, tidy: Callable[[], None]) -> None:
-    """Stop the reactor, in order, call *tidy*, and end the process with status 1: twistd itself would end with 0."""
+def end_with_failure(reactor: IServerReactor, tidy: Callable[[], None]) -> None:
+    """Stops the reactor, in order, calls *tidy*, and ends the process with status 1: twistd itself would end with 0."""
 
     def leave() -> None:
         tidy()
@@ -70,10 +72,10 @@ def end_with_failure(reactor: Any, tidy: Callable[[], None]) -> None:
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """A process that is started meanwhile gets no SIGINT until it asks for that, by `ignore_interrupts` say.
+    """Blocks SIGINT for processes started in the block, until they unblock it (see `ignore_interrupts`).
 
-    Ctrl-C reaches all processes of a terminal, and a worker has no handler yet while it imports what it needs. An
-    ignored signal would not do: Twisted resets those for the processes that it starts.
+    Ctrl-C reaches all processes of a terminal, and a worker has no handler yet while it imports modules. Ignoring the
+    signal would not do: Twisted resets ignored signals for the processes that it starts.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -83,24 +85,24 @@ def interrupts_held() -> Iterator[None]:
 
 
 def ignore_interrupts() -> None:
-    """For a worker that was started under `interrupts_held`."""
+    """Ignores SIGINT in a worker that was started under `interrupts_held`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def call_on_hangup(reactor: Any, reload: Callable[[], None]) -> None:
-    """SIGHUP asks the main process for a new configuration; to be called once the reactor runs."""
+def call_on_hangup(reactor: IServerReactor, reload: Callable[[], None]) -> None:
+    """Has SIGHUP call *reload* in the main process; called once the reactor runs."""
     signal.signal(signal.SIGHUP, lambda _, __: reactor.callFromThread(reload))
 
 
-def stop_when_told(reactor: Any, hand_over: Callable[[], None]) -> None:
-    """SIGTERM stops the reactor of a worker, in order, however often it comes; SIGINT is ignored (`ignore_interrupts`).
+def stop_when_told(reactor: IServerReactor, hand_over: Callable[[], None]) -> None:
+    """Has SIGTERM stop a worker's reactor, in order, however often it comes; SIGINT is ignored (`ignore_interrupts`).
 
-    So does SIGHUP, after *hand_over* was called: another worker has taken this one's place already.
+    SIGHUP does the same after a call of *hand_over*: another worker has taken this one's place already.
 
-    For a terminal sends Ctrl-C to the workers too, and systemd SIGTERM to all processes of a service: with the one that
-    the main process passes on it would be the second, and nothing under way would be finished. The main process
-    ends workers at once by ending itself.
+    A terminal sends Ctrl-C to the workers too, and systemd SIGTERM to all processes of a service: with the one that the
+    main process passes on it would be the second, and no request would be finished. The main process ends workers
+    at once by ending itself.
     """
 
     def handle(number: int, _: object) -> None:

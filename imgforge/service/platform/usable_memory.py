@@ -15,13 +15,13 @@ _FILES = {1: "memory.limit_in_bytes", 2: "memory.max"}
 
 
 def usable_memory() -> int:
-    """Bytes that this process, and others of its group, may use."""
+    """The bytes that this process and the others of its control group may use together."""
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return int(min(machine, cgroup_memory(MEMBERSHIP, HIERARCHIES)))
 
 
 def cgroup_memory(membership: Path, hierarchies: Path) -> float:
-    """The smallest limit, in bytes, of the groups that *membership* lists and of those around; infinity if none."""
+    """The smallest limit, in bytes, of the groups that *membership* lists and of their parents; infinity if none."""
     groups = group_directories("memory", membership, hierarchies)
     return min((_limit(directory / _FILES[version]) for version, directory in groups), default=math.inf)
 
@@ -32,6 +32,9 @@ def _limit(path: Path) -> float:
 
 
 def pixel_bytes(settings: Settings, processes: int) -> int:
-    """What pictures at work may take in each of *processes*: half of the memory together, unless the operator says."""
+    """The bytes that images being processed may take in each of *processes*.
+
+    Together that is IMGFORGE_PROCESSING_MEMORY_MAX_BYTES; where it is 0, half of the usable memory.
+    """
     total = settings.processing_memory_max_bytes or usable_memory() // 2
     return max(1, total // processes)
