@@ -6,13 +6,15 @@ import socket
 from typing import Any
 
 from twisted.internet import abstract
+from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.interfaces import IHostnameResolver
 from twisted.internet.task import Clock
 from twisted.internet.testing import AccumulatingProtocol, MemoryReactorClock, StringTransport
 from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.client import Agent
-from twisted.web.http_headers import Headers
+from twisted.web.client import URI, Agent
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from imgforge.twisted_compat import (
@@ -100,6 +102,7 @@ class Recording(OriginProtocol):
         replaced.dataReceived, replaced.allHeadersReceived, replaced.finisher = data, headers, finished
 
 
+@implementer(IAgentEndpointFactory)
 class OriginTests(SynchronousTestCase):
     """A request of an agent, over a pool that makes connections of our class."""
 
@@ -109,13 +112,17 @@ class OriginTests(SynchronousTestCase):
         self.connections: list[tuple[Recording, StringTransport]] = []
 
     def ask(self) -> Any:
-        asking = Agent(self.reactor, pool=self.pool).request(b"GET", b"http://127.0.0.1/a", Headers({}))
+        asking = Agent.usingEndpointFactory(self.reactor, self, self.pool).request(b"GET", b"http://origin.test/a")
         if len(self.reactor.tcpClients) > len(self.connections):
             protocol = self.reactor.tcpClients[-1][2].buildProtocol(None)
             transport = StringTransport()
             protocol.makeConnection(transport)
             self.connections.append((protocol._wrappedProtocol, transport))
         return asking
+
+    def endpointForURI(self, uri: URI) -> TCP4ClientEndpoint:
+        """See `IAgentEndpointFactory`."""
+        return TCP4ClientEndpoint(self.reactor, "192.0.2.1", uri.port)
 
     def body(self, asking: Any) -> bytes:
         reader = AccumulatingProtocol()
