@@ -1,4 +1,4 @@
-"""What the log tells of every answer: why it was refused, what it was made of, and how long each stage took."""
+"""The access log of a server: why a request failed, its original, and how long each stage took."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class AccessLogTests(SynchronousTestCase):
         return [json.loads(line) for line in server.output().splitlines() if line.startswith("{")]
 
     def ask(self, server: Twistd, path: str, identity: str) -> tuple[Reply, dict[str, Any]]:
-        """The answer to *path* and its line in the JSON access log."""
+        """The response to *path* and its line in the JSON access log."""
         reply = server.get(path, {"X-Request-ID": identity})
 
         def mine() -> list[dict[str, Any]]:
@@ -46,7 +46,7 @@ class AccessLogTests(SynchronousTestCase):
         self.assertEqual((line["status"], line["path"]), (reply.status, path))
         return reply, line
 
-    def test_every_answer_says_what_became_of_it(self) -> None:
+    def test_each_line_has_the_outcome_and_the_stages(self) -> None:
         server = self.server(ACCESS_LOG="json", LOG_FORMAT="json", LOG_LEVEL="warn")
         source = self.origin.url("/a.png")
         encoded = base64.urlsafe_b64encode(f"{source}?token=secret".encode()).decode().rstrip("=")
@@ -73,16 +73,16 @@ class AccessLogTests(SynchronousTestCase):
         self.assertEqual((missing["status"], missing["format"]), (404, "webp"))
         self.assertEqual((missing["source"], missing["error"]), (self.origin.url("/b.png"), "the origin answered 404"))
         self.assertGreater(missing["fetch_ms"], 0)
-        _, told = self.ask(server, f"/info/unsafe/plain/{source}", "info")
-        self.assertEqual((told["source"], told["bytes_in"]), (source, len(PNG)))
-        self.assertGreater(told["process_ms"], 0)
+        _, line = self.ask(server, f"/info/unsafe/plain/{source}", "info")
+        self.assertEqual((line["source"], line["bytes_in"]), (source, len(PNG)))
+        self.assertGreater(line["process_ms"], 0)
         _, raw = self.ask(server, f"/unsafe/raw:1/plain/{source}", "raw")
         self.assertEqual((raw["bytes_in"], raw["process_ms"]), (len(PNG), None))
 
         secrets = [line for line in self.lines(server) if "secret" in json.dumps(line | {"path": ""})]
         self.assertEqual(secrets, [])
 
-    def test_a_fallback_image_names_what_it_stands_in_for_and_is_counted(self) -> None:
+    def test_fallback_image_is_logged_with_the_failure_and_counted(self) -> None:
         server = self.server(
             ACCESS_LOG="json", LOG_FORMAT="json", FALLBACK_IMAGE_DATA=base64.b64encode(PNG).decode(), CACHE_TYPE=""
         )
@@ -94,7 +94,7 @@ class AccessLogTests(SynchronousTestCase):
         self.assertIn(f"served a fallback image for {broken}: the origin answered 404", messages)
         self.assertEqual(server.metric('fallback_images_total{status="404"}'), 1.0)
 
-    def test_at_warn_the_cause_of_a_failure_is_in_the_warning(self) -> None:
+    def test_warning_has_the_cause_of_a_failure_at_level_warn(self) -> None:
         server = self.server(LOG_LEVEL="warn", ACCESS_LOG="json", LOG_FORMAT="json")
         plain = self.origin.url("/a.png").removeprefix("http://")
         for identity, source, cause in (
@@ -111,9 +111,9 @@ class AccessLogTests(SynchronousTestCase):
                 self.assertNotIn("secret", text)
             # Which cannot be read in an encoded target.
             self.assertIn(source.partition("?")[0], warnings[0]["message"])
-            self.assertNotIn(b"refused", reply.body)  # clients are told nothing of it
+            self.assertNotIn(b"refused", reply.body)  # clients do not see it
 
-    def test_combined_lines_have_duration_cache_and_id_at_their_end(self) -> None:
+    def test_combined_lines_end_with_duration_cache_and_id(self) -> None:
         server = self.server(ACCESS_LOG="combined")
         path = f"/unsafe/w:20/plain/{self.origin.url('/a.png')}@png"
         for identity, state in (("first", "MISS"), ("second", "HIT memory"), ("third", "HIT memory")):

@@ -1,4 +1,4 @@
-"""The memory of the real process, under more clients than it could hold the originals of."""
+"""The memory of a started server, under more clients than it has memory for their originals."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class MemoryTests(SynchronousTestCase):
                 url = quote(origin.url(f"/{number}.jpg"), safe="")
                 return server.get(f"/unsafe/w:300/bl:9/wm:0.5/wmu:{watermark}/plain/{url}@jpg").status
 
-            def most() -> int:
+            def peak() -> int:
                 assert server.process is not None
                 status = Path(f"/proc/{server.process.pid}/status").read_text()
                 found = re.search(r"VmHWM:\s+(\d+) kB", status)
@@ -47,7 +47,7 @@ class MemoryTests(SynchronousTestCase):
                 return int(found[1]) // 1024
 
             self.assertEqual(ask(_CLIENTS), 200)
-            before = most()
+            before = peak()
             with ThreadPoolExecutor(_CLIENTS) as clients:
                 self.assertEqual(set(clients.map(ask, range(_CLIENTS))), {200})
-            self.assertLess(most() - before, 160)  # without a budget it is more than 320
+            self.assertLess(peak() - before, 160)  # without a budget it is more than 320

@@ -1,4 +1,4 @@
-"""Every metric that docs/operations.md names is exported, and so is all that it names for users of other servers."""
+"""Every metric that docs/operations.md names is exported, those for users of other servers included."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def rows(header: str) -> Iterator[list[str]]:
 
 
 def names(cell: str) -> set[str]:
-    """The metrics in a cell's code, without labels, and without what a histogram's series end with."""
+    """The metrics in a cell's code, without labels, and without the suffixes of a histogram's series."""
     code = " ".join(re.findall(r"`([^`]+)`", cell))
     found = set(re.findall(r"[a-z_]{3,}", re.sub(r"\{[^}]*\}", "", code))) - WORDS
     return {re.sub(r"_(bucket|count|sum)$", "", name) for name in found}
@@ -40,8 +40,8 @@ class NameTests(SynchronousTestCase):
         self.running.start()
 
     def exported(self) -> set[str]:
-        told = self.running.get("/metrics").body.decode()
-        series = {re.match(r"[a-zA-Z_:]+", line)[0] for line in told.splitlines() if line[:1].isalpha()}  # type: ignore[index]
+        text = self.running.get("/metrics").body.decode()
+        series = {re.match(r"[a-zA-Z_:]+", line)[0] for line in text.splitlines() if line[:1].isalpha()}  # type: ignore[index]
         return series | {re.sub(r"_(bucket|count|sum)$", "", name) for name in series}
 
     def test_all_are_exported(self) -> None:
@@ -57,9 +57,9 @@ class NameTests(SynchronousTestCase):
         for cells in rust:
             self.assertEqual(names(cells[0]), names(cells[1]))
         # And no metric of ours is left out of the documentation.
-        told = {name for cell in ours for name in names(cell)}
+        documented = {name for cell in ours for name in names(cell)}
         bare = {re.sub("_(bucket|count|sum)$", "", name) for name in exported}
-        self.assertEqual(bare - told, set())
+        self.assertEqual(bare - documented, set())
 
     def test_the_values_are_those_of_the_processes(self) -> None:
         running = self.running

@@ -1,4 +1,4 @@
-"""Log lines: one event, one line, whatever is in it, with the id of the request that it belongs to."""
+"""Log lines: one line for each event, whatever it contains, with the id of its request."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ class LogCase(SynchronousTestCase):
 
 
 class LineTests(LogCase):
-    def test_a_text_line(self) -> None:
+    def test_text_line(self) -> None:
         log, stream = self.log()
         log.warn("{count} things", count=3)
         self.assertRegex(stream.getvalue(), r"^\d{4}-\d\d-\d\dT[\d:.]+Z warn  imgforge.test 3 things\n$")
 
-    def test_a_json_line(self) -> None:
+    def test_json_line(self) -> None:
         log, stream = self.log(form="json")
         log.info("{count} things", count=3)
         line = json.loads(stream.getvalue())
         self.assertEqual((line["level"], line["message"], line["count"]), ("info", "3 things", 3))
 
-    def test_a_text_that_is_the_message_is_not_repeated_as_a_field(self) -> None:
+    def test_field_equal_to_the_message_is_not_repeated(self) -> None:
         log, stream = self.log(form="json")
         log.info("{status}: {line}", status=404, line="no such source")
         line = json.loads(stream.getvalue())
         self.assertEqual((line["message"], line["status"]), ("404: no such source", 404))
         self.assertNotIn("line", line)
 
-    def test_the_names_of_our_modules_are_our_own_affair(self) -> None:
+    def test_namespace_is_the_package_without_our_modules(self) -> None:
         for namespace, shown in (
             ("imgforge.service.twistd_command.ImgforgeService", "imgforge.service"),
             ("imgforge.web.site._Channel", "imgforge.web"),
@@ -65,7 +65,7 @@ class LineTests(LogCase):
             log.info("m")
             self.assertTrue(stream.getvalue().endswith(f" {shown} m\n"), stream.getvalue())
 
-    def test_a_failure_says_what_and_where(self) -> None:
+    def test_failure_is_logged_with_its_traceback(self) -> None:
         for form in ("text", "json", "gcp", "structured"):
             log, stream = self.log(form=form)
             try:
@@ -76,12 +76,12 @@ class LineTests(LogCase):
             self.assertIn("Traceback", stream.getvalue())
 
     @given(st.text())
-    def test_no_request_id_makes_another_line(self, identity: str) -> None:
+    def test_request_ids_cannot_add_a_line(self, identity: str) -> None:
         log, stream = self.log()
         log.info("m", request_id=identity)
         self.assertEqual(len(stream.getvalue().splitlines()), 1)
 
-    def test_numbers_that_json_lacks_are_words(self) -> None:
+    def test_numbers_that_json_lacks_are_texts(self) -> None:
         log, stream = self.log(form="json")
         log.info("m", ratio=float("nan"), limit=float("inf"), count=1.5)
 
@@ -92,7 +92,7 @@ class LineTests(LogCase):
         self.assertEqual((line["ratio"], line["limit"], line["count"]), ("nan", "inf", 1.5))
 
     @given(st.text())
-    def test_nothing_in_a_value_makes_another_line(self, value: str) -> None:
+    def test_values_cannot_add_a_line(self, value: str) -> None:
         for form in ("text", "json", "gcp", "structured"):
             log, stream = self.log(form=form)
             log.info("{value}", value=value)
@@ -119,7 +119,7 @@ class LevelTests(LogCase):
         ):
             self.assertEqual(self.passed(levels), lines, levels)
 
-    def test_twisted_is_quiet_unless_asked(self) -> None:
+    def test_twisted_is_quiet_by_default(self) -> None:
         for levels, lines in (
             ("info", "e"),
             ("debug", "die"),
@@ -129,13 +129,13 @@ class LevelTests(LogCase):
             self.assertEqual(self.passed(levels, "twisted.web.http"), lines, levels)
         self.assertEqual(self.passed("info", "log_legacy"), "e")
 
-    def test_an_unknown_level_is_named(self) -> None:
+    def test_unknown_level_is_named_in_the_error(self) -> None:
         with self.assertRaisesRegex(ValueError, "'loud'"):
             parse_level_spec("imgforge=debug,loud")
 
 
 class RequestIdTests(TestCase):
-    async def test_it_follows_coroutines_and_callbacks_and_stays_with_its_request(self) -> None:
+    async def test_id_follows_coroutines_and_callbacks_of_its_request_only(self) -> None:
         seen: dict[str, list[str]] = {}
 
         async def work(identity: str) -> None:
@@ -155,7 +155,7 @@ class RequestIdTests(TestCase):
         self.assertEqual(seen, {identity: [identity] * 3 for identity in ("a", "b", "c")})
         self.assertEqual(current_request_id(), "")
 
-    def test_a_callback_keeps_the_id_that_it_was_made_with_and_gives_back_the_callers(self) -> None:
+    def test_callback_has_the_id_it_was_made_with_and_restores_the_callers(self) -> None:
         seen: list[str] = []
 
         def make() -> Callable[[str], None]:

@@ -63,7 +63,7 @@ class MetricsTests(SynchronousTestCase):
         lines = generate_latest(registry).decode().splitlines()
         return {line for line in lines if line.startswith("http_") and "_sum" not in line and "_created" not in line}
 
-    def test_the_seconds_add_up(self) -> None:
+    def test_seconds_add_up(self) -> None:
         self.metrics.answered("GET", "/", 200, 0.25)
         self.metrics.answered("GET", "/", 200, 40.0)
         self.assertIn('http_requests_duration_seconds_sum{method="GET",path="/"} 40.25', self.lines())
@@ -129,7 +129,7 @@ class MetricsTests(SynchronousTestCase):
             self.assertIn(f'image_operation_{name}_duration_seconds_count{{operation="process"}} 1.0', lines)
 
     def work(self, directory: str, name: str, count: int) -> str:
-        """What a process called *name* renders after *count* answers."""
+        """What a process called *name* renders after *count* responses."""
         return subprocess.run(
             [sys.executable, "-c", WORKER, str(count), "render", directory, name],
             env=dict(os.environ) | {"PYTHONPATH": ":".join(sys.path)},

@@ -9,7 +9,7 @@ from imgforge.observability.prometheus_compat import keep_values_in_files, obser
 
 
 class HistogramTests(SynchronousTestCase):
-    def test_many_observations_are_what_as_many_single_ones_are(self) -> None:
+    def test_many_observations_equal_as_many_single_ones(self) -> None:
         rendered = []
         for at_once in (True, False):
             registry = CollectorRegistry()
@@ -22,13 +22,13 @@ class HistogramTests(SynchronousTestCase):
             rendered.append([line for line in generate_latest(registry).splitlines() if b"created" not in line])
         self.assertEqual(*rendered)
 
-    def test_a_number_too_few_is_an_error(self) -> None:
+    def test_missing_bucket_is_an_error(self) -> None:
         with self.assertRaises(ValueError):
             observe_many(Histogram("seconds", "", registry=None, buckets=(1.0, 2.0)), (1, 2), 3.0)
 
 
 class ValuesTests(SynchronousTestCase):
-    def test_the_class_of_values_is_looked_up_when_a_metric_is_made(self) -> None:
+    def test_class_of_values_is_looked_up_when_a_metric_is_made(self) -> None:
         self.patch(values, "ValueClass", values.ValueClass)
         made = []
 

@@ -1,4 +1,4 @@
-"""Connections go to the process with the fewest, and never wait for one that does not take them."""
+"""Connections go to the process with the fewest, and never wait for a process that does not accept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.server_reactor import server_reactor
 
 
 class Greeter(Protocol):
-    """Says which process it is in."""
+    """Sends the name of its process to each client."""
 
     factory: Any
 
@@ -31,7 +31,7 @@ class Greeter(Protocol):
             self.transport.write(self.factory.greeting)
 
 
-class ShareTests(SynchronousTestCase):
+class WorkerShareTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.counts = ConnectionCounts(3)
         self.first, self.second = self.counts.share(0), self.counts.share(1)
@@ -40,35 +40,35 @@ class ShareTests(SynchronousTestCase):
     def tearDown(self) -> None:
         self.counts.close()
 
-    def test_one_that_is_alone_has_room(self) -> None:
+    def test_process_without_others_takes_the_most(self) -> None:
         self.first.add(50)
         self.assertEqual(self.first.allowance, 100)
 
-    def test_one_more_than_the_other_is_the_most(self) -> None:
+    def test_allowance_is_one_more_than_the_fewest(self) -> None:
         self.second.set_accepting(True)
         self.second.add(3)
         self.assertEqual((self.first.allowance, self.second.allowance), (4, -2))
 
-    def test_of_many_some_more_do_not_matter(self) -> None:
+    def test_of_many_connections_a_sixteenth_more_is_allowed(self) -> None:
         self.second.set_accepting(True)
         self.second.add(320)
         self.first.add(330)
         self.assertEqual(self.first.allowance, 11)
 
-    def test_who_accepts_no_more_does_not_count(self) -> None:
+    def test_process_that_stops_accepting_does_not_count(self) -> None:
         self.second.set_accepting(True)
         self.first.add(5)
         self.second.set_accepting(False)
         self.second.add(-1)
         self.assertEqual(self.first.allowance, 100)
 
-    def test_who_is_gone_does_not_count(self) -> None:
+    def test_process_that_has_ended_does_not_count(self) -> None:
         self.second.set_accepting(True)
         self.first.add(5)
         self.counts.leave(1)
         self.assertEqual(self.first.allowance, 100)
 
-    def test_the_memory_is_shared_through_its_descriptor(self) -> None:
+    def test_memory_is_shared_through_its_descriptor(self) -> None:
         inherited = ConnectionCounts(3, os.dup(self.counts.descriptor))
         self.addCleanup(inherited.close)
         inherited.share(2).set_accepting(True)
@@ -108,26 +108,26 @@ class PortsTests(TestCase):
             self.addCleanup(client.close)
 
     async def greetings(self) -> list[bytes]:
-        """What every client hears; those that hear nothing make the test time out."""
-        heard: list[bytes] = []
+        """What every client receives; without it the test times out."""
+        received: list[bytes] = []
         for client in self.clients:
             while True:
                 try:
-                    heard.append(client.recv(1))
+                    received.append(client.recv(1))
                     break
                 except BlockingIOError:
                     turn: Deferred[None] = deferLater(reactor, 0)
                     await turn
-        return heard
+        return received
 
-    async def test_a_burst_is_shared_evenly(self) -> None:
+    async def test_burst_is_shared_evenly(self) -> None:
         self.serve(b"1")
         self.serve(b"2")
         self.connect(16)
-        heard = await self.greetings()
-        self.assertEqual((heard.count(b"1"), heard.count(b"2")), (8, 8))
+        received = await self.greetings()
+        self.assertEqual((received.count(b"1"), received.count(b"2")), (8, 8))
 
-    async def test_who_has_lost_connections_gets_the_next(self) -> None:
+    async def test_process_with_the_fewest_connections_gets_the_next(self) -> None:
         self.serve(b"1")
         self.serve(b"2")
         self.connect(8)
@@ -140,14 +140,14 @@ class PortsTests(TestCase):
         self.connect(4)
         self.assertEqual(await self.greetings(), [b"1"] * 4)
 
-    async def test_who_has_lost_a_connection_does_not_look_away_any_longer(self) -> None:
+    async def test_end_of_a_connection_ends_the_pause(self) -> None:
         self.patch(balance, "_PAUSE", 3600.0)
         self.serve(b"1")
         self.counts.share(1).set_accepting(True)  # and never takes one
         self.connect(1)
         self.assertEqual(await self.greetings(), [b"1"])
         self.connect(1)
-        while all(call.getTime() < reactor.seconds() + 1800 for call in reactor.getDelayedCalls()):  # it looks away
+        while all(call.getTime() < reactor.seconds() + 1800 for call in reactor.getDelayedCalls()):  # the first pauses
             await deferLater(reactor, 0)
         self.clients.pop(0).close()
         self.assertEqual(await self.greetings(), [b"1"])

@@ -19,10 +19,10 @@ def cpus(membership: str, files: Mapping[str, str]) -> float:
 
 
 class QuotaTests(SynchronousTestCase):
-    def test_a_container_has_the_quota_of_its_root(self) -> None:
+    def test_container_has_the_quota_of_its_root(self) -> None:
         self.assertEqual(cpus("0::/\n", {"cpu.max": "150000 100000\n"}), 1.5)
 
-    def test_a_service_of_systemd_has_the_quota_of_its_own_group(self) -> None:
+    def test_systemd_service_has_the_quota_of_its_own_group(self) -> None:
         found = cpus("0::/system.slice/imgforge.service\n", {"system.slice/imgforge.service/cpu.max": "50000 100000\n"})
         self.assertEqual(found, 0.5)
 
@@ -30,10 +30,10 @@ class QuotaTests(SynchronousTestCase):
         files = {"a/b/cpu.max": "400000 100000\n", "a/cpu.max": "200000 100000\n", "cpu.max": "max 100000\n"}
         self.assertEqual(cpus("0::/a/b\n", files), 2)
 
-    def test_max_is_no_quota(self) -> None:
+    def test_max_means_no_quota(self) -> None:
         self.assertEqual(cpus("0::/a\n", {"a/cpu.max": "max 100000\n"}), math.inf)
 
-    def test_version_1_has_two_files_and_minus_one_for_none(self) -> None:
+    def test_version_1_has_two_files_and_minus_one_for_no_quota(self) -> None:
         membership = "3:cpuset:/x\n2:cpu,cpuacct:/docker/1\n0::/\n"
         limited = {
             "cpu,cpuacct/docker/1/cpu.cfs_quota_us": "300000\n",
@@ -43,7 +43,7 @@ class QuotaTests(SynchronousTestCase):
         free = {"cpu/docker/1/cpu.cfs_quota_us": "-1\n", "cpu/docker/1/cpu.cfs_period_us": "100000\n"}
         self.assertEqual(cpus(membership, free), math.inf)
 
-    def test_a_group_that_only_the_host_can_see_leaves_the_root_of_the_container(self) -> None:
+    def test_group_that_only_the_host_sees_gives_the_quota_of_the_containers_root(self) -> None:
         files = {"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "50000"}
         self.assertEqual(cpus("1:cpu:/docker/beyond/reach\n", files), 2)
 
@@ -54,7 +54,7 @@ class QuotaTests(SynchronousTestCase):
         self.assertGreaterEqual(usable_cpus(), 1)
 
     @given(st.lists(st.tuples(st.integers(1, 10**7), st.integers(1, 10**6)), min_size=1, max_size=4))
-    def test_no_nesting_gives_more_than_any_of_its_groups(self, quotas: list[tuple[int, int]]) -> None:
+    def test_nested_groups_give_the_smallest_quota(self, quotas: list[tuple[int, int]]) -> None:
         groups = ["", "a/", "a/b/", "a/b/c/"][: len(quotas)]
         files = {f"{group}cpu.max": f"{quota} {period}" for group, (quota, period) in zip(groups, quotas, strict=True)}
         found = cpus(f"0::/{groups[-1].rstrip('/')}\n", files)

@@ -1,4 +1,4 @@
-"""Connections that share one descriptor of the reactor: answered, paused and ended as those that have one each."""
+"""Connections in an epoll group: answered, paused and ended as those that the reactor reads from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.fast_lane_case import BODY, ENTRY, Site, request
 from tests.support.server_reactor import server_reactor
 
 
-class RingTests(TestCase):
+class EpollGroupTests(TestCase):
     """A site with a fast lane behind a real listener."""
 
     timeout = 30
@@ -34,7 +34,7 @@ class RingTests(TestCase):
         self.site = Site(with_lane=True)
         inherited = socket.socket(fileno=os.dup(listener.socket.fileno()))
         self.addCleanup(inherited.close)
-        # Not over the wire: who is connected here is counted below.
+        # Not over the wire: connections are counted below.
         self.site.warm(b"/image")
         self.site.site.connections.clear()
         port: Any = adopt(server_reactor, replace(listener, socket=inherited), self.site.site, grouped=True)
@@ -52,48 +52,48 @@ class RingTests(TestCase):
         self.addCleanup(client.close)
         return client
 
-    async def hear(self, client: socket.socket, answers: int) -> bytes:
-        """What *client* hears until it has so many images."""
-        heard = b""
-        while heard.count(BODY) < answers:
+    async def receive(self, client: socket.socket, answers: int) -> bytes:
+        """What *client* receives until it has so many images."""
+        total = b""
+        while total.count(BODY) < answers:
             try:
                 received = client.recv(1 << 20)
             except BlockingIOError:
                 await deferLater(reactor, 0)
             else:
                 self.assertNotEqual(received, b"")
-                heard += received
-        return heard
+                total += received
+        return total
 
     async def until_closed(self, count: int) -> None:
         while len(self.site.site.connections) > count:
             await deferLater(reactor, 0)
 
-    async def test_hits_and_others_take_turns_on_a_connection(self) -> None:
+    async def test_hits_and_other_requests_share_a_connection(self) -> None:
         client = self.connect()
-        for one in (request(), request(), request(b"/image", b"X-Unheard-Of: 1"), request()):
-            client.send(one)
-            await self.hear(client, 1)
+        for sent in (request(), request(), request(b"/image", b"X-Unreceived-Of: 1"), request()):
+            client.send(sent)
+            await self.receive(client, 1)
         self.assertEqual((self.site.normal, self.site.by_lane), (1, 3))
         (channel,) = self.site.site.connections
         self.assertIsInstance(channel.transport, GroupedServer)
 
-    async def test_requests_behind_each_other_are_answered_in_order(self) -> None:
+    async def test_pipelined_requests_are_answered_in_order(self) -> None:
         client = self.connect()
         client.send(request() * 20 + request(b"/elsewhere"))
-        heard = await self.hear(client, 20)
-        while not heard.endswith(b"nothing\n"):
+        received = await self.receive(client, 20)
+        while not received.endswith(b"nothing\n"):
             await deferLater(reactor, 0)
-            heard += client.recv(1 << 20)
+            received += client.recv(1 << 20)
 
-    async def test_who_does_not_read_is_not_read_from_and_gets_all_later(self) -> None:
+    async def test_client_that_stops_reading_is_paused_and_gets_everything_later(self) -> None:
         big, lane = os.urandom(3_000_001), self.site.lane
         assert lane is not None
         self.site.tier.put(b"big", ENTRY)
         lane.offer(b"/big", b"", Offer(b"big", float("inf"), False), [], big)
         client = self.connect()
         client.send(request())
-        await self.hear(client, 1)
+        await self.receive(client, 1)
         (channel,) = self.site.site.connections
         transport: Any = channel.transport
         asked = 0
@@ -107,34 +107,34 @@ class RingTests(TestCase):
         client.send(request(b"/elsewhere"))
         for _ in range(50):
             await deferLater(reactor, 0)
-        self.assertEqual(self.site.log.lines, [])  # the normal way has not seen it
-        heard = b""
-        while not heard.endswith(b"nothing\n"):
+        self.assertEqual(self.site.log.lines, [])  # it has not been read
+        received = b""
+        while not received.endswith(b"nothing\n"):
             try:
-                heard += client.recv(1 << 20)
+                received += client.recv(1 << 20)
             except BlockingIOError:
                 await deferLater(reactor, 0)
-        self.assertEqual(heard.count(big), asked)
+        self.assertEqual(received.count(big), asked)
 
-    async def test_ends_are_seen(self) -> None:
+    async def test_closed_connections_are_noticed(self) -> None:
         clients = [self.connect() for _ in range(3)]
         for client in clients:
             client.send(request())
-            await self.hear(client, 1)
+            await self.receive(client, 1)
         clients[0].close()
         clients[1].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, that is
         clients[1].close()
         await self.until_closed(1)
         clients[2].send(request())
         clients[2].shutdown(socket.SHUT_WR)
-        await self.hear(clients[2], 1)
+        await self.receive(clients[2], 1)
         await self.until_closed(0)
 
-    async def test_a_protocol_that_fails_loses_its_connection_only(self) -> None:
+    async def test_error_of_a_protocol_closes_its_connection_only(self) -> None:
         good, bad = self.connect(), self.connect()
         for client in (good, bad):
             client.send(request())
-            await self.hear(client, 1)
+            await self.receive(client, 1)
         address = bad.getsockname()[1]
         for channel in self.site.site.connections:
             transport: Any = channel.transport
@@ -144,7 +144,7 @@ class RingTests(TestCase):
         await self.until_closed(1)
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
         good.send(request())
-        await self.hear(good, 1)
+        await self.receive(good, 1)
 
 
 class UnavailableTests(SynchronousTestCase):

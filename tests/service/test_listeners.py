@@ -1,4 +1,4 @@
-"""Listening sockets: opened with what was asked for, shared by processes, and gone without a trace."""
+"""Listening sockets: opened by their addresses, shared by processes, and removed without a trace."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.server_reactor import server_reactor
 
 
 def backlog(path: str) -> int:
-    """How many connections a unix socket lets wait, found by making them."""
+    """The number of connections that may wait on a unix socket, found by making them."""
     waiting: list[socket.socket] = []
     try:
         while True:
@@ -33,7 +33,7 @@ def backlog(path: str) -> int:
             waiting.append(client)
             client.connect(path)
     except BlockingIOError:
-        return len(waiting) - 2  # the kernel takes one more than it was told, and the last one did not fit
+        return len(waiting) - 2  # the kernel takes one more than the backlog, and the last one was not connected
     finally:
         for client in waiting:
             client.close()
@@ -51,14 +51,14 @@ class ListenersCase(SynchronousTestCase):
             self.addCleanup(listener.socket.close)
         return listeners
 
-    def mistake(self, text: str) -> str:
+    def error(self, text: str) -> str:
         with self.assertRaises(ListenError) as caught:
             self.open(text)
         return str(caught.exception)
 
 
 class OpeningTests(ListenersCase):
-    def test_a_port_takes_connections_before_anybody_accepts(self) -> None:
+    def test_port_takes_connections_before_a_process_accepts(self) -> None:
         (listener,) = self.open("127.0.0.1:0")
         with socket.create_connection(listener.socket.getsockname(), 5) as client:
             self.assertEqual(client.getpeername(), listener.socket.getsockname())
@@ -69,58 +69,58 @@ class OpeningTests(ListenersCase):
         (listener,) = self.open("[::1]:0")
         self.assertEqual((listener.socket.family, listener.socket.getsockname()[0]), (socket.AF_INET6, "::1"))
 
-    def test_the_backlog_is_what_the_endpoint_says(self) -> None:
+    def test_backlog_is_the_endpoints(self) -> None:
         self.open(f"unix:{self.path}:backlog=7")
         self.assertEqual(backlog(self.path), 7)
 
-    def test_a_taken_port_is_one_line(self) -> None:
+    def test_port_in_use_is_one_line_with_its_holder(self) -> None:
         (taken,) = self.open("127.0.0.1:0")
         port = taken.socket.getsockname()[1]
         holder = f"pid {os.getpid()} ({Path('/proc/self/comm').read_text().strip()})"
         self.assertEqual(
-            self.mistake(f"127.0.0.1:{port}"),
+            self.error(f"127.0.0.1:{port}"),
             f"cannot listen on http://127.0.0.1:{port}: port {port} is in use by {holder}",
         )
 
-    def test_a_host_that_does_not_exist_is_said_to_be_that(self) -> None:
-        self.assertIn("http://no.such.host.invalid:80: no such host", self.mistake("no.such.host.invalid:80"))
+    def test_unknown_host_is_reported_as_such(self) -> None:
+        self.assertIn("http://no.such.host.invalid:80: no such host", self.error("no.such.host.invalid:80"))
 
-    def test_where_one_fails_the_others_are_closed(self) -> None:
+    def test_when_one_address_fails_the_others_are_closed(self) -> None:
         (taken,) = self.open("127.0.0.1:0")
-        self.mistake(f"unix:{self.path},127.0.0.1:{taken.socket.getsockname()[1]}")
+        self.error(f"unix:{self.path},127.0.0.1:{taken.socket.getsockname()[1]}")
         self.assertFalse(os.path.exists(self.path))
 
-    def test_files_for_tls_that_are_missing_end_the_start(self) -> None:
-        self.assertIn("privateKey=/nowhere.pem", self.mistake("ssl:0:interface=127.0.0.1:privateKey=/nowhere.pem"))
+    def test_missing_tls_file_is_an_error(self) -> None:
+        self.assertIn("privateKey=/nowhere.pem", self.error("ssl:0:interface=127.0.0.1:privateKey=/nowhere.pem"))
 
-    def test_sockets_of_systemd_need_systemd(self) -> None:
-        self.assertIn("systemd passed no sockets", self.mistake("systemd:domain=INET:index=0"))
+    def test_systemd_address_needs_sockets_from_systemd(self) -> None:
+        self.assertIn("systemd passed no sockets", self.error("systemd:domain=INET:index=0"))
 
 
 class UnixFileTests(ListenersCase):
-    def test_the_mode_is_what_the_endpoint_says(self) -> None:
+    def test_mode_is_the_endpoints(self) -> None:
         self.open(f"unix:{self.path}:mode=600")
         self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), 0o600)
 
-    def test_a_file_that_a_crash_left_is_replaced(self) -> None:
+    def test_stale_socket_file_is_replaced(self) -> None:
         (crashed,) = self.open(f"unix:{self.path}")
         crashed.socket.close()
         self.open(f"unix:{self.path}")
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(self.path)
 
-    def test_a_socket_that_somebody_serves_is_left_to_them(self) -> None:
+    def test_socket_in_use_is_left_alone(self) -> None:
         self.open(f"unix:{self.path}")
-        self.assertIn(f"the address is in use by pid {os.getpid()} (", self.mistake(f"unix:{self.path}"))
+        self.assertIn(f"the address is in use by pid {os.getpid()} (", self.error(f"unix:{self.path}"))
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(self.path)
 
-    def test_a_file_that_is_no_socket_is_never_removed(self) -> None:
+    def test_other_files_are_never_removed(self) -> None:
         Path(self.path).write_text("precious")
-        self.mistake(f"unix:{self.path}")
+        self.error(f"unix:{self.path}")
         self.assertEqual(Path(self.path).read_text(), "precious")
 
-    def test_removing_twice_does_no_harm(self) -> None:
+    def test_removing_twice_is_harmless(self) -> None:
         (listener,) = self.open(f"unix:{self.path}")
         listener.socket.close()
         listener.remove()
@@ -129,7 +129,7 @@ class UnixFileTests(ListenersCase):
 
 
 class Greeter(Protocol):
-    """Says the name of its port to whoever connects."""
+    """Sends the name of its port to each client."""
 
     def connectionMade(self) -> None:
         transport: Any = self.transport
@@ -139,7 +139,7 @@ class Greeter(Protocol):
 
 
 class Client(Protocol):
-    """Collects what it is told until the end."""
+    """Collects what it receives until the end."""
 
     def __init__(self) -> None:
         self.received = b""
@@ -152,7 +152,7 @@ class Client(Protocol):
         self.ended.callback(self.received)
 
 
-class SharingTests(TestCase):
+class SharedUnixSocketTests(TestCase):
     """Two ports on one unix socket, as in two worker processes."""
 
     def setUp(self) -> None:
@@ -174,7 +174,7 @@ class SharingTests(TestCase):
         client: Client = await connectProtocol(UNIXClientEndpoint(reactor, self.path), Client())
         return await client.ended
 
-    async def test_one_that_stops_leaves_the_socket_to_the_other(self) -> None:
+    async def test_port_that_stops_leaves_the_socket_to_the_other(self) -> None:
         first, second = self.serve(b"first"), self.serve(b"second")
         self.assertIn(await self.greeting(), {b"first", b"second"})
         await maybeDeferred(first.stopListening)
@@ -195,10 +195,10 @@ class SharingTests(TestCase):
         self.assertEqual((mode, waiting), (0o600, 9))
 
 
-class WaitingTests(TestCase):
-    """A listener that closes resets what nobody has accepted: it is accepted first."""
+class AcceptWaitingTests(TestCase):
+    """A listener that closes resets connections that are not accepted: they are accepted first."""
 
-    async def test_what_has_connected_before_the_close_is_answered(self) -> None:
+    async def test_connections_made_before_the_close_are_answered(self) -> None:
         (listener,) = open_listeners(parse_bind("127.0.0.1:0"), reuse_port=True)
         factory: Any = Factory.forProtocol(Greeter)
         factory.greeting = b"at last"

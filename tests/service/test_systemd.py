@@ -1,4 +1,4 @@
-"""What systemd passes to the service, and hears of it on a socket like its own."""
+"""What systemd passes to the service, and receives from it on a socket like its own."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class ManagerCase(SynchronousTestCase):
         made.settimeout(DEADLINE)
         return made
 
-    def heard(self) -> dict[str, str]:
+    def received(self) -> dict[str, str]:
         """The next datagram's lines."""
         return dict(line.split("=") for line in self.manager.recv(4096).decode().splitlines())
 
-    def heard_but_the_watchdog(self) -> dict[str, str]:
-        while (heard := self.heard()) == {"WATCHDOG": "1"}:
-            """It comes whenever it comes."""
-        return heard
+    def received_besides_the_watchdog(self) -> dict[str, str]:
+        while (received := self.received()) == {"WATCHDOG": "1"}:
+            """The watchdog's lines come at any time."""
+        return received
 
 
 class NotifierTests(ManagerCase):
@@ -46,27 +46,27 @@ class NotifierTests(ManagerCase):
         notifier = Notifier({"NOTIFY_SOCKET": self.path})
         notifier.ready()
         notifier.stopping()
-        self.assertEqual([self.heard(), self.heard()], [{"READY": "1"}, {"STOPPING": "1"}])
+        self.assertEqual([self.received(), self.received()], [{"READY": "1"}, {"STOPPING": "1"}])
 
-    def test_a_reload_says_when_it_began(self) -> None:
+    def test_reload_has_the_time_of_its_begin(self) -> None:
         before = time.monotonic_ns() // 1000
         Notifier({"NOTIFY_SOCKET": self.path}).reloading()
-        heard = self.heard()
-        self.assertEqual(heard["RELOADING"], "1")
-        self.assertTrue(before <= int(heard["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000)
+        received = self.received()
+        self.assertEqual(received["RELOADING"], "1")
+        self.assertTrue(before <= int(received["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000)
 
-    def test_a_name_in_no_file_system(self) -> None:
+    def test_abstract_socket_names_are_supported(self) -> None:
         name = f"imgforge-test-{os.getpid()}"
         self.manager = self.bound(f"\0{name}")
         Notifier({"NOTIFY_SOCKET": f"@{name}"}).ready()
-        self.assertEqual(self.heard(), {"READY": "1"})
+        self.assertEqual(self.received(), {"READY": "1"})
 
-    def test_no_other_process_speaks_for_us(self) -> None:
+    def test_children_do_not_inherit_the_socket(self) -> None:
         environment = {"NOTIFY_SOCKET": self.path, "WATCHDOG_USEC": "1", "WATCHDOG_PID": "1", "HOME": "/"}
         Notifier(environment)
         self.assertEqual(environment, {"HOME": "/"})
 
-    def test_without_systemd_nothing_is_said_and_without_its_socket_a_warning(self) -> None:
+    def test_nothing_is_sent_without_systemd_and_a_missing_socket_is_a_warning(self) -> None:
         with capturedLogs() as events:
             Notifier({}).ready()
             self.assertEqual(events, [])
@@ -86,22 +86,22 @@ class WatchdogTests(ManagerCase):
         notifier.watch(self.clock, lambda: self.well)
 
     def signs(self) -> int:
-        """How many were given since the last time."""
+        """The number of signs of life since the last call."""
         count = 0
         while True:
             try:
-                self.assertEqual(self.heard(), {"WATCHDOG": "1"})
+                self.assertEqual(self.received(), {"WATCHDOG": "1"})
             except BlockingIOError:
                 return count
             count += 1
 
-    def test_a_sign_of_life_at_half_of_the_time(self) -> None:
+    def test_sign_of_life_is_sent_at_half_of_the_time(self) -> None:
         self.watch()
         self.assertEqual(self.signs(), 1)
         self.clock.pump([1.0] * 6)
         self.assertEqual(self.signs(), 3)
 
-    def test_none_while_something_is_wrong(self) -> None:
+    def test_no_sign_of_life_while_a_worker_hangs(self) -> None:
         self.watch(WATCHDOG_PID=str(os.getpid()))
         self.well = False
         self.clock.pump([1.0] * 6)
@@ -110,7 +110,7 @@ class WatchdogTests(ManagerCase):
         self.clock.pump([1.0] * 2)
         self.assertEqual(self.signs(), 1)
 
-    def test_none_where_another_process_is_watched_or_nobody(self) -> None:
+    def test_no_sign_of_life_without_a_watchdog_for_this_process(self) -> None:
         for environment in (
             {"WATCHDOG_PID": "1"},
             {"WATCHDOG_USEC": ""},
@@ -129,34 +129,34 @@ class ServerTests(ManagerCase):
         server = Twistd({"PROCESSES": processes}, environment={"NOTIFY_SOCKET": self.path, "WATCHDOG_USEC": "200000"})
         self.addCleanup(server.clean)
         server.launch()
-        self.assertEqual(self.heard_but_the_watchdog(), {"READY": "1"})
+        self.assertEqual(self.received_besides_the_watchdog(), {"READY": "1"})
         self.assertEqual(server.get("/status").status, 200)
-        self.assertEqual(self.heard(), {"WATCHDOG": "1"})
+        self.assertEqual(self.received(), {"WATCHDOG": "1"})
         assert server.process is not None
         server.process.send_signal(signal.SIGHUP)
-        self.assertIn("RELOADING", self.heard_but_the_watchdog())
-        self.assertEqual(self.heard_but_the_watchdog(), {"READY": "1"})
+        self.assertIn("RELOADING", self.received_besides_the_watchdog())
+        self.assertEqual(self.received_besides_the_watchdog(), {"READY": "1"})
         self.assertEqual(server.stop(), 0)
-        self.assertEqual(self.heard_but_the_watchdog(), {"STOPPING": "1"})
+        self.assertEqual(self.received_besides_the_watchdog(), {"STOPPING": "1"})
 
-    def test_one_process(self) -> None:
+    def test_one_process_reports_its_states(self) -> None:
         self.life("1")
 
-    def test_a_parent_and_its_workers(self) -> None:
+    def test_parent_reports_the_states_of_its_workers(self) -> None:
         self.life("2")
 
-    def test_a_worker_that_hangs_is_not_vouched_for(self) -> None:
+    def test_hanging_worker_ends_the_signs_of_life(self) -> None:
         server = Twistd({"PROCESSES": "2"}, environment={"NOTIFY_SOCKET": self.path, "WATCHDOG_USEC": "200000"})
         self.addCleanup(server.clean)
         server.launch()
-        self.assertEqual(self.heard_but_the_watchdog(), {"READY": "1"})
+        self.assertEqual(self.received_besides_the_watchdog(), {"READY": "1"})
         hanging = server.children()[0]
         os.kill(hanging, signal.SIGSTOP)
         self.manager.settimeout(1.0)
 
         def silent() -> bool:
             try:
-                self.heard()
+                self.received()
             except TimeoutError:
                 return True
             return False
@@ -164,7 +164,7 @@ class ServerTests(ManagerCase):
         wait_for(silent, "silence")
         self.manager.settimeout(DEADLINE)
         wait_for(lambda: hanging not in server.children(), "the end of the hanging worker")
-        self.assertEqual(self.heard(), {"WATCHDOG": "1"})
+        self.assertEqual(self.received(), {"WATCHDOG": "1"})
 
 
 class SocketsTests(SynchronousTestCase):
@@ -173,17 +173,17 @@ class SocketsTests(SynchronousTestCase):
     def passed(self, **environment: str) -> list[tuple[str, int]]:
         return sockets_from_systemd({"LISTEN_PID": str(os.getpid())} | environment)
 
-    def test_they_have_names_and_descriptors_in_order(self) -> None:
+    def test_sockets_have_names_and_descriptors_in_order(self) -> None:
         self.assertEqual(
             self.passed(LISTEN_FDS="3", LISTEN_FDNAMES="web:admin:web"), [("web", 3), ("admin", 4), ("web", 5)]
         )
 
-    def test_without_names_they_are_called_unknown(self) -> None:
+    def test_sockets_without_names_are_called_unknown(self) -> None:
         self.assertEqual(self.passed(LISTEN_FDS="2"), [("unknown", 3), ("unknown", 4)])
 
-    def test_those_of_another_process_are_not_ours(self) -> None:
+    def test_sockets_of_another_process_are_not_taken(self) -> None:
         self.assertEqual(self.passed(LISTEN_FDS="1", LISTEN_FDNAMES="web", LISTEN_PID="1"), [])
 
-    def test_without_systemd_there_are_none(self) -> None:
+    def test_no_sockets_without_systemd(self) -> None:
         self.assertEqual(sockets_from_systemd({}), [])
         self.assertEqual(sockets_from_systemd(), [])

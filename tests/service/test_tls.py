@@ -32,7 +32,7 @@ class CredentialsTests(SynchronousTestCase):
         text = f"ssl:443:privateKey={key}" + (f":certKey={certificates}" if certificates else "")
         return parse_bind(text)[0]
 
-    def mistake(self, key: Path, certificates: Path | None = None) -> str:
+    def error(self, key: Path, certificates: Path | None = None) -> str:
         with self.assertRaises(CredentialsError) as caught:
             read_credentials(self.address(key, certificates))
         text = str(caught.exception)
@@ -40,24 +40,26 @@ class CredentialsTests(SynchronousTestCase):
         return text
 
     def test_key_and_certificate_may_share_a_file(self) -> None:
-        made = read_credentials(self.address(self.own)).options()
-        self.assertEqual(subject_names(made.certificate), ["localhost"])
+        options = read_credentials(self.address(self.own)).options()
+        self.assertEqual(subject_names(options.certificate), ["localhost"])
 
-    def test_the_first_certificate_is_ours_and_the_others_follow_it(self) -> None:
+    def test_first_certificate_is_the_servers_and_the_others_are_its_chain(self) -> None:
         chain = self.file("chain.pem", certificate_only(self.own) + certificate_only(self.other))
-        made = read_credentials(self.address(self.own, chain)).options()
-        sent = [subject_names(one) for one in (made.certificate, *made.extraCertChain)]
+        options = read_credentials(self.address(self.own, chain)).options()
+        sent = [subject_names(one) for one in (options.certificate, *options.extraCertChain)]
         self.assertEqual(sent, [["localhost"], ["other"]])
 
-    def test_a_missing_file_is_named(self) -> None:
+    def test_missing_file_is_named(self) -> None:
         missing = self.directory / "none.pem"
-        self.assertEqual(self.mistake(missing), f"privateKey={missing}: No such file or directory")
-        self.assertEqual(self.mistake(self.own, missing), f"certKey={missing}: No such file or directory")
+        self.assertEqual(self.error(missing), f"privateKey={missing}: No such file or directory")
+        self.assertEqual(self.error(self.own, missing), f"certKey={missing}: No such file or directory")
 
-    def test_a_certificate_of_another_key_is_refused(self) -> None:
-        self.assertEqual(self.mistake(self.own, self.other), f"certKey={self.other} is not for privateKey={self.own}")
+    def test_certificate_of_another_key_is_rejected(self) -> None:
+        self.assertEqual(
+            self.error(self.own, self.other), f"certKey={self.other} does not belong to privateKey={self.own}"
+        )
 
-    def test_a_key_under_a_password_is_refused_rather_than_asked_for(self) -> None:
+    def test_key_with_a_password_is_rejected_without_a_prompt(self) -> None:
         key = serialization.load_pem_private_key(self.own.read_bytes(), None)
         locked = self.file(
             "locked.pem",
@@ -67,12 +69,12 @@ class CredentialsTests(SynchronousTestCase):
                 serialization.BestAvailableEncryption(b"secret"),
             ),
         )
-        self.assertIn("unencrypted", self.mistake(locked, self.own))
+        self.assertIn("unencrypted", self.error(locked, self.own))
 
-    def test_what_is_no_pem_is_refused(self) -> None:
-        self.assertIn("is not PEM", self.mistake(self.file("der", b"\x30\x82\xff")))
-        self.assertIn("must hold", self.mistake(self.file("empty", b"")))
-        self.assertIn("must hold", self.mistake(self.own, self.file("text", b"not a certificate\n")))
+    def test_malformed_pem_is_rejected(self) -> None:
+        self.assertIn("is not a PEM file", self.error(self.file("der", b"\x30\x82\xff")))
+        self.assertIn("must hold", self.error(self.file("empty", b"")))
+        self.assertIn("must hold", self.error(self.own, self.file("text", b"not a certificate\n")))
 
 
 def certificate_only(path: Path) -> bytes:

@@ -22,7 +22,7 @@ class LimitTests(SynchronousTestCase):
         files = {"a/b/memory.max": "max\n", "a/memory.max": "268435456\n", "memory.max": "1073741824\n"}
         self.assertEqual(memory("0::/a/b\n", files), 268435456)
 
-    def test_version_1_has_a_number_always(self) -> None:
+    def test_version_1_limit_is_read(self) -> None:
         files = {"memory/docker/1/memory.limit_in_bytes": "536870912\n"}
         self.assertEqual(memory("4:memory:/docker/1\n", files), 536870912)
 
@@ -30,9 +30,9 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual(cgroup_memory(Path("/nowhere"), Path("/nowhere")), math.inf)
 
 
-class ShareTests(SynchronousTestCase):
-    def test_the_operator_s_bytes_are_those_of_all_processes(self) -> None:
+class PixelBytesTests(SynchronousTestCase):
+    def test_configured_bytes_are_divided_among_the_processes(self) -> None:
         self.assertEqual(pixel_bytes(Settings.from_given({"processing_memory_max_bytes": 1000}), 4), 250)
 
-    def test_else_it_is_half_of_the_memory(self) -> None:
+    def test_default_is_half_of_the_memory(self) -> None:
         self.assertEqual(pixel_bytes(Settings.from_given({}), 1), usable_memory() // 2)

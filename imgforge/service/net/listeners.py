@@ -30,42 +30,42 @@ FIRST_INHERITED = 3  # the first descriptor of a socket that a worker has from i
 
 
 class ListenError(Exception):
-    """Listeners cannot be opened; the arguments are lines for the operator, one for each."""
+    """Listeners cannot be opened; the arguments are lines for the operator, one for each listener."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """An open socket, the address that it was asked for, and what it shows of itself where that is TLS."""
+    """An open socket, its address as configured, and the credentials of a TLS listener."""
 
     socket: socket.socket
     address: BindAddress
     credentials: Credentials | None = None
 
     def remove(self) -> None:
-        """Remove the file of a closed unix socket: for the process that opened it, once nobody accepts any more."""
+        """Removes the file of a closed unix socket; called by the process that opened it, when no process accepts."""
         if self.address.kind == "unix":
-            with contextlib.suppress(OSError):  # gone already, or the right to do it is
+            with contextlib.suppress(OSError):  # there is no such file, or the process may no longer remove it
                 os.unlink(self.address.path)
 
 
 def open_listeners(addresses: Iterable[BindAddress], *, reuse_port: bool = False) -> tuple[Listener, ...]:
-    """Open all of *addresses*; `ListenError` where some are taken, forbidden or missing, and then none is open.
+    """Opens all of *addresses*; `ListenError` where some are in use, forbidden or missing, and then none is open.
 
-    *reuse_port*: a port is not taken where who has it lets it be reused, as we do (SO_REUSEPORT, socket(7)).
+    *reuse_port*: other servers that set it too may listen on the same ports (SO_REUSEPORT, socket(7)).
     """
     opened: list[Listener] = []
-    mistakes: list[str] = []
+    errors: list[str] = []
     for address in addresses:
         try:
             credentials = read_credentials(address) if address.kind == "ssl" else None
             opened.append(Listener(_open(address, reuse_port=reuse_port), address, credentials))
         except (OSError, CredentialsError, ListenError) as error:
-            mistakes.append(f"cannot listen on {address}: {_reason(error, address)}")
-    if mistakes:
+            errors.append(f"cannot listen on {address}: {_reason(error, address)}")
+    if errors:
         for listener in opened:
             listener.socket.close()
             listener.remove()
-        raise ListenError(*mistakes)
+        raise ListenError(*errors)
     return tuple(opened)
 
 
@@ -77,8 +77,8 @@ def _reason(error: Exception, address: BindAddress) -> str:
     if error.errno != errno.EADDRINUSE:
         return os.strerror(error.errno or 0)
     holder = holder_of_path(address.path) if address.kind == "unix" else holder_of_port(address.port)
-    what = "the address" if address.kind == "unix" else f"port {address.port}"
-    return f"{what} is in use" + (f" by {holder}" if holder else "")
+    subject = "the address" if address.kind == "unix" else f"port {address.port}"
+    return f"{subject} is in use" + (f" by {holder}" if holder else "")
 
 
 def _open(address: BindAddress, *, reuse_port: bool) -> socket.socket:
@@ -86,16 +86,16 @@ def _open(address: BindAddress, *, reuse_port: bool) -> socket.socket:
         return _inherited(address)
     if address.kind == "unix":
         return _unix(address)
-    family, kind, protocol, _, where = socket.getaddrinfo(
+    family, kind, protocol, _, socket_address = socket.getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
     opened = socket.socket(family, kind, protocol)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(reuse_port))
-        # Accepted sockets inherit it: small answers are not held back for what may follow.
+        # Accepted sockets inherit it: small responses are not held back for data that may follow.
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        opened.bind(where)
+        opened.bind(socket_address)
         return _listening(opened, address)
     except OSError:
         opened.close()
@@ -115,7 +115,7 @@ def _unix(address: BindAddress) -> socket.socket:
 
 
 def _remove_stale(path: str) -> None:
-    """A socket file that nobody listens on is left from a crash; one that answers is somebody's."""
+    """Removes a socket file that no process listens on, as a crash leaves it."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(os.stat(path).st_mode):
             return
@@ -130,7 +130,7 @@ def _inherited(address: BindAddress) -> socket.socket:
     """A socket that systemd opened, by `index` or `name`."""
     passed = sockets_from_systemd()
     if not passed:
-        raise ListenError("systemd passed no sockets (LISTEN_PID is not this process)")
+        raise ListenError("systemd passed no sockets to this process (LISTEN_FDS): start it by its .socket unit")
     wanted = address.options
     if "name" in wanted:
         chosen = [descriptor for name, descriptor in passed if name == wanted["name"]]
@@ -138,7 +138,7 @@ def _inherited(address: BindAddress) -> socket.socket:
         index = int(wanted.get("index", "0"))
         chosen = [descriptor for _, descriptor in passed[index : index + 1]]
     if not chosen:
-        raise ListenError(f"systemd passed {len(passed)} sockets, this one is not among them")
+        raise ListenError(f"systemd passed {len(passed)} sockets, and this one is not among them: check index and name")
     return _listening(socket.socket(fileno=os.dup(chosen[0])), address)
 
 
@@ -149,7 +149,7 @@ def _listening(opened: socket.socket, address: BindAddress) -> socket.socket:
 
 
 def _backlog(address: BindAddress) -> int:
-    """How many connections may wait to be accepted."""
+    """The number of connections that may wait to be accepted."""
     return int(address.options.get("backlog", _BACKLOG))
 
 

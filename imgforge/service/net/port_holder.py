@@ -1,4 +1,4 @@
-"""Which process listens on a port or a unix socket, as far as /proc shows it: other users' processes are not shown."""
+"""Which process listens on a port or a unix socket, by /proc, which does not show other users' open files."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _LISTENING = "0A"  # TCP_LISTEN in /proc/net/tcp, proc(5)
 
 
 def holder_of_port(port: int) -> str:
-    """`pid 4711 (twistd)` for the process that listens on *port*, on any address; "" where that is not to be found."""
-    wanted = f":{port:04X}"
+    """`pid 4711 (twistd)` for the process that listens on *port*, on any address; "" where none is found."""
+    local_port = f":{port:04X}"
     rows = (row for table in ("tcp", "tcp6") for row in _rows(table))
-    return _holder({row[9] for row in rows if row[1].endswith(wanted) and row[3] == _LISTENING})
+    return _holder({row[9] for row in rows if row[1].endswith(local_port) and row[3] == _LISTENING})
 
 
 def holder_of_path(path: str) -> str:
@@ -33,7 +33,7 @@ def _rows(table: str) -> Iterator[list[str]]:
 def _holder(inodes: Iterable[str]) -> str:
     links = {f"socket:[{inode}]" for inode in inodes}
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit() and links & set(_open_files(name))]
-    # Of a server and the workers that inherited its socket, the server: its own parent holds none.
+    # Of a server and the workers that inherited its socket, the server: its own parent does not hold the socket.
     top = [pid for pid in pids if _status(pid, "PPid") not in map(str, pids)]
     return f"pid {top[0]} ({_status(top[0], 'Name')})" if top else ""
 

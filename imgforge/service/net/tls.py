@@ -1,7 +1,7 @@
-"""What a TLS listener shows of itself: read once, by the process that starts, and handed to its workers.
+"""The credentials of TLS listeners: read once, by the process that starts, and passed on to its workers.
 
-The files are read while that process still has the rights that it started with, so that twistd's --uid may take them
-away, and every mistake in them ends the start.
+The files are read while that process still has the privileges that it started with, which twistd's --uid may take away
+later. An error in one of them ends the start.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ class CredentialsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A private key and its certificate, followed by those between it and a root; both as PEM."""
+    """A private key and its certificates."""
 
-    key: str
-    certificates: str
+    key: str  # PEM, unencrypted
+    certificates: str  # PEM: the server's own, then the intermediate ones
 
     def options(self) -> CertificateOptions:
-        """Twisted's form of them; `ValueError` or `TypeError` where they are none, OpenSSL's error for a misfit."""
+        """As Twisted takes them; `ValueError` or `TypeError` where they are malformed, OpenSSL's error for a mismatch."""
         own, *chain = load_pem_x509_certificates(self.certificates.encode())
-        made = CertificateOptions(
+        options = CertificateOptions(
             # Without a password: OpenSSL would ask for it on the terminal.
             privateKey=PKey.from_cryptography_key(load_pem_private_key(self.key.encode(), None)),  # type: ignore[arg-type]
             certificate=X509.from_cryptography(own),
             extraCertChain=[X509.from_cryptography(one) for one in chain],
         )
-        made.getContext()  # compares the key with the certificate
-        return made
+        options.getContext()  # compares the key with the certificate
+        return options
 
 
 def read_credentials(address: BindAddress) -> Credentials:
-    """The credentials in the files that an `ssl:` address names; `CredentialsError` where they cannot be used."""
+    """Reads the files that an `ssl:` address names; `CredentialsError` where they cannot be used."""
     key_path = address.options["privateKey"]
     certificate_path = address.options.get("certKey", key_path)
     credentials = Credentials(_read("privateKey", key_path), _read("certKey", certificate_path))
     try:
         credentials.options()
     except OpenSSLError:
-        raise CredentialsError(f"certKey={certificate_path} is not for privateKey={key_path}") from None
+        raise CredentialsError(f"certKey={certificate_path} does not belong to privateKey={key_path}") from None
     except (ValueError, TypeError):
         raise CredentialsError(
             f"privateKey={key_path} must hold an unencrypted PEM key and certKey={certificate_path} PEM certificates"
@@ -65,6 +65,6 @@ def _read(name: str, path: str) -> str:
     try:
         return Path(path).read_text("ascii")
     except UnicodeDecodeError:
-        raise CredentialsError(f"{name}={path} is not PEM") from None
+        raise CredentialsError(f"{name}={path} is not a PEM file") from None
     except OSError as error:
         raise CredentialsError(f"{name}={path}: {os.strerror(error.errno or 0)}") from None

@@ -1,4 +1,4 @@
-"""The access log is one line an answer, in formats that other programs read."""
+"""The access log has one line for each response, in formats that other programs read."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class AccessLogTests(SynchronousTestCase):
         self.assertEqual((line["status"], line["duration"], line["cache"]), (200, 0.0123, "hit"))
         self.assertEqual(line["time"], "2027-01-15T08:00:00.000Z")
         self.assertEqual((line["level"], line["fetch_ms"], line["fallback"]), ("info", None, None))
-        told = ACCESS._replace(
+        failed = ACCESS._replace(
             level="warn",
             source="http://o/a.png",
             format="webp",
@@ -60,14 +60,14 @@ class AccessLogTests(SynchronousTestCase):
             bytes_in=9,
             timings=((Stage.FETCH, 0.0123), (Stage.WAIT, 0.0)),
         )
-        line = json.loads(self.line("json", told))
+        line = json.loads(self.line("json", failed))
         self.assertEqual((line["level"], line["error"], line["fallback"]), ("warn", "the origin answered 503", 502))
         self.assertEqual((line["source"], line["format"], line["bytes_in"]), ("http://o/a.png", "webp", 9))
         self.assertEqual((line["fetch_ms"], line["wait_ms"], line["process_ms"]), (12.3, 0.0, None))
         line = json.loads(self.line("json", ACCESS._replace(at=ACCESS.at + 59.0625)))
         self.assertEqual(line["time"], "2027-01-15T08:00:59.062Z")
 
-    def test_the_path_is_shown_as_it_was_sent(self) -> None:
+    def test_path_is_logged_as_it_was_sent(self) -> None:
         for sent, combined, in_json in (
             (b"/w%3A1/plain/http://x/a%2520b", "/w%3A1/plain/http://x/a%2520b", "/w%3A1/plain/http://x/a%2520b"),
             ("/plain/http://x/\u00fc\u6771".encode(), "/plain/http://x/\u00fc\u6771", "/plain/http://x/\u00fc\u6771"),
@@ -78,12 +78,12 @@ class AccessLogTests(SynchronousTestCase):
             self.assertIn(f'"GET {combined} HTTP/1.1"', self.line("combined", access))
             self.assertEqual(json.loads(self.line("json", access))["path"], in_json)
 
-    def test_a_client_is_one_field_whatever_it_calls_itself(self) -> None:
+    def test_client_is_one_field_whatever_it_contains(self) -> None:
         line = self.line("common", ACCESS._replace(client='a - [x] "GET\n'))
         self.assertEqual(line.split(" - - ")[0].count(" "), 0)
         self.assertEqual(len(line.splitlines()), 1)
 
-    def test_a_log_that_cannot_be_written_costs_no_answer(self) -> None:
+    def test_full_disk_fails_no_response(self) -> None:
         stream = open("/dev/full", "w")  # noqa: SIM115  # every write fails
         log = AccessLog(stream, "common")
         for _ in range(1000):
@@ -91,7 +91,7 @@ class AccessLogTests(SynchronousTestCase):
         log.close()
         stream.close()
 
-    def test_dropped_lines_are_told_once(self) -> None:
+    def test_dropped_lines_are_counted_once(self) -> None:
         reader, writer = os.pipe()
         with os.fdopen(writer, "w") as stream:
             log = AccessLog(stream, "common")

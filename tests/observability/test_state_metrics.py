@@ -34,10 +34,10 @@ class OneProcessTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.metrics = Metrics(namespace="shop")
 
-    def told(self) -> str:
+    def rendered(self) -> str:
         return self.metrics.render()[0].decode()
 
-    def test_the_processes_own_figures_bear_the_names_that_dashboards_know(self) -> None:
+    def test_process_metrics_have_the_standard_names(self) -> None:
         self.metrics.state.update_process()
         for name in (
             "process_cpu_seconds_total",
@@ -47,20 +47,20 @@ class OneProcessTests(SynchronousTestCase):
             "process_max_fds",
             "process_start_time_seconds",
         ):
-            value = re.search(rf"(?m)^shop_{name} (\S+)$", self.told())
+            value = re.search(rf"(?m)^shop_{name} (\S+)$", self.rendered())
             self.assertIsNotNone(value, name)
             self.assertGreater(float(value[1]), 0, name)  # type: ignore[index]
 
     def test_cpu_time_is_counted_once(self) -> None:
         self.metrics.state.update_process()
         self.metrics.state.update_process()
-        (text,) = re.findall(r"(?m)^shop_process_cpu_seconds_total (\S+)$", self.told())
+        (text,) = re.findall(r"(?m)^shop_process_cpu_seconds_total (\S+)$", self.rendered())
         times = os.times()
         self.assertLessEqual(
             round(float(text), 2), round(times.user + times.system + times.children_user + times.children_system, 2)
         )
 
-    def test_libvips_figures_have_the_names_of_the_rust_imgforge_as_well(self) -> None:
+    def test_libvips_figures_also_have_the_rust_imgforges_names(self) -> None:
         self.metrics.state.vips({"memory_bytes": 1.0, "memory_highwater_bytes": 2.0, "allocations": 3.0})
         for name, value in (
             ("memory_bytes", 1),
@@ -70,14 +70,16 @@ class OneProcessTests(SynchronousTestCase):
             ("tracked_mem_highwater_bytes", 2),
             ("tracked_allocs", 3),
         ):
-            self.assertIn(f"\nshop_vips_{name} {value}.0\n", self.told())
+            self.assertIn(f"\nshop_vips_{name} {value}.0\n", self.rendered())
 
-    def test_hits_are_told_by_tier(self) -> None:
+    def test_hits_are_counted_by_tier(self) -> None:
         self.metrics.cache_hit("hybrid", "disk")
         self.metrics.answered_many("GET", "/", 200, 5, 0.1, "hybrid")
         for tier, count in (("disk", 1), ("memory", 5)):
-            self.assertIn(f'shop_cache_tier_hits_total{{cache_type="hybrid",tier="{tier}"}} {count}.0\n', self.told())
-        self.assertIn('shop_cache_hits_total{cache_type="hybrid"} 6.0\n', self.told())
+            self.assertIn(
+                f'shop_cache_tier_hits_total{{cache_type="hybrid",tier="{tier}"}} {count}.0\n', self.rendered()
+            )
+        self.assertIn('shop_cache_hits_total{cache_type="hybrid"} 6.0\n', self.rendered())
 
 
 class SeveralProcessesTests(SynchronousTestCase):
@@ -93,32 +95,32 @@ class SeveralProcessesTests(SynchronousTestCase):
             check=True,
         )
 
-    def told(self) -> str:
+    def rendered(self) -> str:
         return render_directory(self.directory)[0].decode()
 
-    def test_each_gauge_is_put_together_by_its_meaning(self) -> None:
+    def test_each_gauge_is_combined_by_its_meaning(self) -> None:
         for name, disk_bytes in (("parent", 10), ("0", 30), ("1", 20)):
             self.run_one(name, disk_bytes)
-        told = self.told()
+        text = self.rendered()
         for name in ("parent", "0", "1"):
-            self.assertRegex(told, rf'(?m)^process_open_fds{{pid="{name}"}} [1-9]')
-        self.assertIn("\nclient_connections 9.0\n", told)
-        self.assertIn('\ncache_memory_bytes{cache_type="hybrid"} 300.0\n', told)
-        self.assertIn('\ncache_disk_bytes{cache_type="hybrid"} 20.0\n', told)  # the last that looked
-        self.assertIn('{libvips="8",python="3",twisted="26",version="1"} 1.0\n', told)
-        self.assertIn("\nconfig_last_reload_successful 1.0\n", told)
-        self.assertIn("\nconfig_last_reload_timestamp_seconds 1000.0\n", told)
-        self.assertIn("\nquarantined_sources 4.0\n", told)
+            self.assertRegex(text, rf'(?m)^process_open_fds{{pid="{name}"}} [1-9]')
+        self.assertIn("\nclient_connections 9.0\n", text)
+        self.assertIn('\ncache_memory_bytes{cache_type="hybrid"} 300.0\n', text)
+        self.assertIn('\ncache_disk_bytes{cache_type="hybrid"} 20.0\n', text)  # the last value set
+        self.assertIn('{libvips="8",python="3",twisted="26",version="1"} 1.0\n', text)
+        self.assertIn("\nconfig_last_reload_successful 1.0\n", text)
+        self.assertIn("\nconfig_last_reload_timestamp_seconds 1000.0\n", text)
+        self.assertIn("\nquarantined_sources 4.0\n", text)
 
-    def test_the_dead_are_not_shown_and_their_cpu_time_is_kept(self) -> None:
+    def test_ended_processes_are_not_shown_and_their_cpu_time_is_kept(self) -> None:
         def cpu() -> float:
-            (text,) = re.findall(r"(?m)^process_cpu_seconds_total (\S+)$", self.told())
+            (text,) = re.findall(r"(?m)^process_cpu_seconds_total (\S+)$", self.rendered())
             return float(text)
 
         self.run_one("0", 1)
         before = cpu()
         mark_dead("0", self.directory)
-        self.assertNotIn('pid="0"', self.told())
+        self.assertNotIn('pid="0"', self.rendered())
         self.assertEqual(cpu(), before)
         self.run_one("0", 1)  # its successor
         self.assertGreater(cpu(), before)

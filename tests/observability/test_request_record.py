@@ -19,7 +19,7 @@ class RecordTests(SynchronousTestCase):
                 clock.advance(seconds)
         self.assertEqual(work.timings(), (("fetch", 1.5), ("process", 2.0)))
 
-    def test_a_stage_that_fails_has_its_time_as_well(self) -> None:
+    def test_failed_stage_is_timed_too(self) -> None:
         clock, work = Clock(), WorkRecord()
         with self.assertRaises(ZeroDivisionError), work.timed(Stage.FETCH, clock.seconds):
             clock.advance(3.0)
@@ -28,7 +28,7 @@ class RecordTests(SynchronousTestCase):
 
 
 class SourceTests(SynchronousTestCase):
-    def test_a_source_is_shown_without_what_may_open_it(self) -> None:
+    def test_source_is_shown_without_its_secrets(self) -> None:
         for url, shown in (
             ("http://origin/a.png?token=s", "http://origin/a.png"),
             ("https://user:pass@origin:81/a@2x.png#f", "https://origin:81/a@2x.png"),

@@ -1,4 +1,4 @@
-"""Lines are written by a thread, whole and in order, and nobody waits for it."""
+"""Lines are written by a thread, whole and in order, and no caller waits for it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LineWriterTests(SynchronousTestCase):
             data += os.read(self.reader, size)
         return data
 
-    def test_lines_come_in_order(self) -> None:
+    def test_lines_are_written_in_order(self) -> None:
         lines = LineWriter(self.stream)
         for number in range(100):
             lines.put(str, (number, -number), 10)
@@ -48,7 +48,7 @@ class LineWriterTests(SynchronousTestCase):
         self.assertEqual(self.drain(len(expected)), expected)
         lines.close()
 
-    def test_what_does_not_fit_is_dropped_and_told_once_a_minute(self) -> None:
+    def test_surplus_lines_are_dropped_with_a_warning_each_minute(self) -> None:
         lines = LineWriter(self.stream, 500_000, self.clock.seconds)
         text = "x" * 999
         for _ in range(2000):  # a pipe holds 65 of them
@@ -63,7 +63,7 @@ class LineWriterTests(SynchronousTestCase):
         self.assertEqual(self.drain(written).count(b"x" * 999 + b"\n"), written // 1000)
         lines.close()
 
-    def test_the_end_does_not_wait_for_a_reader_for_ever(self) -> None:
+    def test_close_gives_up_on_a_reader_that_has_stopped(self) -> None:
         lines = LineWriter(self.stream)
         lines.put(str, ["x" * 999] * 1000, 1_000_000)
         ending = Thread(target=lines.close, args=(0.05,))
@@ -80,7 +80,7 @@ class LineWriterTests(SynchronousTestCase):
         self.assertEqual({len(line) for line in lines}, {700})
         self.assertEqual({len(set(line)) for line in lines}, {1})
 
-    def test_a_line_that_cannot_be_written_is_not_the_last(self) -> None:
+    def test_lines_after_a_failed_one_are_written(self) -> None:
         lines = LineWriter(self.stream)
 
         def line(number: int) -> str:
@@ -94,7 +94,7 @@ class LineWriterTests(SynchronousTestCase):
         lines.close()
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
-    def test_a_pipe_that_does_not_block_is_waited_for(self) -> None:
+    def test_full_nonblocking_pipe_is_waited_for(self) -> None:
         os.set_blocking(self.stream.fileno(), False)
         lines = LineWriter(self.stream)
         lines.put(str, ["x" * 999] * 1000, 1_000_000)
