@@ -33,7 +33,7 @@ class Credentials:
     certificates: str  # PEM: the server's own, then the intermediate ones
 
     def options(self) -> CertificateOptions:
-        """As Twisted takes them; `ValueError` or `TypeError` where they are malformed, OpenSSL's error for a mismatch."""
+        """As Twisted takes them; `ValueError` or `TypeError` where malformed, OpenSSL's error for a mismatch."""
         own, *chain = load_pem_x509_certificates(self.certificates.encode())
         options = CertificateOptions(
             # Without a password: OpenSSL would ask for it on the terminal.
