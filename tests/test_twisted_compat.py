@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import socket
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import abstract
@@ -17,6 +19,7 @@ from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+import imgforge
 from imgforge.twisted_compat import (
     EPOLL_GROUP,
     RELIED_ON,
@@ -35,12 +38,19 @@ class NamesTests(SynchronousTestCase):
     def test_all_names_exist(self) -> None:
         self.assertEqual([str(row) for row in RELIED_ON if not hasattr(row.owner, row.name)], [])
 
-    def test_each_says_why_it_is_needed_and_what_would_replace_it(self) -> None:
+    def test_each_row_says_why_it_is_needed_and_what_would_replace_it(self) -> None:
         for row in RELIED_ON:
             self.assertTrue(row.why.endswith("."))
             self.assertTrue(row.public_hook.endswith("."))
 
-    def test_a_missing_name_is_reported_with_its_module(self) -> None:
+    def test_no_other_module_imports_private_names_of_twisted(self) -> None:
+        imports = r"from twisted[\w.]*\._\w", r"from twisted[\w.]* import (.*, )?_[a-z]", r"import twisted[\w.]*\._\w"
+        private = re.compile(rf"^\s*({'|'.join(imports)})", re.MULTILINE)
+        package = Path(imgforge.__file__).parent
+        offenders = [path for path in package.rglob("*.py") if private.search(path.read_text("utf-8"))]
+        self.assertEqual([path.name for path in offenders if not path.name.startswith("twisted_compat")], [])
+
+    def test_missing_name_is_reported_with_its_module(self) -> None:
         self.addCleanup(setattr, abstract.FileDescriptor, "bufferSize", abstract.FileDescriptor.bufferSize)
         del abstract.FileDescriptor.bufferSize
         self.assertEqual(missing_names(EPOLL_GROUP), ("twisted.internet.abstract.FileDescriptor.bufferSize",))
@@ -129,7 +139,7 @@ class OriginTests(SynchronousTestCase):
         self.successResultOf(asking).deliverBody(reader)
         return bytes(reader.data)
 
-    def test_the_hooks_see_the_head_and_the_end_of_each_response(self) -> None:
+    def test_hooks_see_the_head_and_the_end_of_each_response(self) -> None:
         for _ in range(2):
             asking = self.ask()
             self.connections[0][0].dataReceived(RESPONSE)
@@ -137,7 +147,7 @@ class OriginTests(SynchronousTestCase):
         ((protocol, _),) = self.connections
         self.assertEqual(protocol.seen, [("STATUS", b"/a"), [b"2"], ("DONE", b"")] * 2)
 
-    def test_a_connection_that_may_not_persist_is_closed(self) -> None:
+    def test_connection_that_may_not_persist_is_closed(self) -> None:
         asking = self.ask()
         ((protocol, transport),) = self.connections
         protocol.dataReceived(RESPONSE + b"HTTP/1.1 200 OK\r\n")
@@ -145,7 +155,7 @@ class OriginTests(SynchronousTestCase):
         self.assertEqual(protocol.seen[-1], ("DONE", b"HTTP/1.1 200 OK\r\n"))
         self.assertTrue(transport.disconnecting)
 
-    def test_a_parse_error_ends_the_connection_and_fails_the_request(self) -> None:
+    def test_parse_error_ends_the_connection_and_fails_the_request(self) -> None:
         asking = self.ask()
         ((protocol, transport),) = self.connections
         protocol.dataReceived(b"bad")
