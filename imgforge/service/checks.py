@@ -1,4 +1,4 @@
-"""What only the parts themselves can judge, before any of them is made: presets, files, images, plugins."""
+"""Checks of settings by the parts that use them, before the server starts: presets, files, images, plugins."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from imgforge.urls import UrlParser, UrlSettings
 __all__ = ["RULES", "operators_image", "url_settings"]
 
 
-# Each of these has mistakes of its own.
-_JUDGED_BY_URLS = ("allowed_processing_options", "allowed_info_options", "presets", "info_presets")
+# Settings that the URL parser checks, each by itself.
+_CHECKED_BY_URLS = ("allowed_processing_options", "allowed_info_options", "presets", "info_presets")
 
 
 def url_settings(settings: Settings) -> UrlSettings:
-    """The rules for URLs."""
+    """The settings of the URL parser."""
     return UrlSettings(
-        keys=tuple(zip(settings.key, settings.salt, strict=False)),  # as many of each, or it is a mistake of its own
+        keys=tuple(zip(settings.key, settings.salt, strict=False)),  # another rule compares their numbers
         signature_size=settings.signature_size,
         trusted_signatures=settings.trusted_signatures,
         allow_unsigned=settings.unsigned_allowed,
@@ -48,17 +48,17 @@ def url_settings(settings: Settings) -> UrlSettings:
 
 
 def operators_image(settings: Settings, name: str) -> bytes | None:
-    """The image that the settings *name*_data or *name*_path hold."""
+    """The image of the settings *name*_data or *name*_path; None without one."""
     data: bytes = getattr(settings, f"{name}_data")
     path: str = getattr(settings, f"{name}_path")
     return data or (Path(path).read_bytes() if path else None)
 
 
 def _urls(settings: Settings) -> Iterator[str]:
-    """Presets may use each other, so that all of a kind are judged together."""
+    """Presets may use each other, so that all of a kind are checked together."""
     rules = url_settings(settings)
-    unbound = replace(rules, **{name: type(getattr(rules, name))() for name in _JUDGED_BY_URLS})
-    for name in _JUDGED_BY_URLS:
+    unbound = replace(rules, **{name: type(getattr(rules, name))() for name in _CHECKED_BY_URLS})
+    for name in _CHECKED_BY_URLS:
         try:
             UrlParser(replace(unbound, **{name: getattr(rules, name)}))
         except ValueError as error:
@@ -66,7 +66,7 @@ def _urls(settings: Settings) -> Iterator[str]:
 
 
 def _image(name: str) -> Rule:
-    """The operator's image is one: else the first client would be told."""
+    """The operator's watermark or fallback image must be an image: otherwise the first client would get the error."""
 
     def broken(settings: Settings) -> Iterator[str]:
         data, path = getattr(settings, f"{name}_data"), getattr(settings, f"{name}_path")
@@ -103,7 +103,7 @@ def _root(settings: Settings) -> Iterator[str]:
 
 
 def _credentials(name: str, listeners: Callable[[Settings], Iterable[BindAddress]]) -> Rule:
-    """What TLS listeners are to show of themselves can be used."""
+    """The keys and certificates of TLS listeners must be usable."""
 
     def broken(settings: Settings) -> Iterator[str]:
         for address in listeners(settings):
@@ -131,7 +131,7 @@ def _unreadable(name: str, path: str) -> Iterator[str]:
 
 
 RULES = (
-    Rule(frozenset({*_JUDGED_BY_URLS, "arguments_separator"}), _urls),
+    Rule(frozenset({*_CHECKED_BY_URLS, "arguments_separator"}), _urls),
     _image("watermark"),
     _image("fallback_image"),
     Rule(frozenset({"ca_file"}), _authorities),

@@ -1,7 +1,7 @@
-"""Where log lines go: to twistd's terminal or log file, ours and the workers' alike.
+"""The destination of log lines, also of workers: twistd's terminal or log file.
 
-Everything that a process says is an event, and so a line in the log's format: what is printed, warnings, and exceptions
-that nobody catches. What C libraries write to a worker's descriptor 2 the parent reads and logs (`StderrReader`).
+Printed text, warnings and uncaught exceptions become events, and so lines in the log's format. The supervisor reads and
+logs what C libraries write to a worker's stderr (`StderrReader`).
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _LEVELS = ((logging.CRITICAL, LogLevel.critical), (logging.ERROR, LogLevel.error
 
 
 def log_stream(twistd_options: Any) -> TextIO | None:
-    """The stream that twistd's own options choose; None where `--logger` or `--syslog` leave it to others.
+    """The stream that twistd's options choose; None with `--logger` or `--syslog`, which bring an observer.
 
-    The file is opened for appending, so that the workers can write to it beside us.
+    A file is opened for appending, so that supervisor and workers can write to it at the same time.
     """
     if twistd_options.get("logger") or twistd_options.get("syslog"):
         return None
@@ -44,12 +44,12 @@ def log_stream(twistd_options: Any) -> TextIO | None:
 
 
 def observer_for(settings: Settings, stream: TextIO) -> ILogObserver:
-    """The observer that the settings describe."""
+    """The log observer of the settings."""
     return make_observer(stream, form=settings.log_format, levels=parse_level_spec(settings.log_level))
 
 
 def begin_logging(settings: Settings) -> TextIO:
-    """Log to standard output from now on, also what is printed; the stream itself, for the access log."""
+    """Log to standard output from now on, printed text included; returns that stream, for the access log."""
     stream = sys.stdout
     catch_uncaught()
     globalLogBeginner.beginLoggingTo([observer_for(settings, stream)])
@@ -57,7 +57,7 @@ def begin_logging(settings: Settings) -> TextIO:
 
 
 def catch_uncaught() -> None:
-    """Make events of what Python would print: uncaught exceptions, of threads too, and records of `logging`."""
+    """Log what Python would print: uncaught exceptions, also of threads, and records of `logging`."""
     sys.excepthook = _uncaught
     sys.unraisablehook = _unraisable
     threading.excepthook = _uncaught_in_thread
@@ -71,7 +71,7 @@ def _failure(error: BaseException | None, kind: type[BaseException] | None, trac
 def _uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:
     if issubclass(kind, KeyboardInterrupt):
         return
-    log.failure("this process ends by an error", _failure(error, kind, trace))
+    log.failure("an uncaught exception ends this process", _failure(error, kind, trace))
 
 
 def _uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
@@ -79,20 +79,20 @@ def _uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
         return
     name = arguments.thread.name if arguments.thread is not None else "unknown"
     failure = _failure(arguments.exc_value, arguments.exc_type, arguments.exc_traceback)
-    log.failure("the thread {thread} ends by an error", failure, thread=name)
+    log.failure("an uncaught exception ends the thread {thread}", failure, thread=name)
 
 
-def _unraisable(told: Any) -> None:
-    place = repr(told.object) if told.object is not None else "unknown"
-    failure = _failure(told.exc_value, told.exc_type, told.exc_traceback)
-    log.failure("an error is ignored in {place}", failure, LogLevel.error, place=place)
+def _unraisable(arguments: Any) -> None:
+    place = repr(arguments.object) if arguments.object is not None else "unknown"
+    failure = _failure(arguments.exc_value, arguments.exc_type, arguments.exc_traceback)
+    log.failure("an exception was ignored in {place}", failure, LogLevel.error, place=place)
 
 
 class _Forwarder(logging.Handler):
-    """Takes the records of libraries that use `logging` and for which there is no handler."""
+    """Logs the records of libraries that use `logging`."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Make an event of *record*, with its traceback."""
+        """Log *record* as an event, with its traceback."""
         level = next((ours for theirs, ours in _LEVELS if record.levelno >= theirs), LogLevel.info)
         fields: dict[str, Any] = {"text": record.getMessage()}
         if record.exc_info and record.exc_info[1] is not None:
@@ -106,10 +106,10 @@ class _Forwarder(logging.Handler):
 
 @implementer(IReadDescriptor)
 class StderrReader:
-    """Logs the lines that a worker, or a C library in it, writes to descriptor 2, which is `writer` there.
+    """Logs the lines that a worker, or a C library in it, writes to stderr; `writer` is its descriptor 2.
 
-    A pipe apart from those of the process: a child of a worker that keeps it open does not keep the worker's end from
-    being seen.
+    The pipe is not one of the process protocol's: a child of a worker that keeps it open would otherwise delay
+    `processEnded`.
     """
 
     log = Logger()
@@ -122,13 +122,13 @@ class StderrReader:
         self._rest = b""
 
     def follow(self, pid: int) -> None:
-        """Read what the process *pid* writes, until it and its children have closed their end."""
+        """Log the output of process *pid*, until it and its children have closed their end."""
         self._pid = pid
         os.close(self.writer)
         self._reactor.addReader(self)
 
     def close(self) -> None:
-        """No process was started."""
+        """Close both ends: no process was started."""
         os.close(self.writer)
         os.close(self._reader)
 
@@ -152,18 +152,18 @@ class StderrReader:
         if len(self._rest) > _LONGEST_LINE:
             lines.append(self._rest)
             self._rest = b""
-        self._tell(lines)
+        self._log_lines(lines)
         return None
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: ARG002
-        """The other end is closed, or the reactor stops."""
-        self._tell([self._rest])
+        """Log the rest: the other end is closed, or the reactor stops."""
+        self._log_lines([self._rest])
         self._rest = b""
         self._reactor.removeReader(self)
         os.close(self._reader)
 
-    def _tell(self, lines: list[bytes]) -> None:
+    def _log_lines(self, lines: list[bytes]) -> None:
         for line in lines:
             if line.strip():
                 text = line[:_LONGEST_LINE].decode("utf-8", "replace")
-                self.log.error("worker {pid} writes to stderr: {text}", pid=self._pid, text=text)
+                self.log.error("worker {pid} wrote to stderr: {text}", pid=self._pid, text=text)

@@ -1,4 +1,4 @@
-"""A listener for /metrics alone (IMGFORGE_PROMETHEUS_BIND), and what the other listeners answer there then."""
+"""The separate listener for /metrics (IMGFORGE_PROMETHEUS_BIND)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _MOST_CLIENTS = 64
 
 
 def metrics_site(reactor: Any, settings: Settings, metrics: Metrics) -> ImageSite:
-    """A site with nothing but /metrics, under the same bearer token and time limits as everything else."""
+    """A site with /metrics only, under the same bearer token and time limits as the others."""
     routes = [
         Route(b"/metrics", "/metrics", MetricsEndpoint(reactor, BearerGate(settings.secret), metrics, lambda: None)),
-        Route(b"", "other", missing_endpoint("nothing but /metrics is here"), prefix=True),
+        Route(b"", "other", missing_endpoint("this listener has /metrics only"), prefix=True),
     ]
     server = Server(reactor, routes, metrics, AccessLog(sys.stdout, "off"), answer_headers(settings))
     return ImageSite(

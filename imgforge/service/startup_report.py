@@ -1,22 +1,31 @@
-"""What the operator is told at the start: what runs, and what is risky or cannot work."""
+"""Log lines at the start: what runs, and warnings about risky or ineffective settings."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from imgforge import __version__, processing
 from imgforge.cache import usable_directory
 from imgforge.config import Settings
 from imgforge.sources import find_plugins
 
-__all__ = ["cautions", "listening", "summary", "threads_per_process"]
+__all__ = ["StartupReport", "listening", "summary", "threads_per_process", "warnings"]
 
-# Descriptors of a process that are no clients: files, listeners, its reactor's own, connections to some origins.
+# Descriptors of a process besides its clients: files, listeners, the reactor's own, connections to some origins.
 _OTHER_DESCRIPTORS = 128
 
 
+class StartupReport(NamedTuple):
+    """Log lines of the start: information and warnings."""
+
+    lines: Sequence[str]
+    warnings: Sequence[str]
+
+
 def summary(settings: Settings, processes: int, threads: int) -> list[str]:
-    """What starts: *threads* image threads in each of *processes*."""
+    """Versions, formats, processes with *threads* image threads each, caches."""
     able = processing.capabilities()
     kind, path = settings.cache
     originals = settings.source_cache_type
@@ -24,14 +33,14 @@ def summary(settings: Settings, processes: int, threads: int) -> list[str]:
     return [
         f"imgforge {__version__} with libvips {able.version}",
         f"reads {', '.join(able.loads)}; writes {', '.join(able.saves)}",
-        *_lacking(able),
+        *_missing_formats(able),
         f"{work} each" if processes > 1 else work,
         f"cache: {_where(kind, path)}" + (f"; originals: {_where(originals, path)}" if originals else ""),
     ]
 
 
 def listening(settings: Settings) -> list[str]:
-    """Where requests are answered, as soon as they are."""
+    """The addresses that accept requests now."""
     lines = [f"listening on {', '.join(str(one) for one in settings.listeners)}"]
     if settings.embedded and settings.listeners[0].kind != "unix":
         lines.append(f"a page to try it out on: {settings.listeners[0]}/")
@@ -40,8 +49,8 @@ def listening(settings: Settings) -> list[str]:
     return lines
 
 
-def _lacking(able: processing.Capabilities) -> list[str]:
-    """Which formats are not there, and what brings them."""
+def _missing_formats(able: processing.Capabilities) -> list[str]:
+    """The formats that cannot be read or written, and what to install for them."""
     lines = []
     unread = [name for name in processing.FORMATS if name not in able.loads]
     unwritten = [name for name, one in processing.FORMATS.items() if one.writes and name not in able.saves]
@@ -58,8 +67,8 @@ def _lacking(able: processing.Capabilities) -> list[str]:
     return lines
 
 
-def cautions(settings: Settings, processes: int, descriptors: int) -> list[str]:
-    """What to mind, where each process may have so many *descriptors* open."""
+def warnings(settings: Settings, processes: int, descriptors: int) -> list[str]:
+    """Warnings for the operator; each process may have *descriptors* files open."""
     lines = [*settings.warnings(), *find_plugins().warnings]
     path = settings.state_directory
     if path and not usable_directory(path):
@@ -83,5 +92,5 @@ def _counted(number: int, name: str) -> str:
 
 
 def threads_per_process(workers: int, processes: int, cpus: int) -> int:
-    """How many image threads each process has: *workers* of them together, 0 is two per CPU."""
+    """The number of image threads of each process: *workers* in all processes together, 0 is two per CPU."""
     return max(1, math.ceil((workers or 2 * cpus) / processes))

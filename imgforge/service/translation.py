@@ -1,4 +1,4 @@
-"""From the settings to what each part needs to know: its own small value, and nothing else."""
+"""Translates the settings into the small value that each part needs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _TAG_HEADERS = {
 
 
 def source_settings(settings: Settings) -> SourceSettings:
-    """The rules for originals."""
+    """The settings of sources."""
     return SourceSettings(
         download_timeout=settings.download_timeout,
         max_redirects=settings.max_redirects,
@@ -67,7 +67,7 @@ def source_settings(settings: Settings) -> SourceSettings:
 
 
 def processing_settings(settings: Settings) -> ProcessingSettings:
-    """The defaults and limits of results: every field is the setting of its name, but for two records."""
+    """Defaults and limits of results: every field is the setting of its name, except for two nested values."""
     records: dict[str, Any] = {
         "autoquality": AutoQuality(
             settings.autoquality_method,
@@ -88,7 +88,7 @@ def processing_settings(settings: Settings) -> ProcessingSettings:
 
 
 def answer_settings(settings: Settings) -> AnswerSettings:
-    """What answers say."""
+    """The settings of response headers."""
     return AnswerSettings(
         ttl=settings.ttl,
         stale_while_revalidate=settings.cache_control_swr,
@@ -110,19 +110,19 @@ def answer_settings(settings: Settings) -> AnswerSettings:
 
 
 def not_found_ttl(settings: Settings) -> int:
-    """Seconds that caches in front may keep the 404 of a source: those that we remember it, where they were chosen."""
+    """Seconds for which CDNs may keep the 404 of a source: cache_not_found_ttl where it is configured, else 0."""
     return int(settings.cache_not_found_ttl) if "cache_not_found_ttl" in settings.given else 0
 
 
 def answer_headers(settings: Settings) -> list[tuple[bytes, bytes]]:
-    """The headers that go out with every answer, whatever it is."""
+    """The headers of every response, errors included."""
     own = {"Server": settings.server_name, "Access-Control-Allow-Origin": settings.allow_origin}
     named = {name: value for name, value in own.items() if value} | settings.custom_response_headers
     return [(name.encode("ascii"), value.encode("ascii")) for name, value in named.items()]
 
 
 def negotiation(settings: Settings) -> Negotiation:
-    """Which formats are negotiated."""
+    """The formats that the Accept header may choose."""
     names = ("webp", "avif", "jxl")
     return Negotiation(
         auto=frozenset(name for name in names if getattr(settings, f"auto_{name}")),
@@ -131,7 +131,7 @@ def negotiation(settings: Settings) -> Negotiation:
 
 
 def passthrough(settings: Settings) -> Passthrough:
-    """What origins are told of clients."""
+    """The headers and cookies of clients that origins get."""
     return Passthrough(
         settings.request_headers_passthrough,
         settings.cookie_passthrough,
@@ -141,7 +141,7 @@ def passthrough(settings: Settings) -> Passthrough:
 
 
 def cache_settings(settings: Settings, directory: str = "") -> CacheSettings:
-    """What is kept; *directory* is one that all processes of the server have in common."""
+    """The cache of results; *directory* is shared by all processes of the server."""
     kind, path = settings.cache
     return CacheSettings(
         type=kind,
@@ -156,7 +156,7 @@ def cache_settings(settings: Settings, directory: str = "") -> CacheSettings:
 
 
 def original_cache_settings(settings: Settings, processes: int, directory: str) -> CacheSettings:
-    """What is kept of originals, in a directory beside the results; the memory is that of all *processes* together."""
+    """The cache of originals, in a directory beside the results; its memory is shared out over *processes*."""
     kind, total = settings.source_cache_type, settings.source_cache_max_bytes
     return CacheSettings(
         type=kind,
@@ -166,13 +166,13 @@ def original_cache_settings(settings: Settings, processes: int, directory: str) 
         disk_max_bytes=total,
         disk_capacity=0,
         disk_min_free=settings.cache_disk_min_free_bytes,
-        # A journal of their own: an original is purged with one of its images, which is not to purge the others.
+        # A purge journal of their own: the purge of one image purges its original, but not the original's other images.
         directory=directory and str(Path(directory, "originals")),
     )
 
 
 def caches_settings(settings: Settings) -> CachesSettings:
-    """How long what is kept is good."""
+    """Staleness and capacities of the caches."""
     return CachesSettings(
         memory_bytes=settings.source_memory_max_bytes,
         results=StalenessPolicy(

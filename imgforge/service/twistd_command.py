@@ -1,4 +1,4 @@
-"""`twistd imgforge`: the command line, and which service it makes."""
+"""`twistd imgforge`: its command line, and the service that it makes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from imgforge.service.platform.allocator import confine, raise_descriptor_limit,
 from imgforge.service.platform.cpus import usable_cpus
 from imgforge.service.platform.signals import call_on_hangup, end_with_failure, stop_on_signals
 from imgforge.service.platform.systemd import Notifier
-from imgforge.service.startup_report import cautions, listening, summary, threads_per_process
+from imgforge.service.startup_report import StartupReport, listening, summary, threads_per_process, warnings
 from imgforge.service.supervisor.metrics_directory import MetricsDirectory
 from imgforge.service.supervisor.supervisor import Supervisor, SupervisorParts
 from imgforge.service.supervisor.worker_pool import PoolOutput
@@ -32,8 +32,8 @@ from imgforge.service.worker.process import ServingProcess
 
 __all__ = ["Options", "makeService"]
 
-# What the end of the process may take beyond the grace of its requests: more than workers have before they are killed.
-_WINDING_UP = 8.0
+# Seconds that the stop may take beyond the grace of requests: more than workers have before they are killed.
+_STOP_MARGIN = 8.0
 _PIDFILE = "twistd.pid"  # twistd's default
 
 
@@ -52,7 +52,7 @@ class Options(usage.Options):
     ]
 
     def postOptions(self) -> None:
-        """In the foreground a pid file is only in the way of the next server that is started in the same directory."""
+        """No pid file in the foreground: it would only keep a second server from starting in the same directory."""
         twistd: Any = self.parent
         if twistd["nodaemon"] and twistd["pidfile"] == _PIDFILE:
             twistd["pidfile"] = ""
@@ -64,50 +64,45 @@ class Options(usage.Options):
 
 
 class ImgforgeService(MultiService):
-    """The service that twistd runs; it brings the log observer with it and says at the start what it is."""
+    """The service that twistd runs: it sets the log observer, logs *report* at its start, and handles signals.
+
+    *tidy* removes what the server has put into the file system; it runs before the process ends in whatever way.
+    """
 
     log = Logger()
 
     def __init__(
-        self,
-        reactor: Any,
-        settings: Settings,
-        stream: TextIO | None,
-        lines: Iterable[str],
-        warnings: Iterable[str],
-        tidy: Callable[[], None],
-        notifier: Notifier,
+        self, reactor: Any, settings: Settings, stream: TextIO | None, report: StartupReport, tidy: Callable[[], None]
     ) -> None:
         super().__init__()
         self._reactor = reactor
         self._settings = settings
         self._stream = stream
-        self._lines = tuple(lines)
-        self._warnings = tuple(warnings)
+        self._report = report
         self._tidy = tidy
-        self._notifier = notifier
+        self.notifier = Notifier(os.environ)
 
     def setServiceParent(self, parent: Any) -> None:
-        """Hand our observer to the application: twistd asks it for one when the logging starts."""
+        """Give the application a log observer: twistd asks for it when logging starts."""
         if self._stream is not None:
             parent.setComponent(ILogObserver, observer_for(self._settings, self._stream))
             catch_uncaught()
         super().setServiceParent(parent)
 
     def startService(self) -> None:
-        """Say what starts, then start it."""
+        """Log the report, then start the server."""
         child: Any = self.services[0]
 
         def handle_signals() -> None:
-            stop_on_signals(self._reactor, lambda: child.grace + _WINDING_UP, self._tidy)
+            stop_on_signals(self._reactor, lambda: child.grace + _STOP_MARGIN, self._tidy)
 
-        # At once: of Python's own handler KeyboardInterrupt would come, and end in some Deferred. And once more after
-        # the reactor has set its handlers, which would have twistd end by the signal itself.
+        # At once, since Python's own handler raises KeyboardInterrupt, which some Deferred would swallow. And again
+        # after the reactor has set its own handlers, by which twistd would end by the signal itself.
         handle_signals()
         self._reactor.callWhenRunning(handle_signals)
-        for line in self._lines:
+        for line in self._report.lines:
             self.log.info("{line}", line=line)
-        for line in self._warnings:
+        for line in self._report.warnings:
             self.log.warn("{line}", line=line)
         self._reactor.callWhenRunning(call_on_hangup, self._reactor, child.reload)
         try:
@@ -117,52 +112,52 @@ class ImgforgeService(MultiService):
             self.log.critical("imgforge cannot start: {error}", error=f"{type(error).__name__}: {error}")
             raise SystemExit(1) from None
 
-    def listening(self) -> None:
-        """Say that requests are answered, and where."""
+    def log_listening(self) -> None:
+        """Log the addresses that accept requests."""
         for line in listening(self._settings):
             self.log.info("{line}", line=line)
 
-    def failed(self) -> None:
-        """End, with a status that says that it could not start."""
+    def fail(self) -> None:
+        """End with status 1: no worker can be started."""
         end_with_failure(self._reactor, self._tidy)
 
     def stopService(self) -> Any:
-        """Say so, and stop it."""
-        self._notifier.stopping()
+        """Announce the stop, and stop the server."""
+        self.notifier.stopping()
         child: Any = self.services[0]
         self.log.info("stopping: requests under way have {grace:g} s", grace=child.grace)
         return super().stopService()
 
 
 def _remove_pidfile(path: str) -> None:
-    """Where twistd does not come to do it, for the process ends before."""
+    """Remove twistd's pid file where the process ends before twistd does it."""
     with suppress(OSError, ValueError):
         if path and int(Path(path).read_text()) == os.getpid():
             os.unlink(path)
 
 
-def _give_up(lines: Iterable[str]) -> NoReturn:
+def _exit_with(lines: Iterable[str]) -> NoReturn:
     for line in lines:
         print(f"imgforge: {line}", file=sys.stderr)
     raise SystemExit(1)
 
 
-def _tried_out(directory: str | None) -> tuple[dict[str, str], list[str]]:
-    """The settings that `--try` stands for, and what to say; without its directory there are the samples."""
+def _settings_of_try(directory: str | None) -> tuple[dict[str, str], list[str]]:
+    """The settings of `--try DIR`, and warnings; without a readable directory only the sample images are shown."""
     if directory is None:
         return {}, []
     path = os.path.abspath(os.path.expanduser(directory))
     if not os.path.isdir(path) or not os.access(path, os.R_OK | os.X_OK):
-        return {}, [f"--try {path}: there is no such directory, or it cannot be read; there are the samples only"]
+        return {}, [f"--try {path}: no readable directory; only the sample images are shown"]
     return {"local_filesystem_root": path}, []
 
 
 def makeService(options: Options) -> IService:
-    """The service for *options*; a mistake in the configuration ends the process with one line for each."""
+    """The service for *options*; mistakes in the configuration end the process with one line for each."""
     overrides = {"bind": options["bind"]} if options["bind"] else {}
-    tried, remarks = _tried_out(options["try"])
-    overrides |= tried
-    leftovers = ExitStack()  # what would stay in the file system
+    settings_of_try, remarks = _settings_of_try(options["try"])
+    overrides |= settings_of_try
+    leftovers = ExitStack()  # files to remove at the end
     atexit.register(leftovers.close)
 
     def load() -> Settings:
@@ -175,24 +170,24 @@ def makeService(options: Options) -> IService:
         addresses = (*settings.listeners, *settings.metrics_listeners)
         opened = open_listeners(addresses, reuse_port=settings.so_reuseport)
     except ConfigurationError as error:
-        _give_up(error.lines)
+        _exit_with(error.lines)
     except ListenError as error:
-        _give_up(error.args)
+        _exit_with(error.args)
     for listener in opened:
         leftovers.callback(listener.remove)
     listeners, metrics_listeners = opened[: len(settings.listeners)], opened[len(settings.listeners) :]
     cpus = usable_cpus()
     count = settings.processes or cpus
-    from twisted.internet import reactor  # installed now, not when the module is looked at
+    from twisted.internet import reactor  # installs it: not when this module is imported
 
     threads = threads_per_process(settings.workers, count, cpus)
     twistd_options: Any = options.parent
     leftovers.callback(_remove_pidfile, twistd_options["pidfile"])
     stream = log_stream(twistd_options)
-    told = summary(settings, count, threads)
-    warned = [*remarks, *cautions(settings, count, raise_descriptor_limit())]
-    notifier = Notifier(os.environ)
-    service = ImgforgeService(reactor, settings, stream, told, warned, leftovers.close, notifier)
+    report = StartupReport(
+        summary(settings, count, threads), [*remarks, *warnings(settings, count, raise_descriptor_limit())]
+    )
+    service = ImgforgeService(reactor, settings, stream, report, leftovers.close)
     if count > 1:
         directory = MetricsDirectory(twistd_options["uid"])
         leftovers.callback(directory.remove)
@@ -207,9 +202,9 @@ def makeService(options: Options) -> IService:
                 output=PoolOutput(directory.path, stream),
                 load=load,
                 metrics_listeners=metrics_listeners,
-                notifier=notifier,
-                on_listening=service.listening,
-                on_failure=service.failed,
+                notifier=service.notifier,
+                on_listening=service.log_listening,
+                on_failure=service.fail,
             ),
         )
     else:
@@ -221,11 +216,11 @@ def makeService(options: Options) -> IService:
             settings,
             listeners,
             threads=threads,
-            # As it is now: twistd is about to make a log of sys.stdout.
+            # As it is now: twistd is about to turn sys.stdout into a log.
             output=stream or sys.stdout,
             metrics_listeners=metrics_listeners,
-            notifier=notifier,
-            listening=service.listening,
+            notifier=service.notifier,
+            listening=service.log_listening,
         )
     child.setServiceParent(service)
     return service

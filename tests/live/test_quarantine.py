@@ -74,7 +74,7 @@ class QuarantineTests(SynchronousTestCase):
         self.assertEqual([self.ask(server, "w:19", "/large.jpg").body for _ in range(6)], [cached.body] * 6)
         wait_for(lambda: server.metric('refusals_total{reason="quarantine"}') == 1.0, "the refusal in the metrics")
         wait_for(lambda: server.metric("quarantined_sources") == 1.0, "the source in the metrics")
-        self.assertIn("died of a source, which is refused for 600 s", server.output())
+        self.assertIn("quarantined for 600 s", server.output())
         self.assertEqual(server.stop(), 0)
         another = self.server()
         wait_for(lambda: self.ask(another, "w:21", "/large.jpg").status == 422, "what the last server knew")

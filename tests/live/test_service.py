@@ -231,7 +231,7 @@ class ReloadTests(ServiceCase):
         wait_for(lambda: "the code of imgforge has changed since the start" in running.output(), "the refusal")
         self.assertEqual(running.children(), before)
         os.kill(before[0], signal.SIGKILL)
-        wait_for(lambda: "workers that replace others run the new one" in running.output(), "the warning")
+        wait_for(lambda: "workers that replace others run the new code" in running.output(), "the warning")
 
     def test_a_bad_configuration_leaves_the_old_one_and_says_why(self) -> None:
         running = self.started("2", 'server_name = "old"')

@@ -1,20 +1,20 @@
-"""What follows from the end of a worker for the sources that it was at.
+"""What the end of a worker means for the sources that it was decoding.
 
-A crash is the worker's own doing, or that of the code which decodes: a signal such as SIGSEGV, or a reactor that stands
-still until the parent kills the process. SIGKILL from elsewhere is an operator's or the OOM killer's, and an exit
-status may mean anything: then the sources are suspects at the most. Who was asked to end has died of nothing.
+A crash is a signal such as SIGSEGV, or a reactor that stood still until the supervisor killed the process. SIGKILL from
+elsewhere is an operator's or the OOM killer's, and an exit status may mean anything: then the sources are suspects at
+most. A worker that was asked to end causes no suspicion.
 """
 
 from __future__ import annotations
 
 import signal
 from enum import Enum
-from typing import Any
 
 from twisted.internet.error import ProcessDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from imgforge.interfaces import IServerReactor
 from imgforge.service.supervisor.child import Child
 from imgforge.service.supervisor.quarantine_file import QuarantineFile
 from imgforge.service.supervisor.quarantine_table import QuarantineTable
@@ -34,7 +34,7 @@ class Cause(Enum):
 
 
 def cause_of(worker: Child, reason: Failure) -> Cause:
-    """What *worker* ended of, for *reason*."""
+    """Why *worker* has ended with *reason*."""
     number = getattr(reason.value, "signal", None)
     if worker.is_hung or number in _CRASHES:
         return Cause.CRASH
@@ -44,50 +44,50 @@ def cause_of(worker: Child, reason: Failure) -> Cause:
 
 
 class CrashQuarantine:
-    """The parent's side of the quarantine, for *slots* workers; verdicts are kept in *directory* if there is one."""
+    """The supervisor's side of the quarantine, for *slots* workers; it outlives the server in *directory*, if any."""
 
     log = Logger()
 
-    def __init__(self, reactor: Any, slots: int, directory: str) -> None:
-        self._ward = QuarantineTable(slots, reactor.seconds)
-        self._keeper = QuarantineFile(reactor, self._ward, directory)
+    def __init__(self, reactor: IServerReactor, slots: int, directory: str) -> None:
+        self._table = QuarantineTable(slots, reactor.seconds)
+        self._file = QuarantineFile(reactor, self._table, directory)
 
     @property
     def descriptor(self) -> int:
-        """The memory that the workers inherit."""
-        return self._ward.descriptor
+        """The shared memory that the workers inherit."""
+        return self._table.descriptor
 
     def restore(self, seconds: float) -> None:
-        """Refuse again what an earlier server refused."""
-        self._keeper.restore(seconds)
+        """Quarantine the sources of an earlier server again."""
+        self._file.restore(seconds)
 
     def size(self, seconds: float) -> int:
-        """How many sources are quarantined, for *seconds* each."""
-        return len(self._ward.quarantined(seconds))
+        """The number of sources in quarantine, for *seconds* each."""
+        return len(self._table.quarantined(seconds))
 
     def worker_ended(self, worker: Child, reason: Failure, seconds: float) -> None:
-        """Judge the sources that *worker* was at; what is quarantined is so for *seconds*."""
+        """Judge the sources that *worker* was decoding; a quarantine lasts *seconds*."""
         slot, cause = int(worker.name), cause_of(worker, reason)
         if cause is Cause.ASKED:
-            self._ward.leave(slot)
+            self._table.leave(slot)
             return
-        verdict = self._ward.died(slot, seconds, crashed=cause is Cause.CRASH)
+        verdict = self._table.died(slot, seconds, crashed=cause is Cause.CRASH)
         for digest in verdict.quarantined:
             self.log.error(
-                "worker {pid} died of a source, which is refused for {seconds:g} s ({digest})",
+                "a source crashed worker {pid}: quarantined for {seconds:g} s ({digest})",
                 pid=worker.pid,
                 seconds=seconds,
                 digest=digest,
             )
         if verdict.suspected:
             self.log.warn(
-                "worker {pid} was working on {count} source(s) when it died: suspects, processed one at a time",
+                "worker {pid} was decoding {count} source(s) when it died: suspects, to be decoded one at a time",
                 pid=worker.pid,
                 count=len(verdict.suspected),
             )
         if verdict.quarantined:
-            self._keeper.keep(seconds)
+            self._file.write(seconds)
 
     def close(self) -> None:
-        """Give the memory back."""
-        self._keeper.close()
+        """Release the memory."""
+        self._file.close()

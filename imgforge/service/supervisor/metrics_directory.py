@@ -1,8 +1,8 @@
-"""A directory of what the processes of one server share while it runs: the values of their metrics.
+"""The directory in which the processes of a server share the values of their metrics while it runs.
 
-It lies in memory where there is room, since values are mapped from its files, and a full disk would end the processes
-that write to them. It is locked for as long as the server lives: by that a later start tells what a killed server has
-left from what another one uses, even in another container, whose process ids say nothing here.
+It is in memory where there is room, since its files are mapped, and a full disk would kill the processes that write to
+them (SIGBUS). It is locked while the server lives: a later start can tell the directory of a killed server from that of
+a living one, even one in another container, whose process ids mean nothing here.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pathlib import Path
 __all__ = ["MetricsDirectory"]
 
 _PREFIX = "imgforge-metrics."
-_MEMORY = "/dev/shm"  # noqa: S108  # a directory of our own is made in it, for us alone
+_MEMORY = "/dev/shm"  # noqa: S108  # a private directory is made in it
 _ROOM = 16 << 20  # bytes; each process takes some 200 kB
 
 
 class MetricsDirectory:
-    """Made and locked; *owner* is the user id that the processes will have, if it is another one."""
+    """A new, locked directory; *owner* is the user id of the processes, if it differs from this one's."""
 
     def __init__(self, owner: int | None = None) -> None:
         parent = next(_places())
@@ -33,15 +33,15 @@ class MetricsDirectory:
             os.chown(self.path, owner, -1)
 
     def remove(self) -> None:
-        """Remove it, and what is in it."""
+        """Remove the directory and its files."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
 
 
 def _places() -> Iterator[str]:
-    """Where it may be, the best first: what systemd made for us, memory, the directory of temporary files."""
-    given = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
-    for place in filter(None, (given, _MEMORY)):
+    """Possible parents, the best first: systemd's runtime directory, memory, the directory of temporary files."""
+    runtime = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
+    for place in filter(None, (runtime, _MEMORY)):
         with suppress(OSError):
             room = os.statvfs(place)
             if os.access(place, os.W_OK | os.X_OK) and room.f_bavail * room.f_frsize >= _ROOM:
@@ -57,11 +57,11 @@ def _locked(parent: str) -> tuple[str, int]:
             lock = _lock(path)
             if lock is not None and os.path.exists(path):
                 return path, lock
-        # Another start has taken it for a stale one, in the moment before it was locked.
+        # Another start has removed it as stale, in the moment before it was locked.
 
 
 def _lock(path: str) -> int | None:
-    """A descriptor that holds the lock of a directory of ours, or None: others' are not touched, nor links followed."""
+    """A descriptor that holds the lock of *path*; None for another user's directory. Links are not followed."""
     opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         if os.fstat(opened).st_uid == os.getuid():
@@ -74,7 +74,7 @@ def _lock(path: str) -> int | None:
 
 
 def _remove_stale(parent: str) -> None:
-    """Remove what servers have left that were killed."""
+    """Remove the directories of killed servers."""
     for path in Path(parent).glob(f"{_PREFIX}*"):
         with suppress(OSError):
             lock = _lock(str(path))

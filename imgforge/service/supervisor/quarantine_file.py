@@ -1,7 +1,7 @@
 """The quarantine on disk, so that it outlives the server: the file `quarantine` of the cache directory.
 
-It is read and written on a thread, for the directory may be a share that hangs. Several hosts may write it: each keeps
-what it finds, and if two write at once the loss is a verdict that the next death brings again.
+It is read and written on a thread, since the directory may be a share that hangs. Several hosts may write it: each
+keeps the others' entries, and if two write at once a verdict may be lost, which the next crash brings back.
 """
 
 from __future__ import annotations
@@ -18,57 +18,58 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from imgforge.cache import replacing
+from imgforge.interfaces import IServerReactor
 from imgforge.service.supervisor.quarantine_table import QuarantineTable
 
 __all__ = ["QuarantineFile", "load", "save"]
 
 _NAME = "quarantine"
-_LONGEST = 1 << 16  # bytes: who writes more is not us
+_LONGEST = 1 << 16  # bytes; more was not written by imgforge
 
 _decode = msgspec.json.Decoder(dict[str, float]).decode
 
 
 class QuarantineFile:
-    """Keeps what *ward* has quarantined in *directory*; nowhere if that is empty."""
+    """Keeps the quarantine of *table* in *directory*; nowhere if that is empty."""
 
     log = Logger()
 
-    def __init__(self, reactor: Any, ward: QuarantineTable, directory: str) -> None:
+    def __init__(self, reactor: IServerReactor, table: QuarantineTable, directory: str) -> None:
         self._reactor = reactor
-        self._ward = ward
+        self._table = table
         self._directory = directory
-        self._turns = DeferredLock()
+        self._writing = DeferredLock()
         self._closed = False
 
     def restore(self, seconds: float) -> None:
-        """Have refused again what an earlier server refused, for *seconds* from its verdict."""
+        """Quarantine the sources of an earlier server again, for *seconds* from its verdict."""
 
         def loaded(sources: dict[str, float]) -> None:
             if not self._closed:
-                self._ward.restore(sources, seconds)
+                self._table.restore(sources, seconds)
 
         if self._directory:
             reading: Deferred[Any] = self._on_thread(lambda: load(self._directory)).addCallback(loaded)
             reading.addErrback(lambda failure: self.log.failure("the quarantine cannot be read", failure))
 
-    def keep(self, seconds: float) -> None:
-        """Write down what is quarantined now."""
-        sources, now = self._ward.quarantined(seconds), self._reactor.seconds()
+    def write(self, seconds: float) -> None:
+        """Write the quarantine as it is now."""
+        sources, now = self._table.quarantined(seconds), self._reactor.seconds()
         if self._directory:
-            writing = self._turns.run(self._on_thread, lambda: save(self._directory, sources, now))
+            writing = self._writing.run(self._on_thread, lambda: save(self._directory, sources, now))
             writing.addErrback(lambda failure: self.log.failure("the quarantine cannot be written", failure))
 
     def close(self) -> None:
-        """Give the ward's memory back."""
+        """Release the table's memory."""
         self._closed = True
-        self._ward.close()
+        self._table.close()
 
     def _on_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
 
 
 def load(directory: str) -> dict[str, float]:
-    """Digests in hexadecimal, and until when each counts; nothing where there is no file, or another one."""
+    """Hexadecimal digests, and until when each is valid; empty where there is no such file, or a damaged one."""
     with suppress(OSError, msgspec.DecodeError):
         file = os.open(Path(directory, _NAME), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
@@ -80,7 +81,7 @@ def load(directory: str) -> dict[str, float]:
 
 
 def save(directory: str, sources: Mapping[str, float], now: float) -> None:
-    """Add *sources* to what is there and leave out what is over; OSError where it cannot be written."""
+    """Add *sources* to the file's, without those that have expired; OSError where it cannot be written."""
     kept = {digest: until for digest, until in {**load(directory), **sources}.items() if until > now}
     with replacing(Path(directory, _NAME)) as file:
         file.write(msgspec.json.encode(kept))

@@ -1,22 +1,19 @@
-"""Which source a worker died of, and that no worker reads it for a while.
+"""Sources that crashed a worker, and suspects, in memory that the supervisor and its workers share.
 
-One piece of memory that the parent and its workers share:
+    work       for each worker, by name: a digest (16 bytes) and a stamp for each busy render thread, else zeros
+    changes    a counter of the supervisor's changes to the table
+    table      rows of a digest, the time until which the row is valid, the number of the change, and a verdict
 
-    work       for each worker's name, a digest (16 bytes) and a stamp for each thread that is at work, else zeros
-    changes    a number that grows with each of the parent's changes to the table
-    table      rows of a digest, the time until which the row counts, the number of the change, and a verdict
+A worker writes the sources that it is decoding, 24 bytes an image; the stamp is the last change of the table that it
+has seen. When a worker dies, the supervisor reads them. After a crash (a signal such as SIGSEGV, or missed heartbeats)
+the source is quarantined if it was the only one: all workers refuse it until the row expires. Several sources become
+suspects, and so do those of a worker that was killed from outside, for instance by the OOM killer.
 
-Workers write what they are at, 24 bytes an image: the stamp is the change of the table that they have seen. When one
-dies the parent reads what it was at. After a crash (SIGSEGV and its like, or no heartbeat) the source is quarantined if
-it was the only one: refused by all workers until its time is up. Several become suspects, and so do those of a
-worker that was killed from outside, by the OOM killer perhaps, of which they may be innocent.
+Each worker takes one suspect at a time, so that the next death identifies it: a suspect that is being decoded then is
+quarantined. Only work that began after the suspicion counts, since before it several suspects could be decoded at once,
+and one cause may kill several workers at the same moment. A suspect that is decoded without a crash is cleared.
 
-Each worker takes one suspect at a time, so that the next death tells which it was: a suspect at work then is
-quarantined. Only work counts that was begun after the suspicion, for before it nothing kept suspects apart, and what
-kills one worker kills others at about the same moment. Suspects whose work ends are acquitted: hence one that was
-merely there is served again at once.
-
-Digests are of the source's URL, in 16 bytes; the text itself stays in the worker.
+Digests are of the source's URL; the text itself stays in the worker.
 """
 
 from __future__ import annotations
@@ -32,7 +29,7 @@ from typing import NamedTuple
 
 __all__ = ["THREADS", "QuarantineTable", "SharedCrashTracker", "Verdict"]
 
-THREADS = 4096  # of a worker, at the most; only what is used of the memory exists
+THREADS = 4096  # maximum in a worker; unused pages take no memory
 _ROWS = 256
 _DIGEST = 16
 _AT_WORK = struct.Struct("=16sQ")  # digest, change seen
@@ -45,17 +42,17 @@ _FREE, _SUSPECT, _QUARANTINED = range(3)
 
 
 def digest_of(source: str) -> bytes:
-    """What stands for *source*."""
+    """The digest of *source*, 16 bytes."""
     return blake2b(source.encode("utf-8", "surrogatepass"), digest_size=_DIGEST).digest()
 
 
-def _counts(until: float, now: float, seconds: float) -> bool:
-    """Whether a row's time is not up; of a clock that has been put back nothing is believed."""
+def _is_valid(until: float, now: float, seconds: float) -> bool:
+    """Whether a row has not expired; a clock that was set back makes rows invalid rather than eternal."""
     return 0 < until - now <= seconds + _ROUNDING
 
 
 class _Row(NamedTuple):
-    """A row of the table; `change` made it what it is."""
+    """A row of the table; `change` is the number of its last change."""
 
     number: int
     digest: bytes
@@ -86,47 +83,47 @@ class _Memory:
         return self._table_at + row * _ROW.size
 
     def _rows(self) -> Iterator[_Row]:
-        """The rows that say something."""
+        """The rows in use."""
         for number in range(_ROWS):
             row = _Row(number, *_ROW.unpack_from(self._memory, self._row_at(number)))
             if row.verdict != _FREE:
                 yield row
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Release the memory."""
         self._memory.close()
         os.close(self.descriptor)
 
 
 class Verdict(NamedTuple):
-    """What comes of a death, as digests in hexadecimal: the sources that are refused, and the new suspects."""
+    """The consequences of a worker's death, as hexadecimal digests: sources in quarantine, and new suspects."""
 
     quarantined: tuple[str, ...] = ()
     suspected: tuple[str, ...] = ()
 
 
 class QuarantineTable(_Memory):
-    """The parent's side."""
+    """The supervisor's side."""
 
     def __init__(self, slots: int, clock: Callable[[], float] = time.time) -> None:
         super().__init__(slots)
         self._clock = clock
 
     def died(self, slot: int, seconds: float, *, crashed: bool = True) -> Verdict:
-        """The worker of *slot* is dead: what comes of the sources that it was at, for *seconds* from now on.
+        """Judge the sources that the dead worker of *slot* was decoding; verdicts are valid for *seconds*.
 
-        *crashed*: by its own doing. Else it was killed from outside, which is no proof against a single source either.
+        *crashed*: by a fault of its own. A worker that was killed from outside proves nothing even about one source.
         """
-        at_work = self.leave(slot)
+        under_way = self.leave(slot)
         if not seconds:
             return Verdict()
-        counting = [row for row in self._rows() if _counts(row.until, self._clock(), seconds)]
-        suspects = {row.digest: row.change for row in counting if row.verdict == _SUSPECT}
-        known = {row.digest for row in counting if row.verdict == _QUARANTINED} & at_work.keys()
-        guilty = {digest for digest, seen in at_work.items() if digest in suspects and seen >= suspects[digest]}
+        valid = [row for row in self._rows() if _is_valid(row.until, self._clock(), seconds)]
+        suspects = {row.digest: row.change for row in valid if row.verdict == _SUSPECT}
+        known = {row.digest for row in valid if row.verdict == _QUARANTINED} & under_way.keys()
+        guilty = {digest for digest, seen in under_way.items() if digest in suspects and seen >= suspects[digest]}
         if crashed:
-            guilty |= known or (set(at_work) if len(at_work) == 1 else set())
-        suspected = set() if guilty else at_work.keys() - suspects.keys() - known
+            guilty |= known or (set(under_way) if len(under_way) == 1 else set())
+        suspected = set() if guilty else under_way.keys() - suspects.keys() - known
         until = self._clock() + seconds
         for digest in guilty:
             self._enter(digest, until, _QUARANTINED)
@@ -135,29 +132,29 @@ class QuarantineTable(_Memory):
         return Verdict(*(tuple(sorted(digest.hex() for digest in digests)) for digests in (guilty, suspected)))
 
     def leave(self, slot: int) -> dict[bytes, int]:
-        """The worker of *slot* is gone: what it was at, and the change that it had seen when it last began that."""
+        """Take the sources that the gone worker of *slot* was decoding, with the last change that it had seen then."""
         start = slot * _WORK
-        notes = self._memory[start : start + _WORK]
-        at_work: dict[bytes, int] = {}
-        if any(notes):
-            for digest, seen in _AT_WORK.iter_unpack(notes):
-                at_work[digest] = max(seen, at_work.get(digest, 0))
-            at_work.pop(bytes(_DIGEST), None)
+        entries = self._memory[start : start + _WORK]
+        under_way: dict[bytes, int] = {}
+        if any(entries):
+            for digest, seen in _AT_WORK.iter_unpack(entries):
+                under_way[digest] = max(seen, under_way.get(digest, 0))
+            under_way.pop(bytes(_DIGEST), None)
             self._memory[start : start + _WORK] = bytes(_WORK)
-        return at_work
+        return under_way
 
     def quarantined(self, seconds: float) -> dict[str, float]:
-        """The sources that are refused, as digests in hexadecimal, and until when."""
+        """The sources in quarantine, as hexadecimal digests, and until when (seconds since the epoch)."""
         return {
             row.digest.hex(): row.until
             for row in self._rows()
-            if row.verdict == _QUARANTINED and _counts(row.until, self._clock(), seconds)
+            if row.verdict == _QUARANTINED and _is_valid(row.until, self._clock(), seconds)
         }
 
     def restore(self, sources: Mapping[str, float], seconds: float) -> None:
-        """Refuse again what an earlier server had to refuse; what `quarantined` returned then."""
+        """Quarantine *sources* of an earlier server again, as its `quarantined` returned them."""
         for digest, until in sources.items():
-            if _counts(until, self._clock(), seconds):
+            if _is_valid(until, self._clock(), seconds):
                 self._enter(bytes.fromhex(digest), until, _QUARANTINED)
 
     def _enter(self, digest: bytes, until: float, verdict: int) -> None:
@@ -166,7 +163,7 @@ class QuarantineTable(_Memory):
         number = next((row.number for row in rows.values() if row.digest == digest), None)
         if number is None:
             number = next(free, None)
-        if number is None:  # the one whose time is up first
+        if number is None:  # the row that expires first
             number = min(rows, key=lambda number: rows[number].until)
         at, change = self._row_at(number), self._changes + 1
         self._memory[at + _VERDICT] = _FREE  # until the rest is there
@@ -176,7 +173,7 @@ class QuarantineTable(_Memory):
 
 
 class SharedCrashTracker(_Memory):
-    """The side of the worker that has *slot*; see `imgforge.pipeline.CrashTracker`."""
+    """The side of the worker of *slot*; see `imgforge.pipeline.CrashTracker`."""
 
     def __init__(
         self, slots: int, slot: int, descriptor: int, seconds: float, clock: Callable[[], float] = time.time
@@ -203,32 +200,32 @@ class SharedCrashTracker(_Memory):
         digest = digest_of(source)
         thread = self._free.pop()
         at = self._slot * _WORK + thread * _AT_WORK.size
-        # Not the change of now: it is the one that was seen which has decided how this work was begun.
+        # The change that was seen, not the latest: it decided whether this work waited as a suspect's.
         _AT_WORK.pack_into(self._memory, at, digest, self._seen)
         try:
             yield
         finally:
             self._memory[at : at + _AT_WORK.size] = bytes(_AT_WORK.size)
             self._free.append(thread)
-            self._acquit(digest)
+            self._clear(digest)
 
-    def _acquit(self, digest: bytes) -> None:
+    def _clear(self, digest: bytes) -> None:
         row = self._row_of(digest)
         if row is not None and self._memory[self._row_at(row) + _VERDICT] == _SUSPECT:
             self._memory[self._row_at(row) + _VERDICT] = _FREE
 
     def _verdict(self, source: str) -> int:
-        if not self._changes:  # nobody died yet: no digest is needed
+        if not self._changes:  # no worker has died yet: no digest is needed
             return _FREE
         digest = digest_of(source)
         row = self._row_of(digest)
         if row is None:
             return _FREE
         known, until, _, verdict = _ROW.unpack_from(self._memory, self._row_at(row))
-        return int(verdict) if known == digest and _counts(until, self._clock(), self._seconds) else _FREE
+        return int(verdict) if known == digest and _is_valid(until, self._clock(), self._seconds) else _FREE
 
     def _row_of(self, digest: bytes) -> int | None:
-        """The row for *digest*; the table is read when the parent has changed it."""
+        """The row for *digest*; the table is read again after a change."""
         changes = self._changes
         if changes != self._seen:
             self._known = {row.digest: row.number for row in self._rows()}

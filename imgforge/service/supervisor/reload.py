@@ -29,7 +29,7 @@ from imgforge.service.net.tls import CredentialsError, read_credentials
 from imgforge.service.platform.allocator import raise_descriptor_limit
 from imgforge.service.platform.cpus import usable_cpus
 from imgforge.service.platform.systemd import Notifier
-from imgforge.service.startup_report import cautions, threads_per_process
+from imgforge.service.startup_report import threads_per_process, warnings
 from imgforge.service.supervisor.child import Child
 from imgforge.service.supervisor.worker_pool import Plan, Replacement, WorkerPool
 
@@ -133,7 +133,7 @@ class Reloader:
         for name in _FIXED:
             if getattr(settings, name) != getattr(self._settings, name):
                 self.log.warn("IMGFORGE_{name}: the change takes effect at the next start", name=name.upper())
-        for line in cautions(settings, self._pool.count, raise_descriptor_limit()):
+        for line in warnings(settings, self._pool.count, raise_descriptor_limit()):
             self.log.warn("{line}", line=line)
         listeners = tuple(
             replace(one, credentials=read_credentials(one.address)) if one.credentials else one
