@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from twisted.internet.task import deferLater
@@ -71,7 +72,7 @@ from imgforge.web import (
     plain_page,
 )
 
-__all__ = ["Application"]
+__all__ = ["Application", "ApplicationParts"]
 
 _IMAGES = "/{*path}"  # the route of images in the metrics
 _PURGE = "/cache/purge"
@@ -81,33 +82,34 @@ _POLL_INTERVAL = 0.02
 _WINDING_UP = 1.0  # seconds for requests that are given up
 
 
-class Application:
-    """One of *processes* processes' share of the server: *threads* image threads, and all that leads to them.
+@dataclass(frozen=True, slots=True)
+class ApplicationParts:
+    """This process's part of the server: *threads* image threads in each of *processes* processes.
 
-    The access log goes to *output*; *directory* is one that the processes have in common; *witness* knows of what the
-    processes before this one died.
+    `output` is the stream of the access log, `directory` one that all processes share, `crash_tracker` knows the
+    sources that crashed processes before this one.
     """
+
+    threads: int
+    processes: int = 1
+    output: TextIO = field(default_factory=lambda: sys.stdout)
+    directory: str = ""
+    crash_tracker: CrashTracker | None = None
+
+
+class Application:
+    """Composes all parts of a serving process, starts and stops them."""
 
     log = Logger()
 
-    def __init__(
-        self,
-        reactor: Any,
-        settings: Settings,
-        metrics: Metrics,
-        *,
-        threads: int,
-        processes: int = 1,
-        output: TextIO = sys.stdout,
-        directory: str = "",
-        witness: CrashTracker | None = None,
-    ) -> None:
+    def __init__(self, reactor: Any, settings: Settings, metrics: Metrics, parts: ApplicationParts) -> None:
+        threads, processes, directory = parts.threads, parts.processes, parts.directory
         processing.configure()
         self._reactor = reactor
         self._settings = settings
         self._metrics = metrics
         self._processes = processes
-        self._access_log = AccessLog(output, settings.access_log)
+        self._access_log = AccessLog(parts.output, settings.access_log)
         results = processing_settings(settings)
         self._sources = SourceRegistry(
             reactor, source_settings(settings), [SampleFactory()] if settings.embedded else []
@@ -116,7 +118,7 @@ class Application:
         self._originals = make_cache(
             reactor, original_cache_settings(settings, processes, directory), metrics.cache_fault
         )
-        quarantine = Quarantine(witness, metrics.refused)
+        quarantine = Quarantine(parts.crash_tracker, metrics.refused)
         self._threads = RenderThreads(reactor, threads, metrics, quarantine)
         watermark = operators_image(settings, "watermark")
         self._admission = Admission(threads, math.ceil(settings.requests_queue_size / processes), metrics.refused)

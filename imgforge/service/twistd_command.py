@@ -17,6 +17,7 @@ from twisted.python import usage
 from imgforge import __version__
 from imgforge.config import ConfigurationError, Settings, load_settings
 from imgforge.observability import share_metrics
+from imgforge.service.assembly import ApplicationParts
 from imgforge.service.checks import RULES
 from imgforge.service.log_output import catch_uncaught, log_stream, observer_for
 from imgforge.service.net.listeners import ListenError, open_listeners
@@ -28,7 +29,7 @@ from imgforge.service.startup_report import StartupReport, listening, summary, t
 from imgforge.service.supervisor.metrics_directory import MetricsDirectory
 from imgforge.service.supervisor.supervisor import Supervisor, SupervisorParts
 from imgforge.service.supervisor.worker_pool import PoolOutput
-from imgforge.service.worker.process import ServingProcess
+from imgforge.service.worker.process import ServingParts, ServingProcess
 
 __all__ = ["Options", "makeService"]
 
@@ -178,7 +179,9 @@ def makeService(options: Options) -> IService:
     listeners, metrics_listeners = opened[: len(settings.listeners)], opened[len(settings.listeners) :]
     cpus = usable_cpus()
     count = settings.processes or cpus
-    from twisted.internet import reactor  # installs it: not when this module is imported
+    from twisted.internet import reactor as installed  # installs it: not when this module is imported
+
+    reactor: Any = installed
 
     threads = threads_per_process(settings.workers, count, cpus)
     twistd_options: Any = options.parent
@@ -214,13 +217,14 @@ def makeService(options: Options) -> IService:
         child = ServingProcess(
             reactor,
             settings,
-            listeners,
-            threads=threads,
-            # As it is now: twistd is about to turn sys.stdout into a log.
-            output=stream or sys.stdout,
-            metrics_listeners=metrics_listeners,
-            notifier=service.notifier,
-            listening=service.log_listening,
+            ServingParts(
+                listeners,
+                # As it is now: twistd is about to turn sys.stdout into a log.
+                ApplicationParts(threads, output=stream or sys.stdout),
+                metrics_listeners=metrics_listeners,
+                notifier=service.notifier,
+                on_listening=service.log_listening,
+            ),
         )
     child.setServiceParent(service)
     return service

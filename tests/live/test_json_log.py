@@ -123,6 +123,6 @@ class JsonLogTests(SynchronousTestCase):
         server = self.server(1)
         self.assertEqual(server.get("/unsafe/plain/noisy://x").status, 500)
         os.kill(server.process.pid if server.process else 0, signal.SIGHUP)
-        wait_for(lambda: "waits for the next start" in server.output(), "the answer to SIGHUP")
+        wait_for(lambda: "takes effect at the next start" in server.output(), "the answer to SIGHUP")
         self.assertEqual(server.stop(), 0)
         self.check(server, SAID)

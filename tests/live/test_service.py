@@ -251,7 +251,7 @@ class ReloadTests(ServiceCase):
     def test_one_process_says_that_it_cannot(self) -> None:
         running = self.started("1", 'server_name = "old"')
         self.hang_up(running, 'server_name = "new"')
-        wait_for(lambda: "a new configuration waits for the next start" in running.output(), "a word")
+        wait_for(lambda: "a new configuration takes effect at the next start" in running.output(), "a word")
         self.assertEqual(running.get("/status").headers["server"], "old")
         self.assertEqual(running.metric("config_last_reload_successful"), 0)
 

@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from imgforge.config import BindAddress, Settings
 from imgforge.observability import share_metrics
+from imgforge.service.assembly import ApplicationParts
 from imgforge.service.log_output import begin_logging
 from imgforge.service.net.balance import ConnectionCounts
 from imgforge.service.net.listeners import FIRST_INHERITED, Listener
@@ -25,52 +26,52 @@ from imgforge.service.platform.allocator import confine, die_with_parent
 from imgforge.service.platform.signals import ignore_interrupts, stop_when_told
 from imgforge.service.supervisor.child import HEARTBEAT_INTERVAL, report_failure, send_heartbeat
 from imgforge.service.supervisor.quarantine_table import SharedCrashTracker
-from imgforge.service.worker.process import ServingProcess
+from imgforge.service.worker.process import ServingParts, ServingProcess
 
 __all__ = ["main"]
 
 
 @implementer(IReadDescriptor)
-class _Parent:
-    """The parent's end of the pipe: when it closes the parent is gone, and so are we if the kernel did not end us."""
+class _SupervisorPipe:
+    """The supervisor's end of the pipe: when it closes, the supervisor is gone, and this process ends."""
 
     def fileno(self) -> int:
         return 0
 
     def logPrefix(self) -> str:
-        return "parent"
+        return "supervisor"
 
     def doRead(self) -> Any:
         return None if os.read(0, 4096) else CONNECTION_DONE
 
     def connectionLost(self, reason: Failure) -> None:
-        """The pipe is closed, which epoll may say without anything to read; or it is the reactor that ends."""
+        """End if the pipe is closed, and not if the reactor stops."""
         if reason.check(ConnectionDone):
             os._exit(1)
 
 
 def main() -> None:
-    """Read what to do from the parent, and serve until told to stop."""
+    """Read the plan from the supervisor, and serve until asked to stop."""
     die_with_parent()
     ignore_interrupts()
     document = json.loads(_first_line())
-    from twisted.internet import reactor  # installed now, not when the module is looked at
+    from twisted.internet import reactor  # installs it: not when this module is imported
 
     running: Any = reactor
-    beats = FIRST_INHERITED + len(document["sockets"]) + 1
-    os.set_blocking(beats, False)
+    heartbeats = FIRST_INHERITED + len(document["sockets"]) + 1
+    os.set_blocking(heartbeats, False)
     try:
-        _start(running, document, beats)
-    except (Exception, SystemExit) as error:  # of a plugin too, which may do anything
-        report_failure(beats, error)
-        os._exit(1)  # whatever threads there are by now
-    running.addReader(_Parent())
-    running.callWhenRunning(LoopingCall(send_heartbeat, beats).start, HEARTBEAT_INTERVAL)
+        _start(running, document, heartbeats)
+    except (Exception, SystemExit) as error:  # a plugin may raise anything
+        report_failure(heartbeats, error)
+        os._exit(1)  # without waiting for threads
+    running.addReader(_SupervisorPipe())
+    running.callWhenRunning(LoopingCall(send_heartbeat, heartbeats).start, HEARTBEAT_INTERVAL)
     running.run()
 
 
-def _start(reactor: Any, document: dict[str, Any], beats: int) -> None:
-    """All that may fail; the service accepts connections when it returns."""
+def _start(reactor: Any, document: dict[str, Any], heartbeats: int) -> None:
+    """Start the service, which accepts connections when this returns."""
     settings = Settings.from_given(document["settings"])
     stream = begin_logging(settings)
     if settings.sandbox:
@@ -85,18 +86,16 @@ def _start(reactor: Any, document: dict[str, Any], beats: int) -> None:
         )
         for number, (address, credentials) in enumerate(document["sockets"])
     ]
-    occupancy = ConnectionCounts(document["slots"], FIRST_INHERITED + len(listeners))
-    witness = SharedCrashTracker(document["slots"], int(name), beats + 1, settings.quarantine_seconds)
+    counts = ConnectionCounts(document["slots"], FIRST_INHERITED + len(listeners))
+    crash_tracker = SharedCrashTracker(document["slots"], int(name), heartbeats + 1, settings.quarantine_seconds)
     service = ServingProcess(
         reactor,
         settings,
-        listeners,
-        threads=document["threads"],
-        processes=document["processes"],
-        output=stream,
-        directory=directory,
-        share=occupancy.share(int(name)),
-        witness=witness,
+        ServingParts(
+            listeners,
+            ApplicationParts(document["threads"], document["processes"], stream, directory, crash_tracker),
+            share=counts.share(int(name)),
+        ),
     )
     reactor.callWhenRunning(stop_when_told, reactor, service.hand_over)
     service.startService()
@@ -104,12 +103,12 @@ def _start(reactor: Any, document: dict[str, Any], beats: int) -> None:
 
 
 def _first_line() -> bytes:
-    """The line that the parent wrote, and nothing behind it."""
+    """The supervisor's line, without a byte beyond it."""
     line = b""
     while not line.endswith(b"\n"):
         part = os.read(0, 65536)
         if not part:
-            sys.exit(1)  # the parent process is gone
+            sys.exit(1)  # the supervisor is gone
         line += part
     return line
 

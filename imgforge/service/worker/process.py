@@ -1,10 +1,9 @@
-"""One serving process: an application on sockets that are open already, from the start to the last answer."""
+"""A process that serves requests on open sockets, from its start to its last response."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TextIO
+from dataclasses import dataclass, field
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
@@ -13,55 +12,43 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from imgforge.config import Settings
+from imgforge.interfaces import IServerReactor
 from imgforge.observability import Metrics
-from imgforge.pipeline import CrashTracker
-from imgforge.service.assembly import Application
+from imgforge.service.assembly import Application, ApplicationParts
 from imgforge.service.metrics_listener import metrics_site
 from imgforge.service.net import Listener, WorkerShare, accept_waiting, adopt, epoll_group_usable
 from imgforge.service.platform import Notifier
 
-__all__ = ["ServingProcess"]
+__all__ = ["ServingParts", "ServingProcess"]
 
-_ON_THE_WAY = 0.5  # seconds
+_ARRIVAL = 0.5  # seconds for requests that are still to arrive
+
+
+@dataclass(frozen=True, slots=True)
+class ServingParts:
+    """What a `ServingProcess` works with.
+
+    `share` compares this worker's connections with those of the others; `on_listening` is called when requests are
+    accepted.
+    """
+
+    listeners: Sequence[Listener]
+    application: ApplicationParts
+    metrics_listeners: Sequence[Listener] = ()
+    share: WorkerShare | None = None
+    notifier: Notifier = field(default_factory=Notifier)
+    on_listening: Callable[[], None] = lambda: None
 
 
 class ServingProcess(Service):
-    """Accepts connections while it runs; stopping closes the listeners first and lets requests finish.
-
-    *share* is this process' among several that listen on the same sockets, *witness* is told what it works on;
-    *listening* is called when requests are answered.
-    """
+    """Accepts connections while it runs; its stop closes the listeners first and lets requests finish."""
 
     log = Logger()
 
-    def __init__(
-        self,
-        reactor: Any,
-        settings: Settings,
-        listeners: Sequence[Listener],
-        *,
-        threads: int,
-        processes: int = 1,
-        output: TextIO = sys.stdout,
-        metrics_listeners: Sequence[Listener] = (),
-        directory: str = "",
-        share: WorkerShare | None = None,
-        witness: CrashTracker | None = None,
-        notifier: Notifier | None = None,
-        listening: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._notifier = notifier or Notifier()
+    def __init__(self, reactor: IServerReactor, settings: Settings, parts: ServingParts) -> None:
         self._reactor = reactor
         self._settings = settings
-        self._listeners = listeners
-        self._metrics_listeners = metrics_listeners
-        self._threads = threads
-        self._processes = processes
-        self._output = output
-        self._directory = directory
-        self._share = share
-        self._witness = witness
-        self._listening = listening
+        self._parts = parts
         self._ports: list[IListeningPort] = []
         self._application: Application | None = None
         self._metrics: Metrics | None = None
@@ -76,48 +63,40 @@ class ServingProcess(Service):
         """Build the application and start to accept."""
         super().startService()
         metrics = self._metrics = Metrics(namespace=self._settings.prometheus_namespace)
-        if self._processes == 1:  # else it is the parent that knows
+        if self._parts.application.processes == 1:  # otherwise the supervisor has this gauge
             metrics.state.reloaded(self._reactor.seconds(), worked=True)
-        self._application = Application(
-            self._reactor,
-            self._settings,
-            metrics,
-            threads=self._threads,
-            processes=self._processes,
-            output=self._output,
-            directory=self._directory,
-            witness=self._witness,
-        )
+        self._application = Application(self._reactor, self._settings, metrics, self._parts.application)
         self._application.start()
         site = self._application.factory
         grouped = self._settings.epoll_group and site.lane is not None and epoll_group_usable()
         self._ports = [
-            adopt(self._reactor, listener, site, self._share, grouped=grouped) for listener in self._listeners
+            adopt(self._reactor, listener, site, self._parts.share, grouped=grouped)
+            for listener in self._parts.listeners
         ]
-        if self._metrics_listeners:
-            apart = metrics_site(self._reactor, self._settings, metrics)
-            self._ports += [adopt(self._reactor, listener, apart) for listener in self._metrics_listeners]
-        self._reactor.callWhenRunning(self._serves)
-        self._notifier.watch(self._reactor, lambda: True)
+        if self._parts.metrics_listeners:
+            own_site = metrics_site(self._reactor, self._settings, metrics)
+            self._ports += [adopt(self._reactor, listener, own_site) for listener in self._parts.metrics_listeners]
+        self._reactor.callWhenRunning(self._report_ready)
+        self._parts.notifier.watch(self._reactor, lambda: True)
 
-    def _serves(self) -> None:
-        self._listening()
-        self._notifier.ready()
+    def _report_ready(self) -> None:
+        self._parts.on_listening()
+        self._parts.notifier.ready()
 
     def hand_over(self) -> None:
-        """Another process is in this one's place: the server does not stop, so nobody is to turn away from it."""
+        """A successor accepts connections: this worker ends without a shutdown delay, since the server goes on."""
         self._handing_over = True
 
     def reload(self) -> None:
-        """There is nobody who could serve meanwhile."""
-        self._notifier.reloading()
+        """Refuse SIGHUP: no other process could serve meanwhile."""
+        self._parts.notifier.reloading()
         if self._metrics is not None:
             self._metrics.state.reloaded(self._reactor.seconds(), worked=False)
-        self._notifier.ready()
-        self.log.warn("SIGHUP: with IMGFORGE_PROCESSES=1 a new configuration waits for the next start")
+        self._parts.notifier.ready()
+        self.log.warn("SIGHUP: with IMGFORGE_PROCESSES=1 a new configuration takes effect at the next start")
 
     def stopService(self) -> Deferred[None]:
-        """Close the listeners, finish what is under way."""
+        """Close the listeners, and let requests under way finish."""
         super().stopService()
         return ensureDeferred(self._stop())
 
@@ -129,12 +108,12 @@ class ServingProcess(Service):
             await application.announce_stop(self._settings.shutdown_delay)
         ports, self._ports = self._ports, []
         await DeferredList([stopping for port in ports if (stopping := port.stopListening()) is not None])
-        for listener, port in zip((*self._listeners, *self._metrics_listeners), ports, strict=True):
+        for listener, port in zip((*self._parts.listeners, *self._parts.metrics_listeners), ports, strict=True):
             if not self._handing_over:
                 accept_waiting(self._reactor, listener, port)
             listener.socket.close()
-        # What was accepted a moment ago has its request still on the way; on busy connections the next one is.
+        # Requests on connections that were accepted a moment ago are still to arrive, and the next ones on busy ones.
         application.factory.end_connections()
         if application.factory.connections:
-            await deferLater(self._reactor, _ON_THE_WAY)
+            await deferLater(self._reactor, _ARRIVAL)
         await application.stop(self._settings.grace)
