@@ -86,7 +86,7 @@ class QuarantineTests(SynchronousTestCase):
         for width in range(20, 30):
             self.assertEqual(self.ask(server, f"w:{width}", "/large.jpg").status, 200)
         self.assertEqual(server.metric("quarantined_sources"), 0.0)
-        self.assertIn("suspects, processed one at a time", server.output())
+        self.assertIn("suspects, to be decoded one at a time", server.output())
 
     def test_a_suspect_that_is_at_work_at_the_next_death_is_refused(self) -> None:
         server = self.server()
