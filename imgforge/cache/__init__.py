@@ -6,7 +6,7 @@ from imgforge.cache.disk import DiskTier, usable_directory
 from imgforge.cache.entry_file import CorruptEntry, OldEntry, entry_path, read_entry, read_metadata, write_entry
 from imgforge.cache.eviction.sweep import Sweep, sweep
 from imgforge.cache.keys import KEY_BYTES, URL_BYTES, entry_key, fingerprint, original_key
-from imgforge.cache.memory import Marked, MemoryTier
+from imgforge.cache.memory import MemoryTier, VisitMark
 from imgforge.cache.purge.purges import Kind, Purge, Purges
 from imgforge.cache.tiered import Cache, CacheSettings, make_cache
 from imgforge.concurrency import IDiskReactor
@@ -20,12 +20,12 @@ __all__ = [
     "DiskTier",
     "IDiskReactor",
     "Kind",
-    "Marked",
     "MemoryTier",
     "OldEntry",
     "Purge",
     "Purges",
     "Sweep",
+    "VisitMark",
     "entries",
     "entry_key",
     "entry_path",

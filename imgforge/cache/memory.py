@@ -18,7 +18,7 @@ from zope.interface import implementer
 from imgforge.interfaces import ICacheTier
 from imgforge.model import CacheEntry
 
-__all__ = ["Marked", "MemoryTier"]
+__all__ = ["MemoryTier", "VisitMark"]
 
 # What an entry costs beside its values: its place in the list and the table, and the fast lane's answer.
 _OVERHEAD = 500
@@ -34,8 +34,8 @@ def _cost(value: object) -> int:
     return size
 
 
-class Marked(Protocol):
-    """An entry's place in the tier, until `on_drop` says that it has left."""
+class VisitMark(Protocol):
+    """The mark of an entry that SIEVE spares, valid until the tier's observers are told that the entry was dropped."""
 
     visited: bool
 
@@ -66,8 +66,7 @@ class MemoryTier:
         self._oldest: _Node | None = None
         self._hand: _Node | None = None
         self.bytes = 0
-        # Called with the key of each entry that leaves, for what is built on top of this tier.
-        self.on_drop: Callable[[bytes], None] = lambda _key: None
+        self._drop_observers: list[Callable[[bytes], None]] = []
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -80,8 +79,12 @@ class MemoryTier:
         node.visited = True
         return node.entry
 
-    def place(self, key: bytes) -> Marked | None:
-        """The place of the entry under *key*: for who serves it from elsewhere, and marks it for each time."""
+    def add_drop_observer(self, observer: Callable[[bytes], None]) -> None:
+        """Have *observer* called with the key of each entry that is evicted, replaced, removed or purged."""
+        self._drop_observers.append(observer)
+
+    def visit_mark(self, key: bytes) -> VisitMark | None:
+        """The mark of the entry under *key*, to be set by a table that serves the entry without asking the tier."""
         return self._nodes.get(key)
 
     def get(self, key: bytes) -> Deferred[CacheEntry | None]:
@@ -130,7 +133,8 @@ class MemoryTier:
         node = self._nodes.pop(key, None)
         if node is None:
             return False
-        self.on_drop(key)
+        for observer in self._drop_observers:
+            observer(key)
         if self._hand is node:
             self._hand = node.newer
         if node.newer is None:

@@ -63,14 +63,16 @@ class MemoryTierTests(SynchronousTestCase):
         self.successResultOf(self.tier.put(b"big", entry(2_000_000)))
         self.assertEqual((len(self.tier), self.has(1)), (1, True))
 
-    def test_what_leaves_is_told_however_it_leaves(self) -> None:
+    def test_all_observers_are_told_of_entries_that_are_evicted_replaced_or_removed(self) -> None:
         gone: list[int] = []
-        self.tier.on_drop = lambda key: gone.append(key[0])
+        also: list[bytes] = []
+        self.tier.add_drop_observer(lambda key: gone.append(key[0]))
+        self.tier.add_drop_observer(also.append)
         self.put(*range(11))
         self.put(5)
         self.tier.remove(b"\x07")
         self.tier.remove(b"\x07")
-        self.assertEqual(gone, [0, 5, 7])
+        self.assertEqual((gone, also), ([0, 5, 7], [b"\x00", b"\x05", b"\x07"]))
 
     def test_long_urls_count(self) -> None:
         self.put(1)

@@ -134,7 +134,7 @@ class LaneTests(SynchronousTestCase):
         self.assertTrue(transport.disconnecting)
 
     def test_a_hit_marks_its_entry_as_used(self) -> None:
-        place = self.site.tier.place(b"key")
+        place = self.site.tier.visit_mark(b"key")
         assert place is not None
         place.visited = False
         self.site.ask(request())

@@ -32,7 +32,7 @@ from typing import Any
 
 from twisted.web.http import datetimeToString
 
-from imgforge.cache import Marked, MemoryTier
+from imgforge.cache import MemoryTier, VisitMark
 from imgforge.model import Hints
 from imgforge.web.fast_lane.headers import read_direct_headers, read_headers
 from imgforge.web.fast_lane.hits import Shown, hit_access
@@ -87,7 +87,7 @@ class _Prebuilt:
     """The bytes of an answer, up to the headers that differ each time, and the place of its entry in the tier."""
 
     key: bytes
-    place: Marked
+    place: VisitMark
     until: float
     aging_since: float
     head: bytes
@@ -131,14 +131,14 @@ class FastLane:
         # (method, status) -> answers and the seconds that they took together; taken by the metrics.
         self.answered: dict[tuple[str, int], list[float]] = {}
         self._hits: list[tuple[Any, ...]] | None = [] if logged else None
-        tier.on_drop = self._drop
+        tier.add_drop_observer(self._drop)
 
     def __len__(self) -> int:
         return len(self._table)
 
     def offer(self, target: bytes, accept: bytes, offer: Offer, headers: RawHeaders, body: bytes) -> None:
         """Take an answer into the table: *headers* as twisted.web has them for the 200 answer to *target*."""
-        place = self._tier.place(offer.key)
+        place = self._tier.visit_mark(offer.key)
         if place is None:
             return
         spelling: _Spelling
