@@ -73,7 +73,7 @@ def judge(root: str, count: int) -> None:
         began = time.perf_counter()
         cache = make_cache(running, CacheSettings("disk", disk_path=root, disk_capacity=0, disk_max_bytes=0), print)
         assert cache is not None  # noqa: S101
-        cache.start()
+        cache.startService()
         await cache.get(key_of(-1))
         found = {"entries": count, "start_ms": (time.perf_counter() - began) * 1e3}
         numbers = random.Random(1).choices(range(count), k=_LOOK_UPS)
@@ -85,7 +85,7 @@ def judge(root: str, count: int) -> None:
                 raise SystemExit(f"{hits} of {len(asked)} look-ups found something")
         found["rss_mb"] = resident_mb()
         found["grown_mb"] = found["rss_mb"] - before
-        await cache.close()
+        await cache.stopService()
         print(json.dumps(found))
         running.stop()
 
@@ -98,10 +98,10 @@ def judge(root: str, count: int) -> None:
 
 def walk(root: str) -> float:
     """Seconds in which a process counts all entries, as the janitor does."""
-    from imgforge.cache import sweep
+    from imgforge.cache import DiskLimits, sweep
 
     began = time.perf_counter()
-    sweep(root, 0, 0)
+    sweep(root, DiskLimits())
     return time.perf_counter() - began
 
 

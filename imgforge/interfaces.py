@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
@@ -21,17 +22,23 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import Attribute, Interface
 
-from imgforge.model import CacheEntry, SourceHead, SourceImage
+from imgforge.model import CacheEntry, Purge, SourceHead, SourceImage
 
 __all__ = [
     "ICacheTier",
     "IConfiguredSourceFactory",
+    "IMemoryTier",
     "IServerReactor",
+    "ISharedTier",
     "ISource",
     "ISourceFactory",
     "Reserve",
+    "TierUsage",
+    "VisitMark",
     "unlimited_reserve",
 ]
+
+T = TypeVar("T")
 
 # Reserves memory for a body: called with its bytes altogether, before they are read; fires once they are reserved.
 Reserve = Callable[[int], Deferred[None]]
@@ -113,10 +120,18 @@ class IConfiguredSourceFactory(ISourceFactory):
     )
 
 
-class ICacheTier(Interface):
-    """A store of cache entries, bounded in bytes and entries; it may forget, and it never raises.
+class TierUsage(NamedTuple):
+    """What a tier holds: bytes, and the number of entries."""
 
-    A fault of the medium is a miss on `get` and nothing on `put`, logged and counted by the tier.
+    bytes: int
+    entries: int
+
+
+class ICacheTier(Interface):
+    """A store of cache entries, bounded in bytes and entries; it may drop any of them, and it never raises.
+
+    A fault of the medium is a miss on `get` and nothing on `put`, logged and counted by the tier. A tier that runs
+    anything in the background is an `IService` too: the cache starts and stops it.
     """
 
     name: str = Attribute("The tier's name in logs and metrics: memory, disk, ...")
@@ -125,13 +140,54 @@ class ICacheTier(Interface):
         """The entry under *key* (32 bytes), verified, or None."""
 
     def size_of(key: bytes) -> Deferred[int]:
-        """About how many bytes the body under *key* has, without reading it; 0 where there is none."""
+        """About how many bytes the body under *key* has, without reading it; 0 where there is no entry."""
 
     def put(key: bytes, entry: CacheEntry) -> Deferred[None]:
-        """Store *entry*, replacing what is there."""
+        """Store *entry*, in place of the one that is there."""
 
     def remove(key: bytes) -> Deferred[bool]:
-        """Forget *key*; True if it was there."""
+        """Remove the entry under *key*; True if there was one."""
 
-    def close() -> Awaitable[None]:
-        """Finish what is being written."""
+    def usage() -> TierUsage | None:
+        """What the tier holds, as far as this process knows; None while it does not. Counts nothing: it is cheap."""
+
+
+class VisitMark(Protocol):
+    """The mark of an entry that spares it from the next eviction, valid until the tier drops the entry."""
+
+    visited: bool
+
+
+class IMemoryTier(ICacheTier):
+    """A tier in the memory of this process. Its Deferreds have fired when they are returned."""
+
+    def peek(key: bytes) -> CacheEntry | None:
+        """The entry that `get` gives, without a Deferred."""
+
+    def visit_mark(key: bytes) -> VisitMark | None:
+        """The mark of the entry under *key*, to be set by a table that serves the entry without `get`."""
+
+    def add_drop_observer(observer: Callable[[bytes], None]) -> None:
+        """Have *observer* called with the key of each entry that is evicted, replaced, removed or purged."""
+
+    def drop(covered: Callable[[bytes, CacheEntry], bool]) -> int:
+        """Drop the entries for which *covered* is true of key and entry; returns how many there were."""
+
+
+class ISharedTier(ICacheTier):
+    """A tier that several processes, or hosts, use at the same time."""
+
+    def purge(purge: Purge) -> Awaitable[int]:
+        """Remove the entries that *purge* covers; returns how many, as far as it is known within seconds."""
+
+    def coalesce(
+        key: bytes,
+        find: Callable[[], Awaitable[T | None]],
+        make: Callable[[], Awaitable[T]],
+        kept: Callable[[T], bool],
+    ) -> Awaitable[T]:
+        """The result of *make*; where another process is making it, the result of *find* once that process has.
+
+        *find* gives None where the tier has no entry that is good enough. *kept* says of a result of *make* whether it
+        was put into the tier; other processes do not wait for a result that was not.
+        """

@@ -1,15 +1,15 @@
-"""Finished renditions, kept: keys, tiers, and the cache that joins them."""
+"""Caches results and originals: their keys, the tiers that store them, and the cache that combines tiers."""
 
 from imgforge.cache.atomic_file import replacing
 from imgforge.cache.directory_walk import entries, remove
 from imgforge.cache.disk import DiskTier, usable_directory
 from imgforge.cache.entry_file import CorruptEntry, OldEntry, entry_path, read_entry, read_metadata, write_entry
-from imgforge.cache.eviction.sweep import Sweep, sweep
+from imgforge.cache.eviction.sweep import DiskLimits, Sweep, SweepOptions, sweep
 from imgforge.cache.keys import KEY_BYTES, URL_BYTES, entry_key, fingerprint, original_key
-from imgforge.cache.memory import MemoryTier, VisitMark
-from imgforge.cache.purge.purges import Kind, Purge, Purges
+from imgforge.cache.memory import MemoryTier
+from imgforge.cache.purge.purges import Purges
 from imgforge.cache.tiered import Cache, CacheSettings, make_cache
-from imgforge.concurrency import IDiskReactor
+from imgforge.model import Kind, Purge
 
 __all__ = [
     "KEY_BYTES",
@@ -17,15 +17,15 @@ __all__ = [
     "Cache",
     "CacheSettings",
     "CorruptEntry",
+    "DiskLimits",
     "DiskTier",
-    "IDiskReactor",
     "Kind",
     "MemoryTier",
     "OldEntry",
     "Purge",
     "Purges",
     "Sweep",
-    "VisitMark",
+    "SweepOptions",
     "entries",
     "entry_key",
     "entry_path",

@@ -1,7 +1,7 @@
 """The disk tier: one file an entry, safe for several processes and for several hosts on one share.
 
-All file work happens on threads of the tier's own, so that a medium that hangs holds up neither the reactor nor what
-else uses threads. Nothing is listed at start, and a look-up opens one file whatever their number.
+All file work happens on threads of the tier's own, so that a medium that hangs blocks neither the reactor nor other
+users of threads. Nothing is listed at start, and a look-up opens one file whatever their number.
 """
 
 from __future__ import annotations
@@ -12,23 +12,24 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from imgforge.cache.entry_file import LONGEST_BODY, CorruptEntry, OldEntry, entry_path, read_entry, write_entry
-from imgforge.cache.eviction.free_space import FULL
-from imgforge.cache.eviction.janitor import Janitor, Limits
-from imgforge.cache.eviction.sweep import Sweep
+from imgforge.cache.eviction.free_space import DISK_FULL
+from imgforge.cache.eviction.janitor import Janitor
+from imgforge.cache.eviction.sweep import DiskLimits
 from imgforge.cache.leased_coalescing import LeasedCoalescer
 from imgforge.cache.leases import LeaseFile
-from imgforge.cache.purge.follower import Purging
-from imgforge.cache.purge.purges import Purge, Purges
+from imgforge.cache.purge.follower import PurgeFollower
+from imgforge.cache.purge.purges import Purges
 from imgforge.cache.purge.remover import Remover
-from imgforge.concurrency import FileThreads, IDiskReactor, Stalled, TimeLimit
-from imgforge.interfaces import ICacheTier
-from imgforge.model import CacheEntry
+from imgforge.concurrency import FileThreads, Stalled, TimeLimit
+from imgforge.interfaces import IServerReactor, ISharedTier, TierUsage
+from imgforge.model import CacheEntry, Purge
 
 __all__ = ["DiskTier", "FaultObserver", "usable_directory"]
 
@@ -39,32 +40,32 @@ U = TypeVar("U")
 FaultObserver = Callable[[str, str], None]
 
 _THREADS = 4
-# Seconds that a look-up may take beside the time that its bytes do; an image is made faster than that.
+# Seconds that a look-up may take, beside the time for its bytes; making an image is faster than that.
 _PATIENCE = 1.0
-# Bytes that may wait to be written; what comes beyond is not kept.
+# Bytes that may wait to be written; entries beyond them are not kept.
 _BACKLOG = 64 << 20
-# Seconds that the writes under way have at the end.
+# Seconds that the writes under way may take when the tier stops.
 _DRAIN = 3.0
 _WARN_INTERVAL = 60.0
 
 _ADVICE = {
-    "corrupt": "the disk cache removed a damaged entry ({what}); if this goes on, check the medium of {path}",
-    "full": "the disk cache has no room ({what}) and removes its oldest entries; until then images are served as if "
+    "corrupt": "the disk cache removed a damaged entry ({error}); if this goes on, check the medium of {path}",
+    "full": "the disk cache has no space ({error}) and evicts its oldest entries; until then images are served as if "
     "uncached. Check what fills the medium of IMGFORGE_CACHE_DISK_PATH ({path}), of which "
     "IMGFORGE_CACHE_DISK_MIN_FREE_BYTES stay free",
-    "io": "the disk cache lost an entry ({what}); images are served as if uncached. "
+    "io": "the disk cache lost an entry ({error}); images are served as if uncached. "
     "Check the space and the permissions of IMGFORGE_CACHE_DISK_PATH ({path})",
     "slow": "the disk cache does not answer in time; images are served as if uncached until it does. "
     "Check the medium of IMGFORGE_CACHE_DISK_PATH ({path})",
 }
 
 
-@implementer(ICacheTier)
-class DiskTier:
-    """Entries as files below *path*; a fault is a miss, logged once a minute and told to *on_fault*.
+@implementer(ISharedTier)
+class DiskTier(Service):
+    """Entries as files below *path*, under *limits*.
 
-    *max_bytes* and *capacity* bound all entries, *max_age* is in seconds since an entry was used; 0 is no limit.
-    *min_free* bytes of the medium stay free; 0 is none, less than 0 as many as is usual.
+    A fault is a miss: *on_fault* is called with it, and a warning is logged once a minute. *follower* knows what has
+    been purged.
     """
 
     name = "disk"
@@ -72,46 +73,56 @@ class DiskTier:
 
     def __init__(
         self,
-        reactor: IDiskReactor,
+        reactor: IServerReactor,
         path: str,
+        limits: DiskLimits,
         *,
-        max_bytes: int,
-        capacity: int,
-        max_age: float = 0.0,
-        min_free: int = 0,
         on_fault: FaultObserver = lambda _tier, _fault: None,
-        purging: Purging | None = None,
+        follower: PurgeFollower | None = None,
     ) -> None:
         self._reactor = reactor
         self._path = path
-        self._longest = min(max_bytes or LONGEST_BODY, LONGEST_BODY)
+        self._longest_body = min(limits.bytes or LONGEST_BODY, LONGEST_BODY)
         self._on_fault = on_fault
         self._threads = FileThreads(reactor, _THREADS, _PATIENCE)
-        limits = Limits(max_bytes, capacity, max_age, min_free)
-        self._janitor = Janitor(reactor, self._threads, path, limits, self._fault, purging or Purging(reactor))
-        self._remover = Remover(reactor, self._threads, path, self._fault)
-        # What is on its way to the disk can be read already.
-        self._writing: dict[bytes, CacheEntry] = {}
-        self._waiting_bytes = 0
-        # Changes of one key happen in the order in which they were asked for.
-        self._turns: dict[bytes, DeferredLock] = {}
+        follower = follower or PurgeFollower(reactor)
+        self._janitor = Janitor(reactor, self._threads, path, limits, self._report_fault, follower)
+        self._remover = Remover(reactor, self._threads, path, self._report_fault)
+        # Entries that wait to be written can be read already.
+        self._unwritten: dict[bytes, CacheEntry] = {}
+        self._unwritten_bytes = 0
+        # Changes of one key happen in the order of their calls.
+        self._locks: dict[bytes, DeferredLock] = {}
         self._changes: set[Deferred[Any]] = set()
         self._warned: dict[str, float] = {}
-        self._flights = LeasedCoalescer(reactor, self._threads, LeaseFile(path), self._in_turn)
+        self._coalescer = LeasedCoalescer(reactor, self._threads, LeaseFile(path), self._run_in_order)
 
-    @property
-    def known(self) -> Sweep | None:
-        """What the last sweep left, once this process knows of one: nothing is counted for it."""
-        return self._janitor.known
-
-    def start(self) -> None:
+    def startService(self) -> None:
         """Start the threads and the janitor."""
+        super().startService()
         self._threads.start()
-        self._janitor.start()
+        self._janitor.startService()
+
+    def stopService(self) -> Deferred[None]:
+        """Finish the changes under way and end the threads, within seconds even where the medium hangs."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self._janitor.stopService()
+        self._remover.stop()
+        await self._wait_for_changes()
+        self._coalescer.close()
+        await self._threads.stop(_DRAIN)
+
+    def usage(self) -> TierUsage | None:
+        """See `ICacheTier`: what the last sweep left, of any process; None before the first one."""
+        sweep = self._janitor.last_sweep
+        return None if sweep is None else TierUsage(sweep.bytes, sweep.entries)
 
     def get(self, key: bytes) -> Deferred[CacheEntry | None]:
-        """The entry under *key*, verified; what is damaged is removed and missed."""
-        entry = self._writing.get(key)
+        """The entry under *key*, verified; a damaged one is removed, and a miss."""
+        entry = self._unwritten.get(key)
         if entry is not None:
             return succeed(entry)
         path = entry_path(self._path, key)
@@ -119,7 +130,7 @@ class DiskTier:
 
         def read() -> CacheEntry | None:
             try:
-                return read_entry(path, key, self._longest, sized=limit.extend_for)
+                return read_entry(path, key, self._longest_body, sized=limit.extend_for)
             except FileNotFoundError:
                 return None
             except CorruptEntry as error:
@@ -128,55 +139,57 @@ class DiskTier:
                     return None
                 raise
 
-        return self._threads.run_with_timeout(read, limit).addErrback(self._fault)
+        return self._threads.run_with_timeout(read, limit).addErrback(self._report_fault)
 
     def size_of(self, key: bytes) -> Deferred[int]:
         """The size of the file under *key*."""
-        entry = self._writing.get(key)
+        entry = self._unwritten.get(key)
         if entry is not None:
             return succeed(len(entry.rendition.body))
         path = entry_path(self._path, key)
 
-        def look() -> int:
+        def file_size() -> int:
             try:
                 return path.stat().st_size
             except FileNotFoundError:
                 return 0
 
-        return self._threads.run_with_timeout(look).addErrback(self._fault).addCallback(lambda size: size or 0)
+        found = self._threads.run_with_timeout(file_size).addErrback(self._report_fault)
+        return found.addCallback(lambda size: size or 0)
 
     def put(self, key: bytes, entry: CacheEntry) -> Deferred[None]:
         """Write *entry*; one that is larger than the tier, or that the medium is too slow for, is not kept."""
         size = len(entry.rendition.body)
-        if size > self._longest:
+        if size > self._longest_body:
             self._on_fault(self.name, "too_large")
             return succeed(None)
-        if self._waiting_bytes + size > max(_BACKLOG, size):
-            return self._refused(Stalled())
+        if self._unwritten_bytes + size > max(_BACKLOG, size):
+            self._report_fault(Failure(Stalled()))
+            return succeed(None)
         path = entry_path(self._path, key)
-        self._writing[key] = entry
-        self._waiting_bytes += size
+        self._unwritten[key] = entry
+        self._unwritten_bytes += size
 
         def finished(outcome: T) -> T:
-            self._waiting_bytes -= size
-            if self._writing.get(key) is entry:
-                del self._writing[key]
+            self._unwritten_bytes -= size
+            if self._unwritten.get(key) is entry:
+                del self._unwritten[key]
             return outcome
 
         def failed(failure: Failure) -> None:
             if _kind(failure.value) == "full":
-                self._janitor.make_room(size)
-            self._fault(failure)
+                self._janitor.make_space(size)
+            self._report_fault(failure)
 
         return (
-            self._in_turn(key, lambda: self._janitor.write(size, lambda: write_entry(path, key, entry)))
-            .addCallbacks(self._janitor.wrote, failed)
+            self._run_in_order(key, lambda: self._janitor.write(size, lambda: write_entry(path, key, entry)))
+            .addCallbacks(self._janitor.add_written, failed)
             .addBoth(finished)
         )
 
     def remove(self, key: bytes) -> Deferred[bool]:
-        """Remove *key*'s file, and with it what is being written under *key*."""
-        self._writing.pop(key, None)
+        """Remove the file under *key*, and an entry that waits to be written there."""
+        self._unwritten.pop(key, None)
         path = entry_path(self._path, key)
 
         def unlink() -> bool:
@@ -186,60 +199,49 @@ class DiskTier:
                 return False
             return True
 
-        return self._in_turn(key, unlink).addErrback(self._fault).addCallback(bool)
+        return self._run_in_order(key, unlink).addErrback(self._report_fault).addCallback(bool)
 
     async def purge(self, purge: Purge) -> int:
-        """Remove the files that *purge* covers; how many they were, as far as is known within seconds."""
-        covered = Purges([purge])
-        for key in [key for key, entry in self._writing.items() if covered.cover(key, entry)]:
-            del self._writing[key]
-        await self._written()
+        """See `ISharedTier`."""
+        purges = Purges([purge])
+        for key in [key for key, entry in self._unwritten.items() if purges.covers(key, entry)]:
+            del self._unwritten[key]
+        await self._wait_for_changes()
         return await self._remover.remove(purge)
 
-    async def once(
+    async def coalesce(
         self,
         key: bytes,
         find: Callable[[], Awaitable[T | None]],
         make: Callable[[], Awaitable[T]],
         kept: Callable[[T], bool],
     ) -> T:
-        """What *make* returns, or *find* does once another process or host has made it; see `LeasedCoalescer`."""
-        return await self._flights.do(key, entry_path(self._path, key).exists, find, make, kept)
+        """See `ISharedTier`; by a lease, see `LeasedCoalescer`."""
+        return await self._coalescer.do(key, entry_path(self._path, key).exists, find, make, kept)
 
-    async def close(self) -> None:
-        """Finish the changes under way and end the threads, within seconds even where the medium hangs."""
-        self._janitor.stop()
-        self._remover.stop()
-        await self._written()
-        self._flights.close()
-        await self._threads.stop(_DRAIN)
-
-    def _written(self) -> Deferred[None]:
+    def _wait_for_changes(self) -> Deferred[None]:
         """Fires when the changes under way are done, or have taken too long."""
-        changed: Deferred[None] = Deferred()
-        DeferredList(list(self._changes)).addCallback(lambda _: changed.callback(None))
-        return changed.addTimeout(_DRAIN, self._reactor, lambda _outcome, _seconds: None)
+        done: Deferred[None] = Deferred()
+        DeferredList(list(self._changes)).addCallback(lambda _: done.callback(None))
+        return done.addTimeout(_DRAIN, self._reactor, lambda _outcome, _seconds: None)
 
-    def _in_turn(self, key: bytes, work: Callable[[], T], *, even_if_stalled: bool = False) -> Deferred[T]:
-        """The outcome of *work*, begun when what was asked for *key* before has ended."""
+    def _run_in_order(self, key: bytes, work: Callable[[], T], *, even_if_stalled: bool = False) -> Deferred[T]:
+        """The outcome of *work*, which begins when all earlier work for *key* has ended."""
         run = self._threads.run_even_if_stalled if even_if_stalled else self._threads.run
-        lock = self._turns.setdefault(key, DeferredLock())
+        lock = self._locks.setdefault(key, DeferredLock())
 
-        def leave(outcome: U) -> U:
+        def ended(outcome: U) -> U:
             if not lock.locked:
-                self._turns.pop(key, None)
+                self._locks.pop(key, None)
             self._changes.discard(change)
             return outcome
 
         change: Deferred[T] = lock.run(run, work)
         self._changes.add(change)
-        return change.addBoth(leave)
+        return change.addBoth(ended)
 
-    def _refused(self, error: OSError) -> Deferred[None]:
-        self._fault(Failure(error))
-        return succeed(None)
-
-    def _fault(self, failure: Failure) -> None:
+    def _report_fault(self, failure: Failure) -> None:
+        """Count a fault of the medium and warn of it once a minute; any other failure is raised."""
         error = failure.value
         if not isinstance(error, (OSError, CorruptEntry)):
             failure.raiseException()
@@ -248,27 +250,22 @@ class DiskTier:
         now = self._reactor.seconds()
         if kind in _ADVICE and now - self._warned.get(kind, -_WARN_INTERVAL) >= _WARN_INTERVAL:
             self._warned[kind] = now
-            what = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-            self.log.warn(_ADVICE[kind], what=what, path=self._path)
+            text = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+            self.log.warn(_ADVICE[kind], error=text, path=self._path)
 
 
 def _kind(error: object) -> str:
+    """The kind of fault, as metrics count it."""
     if isinstance(error, CorruptEntry):
         return "corrupt"
+    if isinstance(error, Stalled):
+        return "slow"
     code = error.errno if isinstance(error, OSError) else None
-    return (
-        "full"
-        if code in FULL
-        else "too_large"
-        if code == errno.EFBIG
-        else "slow"
-        if isinstance(error, Stalled)
-        else "io"
-    )
+    return "full" if code in DISK_FULL else "too_large" if code == errno.EFBIG else "io"
 
 
 def usable_directory(path: str) -> bool:
-    """Whether entries can be written below *path*, which is made if need be."""
+    """Whether entries can be written below *path*, which is created if need be."""
     try:
         Path(path).mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError:

@@ -1,11 +1,12 @@
-"""Equal work under way in several processes, or on several hosts of a share, is done once.
+"""Coalescing over a lease: equal work under way in several processes, or on several hosts of a share, is done once.
 
-    take the lease ── ours ─── made meanwhile? ── no ──> make, put, give back ──> the result
-          │                          └─ yes ──> what is in the cache
-          └─ another's ── pause ── in the cache? ── the work ended otherwise? ── take again ...
+    take the lease ── taken ── entry there by now? ── no ──> make, put, release ──> the result
+          │                          └─ yes ──> the entry
+          └─ another process has it ── pause ── entry there? ── outcome written? ── take the lease again ...
 
-A holder that dies loses its lease, and the next one makes the entry. One that fails, or whose result is not kept,
-leaves word of it, so that those who waited do not try one after another what has just failed.
+A holder that dies loses its lease, and the next process makes the entry. A holder that fails, or whose result is not
+kept, writes the outcome to the lease file, so that the waiting processes do not try one after another what has just
+failed.
 """
 
 from __future__ import annotations
@@ -15,43 +16,44 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from imgforge import errors
 from imgforge.cache.leases import Lease, LeaseFile, outcome_text
-from imgforge.concurrency import FileThreads, IDiskReactor, Stalled
+from imgforge.concurrency import FileThreads, Stalled
 from imgforge.errors import ImgforgeError, Overloaded
 
 __all__ = ["LeasedCoalescer"]
 
 T = TypeVar("T")
 
-# Seconds between two looks at a lease of somebody else; the first is short, for many images are made in no time.
+# Seconds between two attempts to take a lease; the first pause is short, for many images are made in milliseconds.
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.25
-# Seconds for which nothing is shared after the medium has refused a lock.
+# Seconds without coalescing after the medium has refused a lock.
 _REST = 60.0
 
 _NOT_KEPT = b""
 
 
-class InTurn(Protocol):
-    """Runs work on a thread after what was asked for the same key before."""
+class RunInOrder(Protocol):
+    """Runs work on a thread after the work that was asked for earlier under the same key."""
 
     def __call__(self, key: bytes, work: Callable[[], Any], *, even_if_stalled: bool = ...) -> Deferred[Any]: ...
 
 
 class LeasedCoalescer:
-    """Leases of *file*, held on *threads*; *in_turn* orders giving back behind the writing of the entry."""
+    """Takes leases of *file* on *threads*; *run_in_order* releases them after the entry has been written."""
 
     log = Logger()
 
-    def __init__(self, clock: IDiskReactor, threads: FileThreads, file: LeaseFile, in_turn: InTurn) -> None:
+    def __init__(self, clock: IReactorTime, threads: FileThreads, file: LeaseFile, run_in_order: RunInOrder) -> None:
         self._clock = clock
         self._threads = threads
         self._file = file
-        self._in_turn = in_turn
+        self._run_in_order = run_in_order
         self._unusable_until = float("-inf")
 
     async def do(
@@ -62,63 +64,65 @@ class LeasedCoalescer:
         make: Callable[[], Awaitable[T]],
         kept: Callable[[T], bool],
     ) -> T:
-        """What *make* returns, or what *find* does once somebody else has made it.
+        """The result of *make*, or of *find* once another process has made it.
 
-        *present* tells cheaply, on a thread, whether there is an entry; *kept* says of what was made whether it is to
-        be one: what stood in for it is not. An `ImgforgeError` of whoever made it is raised
-        here too, but for a full queue, which is its own.
+        *present* tells cheaply, on a thread, whether there is an entry; *kept* says of a result of *make* whether it is
+        to be an entry, which a fallback image is not. An `ImgforgeError` of the process that failed to make it is
+        raised here too, except `Overloaded`: that process's queue was full, not this one's.
         """
         lease = Lease(self._file, key)
-        last_word: Callable[[], None] | None = None  # on a thread, before the lease is given back
+        write_outcome: Callable[[], None] | None = None  # on a thread, before the lease is released
         making = False
         try:
             found = await self._wait(key, lease, present, find)
             if found is not None:
                 return found
             making = True
-            made = await make()
-            last_word = (
-                partial(self._tell_unless, present, key) if kept(made) else partial(self._file.tell, key, _NOT_KEPT)
+            result = await make()
+            write_outcome = (
+                partial(self._write_not_kept_unless, present, key)
+                if kept(result)
+                else partial(self._file.write_outcome, key, _NOT_KEPT)
             )
         except (CancelledError, Overloaded):
             raise
         except Exception as error:
-            if making:  # what another one has told is not told again: those who come later would hear of it
-                last_word = partial(self._file.tell, key, _error_text(error))
+            if making:  # an outcome of another process is not written again: processes that come later would read it
+                write_outcome = partial(self._file.write_outcome, key, _error_text(error))
             raise
         else:
-            return made
+            return result
         finally:
-            self._end(key, lease, last_word)
+            self._end(key, lease, write_outcome)
 
     def close(self) -> None:
-        """Give everything back."""
+        """Release all leases."""
         self._threads.run_even_if_stalled(self._file.close).addErrback(lambda _: None)
 
     async def _wait(
         self, key: bytes, lease: Lease, present: Callable[[], bool], find: Callable[[], Awaitable[T | None]]
     ) -> T | None:
-        """What somebody else has made; None where it is up to us, with the lease or without."""
+        """The result that another process has made; None where this one is to make it, with the lease or without."""
         if self._clock.seconds() < self._unusable_until:
             return None
 
         def attempt() -> tuple[bytes, bool, bytes, bool]:
-            # Before and after: what is told between a refusal and the first look must not be missed.
+            # Before and after: an outcome written between a refusal and the first look must not be missed.
             return self._file.outcome(key), lease.take(), self._file.outcome(key), present()
 
         before = None
         for pause in _pauses():
             try:
-                first, taken, now, worth_while = await self._threads.run_with_timeout(attempt)
+                first, taken, now, has_entry = await self._threads.run_with_timeout(attempt)
             except OSError as error:
                 self._refused(error)
                 return None
             before = first if before is None else before
-            if worth_while and (found := await find()) is not None:
+            if has_entry and (found := await find()) is not None:
                 return found
             if now != before and (text := outcome_text(now, key)) is not None:
                 if text != _NOT_KEPT:
-                    raise _told_error(text)
+                    raise _parsed_error(text)
                 self._end(key, lease)
                 return None
             if taken:
@@ -126,30 +130,32 @@ class LeasedCoalescer:
             await deferLater(self._clock, pause)
         return None
 
-    def _tell_unless(self, present: Callable[[], bool], key: bytes) -> None:
-        """What could not be kept cannot be waited for."""
+    def _write_not_kept_unless(self, present: Callable[[], bool], key: bytes) -> None:
+        """Tell waiting processes that there is no entry, where it could not be written."""
         if not present():
-            self._file.tell(key, _NOT_KEPT)
+            self._file.write_outcome(key, _NOT_KEPT)
 
-    def _end(self, key: bytes, lease: Lease, last_word: Callable[[], None] | None = None) -> None:
+    def _end(self, key: bytes, lease: Lease, write_outcome: Callable[[], None] | None = None) -> None:
         if not lease.end():
             return
 
-        def give_back() -> None:
+        def release() -> None:
             try:
-                if last_word is not None:
-                    last_word()
+                if write_outcome is not None:
+                    write_outcome()
             finally:
-                lease.give_back()
+                lease.release()
 
-        self._in_turn(key, give_back, even_if_stalled=True).addErrback(lambda _: None)
+        self._run_in_order(key, release, even_if_stalled=True).addErrback(lambda _: None)
 
     def _refused(self, error: OSError) -> None:
-        """Without locks every process makes its own; a medium that is late has been reported by the look-up."""
+        """Stop coalescing for a while, unless the medium is only slow, of which the look-up has warned already."""
         if not isinstance(error, Stalled):
             self._unusable_until = self._clock.seconds() + _REST
             self.log.warn(
-                "the disk cache takes no locks ({what}): several processes may make the same image at once", what=error
+                "the disk cache takes no locks ({error}): several processes may make the same image at once. Check "
+                "whether the file system of IMGFORGE_CACHE_DISK_PATH supports locks",
+                error=error,
             )
 
 
@@ -166,13 +172,13 @@ def _error_text(error: Exception) -> bytes:
     return f"{type(error).__name__}\n{error.message}\n{error.cause}".encode()
 
 
-def _told_error(text: bytes) -> ImgforgeError:
-    """The error that `_error_text` wrote down; of an unknown kind at least the message."""
+def _parsed_error(text: bytes) -> ImgforgeError:
+    """The error that `_error_text` wrote; an `ImgforgeError` with its message where its class is unknown."""
     name, message, cause, *_ = (*text.decode("utf-8", "replace").split("\n"), "", "")
-    kind = getattr(errors, name) if name in errors.__all__ else ImgforgeError
+    error_class = getattr(errors, name) if name in errors.__all__ else ImgforgeError
     message, cause = ("".join(char for char in part if char.isprintable()) for part in (message, cause))
     try:
-        told: ImgforgeError = kind(message)
-    except TypeError:  # a kind that needs to know more
-        told = ImgforgeError(message)
-    return told.caused_by(cause)
+        error: ImgforgeError = error_class(message)
+    except TypeError:  # a class with more arguments
+        error = ImgforgeError(message)
+    return error.caused_by(cause)

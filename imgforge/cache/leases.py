@@ -1,10 +1,10 @@
-"""Which keys are being made, over all processes and hosts that share a directory of entries.
+"""Leases: which process or host makes which entry, among all that share a directory of entries.
 
-One file in the directory holds it all. A lease is a write lock on one byte of it (an open file description lock, see
-fcntl(2)), at an offset that follows from the key: nothing is created or removed, and the kernel takes the lock back
-from whoever dies. Over NFS the same locks go to the server; where a medium knows none, nothing is shared.
+One file in the directory holds all leases. A lease is a write lock on one byte of it (an open file description lock,
+see fcntl(2)), at an offset that follows from the key: nothing is created or removed, and the kernel releases the lock
+of a process that dies. Over NFS the same locks go to the server; on a medium without locks nothing is coalesced.
 
-The file's bytes are a table of outcomes: how the last work that left no entry ended, for those who waited for it.
+The file's bytes are a table of outcomes: how the last work that left no entry ended, for the processes that waited.
 
     offset  size        one slot of the table, at (hash of key) mod its length
          0    32        key
@@ -28,8 +28,8 @@ _NAME = "leases"
 _SLOTS = 1024
 _SLOT = 512
 _OUTCOME = struct.Struct(">32sI16s")
-_LONGEST = _SLOT - _OUTCOME.size
-# Locks of two keys must not meet: 62 bits of the key are as good as all of them.
+_LONGEST_TEXT = _SLOT - _OUTCOME.size
+# Two keys must not have the same offset: 62 bits of the key are as good as all of them.
 _OFFSET_BITS = 62
 
 
@@ -39,7 +39,7 @@ def _flock(kind: int, offset: int) -> bytes:
 
 
 class LeaseFile:
-    """The file in *root*; every method does file work and belongs on a thread. OSError where the medium refuses."""
+    """The file in *root*. All methods do file work and belong on a thread; OSError where the medium refuses."""
 
     def __init__(self, root: str) -> None:
         self._path = Path(root, _NAME)
@@ -47,7 +47,7 @@ class LeaseFile:
         self._descriptor = -1
 
     def take(self, offset: int) -> bool:
-        """Lock the byte at *offset*, unless somebody else has."""
+        """Lock the byte at *offset*; False where another process, or thread, has it locked."""
         file = self._open()
         try:
             fcntl.fcntl(file, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK, offset))
@@ -55,23 +55,23 @@ class LeaseFile:
             return False
         return True
 
-    def give_back(self, offset: int) -> None:
+    def release(self, offset: int) -> None:
         """Unlock the byte at *offset*."""
         fcntl.fcntl(self._open(), fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK, offset))
 
     def outcome(self, key: bytes) -> bytes:
-        """The slot of *key* as it is; a different one later means that work on it has ended since."""
+        """The bytes of the slot of *key*; other bytes later mean that work on the key has ended since."""
         return os.pread(self._open(), _SLOT, _position(key))
 
-    def tell(self, key: bytes, text: bytes) -> None:
-        """Leave *text* for those who wait for *key*; of a long one the beginning."""
+    def write_outcome(self, key: bytes, text: bytes) -> None:
+        """Write *text* to the slot of *key*; a long text is truncated."""
         # The random part makes equal outcomes differ.
-        text = os.urandom(8) + text[: _LONGEST - 8]
+        text = os.urandom(8) + text[: _LONGEST_TEXT - 8]
         slot = _OUTCOME.pack(key, len(text), _digest(key, text)) + text
         os.pwrite(self._open(), slot, _position(key))
 
     def close(self) -> None:
-        """Give back all that is held."""
+        """Release all leases."""
         with self._opening:
             if self._descriptor >= 0:
                 os.close(self._descriptor)
@@ -79,8 +79,8 @@ class LeaseFile:
 
     def _open(self) -> int:
         with self._opening:
-            # Who removes the directory under a running server takes the file as well: then there is another one. The
-            # first stays open, for another thread may be about to use its number.
+            # If the directory is removed under a running server, the file is created anew. The old descriptor stays
+            # open, for another thread may be about to use its number.
             if self._descriptor >= 0 and os.fstat(self._descriptor).st_nlink == 0:
                 self._descriptor = -1
             if self._descriptor < 0:
@@ -91,7 +91,7 @@ class LeaseFile:
 
 
 class Lease:
-    """One attempt after another to have *key* for oneself, and its end at any moment, whatever a thread is at."""
+    """The lease of *key*: tried again and again on threads, and ended at any moment in the reactor's thread."""
 
     def __init__(self, file: LeaseFile, key: bytes) -> None:
         self._file = file
@@ -100,28 +100,28 @@ class Lease:
         self._held = self._ended = False
 
     def take(self) -> bool:
-        """Whether it is ours now. On a thread."""
+        """Try to take the lease; True if this process has it now. On a thread."""
         taken = self._file.take(self._offset)
         with self._changing:
             self._held = taken and not self._ended
-            lost = taken and self._ended
-        if lost:  # it came too late: nobody waits for it any more
-            self._file.give_back(self._offset)
+            too_late = taken and self._ended
+        if too_late:
+            self._file.release(self._offset)
         return self._held
 
     def end(self) -> bool:
-        """Want it no more; whether `give_back` is to be called. It does not wait for a thread."""
+        """Take it no more; True if `release` must be called. Does not wait for a thread."""
         with self._changing:
             self._ended, held, self._held = True, self._held, False
         return held
 
-    def give_back(self) -> None:
-        """Let others have it. On a thread, after `end`."""
-        self._file.give_back(self._offset)
+    def release(self) -> None:
+        """Let others take it. On a thread, after `end`."""
+        self._file.release(self._offset)
 
 
 def outcome_text(slot: bytes, key: bytes) -> bytes | None:
-    """What `LeaseFile.tell` left in *slot* for *key*; None where it is of another key, or damaged."""
+    """The text of `LeaseFile.write_outcome` in *slot*; None where it is of another key than *key*, or damaged."""
     if len(slot) < _OUTCOME.size:
         return None
     owner, length, digest = _OUTCOME.unpack_from(slot)

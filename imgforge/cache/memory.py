@@ -10,15 +10,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
-from typing import Protocol
 
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from imgforge.interfaces import ICacheTier
+from imgforge.interfaces import IMemoryTier, TierUsage, VisitMark
 from imgforge.model import CacheEntry
 
-__all__ = ["MemoryTier", "VisitMark"]
+__all__ = ["MemoryTier"]
 
 # What an entry costs beside its values: its place in the list and the table, and the fast lane's answer.
 _OVERHEAD = 500
@@ -34,12 +33,6 @@ def _cost(value: object) -> int:
     return size
 
 
-class VisitMark(Protocol):
-    """The mark of an entry that SIEVE spares, valid until the tier's observers are told that the entry was dropped."""
-
-    visited: bool
-
-
 class _Node:
     __slots__ = ("cost", "entry", "key", "newer", "older", "visited")
 
@@ -52,7 +45,7 @@ class _Node:
         self.older: _Node | None = None
 
 
-@implementer(ICacheTier)
+@implementer(IMemoryTier)
 class MemoryTier:
     """Entries in this process's memory, at most *max_bytes* and *capacity* of them."""
 
@@ -80,11 +73,11 @@ class MemoryTier:
         return node.entry
 
     def add_drop_observer(self, observer: Callable[[bytes], None]) -> None:
-        """Have *observer* called with the key of each entry that is evicted, replaced, removed or purged."""
+        """See `IMemoryTier`."""
         self._drop_observers.append(observer)
 
     def visit_mark(self, key: bytes) -> VisitMark | None:
-        """The mark of the entry under *key*, to be set by a table that serves the entry without asking the tier."""
+        """See `IMemoryTier`."""
         return self._nodes.get(key)
 
     def get(self, key: bytes) -> Deferred[CacheEntry | None]:
@@ -110,14 +103,13 @@ class MemoryTier:
         """Forget *key*."""
         return succeed(self._drop(key))
 
-    def purge(self, covered: Callable[[bytes, CacheEntry], bool]) -> int:
-        """Forget what *covered* says yes to; how many entries that were."""
-        gone = [key for key, node in self._nodes.items() if covered(key, node.entry)]
-        return sum(map(self._drop, gone))
+    def drop(self, covered: Callable[[bytes, CacheEntry], bool]) -> int:
+        """See `IMemoryTier`."""
+        return sum(map(self._drop, [key for key, node in self._nodes.items() if covered(key, node.entry)]))
 
-    def close(self) -> Deferred[None]:
-        """Nothing is under way here, ever."""
-        return succeed(None)
+    def usage(self) -> TierUsage:
+        """See `ICacheTier`; the bytes are those that the entries take in memory."""
+        return TierUsage(self.bytes, len(self._nodes))
 
     def _link(self, node: _Node) -> None:
         node.older = self._newest

@@ -167,7 +167,7 @@ def _moment(seconds: float) -> str | None:
 @CONFIG
 def prune(max_bytes: int, config_path: str | None) -> None:
     """Remove what has not been used for the longest time, until the rest is within --max-bytes."""
-    from imgforge.cache import sweep
+    from imgforge.cache import DiskLimits, SweepOptions, sweep
 
     path = _directory(config_path)
     progress = Progress()
@@ -181,7 +181,7 @@ def prune(max_bytes: int, config_path: str | None) -> None:
 
     try:
         # For a sweep 0 is no limit.
-        swept = sweep(path, max(1, max_bytes), 0, stopping=look)
+        swept = sweep(path, DiskLimits(max(1, max_bytes)), SweepOptions(stopping=look))
     except OSError as error:
         _unusable(path, error)
     progress.done()

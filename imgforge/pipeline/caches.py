@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imgforge.cache import Cache, IDiskReactor, Kind, MemoryTier
+from imgforge.cache import Cache, Kind, MemoryTier
+from imgforge.interfaces import IServerReactor
 from imgforge.model import ImageRequest, InfoRequest
 from imgforge.observability import Metrics
 from imgforge.pipeline.limits import MemoryBudget
@@ -71,7 +72,7 @@ class Caches:
 
 
 def make_caches(
-    clock: IDiskReactor,
+    clock: IServerReactor,
     settings: CachesSettings,
     sources: SourceRegistry,
     metrics: Metrics,

@@ -12,7 +12,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from imgforge import __version__, processing
-from imgforge.cache import Cache, MemoryTier, fingerprint, make_cache
+from imgforge.cache import Cache, fingerprint, make_cache
 from imgforge.config import Settings
 from imgforge.demo import DemoEndpoint, SampleFactory
 from imgforge.observability import AccessLog, Metrics
@@ -195,11 +195,11 @@ class Application:
 
     def _make_lane(self) -> FastLane | None:
         """The fast lane, where there is a memory tier."""
-        tiers = self._cache.tiers if self._cache is not None else ()
-        if not tiers or not isinstance(tiers[0], MemoryTier):
+        tier = self._cache.memory if self._cache is not None else None
+        if tier is None:
             return None
         logged, clock = self._access_log.enabled, self._reactor.seconds
-        return FastLane(tiers[0], self._gate.expected, clock, logged=logged, clients=self._clients)
+        return FastLane(tier, self._gate.expected, clock, logged=logged, clients=self._clients)
 
     def _flush(self) -> None:
         """Hand what was counted to the metrics and the access log, and libvips' own figures."""
@@ -285,7 +285,7 @@ class Application:
         use_own_resolver(self._reactor)
         self._threads.start()
         for cache in filter(None, (self._cache, self._originals)):
-            cache.start()
+            cache.startService()
         self._flushing.start()
         self._observing.start(now=True)
         self._trimming.start()
@@ -308,7 +308,7 @@ class Application:
         await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._access_log.close)
         await self._sources.close()
         for cache in filter(None, (self._cache, self._originals)):
-            await cache.close()
+            await cache.stopService()
         # The threads come back when libvips does; the reactor goes on meanwhile.
         await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._threads.stop)
 

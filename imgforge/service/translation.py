@@ -168,6 +168,7 @@ def original_cache_settings(settings: Settings, processes: int, directory: str) 
         disk_min_free=settings.cache_disk_min_free_bytes,
         # A purge journal of their own: the purge of one image purges its original, but not the original's other images.
         directory=directory and str(Path(directory, "originals")),
+        name="originals",
     )
 
 

@@ -25,10 +25,10 @@ class CacheTests(TestCase):
     def make(self, kind: str) -> Cache:
         cache = make_cache(self.clock, CacheSettings(kind, disk_path=self.root), no_fault)
         assert cache is not None
-        cache.start()
+        cache.startService()
 
         async def close() -> None:
-            await cache.close()
+            await cache.stopService()
 
         self.addCleanup(close)
         return cache

@@ -21,9 +21,9 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
-from imgforge.cache import DiskTier, disk, entry_file, entry_path, sweep
+from imgforge.cache import DiskLimits, DiskTier, disk, entry_file, entry_path, sweep
 from imgforge.cache.eviction import janitor
-from imgforge.interfaces import ICacheTier
+from imgforge.interfaces import ISharedTier
 from imgforge.model import CacheEntry
 from tests.support.cache_directory import ENTRY, KEY, ThreadedClock, number_key, sized, write
 from tests.support.process import Twistd, wait_for
@@ -44,15 +44,13 @@ class DiskCase(TestCase):
         tier = DiskTier(
             self.clock,  # type: ignore[arg-type]
             root,
-            max_bytes=max_bytes,
-            capacity=100,
-            min_free=min_free,
+            DiskLimits(max_bytes, 100, free=min_free),
             on_fault=lambda tier, fault: self.faults.append((tier, fault)),
         )
-        tier.start()
+        tier.startService()
 
         async def close() -> None:
-            await tier.close()
+            await tier.stopService()
 
         self.addCleanup(close)
         return tier
@@ -65,7 +63,7 @@ class DiskCase(TestCase):
 
 class DiskTierTests(DiskCase):
     def test_it_is_a_tier(self) -> None:
-        verifyObject(ICacheTier, self.tier)
+        verifyObject(ISharedTier, self.tier)
 
     async def test_what_is_put_is_found_by_another_process_too(self) -> None:
         await self.tier.put(KEY, ENTRY)
@@ -167,7 +165,7 @@ class StalledMediumTests(DiskCase):
 
     async def test_the_server_ends_all_the_same(self) -> None:
         self.tier.put(KEY, ENTRY)
-        closing = Deferred.fromCoroutine(self.tier.close())
+        closing = self.tier.stopService()
         self.assertNoResult(closing)
         self.clock.pump([3.1, 3.1])
         self.successResultOf(closing)
@@ -275,7 +273,7 @@ class NoRoomTests(DiskCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.tier._janitor.stop()  # the tests make their own
+        self.tier._janitor.stopService()  # the tests make their own
         self.paths = [write(self.root, number, size=10_000, age=1000 - number) for number in range(40)]
         self.size = self.paths[0].stat().st_size
         self.free = 0
@@ -295,7 +293,7 @@ class NoRoomTests(DiskCase):
 
     async def rested(self) -> None:
         """Wait until no sweep is under way: while one is, the janitor does not look at the clock."""
-        await self.until(lambda: self.tier._janitor._looking.call is not None)
+        await self.until(lambda: self.tier._janitor._checks.call is not None)
 
     async def swept(self, left: int) -> None:
         await self.rested()
@@ -351,7 +349,7 @@ class NoRoomTests(DiskCase):
         await tier.put(KEY, sized(6 * self.size))
         self.assertEqual(self.faults, [("disk", "too_large")])
         self.clock.pump([1.0] * 3)
-        await tier.close()
+        await tier.stopService()
         self.assertEqual(self.left(), 40)
 
     async def test_a_medium_that_does_not_say_is_not_full(self) -> None:

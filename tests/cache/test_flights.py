@@ -15,7 +15,7 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from imgforge.cache import Cache, DiskTier, disk
+from imgforge.cache import Cache, DiskLimits, DiskTier, disk
 from imgforge.cache.leases import Lease, LeaseFile, outcome_text
 from imgforge.cache.purge import follower
 from imgforge.errors import CircuitOpen, NotAnImage, OriginFailed, Overloaded, SourceNotFound
@@ -37,7 +37,7 @@ class Process:
 
     def __init__(self, root: str, *, stored: bool = True) -> None:
         running: Any = reactor
-        self.tier = DiskTier(running, root, max_bytes=10**9, capacity=100)
+        self.tier = DiskTier(running, root, DiskLimits(10**9, 100))
         self.cache = Cache(running, "disk", [self.tier])
         self.works: list[Deferred[CacheEntry]] = []
         self.stored = stored
@@ -71,10 +71,10 @@ class SharedFlightTests(TestCase):
 
     def process(self, root: str = "", **options: Any) -> Process:
         made = Process(root or self.root, **options)
-        made.tier.start()
+        made.tier.startService()
 
         async def close() -> None:
-            await made.cache.close()
+            await made.cache.stopService()
 
         self.addCleanup(close)
         return made
@@ -86,7 +86,7 @@ class SharedFlightTests(TestCase):
     def looks(self, process: Process) -> list[bytes]:
         """What *process* finds, from now on, each time that it looks for the outcome of another one's work."""
         found: list[bytes] = []
-        file: Any = process.tier._flights._file
+        file: Any = process.tier._coalescer._file
         outcome = file.outcome
 
         def look(key: bytes) -> bytes:
@@ -209,7 +209,7 @@ class SharedFlightTests(TestCase):
         await self.until(lambda: process.works)
         process.works[0].callback(ENTRY)
         await asked
-        await process.cache.close()
+        await process.cache.stopService()
         self.assertTrue(Lease(LeaseFile(self.root), KEY).take())
         self.assertEqual(sorted(path.name for path in Path(self.root).glob("*")), [KEY.hex()[:2], "leases"])
 
@@ -231,7 +231,7 @@ class LeaseTests(SynchronousTestCase):
 
     def test_an_outcome_is_found_whole_by_its_key_only(self) -> None:
         for text in (b"", b"SourceNotFound\nno", bytes(1000)):
-            self.file.tell(KEY, text)
+            self.file.write_outcome(KEY, text)
             slot = self.file.outcome(KEY)
             self.assertEqual(outcome_text(slot, KEY), text[:452])
             self.assertIsNone(outcome_text(slot, bytes(32)))
@@ -241,9 +241,9 @@ class LeaseTests(SynchronousTestCase):
         self.assertIsNone(outcome_text(b"", KEY))
 
     def test_equal_outcomes_differ(self) -> None:
-        self.file.tell(KEY, b"same")
+        self.file.write_outcome(KEY, b"same")
         before = self.file.outcome(KEY)
-        self.file.tell(KEY, b"same")
+        self.file.write_outcome(KEY, b"same")
         self.assertNotEqual(self.file.outcome(KEY), before)
 
     def test_a_directory_that_was_removed_is_made_again(self) -> None:

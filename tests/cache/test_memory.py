@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from imgforge.cache import MemoryTier
-from imgforge.interfaces import ICacheTier
+from imgforge.interfaces import IMemoryTier
 from imgforge.model import CacheEntry, Rendition
 
 
@@ -30,7 +30,7 @@ class MemoryTierTests(SynchronousTestCase):
         return self.successResultOf(self.tier.get(bytes([key]))) is not None
 
     def test_it_is_a_tier(self) -> None:
-        verifyObject(ICacheTier, self.tier)
+        verifyObject(IMemoryTier, self.tier)
 
     def test_what_is_put_is_found_and_what_is_removed_is_not(self) -> None:
         self.put(1)

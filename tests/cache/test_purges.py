@@ -23,7 +23,7 @@ TEXTS = st.text(alphabet="ab/", max_size=4)
 
 class CoverTests(SynchronousTestCase):
     def covered(self, *purges: Purge) -> bool:
-        return Purges(purges).cover(KEY, TAGGED)
+        return Purges(purges).covers(KEY, TAGGED)
 
     def test_each_kind_covers_what_matches(self) -> None:
         url = KEY[:URL_BYTES].hex()
@@ -41,16 +41,16 @@ class CoverTests(SynchronousTestCase):
             self.assertEqual(self.covered(Purge(at, "source", TAGGED.source)), covered)
 
     def test_an_entry_that_does_not_say_when_its_origin_was_asked_is_as_old_as_it_was_stored(self) -> None:
-        self.assertFalse(Purges([Purge(104.0, "tag", "hero")]).cover(KEY, replace(TAGGED, asked_at=0.0)))
-        self.assertTrue(Purges([Purge(105.0, "tag", "hero")]).cover(KEY, replace(TAGGED, asked_at=0.0)))
+        self.assertFalse(Purges([Purge(104.0, "tag", "hero")]).covers(KEY, replace(TAGGED, asked_at=0.0)))
+        self.assertTrue(Purges([Purge(105.0, "tag", "hero")]).covers(KEY, replace(TAGGED, asked_at=0.0)))
 
     def test_an_entry_from_before_the_clock_was_put_back_is_covered(self) -> None:
         future = time.time() + 3600
         made = replace(TAGGED, asked_at=future, stored_at=future + 1)
         purges = Purges([Purge(time.time(), "source", TAGGED.source)])
-        self.assertTrue(purges.cover(KEY, made))
-        self.assertFalse(purges.cover(KEY, replace(made, source="http://other/", tags=())))
-        self.assertFalse(Purges().cover(KEY, made))
+        self.assertTrue(purges.covers(KEY, made))
+        self.assertFalse(purges.covers(KEY, replace(made, source="http://other/", tags=())))
+        self.assertFalse(Purges().covers(KEY, made))
 
     def test_the_latest_of_equal_purges_counts_in_any_order(self) -> None:
         early, late = Purge(50.0, "prefix", "http"), Purge(200.0, "prefix", "http")
@@ -66,7 +66,7 @@ class CoverTests(SynchronousTestCase):
 
         purges = Purges(Purge(at, kind, value) for kind, value, at in given)  # type: ignore[arg-type]
         expected = max((at for kind, value, at in given if matches(kind, value)), default=-math.inf)
-        self.assertEqual(purges.moment(KEY, source, [tag]), expected)
+        self.assertEqual(purges.last_purge(KEY, source, [tag]), expected)
 
 
 class JournalTests(SynchronousTestCase):
@@ -78,47 +78,47 @@ class JournalTests(SynchronousTestCase):
         self.writer, self.reader = Journal(self.root), Journal(self.root)
 
     def test_what_one_appends_the_other_reads_once(self) -> None:
-        self.assertEqual(self.reader.news(), (False, []))
+        self.assertEqual(self.reader.read_new(), (False, []))
         purges = [Purge(1.0, "source", "http://x/ä\n"), Purge(2.0, "tag", "t")]
         self.writer.append(purges[0])
-        self.assertEqual(self.reader.news()[1], purges[:1])
+        self.assertEqual(self.reader.read_new()[1], purges[:1])
         self.writer.append(purges[1])
-        self.assertEqual(self.reader.news(), (False, purges[1:]))
-        self.assertEqual(self.reader.news(), (False, []))
+        self.assertEqual(self.reader.read_new(), (False, purges[1:]))
+        self.assertEqual(self.reader.read_new(), (False, []))
 
     def test_what_is_taken_out_is_gone_for_all(self) -> None:
         purges = [Purge(float(at), "tag", str(at)) for at in range(4)]
         for purge in purges:
             self.writer.append(purge)
-        self.reader.news()
+        self.reader.read_new()
         self.writer.compact(lambda purge: purge.at >= 2)
-        self.assertEqual(self.reader.news(), (True, purges[2:]))
+        self.assertEqual(self.reader.read_new(), (True, purges[2:]))
         self.writer.append(purges[0])
-        self.assertEqual(self.reader.news(), (False, purges[:1]))
+        self.assertEqual(self.reader.read_new(), (False, purges[:1]))
         self.assertEqual(os.listdir(self.root), ["purges"])
 
     def test_a_file_that_is_removed_begins_anew(self) -> None:
         self.writer.append(Purge(1.0, "tag", "a"))
-        self.reader.news()
+        self.reader.read_new()
         self.path.unlink()
-        self.assertEqual(self.reader.news(), (True, []))
+        self.assertEqual(self.reader.read_new(), (True, []))
         self.writer.append(Purge(2.0, "tag", "b"))
-        self.assertEqual(self.reader.news()[1], [Purge(2.0, "tag", "b")])
+        self.assertEqual(self.reader.read_new()[1], [Purge(2.0, "tag", "b")])
 
     def test_half_a_line_hides_neither_what_was_before_nor_what_follows(self) -> None:
         first, last = Purge(1.0, "tag", "a"), Purge(2.0, "tag", "b")
         self.writer.append(first)
         with self.path.open("ab") as file:
             file.write(b'{"at":1,"kind":"tag","va')
-        self.assertEqual(self.reader.news()[1], [first])
+        self.assertEqual(self.reader.read_new()[1], [first])
         self.writer.append(last)
-        self.assertEqual(self.reader.news()[1], [last])
+        self.assertEqual(self.reader.read_new()[1], [last])
 
     def test_no_garbage_is_a_purge(self) -> None:
         for line in (b"\xff\xfe", b'{"at":1}', b'{"at":1,"kind":"all","value":"x"}', b"[" * 100_000, b"null"):
             self.path.write_bytes(line + b"\n")
-            self.assertEqual(Journal(self.root).news()[1], [], line[:40])
+            self.assertEqual(Journal(self.root).read_new()[1], [], line[:40])
 
     def test_a_purge_from_the_future_is_one_of_now(self) -> None:
         self.writer.append(Purge(1e12, "tag", "a"))
-        self.assertLess(self.reader.news()[1][0].at, 1e11)
+        self.assertLess(self.reader.read_new()[1][0].at, 1e11)

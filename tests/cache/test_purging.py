@@ -18,13 +18,14 @@ from imgforge.cache import (
     URL_BYTES,
     Cache,
     CacheSettings,
+    DiskLimits,
     Kind,
     disk,
     entry_path,
     make_cache,
+    sweep,
     write_entry,
 )
-from imgforge.cache.eviction.sweep import sweep
 from imgforge.cache.purge import follower
 from imgforge.errors import PurgeFailed
 from imgforge.model import CacheEntry
@@ -51,10 +52,10 @@ class PurgingTests(TestCase):
         root = root or self.root
         cache = make_cache(self.running, CacheSettings(kind, disk_path=root, directory=root), lambda *_: None)
         assert cache is not None
-        cache.start()
+        cache.startService()
 
         async def close() -> None:
-            await cache.close()
+            await cache.stopService()
 
         self.addCleanup(close)
         return cache
@@ -154,7 +155,7 @@ class PurgingTests(TestCase):
         def fail() -> None:
             raise RuntimeError("no way to drop it")
 
-        there._purging.on_news.insert(0, fail)
+        there._follower._observers.insert(0, fail)
         with capturedLogs() as events:
             await here.purge("tag", "odd")
             await self.until_left(there, [0, 2, 4, 6, 8])
@@ -190,7 +191,7 @@ class PurgingTests(TestCase):
         self.process("disk")
         while '"tag"' in Path(self.root, "purges").read_text():
             await deferLater(self.running, 0.02)
-        swept = sweep(self.root, 0, 0)
+        swept = sweep(self.root, DiskLimits())
         self.assertEqual(swept and swept.entries, 2)
 
 

@@ -1,6 +1,7 @@
-"""When a directory of entries is swept: now and then, soon after much was written, and at once when there is no room.
+"""When a directory of entries is swept: once a minute, soon after much was written, and at once when the disk is full.
 
-A purge removes what it covers by itself. What that did not finish, or came to be written later, a sweep looks for once.
+A purge removes the entries it covers itself. A sweep looks once for those that the purge did not reach, or that were
+written after it.
 """
 
 from __future__ import annotations
@@ -8,43 +9,30 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from imgforge.cache.eviction.free_space import Space
-from imgforge.cache.eviction.sweep import Sweep, last_sweep, sweep
-from imgforge.cache.purge.follower import Purging
+from imgforge.cache.eviction.free_space import FreeSpace
+from imgforge.cache.eviction.sweep import DiskLimits, Sweep, SweepOptions, last_sweep, sweep
+from imgforge.cache.purge.follower import PurgeFollower
 from imgforge.concurrency import FileThreads
 
-__all__ = ["Janitor", "Limits"]
+__all__ = ["Janitor"]
 
-# How often a process looks whether a sweep is due, and how long all of them rest after one; seconds.
-_LOOK = 1.0
+# How often a process checks whether a sweep is due, and the pause of all processes after a sweep; seconds.
+_CHECK_INTERVAL = 1.0
 _REST = 60.0
-# The part of a limit that one process writes before it sweeps without a rest.
+# The part of a limit after which a process that has written that much sweeps without the pause.
 _MUCH = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What may be kept: bytes of files, their number, and seconds since they were last used; 0 is no limit.
-
-    `free` are bytes of the file system that stay free; 0 is none, less than 0 as many as is usual.
-    """
-
-    bytes: int = 0
-    entries: int = 0
-    age: float = 0.0
-    free: int = 0
-
-
-class Janitor:
-    """Keeps *root* under *limits*, on one of *threads*; what goes wrong with the medium is told to *fault*."""
+class Janitor(Service):
+    """Keeps *root* under *limits*, on one of *threads*; *on_fault* is called with the faults of the medium."""
 
     log = Logger()
 
@@ -53,110 +41,108 @@ class Janitor:
         clock: IReactorTime,
         threads: FileThreads,
         root: str,
-        limits: Limits,
-        fault: Callable[[Failure], None],
-        purging: Purging,
+        limits: DiskLimits,
+        on_fault: Callable[[Failure], None],
+        follower: PurgeFollower,
     ) -> None:
         self._clock = clock
         self._threads = threads
         self._root = root
         self._limits = limits
-        self._fault = fault
-        self._purging = purging
+        self._on_fault = on_fault
+        self._follower = follower
         self._stopping = False
-        self._next = 0.0
-        self._space = Space(root, limits.free)
-        # What is known of a lack of room: that there is one, the bytes that did not fit, and the wall's time then.
+        self._next_sweep = 0.0
+        self._free_space = FreeSpace(root, limits.free)
+        # Whether free space is scarce, the bytes of the largest entry that did not fit, and the time of the first one.
         self._urgent = False
         self._wanted = 0
-        self._since = 0.0
+        self._wanted_since = 0.0
         self._urgent_from = 0.0
-        self._bytes = self._entries = 0
-        self.known: Sweep | None = None  # of the last sweep, of this process or another
-        self._looking = LoopingCall(self._look)
-        self._looking.clock = clock
+        self._written_bytes = self._written_entries = 0
+        self.last_sweep: Sweep | None = None  # by any process
+        self._checks = LoopingCall(self._check)
+        self._checks.clock = clock
 
-    def start(self) -> None:
-        """Sweep from now on."""
-        self._looking.start(_LOOK, now=False)
+    def startService(self) -> None:
+        """Check from now on whether a sweep is due."""
+        super().startService()
+        self._checks.start(_CHECK_INTERVAL, now=False)
 
-    def stop(self) -> None:
-        """Sweep no more; a sweep under way ends at its next directory."""
+    def stopService(self) -> None:
+        """Check no more; a sweep under way ends at its next directory."""
+        super().stopService()
         self._stopping = True
-        if self._looking.running:
-            self._looking.stop()
+        if self._checks.running:
+            self._checks.stop()
 
     def write(self, size: int, write: Callable[[], int]) -> tuple[int, bool]:
-        """Have *write* write about *size* bytes, if there is room; how many it did, and whether room gets scarce.
+        """Call *write*, which writes about *size* bytes; returns how many it wrote, and whether free space is scarce.
 
-        On a thread. OSError where there is no room, or the medium refuses.
+        On a thread. OSError where there is no space, or the medium refuses.
         """
-        scarce = self._space.scarce(size)
+        scarce = self._free_space.is_scarce(size)
         return write(), scarce
 
-    def wrote(self, outcome: tuple[int, bool]) -> None:
-        """An entry was written, with that outcome of `write`."""
+    def add_written(self, outcome: tuple[int, bool]) -> None:
+        """Count an entry that was written, with the *outcome* of `write`."""
         size, scarce = outcome
-        self._bytes += size
-        self._entries += 1
+        self._written_bytes += size
+        self._written_entries += 1
         self._urgent |= scarce
 
-    def make_room(self, size: int) -> None:
-        """Sweep soon: an entry of *size* bytes did not fit. The oldest go, whatever the limits and the floor allow."""
+    def make_space(self, size: int) -> None:
+        """Sweep soon, for an entry of *size* bytes did not fit: the oldest entries go, even below all limits."""
         self._urgent = True
         if not self._wanted:
-            self._since = time.time()  # files have the wall's times
+            self._wanted_since = time.time()  # comparable to the times of files
         self._wanted = max(self._wanted, size)
 
-    def _look(self) -> Deferred[None] | None:
-        """Sweep if it is time; no look follows before the Deferred has fired."""
+    def _check(self) -> Deferred[None] | None:
+        """Sweep if it is due; the next check follows when the Deferred has fired."""
         limits, now = self._limits, self._clock.seconds()
-        much = 0 < limits.bytes * _MUCH < self._bytes or 0 < limits.entries * _MUCH < self._entries
+        much = 0 < limits.bytes * _MUCH < self._written_bytes or 0 < limits.entries * _MUCH < self._written_entries
         urgent = self._urgent and now >= self._urgent_from
-        if not much and not urgent and now < self._next:
+        if not much and not urgent and now < self._next_sweep:
             return None
-        wanted, since = (self._wanted, self._since) if urgent and self._wanted else (0, math.inf)
+        wanted, since = (self._wanted, self._wanted_since) if urgent and self._wanted else (0, math.inf)
         if urgent:
             self._urgent, self._wanted = False, 0
-        self._bytes = self._entries = 0
-
-        purged = self._purging.covers_file if self._purging.unsettled(now) else None
+        self._written_bytes = self._written_entries = 0
+        look_for_purged = self._follower.needs_sweep(now)
+        options = SweepOptions(
+            rest=0.0 if much or urgent else _REST,
+            since=since,
+            stopping=lambda: self._stopping,
+            purged=self._follower.covers_file if look_for_purged else lambda _: False,
+            lacking=lambda: max(wanted, self._free_space.lacking()),
+        )
 
         def work() -> tuple[Sweep | None, Sweep | None]:
-            """What this sweep left, if there was one, and what the last one did."""
-            swept = sweep(
-                self._root,
-                limits.bytes,
-                limits.entries,
-                limits.age,
-                rest=0.0 if much or urgent else _REST,
-                since=since,
-                lacking=lambda: max(wanted, self._space.lacking()),
-                stopping=lambda: self._stopping,
-                purged=purged,
-            )
-            if swept is not None and purged is not None:
-                self._purging.settled(now)
-            return swept, swept or last_sweep(self._root)
+            """The result of this sweep, if it was not skipped, and that of the last one."""
+            result = sweep(self._root, limits, options)
+            if result is not None and look_for_purged:
+                self._follower.forget_swept(now)
+            return result, result or last_sweep(self._root)
 
-        sweeping = self._threads.run(work).addCallbacks(self._swept, self._fault, (urgent,))
-        return sweeping.addErrback(self._failed).addCallback(self._plan)
+        sweeping = self._threads.run(work).addCallbacks(self._swept, self._on_fault, (urgent,))
+        return sweeping.addErrback(self._failed).addCallback(self._schedule)
 
     def _swept(self, outcome: tuple[Sweep | None, Sweep | None], urgent: bool) -> None:
-        result, left = outcome
-        self.known = left or self.known
+        result, last = outcome
+        self.last_sweep = last or self.last_sweep
         if result is not None and result.removed:
             self.log.debug(
-                "the janitor removed {removed} entries; {entries} with {bytes} bytes are left",
+                "the disk cache evicted {removed} entries; {entries} entries with {bytes} bytes are left",
                 removed=result.removed,
                 entries=result.entries,
                 bytes=result.bytes,
             )
-        elif result is not None and urgent:  # others have filled the disk: there is no use in looking again at once
+        elif result is not None and urgent:  # other programs fill the disk: another sweep at once would be in vain
             self._urgent_from = self._clock.seconds() + _REST
 
     def _failed(self, failure: Failure) -> None:
-        self.log.failure("the janitor failed, and will try again", failure)
+        self.log.failure("the eviction of the disk cache failed; it is tried again in a minute", failure)
 
-    def _plan(self, _: None) -> None:
-        self._next = self._clock.seconds() + _REST
+    def _schedule(self, _: None) -> None:
+        self._next_sweep = self._clock.seconds() + _REST

@@ -1,8 +1,8 @@
-"""Brings a directory of entries under its limits, and clears away what crashes left behind.
+"""Brings a directory of entries under its limits, and removes temporary files that crashes left behind.
 
 There is no index: a sweep walks the directories. It holds no list of files, however many there are: a first walk
-adds up and, if there is too much, a second one counts the ages into buckets, from which follows the age beyond which
-files have to go, and a third one removes them. One process sweeps at a time, by a lock on a file in the directory.
+adds up the sizes. If they exceed a limit, a second walk counts the ages into buckets, which give the age beyond which
+files are removed, and a third walk removes them. One process sweeps at a time, by a lock on a file in the directory.
 """
 
 from __future__ import annotations
@@ -16,70 +16,90 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgforge.cache.directory_walk import Found, Stopped, entries, never, our_files, remove
+from imgforge.cache.directory_walk import FoundFile, WalkStopped, entries, never_stop, our_files, remove
 from imgforge.cache.entry_file import TEMPORARY_NAME
 
-__all__ = ["Sweep", "last_sweep", "sweep"]
+__all__ = ["DiskLimits", "Sweep", "SweepOptions", "last_sweep", "sweep"]
 
 _LOCK = "janitor.lock"
-_LEFT = "janitor.left"
+_RESULT = "janitor.left"
 _ABANDONED_AFTER = 3600.0
 _BUCKETS = 4096
-# How full the directory is left after an eviction, so that the next entries do not start another one.
+# The part of a limit that an eviction leaves in use, so that the next entries do not start another eviction.
 _LOW_WATER = 0.95
-# Of many files a sweep takes long: all processes together rest this many times as long before the next.
-_REST = 20.0
+# A sweep of many files takes long: the next one, in any process, starts this many times as long after it.
+_REST_FACTOR = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class DiskLimits:
+    """What a directory may hold: bytes of files, their number, and seconds since they were last used; 0 is no limit.
+
+    `free` are the bytes of the file system that stay free; 0 is none, less than 0 a usual amount (see `FreeSpace`).
+    """
+
+    bytes: int = 0
+    entries: int = 0
+    age: float = 0.0
+    free: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SweepOptions:
+    """When a sweep is skipped or stopped, and what it removes beside the entries beyond the limits.
+
+    It is skipped where the last one, of any process, ended less than `rest` seconds ago, or later than `since` (seconds
+    since the epoch). `stopping` is called before each directory; the sweep stops where it returns True. `purged` tells
+    whether the entry in a file was purged. `lacking` returns the bytes that must be removed for free space, 0 or less
+    for none; an eviction for free space removes at least a twentieth of all bytes.
+    """
+
+    rest: float = 0.0
+    since: float = math.inf
+    stopping: Callable[[], bool] = never_stop
+    purged: Callable[[FoundFile], bool] = lambda _: False
+    lacking: Callable[[], int] = lambda: 0
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What a sweep found and did; `bytes` and `entries` are what is left."""
+    """The result of a sweep: `bytes` and `entries` are left, `removed` entries are gone."""
 
     bytes: int = 0
     entries: int = 0
     removed: int = 0
 
 
-def sweep(
-    root: str,
-    max_bytes: int,
-    max_entries: int,
-    max_age: float = 0.0,
-    *,
-    rest: float = 0.0,
-    since: float = math.inf,
-    lacking: Callable[[], int] = lambda: 0,
-    stopping: Callable[[], bool] = never,
-    purged: Callable[[Found], bool] | None = None,
-) -> Sweep | None:
-    """Bring *root* under its limits (0 is none; *max_age* in seconds), and remove what is *purged*.
+_DEFAULTS = SweepOptions()
 
-    The oldest entries are removed too where *lacking* says that so many bytes must go, and then at least a twentieth.
-    None where there was nothing to do: another process is at it, one has been within *rest* seconds or later than
-    *since*, or *stopping*, which is asked before each directory, said so. OSError where the medium refuses.
+
+def sweep(root: str, limits: DiskLimits, options: SweepOptions = _DEFAULTS) -> Sweep | None:
+    """Bring *root* under *limits*; None where the sweep was skipped or stopped, or another process is sweeping.
+
+    OSError where the medium refuses.
     """
     Path(root).mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = os.open(Path(root, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if (rest and _rests(lock, rest)) or _swept_since(lock, since):
+        if (options.rest and _resting(lock, options.rest)) or _swept_since(lock, options.since):
             return None
         began = time.time()
-        result = _Walk(root, stopping, purged).sweep(began, max_bytes, max_entries, max_age, lacking)
+        result = _Walk(root, limits, options).sweep(began)
         os.utime(lock, (began, time.time()))
-        _note(root, result)
-    except (BlockingIOError, Stopped):
+        _write_result(root, result)
+    except (BlockingIOError, WalkStopped):
         return None
     finally:
         os.close(lock)
     return result
 
 
-def _note(root: str, result: Sweep) -> None:
-    """Write down what the sweep left; not in the lock's file, whose times would change by its being read."""
+def _write_result(root: str, result: Sweep) -> None:
+    """Write what the sweep left to a file; not to the lock file, for reading it would change its access time."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-    with suppress(OSError):  # a full disk has been swept all the same
-        file = os.open(Path(root, _LEFT), flags, 0o600)
+    with suppress(OSError):  # on a full disk the sweep itself has still been done
+        file = os.open(Path(root, _RESULT), flags, 0o600)
         try:
             os.write(file, f"{result.bytes} {result.entries}\n".encode("ascii"))
         finally:
@@ -87,9 +107,9 @@ def _note(root: str, result: Sweep) -> None:
 
 
 def last_sweep(root: str) -> Sweep | None:
-    """What the last sweep of *root* left, whichever process or host it was of; None where that is not known."""
+    """What the last sweep of *root* left, by any process or host; None where the file is missing or damaged."""
     try:
-        text = Path(root, _LEFT).read_text("ascii")
+        text = Path(root, _RESULT).read_text("ascii")
         total, entries = text.split()
         return Sweep(int(total), int(entries)) if text.endswith("\n") else None
     except (OSError, ValueError):
@@ -97,67 +117,69 @@ def last_sweep(root: str) -> Sweep | None:
 
 
 def _swept_since(lock: int, since: float) -> bool:
-    """Whether a sweep has ended after *since*; a lock file that is new has the same time twice."""
+    """Whether a sweep has ended after *since*; the two times of a new lock file are equal."""
     status = os.fstat(lock)
     return since < status.st_mtime and status.st_atime < status.st_mtime
 
 
-def _rests(lock: int, rest: float) -> bool:
-    """Whether the last sweep, from the lock file's access time to its modification time, is recent."""
+def _resting(lock: int, rest: float) -> bool:
+    """Whether the last sweep is recent; it took from the lock file's access time to its modification time."""
     status = os.fstat(lock)
     took, since = status.st_mtime - status.st_atime, time.time() - status.st_mtime
-    return took > 0 and 0 <= since < max(rest, took * _REST)
+    return took > 0 and 0 <= since < max(rest, took * _REST_FACTOR)
 
 
 class _Walk:
-    """One sweep's way through the directories."""
+    """The walks of one sweep."""
 
-    def __init__(self, root: str, stopping: Callable[[], bool], purged: Callable[[Found], bool] | None) -> None:
+    def __init__(self, root: str, limits: DiskLimits, options: SweepOptions) -> None:
         self._root = root
-        self._stopping = stopping
-        self._purged = purged
+        self._limits = limits
+        self._options = options
 
-    def sweep(self, now: float, max_bytes: int, max_entries: int, max_age: float, lacking: Callable[[], int]) -> Sweep:
+    def sweep(self, now: float) -> Sweep:
+        limits, options = self._limits, self._options
         total = entries = removed = 0
         oldest = now
-        for file, status in our_files(self._root, self._stopping):
+        for file, status in our_files(self._root, options.stopping):
             age = now - status.st_mtime
             if TEMPORARY_NAME.fullmatch(file.name):
                 if age > _ABANDONED_AFTER:
                     remove(file)
-            elif (max_age and age > max_age) or (self._purged is not None and self._purged((file, status))):
+            elif (limits.age and age > limits.age) or options.purged((file, status)):
                 removed += remove(file)
             else:
                 total, entries, oldest = total + status.st_size, entries + 1, min(oldest, status.st_mtime)
-        over_limit = (max_bytes and total > max_bytes) or (max_entries and entries > max_entries)
-        missing = lacking()
-        if over_limit or missing > 0:
-            spare_bytes = total - int(max_bytes * _LOW_WATER) if max_bytes else 0
-            spare_entries = entries - int(max_entries * _LOW_WATER) if max_entries else 0
-            if missing > 0:
-                spare_bytes = max(spare_bytes, missing, total - int(total * _LOW_WATER))
-            gone_bytes, gone = self._evict(oldest, now, spare_bytes, spare_entries)
-            total, entries, removed = total - gone_bytes, entries - gone, removed + gone
+        over_limit = (limits.bytes and total > limits.bytes) or (limits.entries and entries > limits.entries)
+        lacking = options.lacking()
+        if over_limit or lacking > 0:
+            excess_bytes = total - int(limits.bytes * _LOW_WATER) if limits.bytes else 0
+            excess_entries = entries - int(limits.entries * _LOW_WATER) if limits.entries else 0
+            if lacking > 0:
+                excess_bytes = max(excess_bytes, lacking, total - int(total * _LOW_WATER))
+            evicted_bytes, evicted = self._evict(oldest, now, excess_bytes, excess_entries)
+            total, entries, removed = total - evicted_bytes, entries - evicted, removed + evicted
         return Sweep(total, entries, removed)
 
-    def _evict(self, oldest: float, now: float, spare_bytes: int, spare_entries: int) -> tuple[int, int]:
-        """Remove the oldest files until both amounts are gone; the bytes and files removed."""
+    def _evict(self, oldest: float, now: float, excess_bytes: int, excess_entries: int) -> tuple[int, int]:
+        """Remove the oldest entries until both excesses are gone; returns the bytes and entries removed."""
+        stopping = self._options.stopping
         width = max((now - oldest) / _BUCKETS, 1e-6)
 
         def bucket(status: os.stat_result) -> int:
             return min(_BUCKETS - 1, max(0, int((status.st_mtime - oldest) / width)))
 
         sizes, counts = [0] * _BUCKETS, [0] * _BUCKETS
-        for _, status in entries(self._root, self._stopping):
+        for _, status in entries(self._root, stopping):
             sizes[bucket(status)] += status.st_size
             counts[bucket(status)] += 1
-        last, gone_bytes, gone = -1, 0, 0
-        while last + 1 < _BUCKETS and (gone_bytes < spare_bytes or gone < spare_entries):
+        last, planned_bytes, planned = -1, 0, 0
+        while last + 1 < _BUCKETS and (planned_bytes < excess_bytes or planned < excess_entries):
             last += 1
-            gone_bytes, gone = gone_bytes + sizes[last], gone + counts[last]
+            planned_bytes, planned = planned_bytes + sizes[last], planned + counts[last]
         removed_bytes = removed = 0
-        for file, status in entries(self._root, self._stopping):
-            if removed_bytes >= spare_bytes and removed >= spare_entries:
+        for file, status in entries(self._root, stopping):
+            if removed_bytes >= excess_bytes and removed >= excess_entries:
                 break
             if bucket(status) <= last and remove(file):
                 removed_bytes, removed = removed_bytes + status.st_size, removed + 1

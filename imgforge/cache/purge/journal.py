@@ -1,8 +1,8 @@
-"""The purges of all processes that share a directory: one file, a line of JSON for each, appended and followed.
+"""The journal of purges of all processes that share a directory: one file, appended and followed, a line of JSON each.
 
-What is appended is seen by whoever looks at the file's length next. Appending takes a lock, so that the lines of
-several hosts do not mix. Purges of which nothing can be left are taken out by writing a new file in its place; the
-first line, a random word, tells the one from the other.
+A process learns of new lines from the file's length. Appending takes a lock, so that the lines of several hosts do not
+mix. Purges that can cover nothing any more are taken out by writing a new file in place of the old one; the first line,
+a random word, tells the two files apart.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pathlib import Path
 import msgspec
 
 from imgforge.cache.atomic_file import replacing
-from imgforge.cache.purge.purges import Purge
+from imgforge.model import Purge
 
 __all__ = ["JOURNAL_NAME", "Journal"]
 
 JOURNAL_NAME = "purges"
 _FIRST_LINE = 33  # bytes, with its end
-# A file beyond this was not written by us: each purge is some hundred bytes, and kept for minutes.
+# A longer file is not ours: a purge takes some hundred bytes, and is kept for minutes.
 _LONGEST = 256 << 20
 
 _encode = msgspec.json.Encoder().encode
@@ -31,47 +31,47 @@ _decode = msgspec.json.Decoder(Purge).decode
 
 
 class Journal:
-    """The file in *root* and how far it has been read. All methods do file work; OSError where the medium refuses."""
+    """The file in *root*, and how far it has been read. All methods do file work; OSError where the medium refuses."""
 
     def __init__(self, root: str) -> None:
         self._path = Path(root, JOURNAL_NAME)
-        self._name = b""
-        self._read = 0
+        self._first_line = b""
+        self._position = 0
 
     def append(self, purge: Purge) -> None:
         """Add *purge*; it is on the medium when this returns."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._locked() as file:
             end = os.lseek(file, 0, os.SEEK_END)
-            # After a crash, or a full disk, half a line may stand there.
+            # A crash or a full disk may have left half a line.
             torn = end > 0 and os.pread(file, 1, end - 1) != b"\n"
-            start = b"\n" if torn else b"" if end else _name_line()
+            start = b"\n" if torn else b"" if end else _random_line()
             _write(file, start + _encode(purge) + b"\n")
             os.fsync(file)
 
-    def news(self) -> tuple[bool, list[Purge]]:
-        """What has been added since the last call; True where it replaces all that was read before."""
+    def read_new(self) -> tuple[bool, list[Purge]]:
+        """The purges added since the last call; the bool is True where they replace all that were read before."""
         try:
             file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
-            another, self._name, self._read = bool(self._name), b"", 0
-            return another, []
+            replaced, self._first_line, self._position = bool(self._first_line), b"", 0
+            return replaced, []
         try:
-            name, size = os.pread(file, _FIRST_LINE, 0), min(os.fstat(file).st_size, _LONGEST)
-            another = name != self._name or size < self._read
-            if another:
-                self._name, self._read = name, 0
-            if size == self._read:
-                return another, []
-            text = os.pread(file, size - self._read, self._read)
+            first_line, size = os.pread(file, _FIRST_LINE, 0), min(os.fstat(file).st_size, _LONGEST)
+            replaced = first_line != self._first_line or size < self._position
+            if replaced:
+                self._first_line, self._position = first_line, 0
+            if size == self._position:
+                return replaced, []
+            text = os.pread(file, size - self._position, self._position)
         finally:
             os.close(file)
-        whole = text.rpartition(b"\n")[0] + b"\n" if b"\n" in text else b""
-        self._read += len(whole)
-        return another, list(_purges(whole))
+        whole_lines = text[: text.rfind(b"\n") + 1]
+        self._position += len(whole_lines)
+        return replaced, list(_purges(whole_lines))
 
     def compact(self, needed: Callable[[Purge], bool]) -> None:
-        """Keep those purges only that are *needed*."""
+        """Keep only the purges that are *needed*."""
         if not self._path.exists():
             return
         with self._locked() as file:
@@ -81,13 +81,13 @@ class Journal:
             if len(kept) == len(purges):
                 return
             with replacing(self._path) as replacement:
-                replacement.write(_name_line() + b"".join(_encode(purge) + b"\n" for purge in kept))
+                replacement.write(_random_line() + b"".join(_encode(purge) + b"\n" for purge in kept))
                 replacement.flush()
                 os.fsync(replacement.fileno())
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
-        """The file, open and locked, and still the one that stands under its name."""
+        """The file, open and locked, and not replaced by another one meanwhile."""
         while True:
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
             file = os.open(self._path, flags, 0o600)
@@ -112,17 +112,17 @@ def _write(file: int, data: bytes) -> None:
         data = data[os.write(file, data) :]
 
 
-def _name_line() -> bytes:
+def _random_line() -> bytes:
     return os.urandom(16).hex().encode("ascii") + b"\n"
 
 
 def _purges(text: bytes) -> Iterator[Purge]:
-    """The purges among the lines; what is none, such as the first line or half of one, is passed over."""
+    """The purges among the lines; other lines, such as the first one or half a line, are skipped."""
     latest = time.time()
     for line in text.split(b"\n"):
         try:
             purge = _decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
             continue
-        # One from the future, by a clock that has been put back since, must not cover what is still to be made.
+        # A purge from the future, by a clock that has been put back since, must not cover entries still to be made.
         yield Purge(min(purge.at, latest), purge.kind, purge.value)

@@ -1,4 +1,4 @@
-"""Removes from a directory what has been purged: one walk at a time, for all the purges that wait for one."""
+"""Removes purged files from a directory: one walk at a time, for all the purges that wait for one."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from imgforge.cache.directory_walk import Found, Stopped, entries, entries_beginning, remove
+from imgforge.cache.directory_walk import FoundFile, WalkStopped, entries, entries_beginning, remove
 from imgforge.cache.entry_file import CorruptEntry, read_header
-from imgforge.cache.purge.purges import Purge, Purges
-from imgforge.concurrency import FileThreads, IDiskReactor
-from imgforge.model import CacheEntry
+from imgforge.cache.purge.purges import Purges
+from imgforge.concurrency import FileThreads
+from imgforge.model import CacheEntry, Purge
 
-__all__ = ["Remover", "purged_file"]
+__all__ = ["Remover", "is_purged"]
 
-# Seconds that whoever purges waits for the count; the walk goes on after it.
+# Seconds that the caller of a purge waits for the count; the walk goes on after it.
 _COUNT_WITHIN = 10.0
 
 
-def purged_file(found: Found, covered: Purges) -> bool:
-    """Whether *covered* covers the entry in a file; not for one that cannot be read, which a look-up will judge."""
+def is_purged(found: FoundFile, purges: Purges) -> bool:
+    """Whether *purges* cover the entry in a file; False for an unreadable file, which the next look-up removes."""
     header = _header(found)
-    return header is not None and covered.cover(*header)
+    return header is not None and purges.covers(*header)
 
 
-def _header(found: Found) -> tuple[bytes, CacheEntry] | None:
+def _header(found: FoundFile) -> tuple[bytes, CacheEntry] | None:
     try:
         return read_header(found[0].path)
     except (OSError, CorruptEntry):
@@ -42,23 +43,25 @@ class _Task:
 
 
 class Remover:
-    """Works below *root*; what goes wrong with the medium is told to *fault*."""
+    """Removes entries below *root*; *on_fault* is called with the faults of the medium."""
 
-    def __init__(self, clock: IDiskReactor, threads: FileThreads, root: str, fault: Callable[[Failure], None]) -> None:
+    def __init__(
+        self, clock: IReactorTime, threads: FileThreads, root: str, on_fault: Callable[[Failure], None]
+    ) -> None:
         self._clock = clock
         self._threads = threads
         self._root = root
-        self._fault = fault
+        self._on_fault = on_fault
         self._waiting: list[_Task] = []
         self._walking = False
         self._stopping = False
 
     def stop(self) -> None:
-        """End the walk under way at its next directory; what it leaves is removed when it is found, or swept."""
+        """End the walk under way at its next directory; a look-up or a sweep removes the entries that it leaves."""
         self._stopping = True
 
     def remove(self, purge: Purge) -> Deferred[int]:
-        """Remove what *purge* covers; how many files that were, as far as is known in time."""
+        """Remove the entries that *purge* covers; returns how many, as far as it is known in time."""
         task = _Task(purge)
         counted = task.done.addTimeout(_COUNT_WITHIN, self._clock, lambda _outcome, _seconds: None)
         if purge.kind == "url":
@@ -84,21 +87,21 @@ class Remover:
             for task in tasks:
                 task.done.callback(None)
 
-        return self._threads.run(work).addErrback(self._fault).addCallback(finished)
+        return self._threads.run(work).addErrback(self._on_fault).addCallback(finished)
 
     def _remove_url(self, task: _Task) -> None:
-        covered = Purges([task.purge])
+        purges = Purges([task.purge])
         for found in entries_beginning(self._root, task.purge.value):
-            task.removed += purged_file(found, covered) and remove(found[0])
+            task.removed += is_purged(found, purges) and remove(found[0])
 
     def _walk(self, tasks: list[_Task]) -> None:
-        together = Purges(task.purge for task in tasks)
-        apart = [(task, Purges([task.purge])) for task in tasks]
+        all_purges = Purges(task.purge for task in tasks)
+        each_purge = [(task, Purges([task.purge])) for task in tasks]
         try:
             for found in entries(self._root, lambda: self._stopping):
                 header = _header(found)
-                if header is not None and together.cover(*header) and remove(found[0]):
-                    for task, covered in apart:
-                        task.removed += covered.cover(*header)
-        except Stopped:
+                if header is not None and all_purges.covers(*header) and remove(found[0]):
+                    for task, purges in each_purge:
+                        task.removed += purges.covers(*header)
+        except WalkStopped:
             return

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Mapping
 
 from imgforge import __version__, processing
-from imgforge.cache import Cache, DiskTier, MemoryTier
+from imgforge.cache import Cache
 from imgforge.observability import StateMetrics
 from twisted import __version__ as twisted_version
 
@@ -25,9 +25,9 @@ def show_build(state: StateMetrics) -> None:
 
 def show_caches(state: StateMetrics, caches: Mapping[str, Cache]) -> None:
     """What the tiers of *caches* hold, by the caches' names."""
+    show = {"memory": state.memory_tier, "disk": state.disk_tier}
     for name, cache in caches.items():
         for tier in cache.tiers:
-            if isinstance(tier, MemoryTier):
-                state.memory_tier(name, tier.bytes, len(tier))
-            elif isinstance(tier, DiskTier) and tier.known is not None:
-                state.disk_tier(name, tier.known.bytes, tier.known.entries)
+            usage = tier.usage()
+            if usage is not None:
+                show[tier.name](name, usage.bytes, usage.entries)

@@ -32,7 +32,7 @@ from typing import Any
 
 from twisted.web.http import datetimeToString
 
-from imgforge.cache import MemoryTier, VisitMark
+from imgforge.interfaces import IMemoryTier, VisitMark
 from imgforge.model import Hints
 from imgforge.web.fast_lane.headers import read_direct_headers, read_headers
 from imgforge.web.fast_lane.hits import Shown, hit_access
@@ -107,7 +107,7 @@ class FastLane:
 
     def __init__(
         self,
-        tier: MemoryTier,
+        tier: IMemoryTier,
         token: bytes,
         clock: Callable[[], float] = time.time,
         *,
