@@ -41,7 +41,7 @@ def entry_key(
         settings,
         request.source,
         request.options,
-        request.then,
+        request.chained,
         delivery.cachebuster,
         sorted(set(delivery.cache_tags)),
     )

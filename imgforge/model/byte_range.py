@@ -1,4 +1,4 @@
-"""Byte ranges (RFC 9110, section 14): which part of a body a Range header asks for."""
+"""Byte ranges (RFC 9110, section 14): the part of a body that a Range header requests."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ _RANGE = re.compile(r"([0-9]{0,1000})-([0-9]{0,1000})\Z")
 
 
 class Unsatisfiable(Exception):
-    """The range is well-formed but no byte of the body is in it: 416."""
+    """The range is well-formed, but no byte of the body is in it: status 416."""
 
 
-def byte_range(wanted: str, length: int) -> tuple[int, int] | None:
-    """Start and end (exclusive) of the part of *length* bytes that the header's value *wanted* names.
+def byte_range(header: str, length: int) -> tuple[int, int] | None:
+    """Start and end (exclusive) of the part of a body of *length* bytes that a Range *header*'s value requests.
 
-    None where the whole body is the answer: no header, another unit, a malformed one, or several ranges, all of which
-    a server may ignore. `Unsatisfiable` as its docstring says.
+    None where the whole body is the answer: no header, another unit, a malformed range or several ranges, all of which
+    a server may ignore. Raises `Unsatisfiable` where no byte of the body is in the range.
     """
-    unit, _, ranges = wanted.partition("=")
+    unit, _, ranges = header.partition("=")
     if unit.strip(" \t").lower() != "bytes":
         return None
     parts = [part for part in (part.strip(" \t") for part in ranges.split(",")) if part]

@@ -1,4 +1,4 @@
-"""Cache-Control (RFC 9111, section 5.2): the directives in a header's text, and a text that lasts no longer than so."""
+"""Cache-Control (RFC 9111, section 5.2): the directives of a header, and the same with bounded lifetimes."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _STALE = ("stale-while-revalidate", "stale-if-error")
 
 
 def delta_seconds(value: str) -> int | None:
-    """The number of seconds that a directive's *value* is; None where it is malformed."""
+    """The number of seconds in a directive's *value*; None where it is malformed."""
     return int(value) if _SECONDS.fullmatch(value) else None
 
 
 @dataclass(frozen=True, slots=True)
 class CacheControl:
-    """The directives of a header in order, as (name in lower case, value without quotes, its own text).
+    """The directives of a header in order, as (name in lower case, value without quotes, text as received).
 
-    A part that is no directive is left out. Words within a quoted value or another directive's name mean nothing.
+    Malformed parts are left out. A name within a quoted value or within a longer name is not a directive.
     """
 
     directives: tuple[tuple[str, str, str], ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> CacheControl:
-        """The directives in *text*; takes time in proportion to its length, whatever it is."""
+        """The directives in *text*; takes time in proportion to its length, however hostile."""
         found = []
         for part in _parts(text):
             match = _DIRECTIVE.fullmatch(part)
@@ -47,41 +47,41 @@ class CacheControl:
         return any(name == one for one, _, _ in self.directives)
 
     def value(self, name: str) -> str | None:
-        """The value of the first directive of that *name* (RFC 9111, section 4.2.1); None where there is none."""
+        """The value of the first directive called *name* (RFC 9111, section 4.2.1); None without one."""
         return next((value for one, value, _ in self.directives if one == name), None)
 
     @property
     def forbids(self) -> bool:
-        """Whether shared caches may not use an answer again without asking: no-store, no-cache or private."""
+        """Whether shared caches may not reuse an answer without revalidation: no-store, no-cache or private."""
         return any(name in _FORBIDDING for name, _, _ in self.directives)
 
-    def within(self, left: int, age: int = 0, otherwise: int = 0) -> CacheControl:
-        """The same for an answer that is *age* seconds old, counted from now, and over in *left* seconds.
+    def within(self, remaining: int, age: int = 0, default: int = 0) -> CacheControl:
+        """The directives for an answer that is *age* seconds old and expires in *remaining* seconds.
 
-        Every lifetime, and every time beyond it for which a stale answer may be used, ends by then; a malformed one is
-        0. Where there is no lifetime for all caches, it is *otherwise*.
+        Every lifetime, and every period after it in which a stale answer may be used, ends by then; a malformed one is
+        0. Without max-age, no-store and no-cache the lifetime is *default* seconds.
         """
         lifetimes = [
-            (name, min(max(0, (delta_seconds(value) or 0) - age), left))
+            (name, min(max(0, (delta_seconds(value) or 0) - age), remaining))
             for name, value, _ in self.directives
             if name in _LIFETIMES
         ]
         fresh = max((lifetime for _, lifetime in lifetimes), default=0)
         bounded = iter(lifetimes)
-        made = []
+        result = []
         for name, value, text in self.directives:
             if name in _LIFETIMES:
-                made.append(_timed(*next(bounded)))
+                result.append(_timed(*next(bounded)))
             elif name in _STALE:
-                made.append(_timed(name, min(delta_seconds(value) or 0, left - fresh)))
+                result.append(_timed(name, min(delta_seconds(value) or 0, remaining - fresh)))
             else:
-                made.append((name, value, text))
+                result.append((name, value, text))
         if "max-age" not in self and "no-store" not in self and "no-cache" not in self:
-            made.insert(0, _timed("max-age", min(otherwise, left)))
-        return CacheControl(tuple(made))
+            result.insert(0, _timed("max-age", min(default, remaining)))
+        return CacheControl(tuple(result))
 
     def shared(self) -> CacheControl:
-        """The same with `public`, unless it says that or forbids it."""
+        """The directives with `public`, unless they contain it or forbid reuse."""
         if self.forbids or "public" in self:
             return self
         return CacheControl((*self.directives, ("public", "", "public")))
@@ -95,7 +95,7 @@ def _timed(name: str, lifetime: int) -> tuple[str, str, str]:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """*text* cut at its commas, but for those within quotes; behind a quote that nothing closes, at all of them."""
+    """*text* split at its commas outside quotes; after a quote that is never closed, at all commas."""
     start = at = 0
     quoted = False
     while at < len(text):

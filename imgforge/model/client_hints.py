@@ -1,4 +1,4 @@
-"""What a client says of its screen, as far as it is obeyed."""
+"""Client hints: the width and the pixel density of a client's screen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["NO_HINTS", "Hints"]
 
 
 class Hints(NamedTuple):
-    """Options that stand in for what a URL leaves open; 0 for nothing."""
+    """Values for options that a URL leaves unset: `width` in CSS pixels, `dpr` a factor; 0 for no hint."""
 
     width: int = 0
     dpr: float = 0.0

@@ -1,4 +1,4 @@
-"""What a cache tier keeps of one image."""
+"""The entry of a cache."""
 
 from __future__ import annotations
 
@@ -11,11 +11,23 @@ __all__ = ["CacheEntry"]
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """What a cache tier keeps: a rendition (or, with format "", an original) and what HTTP needs to know of it.
+    """A rendition, or an original where the format is "", with the metadata that HTTP needs.
 
-    `etag` is the strong validator of our answer, without quotes; `source_*` are the origin's own words, kept for
-    revalidation and passthrough; `stored_at` is when it was made. For purging there are `source`, the original's URL,
-    `tags`, and `asked_at`, when the origin was asked for it (0: just then): a later purge covers the entry.
+    Attributes
+    ----------
+    stored_at
+        When the entry was made, in seconds since the epoch.
+    etag
+        The strong validator of our answer, without quotes.
+    source
+        The original's URL, by which the entry can be purged.
+    source_etag, source_last_modified, source_cache_control, source_expires, source_headers
+        Headers of the origin's answer, kept for revalidation and passthrough; "" for a header that was missing.
+    tags
+        Tags by which the entry can be purged.
+    asked_at
+        When the origin was asked for the original, in seconds since the epoch; 0 is `stored_at`. A later purge covers
+        the entry.
     """
 
     rendition: Rendition

@@ -1,4 +1,4 @@
-"""Images on their way: an original as its origin sent it, and a finished rendition."""
+"""An original as its origin sent it, and a finished rendition."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["Rendition", "SourceHead", "SourceImage"]
 
 @dataclass(frozen=True, slots=True)
 class SourceHead:
-    """What an origin says of an original before its bytes; header names in lower case.
+    """The head of an origin's answer; header names in lower case.
 
-    `status` is 200, or 206 where a byte range was asked for and granted; `length` is None where it is not known.
+    `status` is 200, or 206 where a byte range was requested and granted; `length` is in bytes, None where unknown.
     """
 
     status: int
@@ -21,9 +21,23 @@ class SourceHead:
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """An original as it came from its origin, with the validators that came with it.
+    """An original as its origin sent it, with its validators. Times are seconds since the epoch.
 
-    `not_modified`: the origin was asked by validators, and they still hold; there is no body.
+    Attributes
+    ----------
+    etag, last_modified, cache_control, expires
+        Headers of the origin's answer; "" for a header that was missing.
+    not_modified
+        Whether the origin answered a conditional request with 304; there is no body then.
+    headers
+        Headers that are passed to the client, by name in lower case.
+    asked_at
+        When the origin was asked; 0 for just now.
+    stored_at
+        When a stale original that is served instead of a failed fetch was stored; its renditions count as that old.
+        0 for any other.
+    redirected_to
+        The URL where redirects ended, without its query; "" without redirects. For logs only.
     """
 
     body: bytes
@@ -33,15 +47,18 @@ class SourceImage:
     cache_control: str = ""
     expires: str = ""
     not_modified: bool = False
-    headers: tuple[tuple[str, str], ...] = ()  # that are handed on, by name in lower case
-    asked_at: float = 0.0  # when its origin was asked for it, where that was not just now
-    stored_at: float = 0.0  # since when it is kept, of one that is stale and stands in: what is made of it is no newer
-    redirected_to: str = ""  # where redirects ended, without the query, of one that was just fetched: for logs only
+    headers: tuple[tuple[str, str], ...] = ()
+    asked_at: float = 0.0
+    stored_at: float = 0.0
+    redirected_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """A finished image: the bytes of an answer and what describes them. `format` is a key of the format table."""
+    """A finished image: the body of an answer and its description.
+
+    `format` is a key of the format table; sizes are in pixels, `source_bytes` in bytes; 0 and "" are unknown.
+    """
 
     body: bytes
     format: str

@@ -1,4 +1,4 @@
-"""The frozen values of `/info`: what a URL asks about a source, and the request that carries it."""
+"""The frozen values of `/info`: the fields that a URL asks for, and the parsed request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ __all__ = ["InfoOptions", "InfoRequest"]
 
 @dataclass(frozen=True, slots=True)
 class InfoOptions:
-    """Which fields the answer has; the first six need the header of the source only, and are on by default."""
+    """The fields that the answer has. Those that are on by default need only the header of the source.
+
+    `None` in a limit means that the URL does not set it, so that the operator's setting decides.
+    """
 
     size: bool = True
     format: bool = True
@@ -27,27 +30,27 @@ class InfoOptions:
     alpha: bool = False
     check_transparency: bool = False
     crop: Crop | None = None
-    palette: int = 0  # colours, 0 for none
+    palette: int = 0  # at most so many colours; 0 for none
     average: bool = False
     ignore_transparent: bool = True
     dominant_colors: bool = False
     build_missed: bool = False
-    blurhash_x: int = 0
-    blurhash_y: int = 0
+    blurhash_x: int = 0  # components across; 0 for none
+    blurhash_y: int = 0  # components down
     thumb_hash: bool = False
     perceptual_hash: bool = False
-    calc_hashsums: tuple[str, ...] = ()
-    page: int = 0
+    calc_hashsums: tuple[str, ...] = ()  # algorithms
+    page: int = 0  # from 0 on
     hashsum: tuple[str, str] | None = None  # of the source: algorithm, hexadecimal digits
-    max_src_resolution: float | None = None
-    max_src_file_size: int | None = None
+    max_src_resolution: float | None = None  # megapixels
+    max_src_file_size: int | None = None  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class InfoRequest:
-    """One parsed URL of `/info`: the source and what to tell of it; `passed` as in `ImageRequest`."""
+    """One parsed URL of `/info`; `source`, `delivery` and `passed` as in `ImageRequest`."""
 
     source: str
-    wanted: InfoOptions = InfoOptions()
+    options: InfoOptions = InfoOptions()
     delivery: DeliveryOptions = field(default_factory=DeliveryOptions)
     passed: tuple[tuple[str, str], ...] = ()

@@ -12,16 +12,31 @@ __all__ = ["ImageRequest"]
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """One parsed image URL: the source, what to make of it, and how to deliver it.
+    """One parsed image URL: the source, its processing and its delivery.
 
-    `then` are the options of chained pipelines, each of which works on the result before. `presets` are the names that
-    the URL used, in order. `passed` are headers of the client's, by name in lower case, that the origin is to be told.
-    `unset` are the options of `Hints` that the URL leaves open.
+    Attributes
+    ----------
+    source
+        The URL of the original.
+    options
+        The processing of the first pipeline.
+    chained
+        The processing of further pipelines, each of which works on the result of the one before.
+    delivery
+        The options about the answer rather than the pixels.
+    presets
+        The presets that the URL names, in order.
+    passed
+        Headers of the client's request that are passed to the origin, by name in lower case.
+    hints
+        The client hints that replace options which the URL leaves unset.
+    unset
+        The names of `Hints` that the URL leaves unset, so that a client hint may set them.
     """
 
     source: str
     options: ProcessingOptions = ProcessingOptions()
-    then: tuple[ProcessingOptions, ...] = ()
+    chained: tuple[ProcessingOptions, ...] = ()
     delivery: DeliveryOptions = DeliveryOptions()
     presets: tuple[str, ...] = ()
     passed: tuple[tuple[str, str], ...] = ()

@@ -154,7 +154,7 @@ class Pipeline:
 
         *on_original* is called with the original without its body: its origin's headers.
         """
-        key = request.source, request.wanted, request.passed, request.delivery.bypass_cache
+        key = request.source, request.options, request.passed, request.delivery.bypass_cache
         work = self._inspections.state(key)
         if record is not None:
             record.work = work
@@ -205,7 +205,7 @@ class Pipeline:
         request, stale = job.request, job.stale
         self._quarantine.check(request.source)
         conditions: dict[str, str] = {}
-        if stale is not None and not any(map(self._renderer.watermark_url, (request.options, *request.then))):
+        if stale is not None and not any(map(self._renderer.watermark_url, (request.options, *request.chained))):
             conditions = validators(stale.entry)
         wanted = OriginalRequest(
             request.source,
@@ -257,7 +257,7 @@ class Pipeline:
         return served
 
     async def _inspect(self, request: InfoRequest, work: WorkRecord) -> Inspected:
-        wanted = request.wanted
+        wanted = request.options
         self._quarantine.check(request.source)
         limit = self._renderer.limit(ProcessingOptions(max_src_file_size=wanted.max_src_file_size))
         originals = self._caches.originals_for(request)
@@ -275,7 +275,7 @@ class Pipeline:
                         self._settings.processing,
                         content_type=original.content_type,
                         cancellation=cancellation,
-                        memory=self._pixel_budget,
+                        pixel_budget=self._pixel_budget,
                     ),
                     request.source,
                     work,

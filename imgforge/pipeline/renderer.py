@@ -46,7 +46,7 @@ class Renderer:
         work: WorkRecord,
     ) -> CacheEntry:
         """The entry for *request*, rendered from *original*; *lease* holds the bytes of its watermarks too."""
-        watermarks = await self._watermarks((request.options, *request.then), lease, work)
+        watermarks = await self._watermarks((request.options, *request.chained), lease, work)
         hinted = {name: value for name, value in request.hints._asdict().items() if value}
         options = replace(request.options, **hinted)
 
@@ -55,11 +55,11 @@ class Renderer:
                 original.body,
                 options,
                 self._settings.processing,
-                then=request.then,
+                chained=request.chained,
                 accepted=accepted,
                 watermarks=watermarks,
                 cancellation=cancellation,
-                memory=self._pixel_budget,
+                pixel_budget=self._pixel_budget,
             )
             # Hashed on the thread: a large body would block the reactor for milliseconds.
             return rendition, blake2b(rendition.body, digest_size=16).hexdigest()

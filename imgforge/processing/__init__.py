@@ -1,6 +1,6 @@
 """Image processing on libvips: plain, synchronous, without any I/O. Called from threads, batch jobs and tests alike."""
 
-from imgforge.processing.analysis.info import describe
+from imgforge.processing.analysis import describe
 from imgforge.processing.codecs.formats import FORMATS, Format, check_format, detect_format, sniffed_media_type
 from imgforge.processing.engine import STAGES, process
 from imgforge.processing.libvips import Capabilities, capabilities, configure, needed_for, usage

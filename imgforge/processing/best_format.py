@@ -1,8 +1,8 @@
-"""`best`: the format that makes the smallest file of a picture.
+"""`best`: the format whose file of a picture is smallest.
 
-Simple pictures (drawings, screenshots) are tried without loss too, and it may cost them a little, for there loss shows
-as dirt; what is complex is tried with loss only. That is measured by the entropy of edges, in bits: many photos count
-as simple by it, whose files without loss turn out to be far too large.
+Simple pictures (drawings, screenshots) are tried losslessly too, and a lossless file may be somewhat larger, since loss
+shows as dirt in them. Complex pictures are tried with lossy formats only. Complexity is the entropy of the edges, in
+bits; by it many photos count as simple, but their lossless files turn out far too large to be chosen.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ __all__ = ["BEST", "candidates", "save_best"]
 
 BEST = "best"
 _MEGA = 1_000_000
-# So many times larger a file may be that has no loss.
-_WORTH = 1.5
+# A lossless file may be this many times larger than the smallest lossy one.
+_LOSSLESS_BONUS = 1.5
 _EDGES = [[0, 1, 0], [1, -4, 1], [0, 1, 0]]
 
 
 def candidates(
     accepted: tuple[str, ...], preferred: tuple[str, ...], *, animated: bool, transparent: bool
 ) -> list[str]:
-    """The formats to try: those that the client takes and the preferred ones, as far as they hold the picture."""
+    """The formats to try: the *accepted* and the *preferred* ones that can hold the picture, or the first preferred."""
     holding = [
         name
         for name in dict.fromkeys((*accepted, *preferred))
@@ -39,11 +39,11 @@ def candidates(
 
 
 def save_best(state: State, names: list[str]) -> bytes:
-    """The smallest of the files in the formats *names*; the state's format becomes its."""
+    """The best of the files in the formats *names*; `state.format_name` becomes its format."""
     state.to_memory()
     image = state.image
-    most = state.settings.best_format_max_resolution
-    if most and image.width * image.height > most * _MEGA:
+    limit = state.settings.best_format_max_resolution
+    if limit and image.width * image.height > limit * _MEGA:
         names = names[:1]
     simple = complexity(image) < state.settings.best_format_complexity_threshold
     results = []
@@ -51,11 +51,11 @@ def save_best(state: State, names: list[str]) -> bytes:
         if len(names) > 1 and name == "png" and not simple:
             continue
         state.format_name = name
-        results.append((save(state), state.format_name, _WORTH if name == "png" and simple else 1.0))
+        results.append((save(state), state.format_name, _LOSSLESS_BONUS if name == "png" and simple else 1.0))
         if name == "webp" and simple:
             options = state.options
             state.options = replace(options, webp_options=WebpOptions(compression="lossless"))
-            results.append((save(state), name, _WORTH))
+            results.append((save(state), name, _LOSSLESS_BONUS))
             state.options = options
     body, state.format_name, _ = min(results, key=lambda result: len(result[0]) / result[2])
     return body

@@ -1,9 +1,9 @@
-"""The engine's entry: from a source's bytes and options to a rendition.
+"""The engine: from a source's bytes and options to a rendition.
 
     open ── skip? ── choose the format ── check the resolution ── STAGES ── colour, metadata ── save
                                                 └ an animation runs each of its frames through STAGES
 
-The stages' order is imgproxy's. One call costs, beside libvips' own work, some 20 pyvips operations of 50 us each.
+The order of the stages is imgproxy's. Beside libvips' own work one call costs some 20 pyvips operations of 50 us each.
 """
 
 from __future__ import annotations
@@ -20,24 +20,42 @@ from imgforge.processing.codecs.save import save
 from imgforge.processing.format_choice import output_formats, skips
 from imgforge.processing.libvips import animates
 from imgforge.processing.metadata.strip import strip_metadata
+from imgforge.processing.pixel_estimate import pixel_bytes
 from imgforge.processing.resources.cancellation import Cancellation
-from imgforge.processing.resources.pixel_budget import PixelBudget, pixels_of
+from imgforge.processing.resources.pixel_budget import PixelBudget
 from imgforge.processing.settings import ProcessingSettings, chosen
-from imgforge.processing.stages.blurs import blur_areas, progressive_blur, unsharp_mask
-from imgforge.processing.stages.canvas import extend, extend_aspect_ratio, flatten, pad, turn
-from imgforge.processing.stages.colour_effects import adjust_colours
-from imgforge.processing.stages.colour_space import embed_profile, to_processing_colours, to_result_colours
-from imgforge.processing.stages.crop import crop, crop_to_result, cut_before_turning, trim
-from imgforge.processing.stages.filters import apply_filters
-from imgforge.processing.stages.fit_format import fit_format
-from imgforge.processing.stages.frames import animate
-from imgforge.processing.stages.overlays import colorize, gradient, round_corners
-from imgforge.processing.stages.resize import scale, scale_on_load
-from imgforge.processing.stages.watermark import watermark
-from imgforge.processing.state import State, start
+from imgforge.processing.stages import (
+    adjust_colours,
+    animate,
+    apply_filters,
+    blur_areas,
+    colorize,
+    crop,
+    crop_before_rotation,
+    crop_to_result,
+    embed_profile,
+    extend,
+    extend_aspect_ratio,
+    fit_format,
+    flatten,
+    gradient,
+    pad,
+    progressive_blur,
+    rotate,
+    round_corners,
+    scale,
+    scale_on_load,
+    to_processing_colours,
+    to_result_colours,
+    trim,
+    unsharp_mask,
+    watermark,
+)
+from imgforge.processing.state import RenderContext, State, start
 
 __all__ = ["STAGES", "process"]
 
+# Every image passes these from top to bottom; a stage that has nothing to do returns at once.
 STAGES: tuple[Callable[[State], None], ...] = (
     trim,
     scale_on_load,
@@ -45,8 +63,8 @@ STAGES: tuple[Callable[[State], None], ...] = (
     blur_areas,
     crop,
     scale,
-    cut_before_turning,
-    turn,
+    crop_before_rotation,
+    rotate,
     crop_to_result,
     unsharp_mask,
     apply_filters,
@@ -69,44 +87,59 @@ def process(
     options: ProcessingOptions,
     settings: ProcessingSettings,
     *,
-    then: Sequence[ProcessingOptions] = (),
+    chained: Sequence[ProcessingOptions] = (),
     accepted: tuple[str, ...] = (),
     watermarks: Mapping[str, bytes] | None = None,
     cancellation: Cancellation | None = None,
-    memory: PixelBudget | None = None,
+    pixel_budget: PixelBudget | None = None,
 ) -> Rendition:
     """The rendition of *source* under *options*.
 
-    *then* are the options of chained pipelines. *accepted* are the formats, best first, that take the place of the one
-    that the options name or leave open, where they can hold the result. *watermarks* are images by the URL that the
-    options name them by, "" is the operator's. *memory* is what pictures at work have in common: if there is not
-    enough of it the call waits.
-    Raises `NotAnImage`, `SourceTooLarge`, `ResultTooLarge`, `UnsupportedFormat`, or `RequestTimeout` once
-    *cancellation* was cancelled.
+    Parameters
+    ----------
+    chained
+        The options of further pipelines, each of which works on the result of the one before.
+    accepted
+        The formats that the client accepts, best first. One of them replaces the format that the options name or leave
+        open, where it can hold the result.
+    watermarks
+        Watermark files by the URL that the options name; "" is the operator's.
+    cancellation
+        Stops the work, from any thread.
+    pixel_budget
+        The bytes of pixels that all threads share; the call waits until its own are available.
+
+    Raises
+    ------
+    NotAnImage, SourceTooLarge, ResultTooLarge, UnsupportedFormat
+        For a source or options that cannot be processed.
+    RequestTimeout
+        Once *cancellation* was cancelled.
     """
     cancellation = cancellation or Cancellation()
-    engine = _Engine(settings, accepted, watermarks or {}, cancellation, memory or PixelBudget())
+    engine = _Engine(settings, accepted, watermarks or {}, cancellation, pixel_budget or PixelBudget())
 
-    def made(partial: bool) -> Rendition:
-        return replace(engine, partial=partial).process(source, (options, *then))
+    def render(partial: bool) -> Rendition:
+        return replace(engine, partial=partial).process(source, (options, *chained))
 
-    rendition, truncated = whole_or_part(source, settings, cancellation, made)
+    rendition, truncated = whole_or_part(source, settings, cancellation, render)
     return replace(rendition, truncated=truncated)
 
 
 @dataclass(frozen=True, slots=True)
 class _Engine:
-    """What one call carries along."""
+    """The arguments of one call besides its source and options; *partial* accepts a truncated source."""
 
     settings: ProcessingSettings
     accepted: tuple[str, ...]
     watermarks: Mapping[str, bytes]
     cancellation: Cancellation
-    memory: PixelBudget
-    partial: bool = False  # of a source that ends too early a part is enough
+    pixel_budget: PixelBudget
+    partial: bool = False
 
-    def process(self, source: bytes, chain: Sequence[ProcessingOptions]) -> Rendition:
-        settings, options = self.settings, chain[0]
+    def process(self, source: bytes, pipelines: Sequence[ProcessingOptions]) -> Rendition:
+        """The rendition of *source* after all *pipelines*; the first alone decides how the source is read."""
+        settings, options = self.settings, pipelines[0]
         check_hash(source, options.hashsum)
         original = open_original(
             source, settings, style=options.style, cancellation=self.cancellation, partial=self.partial
@@ -116,20 +149,23 @@ class _Engine:
         if skips(original, options, settings):
             _bounded(original, options, settings, 1)
             return _rendition(original, original.body, original.format, original.width, original.height, size)
-        output = _output_options(chain)
-        most = chosen(options.max_animation_frames, settings.max_animation_frames)
-        animated = original.animated and most > 1 and not options.disable_animation
-        names = output_formats(original, output, settings, self.accepted, animated=animated, chain=chain)
-        name = names[0]
-        animated = animated and animates(name)
-        frames = min(original.pages, most) if animated else 1
+        output = _output_options(pipelines)
+        max_frames = chosen(options.max_animation_frames, settings.max_animation_frames)
+        animated = original.animated and max_frames > 1 and not options.disable_animation
+        names = output_formats(original, output, settings, self.accepted, animated=animated, pipelines=pipelines)
+        context = RenderContext(settings, names[0], self.cancellation, self.watermarks)
+        animated = animated and animates(names[0])
+        frames = min(original.pages, max_frames) if animated else 1
         if not animated:
             thumbnail = chosen(options.enforce_thumbnail, settings.enforce_thumbnail)
             original = original.with_thumbnail() if thumbnail else original.with_pages(options.page, options.pages)
         original = _bounded(original, options, settings, frames)
-        first = self._first(original, options, name, animated=animated)
-        with self.memory.reserve(pixels_of(first, original, chain[1:], frames), self.cancellation):
-            state = self._animated(original, frames, chain, name) if animated else _run(first, chain[1:])
+        first = start(original, self.cancellation.watch(original.image), options, context, frame=animated)
+        with self.pixel_budget.reserve(pixel_bytes(first, original, pipelines[1:], frames), self.cancellation):
+            if animated:
+                state = animate(original, frames, options, context, lambda frame: _run(frame, pipelines[1:]))
+            else:
+                state = _run(first, pipelines[1:])
             state.options = output
             to_result_colours(state)
             embed_profile(state)
@@ -137,41 +173,21 @@ class _Engine:
             body = save(state) if len(names) == 1 else save_best(state, names)
         return _rendition(original, body, state.format_name, state.image.width, state.image.height // frames, size)
 
-    def _first(self, original: Original, options: ProcessingOptions, name: str, *, animated: bool) -> State:
-        """The state before the first stage, of an animation that of any of its frames."""
-        image = self.cancellation.watch(original.image)
-        watermarks = self.watermarks
-        return start(
-            original, image, options, self.settings, name, self.cancellation, frame=animated, watermarks=watermarks
-        )
 
-    def _animated(self, original: Original, frames: int, chain: Sequence[ProcessingOptions], name: str) -> State:
-        return animate(
-            original,
-            frames,
-            chain[0],
-            self.settings,
-            name,
-            lambda state: _run(state, chain[1:]),
-            self.cancellation,
-            self.watermarks,
-        )
-
-
-def _run(state: State, then: Sequence[ProcessingOptions]) -> State:
-    """All stages, once for each pipeline."""
-    state.last = not then
+def _run(state: State, chained: Sequence[ProcessingOptions]) -> State:
+    """Run all stages, once for the pipeline of *state* and once for each of the *chained* ones."""
+    state.last = not chained
     for stage in STAGES:
         stage(state)
-    for number, options in enumerate(then, 1):
+    for number, options in enumerate(chained, 1):
         state = state.chained(options)
-        state.last = number == len(then)
+        state.last = number == len(chained)
         for stage in STAGES:
             stage(state)
     return state
 
 
-# What the options say of the file rather than of one pipeline's pixels: of chained ones the last that says it counts.
+# Options that describe the file rather than one pipeline's pixels: the last of the pipelines that sets one wins.
 _OUTPUT = (
     "format",
     "quality",
@@ -192,11 +208,11 @@ _OUTPUT = (
 )
 
 
-def _output_options(chain: Sequence[ProcessingOptions]) -> ProcessingOptions:
-    output, unsaid = chain[0], ProcessingOptions()
-    for options in chain[1:]:
-        said = {name: getattr(options, name) for name in _OUTPUT if getattr(options, name) != getattr(unsaid, name)}
-        output = replace(output, **said)
+def _output_options(pipelines: Sequence[ProcessingOptions]) -> ProcessingOptions:
+    output, default = pipelines[0], ProcessingOptions()
+    for options in pipelines[1:]:
+        changes = {name: getattr(options, name) for name in _OUTPUT if getattr(options, name) != getattr(default, name)}
+        output = replace(output, **changes)
     return output
 
 

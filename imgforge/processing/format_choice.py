@@ -1,4 +1,4 @@
-"""Which format the result gets, and whether anything is done at all."""
+"""The choice of the result's format, and of sources that are served unprocessed."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from imgforge.processing.settings import ProcessingSettings
 
 __all__ = ["output_formats", "skips"]
 
-# Where the operator prefers only what this server cannot write.
+# Used where this server can write none of the formats that the operator prefers.
 _LAST_RESORT = ("jpeg",)
 
 
 def skips(original: Original, options: ProcessingOptions, settings: ProcessingSettings) -> bool:
-    """Whether the source is served as it is: as listed, or an SVG that nobody wants as pixels."""
-    wanted = _wanted(options, settings)
-    if wanted == original.format == "svg":
+    """Whether the source is served unprocessed: a listed format, or an SVG for which no raster format is requested."""
+    requested = _requested(options, settings)
+    if requested == original.format == "svg":
         return True
-    open_ended = wanted is None or (wanted == BEST and settings.best_format_allow_skips)
+    undecided = requested is None or (requested == BEST and settings.best_format_allow_skips)
     listed = original.format in {*settings.skip_processing_formats, *options.skip_processing}
-    drawing = original.format == "svg" and not settings.always_rasterize_svg
-    return (open_ended and (listed or drawing)) or (wanted == original.format and listed)
+    kept_svg = original.format == "svg" and not settings.always_rasterize_svg
+    return (undecided and (listed or kept_svg)) or (requested == original.format and listed)
 
 
-def _wanted(options: ProcessingOptions, settings: ProcessingSettings) -> str | None:
-    """The format that the URL names, `best` where the operator wants that by default, or None."""
+def _requested(options: ProcessingOptions, settings: ProcessingSettings) -> str | None:
+    """The format that the URL names, `best` where that is the operator's default, or None."""
     return options.format or (BEST if settings.best_format_by_default else None)
 
 
@@ -39,25 +39,26 @@ def output_formats(
     accepted: tuple[str, ...],
     *,
     animated: bool,
-    chain: Sequence[ProcessingOptions] = (),
+    pipelines: Sequence[ProcessingOptions] = (),
 ) -> list[str]:
-    """The formats to try for the result, mostly one; `UnsupportedFormat` where the one asked for cannot be written.
+    """The formats to try for the result: one, or several for `best`.
 
-    *options* say what is wanted, those of the *chain* of pipelines, if there is one, what is done.
+    *options* describe the output, *pipelines* all processing (by default the same options). *accepted* are the formats
+    that the client accepts, best first. Raises `UnsupportedFormat` where the requested format cannot be written.
     """
-    chain = chain or (options,)
+    pipelines = pipelines or (options,)
     saves = capabilities().saves
     accepted = tuple(one for one in accepted if one in saves)
     preferred = tuple(one for one in settings.preferred_formats if one in saves) or _LAST_RESORT
-    name = _wanted(options, settings)
+    name = _requested(options, settings)
     if name == BEST:
-        return candidates(accepted, preferred, animated=animated, transparent=_is_transparent(original, chain))
+        return candidates(accepted, preferred, animated=animated, transparent=_is_transparent(original, pipelines))
     if name is None or name in saves:
         name = next((one for one in accepted if animates(one) or not animated), name)
     if name is None and settings.default_format != "source":
         name = settings.default_format
     if name is None:
-        transparent = _is_transparent(original, chain)
+        transparent = _is_transparent(original, pipelines)
         holding = (one for one in preferred if holds(one, animated=animated, transparent=transparent))
         name = original.format if original.format in preferred else next(holding, preferred[0])
     if name not in saves:
@@ -65,10 +66,10 @@ def output_formats(
     return [name]
 
 
-def _is_transparent(original: Original, chain: Sequence[ProcessingOptions]) -> bool:
-    """Whether the result will have an alpha that no background covers."""
+def _is_transparent(original: Original, pipelines: Sequence[ProcessingOptions]) -> bool:
+    """Whether the result will have transparent pixels that no background covers."""
     transparent = bool(original.image.hasalpha())
-    for options in chain:
+    for options in pipelines:
         added = options.padding not in (None, Padding()) or options.extend.enabled or bool(options.round)
         covered = options.background is not None and options.background_alpha == 1
         transparent = not covered and (added or transparent)

@@ -1,8 +1,8 @@
-"""All sizes of a rendition, computed once and purely, before any pixel: `plan(source, options, settings) -> Plan`.
+"""All sizes of a rendition, computed once and purely, before any pixel: `plan(source, options) -> Plan`.
 
-The rules are imgproxy's, so that sizes are equal to the pixel. Sizes are in the final orientation, after EXIF and
-user rotation; where pixels are still stored otherwise, stages swap the axes (`Plan.swapped`). "Shrink" is source over
-target; "scale" its inverse.
+The rules are imgproxy's (`processing/prepare.go`), so that sizes agree to the pixel. Sizes are pixels of the rotated
+image, after EXIF's rotation and the options' own; stages that work before rotation swap the axes (`Plan.swapped`).
+"Shrink" is source over target; "scale" its inverse.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ __all__ = ["Geometry", "Plan", "geometry", "plan"]
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """A source as it is stored, and how EXIF says to turn it: *angle* clockwise, then *flip* left and right."""
+    """A source as it is stored, in pixels, and its EXIF orientation.
+
+    It is to be rotated clockwise by `angle` degrees, then mirrored left and right where `flip` is set. A `vector` can
+    be enlarged without loss.
+    """
 
     width: int
     height: int
@@ -28,7 +32,7 @@ class Geometry:
 
 
 def geometry(width: int, height: int, orientation: int, *, auto_rotate: bool, vector: bool = False) -> Geometry:
-    """From the stored size and the EXIF orientation (1 to 8); without *auto_rotate* it stays as it is stored."""
+    """The geometry of a stored size (pixels) and an EXIF orientation (1 to 8), which counts with *auto_rotate* only."""
     if not auto_rotate:
         orientation = 1
     angle = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}.get(orientation, 0)
@@ -37,9 +41,31 @@ def geometry(width: int, height: int, orientation: int, *, auto_rotate: bool, ve
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The sizes of a rendition: `crop` (0 is a full side) is taken from `source`, scaled by `scale_x` and `scale_y` to
-    `scaled`, cut to `result_crop` (0 is a full side), and extended to `target` or to `extended` (0 is no extension).
-    `dpr` is the factor for offsets and paddings."""
+    """The sizes of a rendition, in pixels of the rotated image.
+
+    Attributes
+    ----------
+    source
+        The whole source.
+    crop
+        The area that is cropped first; 0 is a full side.
+    scale_x, scale_y
+        The factors from the cropped area to `scaled`; 1 is no scaling.
+    scaled
+        The scaled area.
+    target
+        The requested size times dpr and zoom, to which `extend` extends; 0 where a side was not requested.
+    result_crop
+        The size to which `scaled` is cropped; 0 is a full side.
+    extended
+        The size to which `extend_aspect_ratio` extends; 0 is no extension.
+    dpr
+        The factor for offsets and paddings: the requested one, or less where the source is too small for it.
+    angle, flip
+        EXIF's rotation (degrees clockwise) and the mirroring after it.
+    swapped
+        Whether rotation swaps the axes of the stored pixels.
+    """
 
     source: Size
     crop: Size
@@ -55,7 +81,7 @@ class Plan:
     swapped: bool
 
     def canvas(self, options: ProcessingOptions) -> Size:
-        """The size of the result, with everything that is added around it."""
+        """The size of the result in pixels, with extensions and padding."""
         width = min_nonzero(self.scaled.width, self.result_crop.width)
         height = min_nonzero(self.scaled.height, self.result_crop.height)
         if options.extend.enabled:
@@ -63,36 +89,36 @@ class Plan:
         if options.extend_aspect_ratio.enabled:
             width, height = max(width, self.extended.width), max(height, self.extended.height)
         if options.padding is not None:
-            around = options.padding
-            width += half_even(around.left * self.dpr) + half_even(around.right * self.dpr)
-            height += half_even(around.top * self.dpr) + half_even(around.bottom * self.dpr)
+            padding = options.padding
+            width += half_even(padding.left * self.dpr) + half_even(padding.right * self.dpr)
+            height += half_even(padding.top * self.dpr) + half_even(padding.bottom * self.dpr)
         return Size(width, height)
 
 
 def plan(source: Geometry, options: ProcessingOptions, *, max_dimension: int = 0) -> Plan:
-    """The sizes for *source* under *options*; `ResultTooLarge` where a side passes *max_dimension* (0 is no limit)."""
+    """The sizes for *source* under *options*; `ResultTooLarge` beyond *max_dimension* pixels a side (0 is no limit)."""
     swapped = (source.angle + options.rotate) % 180 == 90
     size = Size(source.height, source.width) if swapped else Size(source.width, source.height)
     crop = _crop_size(size, options)
     cropped = Size(min_nonzero(crop.width, size.width), min_nonzero(crop.height, size.height))
     scale_x, scale_y, dpr = _scales(cropped, options, source.vector)
     sizes = _sizes(cropped, scale_x, scale_y, dpr, options)
-    made = Plan(size, crop, scale_x, scale_y, *sizes, dpr, source.angle, source.flip, swapped)
-    canvas = made.canvas(options)
+    result = Plan(size, crop, scale_x, scale_y, *sizes, dpr, source.angle, source.flip, swapped)
+    canvas = result.canvas(options)
     if max_dimension and max(canvas.width, canvas.height) > max_dimension:
         raise ResultTooLarge(
             f"the result would be {canvas.width}x{canvas.height}, more than {max_dimension} pixels a side"
         )
-    _check_choice(made, options, max_dimension)
-    return made
+    _check_smartcrop(result, options, max_dimension)
+    return result
 
 
-def _check_choice(made: Plan, options: ProcessingOptions, max_dimension: int) -> None:
-    """Smartcrop has all in memory that it chooses from: it may be as large as the source, or as a result."""
-    scaled = made.scaled
+def _check_smartcrop(result: Plan, options: ProcessingOptions, max_dimension: int) -> None:
+    """Bound the image that smartcrop holds in memory: by the source's pixels or by those of the largest result."""
+    scaled = result.scaled
     if options.gravity.type != "sm" or not max_dimension:
         return
-    if scaled.width * scaled.height > max(max_dimension**2, made.source.width * made.source.height):
+    if scaled.width * scaled.height > max(max_dimension**2, result.source.width * result.source.height):
         raise ResultTooLarge(
             f"the image to choose a part of would be {scaled.width}x{scaled.height}: "
             f"that is more than {max_dimension}x{max_dimension} pixels"
@@ -100,7 +126,7 @@ def _check_choice(made: Plan, options: ProcessingOptions, max_dimension: int) ->
 
 
 def _crop_size(full: Size, options: ProcessingOptions) -> Size:
-    """The part that is cropped first, in its asked-for aspect ratio; 0 is a full side."""
+    """The area to crop first, corrected to `crop_aspect_ratio`; 0 is a full side."""
     crop = Size()
     if options.crop is not None:
         crop = Size(_crop_side(full.width, options.crop.width), _crop_side(full.height, options.crop.height))
@@ -109,7 +135,7 @@ def _crop_size(full: Size, options: ProcessingOptions) -> Size:
         return crop
     width, height = min_nonzero(crop.width, full.width), min_nonzero(crop.height, full.height)
     too_wide = width > height * ratio
-    if too_wide != options.crop_aspect_ratio_enlarge:  # less of what is too wide, or more of what is too tall
+    if too_wide != options.crop_aspect_ratio_enlarge:  # a too wide area gets narrower, or a too tall one wider
         size = height * ratio, float(height)
     else:
         size = float(width), width / ratio
@@ -118,13 +144,14 @@ def _crop_size(full: Size, options: ProcessingOptions) -> Size:
 
 
 def _crop_side(full: int, side: float) -> int:
+    """Pixels: *side* is 0 for a full side, a fraction of *full* below 1, else pixels (imgproxy's `CalcCropSize`)."""
     if side == 0:
         return 0
     return int(side) if side >= 1 else max(1, half_away(full * side))
 
 
 def _scales(source: Size, options: ProcessingOptions, vector: bool) -> tuple[float, float, float]:
-    """The scale of each axis and the factor of dpr that the source allows."""
+    """The scale of each axis, and the dpr that the source allows (imgproxy's `calcScale`)."""
     shrink_x, shrink_y = _resize_shrinks(source, options)
     shrink_x /= options.zoom_x
     shrink_y /= options.zoom_y
@@ -148,6 +175,7 @@ def _scales(source: Size, options: ProcessingOptions, vector: bool) -> tuple[flo
 
 
 def _resize_shrinks(source: Size, options: ProcessingOptions) -> tuple[float, float]:
+    """The shrink of each axis by the resizing type, before zoom, dpr and minimum sizes."""
     width, height = options.width or source.width, options.height or source.height
     shrink_x, shrink_y = source.width / width, source.height / height
     kind = options.resizing_type
@@ -167,7 +195,7 @@ def _resize_shrinks(source: Size, options: ProcessingOptions) -> tuple[float, fl
 def _sizes(
     source: Size, scale_x: float, scale_y: float, dpr: float, options: ProcessingOptions
 ) -> tuple[Size, Size, Size, Size]:
-    """Scaled, target, result crop and extended sizes."""
+    """The scaled, target, result crop and extended sizes (imgproxy's `calcSizes`)."""
     target = Size(half_away(options.width * (dpr * options.zoom_x)), half_away(options.height * (dpr * options.zoom_y)))
     scaled = Size(half_away(source.width * scale_x), half_away(source.height * scale_y))
     crop = target

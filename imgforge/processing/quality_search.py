@@ -1,4 +1,4 @@
-"""The search for a quality: one that makes the file small enough, or one that keeps the picture alike enough."""
+"""The search for a quality: the file shall be small enough, or the picture similar enough."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imgforge.processing.codecs.formats import FORMATS
 from imgforge.processing.libvips import reader
 from imgforge.processing.rounding import half_away
 
-__all__ = ["fitted", "searched"]
+__all__ = ["fit_max_bytes", "search_quality"]
 
 Encode = Callable[[int], bytes]
 
@@ -22,8 +22,8 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _WINDOW_SIGMA = 1.5
 
 
-def fitted(encode: Encode, quality: int, target: int) -> bytes:
-    """Lower the quality, faster the further away the size is, until it fits or cannot be lowered usefully."""
+def fit_max_bytes(encode: Encode, quality: int, target: int) -> bytes:
+    """The file of at most *target* bytes, or the smallest useful one; quality falls faster the larger the excess."""
     while True:
         body = encode(quality)
         if len(body) <= target or quality <= _LEAST_QUALITY:
@@ -33,11 +33,11 @@ def fitted(encode: Encode, quality: int, target: int) -> bytes:
         quality = max(1, min(quality - 1, half_away(quality * factor)))
 
 
-def searched(encode: Encode, image: Any, format_name: str, wanted: AutoQuality) -> bytes:
-    """The result of a bisection between the least and the greatest quality.
+def search_quality(encode: Encode, image: Any, format_name: str, wanted: AutoQuality) -> bytes:
+    """The file that a bisection between the least and the greatest quality finds.
 
-    size: the greatest quality whose file has at most the target's bytes. dssim: the least quality whose structural
-    distance from *image*, (1 - SSIM) / 2, is at most the target plus the allowed error.
+    Method size: the greatest quality whose file has at most *target* bytes. Method dssim: the least quality whose
+    structural distance from *image*, (1 - SSIM) / 2, is at most the target plus the allowed error.
     """
     low, high = wanted.minimum, max(wanted.minimum, wanted.maximum)
     best = encode(high if wanted.method == "dssim" else low)
@@ -57,7 +57,7 @@ def searched(encode: Encode, image: Any, format_name: str, wanted: AutoQuality) 
 
 
 def _distance(image: Any, body: bytes, format_name: str) -> float:
-    """(1 - SSIM) / 2 of the luminance of *image* and of what *body* decodes to: 0 is the same."""
+    """(1 - SSIM) / 2 of the luminance of *image* and of the decoded *body* (Wang et al. 2004): 0 for equal images."""
     codec = reader(format_name)
     if codec is not None:
         decoded = codec.load(body, format_name)
@@ -68,10 +68,10 @@ def _distance(image: Any, body: bytes, format_name: str) -> float:
     variance1 = (first * first).gaussblur(_WINDOW_SIGMA) - mean1 * mean1
     variance2 = (second * second).gaussblur(_WINDOW_SIGMA) - mean2 * mean2
     covariance = (first * second).gaussblur(_WINDOW_SIGMA) - mean1 * mean2
-    likeness = ((mean1 * mean2 * 2 + _C1) * (covariance * 2 + _C2)) / (
+    similarity = ((mean1 * mean2 * 2 + _C1) * (covariance * 2 + _C2)) / (
         (mean1 * mean1 + mean2 * mean2 + _C1) * (variance1 + variance2 + _C2)
     )
-    return float((1 - likeness.avg()) / 2)
+    return float((1 - similarity.avg()) / 2)
 
 
 def _luminance(image: Any) -> Any:

@@ -1,4 +1,4 @@
-"""How imgproxy turns fractions into pixels: sizes round half away from zero, places and paddings half to even."""
+"""imgproxy's rounding to pixels: sizes round half away from zero, positions and paddings half to even."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["half_away", "half_even", "min_nonzero"]
 def half_away(value: float) -> int:
     """*value* rounded, halves away from zero."""
     whole = math.floor(abs(value))
-    rounded = whole + (abs(value) - whole >= 0.5)  # exact, where adding a half to 0.49999999999999994 makes 1
+    rounded = whole + (abs(value) - whole >= 0.5)  # exact; adding a half to 0.49999999999999994 would make 1
     return rounded if value >= 0 else -rounded
 
 
@@ -20,5 +20,5 @@ def half_even(value: float) -> int:
 
 
 def min_nonzero(a: int, b: int) -> int:
-    """The smaller of two sizes of which 0 means "not asked for"."""
+    """The smaller of two sizes, of which 0 means "not requested"."""
     return min(a, b) if a and b else a or b

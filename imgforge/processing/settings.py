@@ -1,4 +1,4 @@
-"""The operator's defaults and limits, and what a request makes of them."""
+"""The operator's defaults and limits, and their combination with a URL's options."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ T = TypeVar("T")
 
 
 def chosen(url: T | None, operator: T) -> T:
-    """What the URL says, where it says anything, and else what the operator does."""
+    """The URL's value; the operator's where the URL leaves it unset (None)."""
     return operator if url is None else url
 
 
 def merged(operator: T, url: Any) -> T:
-    """The operator's record with those fields of the URL's in it that are not None."""
-    said = {one.name: value for one in fields(url) if (value := getattr(url, one.name)) is not None}
-    return replace(operator, **said)  # type: ignore[type-var]
+    """The *operator*'s record with the fields that the *url*'s record sets (not None)."""
+    changes = {one.name: value for one in fields(url) if (value := getattr(url, one.name)) is not None}
+    return replace(operator, **changes)  # type: ignore[type-var]
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessingSettings:
-    """Resolutions are in megapixels, dimensions in pixels, 0 is no limit. The names are those of the settings."""
+    """The settings of the same names. Resolutions are in megapixels, dimensions in pixels; 0 is no limit."""
 
     quality: int = 80
     format_quality: Mapping[str, int] = field(default_factory=lambda: {"webp": 79, "avif": 63, "jxl": 77})
@@ -81,7 +81,7 @@ class ProcessingSettings:
 
     @property
     def unlimited(self) -> frozenset[str]:
-        """The formats whose sources may say as much beside their pixels as they like."""
+        """The formats whose sources are read without limits on metadata and structure."""
         return frozenset(name for name in ("png", "svg") if getattr(self, f"{name}_unlimited"))
 
     def quality_of(self, format_name: str, options: ProcessingOptions) -> int:
@@ -90,7 +90,7 @@ class ProcessingSettings:
         return options.quality or by_format or self.quality
 
     def search_of(self, format_name: str, options: ProcessingOptions, megapixels: float) -> AutoQuality:
-        """The search for the quality of a result of that size; the URL's bounds count before those by format."""
+        """The quality search for a result of *megapixels*; the URL's bounds override those by format."""
         operator = self.autoquality
         operator = replace(
             operator,

@@ -92,7 +92,7 @@ class UrlParser:
         if named_format is not None:
             options = replace(options, format=named_format)
         request = ImageRequest(
-            self._rewrite(source), options, parsed.then, parsed.delivery, parsed.presets, unset=parsed.unset
+            self._rewrite(source), options, parsed.chained, parsed.delivery, parsed.presets, unset=parsed.unset
         )
         return self._with_rewritten_images(request)
 
@@ -117,11 +117,11 @@ class UrlParser:
             url = self._rewrite(delivery.fallback_image_url)
             request = replace(request, delivery=replace(delivery, fallback_image_url=url))
         if settings.watermark_preprocess_url:
-            first, *then = (
+            first, *chained = (
                 replace(one, watermark_url=self._rewrite(one.watermark_url)) if one.watermark_url else one
-                for one in (request.options, *request.then)
+                for one in (request.options, *request.chained)
             )
-            request = replace(request, options=first, then=tuple(then))
+            request = replace(request, options=first, chained=tuple(chained))
         return request
 
     def _parts(

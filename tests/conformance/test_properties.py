@@ -237,10 +237,10 @@ MARK = {"": encoded(see_through(9, 7))}
     st.sampled_from(((), ("webp",), ("avif", "webp"))),
 )
 def test_nothing_is_raised_but_our_own_errors(
-    source: bytes, options: ProcessingOptions, then: list[ProcessingOptions], accepted: tuple[str, ...]
+    source: bytes, options: ProcessingOptions, chained: list[ProcessingOptions], accepted: tuple[str, ...]
 ) -> None:
     with suppress(ImgforgeError):  # what these say is judged in `test_limits`
-        made = process(source, options, LIMITS, then=then, accepted=accepted, watermarks=MARK)
+        made = process(source, options, LIMITS, chained=chained, accepted=accepted, watermarks=MARK)
         assert detect_format(made.body) == made.format
         assert 1 <= min(made.width, made.height) <= max(made.width, made.height) <= 400
 

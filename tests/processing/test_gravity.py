@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.model import Crop, Gravity
-from imgforge.processing.gravity import crop_gravity, position, turned_back
+from imgforge.processing.gravity import crop_gravity, gravity_before_rotation, position
 from tests.support.effect_case import pixels, png
 
 EDGES = ("no", "so", "ea", "we", "noea", "nowe", "soea", "sowe")
@@ -103,7 +103,7 @@ class TurnedBackTests(SynchronousTestCase):
         picture = np.arange(self.outer[0] * self.outer[1]).reshape(self.outer[1], self.outer[0])
         wanted = self.cropped(self.turned(picture, angle, flip_x, flip_y), inner, gravity)
         stored = inner if angle % 180 == 0 else inner[::-1]
-        before = self.cropped(picture, stored, turned_back(gravity, angle, flip_x, flip_y))
+        before = self.cropped(picture, stored, gravity_before_rotation(gravity, angle, flip_x, flip_y))
         return self.turned(before, angle, flip_x, flip_y), wanted
 
     @settings(max_examples=400, deadline=None)
@@ -139,8 +139,8 @@ class TurnedBackTests(SynchronousTestCase):
         self.assertLessEqual(apart.max(), 1)  # a half may round to the other side
 
     def test_smart_stays_smart(self) -> None:
-        self.assertEqual(turned_back(Gravity("sm"), 90, True, True).type, "sm")
+        self.assertEqual(gravity_before_rotation(Gravity("sm"), 90, True, True).type, "sm")
 
     def test_a_full_turn_is_none(self) -> None:
         for kind in EDGES:
-            self.assertEqual(turned_back(Gravity(kind, 3, 4), 360, False, False), Gravity(kind, 3, 4))
+            self.assertEqual(gravity_before_rotation(Gravity(kind, 3, 4), 360, False, False), Gravity(kind, 3, 4))

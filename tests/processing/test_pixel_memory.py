@@ -117,7 +117,7 @@ class EstimateTests(SynchronousTestCase):
 
     def asked(self, source: bytes, **options: object) -> int:
         memory = Noting()
-        process(source, ProcessingOptions(**options), ProcessingSettings(max_animation_frames=9), memory=memory)  # type: ignore[arg-type]
+        process(source, ProcessingOptions(**options), ProcessingSettings(max_animation_frames=9), pixel_budget=memory)  # type: ignore[arg-type]
         (size,) = memory.asked
         return size
 
@@ -147,15 +147,17 @@ class EstimateTests(SynchronousTestCase):
     def test_what_info_decodes_counts_as_well_and_its_header_does_not(self) -> None:
         for wanted, sizes in ((InfoOptions(), []), (InfoOptions(average=True), [400 * 300 * 3])):
             memory = Noting()
-            describe(picture(400, 300), wanted, ProcessingSettings(), memory=memory)
+            describe(picture(400, 300), wanted, ProcessingSettings(), pixel_budget=memory)
             self.assertEqual(memory.asked, sizes)
 
     def test_a_picture_waits_for_its_turn_and_no_longer_than_it_is_wanted(self) -> None:
         memory, cancellation = PixelBudget(1), Cancellation()
         with ThreadPoolExecutor(2) as pool, memory.reserve(1, Cancellation()):
             options, limits = ProcessingOptions(width=20), ProcessingSettings()
-            first = pool.submit(process, picture(40, 30), options, limits, memory=memory, cancellation=cancellation)
-            second = pool.submit(process, picture(40, 30), options, limits, memory=memory)
+            first = pool.submit(
+                process, picture(40, 30), options, limits, pixel_budget=memory, cancellation=cancellation
+            )
+            second = pool.submit(process, picture(40, 30), options, limits, pixel_budget=memory)
             poll(lambda: memory.waiting == 2)
             cancellation.cancel()
             self.assertIsInstance(first.exception(_DEADLINE), RequestTimeout)

@@ -28,7 +28,7 @@ def encoded(text: str) -> str:
 def pixels(source: bytes, options: str, **watermarks: bytes) -> Any:
     parsed = OptionParser().parse(["f:png", *options.split("/")])
     named = {"": RED} | {f"http://{name}": body for name, body in watermarks.items()}
-    rendition = process(source, parsed.processing, ProcessingSettings(), then=parsed.then, watermarks=named)
+    rendition = process(source, parsed.processing, ProcessingSettings(), chained=parsed.chained, watermarks=named)
     return np.asarray(Image.open(io.BytesIO(rendition.body)).convert("RGBA"), float)
 
 
@@ -115,7 +115,7 @@ class ChainTests(EffectCase):
     def test_presets_chain_from_where_they_are_used(self) -> None:
         parser = OptionParser(presets={"test": "w:300/h:300/-/w:200/h:200/-/w:100/h:200"})
         parsed = parser.parse(["w:400", "-", "pr:test", "w:500", "-", "w:600"])
-        sizes = [(one.width, one.height) for one in (parsed.processing, *parsed.then)]
+        sizes = [(one.width, one.height) for one in (parsed.processing, *parsed.chained)]
         self.assertEqual(sizes, [(400, 0), (500, 300), (600, 200), (100, 200)])
 
     def test_too_many_are_refused(self) -> None:
@@ -139,15 +139,15 @@ class ChainTests(EffectCase):
             ("bg:f00/bga:0.5/pd:1/-/w:9", "png"),
         ):
             parsed = OptionParser().parse(options.split("/"))
-            made = process(source, parsed.processing, ProcessingSettings(), then=parsed.then)
+            made = process(source, parsed.processing, ProcessingSettings(), chained=parsed.chained)
             self.assertEqual(made.format, name, options)
 
     def test_how_many_a_url_may_chain_is_the_operators_choice(self) -> None:
         presets = {"long": "/-/".join(["w:9"] * 5)}
         for pipelines, most in ((1, 1), (3, 3), (0, 100)):
             parser = OptionParser(presets=presets, pipelines=pipelines)
-            self.assertEqual(len(parser.parse(["-"] * (most - 1)).then), most - 1)
-            self.assertEqual(len(parser.parse(["pr:long"]).then), 4)  # those of presets are the operator's own
+            self.assertEqual(len(parser.parse(["-"] * (most - 1)).chained), most - 1)
+            self.assertEqual(len(parser.parse(["pr:long"]).chained), 4)  # those of presets are the operator's own
             if pipelines:
                 with self.assertRaises(BadOption):
                     parser.parse(["-"] * most)

@@ -96,7 +96,7 @@ def parsed(options: str, **settings: object) -> InfoRequest:
 
 class MeaningTests(SynchronousTestCase):
     def test_by_default_the_header_is_told(self) -> None:
-        wanted = parsed("").wanted
+        wanted = parsed("").options
         self.assertEqual(wanted, InfoOptions())
         on = {name for name in InfoOptions.__dataclass_fields__ if getattr(wanted, name) is True}
         self.assertEqual(on, {"size", "format", "dimensions", "exif", "iptc", "xmp", "ignore_transparent"})
@@ -104,7 +104,7 @@ class MeaningTests(SynchronousTestCase):
     def test_every_option_sets_what_it_is_documented_to(self) -> None:
         for options, fields in MEANINGS:
             request = parsed(options, allow_security_options=True)
-            self.assertEqual(request.wanted, InfoOptions(**fields), options)  # type: ignore[arg-type]
+            self.assertEqual(request.options, InfoOptions(**fields), options)  # type: ignore[arg-type]
             self.assertEqual(request.source, SOURCE)
 
     def test_every_name_of_the_table_is_tried_here_or_below(self) -> None:
@@ -142,18 +142,20 @@ class MeaningTests(SynchronousTestCase):
     def test_only_listed_options_are_taken_in_all_their_spellings(self) -> None:
         presets = {"mine": "bh:4:3", "default": "th:1"}
         rules = {"allowed_info_options": frozenset({"palette", "avg"}), "info_presets": presets}
-        self.assertEqual(parsed("p:2/average:1", **rules).wanted, InfoOptions(palette=2, average=True, thumb_hash=True))
+        self.assertEqual(
+            parsed("p:2/average:1", **rules).options, InfoOptions(palette=2, average=True, thumb_hash=True)
+        )
         for option in ("s:0", "bh:4:3", "pr:mine"):
             self.assertRaises(OptionForbidden, parsed, option, **rules)
         rules["allowed_info_options"] = frozenset({"preset"})
-        self.assertEqual(parsed("pr:mine", **rules).wanted.blurhash_x, 4)
+        self.assertEqual(parsed("pr:mine", **rules).options.blurhash_x, 4)
 
     def test_an_unknown_option_in_the_list_is_a_mistake(self) -> None:
         error = self.assertRaises(ValueError, UrlParser, UrlSettings(allowed_info_options=frozenset({"width"})))
         self.assertIn("'width'", str(error))
 
     def test_the_separator_is_the_operators(self) -> None:
-        self.assertEqual(parsed("bh,4,3", arguments_separator=",").wanted, InfoOptions(blurhash_x=4, blurhash_y=3))
+        self.assertEqual(parsed("bh,4,3", arguments_separator=",").options, InfoOptions(blurhash_x=4, blurhash_y=3))
 
     @given(st.lists(st.text(st.characters(exclude_characters="/%?#", exclude_categories=["Cs"]), max_size=20)))
     def test_nothing_but_our_own_errors_is_raised(self, options: list[str]) -> None:
@@ -172,7 +174,7 @@ class PresetTests(SynchronousTestCase):
     }
 
     def wanted(self, options: str) -> InfoOptions:
-        return parsed(options, info_presets=self.presets).wanted
+        return parsed(options, info_presets=self.presets).options
 
     def test_the_default_one_comes_first_and_can_be_overruled(self) -> None:
         self.assertEqual(self.wanted(""), InfoOptions(exif=False, average=True))
@@ -198,7 +200,7 @@ class PresetTests(SynchronousTestCase):
 
     def test_only_presets(self) -> None:
         def only(options: str) -> InfoOptions:
-            return parsed(options, info_presets=self.presets, info_only_presets=True, only_presets=False).wanted
+            return parsed(options, info_presets=self.presets, info_only_presets=True, only_presets=False).options
 
         self.assertEqual(
             only("hashes"), InfoOptions(exif=False, average=True, blurhash_x=4, blurhash_y=3, thumb_hash=True)
@@ -210,7 +212,7 @@ class PresetTests(SynchronousTestCase):
             self.assertRaises(BadOption, only, options)
 
     def test_presets_only_for_images_leaves_info_as_it_is(self) -> None:
-        self.assertEqual(parsed("p:5", only_presets=True).wanted, InfoOptions(palette=5))
+        self.assertEqual(parsed("p:5", only_presets=True).options, InfoOptions(palette=5))
 
     def test_a_wrong_one_is_found_at_the_start(self) -> None:
         for text in ("w:100", "p:1", "pr:missing"):

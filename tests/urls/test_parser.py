@@ -170,7 +170,7 @@ class OtherImagesTests(SynchronousTestCase):
 
     def test_watermarks_of_all_pipelines_are_rewritten_on_demand(self) -> None:
         request = parsed(self.path, watermark_preprocess_url=True, **self.rules)
-        urls = [options.watermark_url for options in (request.options, *request.then)]
+        urls = [options.watermark_url for options in (request.options, *request.chained)]
         self.assertEqual(urls, ["http://base.example/mark.png", "", "http://base.example/b.png"])
         self.assertEqual(request.delivery.fallback_image_url, "cdn://none.png")
 

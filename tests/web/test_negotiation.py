@@ -9,7 +9,7 @@ from imgforge.web.http.negotiation import Negotiation, accepted_types
 
 OPEN = ImageRequest("http://x/a.jpg")
 AS_PNG = ImageRequest("http://x/a.jpg", ProcessingOptions(format="png"))
-AS_PNG_LATER = ImageRequest("http://x/a.jpg", then=(ProcessingOptions(format="png"),))
+AS_PNG_LATER = ImageRequest("http://x/a.jpg", chained=(ProcessingOptions(format="png"),))
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 
 

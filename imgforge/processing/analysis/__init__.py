@@ -1,1 +1,5 @@
-"""Answers about an image instead of pixels: /info, its palette, its placeholders."""
+"""Facts about an image instead of its pixels: the fields of `/info`, its palette, its placeholders."""
+
+from imgforge.processing.analysis.info import describe
+
+__all__ = ["describe"]

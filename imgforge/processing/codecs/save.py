@@ -10,7 +10,7 @@ import pyvips
 from imgforge.processing.codecs.formats import FORMATS
 from imgforge.processing.libvips import writer
 from imgforge.processing.metadata.tiff_owners import written_owners
-from imgforge.processing.quality_search import fitted, searched
+from imgforge.processing.quality_search import fit_max_bytes, search_quality
 from imgforge.processing.settings import chosen
 from imgforge.processing.state import State
 
@@ -120,8 +120,8 @@ def save(state: State) -> bytes:
             return _encoded(state, quality)
 
         if state.options.max_bytes:
-            return fitted(encode, quality, state.options.max_bytes)
-        return searched(encode, state.image, state.format_name, wanted)
+            return fit_max_bytes(encode, quality, state.options.max_bytes)
+        return search_quality(encode, state.image, state.format_name, wanted)
     return _encoded(state, quality)
 
 

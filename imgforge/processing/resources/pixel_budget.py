@@ -10,21 +10,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from imgforge.model import ProcessingOptions, Size
-from imgforge.processing.codecs.formats import FORMATS
-from imgforge.processing.codecs.load import Original
-from imgforge.processing.plan import geometry, plan
 from imgforge.processing.resources.cancellation import Cancellation
-from imgforge.processing.stages.resize import shrink_on_load
-from imgforge.processing.state import State
 
-__all__ = ["PixelBudget", "pixels_of", "pixels_of_source"]
-
-_SAMPLE_BYTES = {"ushort": 2, "short": 2, "uint": 4, "int": 4, "float": 4, "complex": 8, "double": 8, "dpcomplex": 16}
-_RGBA = 4
+__all__ = ["PixelBudget"]
 
 
 class PixelBudget:
@@ -80,31 +71,3 @@ class PixelBudget:
     def _wake(self) -> None:
         with self._changed:
             self._changed.notify_all()
-
-
-def pixels_of(state: State, original: Original, then: Sequence[ProcessingOptions], frames: int) -> int:
-    """The bytes of *frames* decoded frames, and of the largest picture that is made of each.
-
-    *state* is that before the first stage; *then* are the options of the pipelines chained after its own.
-    """
-    factor = 1.0
-    if state.original is not None and state.options.trim is None:
-        factor = shrink_on_load(original, state.plan, state.settings)
-    canvas = state.plan.canvas(state.options)
-    largest = _area(canvas)
-    for options in then:
-        source = geometry(max(1, canvas.width), max(1, canvas.height), 1, auto_rotate=False)
-        canvas = plan(source, options).canvas(options)
-        largest = max(largest, _area(canvas))
-    sample = _SAMPLE_BYTES.get(state.image.format, 1)
-    return frames * (int(pixels_of_source(original) / factor**2) + largest * _RGBA * sample)
-
-
-def pixels_of_source(original: Original) -> int:
-    """The bytes of one frame, decoded in full."""
-    bands = _RGBA if FORMATS[original.format].vector else original.image.bands
-    return original.width * original.height * bands * _SAMPLE_BYTES.get(original.image.format, 1)
-
-
-def _area(size: Size) -> int:
-    return size.width * size.height

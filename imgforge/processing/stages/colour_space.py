@@ -1,7 +1,7 @@
-"""Colour: into a space in which pixels can be worked on, and out of it at the end.
+"""Colour spaces: into one that stages can work in, and out of it at the end.
 
-RGB and grey images are worked on in their own profile's space, which costs nothing, and transformed to sRGB at the
-end, when there are few pixels left. Others (CMYK, Lab) are brought to sRGB at once.
+Stages work on RGB and grey images in the space of the image's own profile, which costs nothing; these are transformed
+to sRGB at the end, when few pixels are left. Others (CMYK, Lab) are transformed to sRGB at once.
 """
 
 from __future__ import annotations
@@ -30,41 +30,45 @@ _BUILT_IN = frozenset({"srgb", "cmyk", "p3"})
 _NATIVE = frozenset({"rgb", "srgb", "rgb16", "scrgb", "grey16", "b-w"})
 _DEEP = frozenset({"rgb16", "grey16", "scrgb"})
 _GREY = frozenset({"b-w", "grey16"})
-# What is left where nothing deeper is asked for.
-_SHALLOW = {"rgb16": "srgb", "grey16": "b-w", "cmyk": "srgb"}
-_DEEP_OUT = {"rgb16": "rgb16", "grey16": "grey16", "cmyk": "srgb"}
+# The space to work in by the space of the source, with 8 bits and with 16.
+_SHALLOW_TARGETS = {"rgb16": "srgb", "grey16": "b-w", "cmyk": "srgb"}
+_DEEP_TARGETS = {"rgb16": "rgb16", "grey16": "grey16", "cmyk": "srgb"}
 _UNCHANGED = frozenset({"rgb", "srgb", "b-w"})
 
 
 def interpretation(image: Any) -> str:
-    """What the pixels mean, guessed from bands and format where the file does not say."""
-    said = str(image.interpretation)
-    if said in _NATIVE or said in {"cmyk", "lab", "labs", "labq", "xyz"}:
-        return said
+    """The colour space by libvips' name, guessed from bands and sample format where the file does not say."""
+    stated = str(image.interpretation)
+    if stated in _NATIVE or stated in {"cmyk", "lab", "labs", "labq", "xyz"}:
+        return stated
     colours = image.bands - (1 if image.bands in {2, 4} else 0)
     if image.format in {"uchar", "char"}:
         return "b-w" if colours == 1 else "srgb"
     if image.format in {"ushort", "short"}:
         return "grey16" if colours == 1 else "rgb16"
-    return said
+    return stated
 
 
 def full_scale(image: Any) -> float:
-    """What the samples of white and of opaque are: that of 16 bits or of 8."""
+    """The sample of white and of opaque: 65535 for 16 bits, 255 for 8."""
     return 65535.0 if interpretation(image) in {"rgb16", "grey16"} else 255.0
 
 
 def to_processing_colours(state: State) -> None:
-    """Radiance decoded, profiles of odd spaces imported, then sRGB, grey or their 16-bit forms."""
+    """Decode Radiance, import profiles of other spaces than RGB and grey, then go to sRGB or grey in 8 or 16 bits."""
     image = state.image
     if image.coding == "rad":
         image = image.rad2float()
     kind = interpretation(image)
     keep = chosen(state.options.preserve_hdr, state.settings.preserve_hdr)
     deep = keep and state.format.deep
-    target = kind if kind in _UNCHANGED else (_DEEP_OUT if deep else _SHALLOW).get(kind, "rgb16" if deep else "srgb")
+    target = (
+        kind
+        if kind in _UNCHANGED
+        else (_DEEP_TARGETS if deep else _SHALLOW_TARGETS).get(kind, "rgb16" if deep else "srgb")
+    )
     has_profile = image.get_typeof(_PROFILE) != 0
-    if has_profile and kind == "scrgb":  # converting from linear light, the profile no longer tells the truth
+    if has_profile and kind == "scrgb":  # once converted from linear light, the profile no longer applies
         image = image.copy()
         image.remove(_PROFILE)
     elif has_profile:
@@ -74,15 +78,15 @@ def to_processing_colours(state: State) -> None:
             state.imported = True
     if image.interpretation != target:
         image = image.colourspace(target)
-    most = 2 if target in _GREY else 4
-    # Files may have samples beyond the alpha (spot colours, masks), which no stage knows what to do with.
-    state.image = image if image.bands <= most else image.extract_band(0, n=most)
+    # Files may have samples beyond the alpha (spot colours, masks), which no stage can handle.
+    bands = min(image.bands, 2 if target in _GREY else 4)
+    state.image = image if image.bands == bands else image.extract_band(0, n=bands)
 
 
 def standard_rgb(state: State, image: Any) -> Any:
-    """*image*, of the *state*, with colours: grey becomes sRGB or its 16-bit form.
+    """*image*, which is an image of *state*, in RGB: grey becomes sRGB or its 16-bit form.
 
-    Its profile is that of a grey, or says nothing of one, and would be wrong for what gets colours: it is left.
+    A grey image's profile would be wrong for RGB: the image leaves the profile's space and loses the profile.
     """
     kind = interpretation(image)
     if kind in {"srgb", "rgb16", "rgb"}:
@@ -94,7 +98,7 @@ def standard_rgb(state: State, image: Any) -> Any:
 
 
 def to_result_colours(state: State) -> None:
-    """Keep the profile, or leave its space for sRGB (sGrey) and drop it."""
+    """Keep the profile, or transform from its space to sRGB (sGrey) and drop it."""
     options, settings = state.options, state.settings
     strip = chosen(options.strip_color_profile, settings.strip_color_profile)
     keep = not strip and state.format.profile
@@ -112,7 +116,7 @@ def to_result_colours(state: State) -> None:
 
 
 def _in_standard(image: Any, profile: bytes) -> Any:
-    """*image*, which is in the space of *profile*, in sRGB or in sRGB's grey."""
+    """*image* transformed from the space of *profile* to sRGB or to sRGB's grey."""
     if _is_srgb(profile):
         return image
     name = "sGrey" if interpretation(image) in _GREY else "sRGB"
@@ -121,7 +125,7 @@ def _in_standard(image: Any, profile: bytes) -> Any:
 
 
 def _with_profile(image: Any, profile: bytes) -> Any:
-    """A copy of *image* that has *profile*: some operations lose it."""
+    """A copy of *image* with *profile*, which some operations lose."""
     image = image.copy()
     if image.get_typeof(_PROFILE) == 0:
         image.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
@@ -129,10 +133,10 @@ def _with_profile(image: Any, profile: bytes) -> Any:
 
 
 def _without_profile(image: Any) -> Any:
-    """*image* without its profile, and without what EXIF says of its colours."""
-    told = [field for field in _COLOUR_FIELDS if image.get_typeof(field)]
-    image = image.copy() if told else image
-    for field in told:
+    """*image* without its profile and without the EXIF fields on its colours."""
+    present = [field for field in _COLOUR_FIELDS if image.get_typeof(field)]
+    image = image.copy() if present else image
+    for field in present:
         image.remove(field)
     return image
 
@@ -142,7 +146,7 @@ def _depth(image: Any) -> int:
 
 
 def _profile(image: Any) -> bytes | None:
-    """The profile, if it is long enough to have a header."""
+    """The profile; None where it is too short to have a header."""
     data = bytes(image.get(_PROFILE))
     return data if len(data) >= 128 else None
 
@@ -152,7 +156,7 @@ def _connection_space(profile: bytes | None) -> str:
 
 
 def _is_srgb(profile: bytes) -> bool:
-    """Whether it is the usual sRGB IEC61966-2.1, by its header: transforming from it would change nothing."""
+    """Whether it is the usual sRGB IEC61966-2.1, by its header: a transform from it would change nothing."""
     return (
         profile[48:52] == b"IEC "
         and profile[16:20] == b"RGB "
@@ -164,7 +168,7 @@ def _is_srgb(profile: bytes) -> bool:
 
 
 def embed_profile(state: State) -> None:
-    """Convert to the profile that the options name and embed it, where the format can carry one."""
+    """Convert to the profile that the options name and embed it, where the format can hold one."""
     name = state.options.color_profile
     if not name or not state.format.profile:
         return
@@ -179,9 +183,9 @@ def embed_profile(state: State) -> None:
 
 
 def _profile_path(directory: str, name: str) -> str:
-    """A file directly in *directory*, with or without its ending."""
+    """The path of profile *name*, with or without its ending, directly in *directory*; `BadOption` without one."""
     if "/" in name or name.startswith("."):
-        raise BadOption(f"color profile {name!r} is no name of a profile")
+        raise BadOption(f"color profile {name!r} is not the name of a profile")
     for ending in ("", ".icc", ".icm"):
         path = Path(directory, name + ending)
         if path.is_file():

@@ -1,20 +1,20 @@
-"""What a format cannot hold is made to fit it."""
+"""Shrinking to the largest picture that the format can hold."""
 
 from __future__ import annotations
 
 import math
 
-from imgforge.processing.stages.resize import resized
+from imgforge.processing.stages.scale import resized
 from imgforge.processing.state import State
 
 __all__ = ["fit_format"]
 
-# libvips writes GIFs of at most so many pixels.
+# The most pixels of a GIF that libvips writes.
 _GIF_PIXELS = 2000 * 2000 * 64
 
 
 def fit_format(state: State) -> None:
-    """Shrink what is longer than the format allows."""
+    """Shrink an image that has longer sides, or more pixels, than the format allows."""
     image, longest = state.image, state.format.longest
     if not longest:
         return

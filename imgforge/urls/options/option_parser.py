@@ -57,7 +57,7 @@ class ParsedOptions:
     processing: ProcessingOptions
     delivery: DeliveryOptions
     presets: tuple[str, ...]
-    then: tuple[ProcessingOptions, ...] = ()
+    chained: tuple[ProcessingOptions, ...] = ()
     unset: frozenset[str] = frozenset()
 
 
@@ -205,7 +205,7 @@ def set_fields(
 
 
 def _freeze(draft: _Draft) -> ParsedOptions:
-    first, *then = (
+    first, *chained = (
         ProcessingOptions(**{name: value for name, value in values.items() if name in _PROCESSING_DEFAULTS})
         for values in draft.pipelines
     )
@@ -213,4 +213,4 @@ def _freeze(draft: _Draft) -> ParsedOptions:
         name: value for values in draft.pipelines for name, value in values.items() if name in DELIVERY_DEFAULTS
     }
     unset = _HINTED - draft.pipelines[0].keys()
-    return ParsedOptions(first, DeliveryOptions(**delivery), tuple(draft.presets), tuple(then), unset)
+    return ParsedOptions(first, DeliveryOptions(**delivery), tuple(draft.presets), tuple(chained), unset)

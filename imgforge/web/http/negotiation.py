@@ -58,5 +58,5 @@ class Negotiation:
         return tuple(name for name, media_type in _NEGOTIABLE if name in offered and media_type in taken)
 
     def _offered(self, request: ImageRequest) -> frozenset[str]:
-        named = [one.format for one in (request.options, *request.then) if one.format is not None]
+        named = [one.format for one in (request.options, *request.chained) if one.format is not None]
         return self.enforced | self.auto if not named or named[-1] == _OPEN else self.enforced
