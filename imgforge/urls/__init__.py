@@ -1,8 +1,7 @@
 """Image URLs: their grammar, signatures and options."""
 
 from imgforge.urls.encryption import SourceCipher
-from imgforge.urls.info_options import INFO_OPTIONS
-from imgforge.urls.options import BY_NAME, FORMATS, OPTIONS, Argument, Option, Together
+from imgforge.urls.options import BY_NAME, FORMATS, INFO_OPTIONS, OPTIONS, Argument, ArgumentGroup, Option
 from imgforge.urls.parser import UrlParser, UrlSettings
 from imgforge.urls.signature import Signer
 from imgforge.urls.signature_mistakes import SignedUrl, signature_mistakes, signing_pair
@@ -14,11 +13,11 @@ __all__ = [
     "INFO_OPTIONS",
     "OPTIONS",
     "Argument",
+    "ArgumentGroup",
     "Option",
     "SignedUrl",
     "Signer",
     "SourceCipher",
-    "Together",
     "UrlParser",
     "UrlSettings",
     "build_path",

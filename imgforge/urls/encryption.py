@@ -1,7 +1,7 @@
-"""Encrypted source URLs: AES in CBC mode, PKCS #7 padding, the initialisation vector in front, as URL-safe base64.
+"""Encrypted source URLs: AES in CBC mode, PKCS #7 padding, preceded by the initialisation vector, as URL-safe base64.
 
-The cipher hides; it does not authenticate. That a URL was not altered is what the signature is for, which is checked
-before anything is decrypted, and every failure says the same.
+The cipher hides; it does not authenticate. The signature authenticates, and is checked before anything is decrypted.
+All failures give the same error, so that the server is no padding oracle.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class SourceCipher:
         self._key = key
 
     def encrypt(self, source: str) -> bytes:
-        """Vector and ciphertext.
+        """The initialisation vector and the ciphertext.
 
-        The vector is a MAC of the URL: the same URL is encrypted the same way each time, so that caches know it again.
+        The vector is a MAC of the URL: equal URLs have equal ciphertexts, so that caches recognise them.
         """
         text = source.encode("utf-8")
         vector = hmac.new(self._key, text, hashlib.sha256).digest()[:_BLOCK]
@@ -37,7 +37,7 @@ class SourceCipher:
         return vector + encryptor.update(padder.update(text) + padder.finalize()) + encryptor.finalize()
 
     def decrypt(self, message: bytes) -> str:
-        """The URL; `BadPath` where *message* was not made with this key."""
+        """The URL; `BadPath` where *message* was not encrypted with this key."""
         vector, text = message[:_BLOCK], message[_BLOCK:]
         try:
             decryptor = Cipher(algorithms.AES(self._key), modes.CBC(vector)).decryptor()

@@ -1,4 +1,4 @@
-"""The grammar of paths: `/<signature>/<options>/<source>`, from the raw target to a frozen `ImageRequest`."""
+"""The grammar of paths, `/<signature>/<options>/<source>`: from the raw target to a frozen `ImageRequest`."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from dataclasses import dataclass, field, replace
 from imgforge.errors import BadPath, OptionForbidden
 from imgforge.model import DeliveryOptions, ImageRequest, InfoRequest
 from imgforge.urls.encryption import SourceCipher
-from imgforge.urls.info_options import InfoOptionParser
-from imgforge.urls.options import BY_NAME, CHAIN, PRESET_NAMES, OptionParser
+from imgforge.urls.options import BY_NAME, CHAIN, PRESET_NAMES, InfoOptionParser, OptionParser
 from imgforge.urls.signature import Signer, Verifier
 from imgforge.urls.source import SourceRewriter, percent_decoded, split_source
 
 __all__ = ["UrlParser", "UrlSettings"]
 
-# The longest target that is looked at; browsers and CDNs end at 8 to 16 kB.
-_LONGEST = 16384
+# The longest target that is parsed, in bytes; browsers and CDNs end at 8 to 16 kB.
+_MAX_LENGTH = 16384
 
-# What presets-only URLs may say besides presets: neither changes a pixel.
-_BESIDE_PRESETS = frozenset({"expires", "cachebuster"})
+# The options of presets-only URLs optionss presets: neither changes a pixel.
+_WITH_PRESETS = frozenset({"expires", "cachebuster"})
 
 
 @dataclass(frozen=True, slots=True)
 class UrlSettings:
-    """The operator's rules for URLs; `keys` are (key, salt) pairs of which any may have signed."""
+    """The operator's rules for URLs, by the names of the settings.
+
+    `keys` are (key, salt) pairs; a signature by any of them is valid. An empty set of allowed options allows all.
+    """
 
     keys: tuple[tuple[bytes, bytes], ...] = ()
     signature_size: int = 32
@@ -50,9 +52,9 @@ class UrlSettings:
 
 
 class UrlParser:
-    """Checks and parses targets under *settings*; `ValueError` has an argument for each preset that is wrong.
+    """Checks and parses targets under *settings*. Raises `ValueError` with one argument for each mistake in them.
 
-    Cost of a typical target: some 30 us, most of it in the options.
+    A typical target costs some 30 us, most of it in the options.
     """
 
     def __init__(self, settings: UrlSettings) -> None:
@@ -78,7 +80,7 @@ class UrlParser:
         )
 
     def parse(self, target: bytes) -> ImageRequest:
-        """The request that a raw target asks for.
+        """The request of a raw target.
 
         Raises `BadPath`, `BadSignature`, `BadOption` or `OptionForbidden`; the signature is checked before anything
         is decoded.
@@ -97,7 +99,7 @@ class UrlParser:
         return self._with_rewritten_images(request)
 
     def parse_info(self, target: bytes) -> InfoRequest:
-        """The request of an `/info/...` target, whose signature covers what stands behind it; errors as `parse`."""
+        """The request of an `/info/...` target, whose signature covers the path after it; errors as `parse`."""
         target = target.removeprefix(self._prefix).removeprefix(b"/info")
         sent: dict[str, str] = {}
         texts, rest, presets = self._parts(target, sent, only_presets=self._settings.info_only_presets)
@@ -111,7 +113,7 @@ class UrlParser:
             raise OptionForbidden("option 'bypass_cache' needs IMGFORGE_ALLOW_BYPASS_CACHE")
 
     def _with_rewritten_images(self, request: ImageRequest) -> ImageRequest:
-        """*request* with its other images' URLs rewritten as its source's is, where the operator wants that."""
+        """*request* with the URLs of its watermarks and fallback image rewritten too, where the operator wants that."""
         settings, delivery = self._settings, request.delivery
         if settings.fallback_image_preprocess_url and delivery.fallback_image_url:
             url = self._rewrite(delivery.fallback_image_url)
@@ -127,9 +129,9 @@ class UrlParser:
     def _parts(
         self, target: bytes, sent: dict[str, str], *, only_presets: bool
     ) -> tuple[list[str], list[str], tuple[str, ...]]:
-        """The texts of the options, what stands behind them, and the presets that are named without `pr`.
+        """The texts of the options, the parts after them, and the presets that are named without `pr`.
 
-        Texts that were percent-encoded are put into *sent*, as they stand in the target.
+        *sent* gets the texts that were percent-encoded, as sent.
         """
         texts, rest = self._split(self._verified(target), sent)
         if not only_presets:
@@ -146,9 +148,9 @@ class UrlParser:
         )
 
     def _verified(self, target: bytes) -> str:
-        """The path behind the signature, as text, once the signature has been found good."""
-        if len(target) > _LONGEST:
-            raise BadPath(f"the path is longer than {_LONGEST} bytes")
+        """The path after the signature, as text; `BadSignature` unless the signature is valid."""
+        if len(target) > _MAX_LENGTH:
+            raise BadPath(f"the path is longer than {_MAX_LENGTH} bytes")
         path = target.partition(b"?")[0]
         if self._prefix and path.startswith(self._prefix + b"/"):
             path = path[len(self._prefix) :]
@@ -162,11 +164,11 @@ class UrlParser:
             raise BadPath("the path is not UTF-8") from None
 
     def _split(self, path: str, sent: dict[str, str]) -> tuple[list[str], list[str]]:
-        """The texts of the options, decoded, and the parts behind them: options end at the first part without ':'."""
+        """The texts of the options, decoded, and the parts after them: options end at the first part without ':'."""
         parts = path.split("/")
         texts: list[str] = []
         for index, part in enumerate(parts):
-            if not part:  # a doubled slash says nothing
+            if not part:  # a doubled slash has no meaning
                 continue
             text = percent_decoded(part, "option")
             if text != CHAIN and self._separator not in text:
@@ -179,16 +181,16 @@ class UrlParser:
     def _presets_only(
         self, texts: list[str], rest: list[str], sent: dict[str, str]
     ) -> tuple[tuple[str, ...], list[str], list[str]]:
-        """Presets stand bare (`/thumb:wide/`) or named (`/pr:thumb/`); a single bare one has no ':' at all."""
+        """Split presets from other options: bare (`/thumb:wide/`, `/thumb/`) or named (`/pr:thumb/`) ones."""
         presets: list[str] = []
-        beside: list[str] = []
+        options: list[str] = []
         for text in texts:
             name, *arguments = text.split(self._separator)
             option = BY_NAME.get(name)
             if name in PRESET_NAMES:
                 presets += arguments
-            elif option is not None and option.name in _BESIDE_PRESETS:
-                beside.append(text)
+            elif option is not None and option.name in _WITH_PRESETS:
+                options.append(text)
             else:
                 presets += [name, *arguments]
         if not presets and len(rest) > 1 and rest[0] not in {"plain", "enc"}:
@@ -196,7 +198,7 @@ class UrlParser:
             rest = rest[1:]
             more, rest = self._split("/".join(rest), sent)
             if more:
-                also, beside_more, _ = self._presets_only(more, ["plain"], sent)
-                presets += also
-                beside += beside_more
-        return tuple(presets), beside, rest
+                more_presets, more_options, _ = self._presets_only(more, ["plain"], sent)
+                presets += more_presets
+                options += more_options
+        return tuple(presets), options, rest

@@ -1,7 +1,7 @@
-"""Signatures: HMAC-SHA256(key, salt + path), cut to a size, as unpadded URL-safe base64.
+"""Signatures: HMAC-SHA256(key, salt + path), truncated to a size, as unpadded URL-safe base64.
 
-They are checked over the bytes of the path as it was sent, before any of it is decoded, so that no other spelling of a
-signed URL passes for it.
+They cover the bytes of the path as sent and are checked before any of it is decoded, so that no other spelling of a
+signed URL is valid.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ __all__ = ["Signer", "Verifier"]
 
 UNSAFE = b"unsafe"
 
-# Proxies in front may fold the slashes of `plain/http://` into one; imgproxy signs and takes both spellings.
+# Proxies may fold the slashes of `plain/http://` into one; imgproxy accepts signatures of both spellings.
 _FOLDED = re.compile(rb"/plain/([A-Za-z0-9+.-]+):/(?!/)")
 
 
 class Signer:
-    """Signs paths with one key and salt; *size* is how many bytes of the digest are kept."""
+    """Signs paths with one key and salt; *size* is the number of bytes of the digest in a signature."""
 
     def __init__(self, key: bytes, salt: bytes, size: int = 32) -> None:
-        # The hash of the key and the salt is the same for all paths: it is computed once and copied.
+        # The hash state after the key and the salt is the same for all paths: it is computed once and copied.
         self._started = hmac.new(key, salt, hashlib.sha256)
         self._size = size
 
     def signature(self, path: bytes) -> bytes:
-        """The signature of *path*, which starts with the slash behind the signature."""
+        """The signature of *path*, which starts with the slash after the signature."""
         mac = self._started.copy()
         mac.update(path)
         return base64.urlsafe_b64encode(mac.digest()[: self._size]).rstrip(b"=")
@@ -42,9 +42,9 @@ class Signer:
 
 
 class Verifier:
-    """Decides which signatures are good.
+    """Verifies signatures.
 
-    Without any key every signature is, where *allow_unsigned* says so (as in imgproxy), and none otherwise.
+    Without any key every signature is valid with *allow_unsigned* (as in imgproxy), and none without it.
     """
 
     def __init__(self, signers: Sequence[Signer], trusted: Sequence[str], *, allow_unsigned: bool) -> None:
@@ -53,22 +53,22 @@ class Verifier:
         self._allow_unsigned = allow_unsigned
 
     def check(self, signature: bytes, path: bytes) -> None:
-        """Raise `BadSignature` unless *signature* stands for *path*; every pair is compared, in constant time.
+        """Raise `BadSignature` unless *signature* is valid for *path*; every pair is compared, in constant time.
 
-        Where anything passes for a signature, `BadPath` still tells those who left it out.
+        Where any signature is valid, `BadPath` still reports a missing one.
         """
         if self._allow_unsigned and (signature == UNSAFE or not self._signers):
             if b":" in signature:
                 raise BadPath("the signature is missing: the path begins with an option")
             return
-        good = False
+        valid = False
         for trusted in self._trusted:
-            good |= hmac.compare_digest(signature, trusted)
+            valid |= hmac.compare_digest(signature, trusted)
         unfolded = _FOLDED.sub(_unfold, path, count=1)
         for spelling in {path, unfolded}:
             for signer in self._signers:
-                good |= hmac.compare_digest(signature, signer.signature(spelling))
-        if not good:
+                valid |= hmac.compare_digest(signature, signer.signature(spelling))
+        if not valid:
             raise BadSignature("the signature does not match the path")
 
 

@@ -1,8 +1,8 @@
 """Why a signature is wrong: the usual mistakes of programs that sign, one row each, and the search for those that fit.
 
-A signature is made in four steps, each of which has a table here: which key and salt, salt and path put together, which
-text is the path, how the digest is written. The first row of a table is what is right. All combinations are tried,
-those of the fewest mistakes first; a wrong key fits none. What is found tells nothing of the keys.
+A signature takes four steps, each of which has a table here: the choice of key and salt, the order of salt and path,
+the text of the path, the encoding of the digest. The first row of a table is the right way. All combinations are tried
+and the one with the fewest mistakes is reported; a wrong key fits none. The report reveals nothing about the keys.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ _Arguments = ParamSpec("_Arguments")
 _Made = TypeVar("_Made")
 
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
-_LEAST_TOLD = 6  # characters: a shorter signature may fit by chance
-_ALIKE = 4  # characters: what any two cuts of a digest have in common
+_SHORTEST = 6  # characters; a shorter signature may fit by chance
+_COMMON_PREFIX = 4  # characters that any two truncations of a digest share
 _DIGEST = 32  # bytes
-# What programs leave as it is when they percent-encode a path.
+# Characters that programs do not percent-encode in a path.
 _SAFE = ("/", "/:", "/:@", "/:%", "/:@%", "/:@?&=+,;%")
-_MOST_SLASHES = 8  # in a signature that is written in standard base64
+_MOST_SLASHES = 8  # in a signature in standard base64
 
 
 @dataclass(frozen=True, slots=True)
 class SignedUrl:
-    """The parts of a signed URL, undecoded: `path` is what must be signed, from the slash behind the signature on."""
+    """The parts of a signed URL, undecoded; `path` is the part to sign, from the slash after the signature on."""
 
     origin: str
     prefix: str
@@ -47,11 +47,11 @@ class SignedUrl:
 
     @classmethod
     def parse(cls, text: str, path_prefix: str = "") -> SignedUrl:
-        """The parts of a whole URL or of a target; a server with *path_prefix* answers it."""
+        """The parts of a whole URL or of a target, for a server with *path_prefix*."""
         match = _ORIGIN.match(text)
         origin = match[0] if match else ""
         rest, _, query = text[len(origin) :].partition("?")
-        if origin:  # no browser sends the fragment of a URL
+        if origin:  # browsers do not send the fragment of a URL
             rest, query = rest.partition("#")[0], query.partition("#")[0]
         rest = f"/{rest.removeprefix('/')}"
         before = path_prefix.rstrip("/")
@@ -63,11 +63,11 @@ class SignedUrl:
 
     @property
     def target(self) -> str:
-        """What a client sends of it."""
+        """The request target that a client sends."""
         return f"{self.prefix}{self.endpoint}/{self.signature}{self.path}" + (f"?{self.query}" if self.query else "")
 
     def splits(self) -> Iterator[SignedUrl]:
-        """Itself, and what it is if so many more slashes belong to the signature (standard base64 has slashes)."""
+        """The URL itself, and with one, two... more slashes in its signature (standard base64 has slashes)."""
         signature, path = self.signature, self.path
         for _ in range(_MOST_SLASHES):
             yield replace(self, signature=signature, path=path)
@@ -79,64 +79,64 @@ class SignedUrl:
 
 @dataclass(frozen=True, slots=True)
 class _Way(Generic[_Arguments, _Made]):
-    """One way to take a step: what is wrong with it (empty: nothing), and what it makes."""
+    """One way to take a step: the mistake (empty for the right way), and its possible results."""
 
     mistake: str
     make: Callable[_Arguments, Iterable[_Made]]
 
 
 def _text(value: bytes) -> tuple[bytes, bytes]:
-    """The hexadecimal digits of *value* as they may have been taken for the value itself."""
+    """The hexadecimal digits of *value*, which a program may have used instead of the value."""
     return value.hex().encode(), value.hex().upper().encode()
 
 
 _PAIRS: tuple[_Way[[tuple[Pair, ...]], Pair], ...] = (
     _Way("", lambda pairs: pairs),
     _Way(
-        "the key was used as it is written: its hexadecimal digits must be turned into bytes first",
+        "the key was used as hexadecimal text: it must be decoded to bytes first",
         lambda pairs: [(text, salt) for key, salt in pairs for text in _text(key)],
     ),
     _Way(
-        "the salt was used as it is written: its hexadecimal digits must be turned into bytes first",
+        "the salt was used as hexadecimal text: it must be decoded to bytes first",
         lambda pairs: [(key, text) for key, salt in pairs for text in _text(salt)],
     ),
     _Way(
-        "the key and the salt were used as they are written: their hexadecimal digits must be turned into bytes first",
+        "the key and the salt were used as hexadecimal text: they must be decoded to bytes first",
         lambda pairs: [pair for key, salt in pairs for pair in zip(_text(key), _text(salt), strict=True)],
     ),
     _Way("the key and the salt were swapped", lambda pairs: [(salt, key) for key, salt in pairs]),
     _Way(
-        "the key of one pair was used with the salt of another: the first of each belong together, and so on",
+        "the key of one pair was used with the salt of another: the first key belongs to the first salt, and so on",
         lambda pairs: [(key, salt) for (key, _), (_, salt) in itertools.permutations(pairs, 2)],
     ),
 )
 
 _ORDERS: tuple[_Way[[bytes, bytes], bytes], ...] = (
     _Way("", lambda salt, path: [salt + path]),
-    _Way("the salt was left out: what is signed is the salt, followed by the path", lambda _, path: [path]),
-    _Way("the salt was put behind the path: it belongs before it", lambda salt, path: [path + salt]),
+    _Way("the salt was left out: the signed text is the salt followed by the path", lambda _, path: [path]),
+    _Way("the salt was put after the path: it belongs before it", lambda salt, path: [path + salt]),
 )
 
 _PATHS: tuple[_Way[[SignedUrl], str], ...] = (
     _Way("", lambda url: [url.path]),
     _Way(
-        "the path was signed without its leading slash: what is signed begins with the slash behind the signature",
+        "the path was signed without its leading slash: the signed text begins with the slash after the signature",
         lambda url: [url.path[1:]],
     ),
     _Way(
-        "the whole URL was signed: only the path behind the signature is, from its slash on",
+        "the whole URL was signed: only the path after the signature is signed, from its slash on",
         lambda url: [url.origin + url.prefix + url.endpoint + url.path, url.origin + url.path] if url.origin else [],
     ),
     _Way(
-        "the query was signed as well: it is no part of what is signed",
+        "the query was signed as well: the signed text ends before it",
         lambda url: [f"{url.path}?{url.query}"] if url.query else [],
     ),
     _Way(
-        "the path prefix was signed as well: what is signed begins behind the signature",
+        "the path prefix was signed as well: the signed text begins after the signature",
         lambda url: [url.prefix + url.endpoint + url.path] if url.prefix else [],
     ),
     _Way(
-        "/info was signed as well: what is signed begins behind the signature",
+        "/info was signed as well: the signed text begins after the signature",
         lambda url: [url.endpoint + url.path] if url.endpoint else [],
     ),
     _Way(
@@ -148,11 +148,11 @@ _PATHS: tuple[_Way[[SignedUrl], str], ...] = (
         lambda url: [url.path.rstrip("/")] if url.path.endswith("/") else [],
     ),
     _Way(
-        "the path was percent-encoded (once more) after it was signed: the path is signed as it is sent",
+        "the path was percent-encoded (once more) after it was signed: sign the path as it is sent",
         lambda url: [once := unquote(url.path), unquote(once)],
     ),
     _Way(
-        "the path was decoded on its way, or signed in another percent-encoding: the path is signed as it is sent",
+        "the path was decoded on its way, or signed in another percent-encoding: sign the path as it is sent",
         lambda url: [url.path.replace("%", "%25"), *(quote(url.path, safe=safe) for safe in _SAFE)],
     ),
 )
@@ -165,7 +165,7 @@ def _url_safe(digest: bytes) -> str:
 _ENCODINGS: tuple[_Way[[bytes], str], ...] = (
     _Way("", lambda digest: [_url_safe(digest).rstrip("=")]),
     _Way(
-        "the signature is padded: take the = at its end away",
+        "the signature is padded: remove the = at its end",
         lambda digest: [_url_safe(digest)],
     ),
     _Way(
@@ -177,19 +177,19 @@ _ENCODINGS: tuple[_Way[[bytes], str], ...] = (
         lambda digest: [digest.hex(), digest.hex().upper()],
     ),
     _Way(
-        "the signature is base64 of the digest's hexadecimal text: it must be that of its bytes",
+        "the signature is base64 of the digest's hexadecimal text: it must be base64 of its bytes",
         lambda digest: [(text := _url_safe(digest.hex().encode())), text.rstrip("=")],
     ),
 )
 
 _EXPECTED = "this server expects {size} bytes of the digest (IMGFORGE_SIGNATURE_SIZE)"
-_WHOLE = "the signature has all bytes of the digest: " + _EXPECTED
-_TRUNCATED = "the signature was cut to {length} bytes: " + _EXPECTED
-_CUT_AS_TEXT = "the signature was cut after it was encoded: " + _EXPECTED
+_FULL_LENGTH = "the signature has all bytes of the digest: " + _EXPECTED
+_TRUNCATED = "the signature was truncated to {length} bytes: " + _EXPECTED
+_TRUNCATED_TEXT = "the signature was truncated after it was encoded: " + _EXPECTED
 
 
 def signing_pair(url: SignedUrl, pairs: Iterable[Pair], size: int) -> int:
-    """The number, from 1 on, of the pair that signed *url* as it must be; 0 if none did."""
+    """The number, from 1 on, of the pair whose valid signature *url* has; 0 for none."""
     for number, (key, salt) in enumerate(pairs, 1):
         digest = hmac.digest(key, salt + url.path.encode(), hashlib.sha256)
         if _url_safe(digest[:size]).rstrip("=") == url.signature:
@@ -198,9 +198,9 @@ def signing_pair(url: SignedUrl, pairs: Iterable[Pair], size: int) -> int:
 
 
 def signature_mistakes(url: SignedUrl, pairs: Iterable[Pair], size: int) -> tuple[str, ...]:
-    """What was done wrong when *url* was signed by one of *pairs*, a line each; empty where nothing that is known fits.
+    """The mistakes in the signature of *url* by one of *pairs*, a line each; empty where no known mistake fits.
 
-    *size* is how many bytes of the digest a signature has on this server.
+    *size* is the number of bytes of the digest in this server's signatures.
     """
     pairs = tuple(pairs)
     if url.signature.partition(":")[0] in BY_NAME and ":" in url.signature:
@@ -208,13 +208,13 @@ def signature_mistakes(url: SignedUrl, pairs: Iterable[Pair], size: int) -> tupl
     if url.signature in {"plain", "enc"}:
         return ("the signature is missing: the path begins with the source",)
     if url.signature in {"unsafe", "insecure"}:
-        return (f"{url.signature!r} stands where the signature belongs: the path is not signed",)
+        return (f"{url.signature!r} is in the signature's place: the path is not signed",)
     found = (
-        (*filter(None, (pair.mistake, order.mistake, path.mistake)), *written)
+        (*filter(None, (pair.mistake, order.mistake, path.mistake)), *encoding)
         for one in url.splits()
         for pair, order, path in itertools.product(_PAIRS, _ORDERS, _PATHS)
         for digest in _digests(one, pairs, pair, order, path)
-        if (written := _written(one.signature, digest, size)) is not None
+        if (encoding := _encoding_mistakes(one.signature, digest, size)) is not None
     )
     return min(found, key=len, default=())
 
@@ -232,20 +232,22 @@ def _digests(
                 yield hmac.digest(key, message, hashlib.sha256)
 
 
-def _written(signature: str, digest: bytes, size: int) -> tuple[str, ...] | None:
-    """What is wrong with *signature* as the text of *digest*; None if it is something else."""
+def _encoding_mistakes(signature: str, digest: bytes, size: int) -> tuple[str, ...] | None:
+    """The mistakes in *signature* as the text of *digest*; None where it is not such a text."""
     plain = unquote(signature)
-    # A digest that was cut begins as the whole one does, but for the last characters of its text.
-    near = [way for way in _ENCODINGS if any(whole[:_ALIKE] == plain[:_ALIKE] for whole in way.make(digest))]
-    if len(plain) < _LEAST_TOLD or not near:
+    # The text of a truncated digest begins as that of the whole one, except its last characters.
+    near = [
+        way for way in _ENCODINGS if any(whole[:_COMMON_PREFIX] == plain[:_COMMON_PREFIX] for whole in way.make(digest))
+    ]
+    if len(plain) < _SHORTEST or not near:
         return None
-    escaped = () if plain == signature else ("the signature is percent-encoded: it is sent as it is",)
+    escaped = () if plain == signature else ("the signature is percent-encoded: it must be sent unencoded",)
     for length in (size, *(number for number in range(_DIGEST, 0, -1) if number != size)):
         for way in near:
             if plain in way.make(digest[:length]):
-                said = _WHOLE if length == _DIGEST else _TRUNCATED
-                cut = () if length == size else (said.format(length=length, size=size),)
-                return *((way.mistake,) if way.mistake else escaped), *cut
+                message = _FULL_LENGTH if length == _DIGEST else _TRUNCATED
+                truncation = () if length == size else (message.format(length=length, size=size),)
+                return *((way.mistake,) if way.mistake else escaped), *truncation
     if any(whole.startswith(plain) for way in near for whole in way.make(digest)):
-        return (_CUT_AS_TEXT.format(size=size),)
+        return (_TRUNCATED_TEXT.format(size=size),)
     return None

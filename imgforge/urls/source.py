@@ -1,4 +1,4 @@
-"""The source part of a path, with an optional format behind it; and the rewriting of source URLs.
+"""The source part of a path, optionally with a format after it; and the rewriting of source URLs.
 
 plain/https://example.com/a%20b.jpg@webp
 aHR0cHM6Ly9leGFt/cGxlLmNvbS9hLmpwZw.webp
@@ -13,9 +13,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from imgforge.errors import BadPath
 from imgforge.urls.encryption import SourceCipher
-from imgforge.urls.options import FORMATS
-from imgforge.urls.options.argument_types import CONTROL, base64_bytes
-from imgforge.urls.options.suggestions import did_you_mean
+from imgforge.urls.options import CONTROL, FORMATS, base64_bytes, did_you_mean
 
 __all__ = ["SourceRewriter", "build_path", "percent_decoded", "split_source"]
 
@@ -24,22 +22,25 @@ _FOLDED_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/(?!/)")
 _WILDCARD = re.compile(r"\\\*")
 _GROUP = re.compile(r"\$\{(\d+)\}")
 
-# How many characters of a client's text a message repeats.
+# The most characters of a client's text that a message repeats.
 _SHOWN = 60
 
 
-def percent_decoded(text: str, what: str) -> str:
-    """*text* decoded once; `BadPath` for broken escapes, for what is not UTF-8, and for control characters."""
+def percent_decoded(text: str, part: str) -> str:
+    """*text* decoded once; `BadPath` for broken escapes, text that is not UTF-8, and control characters.
+
+    *part* is the part of the path that messages name.
+    """
     decoded = text
     if "%" in text:
         if _BROKEN_ESCAPE.search(text):
-            raise BadPath(f"a broken percent-escape in the {what}: {_shown(text)}")
+            raise BadPath(f"a broken percent-escape in the {part}: {_shown(text)}")
         try:
             decoded = unquote_to_bytes(text).decode("utf-8")
         except UnicodeDecodeError:
-            raise BadPath(f"the {what} is not UTF-8: {_shown(text)}") from None
+            raise BadPath(f"the {part} is not UTF-8: {_shown(text)}") from None
     if CONTROL.search(decoded):
-        raise BadPath(f"a control character in the {what}: {_shown(text)}")
+        raise BadPath(f"a control character in the {part}: {_shown(text)}")
     return decoded
 
 
@@ -55,26 +56,26 @@ def split_source(
     any_format: bool = False,
     cipher: SourceCipher | None = None,
 ) -> tuple[str, str | None]:
-    """The source URL and the format's canonical name, from the path's parts behind the options.
+    """The source URL and the format's canonical name (None without one), from the path's parts after the options.
 
-    *with_filename*: the last part of a base64 source is a name for search engines, which is thrown away.
-    *any_format*: so is whatever stands where the format does, for what is streamed as it is. *cipher* opens encrypted
-    sources.
+    With *with_filename* the last part of a base64 source is a name for search engines, which is dropped. With
+    *any_format* the format is dropped, whatever it is, since the source is streamed unprocessed. *cipher* decrypts
+    encrypted sources.
     """
     if not parts or not any(parts):
         raise BadPath("the source is missing")
     if parts[0] == "plain":
         source, extension = _plain("/".join(parts[1:]))
         return source, None if any_format else _format(extension)
-    encrypted = parts[0] == "enc" and len(parts) > 1  # alone it is the base64 of two letters
+    encrypted = parts[0] == "enc" and len(parts) > 1  # `enc` alone is the base64 of two letters
     if encrypted and cipher is None:
         raise BadPath("encrypted sources need IMGFORGE_SOURCE_URL_ENCRYPTION_KEY")
     rest = parts[1:] if encrypted else parts
     try:
         message, extension = _base64("".join(rest[:-1] if with_filename and len(rest) > 1 else rest))
     except BadPath:
-        if "plain" in parts:  # further on, so that what is wrong is the part which ended the options before it
-            raise BadPath(f"{_shown(parts[0])} is no option with its arguments, nor the source") from None
+        if "plain" in parts:  # further on: the mistake is the part that ended the options before it
+            raise BadPath(f"{_shown(parts[0])} is neither an option with arguments nor a source") from None
         raise
     source = _checked(cipher.decrypt(message) if encrypted and cipher is not None else _text(message))
     return source, None if any_format else _format(extension)
@@ -83,7 +84,7 @@ def split_source(
 def _plain(text: str) -> tuple[str, str]:
     encoded, _, extension = text.partition("@")
     if "@" in extension:
-        raise BadPath("more than one format behind the source (a '@' in it is written %40)")
+        raise BadPath("more than one format after the source (write a '@' in the source as %40)")
     if not encoded:
         raise BadPath("the source is missing")
     return percent_decoded(_unfolded(encoded), "source"), extension
@@ -92,7 +93,7 @@ def _plain(text: str) -> tuple[str, str]:
 def _base64(text: str) -> tuple[bytes, str]:
     encoded, _, extension = text.partition(".")
     if "." in extension:
-        raise BadPath("more than one format behind the source")
+        raise BadPath("more than one format after the source")
     encoded = encoded.rstrip("=")
     if not encoded:
         raise BadPath("the source is missing")
@@ -120,12 +121,12 @@ def _format(extension: str) -> str | None:
     if not extension:
         return None
     if extension not in FORMATS:
-        raise BadPath(f"unknown format {_shown(extension)} behind the source{did_you_mean(extension, FORMATS)}")
+        raise BadPath(f"unknown format {_shown(extension)} after the source{did_you_mean(extension, FORMATS)}")
     return FORMATS[extension]
 
 
 def _unfolded(source: str) -> str:
-    """*source*, still percent-encoded: proxies in front may have folded the slashes behind its scheme into one."""
+    """*source*, still percent-encoded, with both slashes after its scheme, which proxies may have folded into one."""
     match = _FOLDED_SCHEME.match(source)
     if match is None:
         return source
@@ -133,7 +134,7 @@ def _unfolded(source: str) -> str:
 
 
 class SourceRewriter:
-    """The operator's rewriting: replacements first, then the base URL in front of what does not begin with it."""
+    """Rewrites source URLs: replacements first, then the base URL is prepended where it is missing."""
 
     def __init__(self, base_url: str, replacements: Sequence[tuple[str, str]]) -> None:
         self._base_url = base_url
@@ -148,7 +149,7 @@ class SourceRewriter:
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    """A prefix in which `*` stands for anything but a slash."""
+    """The pattern of a prefix in which `*` matches anything but a slash."""
     return re.compile(_WILDCARD.sub("([^/]*)", re.escape(text)))
 
 
@@ -170,7 +171,7 @@ def build_path(
 ) -> str:
     """The path to sign for *source*: `/<options>/plain/<source>@<format>`, its base64 or its encrypted form.
 
-    *options* is text such as `rs:fit:300:200/q:80`; *encoding* is plain or base64, and with a *cipher* neither counts.
+    *options* is text such as `rs:fit:300:200/q:80`; *encoding* is plain or base64; with a *cipher* it is ignored.
     """
     head = f"/{options.strip('/')}" if options.strip("/") else ""
     if cipher is not None:
@@ -178,7 +179,7 @@ def build_path(
         return f"{head}/enc/{encoded}" + (f".{format}" if format else "")
     if encoding == "plain":
         quoted = quote(source, safe="/:")
-        if _FOLDED_SCHEME.match(quoted):  # one slash is what is meant, and an encoded colon keeps it
+        if _FOLDED_SCHEME.match(quoted):  # a single slash is meant; an encoded colon keeps it
             quoted = quoted.replace(":", "%3A")
         return f"{head}/plain/{quoted}" + (f"@{format}" if format else "")
     encoded = base64.urlsafe_b64encode(source.encode("utf-8")).rstrip(b"=").decode("ascii")

@@ -102,7 +102,7 @@ class CommandTests(SynchronousTestCase):
         digest = hmac.new(KEYS["IMGFORGE_KEY"].encode(), b"/w:3/plain/http://x/a.jpg", hashlib.sha256).hexdigest()
         result = imgforge("verify", f"http://h/{digest}/w:3/plain/http://x/a.jpg", **KEYS)
         self.assertEqual(result.returncode, 1)
-        for said in ("key was used as it is written", "salt was left out", "in hexadecimal"):
+        for said in ("key was used as hexadecimal text", "salt was left out", "in hexadecimal"):
             self.assertIn(said, result.stderr)
         for secret in ("aaaa", "bbbb", imgforge("sign", "/w:3/plain/http://x/a.jpg", **KEYS).stdout[1:40]):
             self.assertNotIn(secret, result.stdout + result.stderr)

@@ -48,16 +48,16 @@ class Program:
 HOST = "http://127.0.0.1:3000"
 # By a word of the line that names the mistake: the program that makes it, and what is around its URL.
 MISTAKES: dict[str, tuple[Program, str, str]] = {
-    "key and the salt were used as they are written": (
+    "key and the salt were used as hexadecimal text": (
         Program(key=KEY.hex().encode(), salt=SALT.hex().encode()),
         "",
         "",
     ),
-    "key was used as it is written": (Program(key=KEY.hex().upper().encode()), "", ""),
-    "salt was used as it is written": (Program(salt=SALT.hex().encode()), "", ""),
+    "key was used as hexadecimal text": (Program(key=KEY.hex().upper().encode()), "", ""),
+    "salt was used as hexadecimal text": (Program(salt=SALT.hex().encode()), "", ""),
     "salt was left out": (Program(message=lambda _, path: path), "", ""),
     "swapped": (Program(key=SALT, salt=KEY), "", ""),
-    "salt was put behind the path": (Program(message=lambda salt, path: path + salt), "", ""),
+    "salt was put after the path": (Program(message=lambda salt, path: path + salt), "", ""),
     "of one pair was used with the salt of another": (Program(salt=PAIRS[1][1]), "", ""),
     "without its leading slash": (Program(signed=lambda path: path[1:]), "", ""),
     "whole URL was signed": (Program(signed=lambda path: HOST + path), HOST, ""),
@@ -71,9 +71,13 @@ MISTAKES: dict[str, tuple[Program, str, str]] = {
     "in standard base64": (Program(encode=_standard), "", ""),
     "is in hexadecimal": (Program(encode=bytes.hex), "", ""),
     "digest's hexadecimal text": (Program(encode=lambda digest: _urlsafe(digest.hex().encode())), "", ""),
-    "cut to 16 bytes": (Program(encode=lambda digest: _urlsafe(digest[:16])), "", ""),
-    "cut after it was encoded": (Program(encode=lambda digest: _urlsafe(digest)[:21]), "", ""),
-    "is percent-encoded: it is sent": (Program(encode=lambda digest: _urlsafe(digest).replace("A", "%41")), "", ""),
+    "truncated to 16 bytes": (Program(encode=lambda digest: _urlsafe(digest[:16])), "", ""),
+    "truncated after it was encoded": (Program(encode=lambda digest: _urlsafe(digest)[:21]), "", ""),
+    "is percent-encoded: it must be sent": (
+        Program(encode=lambda digest: _urlsafe(digest).replace("A", "%41")),
+        "",
+        "",
+    ),
 }
 
 

@@ -1,6 +1,6 @@
-"""The types of option arguments: each turns text into a value, or raises ValueError saying what it takes.
+"""The types of option arguments: each turns text into a value, or raises ValueError with the values that it accepts.
 
-Numbers are ASCII and finite: no exponents, no NaN, no digits of other scripts, nothing beyond what a picture can need.
+Numbers are ASCII and finite: no exponents, no NaN, no digits of other scripts, nothing beyond the needs of a picture.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = [
 
 Converter = Callable[[str], object]
 
-# What a URL may call the formats; whether libvips can write one is asked later.
+# The names of result formats in URLs; whether libvips can write one is checked later.
 FORMATS = {
     "jpg": "jpeg",
     "jpeg": "jpeg",
@@ -53,7 +53,7 @@ FORMATS = {
     "best": "best",
 }
 
-# What a URL may call the formats of sources besides these: such as are read only.
+# The names of source formats in URLs: those, and formats that are only read.
 SOURCE_FORMATS = {name: name for name in ("pdf", "psd", "raw")} | FORMATS
 del SOURCE_FORMATS["best"]
 
@@ -73,7 +73,7 @@ def boolean(argument: str) -> bool:
 
 
 def integer(low: int = 0, high: int = _LARGEST) -> Callable[[str], int]:
-    """A whole number from *low* to *high*; a sign and leading zeros are fine."""
+    """A whole number from *low* to *high*; a sign and leading zeros are allowed."""
 
     def convert(argument: str) -> int:
         if not _INTEGER.match(argument) or not low <= int(argument) <= high:
@@ -102,7 +102,7 @@ def positive(argument: str) -> float:
 
 
 def rounding(argument: str) -> float:
-    """Pixels, or `max` for as round as can be."""
+    """A radius in pixels, or `max` (infinity) for the roundest corners."""
     return float("inf") if argument == "max" else number(low=0)(argument)
 
 
@@ -162,7 +162,7 @@ def text(argument: str) -> str:
 
 
 def base64_bytes(argument: str) -> bytes:
-    """What URL-safe base64, padded or not, stands for; ValueError where it is anything else."""
+    """The bytes of URL-safe base64, padded or not; ValueError for any other text."""
     unpadded = argument.rstrip("=")
     if not _BASE64.fullmatch(unpadded):
         raise ValueError(argument)
@@ -170,7 +170,7 @@ def base64_bytes(argument: str) -> bytes:
 
 
 def base64_text(argument: str) -> str:
-    """URL-safe base64 of UTF-8, padded or not; of control characters it may have line breaks and tabs only."""
+    """The text of URL-safe base64 of UTF-8, padded or not; the only control characters are line breaks and tabs."""
     try:
         decoded = base64_bytes(argument).decode("utf-8")
     except ValueError:
@@ -181,9 +181,9 @@ def base64_text(argument: str) -> str:
 
 
 def base64_line(argument: str) -> str:
-    """As `base64_text`, but of a single line: for what goes into headers and requests.
+    """As `base64_text`, but a single line, for headers and requests.
 
-    The end of that line, which `echo` adds before `base64`, is no part of it.
+    A line break at the end, which `echo` adds before `base64`, is dropped.
     """
     decoded = base64_text(argument).rstrip("\r\n")
     if CONTROL.search(decoded):

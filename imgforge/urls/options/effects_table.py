@@ -1,4 +1,4 @@
-"""The rows of options that imgproxy sells or the Rust imgforge adds: colours, overlays, encoders, pages."""
+"""The rows of options from imgproxy Pro or the Rust imgforge: colours, overlays, encoders, pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from imgforge.model import (
     UnsharpOptions,
     WebpOptions,
 )
-from imgforge.urls.options import composite
+from imgforge.urls.options import argument_groups
 from imgforge.urls.options.argument_types import (
     base64_line,
     base64_text,
@@ -31,13 +31,13 @@ from imgforge.urls.options.argument_types import (
     rounding,
     text,
 )
-from imgforge.urls.options.option import Argument, Option, Together
+from imgforge.urls.options.option import Argument, ArgumentGroup, Option
 
 __all__ = ["EFFECTS"]
 
 _SIGMA = number(low=0)
 _FACTOR = number(low=0)
-_PLACE = number(-1000, 1000)  # on a line across the picture, from 0 to 1; it may begin or end outside
+_PLACE = number(-1000, 1000)  # a fraction of the way across the picture; an effect may begin or end outside it
 _PIXELS = integer()
 _QUALITY = integer(1, 100)
 
@@ -73,47 +73,51 @@ def _method(argument: str) -> str:
 EFFECTS = (
     Option("adjust", ("a",), (_BRIGHTNESS, _CONTRAST, _SATURATION), "brightness, contrast and saturation in one"),
     Option("brightness", ("br",), (_BRIGHTNESS,), "from -255 to 255"),
-    Option("contrast", ("co",), (_CONTRAST,), "1 leaves it as it is"),
-    Option("saturation", ("sa",), (_SATURATION,), "0 is grey, 1 leaves it as it is"),
+    Option("contrast", ("co",), (_CONTRAST,), "1 changes nothing"),
+    Option("saturation", ("sa",), (_SATURATION,), "0 is grey, 1 changes nothing"),
     Option("background_alpha", ("bga",), (Argument("background_alpha", fraction),), "how opaque the background is"),
     Option(
         "monochrome",
         ("mc",),
-        (Together("monochrome", composite.record(Monochrome, fraction, color), "intensity:color", 2),),
+        (ArgumentGroup("monochrome", argument_groups.record(Monochrome, fraction, color), "intensity:color", 2),),
         "shades of one colour",
     ),
     Option(
         "duotone",
         ("dt",),
-        (Together("duotone", composite.record(Duotone, fraction, color, color), "intensity:dark:light", 3),),
+        (ArgumentGroup("duotone", argument_groups.record(Duotone, fraction, color, color), "intensity:dark:light", 3),),
         "from one colour to another",
     ),
     Option(
         "colorize",
         ("col",),
-        (Together("colorize", composite.record(Colorize, fraction, color, boolean), "opacity:color:keep_alpha", 3),),
-        "lays a colour over the picture",
+        (
+            ArgumentGroup(
+                "colorize", argument_groups.record(Colorize, fraction, color, boolean), "opacity:color:keep_alpha", 3
+            ),
+        ),
+        "blends a colour over the picture",
     ),
     Option(
         "gradient",
         ("gr",),
         (
-            Together(
+            ArgumentGroup(
                 "gradient",
-                composite.record(Gradient, fraction, color, direction, _PLACE, _PLACE),
+                argument_groups.record(Gradient, fraction, color, direction, _PLACE, _PLACE),
                 "opacity:color:direction:start:stop",
                 5,
             ),
         ),
-        "lays a colour over it that comes up gradually",
+        "blends a colour over the picture that comes up gradually",
     ),
     Option(
         "unsharp_masking",
         ("ush",),
         (
-            Together(
+            ArgumentGroup(
                 "unsharp_masking",
-                composite.record(UnsharpOptions, choice("auto", "none", "always"), positive, positive),
+                argument_groups.record(UnsharpOptions, choice("auto", "none", "always"), positive, positive),
                 "mode:weight:divider",
                 3,
             ),
@@ -123,16 +127,16 @@ EFFECTS = (
     Option(
         "blur_areas",
         ("ba",),
-        (Together("blur_areas", composite.blur_areas, "sigma:left:top:width:height:...", 401),),
-        "blurs parts of the source, given as fractions",
+        (ArgumentGroup("blur_areas", argument_groups.blur_areas, "sigma:left:top:width:height:...", 401),),
+        "blurs areas of the source, in fractions of its sides",
     ),
     Option(
         "progressive_blur",
         ("pbl",),
         (
-            Together(
+            ArgumentGroup(
                 "progressive_blur",
-                composite.record(ProgressiveBlur, _SIGMA, direction, _PLACE, _PLACE),
+                argument_groups.record(ProgressiveBlur, _SIGMA, direction, _PLACE, _PLACE),
                 "sigma:direction:start:stop",
                 4,
             ),
@@ -155,71 +159,81 @@ EFFECTS = (
     Option(
         "watermark_size",
         ("wms",),
-        (Together("watermark_size", composite.record(Size, _PIXELS, _PIXELS), "width:height", 2),),
-        "fits the watermark into this",
+        (ArgumentGroup("watermark_size", argument_groups.record(Size, _PIXELS, _PIXELS), "width:height", 2),),
+        "fits the watermark into this size in pixels",
     ),
-    Option("watermark_rotate", ("wm_rot", "wmr"), (Argument("watermark_rotate", number(-360000, 360000)),), "turns it"),
-    Option("watermark_shadow", ("wmsh",), (Argument("watermark_shadow", _SIGMA),), "a shadow below it"),
+    Option(
+        "watermark_rotate",
+        ("wm_rot", "wmr"),
+        (Argument("watermark_rotate", number(-360000, 360000)),),
+        "rotates the watermark clockwise, in degrees",
+    ),
+    Option(
+        "watermark_shadow",
+        ("wmsh",),
+        (Argument("watermark_shadow", _SIGMA),),
+        "a shadow below the watermark, of this sigma",
+    ),
     Option("style", ("st",), (Argument("style", base64_text),), "CSS put into an SVG source (base64)"),
     Option(
         "autoquality",
         ("aq",),
         (
-            Together(
+            ArgumentGroup(
                 "autoquality",
-                composite.record(AutoQualityOptions, _method, positive, _QUALITY, _QUALITY, number(low=0)),
+                argument_groups.record(AutoQualityOptions, _method, positive, _QUALITY, _QUALITY, number(low=0)),
                 "method:target:min:max:allowed_error",
                 5,
             ),
         ),
-        "searches the quality for a size in bytes or a likeness",
+        "searches the quality for a size in bytes or a similarity",
     ),
     Option(
         "jpeg_options",
         ("jpgo",),
         (
-            Together(
+            ArgumentGroup(
                 "jpeg_options",
-                composite.record(JpegOptions, boolean, boolean, boolean, boolean, boolean, integer(0, 8)),
+                argument_groups.record(JpegOptions, boolean, boolean, boolean, boolean, boolean, integer(0, 8)),
                 "progressive:no_subsample:trellis_quant:overshoot_deringing:optimize_scans:quant_table",
                 6,
             ),
         ),
-        "tunes the encoder",
+        "tunes the JPEG encoder",
     ),
     Option(
         "png_options",
         ("pngo",),
         (
-            Together(
+            ArgumentGroup(
                 "png_options",
-                composite.record(PngOptions, boolean, boolean, integer(2, 256)),
+                argument_groups.record(PngOptions, boolean, boolean, integer(2, 256)),
                 "interlaced:quantize:colors",
                 3,
             ),
         ),
-        "tunes the encoder",
+        "tunes the PNG encoder",
     ),
     Option(
         "webp_options",
         ("webpo",),
         (
-            Together(
+            ArgumentGroup(
                 "webp_options",
-                composite.record(WebpOptions, _webp_compression, boolean, text),
+                argument_groups.record(WebpOptions, _webp_compression, boolean, text),
                 "compression:smart_subsample:preset",
                 3,
             ),
         ),
-        "tunes the encoder",
+        "tunes the WebP encoder",
     ),
     Option(
         "avif_options",
         ("avifo",),
-        (Together("avif_options", composite.record(AvifOptions, _avif_subsample), "subsample", 1),),
-        "tunes the encoder",
+        (ArgumentGroup("avif_options", argument_groups.record(AvifOptions, _avif_subsample), "subsample", 1),),
+        "tunes the AVIF encoder",
     ),
-    Option("dpi", (), (Argument("dpi", number(0, 100000)),), "the resolution that is written into the file"),
+    Option("dpi", (), (Argument("dpi", number(0, 100000)),), "the resolution that the file states, in dots per inch"),
     Option(
         "color_profile",
         ("cp", "icc"),
@@ -229,13 +243,13 @@ EFFECTS = (
     Option(
         "hashsum",
         ("hs",),
-        (Together("hashsum", composite.hashsum, "type:hashsum", 2),),
+        (ArgumentGroup("hashsum", argument_groups.hashsum, "type:hashsum", 2),),
         "the source must have this hash: md5, sha1, sha256 or sha512",
     ),
     Option(
         "cache_tags",
         ("ct",),
-        (Together("cache_tags", composite.tags, "tag:tag:...", 64),),
+        (ArgumentGroup("cache_tags", argument_groups.tags, "tag:tag:...", 64),),
         "tags for purging, also sent in a header",
         kind="delivery",
     ),
@@ -243,10 +257,14 @@ EFFECTS = (
         "fallback_image_url",
         ("fiu",),
         (Argument("fallback_image_url", base64_line),),
-        "another image where the source cannot be had (base64 of its URL)",
+        "the image to serve where the source cannot be fetched (base64 of its URL)",
         kind="delivery",
     ),
-    Option("page", ("pg",), (Argument("page", integer(0, 100000)),), "the page or frame to take"),
-    Option("pages", ("pgs",), (Argument("pages", integer(1, 1000)),), "how many of them, below one another"),
-    Option("disable_animation", ("da",), (Argument("disable_animation", boolean),), "makes a still of an animation"),
+    Option("page", ("pg",), (Argument("page", integer(0, 100000)),), "the page or frame to take, from 0 on"),
+    Option(
+        "pages", ("pgs",), (Argument("pages", integer(1, 1000)),), "how many pages to take, stacked below one another"
+    ),
+    Option(
+        "disable_animation", ("da",), (Argument("disable_animation", boolean),), "makes a still image of an animation"
+    ),
 )

@@ -1,4 +1,4 @@
-"""What a row of the options table is made of."""
+"""The parts of a row in a table of options."""
 
 from __future__ import annotations
 
@@ -8,48 +8,59 @@ from typing import Any
 
 from imgforge.urls.options.argument_types import Converter
 
-__all__ = ["Argument", "Option", "Together"]
+__all__ = ["Argument", "ArgumentGroup", "Option"]
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument that sets one field."""
+    """One argument that sets one field; `convert` raises ValueError for text that it rejects."""
 
     field: str
     convert: Converter
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
-    """The remaining arguments, at most *most* of them, make one value: `make(arguments, what was set before)`."""
+class ArgumentGroup:
+    """The remaining arguments, at most `max_arguments`, make one value: `make(arguments, value set before)`."""
 
     field: str
     make: Callable[[Any, Any], object]
     usage: str
-    most: int
+    max_arguments: int
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A row: `kind` is processing (decides pixels), delivery (decides headers), security (needs permission) or absent
-    (decides nothing, for what this server does not do).
+    """A row of the table.
 
-    `finish(arguments, fields set so far)` sets what follows from the arguments beside the fields of the parts.
+    Attributes
+    ----------
+    name, aliases
+        The names in URLs.
+    parts
+        The arguments, in order.
+    summary
+        One line for the documentation.
+    kind
+        processing (decides pixels), delivery (decides headers), security (needs the operator's permission) or absent
+        (this server lacks the feature; the option may be off).
+    finish
+        `finish(arguments, fields set so far)` sets further fields that follow from the arguments.
     """
 
     name: str
     aliases: tuple[str, ...]
-    parts: tuple[Argument | Together, ...]
+    parts: tuple[Argument | ArgumentGroup, ...]
     summary: str
     kind: str = "processing"
     finish: Callable[[Sequence[str], dict[str, Any]], None] | None = None
 
     @property
-    def most(self) -> int:
-        """How many arguments it takes at most."""
-        return sum(part.most if isinstance(part, Together) else 1 for part in self.parts)
+    def max_arguments(self) -> int:
+        """The largest number of arguments."""
+        return sum(part.max_arguments if isinstance(part, ArgumentGroup) else 1 for part in self.parts)
 
     @property
     def usage(self) -> str:
-        """The arguments' names as they stand in a URL."""
-        return ":".join(part.usage if isinstance(part, Together) else part.field for part in self.parts)
+        """The names of the arguments, as in a URL."""
+        return ":".join(part.usage if isinstance(part, ArgumentGroup) else part.field for part in self.parts)

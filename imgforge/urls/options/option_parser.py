@@ -10,15 +10,16 @@ from typing import Any
 from imgforge.errors import BadOption, OptionForbidden
 from imgforge.model import DeliveryOptions, Hints, ProcessingOptions
 from imgforge.urls.options.argument_types import boolean
+from imgforge.urls.options.option import ArgumentGroup, Option
 from imgforge.urls.options.suggestions import did_you_mean, unknown_option
-from imgforge.urls.options.table import BY_NAME, PRESET_NAMES, Option, Together
+from imgforge.urls.options.table import BY_NAME, PRESET_NAMES
 
 __all__ = [
-    "AS_THEY_ARE",
+    "AS_SENT",
     "CHAIN",
     "DEFAULT_PRESET",
     "DELIVERY_DEFAULTS",
-    "MOST_OPTIONS",
+    "MAX_OPTIONS",
     "OptionParser",
     "ParsedOptions",
     "defaults_of",
@@ -28,31 +29,31 @@ __all__ = [
 
 DEFAULT_PRESET = "default"
 
-AS_THEY_ARE: Mapping[str, str] = MappingProxyType({})
+AS_SENT: Mapping[str, str] = MappingProxyType({})
 
-# Stands between the options of chained pipelines.
+# Separates the options of chained pipelines.
 CHAIN = "-"
 
-# Together with the longest target this bounds the work of a hostile URL; a new pipeline counts as one.
-MOST_OPTIONS = 200
+# With the limit on a target's length this bounds the work of a hostile URL; a new pipeline counts as one option.
+MAX_OPTIONS = 200
 
 
 def defaults_of(record: Any) -> dict[str, Any]:
-    """The fields of a record of options in which none has been set."""
+    """The fields of a record, by name, with their defaults."""
     return {one.name: getattr(record, one.name) for one in fields(record)}
 
 
 _PROCESSING_DEFAULTS = defaults_of(ProcessingOptions())
 DELIVERY_DEFAULTS = defaults_of(DeliveryOptions())
 _NAMES = (*BY_NAME, *PRESET_NAMES)
-_HINTED = frozenset(Hints._fields)
-# What rows set that is in neither record is parsed and forgotten; the sides of a padding are put together at the end.
+_HINTABLE = frozenset(Hints._fields)
+# Fields that rows set but neither record has are parsed and dropped; `padding_sides` becomes a padding at the end.
 _DEFAULTS = dict.fromkeys(BY_NAME) | _PROCESSING_DEFAULTS | DELIVERY_DEFAULTS | {"padding_sides": {}}
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedOptions:
-    """What a list of options comes to, and the presets that it used, in order; `unset` as in `ImageRequest`."""
+    """The parsed options and the names of the presets that they used, in order; fields as in `ImageRequest`."""
 
     processing: ProcessingOptions
     delivery: DeliveryOptions
@@ -63,22 +64,22 @@ class ParsedOptions:
 
 @dataclass(slots=True)
 class _Draft:
-    """The fields set so far, of each pipeline; later options win."""
+    """The fields set so far in each pipeline; later options win."""
 
     pipelines: list[dict[str, Any]] = field(default_factory=lambda: [{}])
     presets: list[str] = field(default_factory=list)
     count: int = 0
-    # Option texts that were percent-encoded, as they were sent: errors quote what a client finds in its URL.
+    # The sent form of option texts that were percent-encoded: errors quote the client's URL.
     sent: Mapping[str, str] = field(default_factory=dict)
 
     def add(self) -> None:
         """Count one more option."""
         self.count += 1
-        if self.count > MOST_OPTIONS:
-            raise BadOption(f"more than {MOST_OPTIONS} options")
+        if self.count > MAX_OPTIONS:
+            raise BadOption(f"more than {MAX_OPTIONS} options")
 
     def pipeline(self, number: int) -> dict[str, Any]:
-        """The fields of one pipeline; all before it exist too."""
+        """The fields of pipeline *number*, created along with those before it."""
         while len(self.pipelines) <= number:
             self.pipelines.append({})
         return self.pipelines[number]
@@ -87,9 +88,9 @@ class _Draft:
 class OptionParser:
     """Parses options under an operator's rules.
 
-    *presets* are option texts by name. An empty *allowed* allows all options; *security* permits those that loosen
-    limits; *pipelines* is how many may be chained, 0 is no limit. None of these binds presets. `ValueError` has an
-    argument for everything that is wrong with them.
+    *presets* are option texts by name. An empty *allowed* allows all options; *security* permits the options that
+    loosen limits; *pipelines* is the maximum number of chained pipelines, 0 is no limit. None of these restricts
+    presets. Raises `ValueError` with one argument for each mistake in the rules.
     """
 
     def __init__(
@@ -121,9 +122,12 @@ class OptionParser:
         self._apply_all(texts, _Draft(), 0, (), trusted=True)
 
     def parse(
-        self, texts: Iterable[str], presets: Iterable[str] = (), sent: Mapping[str, str] = AS_THEY_ARE
+        self, texts: Iterable[str], presets: Iterable[str] = (), sent: Mapping[str, str] = AS_SENT
     ) -> ParsedOptions:
-        """The `default` preset, then *presets*, then the option *texts*, of which some were *sent* in other bytes."""
+        """The options of the `default` preset, of *presets* and of *texts*; later ones win.
+
+        *sent* has the texts that were percent-encoded, as sent. Raises `BadOption` or `OptionForbidden`.
+        """
         draft = _Draft(sent=sent)
         if DEFAULT_PRESET in self._presets:
             self._expand(DEFAULT_PRESET, draft, 0, ())
@@ -136,7 +140,7 @@ class OptionParser:
     def _apply_all(
         self, texts: Iterable[str], draft: _Draft, number: int, inside: tuple[str, ...], *, trusted: bool
     ) -> None:
-        """Apply *texts* from pipeline *number* on; CHAIN goes on to the next."""
+        """Apply *texts* from pipeline *number* on; `CHAIN` starts the next one."""
         for text in texts:
             if text == CHAIN:
                 number += 1
@@ -180,22 +184,27 @@ class OptionParser:
 
 
 def option_texts(text: str) -> tuple[str, ...]:
-    """The options that a preset's text names."""
+    """The options in a preset's text."""
     return tuple(part for part in text.split("/") if part)
 
 
 def set_fields(
     option: Option, arguments: list[str], values: dict[str, Any], defaults: Mapping[str, Any] = _DEFAULTS
 ) -> None:
-    """Set the fields of *option* in *values*; *defaults* are those of fields that were not set before."""
-    if len(arguments) > option.most:
-        raise ValueError(f"takes at most {option.most} arguments ({option.usage}), not {len(arguments)}")
+    """Set the fields of *option* in *values*; *defaults* are used for fields that were not set before.
+
+    Raises `ValueError`, whose message a client may see.
+    """
+    if len(arguments) > option.max_arguments:
+        raise ValueError(f"takes at most {option.max_arguments} arguments ({option.usage}), not {len(arguments)}")
     for index, part in enumerate(option.parts):
         if index >= len(arguments):
             break
-        if isinstance(part, Together):
+        if isinstance(part, ArgumentGroup):
             values[part.field] = part.make(arguments[index:], values.get(part.field, defaults[part.field]))
-        elif arguments[index] or (part.convert is boolean and len(option.parts) == 1):  # a bare switch is off
+        elif arguments[index] or (
+            part.convert is boolean and len(option.parts) == 1
+        ):  # a switch without an argument is off
             try:
                 values[part.field] = part.convert(arguments[index])
             except ValueError as error:
@@ -212,5 +221,5 @@ def _freeze(draft: _Draft) -> ParsedOptions:
     delivery = {
         name: value for values in draft.pipelines for name, value in values.items() if name in DELIVERY_DEFAULTS
     }
-    unset = _HINTED - draft.pipelines[0].keys()
+    unset = _HINTABLE - draft.pipelines[0].keys()
     return ParsedOptions(first, DeliveryOptions(**delivery), tuple(draft.presets), tuple(chained), unset)

@@ -1,4 +1,4 @@
-"""What a client may have meant by a name that there is not."""
+"""Suggestions for misspelt names."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 
 __all__ = ["did_you_mean", "unknown_option"]
 
-_LONGEST = 40  # characters: no name is as long, and a long text costs time to compare
-# Schemes that sources have, here or in the peers: behind such a word there is a URL that has no plain/ before it.
+_LONGEST = 40  # characters; names are shorter, and long texts take long to compare
+# URL schemes of sources, here or in the peers: such a word begins a source URL that lacks plain/ before it.
 _SCHEMES = frozenset({"http", "https", "local", "file", "data", "s3", "gs", "abs", "swift", "sample"})
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'width'?` for the *known* name that is most like *name*; empty where none is."""
+    """`; did you mean 'width'?` with the *known* name most similar to *name*; empty where none is similar."""
     if len(name) > _LONGEST:
         return ""
     near = difflib.get_close_matches(name.lower(), list(known), 1)
@@ -21,12 +21,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def unknown_option(kind: str, name: str, arguments: Sequence[str], text: str, known: Iterable[str]) -> str:
-    """The line for an option called *name* that is not among the *known* ones; *text* is all of it, as it was sent.
+    """The error for an option called *name*, which is not *known*; *text* is the whole option as sent.
 
-    A source URL that stands without `plain/` looks like an option that is called as its scheme.
+    A source URL without `plain/` looks like an option named like its scheme.
     """
     hint = "; a source URL needs plain/ before it"
     if name.lower() not in _SCHEMES:
-        looks_so = arguments[:1] == [""] or any(one.startswith("//") for one in arguments[:1])
-        hint = did_you_mean(name, known) or (hint if looks_so else "")
+        is_url = arguments[:1] == [""] or any(one.startswith("//") for one in arguments[:1])
+        hint = did_you_mean(name, known) or (hint if is_url else "")
     return f"unknown {kind} {name!r} in {text!r}{hint}"

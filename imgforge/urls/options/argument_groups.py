@@ -1,6 +1,6 @@
-"""Options whose arguments make one value together: each turns (arguments, what was set before) into the new value.
+"""Groups of arguments that make one value: each function turns (arguments, value set before) into the new value.
 
-An empty argument keeps its part of what was set, as in imgproxy. ValueError says what is wrong.
+An empty argument keeps its part of the value set before, as in imgproxy. A ValueError's message may go to a client.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ _BYTE = integer(0, 255)
 _PIXELS = integer()
 _QUALITY = integer(0, 100)
 _TAG = re.compile(r"[!-+\--~]{0,128}")
-# Each side of a padding, and the one that it is like where it is left out.
+# Each side of a padding, and the side whose value it takes where it is left out.
 _FILLED_FROM = {"top": "top", "right": "top", "bottom": "top", "left": "right"}
 HASHES = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 
 
 def _place(arguments: Arguments, current: Gravity, allowed: Callable[[str], str] = _ANY_GRAVITY) -> Gravity:
-    """A gravity from its type and numbers; what is left out stays as it was set, as imgproxy's numbers do."""
+    """A gravity from its type and offsets; a part that is left out keeps its value, as in imgproxy."""
     if not any(arguments):
         return current
     arguments = [arguments[0] or current.type, *arguments[1:]]
@@ -90,47 +90,47 @@ def gravity(arguments: Arguments, current: Gravity) -> Gravity:
 
 
 def extend(arguments: Arguments, current: Extend) -> Extend:
-    """enabled:type:x:y; without the first word nothing changes, whatever follows"""
+    """enabled:type:x:y; with an empty first argument nothing changes"""
     if not arguments[0]:
         return current
     return Extend(boolean(arguments[0]), _place(arguments[1:], current.gravity, _CANVAS_GRAVITY))
 
 
 def extend_alone(arguments: Arguments, current: Extend) -> Extend:
-    """The same as an option of its own: without a word it is off, as any switch."""
+    """The same for an option of its own: with an empty first argument it is off, as any switch."""
     return extend(arguments if arguments[0] else ["0", *arguments[1:]], current)
 
 
 def crop(arguments: Arguments, current: Crop | None) -> Crop:
     """width:height:type:x:y"""
-    made = current or Crop()
+    result = current or Crop()
     if arguments[0]:
-        made = replace(made, width=_SIDE(arguments[0]))
+        result = replace(result, width=_SIDE(arguments[0]))
     if len(arguments) > 1 and arguments[1]:
-        made = replace(made, height=_SIDE(arguments[1]))
+        result = replace(result, height=_SIDE(arguments[1]))
     if any(arguments[2:]):
-        made = replace(made, gravity=_place(arguments[2:], made.gravity or Gravity("")))
-    return made
+        result = replace(result, gravity=_place(arguments[2:], result.gravity or Gravity("")))
+    return result
 
 
 def padding_sides(arguments: Arguments, current: dict[str, int]) -> dict[str, int]:
-    """top:right:bottom:left, filled in as in CSS, each from a side that was ever set; else it keeps what it has"""
+    """top:right:bottom:left; a missing side takes the value of another as in CSS, if that was ever set"""
     sides = dict(current)
-    for (name, model), argument in zip(_FILLED_FROM.items(), [*arguments, "", "", ""], strict=False):
+    for (name, filled_from), argument in zip(_FILLED_FROM.items(), [*arguments, "", "", ""], strict=False):
         if argument:
             sides[name] = _PIXELS(argument)
-        elif model in sides:
-            sides[name] = sides[model]
+        elif filled_from in sides:
+            sides[name] = sides[filled_from]
     return sides
 
 
 def padding(_: Arguments, values: dict[str, Any]) -> None:
-    """The padding of the sides that were set; the others have none."""
+    """Set the padding from the sides that were set; the others are 0."""
     values["padding"] = Padding(**values["padding_sides"])
 
 
 def background(arguments: Arguments, _: Color | None) -> Color | None:
-    """hex, or red:green:blue; nothing takes the background away. Of eight digits the last are `background_alpha`'s"""
+    """hex, or red:green:blue; empty for no background. The last two of eight digits are `background_alpha`"""
     if len(arguments) == 3:
         return Color(*(_BYTE(argument) for argument in arguments))
     if len(arguments) == 2:
@@ -140,19 +140,19 @@ def background(arguments: Arguments, _: Color | None) -> Color | None:
 
 
 def background_alpha(arguments: Arguments, values: dict[str, Any]) -> None:
-    """How opaque the background is, where eight digits say it."""
+    """Set the background's opacity from the last two of eight digits."""
     if len(arguments) == 1 and len(arguments[0]) == 8:
         values["background_alpha"] = color("0000" + arguments[0][6:]).blue / 255
 
 
 def both_sides(arguments: Arguments, values: dict[str, Any]) -> None:
-    """One zoom is that of both sides."""
+    """Apply a single zoom to both sides."""
     if len(arguments) == 1 and arguments[0]:
         values["zoom_y"] = values["zoom_x"]
 
 
 def quarter_turns(_: Arguments, values: dict[str, Any]) -> None:
-    """The angle as one of four."""
+    """Normalise the angle to 0, 90, 180 or 270."""
     angle = values.get("rotate", 0)
     if angle % 90:
         raise ValueError("the angle must be a multiple of 90")
@@ -160,7 +160,7 @@ def quarter_turns(_: Arguments, values: dict[str, Any]) -> None:
 
 
 def trim(arguments: Arguments, current: Trim | None) -> Trim | None:
-    """threshold:colour:equal_hor:equal_ver; without a threshold nothing is trimmed"""
+    """threshold:colour:equal_hor:equal_ver; an empty threshold trims nothing"""
     threshold, colour, horizontal, vertical = [*arguments, "", "", ""][:4]
     if not threshold:
         return None
@@ -174,7 +174,7 @@ def trim(arguments: Arguments, current: Trim | None) -> Trim | None:
 
 
 def format_quality(arguments: Arguments, current: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
-    """format:quality:format:quality..., added to what was set"""
+    """format:quality:format:quality..., added to the pairs set before"""
     if len(arguments) % 2:
         raise ValueError("must be pairs of a format and a quality")
     pairs = dict(current)
@@ -184,7 +184,7 @@ def format_quality(arguments: Arguments, current: tuple[tuple[str, int], ...]) -
 
 
 def formats(arguments: Arguments, current: tuple[str, ...]) -> tuple[str, ...]:
-    """format:format... of sources, added to what was set"""
+    """format:format... of sources, added to those set before"""
     return tuple(sorted({*current, *(source_format(argument) for argument in arguments if argument)}))
 
 
@@ -212,13 +212,13 @@ def hashsum(arguments: Arguments, _: tuple[str, str] | None) -> tuple[str, str] 
     length = HASHES.get(kind)
     if length is None:
         raise ValueError(f"the type must be none or one of {', '.join(HASHES)}, not {kind!r}")
-    if not re.fullmatch("[0-9a-fA-F]{1,128}", digits):  # as many as of another source's hash: that it does not match
+    if not re.fullmatch("[0-9a-fA-F]{1,128}", digits):  # a hash of another length is well-formed, and matches no source
         raise ValueError(f"the hash must be {length} hexadecimal digits, not {digits!r}")
     return kind, digits.lower()
 
 
 def tags(arguments: Arguments, current: tuple[str, ...]) -> tuple[str, ...]:
-    """tag:tag..., added to what was set"""
+    """tag:tag..., added to those set before"""
     for tag in arguments:
         if not _TAG.fullmatch(tag):
             raise ValueError(f"tags are at most 128 ASCII characters without blanks and commas, not {tag!r}")
@@ -226,12 +226,12 @@ def tags(arguments: Arguments, current: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def record(kind: type[Any], *converters: Callable[[str], object]) -> Callable[[Arguments, Any], Any]:
-    """For options whose arguments are the fields of a frozen record, in order; an empty one keeps what was set."""
+    """The function for arguments that are the fields of a frozen record, in order; an empty one keeps its field."""
     names = [one.name for one in fields(kind)]
 
     def make(arguments: Arguments, current: Any) -> Any:
-        given = zip(names, converters, arguments, strict=False)
-        changes = {name: convert(argument) for name, convert, argument in given if argument}
+        parts = zip(names, converters, arguments, strict=False)
+        changes = {name: convert(argument) for name, convert, argument in parts if argument}
         return replace(current if current is not None else kind(), **changes)
 
     return make
