@@ -1,4 +1,4 @@
-"""The frozen values that travel between the layers: URLs are `str`, bodies `bytes`, times seconds since the epoch."""
+"""The frozen values that the layers exchange: URLs are `str`, bodies `bytes`, times seconds since the epoch."""
 
 from imgforge.model.byte_range import Unsatisfiable, byte_range
 from imgforge.model.cache_control import CacheControl, delta_seconds

@@ -1,7 +1,7 @@
-"""The values of options that change colours, blur in places, overlay, or tune an encoder; see `imgforge.model`.
+"""The values of options that change colours, blur areas, add overlays or tune an encoder.
 
-Fractions are 0..1 of the side that they belong to; angles are degrees, clockwise; None in a record called Options means
-that the URL does not say, so that the operator's record decides.
+Fractions are 0..1 of the side that they belong to; angles are degrees, clockwise. `None` in a record called Options
+means that the URL does not set the field, so that the operator's setting decides.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Color:
-    """An sRGB colour, 0..255 each."""
+    """An sRGB colour; each channel is 0..255."""
 
     red: int
     green: int
@@ -39,7 +39,7 @@ class Color:
 
 @dataclass(frozen=True, slots=True)
 class Monochrome:
-    """Shades of one colour, mixed in by `intensity`."""
+    """Shades of one colour, mixed in by `intensity` (0..1; 0 is off)."""
 
     intensity: float = 0.0
     color: Color = Color(0xB3, 0xB3, 0xB3)
@@ -47,7 +47,7 @@ class Monochrome:
 
 @dataclass(frozen=True, slots=True)
 class Duotone:
-    """Two colours, for the dark and the light, mixed in by `intensity`."""
+    """Two colours, for dark and light pixels, mixed in by `intensity` (0..1; 0 is off)."""
 
     intensity: float = 0.0
     dark: Color = Color(0, 0, 0)
@@ -56,7 +56,10 @@ class Duotone:
 
 @dataclass(frozen=True, slots=True)
 class Unsharp:
-    """A 3x3 sharpening; `mode` is auto (after shrinking, unless `sharpen` is set), none or always."""
+    """Sharpening with a 3x3 kernel: -`weight` around the centre, sum `divider`.
+
+    `mode` is auto (after shrinking, unless `sharpen` is set), none or always.
+    """
 
     mode: str = "none"
     weight: float = 1.0
@@ -65,7 +68,7 @@ class Unsharp:
 
 @dataclass(frozen=True, slots=True)
 class UnsharpOptions:
-    """What a URL changes of it."""
+    """The fields of `Unsharp` that a URL sets."""
 
     mode: str | None = None
     weight: float | None = None
@@ -74,7 +77,10 @@ class UnsharpOptions:
 
 @dataclass(frozen=True, slots=True)
 class BlurAreas:
-    """Areas (left, top, width, height as fractions of the source as it is seen) that are blurred."""
+    """Areas that are blurred: left, top, width and height as fractions of the source after EXIF rotation.
+
+    `sigma` is in pixels of the result; 0 is off.
+    """
 
     sigma: float = 0.0
     areas: tuple[tuple[float, float, float, float], ...] = ()
@@ -82,7 +88,10 @@ class BlurAreas:
 
 @dataclass(frozen=True, slots=True)
 class ProgressiveBlur:
-    """A blur that grows from nothing at `start` to `sigma` at `stop`; direction 0 is downwards, 90 to the left."""
+    """A blur that grows from nothing at `start` to `sigma` (pixels) at `stop`.
+
+    `direction` 0 is downwards, 90 to the left; `start` and `stop` are fractions of the way across the picture.
+    """
 
     sigma: float = 0.0
     direction: float = 0.0
@@ -92,7 +101,7 @@ class ProgressiveBlur:
 
 @dataclass(frozen=True, slots=True)
 class Colorize:
-    """A colour laid over everything; with `keep_alpha` only over what was visible."""
+    """A colour over the whole picture; with `keep_alpha` transparent pixels stay as transparent as they are."""
 
     opacity: float = 0.0
     color: Color = Color(0, 0, 0)
@@ -101,7 +110,7 @@ class Colorize:
 
 @dataclass(frozen=True, slots=True)
 class Gradient:
-    """A colour that comes up from nothing at `start` to `opacity` at `stop`; directions as for the progressive blur."""
+    """A colour that rises from nothing at `start` to `opacity` at `stop`; directions as in `ProgressiveBlur`."""
 
     opacity: float = 0.0
     color: Color = Color(0, 0, 0)
@@ -112,7 +121,7 @@ class Gradient:
 
 @dataclass(frozen=True, slots=True)
 class JpegOptions:
-    """What the JPEG encoder is told; all but the first two need mozjpeg inside libvips."""
+    """Options of the JPEG encoder; all but the first two need a libvips with mozjpeg."""
 
     progressive: bool | None = None
     no_subsample: bool | None = None
@@ -124,7 +133,7 @@ class JpegOptions:
 
 @dataclass(frozen=True, slots=True)
 class PngOptions:
-    """What the PNG encoder is told."""
+    """Options of the PNG encoder; `colors` is the size of the palette with `quantize`."""
 
     interlaced: bool | None = None
     quantize: bool | None = None
@@ -133,7 +142,7 @@ class PngOptions:
 
 @dataclass(frozen=True, slots=True)
 class WebpOptions:
-    """What the WebP encoder is told; `compression` is lossy, near_lossless or lossless."""
+    """Options of the WebP encoder; `compression` is lossy, near_lossless or lossless."""
 
     compression: str | None = None
     smart_subsample: bool | None = None
@@ -142,17 +151,29 @@ class WebpOptions:
 
 @dataclass(frozen=True, slots=True)
 class AvifOptions:
-    """What the AVIF encoder is told; `subsample` is auto, on or off."""
+    """Options of the AVIF encoder; `subsample` is auto, on or off."""
 
     subsample: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AutoQuality:
-    """A search for the quality: `method` is none, size (target in bytes) or dssim (target as structural distance).
+    """A search for the quality.
 
-    Formats that `format_min` and `format_max` name have bounds of their own. Results of more megapixels than
-    `max_resolution` are not searched; 0 is no limit.
+    Attributes
+    ----------
+    method
+        none, size (the target is in bytes) or dssim (the target is a structural distance, (1 - SSIM) / 2).
+    target
+        The size or the distance to reach.
+    minimum, maximum
+        The bounds of the quality, 1 to 100.
+    allowed_error
+        The distance beyond the target that is accepted.
+    format_min, format_max
+        Bounds of their own for some formats.
+    max_resolution
+        The largest result, in megapixels, that is searched for; 0 is no limit.
     """
 
     method: str = "none"
@@ -167,7 +188,7 @@ class AutoQuality:
 
 @dataclass(frozen=True, slots=True)
 class AutoQualityOptions:
-    """What a URL changes of it."""
+    """The fields of `AutoQuality` that a URL sets."""
 
     method: str | None = None
     target: float | None = None

@@ -1,7 +1,7 @@
-"""What a URL asks for: the options of processing and of delivery.
+"""The options of a URL: of processing and of delivery.
 
-Sizes are pixels of the image as it is seen (after EXIF orientation and rotation) unless a field says otherwise. `None`
-in an option means that the URL does not set it, so that the operator's setting decides.
+Sizes are pixels of the rotated image (after EXIF orientation and rotation) unless a field says otherwise. `None` in an
+option whose name is also a setting's means that the URL does not set it, so that the setting decides.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A size in pixels; 0 means "not asked for"."""
+    """A size in pixels; 0 means "not requested"."""
 
     width: int = 0
     height: int = 0
@@ -48,10 +48,11 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Gravity:
-    """Which part of an image stays when another is cut, or where an image lies on a larger canvas.
+    """The part of an image that a crop keeps, or the place of an image on a larger canvas.
 
-    `type` is one of no so ea we noea nowe soea sowe ce (edges and corners), fp (focus point: x and y in 0..1) or sm
-    (libvips' smartcrop). An offset of at least 1 in size is in pixels, below that a fraction of the outer size.
+    `type` is one of no so ea we noea nowe soea sowe ce (edges, corners, centre), fp (focus point: x and y in 0..1) or
+    sm (libvips' smartcrop). An offset from 1 on is in pixels, below 1 a fraction of the outer size; its sign does not
+    count for that.
     """
 
     type: str = "ce"
@@ -64,16 +65,19 @@ CENTRE = Gravity()
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """An area of the source: a side of at least 1 is pixels, below 1 a fraction, 0 is the full side."""
+    """An area of the source: a side from 1 on is in pixels, below 1 a fraction; 0 is the full side.
+
+    `gravity` None is the request's gravity; one of an empty type has the request's type with its own offsets.
+    """
 
     width: float = 0.0
     height: float = 0.0
-    gravity: Gravity | None = None  # None: the request's own gravity; of an empty type: its type with other offsets
+    gravity: Gravity | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Extend:
-    """Whether the canvas grows to what was asked for, and where the image lies on it."""
+    """Whether the canvas is extended, and the place of the image on it."""
 
     enabled: bool = False
     gravity: Gravity = CENTRE
@@ -81,7 +85,7 @@ class Extend:
 
 @dataclass(frozen=True, slots=True)
 class Padding:
-    """Space added around the image, in pixels before dpr."""
+    """Space around the image, in pixels before the multiplication by dpr."""
 
     top: int = 0
     right: int = 0
@@ -91,7 +95,10 @@ class Padding:
 
 @dataclass(frozen=True, slots=True)
 class Trim:
-    """Removal of a uniform border; `color` None takes the top left pixel's."""
+    """Removal of a uniform border; `color` None is that of the top left pixel.
+
+    `threshold` is the difference from it, in 0..255, up to which a pixel belongs to the border.
+    """
 
     threshold: float
     color: Color | None = None
@@ -103,7 +110,8 @@ class Trim:
 class Watermark:
     """Placement of a watermark; `position` is a gravity type, `re` (tiled) or `ch` (chessboard).
 
-    `scale` is a fraction of the result; where it is 0 the `watermark_size` of the options counts.
+    `opacity` is 0..1; 0 is no watermark. `x` and `y` are offsets as in `Gravity`, or gaps between tiles. `scale` is a
+    fraction of the result; where it is 0 the options' `watermark_size` decides.
     """
 
     opacity: float = 0.0
@@ -115,7 +123,7 @@ class Watermark:
 
 @dataclass(frozen=True, slots=True)
 class ProcessingOptions:
-    """What is to be done with the pixels: the part of a request that decides the rendition's bytes."""
+    """The part of a request that decides the rendition's bytes."""
 
     resizing_type: str = "fit"
     resizing_algorithm: str = "lanczos3"
@@ -131,12 +139,12 @@ class ProcessingOptions:
     extend_aspect_ratio: Extend = Extend()
     gravity: Gravity = CENTRE
     crop: Crop | None = None
-    crop_aspect_ratio: float = 0.0  # width over height; 0 is as it is
+    crop_aspect_ratio: float = 0.0  # width over height; 0 changes nothing
     crop_aspect_ratio_enlarge: bool = False
     trim: Trim | None = None
     padding: Padding | None = None
     auto_rotate: bool | None = None
-    rotate: int = 0
+    rotate: int = 0  # degrees clockwise: 0, 90, 180 or 270
     flip_horizontal: bool = False
     flip_vertical: bool = False
     background: Color | None = None
@@ -151,30 +159,30 @@ class ProcessingOptions:
     unsharp_masking: UnsharpOptions = UnsharpOptions()
     blur_areas: BlurAreas = BlurAreas()
     progressive_blur: ProgressiveBlur = ProgressiveBlur()
-    round: float = 0.0  # pixels; infinity is as round as can be
-    blur: float = 0.0
-    sharpen: float = 0.0
-    pixelate: int = 0
+    round: float = 0.0  # radius in pixels; infinity is the roundest
+    blur: float = 0.0  # sigma in pixels
+    sharpen: float = 0.0  # sigma in pixels
+    pixelate: int = 0  # side of a block in pixels
     watermark: Watermark | None = None
-    watermark_url: str = ""
+    watermark_url: str = ""  # "" for the operator's
     watermark_text: str = ""
     watermark_size: Size = Size()
-    watermark_rotate: float = 0.0
-    watermark_shadow: float = 0.0
-    style: str = ""
-    quality: int = 0
+    watermark_rotate: float = 0.0  # degrees clockwise
+    watermark_shadow: float = 0.0  # sigma in pixels
+    style: str = ""  # CSS for an SVG source
+    quality: int = 0  # 1 to 100; 0 for the operator's
     format_quality: tuple[tuple[str, int], ...] = ()
-    format: str | None = None
-    max_bytes: int = 0
+    format: str | None = None  # None for the one that fits the source and the client
+    max_bytes: int = 0  # 0 is no limit
     autoquality: AutoQualityOptions = AutoQualityOptions()
     jpeg_options: JpegOptions = JpegOptions()
     png_options: PngOptions = PngOptions()
     webp_options: WebpOptions = WebpOptions()
     avif_options: AvifOptions = AvifOptions()
-    dpi: float = 0.0
-    color_profile: str = ""
+    dpi: float = 0.0  # dots per inch in the file; 0 changes nothing
+    color_profile: str = ""  # a name; "" converts nothing
     hashsum: tuple[str, str] | None = None  # of the source: algorithm, hexadecimal digits
-    page: int = 0
+    page: int = 0  # from 0 on
     pages: int = 1
     disable_animation: bool = False
     strip_metadata: bool | None = None
@@ -183,16 +191,19 @@ class ProcessingOptions:
     preserve_hdr: bool | None = None
     enforce_thumbnail: bool | None = None
     skip_processing: tuple[str, ...] = ()
-    max_src_resolution: float | None = None
-    max_src_file_size: int | None = None
+    max_src_resolution: float | None = None  # megapixels
+    max_src_file_size: int | None = None  # bytes
     max_animation_frames: int | None = None
-    max_animation_frame_resolution: float | None = None
-    max_result_dimension: int | None = None
+    max_animation_frame_resolution: float | None = None  # megapixels
+    max_result_dimension: int | None = None  # pixels a side
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryOptions:
-    """What the options say about the answer rather than the pixels."""
+    """The options about the answer rather than the pixels.
+
+    `expires` is a Unix time, None for a URL that does not expire; `filename` None leaves the name to the source's URL.
+    """
 
     raw: bool = False
     cachebuster: str = ""

@@ -69,7 +69,7 @@ class SourceTests(SynchronousTestCase):
 
     def test_a_part_without_arguments_is_blamed_itself_and_not_the_source_behind_it(self) -> None:
         for part in ("w300", "rs:fill/300", "w:10/sharpen"):
-            self.assert_bad(f"/{part}/plain/{SOURCE}@png", f"{part.rpartition('/')[2]!r} is no option")
+            self.assert_bad(f"/{part}/plain/{SOURCE}@png", f"{part.rpartition('/')[2]!r} is neither an option")
 
     def test_no_control_character_hides_in_an_option(self) -> None:
         for part in ("cb:a\rb", "cb:a\0", "cb:%0a", "cb:\x7f"):

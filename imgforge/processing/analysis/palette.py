@@ -1,8 +1,9 @@
 """The colours of a picture: its average, a palette, and the six dominant ones, from a few thousand RGBA pixels.
 
-The palette halves, again and again, the part of the colours whose spread weighs most (Wu's variance-based cut, along
-one axis). The dominant colours are chosen from a palette as Vibrant does (https://github.com/Vibrant-Colors/node-vibrant):
-each class has its ranges of saturation and luminance, and takes what comes nearest to their middle and is frequent.
+The palette is found by repeatedly splitting the group of colours with the largest variance (Wu's variance-based
+quantisation, along one axis). The dominant colours are chosen from a palette as in Vibrant
+(https://github.com/Vibrant-Colors/node-vibrant): each class has ranges of saturation and luminance, and takes a
+frequent colour near their targets.
 """
 
 from __future__ import annotations
@@ -19,28 +20,28 @@ Rgba = tuple[int, ...]
 _Weighted = list[tuple[Rgba, int]]
 
 _SWATCHES = 64
-_OPAQUE = 125  # less alpha than this hides a pixel from the dominant colours
-_WHITE = 250  # and so does this much of everything
+_OPAQUE = 125  # pixels of less alpha do not count for the dominant colours
+_WHITE = 250  # nor do pixels whose channels are all above this
 _SATURATION_WEIGHT, _LUMINANCE_WEIGHT, _POPULATION_WEIGHT = 3.0, 6.5, 0.5
 
 
 def _pixels(rgba: bytes) -> Iterable[Rgba]:
-    """What is fully transparent has no colour."""
+    """The pixels of RGBA bytes; fully transparent ones lose their colour."""
     pixels = zip(rgba[0::4], rgba[1::4], rgba[2::4], rgba[3::4], strict=True)
     return (pixel if pixel[3] else (0, 0, 0, 0) for pixel in pixels)
 
 
 def average(rgba: bytes, *, ignore_transparent: bool) -> dict[str, int]:
-    """The mean of each channel, of all pixels or of those that are not fully transparent."""
+    """The mean of each channel in 0..255, of all pixels or of those that are not fully transparent."""
     counts = Counter(_pixels(rgba))
     if ignore_transparent:
         del counts[0, 0, 0, 0]
     return _named(_mean(list(counts.items())) if counts else (0, 0, 0, 0))
 
 
-def palette(rgba: bytes, most: int) -> list[dict[str, int]]:
-    """At most *most* RGBA colours, the most frequent first."""
-    return [_named(colour) for colour, _ in _quantised(list(Counter(_pixels(rgba)).items()), most)]
+def palette(rgba: bytes, size: int) -> list[dict[str, int]]:
+    """At most *size* RGBA colours, the most frequent first."""
+    return [_named(colour) for colour, _ in _quantised(list(Counter(_pixels(rgba)).items()), size)]
 
 
 def _named(colour: Rgba) -> dict[str, int]:
@@ -53,37 +54,37 @@ def _mean(colours: _Weighted) -> Rgba:
     return tuple((2 * value + total) // (2 * total) for value in sums)
 
 
-def _quantised(colours: _Weighted, most: int) -> _Weighted:
-    """Mean colours of at most *most* parts, and how many pixels each has."""
-    parts = [_part(colours, 0)] if colours else []
-    made = 1
-    while parts and parts[0][0] < 0 and len(parts) < most:
-        _, _, axis, middle, split = heapq.heappop(parts)
+def _quantised(colours: _Weighted, size: int) -> _Weighted:
+    """The mean colours of at most *size* groups, with the number of pixels of each."""
+    groups = [_group(colours, 0)] if colours else []
+    number = 1
+    while groups and groups[0][0] < 0 and len(groups) < size:
+        _, _, axis, middle, split = heapq.heappop(groups)
         for half in (
             [one for one in split if one[0][axis] <= middle],
             [one for one in split if one[0][axis] > middle],
         ):
-            heapq.heappush(parts, _part(half, made))
-            made += 1
-    means = [(_mean(part[-1]), sum(count for _, count in part[-1])) for part in parts]
+            heapq.heappush(groups, _group(half, number))
+            number += 1
+    means = [(_mean(group[-1]), sum(count for _, count in group[-1])) for group in groups]
     return sorted(means, key=lambda one: (-one[1], one[0]))
 
 
-def _part(colours: _Weighted, number: int) -> tuple[float, int, int, float, _Weighted]:
-    """For the heap: the spread (negative) along the axis that it is largest on, and that axis and the mean on it."""
+def _group(colours: _Weighted, number: int) -> tuple[float, int, int, float, _Weighted]:
+    """A heap item: the largest variance of an axis, negative; *number* for ties; that axis, its mean, the colours."""
     total = sum(count for _, count in colours)
     best = (1.0, 0, 0.0)
     for axis in range(4):
         value = sum(colour[axis] * count for colour, count in colours)
         squares = sum(colour[axis] ** 2 * count for colour, count in colours)
-        # In whole numbers, so that parts of one colour have no spread at all.
+        # In whole numbers, so that the variance of a single colour is exactly 0.
         best = min(best, ((value * value - squares * total) / total, axis, value / total))
     return best[0], number, best[1], best[2], colours
 
 
 @dataclass(frozen=True, slots=True)
 class _Class:
-    """The least, the best and the greatest of luminance and saturation (of HSL, 0..1)."""
+    """The least, the target and the greatest luminance and saturation (of HSL, 0..1)."""
 
     luminance: tuple[float, float, float]
     saturation: tuple[float, float, float]
@@ -103,7 +104,7 @@ _CLASSES = {
 
 
 def dominant(rgba: bytes, *, build_missed: bool) -> dict[str, dict[str, int]]:
-    """The colours by class; one that the picture lacks is left out, or with *build_missed* made from others."""
+    """The colours by class; a class without a colour is left out, or with *build_missed* derived from another class."""
     visible = {colour: count for colour, count in Counter(_pixels(rgba)).items() if colour[3] >= _OPAQUE}
     coloured = [one for one in visible.items() if min(one[0][:3]) <= _WHITE]
     swatches = _quantised(coloured or list(visible.items()), _SWATCHES)
@@ -118,7 +119,7 @@ def dominant(rgba: bytes, *, build_missed: bool) -> dict[str, dict[str, int]]:
 
 
 def _best(swatches: _Weighted, wanted: _Class, taken: set[Rgba]) -> Rgba | None:
-    most = max((count for _, count in swatches), default=1)
+    largest = max((count for _, count in swatches), default=1)
     scores = []
     for colour, count in swatches:
         _, luminance, saturation = _hls(colour)
@@ -126,7 +127,7 @@ def _best(swatches: _Weighted, wanted: _Class, taken: set[Rgba]) -> Rgba | None:
             score = (
                 _SATURATION_WEIGHT * (1 - abs(saturation - wanted.saturation[1]))
                 + _LUMINANCE_WEIGHT * (1 - abs(luminance - wanted.luminance[1]))
-                + _POPULATION_WEIGHT * count / most
+                + _POPULATION_WEIGHT * count / largest
             )
             scores.append((score, colour))
     return max(scores)[1] if scores else None
@@ -141,11 +142,11 @@ def _hls(colour: Rgba) -> tuple[float, float, float]:
 
 
 def _built(name: str, chosen: Mapping[str, Rgba]) -> Rgba:
-    """The hue of a kindred colour, with the saturation and the luminance of the class."""
+    """The hue of a related class, with the saturation and the luminance of class *name*."""
     family = name.rpartition("_")[2]
-    kindred = next((one for one in chosen if one.rpartition("_")[2] == family), None)
-    hue, _, saturation = _hls(chosen[kindred or next(iter(chosen))])
+    related = next((one for one in chosen if one.rpartition("_")[2] == family), None)
+    hue, _, saturation = _hls(chosen[related or next(iter(chosen))])
     wanted = _CLASSES[name]
-    if kindred is None:
+    if related is None:
         saturation = wanted.saturation[1] if saturation else 0.0
     return tuple(round(part * 255) for part in colorsys.hls_to_rgb(hue, wanted.luminance[1], saturation))

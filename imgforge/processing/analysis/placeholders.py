@@ -1,4 +1,4 @@
-"""Pictures in a few characters: BlurHash, ThumbHash and a perceptual hash, each a cosine transform of a small picture.
+"""Placeholders in a few characters: BlurHash, ThumbHash and a perceptual hash, all by a cosine transform.
 
 https://github.com/woltapp/blurhash/blob/master/Algorithm.md, https://evanw.github.io/thumbhash/,
 https://www.hackerfactor.com/blog/index.php?/archives/432-Looks-Like-It.html
@@ -22,7 +22,7 @@ def _cosines(count: int, length: int, offset: float) -> list[list[float]]:
 
 
 def _transform(rows: Rows, across: int, down: int, offset: float) -> list[list[float]]:
-    """The mean of the picture times each pair of waves, `[down][across]`; first along the rows, which saves most."""
+    """The mean of the picture times each pair of waves, `[down][across]`; along the rows first, which is cheapest."""
     height, width = len(rows), len(rows[0])
     along = [[sum(map(mul, row, wave)) for row in rows] for wave in _cosines(across, width, offset)]
     waves = _cosines(down, height, offset)
@@ -52,7 +52,7 @@ def _base83(value: int, length: int) -> str:
 
 
 def blurhash(rgb: bytes, width: int, across: int, down: int) -> str:
-    """The BlurHash of *across* by *down* components, 1 to 9 each."""
+    """The BlurHash, of *across* by *down* components (1 to 9 each), of an RGB picture *width* pixels wide."""
     planes = [
         _transform(_rows([_LINEAR[value] for value in rgb[band::3]], width), across, down, 0.0) for band in range(3)
     ]
@@ -74,7 +74,7 @@ def _quantised(value: float) -> int:
 
 
 def thumb_hash(rgba: bytes, width: int) -> str:
-    """The ThumbHash, in hexadecimal digits, of a picture of at most 100 by 100 pixels."""
+    """The ThumbHash, in hexadecimal digits, of an RGBA picture of at most 100 by 100 pixels."""
     height = len(rgba) // 4 // width
     alpha = [value / 255 for value in rgba[3::4]]
     opacity = sum(alpha)
@@ -110,19 +110,18 @@ def _half_up(value: float) -> int:
 
 
 def _channel(values: Sequence[float], width: int, across: int, down: int) -> tuple[float, list[float], float]:
-    """The mean, the waves of the triangle of low frequencies as fractions of the largest, and the largest."""
+    """The mean, the triangle of low frequencies as 0..1 of the largest amplitude, and that amplitude."""
     waves = _transform(_rows(values, width), across, down, 0.5)
     triangle = [waves[y][x] for y in range(down) for x in range(across) if x * down < across * (down - y)]
     mean, rest = triangle[0], triangle[1:]
-    # Far below what a hash can say, where sums of equal values do not quite cancel.
     scale = max(map(abs, rest))
-    return (
-        (mean, [0.5 + 0.5 * value / scale for value in rest], scale) if scale > 1e-9 else (mean, [0.5] * len(rest), 0.0)
-    )
+    if scale <= 1e-9:  # zero: rounding keeps sums of equal values from cancelling exactly
+        return mean, [0.5] * len(rest), 0.0
+    return mean, [0.5 + 0.5 * value / scale for value in rest], scale
 
 
 def perceptual_hash(grey: bytes, width: int) -> str:
-    """64 bits in hexadecimal digits: which of the 8 by 8 lowest frequencies are above their median."""
+    """64 bits of a grey picture, in hexadecimal digits: which of the 8 by 8 lowest frequencies exceed their median."""
     values = [value for row in _transform(_rows(list(grey), width), 8, 8, 0.5) for value in row]
     ordered = sorted(values)
     median = (ordered[31] + ordered[32]) / 2
