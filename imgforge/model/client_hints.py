@@ -8,7 +8,7 @@ __all__ = ["NO_HINTS", "Hints"]
 
 
 class Hints(NamedTuple):
-    """Values for options that a URL leaves unset: `width` in CSS pixels, `dpr` a factor; 0 for no hint."""
+    """Values for options that a URL leaves unset: `width` in pixels, `dpr` a factor; 0 for no hint."""
 
     width: int = 0
     dpr: float = 0.0
