@@ -62,7 +62,7 @@ NEUTRAL: tuple[dict[str, Any], ...] = (
 
 @pytest.mark.parametrize("options", NEUTRAL, ids=lambda options: next(iter(options)))
 @pytest.mark.parametrize("pixels", [smooth(), see_through()], ids=["opaque", "see-through"])
-def test_values_that_mean_nothing_change_nothing(options: dict[str, Any], pixels: Pixels) -> None:
+def test_neutral_values_change_nothing(options: dict[str, Any], pixels: Pixels) -> None:
     alike(made(pixels, **options), pixels, mean=0, most=0)
 
 
@@ -135,7 +135,7 @@ def test_duotone_runs_from_the_dark_to_the_light_colour() -> None:
 
 
 @pytest.mark.parametrize("opacity", [0.2, 0.5, 1.0])
-def test_colorize_lays_a_colour_over_everything(opacity: float) -> None:
+def test_colorize_blends_a_colour_over_everything(opacity: float) -> None:
     wanted = smooth() * (1 - opacity) + np.array((250, 20, 10)) * opacity
     alike(made(smooth(), colorize=Colorize(opacity, RED)), wanted, mean=0.6, most=1)
     assert (made(see_through(), colorize=Colorize(opacity, RED, True))[:, :, 3] == see_through()[:, :, 3]).all()
@@ -177,7 +177,7 @@ AREA = (0.5, 0.25, 0.25, 0.5)  # left, top, width, height
 
 
 @pytest.mark.parametrize(("rotate", "across", "down"), list(product((0, 90, 180, 270), (False, True), (False, True))))
-def test_blurred_areas_turn_with_the_url(rotate: int, across: bool, down: bool) -> None:
+def test_blurred_areas_rotate_with_the_url(rotate: int, across: bool, down: bool) -> None:
     inside = np.zeros((64, 96), bool)
     inside[16:48, 48:72] = True
     inside = np.rot90(inside, -rotate // 90)
@@ -190,7 +190,7 @@ def test_blurred_areas_turn_with_the_url(rotate: int, across: bool, down: bool) 
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_what_an_area_has_outside_of_the_picture_is_left_out(orientation: int) -> None:
+def test_an_area_is_clipped_to_the_picture(orientation: int) -> None:
     made = rendered(oriented(board(), orientation), blur_areas=BlurAreas(3.0, ((0.5, 0.75, 1.0, 0.5),)))
     contrast = abs(decoded(made.body, "RGB").astype(int) - 120)[:, :, 0]
     height, width = contrast.shape
@@ -243,7 +243,7 @@ def test_unsharp_masking_steepens_edges_and_keeps_the_mean() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_effects_that_have_a_direction_follow_what_is_seen(orientation: int) -> None:
+def test_directions_apply_to_the_rotated_image(orientation: int) -> None:
     got = decoded(rendered(oriented(flat(0, 0, 0), orientation), gradient=Gradient(1.0, Color(255, 255, 255))).body)
     rows = got[:, :, 0].astype(int)
     assert (np.diff(rows.mean(axis=1)) > 0).all()

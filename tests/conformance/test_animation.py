@@ -79,7 +79,7 @@ def scenes() -> Iterator[Scene]:
 
 
 @pytest.mark.parametrize("scene", list(scenes()), ids=lambda scene: scene.name)
-def test_every_frame_runs_through_all_stages(scene: Scene) -> None:
+def test_every_frame_passes_all_stages(scene: Scene) -> None:
     rendition = made(shot(scene.source), format=scene.target, **scene.options)
     image = read(rendition.body)
     assert rendition.format == scene.target
@@ -105,7 +105,7 @@ def test_loop_is_kept(loop: int) -> None:
 
 
 @pytest.mark.parametrize(("allowed", "count"), [(2, 2), (3, 3), (5, 5), (100, 5)])
-def test_only_so_many_frames_are_taken(allowed: int, count: int) -> None:
+def test_frames_are_limited(allowed: int, count: int) -> None:
     image = read(made(shot(), allowed, format="webp").body)
     assert pages(image) == count
     assert list(image.get("delay"))[:count] == list(DELAYS[:count])
@@ -122,7 +122,7 @@ def test_a_format_without_animation_gets_the_first_frame(name: str, source: str)
 
 
 @pytest.mark.parametrize("name", list(SAVERS))
-def test_one_frame_allowed_is_a_picture(name: str) -> None:
+def test_a_limit_of_one_frame_renders_a_still(name: str) -> None:
     rendition = made(shot(), 1, format=name)
     image = read(rendition.body)
     assert (pages(image), rendition.height) == (1, 64)
@@ -144,7 +144,7 @@ def test_an_animated_webp_without_extension_becomes_a_gif() -> None:
 
 
 @pytest.mark.parametrize("wanted", ["gif", "webp", "jpeg", "png"])
-def test_a_film_keeps_the_format_that_was_asked_for_where_the_enforced_one_is_for_stills(wanted: str) -> None:
+def test_an_animation_keeps_its_format_where_the_accepted_one_has_only_stills(wanted: str) -> None:
     settings = ProcessingSettings(max_animation_frames=10)
     made = process(shot(), ProcessingOptions(format=wanted), settings, accepted=("avif",))
     assert made.format == wanted
@@ -185,12 +185,12 @@ def test_the_limit_of_a_frame_is_not_that_of_a_still() -> None:
         process(shot(), ProcessingOptions(format="png"), replace(settings, max_src_resolution=0.001))
 
 
-def test_a_still_picture_has_no_trace_of_a_film() -> None:
+def test_a_still_has_no_animation_metadata() -> None:
     image = read(made(encoded(smooth()), format="webp").body)
     assert pages(image) == 1
 
 
-def test_a_film_is_not_trimmed() -> None:
+def test_an_animation_is_not_trimmed() -> None:
     bordered = [np.pad(frame, ((8, 8), (8, 8), (0, 0)), constant_values=255) for frame in frames(3)]
     rendition = made(film(bordered, DELAYS[:3], 0), format="webp", trim=Trim(10))
     assert (rendition.width, rendition.height) == (112, 80)
@@ -206,6 +206,6 @@ def test_pages_are_taken_and_stacked(source: str, first: int, count: int, wanted
     alike(decoded(rendition.body, "RGB"), stacked, mean=4, most=60)
 
 
-def test_a_film_that_stays_one_has_all_its_pages() -> None:
+def test_page_options_do_not_apply_to_animations() -> None:
     assert pages(read(made(shot(), format="webp", page=3, pages=1).body)) == 5
     assert pages(read(made(shot(), format="webp", page=3, disable_animation=True).body)) == 1

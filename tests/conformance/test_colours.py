@@ -128,7 +128,7 @@ def test_mode_and_pixels(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("name", ["png", "tiff"])
-def test_depth_is_kept_where_asked_for(name: str) -> None:
+def test_16_bits_are_kept_with_preserve_hdr(name: str) -> None:
     deep = smooth().astype(np.uint16) * 257 ^ 0x5A
     body = rendered(vips_png(deep, "rgb16"), format=name, preserve_hdr=True).body
     image = pyvips.Image.new_from_buffer(body, "")
@@ -137,13 +137,13 @@ def test_depth_is_kept_where_asked_for(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["jpeg", "webp", "gif"])
-def test_formats_of_eight_bits_have_eight(name: str) -> None:
+def test_8_bit_formats_have_8_bits(name: str) -> None:
     body = rendered(vips_png(smooth().astype(np.uint16) * 257, "rgb16"), format=name, preserve_hdr=True).body
     assert pyvips.Image.new_from_buffer(body, "").format == "uchar"
 
 
 @pytest.mark.parametrize("name", ["png", "tiff"])
-def test_deep_grey_is_kept_where_asked_for(name: str) -> None:
+def test_16_bit_grey_is_kept_with_preserve_hdr(name: str) -> None:
     deep = GREY.astype(np.uint16) * 257 ^ 0x5A
     image = pyvips.Image.new_from_buffer(
         rendered(vips_png(deep[:, :, None], "grey16"), format=name, preserve_hdr=True).body, ""
@@ -152,7 +152,7 @@ def test_deep_grey_is_kept_where_asked_for(name: str) -> None:
     assert (image.numpy() == deep).all()
 
 
-def test_depth_is_kept_in_avif_as_far_as_it_goes() -> None:
+def test_avif_keeps_as_many_bits_as_it_can() -> None:
     deep = smooth().astype(np.uint16) * 257
     body = rendered(vips_png(deep, "rgb16"), format="avif", preserve_hdr=True, quality=95).body
     image = pyvips.Image.new_from_buffer(body, "")
@@ -161,7 +161,7 @@ def test_depth_is_kept_in_avif_as_far_as_it_goes() -> None:
     assert np.abs(image.numpy().astype(int) - deep).mean() < 2 * 257
 
 
-def test_a_wide_gamut_stays_deep_on_its_way_to_srgb() -> None:
+def test_a_wide_gamut_keeps_16_bits_in_srgb() -> None:
     image = pyvips.Image.new_from_array(smooth().astype(np.uint16) * 257).copy(interpretation="rgb16")
     image.set_type(pyvips.GValue.blob_type, "icc-profile-data", pyvips.Operation.call("profile_load", "p3"))
     made = pyvips.Image.new_from_buffer(rendered(bytes(image.pngsave_buffer()), preserve_hdr=True).body, "")
@@ -180,9 +180,7 @@ def test_a_wide_gamut_is_the_same_in_every_size(width: int) -> None:
 @pytest.mark.parametrize(("linear", "level"), [(False, 128), (True, 188)])
 @pytest.mark.parametrize("bands", [1, 3, 4])
 @pytest.mark.parametrize("deep", [False, True])
-def test_light_is_averaged_as_light_where_the_operator_wants_it(
-    linear: bool, level: int, bands: int, deep: bool
-) -> None:
+def test_linear_colorspace_averages_light(linear: bool, level: int, bands: int, deep: bool) -> None:
     """Half the pixels black, half white: half the light is 188 in sRGB (IEC 61966-2-1), half the numbers 128."""
     board = np.where(np.indices((64, 64)).sum(axis=0)[:, :, None] % 2, 255, 0).repeat(bands, axis=2).astype(np.uint8)
     board[:, :, 3:] = 255
@@ -221,7 +219,7 @@ def inked(pixels: Pixels, profile: bytes | None = None) -> bytes:
 
 @pytest.mark.parametrize("name", ["jpeg", "tiff", "png", "webp"])
 @pytest.mark.parametrize("width", [0, 48])
-def test_cmyk_that_keeps_its_profile_looks_as_it_did(name: str, width: int) -> None:
+def test_cmyk_with_its_profile_looks_the_same(name: str, width: int) -> None:
     """In ink again where the format knows it, in sRGB with no profile of inks elsewhere."""
     profile = bytes(pyvips.Operation.call("profile_load", "cmyk"))
     y, x = np.mgrid[0:64, 0:96]
@@ -267,14 +265,14 @@ def test_grey_gets_alpha_where_the_canvas_grows(options: dict[str, Any]) -> None
     assert Image.open(io.BytesIO(body)).mode == "LA"
 
 
-def test_grey_gets_colour_with_a_coloured_background() -> None:
+def test_grey_becomes_rgb_on_a_coloured_background() -> None:
     made = decoded(rendered(encoded(GREY), padding=Padding(4, 4, 4, 4), background=Color(250, 0, 10)).body)
     assert made[0, 0].tolist() == [250, 0, 10]
     alike(made[4:-4, 4:-4], RGB_OF_GREY, mean=0, most=1)
 
 
 @pytest.mark.parametrize(("strip", "has"), [(True, False), (False, True)])
-def test_the_profile_goes_or_stays(strip: bool, has: bool) -> None:
+def test_the_profile_is_stripped_or_kept(strip: bool, has: bool) -> None:
     for name in ("png", "jpeg", "webp", "tiff"):
         body = rendered(wide(smooth()), format=name, strip_color_profile=strip).body
         assert ("icc_profile" in Image.open(io.BytesIO(body)).info) is has, name

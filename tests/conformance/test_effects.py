@@ -43,7 +43,7 @@ def test_pixelate_makes_blocks_of_the_mean(size: int) -> None:
 
 
 @pytest.mark.parametrize("stored", ["PNG", "JPEG"])
-def test_blocks_larger_than_the_picture_mirror_what_a_decoder_delivers_once(stored: str) -> None:
+def test_partial_blocks_are_mirrored_from_sequential_sources(stored: str) -> None:
     high = smooth(333, 777)
     made = decoded(rendered(encoded(high, stored), pixelate=700).body).astype(float)
     mirrored = np.pad(high, ((0, 1400 - 777), (0, 700 - 333), (0, 0)), "symmetric").astype(float)
@@ -66,7 +66,7 @@ def test_sharpening_steepens_edges_only(sigma: float) -> None:
     assert abs(made[-20:] - 200).max() <= 1
 
 
-def test_blur_does_not_let_invisible_colours_bleed() -> None:
+def test_blur_keeps_invisible_colours_from_bleeding() -> None:
     half = np.zeros((40, 80, 4), np.uint8)
     half[:, :40] = (10, 200, 30, 255)
     half[:, 40:] = (255, 0, 0, 0)
@@ -89,7 +89,7 @@ def test_every_algorithm_gives_the_same_picture_when_shrinking(algorithm: str) -
     alike(made, halves, mean=2.6 if algorithm == "nearest" else 0.8, most=8)
 
 
-def test_nearest_invents_no_colours() -> None:
+def test_nearest_adds_no_colours() -> None:
     board = np.kron(np.indices((32, 48)).sum(axis=0) % 2, np.ones((2, 2), int)).astype(np.uint8) * 255
     made = decoded(rendered(encoded(board), width=33, resizing_algorithm="nearest").body)
     assert set(np.unique(made)) <= {0, 255}

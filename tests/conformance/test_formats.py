@@ -86,7 +86,7 @@ FALLBACKS = (
 
 
 @pytest.mark.parametrize("case", FALLBACKS, ids=lambda case: f"{case.source}-{case.wanted}")
-def test_an_open_format_is_settled(case: Fallback) -> None:
+def test_the_format_without_extension(case: Fallback) -> None:
     settings = ProcessingSettings(default_format=case.default)
     source = SOURCES[case.source]()
     rendition = process(source, ProcessingOptions(**case.options), settings, accepted=case.accepted)
@@ -114,14 +114,12 @@ def test_from_each_format_to_each(source: str, target: str) -> None:
 
 
 @pytest.mark.parametrize(("wanted", "became"), [("jpeg", "avif"), ("svg", "svg"), (None, "svg")])
-def test_a_drawing_becomes_pixels_where_these_are_asked_for_and_another_format_enforced(
-    wanted: str | None, became: str
-) -> None:
+def test_an_svg_is_rasterised_only_for_a_requested_raster_format(wanted: str | None, became: str) -> None:
     made = process(DRAWING, ProcessingOptions(format=wanted), ProcessingSettings(), accepted=("avif",))
     assert made.format == became
 
 
-def test_no_enforced_format_makes_a_drawing_of_a_photo() -> None:
+def test_an_accepted_format_does_not_allow_svg_of_a_photo() -> None:
     with pytest.raises(UnsupportedFormat):
         process(encoded(smooth()), ProcessingOptions(format="svg"), ProcessingSettings(), accepted=("avif",))
 
@@ -138,7 +136,7 @@ def svg_cases() -> Iterator[tuple[dict[str, Any], tuple[int, int]]]:
 
 
 @pytest.mark.parametrize(("options", "size"), list(svg_cases()))
-def test_a_drawing_is_rendered_sharply_in_any_size(options: dict[str, Any], size: tuple[int, int]) -> None:
+def test_an_svg_is_drawn_sharp_in_any_size(options: dict[str, Any], size: tuple[int, int]) -> None:
     rendition = rendered(DRAWING, **options)
     assert (rendition.width, rendition.height) == size
     pixels = decoded(rendition.body, "RGB").reshape(-1, 3).astype(int)
@@ -147,7 +145,7 @@ def test_a_drawing_is_rendered_sharply_in_any_size(options: dict[str, Any], size
     assert abs(red.mean() - blue.mean()) < 0.1
 
 
-def test_a_drawing_stays_one_unless_pixels_are_wanted() -> None:
+def test_an_svg_stays_svg_unless_a_raster_format_is_requested() -> None:
     for name in (None, "svg"):
         rendition = process(DRAWING, ProcessingOptions(format=name, width=500), ProcessingSettings())
         assert (rendition.format, rendition.width, rendition.height) == ("svg", 80, 40)
@@ -168,7 +166,7 @@ def test_a_drawing_stays_one_unless_pixels_are_wanted() -> None:
         ("png", ("svg",), {}, "png"),
     ],
 )
-def test_when_a_drawing_becomes_pixels(
+def test_when_an_svg_is_rasterised(
     url: str | None, skipped: tuple[str, ...], settings: dict[str, Any], result: str
 ) -> None:
     options = ProcessingOptions(format=url, skip_processing=skipped, padding=Padding(1, 1, 1, 1))
@@ -189,19 +187,19 @@ def test_when_a_drawing_becomes_pixels(
     ],
 )
 @pytest.mark.parametrize("best", [False, True])
-def test_the_operator_prefers_formats(source: str, preferred: tuple[str, ...], wanted: str, best: bool) -> None:
+def test_preferred_formats_of_the_operator(source: str, preferred: tuple[str, ...], wanted: str, best: bool) -> None:
     settings = ProcessingSettings(preferred_formats=preferred)
     made = process(SOURCES[source](), ProcessingOptions(format="best" if best else None), settings)
     assert made.format in preferred if best and wanted in preferred else made.format == wanted
 
 
-def test_pixels_do_not_become_a_drawing() -> None:
+def test_a_raster_image_cannot_become_svg() -> None:
     with pytest.raises(UnsupportedFormat):
         rendered(encoded(smooth()), format="svg")
 
 
 @pytest.mark.parametrize(("alpha", "wanted"), [(False, "jpeg"), (True, "png")])
-def test_an_avif_that_is_too_small_becomes_something_else(alpha: bool, wanted: str) -> None:
+def test_a_result_too_small_for_avif_gets_another_format(alpha: bool, wanted: str) -> None:
     source = encoded(see_through(60, 12) if alpha else smooth(60, 12))
     rendition = rendered(source, format="avif")
     assert (rendition.format, detect_format(rendition.body)) == (wanted, wanted)
@@ -209,24 +207,24 @@ def test_an_avif_that_is_too_small_becomes_something_else(alpha: bool, wanted: s
     assert rendered(encoded(smooth(60, 16)), format="avif").format == "avif"
 
 
-def test_webp_shrinks_to_what_it_can_hold() -> None:
+def test_a_result_too_large_for_webp_is_shrunk() -> None:
     rendition = rendered(encoded(smooth(16500, 10)), format="webp")
     assert (rendition.width, rendition.height) == (16383, 10)
 
 
 @pytest.mark.parametrize("name", capabilities().saves)
-def test_formats_that_are_named_as_writable_are(name: str) -> None:
+def test_writable_formats_can_be_written(name: str) -> None:
     assert detect_format(rendered(encoded(smooth(32, 32)), format=name).body) == name
 
 
 @pytest.mark.parametrize("name", sorted(set(FORMATS) - set(capabilities().saves)))
-def test_formats_that_are_not_are_refused(name: str) -> None:
+def test_unwritable_formats_are_rejected(name: str) -> None:
     with pytest.raises(UnsupportedFormat):
         rendered(encoded(smooth(32, 32)), format=name)
 
 
 @pytest.mark.parametrize("name", ["jpeg", "webp", "avif"])
-def test_quality_decides_the_weight(name: str) -> None:
+def test_quality_decides_the_size_of_the_file(name: str) -> None:
     source = encoded(smooth(200, 150))
     weights = [len(rendered(source, format=name, quality=quality).body) for quality in (10, 50, 98)]
     assert weights == sorted(weights)
@@ -247,7 +245,7 @@ def quality_cases() -> Iterator[tuple[dict[str, Any], ProcessingSettings, int]]:
 
 
 @pytest.mark.parametrize(("options", "settings", "quality"), list(quality_cases()))
-def test_the_quality_that_counts(options: dict[str, Any], settings: ProcessingSettings, quality: int) -> None:
+def test_the_quality_that_applies(options: dict[str, Any], settings: ProcessingSettings, quality: int) -> None:
     body = rendered(encoded(smooth()), settings, format="jpeg", **options).body
     alone = rendered(encoded(smooth()), format="jpeg", quality=quality).body
     tables = [Image.open(io.BytesIO(one)).quantization for one in (body, alone)]  # type: ignore[attr-defined]
@@ -286,7 +284,7 @@ def test_the_encoders_defaults_are_the_documented_ones(name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("by_url", [True, False])
-def test_what_is_skipped_is_passed_on_byte_for_byte(
+def test_skipped_sources_are_served_unchanged(
     source: str, target: str | None, listed: tuple[str, ...], skipped: bool, by_url: bool
 ) -> None:
     body = SOURCES[source]()
@@ -299,7 +297,7 @@ def test_what_is_skipped_is_passed_on_byte_for_byte(
 
 
 @pytest.mark.parametrize("kind", ["md5", "sha1", "sha256", "sha512"])
-def test_a_hash_has_to_be_the_sources(kind: str) -> None:
+def test_the_hash_must_match_the_source(kind: str) -> None:
     body = encoded(smooth())
     digest = hashlib.new(kind, body).hexdigest()
     assert rendered(body, hashsum=(kind, digest)).width == 96
@@ -307,7 +305,7 @@ def test_a_hash_has_to_be_the_sources(kind: str) -> None:
         rendered(body + b"more", hashsum=(kind, digest))
 
 
-def test_a_thumbnail_that_is_no_smaller_is_not_taken_for_the_picture() -> None:
+def test_a_thumbnail_that_is_not_smaller_is_ignored() -> None:
     image = pyvips.Image.new_from_array(see_through()).copy(interpretation="srgb")
     body = bytes(image.heifsave_buffer(Q=95, compression="av1", effort=1))
     with_thumbnail = body.replace(b"auxl", b"thmb")  # the alpha's picture, referred to as something else

@@ -53,7 +53,7 @@ def test_the_resolution_of_the_source_is_limited_to_the_pixel(source: str) -> No
     assert rendered(body, ProcessingSettings(max_src_resolution=1e-6), max_src_resolution=PIXELS).width == 96
 
 
-def test_a_bomb_is_known_by_its_header() -> None:
+def test_a_decompression_bomb_is_rejected_by_its_header() -> None:
     header = struct.pack(">LLBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     chunks = b"".join(_chunk(kind, data) for kind, data in ((b"IHDR", header), (b"IDAT", b"no pixels"), (b"IEND", b"")))
     with pytest.raises(SourceTooLarge):
@@ -96,14 +96,14 @@ def test_the_result_is_limited_on_its_final_canvas(options: dict[str, Any], side
         rendered(SOURCES["PNG"], ProcessingSettings(max_result_dimension=side - 1), **options)
 
 
-def test_a_drawing_is_limited_as_well() -> None:
+def test_svg_results_are_limited_too() -> None:
     with pytest.raises(ResultTooLarge):
         rendered(DRAWING, ProcessingSettings(max_result_dimension=100), width=5000)
 
 
 @pytest.mark.parametrize("share", [0.03, 0.2, 0.5, 0.8, 0.95])
 @pytest.mark.parametrize("source", list(SOURCES))
-def test_half_a_picture_is_none(source: str, share: float) -> None:
+def test_a_truncated_source_is_rejected(source: str, share: float) -> None:
     body = SOURCES[source]
     with pytest.raises(ImgforgeError) as raised:
         rendered(body[: int(len(body) * share)])
@@ -128,19 +128,19 @@ def test_a_damaged_picture_gives_a_picture_or_one_of_our_errors(source: str, at:
 
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=200))
-def test_noise_is_no_picture(body: bytes) -> None:
+def test_noise_is_rejected(body: bytes) -> None:
     with pytest.raises((NotAnImage, UnsupportedFormat)):  # the latter where it begins like a format that is missing
         rendered(body)
 
 
-def test_work_that_nobody_waits_for_is_not_begun() -> None:
+def test_cancelled_work_is_not_started() -> None:
     cancellation = Cancellation()
     cancellation.cancel()
     with pytest.raises(RequestTimeout):
         process(SOURCES["JPEG"], ProcessingOptions(width=20), ProcessingSettings(), cancellation=cancellation)
 
 
-def test_a_small_result_takes_little_memory_on_its_way() -> None:
+def test_a_small_result_takes_little_memory() -> None:
     """The picture between scaling and cutting is 6000x4000 here, 72 MB, of which 50x50 pixels are wanted."""
     before = usage()["memory_highwater_bytes"]
     options = {"width": 50, "height": 50, "min_width": 6000, "rotate": 90}
@@ -158,7 +158,7 @@ def weight(name: str, quality: int) -> int:
 
 @pytest.mark.parametrize("share", [0.9, 0.6, 0.4, 0.25, 0.01, 1.5])
 @pytest.mark.parametrize("name", ["jpeg", "webp", "avif"])
-def test_quality_falls_until_the_weight_is_right(name: str, share: float) -> None:
+def test_quality_falls_until_max_bytes_is_met(name: str, share: float) -> None:
     """In the steps of imgproxy 4: a quarter, a half or three quarters by how much is too much, down to 10."""
     quality = 90
     allowed = round(weight(name, quality) * share)
@@ -171,11 +171,11 @@ def test_quality_falls_until_the_weight_is_right(name: str, share: float) -> Non
 
 
 @pytest.mark.parametrize("name", ["png", "gif"])
-def test_a_weight_is_no_matter_where_quality_is_none(name: str) -> None:
+def test_max_bytes_is_ignored_for_formats_without_quality(name: str) -> None:
     plain = rendered(HEAVY, format=name).body
     assert rendered(HEAVY, format=name, max_bytes=10).body == plain
 
 
-def test_limits_are_for_the_picture_as_stored_whatever_way_it_is_turned() -> None:
+def test_source_limits_do_not_depend_on_orientation() -> None:
     body = oriented(smooth(), 6, "JPEG")
     assert rendered(body, ProcessingSettings(max_src_resolution=PIXELS)).height == 96

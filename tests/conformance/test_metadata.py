@@ -85,7 +85,7 @@ def wishes() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("source", "target", "wish"), list(wishes()))
-def test_what_is_left_of_exif(source: str, target: str, wish: Wish) -> None:
+def test_which_exif_fields_are_kept(source: str, target: str, wish: Wish) -> None:
     made = rendered(photo(source), ProcessingSettings(**wish.settings), format=target.lower(), **wish.options).body
     assert spoken(made) == wish.wanted
     assert (GPS in opened(made).getexif()) == (wish.wanted == SPOKEN)
@@ -94,13 +94,13 @@ def test_what_is_left_of_exif(source: str, target: str, wish: Wish) -> None:
 @pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kept", [False, True])
-def test_a_picture_that_was_turned_says_so_no_more(file_format: str, orientation: int, kept: bool) -> None:
+def test_a_rotated_picture_has_no_orientation(file_format: str, orientation: int, kept: bool) -> None:
     source = oriented(smooth(), orientation, file_format)
     made = rendered(source, format=file_format.lower(), strip_metadata=not kept).body
     assert opened(made).getexif().get(ORIENTATION, 1) == 1
 
 
-def test_a_rotation_by_the_url_makes_the_orientation_void() -> None:
+def test_a_rotation_by_the_url_removes_the_orientation() -> None:
     source = oriented(smooth(), 6, "JPEG")
     made = rendered(source, format="jpeg", strip_metadata=False, auto_rotate=False, rotate=90).body
     assert opened(made).getexif().get(ORIENTATION, 1) == 1
@@ -108,7 +108,7 @@ def test_a_rotation_by_the_url_makes_the_orientation_void() -> None:
 
 @pytest.mark.parametrize(("kept", "wanted"), [(True, True), (False, False)])
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_the_colour_profile_goes_or_stays(file_format: str, kept: bool, wanted: bool) -> None:
+def test_the_colour_profile_is_stripped_or_kept(file_format: str, kept: bool, wanted: bool) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     source = encoded(smooth(), file_format, icc_profile=profile)
     made = rendered(source, format=file_format.lower(), strip_color_profile=not kept).body
@@ -125,19 +125,19 @@ def test_the_colour_profile_goes_or_stays(file_format: str, kept: bool, wanted: 
     ],
 )
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG"])
-def test_the_density(file_format: str, options: dict[str, Any], wanted: int) -> None:
+def test_the_resolution_in_dots_per_inch(file_format: str, options: dict[str, Any], wanted: int) -> None:
     made = rendered(encoded(smooth(), file_format, dpi=(300, 300)), format=file_format.lower(), **options).body
     assert round(float(opened(made).info["dpi"][0])) == wanted
 
 
-def test_comments_go() -> None:
+def test_comments_are_stripped() -> None:
     source = encoded(smooth(), "JPEG", comment=b"hush")
     assert b"hush" not in rendered(source, format="jpeg").body
     assert b"hush" not in rendered(source, format="jpeg", keep_copyright=False).body
 
 
 @pytest.mark.parametrize(("strip", "has"), [(True, False), (False, True)])
-def test_what_exif_says_of_the_colours_goes_with_the_profile(strip: bool, has: bool) -> None:
+def test_exif_colour_fields_are_stripped_with_the_profile(strip: bool, has: bool) -> None:
     """Adobe's space is announced so, without a profile."""
     exif = Image.Exif()
     exif.get_ifd(EXIF)[COLOUR_SPACE] = 2
@@ -149,7 +149,7 @@ def test_what_exif_says_of_the_colours_goes_with_the_profile(strip: bool, has: b
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_xmp_goes_unless_kept(file_format: str) -> None:
+def test_xmp_is_stripped_unless_kept(file_format: str) -> None:
     source = _with_xmp(file_format)
     target = file_format.lower()
     assert b"a view" in xmp(rendered(source, format=target, strip_metadata=False).body)
@@ -158,7 +158,7 @@ def test_xmp_goes_unless_kept(file_format: str) -> None:
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_rights_in_xmp_stay_with_the_copyright(file_format: str) -> None:
+def test_rights_in_xmp_are_kept_with_the_copyright(file_format: str) -> None:
     made = xmp(rendered(_with_xmp(file_format), format=file_format.lower()).body)
     assert b"(c) Ada" in made
     assert b"a view" not in made
@@ -167,7 +167,7 @@ def test_rights_in_xmp_stay_with_the_copyright(file_format: str) -> None:
 @pytest.mark.parametrize("source", ["TIFF", "JPEG"])
 @pytest.mark.parametrize("target", ["tiff", "jpeg", "webp", "png", "avif"])
 @pytest.mark.parametrize("owner", ["A", "Ada", "Ada Lovelace", "Ådå Löve", "Ада"])
-def test_owners_go_along_from_and_into_the_tags_of_a_tiff(source: str, target: str, owner: str) -> None:
+def test_owners_are_copied_from_and_to_tiff_tags(source: str, target: str, owner: str) -> None:
     # Pillow writes texts in ASCII, but bytes as they are.
     told = {ARTIST: owner.encode(), COPYRIGHT: f"(c) {owner}".encode(), ORIENTATION: 6}
     body = encoded(smooth(), "TIFF", dpi=(300, 300), tiffinfo=told)
@@ -185,7 +185,7 @@ def test_owners_go_along_from_and_into_the_tags_of_a_tiff(source: str, target: s
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_a_tiff_with_owners_is_otherwise_as_it_was(order: str) -> None:
+def test_a_tiff_with_owners_is_otherwise_unchanged(order: str) -> None:
     """In both byte orders; nothing that there is not room for is taken for a text."""
     image = pyvips.Image.new_from_array(smooth()).copy(interpretation="srgb")
     plain = bytes(image.tiffsave_buffer())
@@ -217,7 +217,7 @@ CREDITS = {(2, 80): b"Ada", (2, 110): b"her agency", (2, 116): b"(c) Ada"}
 @pytest.mark.parametrize("source", ["JPEG", "TIFF"])
 @pytest.mark.parametrize("target", ["jpeg", "tiff"])
 @pytest.mark.parametrize("padding", range(4))
-def test_iptc_goes_along_as_asked(source: str, target: str, padding: int) -> None:
+def test_which_iptc_datasets_are_kept(source: str, target: str, padding: int) -> None:
     told = {80: b"Ada", 110: b"her agency", 116: b"(c) Ada", 120: b"a view" + b"!" * padding}
     jpeg, tiff = _with_iptc(encoded(smooth(), "JPEG"), told), encoded(smooth(), "TIFF", tiffinfo={IPTC: _iim(told)})
     body = jpeg if source == "JPEG" else tiff
@@ -226,7 +226,7 @@ def test_iptc_goes_along_as_asked(source: str, target: str, padding: int) -> Non
     assert iptc(rendered(body, format=target, strip_metadata=False).body) == CREDITS | {(2, 120): told[120]}
 
 
-def test_resources_without_iptc_are_none() -> None:
+def test_photoshop_resources_without_iptc_are_dropped() -> None:
     source = _with_iptc(encoded(smooth(), "JPEG"), {})
     assert IPTC not in tags(rendered(source, format="tiff", strip_metadata=False).body)
 
@@ -239,7 +239,7 @@ def tags(tiff: bytes) -> frozenset[int]:
     return frozenset(opened(tiff).tag_v2)  # type: ignore[attr-defined]
 
 
-def test_iptc_goes_without_the_copyright_and_stays_if_all_is_kept() -> None:
+def test_iptc_is_stripped_without_the_copyright_and_kept_with_all_metadata() -> None:
     source = _with_iptc(encoded(smooth(), "JPEG"), {80: b"Ada", 120: b"a view"})
     assert b"a view" not in rendered(source, format="jpeg").body
     assert b"Photoshop" not in rendered(source, format="jpeg", keep_copyright=False).body

@@ -80,7 +80,7 @@ LAYOUTS = st.fixed_dictionaries(
 
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(SIDES, SIDES, LAYOUTS, st.integers(1, 8))
-def test_size_place_and_pixels_are_the_rules(
+def test_size_position_and_pixels_follow_the_rules(
     width: int, height: int, options: dict[str, object], orientation: int
 ) -> None:
     obeyed = orientation if options["auto_rotate"] is not False else 1
@@ -236,7 +236,7 @@ MARK = {"": encoded(see_through(9, 7))}
     st.lists(ANYTHING, max_size=1),
     st.sampled_from(((), ("webp",), ("avif", "webp"))),
 )
-def test_nothing_is_raised_but_our_own_errors(
+def test_only_imgforge_errors_are_raised(
     source: bytes, options: ProcessingOptions, chained: list[ProcessingOptions], accepted: tuple[str, ...]
 ) -> None:
     with suppress(ImgforgeError):  # what these say is judged in `test_limits`
@@ -246,5 +246,5 @@ def test_nothing_is_raised_but_our_own_errors(
 
 
 @pytest.mark.parametrize("field", [one.name for one in fields(ProcessingOptions)])
-def test_no_option_is_left_out_of_anything(field: str) -> None:
+def test_every_option_is_drawn(field: str) -> None:
     assert (field in ANY_OPTIONS) is not (field in SAID_ELSEWHERE)

@@ -50,7 +50,7 @@ def others() -> Iterator[Case]:
 
 
 @parameters(widths())
-def test_any_width(case: Case) -> None:
+def test_widths_around_the_jpeg_steps(case: Case) -> None:
     check(case)
 
 
@@ -60,12 +60,12 @@ def test_crops_and_offsets_count_in_pixels_of_the_original(case: Case) -> None:
 
 
 @parameters(others())
-def test_everything_else(case: Case) -> None:
+def test_other_resizing_options(case: Case) -> None:
     check(case)
 
 
 @pytest.mark.parametrize("width", [79, 160, 321])
-def test_the_switch_that_forbids_it_changes_nothing_else(width: int) -> None:
+def test_disable_shrink_on_load_changes_no_result(width: int) -> None:
     settings = ProcessingSettings(disable_shrink_on_load=True)
     check(Case("whole", {"width": width}, SIZE, stored="JPEG", settings=settings))
 
@@ -73,5 +73,5 @@ def test_the_switch_that_forbids_it_changes_nothing_else(width: int) -> None:
 @pytest.mark.parametrize(
     ("most", "factor"), [(0.5, 1), (1, 1), (1.99, 1), (2, 2), (3.99, 2), (4, 4), (7.99, 4), (8, 8), (90, 8)]
 )
-def test_a_jpeg_is_decoded_as_small_as_it_may_be(most: float, factor: int) -> None:
+def test_jpeg_shrink_is_the_largest_possible_step(most: float, factor: int) -> None:
     assert jpeg_shrink(most) == factor

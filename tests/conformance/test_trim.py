@@ -51,7 +51,7 @@ def cases() -> Iterator[Border]:
 
 
 @pytest.mark.parametrize("case", list(cases()), ids=lambda case: case.name)
-def test_what_is_left_is_what_lies_within_the_border(case: Border) -> None:
+def test_trim_leaves_the_area_within_the_border(case: Border) -> None:
     source = bordered(case.colour)
     left, right, above, below = (margin - rest for margin, rest in zip(MARGINS, case.left_over, strict=True))
     made = decoded(rendered(encoded(source), trim=case.trim).body)
@@ -61,7 +61,7 @@ def test_what_is_left_is_what_lies_within_the_border(case: Border) -> None:
 
 
 @pytest.mark.parametrize(("width", "rotate"), list(product((30, 45, 0), (0, 90, 180))))
-def test_sizes_are_planned_for_what_is_left(width: int, rotate: int) -> None:
+def test_sizes_are_planned_for_the_trimmed_image(width: int, rotate: int) -> None:
     made = rendered(encoded(bordered((255, 255, 255))), trim=Trim(10), width=width, rotate=rotate)
     seen = SIZE if rotate % 180 == 0 else SIZE[::-1]
     width = min(width or seen[0], seen[0])  # nothing grows unasked
@@ -69,7 +69,7 @@ def test_sizes_are_planned_for_what_is_left(width: int, rotate: int) -> None:
     assert (made.width, made.height) == wanted
 
 
-def test_a_picture_that_is_all_border_stays() -> None:
+def test_a_uniform_picture_is_not_trimmed() -> None:
     made = decoded(rendered(encoded(np.full((30, 50, 3), 90, np.uint8)), trim=Trim(10)).body, "RGB")
     assert made.shape == (30, 50, 3)
     assert (made == 90).all()
@@ -86,7 +86,7 @@ def test_a_line_is_trimmed_at_its_ends(thickness: int, standing: bool) -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (1, 50), (50, 2)])
-def test_a_tiny_picture_that_is_all_border_stays(size: tuple[int, int]) -> None:
+def test_a_tiny_uniform_picture_is_not_trimmed(size: tuple[int, int]) -> None:
     made = rendered(encoded(np.full((size[1], size[0], 3), 90, np.uint8)), trim=Trim(10))
     assert (made.width, made.height) == size
 

@@ -68,7 +68,7 @@ def marks() -> Iterator[Mark]:
 
 
 @pytest.mark.parametrize("case", list(marks()), ids=lambda case: case.name)
-def test_it_lies_where_it_was_put(case: Mark) -> None:
+def test_position_and_offsets(case: Mark) -> None:
     made = decoded(marked(encoded(smooth()), case.watermark, case.alpha).body)
     gravity = Gravity(case.watermark.position, case.watermark.x, case.watermark.y)
     left, top = place(OUTER, MARK_SIZE, gravity, inside=False)
@@ -77,7 +77,7 @@ def test_it_lies_where_it_was_put(case: Mark) -> None:
 
 
 @pytest.mark.parametrize(("scale", "size"), [(0.5, (48, 32)), (0.25, (24, 16)), (1.0, (96, 64)), (0.125, (12, 8))])
-def test_scale_fits_it_into_a_share_of_the_result(scale: float, size: tuple[int, int]) -> None:
+def test_scale_is_a_fraction_of_the_result(scale: float, size: tuple[int, int]) -> None:
     made = decoded(marked(encoded(smooth()), Watermark(1.0, "nowe", scale=scale)).body)
     differs = np.abs(made.astype(int) - smooth()).max(axis=2) > 3
     rows, columns = np.flatnonzero(differs.any(axis=1)), np.flatnonzero(differs.any(axis=0))
@@ -98,7 +98,7 @@ def test_tiles_fill_the_picture_from_its_middle(gap_x: int, gap_y: int) -> None:
 
 
 @pytest.mark.parametrize(("gap_x", "gap_y"), [(-12.0, 0.0), (-30.0, 4.0), (0.0, -8.0), (-0.5, -0.5)])
-def test_tiles_of_which_gaps_leave_nothing_are_not_there(gap_x: float, gap_y: float) -> None:
+def test_tiles_whose_gaps_leave_nothing_are_not_drawn(gap_x: float, gap_y: float) -> None:
     made = decoded(marked(encoded(smooth()), Watermark(1.0, "re", gap_x, gap_y)).body)
     alike(made, smooth(), mean=0, most=0)
 
@@ -107,7 +107,7 @@ def test_tiles_of_which_gaps_leave_nothing_are_not_there(gap_x: float, gap_y: fl
     ("x", "y", "left", "top"),
     [(-40.0, 0.0, -11, 0), (0.0, -40.0, 0, -7), (200.0, 0.0, 95, 0), (0.0, 200.0, 0, 63), (-40.0, 200.0, -11, 63)],
 )
-def test_one_that_would_lie_outside_is_held_by_a_pixel(x: float, y: float, left: int, top: int) -> None:
+def test_a_watermark_outside_the_picture_keeps_one_pixel_inside(x: float, y: float, left: int, top: int) -> None:
     made = decoded(marked(encoded(smooth()), Watermark(1.0, "nowe", x, y)).body)
     alike(made, laid(smooth(), mark(), left, top, 1.0), mean=0, most=1)
 
@@ -120,14 +120,14 @@ def test_the_operators_opacity_multiplies_the_urls() -> None:
     alike(decoded(body), laid(smooth(), mark(), 0, 0, 0.25), mean=0.2, most=2)
 
 
-def test_it_may_cover_the_padding() -> None:
+def test_a_watermark_may_cover_the_padding() -> None:
     options: dict[str, Any] = {"padding": Padding(10, 10, 10, 10), "background": Color(0, 0, 0)}
     made = decoded(marked(encoded(smooth()), Watermark(1.0, "nowe"), **options).body)
     assert made[0, 0].tolist() == [250, 200, 40]
     assert made[9, 0].tolist() == [0, 0, 0]
 
 
-def test_dpr_counts_for_offsets() -> None:
+def test_offsets_are_multiplied_by_dpr() -> None:
     made = decoded(marked(encoded(smooth()), Watermark(1.0, "nowe", 5, 5), dpr=2.0, enlarge=True).body).astype(int)
     assert abs(made[10, 10] - (250, 200, 40)).max() <= 2
     assert abs(made[9, 9] - (250, 200, 40)).max() > 20
@@ -138,11 +138,11 @@ def test_a_coloured_mark_colours_a_grey_picture() -> None:
     assert made[0, 0].tolist() == [250, 200, 40]
 
 
-def test_without_opacity_there_is_none() -> None:
+def test_without_opacity_there_is_no_watermark() -> None:
     alike(decoded(marked(encoded(smooth()), Watermark(0.0, "ce")).body), smooth(), mean=0, most=0)
 
 
-def test_every_frame_has_its_own() -> None:
+def test_every_frame_has_the_watermark() -> None:
     source = film([smooth(), 255 - smooth(), smooth()], (50, 60, 70), 0)
     made = marked(source, Watermark(1.0, "sowe"), format="webp", quality=100)
     frames = pyvips.Image.new_from_buffer(made.body, "", n=-1).numpy().reshape(3, 64, 96, -1)

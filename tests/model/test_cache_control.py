@@ -28,14 +28,14 @@ class ParsingTests(SynchronousTestCase):
         ):
             self.assertEqual(names(text), wanted, text)
 
-    def test_behind_a_quote_that_nothing_closes_every_comma_counts(self) -> None:
+    def test_after_an_unclosed_quote_every_comma_separates(self) -> None:
         self.assertEqual(names('x="a, no-store, max-age=5'), ["no-store", "max-age"])
 
-    def test_values_lose_their_quotes_and_the_first_of_a_name_counts(self) -> None:
+    def test_values_are_unquoted_and_the_first_of_a_name_applies(self) -> None:
         said = CacheControl.parse(r'max-age="5", max-age=9, x="a\"b"')
         self.assertEqual((said.value("max-age"), said.value("x"), said.value("y")), ("5", 'a"b', None))
 
-    def test_what_forbids_shared_caches(self) -> None:
+    def test_directives_that_forbid_reuse(self) -> None:
         for text, forbids in (("private", True), ("No-Store", True), ("no-cache", True), ("x-private-tier=1", False),
                               ('x="no-store"', False), ("public", False)):  # fmt: skip
             self.assertEqual(CacheControl.parse(text).forbids, forbids, text)
@@ -53,7 +53,7 @@ class ParsingTests(SynchronousTestCase):
             self.assertEqual(delta_seconds(text), wanted, text)
 
     @given(st.text('"\\,= aprivte-no1x', max_size=40))
-    def test_any_text_is_read_as_its_own_text_again(self, text: str) -> None:
+    def test_any_text_parses_to_itself_again(self, text: str) -> None:
         said = CacheControl.parse(text)
         self.assertEqual(CacheControl.parse(str(said)).forbids, said.forbids)
 
@@ -62,7 +62,7 @@ class BoundTests(SynchronousTestCase):
     def bounded(self, text: str, left: int = 60, age: int = 0) -> str:
         return str(CacheControl.parse(text).within(left, age, 1000))
 
-    def test_every_lifetime_ends_in_time(self) -> None:
+    def test_every_lifetime_is_bounded(self) -> None:
         for text, wanted in (
             ("private, max-age=31536000", "private, max-age=60"),
             ("private, max-age=5", "private, max-age=5"),
@@ -77,12 +77,12 @@ class BoundTests(SynchronousTestCase):
         ):  # fmt: skip
             self.assertEqual(self.bounded(text), wanted, text)
 
-    def test_what_is_old_already_lasts_less(self) -> None:
+    def test_age_shortens_lifetimes(self) -> None:
         self.assertEqual(self.bounded("max-age=100", age=70), "max-age=30")
         self.assertEqual(self.bounded("max-age=100", age=700), "max-age=0")
 
     @given(st.text('"\\,=0123456789max-ges no', max_size=60), st.integers(0, 1000))
-    def test_nothing_outlasts_the_end(self, text: str, left: int) -> None:
+    def test_no_lifetime_exceeds_the_bound(self, text: str, left: int) -> None:
         for name, value, _ in CacheControl.parse(str(CacheControl.parse(text).within(left))).directives:
             if name in {"max-age", "s-maxage"}:
                 self.assertLessEqual(int(value), left)

@@ -39,7 +39,7 @@ class CancellationTests(SynchronousTestCase):
         self.assertFalse(thread.is_alive())
         self.assertIsInstance(outcome[0], RequestTimeout)
 
-    def test_what_is_cancelled_before_it_starts_does_not_start(self) -> None:
+    def test_work_cancelled_before_it_starts_does_not_start(self) -> None:
         cancellation = Cancellation()
         cancellation.cancel()
         with self.assertRaises(RequestTimeout):
@@ -52,7 +52,7 @@ class CancellationTests(SynchronousTestCase):
         with self.assertRaises(RequestTimeout):
             process(encoded(noise)[:5000], ProcessingOptions(), LIMITS, cancellation=cancellation)
 
-    def test_cancelling_twice_or_after_the_end_is_no_fault(self) -> None:
+    def test_cancelling_twice_or_after_the_end_is_allowed(self) -> None:
         cancellation = Cancellation()
         made = process(encoded(smooth()), ProcessingOptions(), LIMITS, cancellation=cancellation)
         cancellation.cancel()
@@ -60,13 +60,13 @@ class CancellationTests(SynchronousTestCase):
         self.assertEqual((made.width, made.height), (96, 64))
         self.assertRaises(RequestTimeout, cancellation.check)
 
-    def test_another_call_is_not_touched(self) -> None:
+    def test_other_calls_are_not_cancelled(self) -> None:
         first = Cancellation()
         first.cancel()
         made = process(encoded(smooth()), ProcessingOptions(), LIMITS, cancellation=Cancellation())
         self.assertEqual(made.width, 96)
 
-    def test_no_image_comes_from_a_killed_one(self) -> None:
+    def test_a_killed_image_yields_no_further_images(self) -> None:
         cancellation = Cancellation()
         image = cancellation.watch(pyvips.Image.black(4000, 4000).gaussblur(20))
         cancellation.cancel()

@@ -18,7 +18,7 @@ TURNS = st.sampled_from((0, 90, 180, 270))
 
 
 class CropTests(SynchronousTestCase):
-    def test_a_crop_without_a_type_of_its_own_keeps_to_the_requests(self) -> None:
+    def test_a_crop_without_a_gravity_type_has_the_requests(self) -> None:
         own = Gravity("so", 1, 2)
         for crop, expected in (
             (None, own),
@@ -28,7 +28,7 @@ class CropTests(SynchronousTestCase):
         ):
             self.assertEqual(crop_gravity(crop, own), expected)
 
-    def test_its_offsets_move_what_is_kept(self) -> None:
+    def test_offsets_of_a_crop_move_the_kept_area(self) -> None:
         bars = np.tile(np.arange(40, dtype=np.uint8), (10, 1))
         for text, first in (("c:10:10::5", 21), ("g:we/c:10:10::5", 5), ("g:ea/c:10:10::5", 25), ("c:10:10", 16)):
             self.assertEqual(pixels(png(bars), text)[0, 0, 0], first, text)
@@ -53,7 +53,7 @@ class PositionTests(SynchronousTestCase):
         self.assertTrue(0 <= top <= outer[1] - inner[1])
 
     @given(st.floats(0, 1), st.floats(0, 1))
-    def test_a_focus_point_lies_within_what_stays(self, x: float, y: float) -> None:
+    def test_a_focus_point_lies_within_the_kept_area(self, x: float, y: float) -> None:
         left, top = position((100, 80), (20, 10), Gravity("fp", x, y), 1.0)
         self.assertTrue(left - 0.5 <= 100 * x <= left + 20.5)
         self.assertTrue(top - 0.5 <= 80 * y <= top + 10.5)
@@ -75,7 +75,7 @@ class PositionTests(SynchronousTestCase):
             wanted = (wanted[0], wanted[1] + 1) if kind in {"ea", "ce"} else wanted
             self.assertEqual(position((100, 80), (20, 10), Gravity(kind, x, y), 1.0), wanted, (kind, x, y))
 
-    def test_only_absolute_offsets_are_scaled(self) -> None:
+    def test_only_offsets_in_pixels_are_scaled_by_dpr(self) -> None:
         self.assertEqual(position((100, 80), (20, 10), Gravity("nowe", 6, 0.25), 2.0), (12, 20))
 
     def test_overflow_leaves_a_pixel(self) -> None:
@@ -83,7 +83,7 @@ class PositionTests(SynchronousTestCase):
             self.assertEqual(position((100, 80), (20, 10), Gravity("nowe", far, far), 1.0, overflow=True), wanted)
 
 
-class TurnedBackTests(SynchronousTestCase):
+class BeforeRotationTests(SynchronousTestCase):
     """Cropping by the gravity turned back and then turning is turning and then cropping."""
 
     outer = (60, 36)
@@ -115,7 +115,7 @@ class TurnedBackTests(SynchronousTestCase):
         st.booleans(),
         st.booleans(),
     )
-    def test_for_edges_corners_and_the_middle(
+    def test_edges_corners_and_the_centre(
         self, kind: str, x: int, y: int, angle: int, flip_x: bool, flip_y: bool
     ) -> None:
         # Rests that are multiples of four have the same middle from both ends.
@@ -124,7 +124,7 @@ class TurnedBackTests(SynchronousTestCase):
 
     @settings(max_examples=200, deadline=None)
     @given(st.sampled_from(CORNERS), st.floats(0, 0.9), st.floats(0, 0.9), TURNS, st.booleans(), st.booleans())
-    def test_for_corners_with_fractions(
+    def test_corners_with_fractional_offsets(
         self, kind: str, x: float, y: float, angle: int, flip_x: bool, flip_y: bool
     ) -> None:
         got, wanted = self.both((7, 5), Gravity(kind, x, y), angle, flip_x, flip_y)
@@ -132,7 +132,7 @@ class TurnedBackTests(SynchronousTestCase):
 
     @settings(max_examples=200, deadline=None)
     @given(st.floats(0, 1), st.floats(0, 1), TURNS, st.booleans(), st.booleans())
-    def test_for_focus_points_to_the_pixel(self, x: float, y: float, angle: int, flip_x: bool, flip_y: bool) -> None:
+    def test_focus_points_to_the_pixel(self, x: float, y: float, angle: int, flip_x: bool, flip_y: bool) -> None:
         got, wanted = self.both((20, 12), Gravity("fp", x, y), angle, flip_x, flip_y)
         width = self.outer[0]
         apart = np.abs(np.array(np.divmod(got[0, 0], width)) - np.array(np.divmod(wanted[0, 0], width)))
@@ -141,6 +141,6 @@ class TurnedBackTests(SynchronousTestCase):
     def test_smart_stays_smart(self) -> None:
         self.assertEqual(gravity_before_rotation(Gravity("sm"), 90, True, True).type, "sm")
 
-    def test_a_full_turn_is_none(self) -> None:
+    def test_a_rotation_by_360_degrees_changes_nothing(self) -> None:
         for kind in EDGES:
             self.assertEqual(gravity_before_rotation(Gravity(kind, 3, 4), 360, False, False), Gravity(kind, 3, 4))

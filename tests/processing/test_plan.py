@@ -53,7 +53,7 @@ class PlanTests(SynchronousTestCase):
     @settings(max_examples=500, deadline=None)
     @given(SIDES, SIDES, OPTIONS, st.sampled_from(range(1, 9)), st.booleans())
     @example(300, 1, ProcessingOptions(width=10), 1, False)
-    def test_every_size_is_the_references(
+    def test_every_size_equals_the_reference(
         self, width: int, height: int, options: ProcessingOptions, orientation: int, vector: bool
     ) -> None:
         source = geometry(width, height, orientation, auto_rotate=True, vector=vector)
@@ -97,21 +97,21 @@ class PlanTests(SynchronousTestCase):
                 plan(source, options, max_dimension=longest - 1)
             self.assertIn(f"{canvas.width}x{canvas.height}", caught.exception.message)
 
-    def test_nothing_asked_for_changes_nothing(self) -> None:
+    def test_without_options_nothing_changes(self) -> None:
         made = plan(Geometry(123, 45), ProcessingOptions())
         self.assertEqual((made.scaled, made.scale_x, made.scale_y), (Size(123, 45), 1.0, 1.0))
 
-    def test_dpr_scales_no_padding_of_an_image_that_may_not_grow(self) -> None:
+    def test_padding_is_not_scaled_by_dpr_where_the_image_may_not_grow(self) -> None:
         options = ProcessingOptions(dpr=2.0, padding=Padding(10, 10, 10, 10))
         self.assertEqual(plan(Geometry(100, 100), options).canvas(options), Size(120, 120))
         grows = replace(options, enlarge=True)
         self.assertEqual(plan(Geometry(100, 100), grows).canvas(grows), Size(240, 240))
 
-    def test_half_a_pixel_of_padding_goes_to_the_even_neighbour(self) -> None:
+    def test_half_a_pixel_of_padding_rounds_to_even(self) -> None:
         options = ProcessingOptions(dpr=1.5, enlarge=True, padding=Padding(1, 3, 5, 7))  # 1.5, 4.5, 7.5, 10.5
         self.assertEqual(plan(Geometry(100, 100), options).canvas(options), Size(150 + 4 + 10, 150 + 2 + 8))
 
-    def test_a_side_that_is_not_asked_for_follows_the_other(self) -> None:
+    def test_an_unrequested_side_follows_the_other(self) -> None:
         for kind in ("fit", "fill", "fill-down", "auto"):
             options = ProcessingOptions(resizing_type=kind, width=50)
             self.assertEqual(plan(Geometry(200, 100), options).scaled, Size(50, 25), kind)
@@ -120,7 +120,7 @@ class PlanTests(SynchronousTestCase):
 
 
 class GeometryTests(SynchronousTestCase):
-    def test_orientations_are_turns_and_flips(self) -> None:
+    def test_orientations_are_rotations_and_flips(self) -> None:
         known = {1: (0, False), 2: (0, True), 3: (180, False), 4: (180, True)}
         known |= {5: (90, True), 6: (90, False), 7: (270, True), 8: (270, False)}
         for orientation, (angle, flip) in known.items():
@@ -128,7 +128,7 @@ class GeometryTests(SynchronousTestCase):
             self.assertEqual((made.angle, made.flip), (angle, flip), orientation)
             self.assertEqual(geometry(3, 2, orientation, auto_rotate=False), Geometry(3, 2))
 
-    def test_axes_swap_at_every_odd_quarter(self) -> None:
+    def test_axes_swap_for_odd_multiples_of_90_degrees(self) -> None:
         for orientation, rotate in product(range(1, 9), (0, 90, 180, 270)):
             source = geometry(30, 20, orientation, auto_rotate=True)
             made = plan(source, ProcessingOptions(rotate=rotate))
@@ -141,7 +141,7 @@ class RoundingTests(SynchronousTestCase):
         values = {0.5: 1, 1.5: 2, 2.5: 3, 2.4: 2, -0.5: -1, -2.5: -3, -2.4: -2, 0.0: 0, 7.0: 7}
         self.assertEqual({value: half_away(value) for value in values}, values)
 
-    def test_places_round_halves_to_even(self) -> None:
+    def test_positions_round_halves_to_even(self) -> None:
         values = {0.5: 0, 1.5: 2, 2.5: 2, 2.6: 3, -0.5: 0, -1.5: -2, -2.5: -2}
         self.assertEqual({value: half_even(value) for value in values}, values)
 
@@ -152,5 +152,5 @@ class RoundingTests(SynchronousTestCase):
         self.assertLessEqual(abs(half_away(value) - value), 0.5)
         self.assertLessEqual(abs(half_even(value) - value), 0.5)
 
-    def test_zero_is_no_size(self) -> None:
+    def test_zero_is_an_unrequested_size(self) -> None:
         self.assertEqual([min_nonzero(*pair) for pair in ((3, 5), (0, 5), (3, 0), (0, 0))], [3, 5, 3, 0])

@@ -95,13 +95,13 @@ def parsed(options: str, **settings: object) -> InfoRequest:
 
 
 class MeaningTests(SynchronousTestCase):
-    def test_by_default_the_header_is_told(self) -> None:
+    def test_by_default_fields_come_from_the_header(self) -> None:
         wanted = parsed("").options
         self.assertEqual(wanted, InfoOptions())
         on = {name for name in InfoOptions.__dataclass_fields__ if getattr(wanted, name) is True}
         self.assertEqual(on, {"size", "format", "dimensions", "exif", "iptc", "xmp", "ignore_transparent"})
 
-    def test_every_option_sets_what_it_is_documented_to(self) -> None:
+    def test_every_option_sets_its_documented_fields(self) -> None:
         for options, fields in MEANINGS:
             request = parsed(options, allow_security_options=True)
             self.assertEqual(request.options, InfoOptions(**fields), options)  # type: ignore[arg-type]
@@ -114,23 +114,23 @@ class MeaningTests(SynchronousTestCase):
             {option.name for option in INFO_OPTIONS if not tried & {option.name, *option.aliases}}, delivery
         )
 
-    def test_every_row_is_documented_as_it_is(self) -> None:
+    def test_every_row_is_documented(self) -> None:
         usage = Path(__file__).parents[2].joinpath("docs/usage.md").read_text("utf-8")
         for option in INFO_OPTIONS:
             self.assertIn(f"| `{option.name}` | ", usage)
             self.assertIn(f" | `{option.usage}` | {option.summary}", usage)
 
-    def test_delivery_options_are_kept_apart(self) -> None:
+    def test_delivery_options_are_separate(self) -> None:
         self.assertEqual(
             parsed("cb:x/exp:99/ct:a:b").delivery, DeliveryOptions(cachebuster="x", expires=99, cache_tags=("a", "b"))
         )
 
-    def test_wrong_options_are_refused_by_name(self) -> None:
+    def test_malformed_options_are_rejected_by_name(self) -> None:
         for option in WRONG:
             error = self.assertRaises(BadOption, parsed, option)
             self.assertIn(option.split(":")[0], error.message)
 
-    def test_what_needs_machine_learning_is_said_to_be_missing(self) -> None:
+    def test_options_of_missing_features_are_rejected(self) -> None:
         for option in ("do:1", "cl:3", "vm:1"):
             self.assertIn("not supported", self.assertRaises(BadOption, parsed, option).message)
 
@@ -139,7 +139,7 @@ class MeaningTests(SynchronousTestCase):
             self.assertRaises(OptionForbidden, parsed, option)
         self.assertTrue(parsed("bc:1", allow_bypass_cache=True).delivery.bypass_cache)
 
-    def test_only_listed_options_are_taken_in_all_their_spellings(self) -> None:
+    def test_only_allowed_options_are_accepted_by_all_their_names(self) -> None:
         presets = {"mine": "bh:4:3", "default": "th:1"}
         rules = {"allowed_info_options": frozenset({"palette", "avg"}), "info_presets": presets}
         self.assertEqual(
@@ -158,7 +158,7 @@ class MeaningTests(SynchronousTestCase):
         self.assertEqual(parsed("bh,4,3", arguments_separator=",").options, InfoOptions(blurhash_x=4, blurhash_y=3))
 
     @given(st.lists(st.text(st.characters(exclude_characters="/%?#", exclude_categories=["Cs"]), max_size=20)))
-    def test_nothing_but_our_own_errors_is_raised(self, options: list[str]) -> None:
+    def test_only_imgforge_errors_are_raised(self, options: list[str]) -> None:
         try:
             parsed("/".join(f"{option}:" for option in options))
         except ImgforgeError as error:
@@ -176,7 +176,7 @@ class PresetTests(SynchronousTestCase):
     def wanted(self, options: str) -> InfoOptions:
         return parsed(options, info_presets=self.presets).options
 
-    def test_the_default_one_comes_first_and_can_be_overruled(self) -> None:
+    def test_the_default_preset_comes_first_and_can_be_overridden(self) -> None:
         self.assertEqual(self.wanted(""), InfoOptions(exif=False, average=True))
         self.assertEqual(self.wanted("exif:1"), InfoOptions(average=True))
 
@@ -195,7 +195,7 @@ class PresetTests(SynchronousTestCase):
     def test_a_preset_that_names_itself_adds_nothing(self) -> None:
         self.assertEqual(self.wanted("preset:loop"), InfoOptions(exif=False, average=True, colorspace=True))
 
-    def test_they_are_not_those_of_images(self) -> None:
+    def test_info_presets_are_separate_from_image_presets(self) -> None:
         self.assertRaises(BadOption, parsed, "pr:thumb", presets={"thumb": "w:100"})
 
     def test_only_presets(self) -> None:
@@ -211,10 +211,10 @@ class PresetTests(SynchronousTestCase):
         for options in ("bh:4:3", "hashes/p:5", "nothing"):
             self.assertRaises(BadOption, only, options)
 
-    def test_presets_only_for_images_leaves_info_as_it_is(self) -> None:
+    def test_only_presets_for_images_does_not_apply_to_info(self) -> None:
         self.assertEqual(parsed("p:5", only_presets=True).options, InfoOptions(palette=5))
 
-    def test_a_wrong_one_is_found_at_the_start(self) -> None:
+    def test_a_malformed_preset_is_reported_at_the_start(self) -> None:
         for text in ("w:100", "p:1", "pr:missing"):
             error = self.assertRaises(ValueError, UrlParser, UrlSettings(info_presets={"mine": text}))
             self.assertIn("mine", str(error))

@@ -115,17 +115,17 @@ class MeaningTests(SynchronousTestCase):
     def parse(self, *texts: str) -> ProcessingOptions:
         return OptionParser().parse(texts).processing
 
-    def test_each_option_sets_what_it_says_and_nothing_else(self) -> None:
+    def test_each_option_sets_its_fields_and_no_others(self) -> None:
         for text, fields in MEANINGS:
             self.assertEqual(self.parse(text), ProcessingOptions(**fields), text)  # type: ignore[arg-type]
 
-    def test_what_is_wrong_is_refused_with_the_option_named(self) -> None:
+    def test_malformed_options_are_rejected_by_name(self) -> None:
         for text in WRONG:
             with self.assertRaises(BadOption) as caught:
                 OptionParser(security=True).parse([text])
             self.assertIn(text.split(":")[0], caught.exception.message, text)
 
-    def test_what_is_not_there_may_be_off_and_is_else_named(self) -> None:
+    def test_options_of_missing_features_may_be_off_only(self) -> None:
         for text in ("bd:0", "dd:false", "crop_objects:", "vts:0", "vtk:f", "vtt:0:0:0:0:0", "vta:0", "op:prop"):
             self.assertEqual(self.parse(text), ProcessingOptions(), text)
         for text, needs in (
@@ -140,7 +140,7 @@ class MeaningTests(SynchronousTestCase):
             self.assertIn("not supported by this server", caught.exception.message, text)
             self.assertIn(needs, caught.exception.message, text)
 
-    def test_empty_arguments_keep_what_was_set(self) -> None:
+    def test_empty_arguments_keep_earlier_values(self) -> None:
         self.assertEqual(self.parse("s:3:4", "s::5").width, 3)
         self.assertEqual(self.parse("bg:fff", "bg:").background, None)
         self.assertEqual(self.parse("z:2:3", "z:").zoom_y, 3)
@@ -154,12 +154,12 @@ class MeaningTests(SynchronousTestCase):
         self.assertTrue(self.parse("ex:1", "rs:fit:9:9:1:").extend.enabled)
         self.assertFalse(OptionParser().parse(["raw:"]).delivery.raw)
 
-    def test_the_alpha_of_a_background_may_be_said_before_or_after_it(self) -> None:
+    def test_background_alpha_may_precede_or_follow_the_background(self) -> None:
         for texts in (("bga:0.5", "bg:f00"), ("bg:f00", "bga:0.5"), ("bg:ff000022", "bga:0.5")):
             parsed = self.parse(*texts)
             self.assertEqual((parsed.background, parsed.background_alpha), (Color(255, 0, 0), 0.5), texts)
 
-    def test_a_later_option_changes_only_what_it_names(self) -> None:
+    def test_a_later_option_changes_only_its_own_fields(self) -> None:
         self.assertEqual(self.parse("g:no:1:2", "g:so::7").gravity, Gravity("so", 1, 7))
         self.assertEqual(self.parse("g:no:1:2", "g:sm").gravity, Gravity("sm"))
         self.assertEqual(self.parse("g:fp:0.2:0.3", "g:fp:0.9:").gravity, Gravity("fp", 0.9, 0.3))
@@ -170,7 +170,7 @@ class MeaningTests(SynchronousTestCase):
         self.assertEqual(self.parse("t:1:f00:1:1", "t:2").trim, Trim(2, None, True, True))
         self.assertEqual(self.parse("wm:0.5:soea:1:2:0.3", "wm:0.7").watermark, Watermark(0.7, "soea", 1, 2, 0.3))
 
-    def test_offsets_move_from_the_gravity_that_is_left_out(self) -> None:
+    def test_offsets_without_a_type_keep_the_gravity(self) -> None:
         self.assertEqual(self.parse("ex:1::10:10").extend, Extend(True, Gravity("ce", 10, 10)))
         self.assertEqual(self.parse("exar:1:::0.2").extend_aspect_ratio, Extend(True, Gravity("ce", 0, 0.2)))
         self.assertEqual(self.parse("rs:fit:9:9:1:1::-3").extend, Extend(True, Gravity("ce", -3, 0)))
@@ -182,33 +182,33 @@ class MeaningTests(SynchronousTestCase):
             with self.assertRaises(BadOption, msg=text):
                 self.parse(text)
 
-    def test_padding_is_filled_in_from_its_own_option_but_for_the_top(self) -> None:
+    def test_missing_padding_sides_follow_css(self) -> None:
         self.assertEqual(self.parse("pd:1:2:3:4", "pd::9").padding, Padding(1, 9, 1, 9))
         self.assertEqual(self.parse("pd:1:2:3:4", "pd:::7").padding, Padding(1, 1, 7, 1))
 
-    def test_a_side_is_filled_in_only_from_one_that_was_set(self) -> None:
+    def test_a_padding_side_is_filled_only_from_one_that_was_set(self) -> None:
         self.assertEqual(self.parse("pd:::13:14", "pd::").padding, Padding(0, 0, 13, 14))
         self.assertEqual(self.parse("pd::10", "pd:::5").padding, Padding(0, 10, 5, 10))
         self.assertEqual(self.parse("pd:0:10", "pd:::5").padding, Padding(0, 0, 5, 0))
 
-    def test_delivery_options_touch_no_pixel(self) -> None:
+    def test_delivery_options_set_no_processing_fields(self) -> None:
         parsed = OptionParser().parse(["raw:1", "cb:x", "exp:123", "fn:YS5wbmc:1", "att:1"])
         self.assertEqual(parsed.processing, ProcessingOptions())
         delivery = parsed.delivery
         self.assertEqual((delivery.raw, delivery.cachebuster, delivery.expires), (True, "x", 123))
         self.assertEqual((delivery.filename, delivery.return_attachment), ("a.png", True))
 
-    def test_tags_may_have_any_sign_that_does_not_part_them(self) -> None:
+    def test_tags_may_have_any_character_but_separators(self) -> None:
         signs = "".join(map(chr, range(33, 127))).replace(",", "").replace(":", "")
         self.assertEqual(OptionParser().parse([f"ct:{signs}::b", "ct:c"]).delivery.cache_tags, (signs, "b", "c"))
         for tag in ("a,b", "a b", "a\nb", "ü", "a" * 129):
             with self.assertRaises(BadOption):
                 OptionParser().parse([f"ct:{tag}"])
 
-    def test_another_separator_may_be_chosen(self) -> None:
+    def test_another_separator(self) -> None:
         self.assertEqual(OptionParser(separator=",").parse(["rs,fill,3,4"]).processing.height, 4)
 
-    def test_thousands_of_options_are_too_many(self) -> None:
+    def test_too_many_options_are_rejected(self) -> None:
         with self.assertRaises(BadOption):
             self.parse(*["w:1"] * 5000)
         with self.assertRaises(BadOption):
@@ -216,16 +216,16 @@ class MeaningTests(SynchronousTestCase):
 
 
 class TableTests(SynchronousTestCase):
-    def test_no_name_is_taken_twice(self) -> None:
+    def test_names_are_unique(self) -> None:
         names = [name for option in OPTIONS for name in (option.name, *option.aliases)]
         self.assertEqual(len(names), len(set(names)))
 
-    def test_every_row_says_what_it_is_for(self) -> None:
+    def test_every_row_has_a_summary(self) -> None:
         for option in OPTIONS:
             self.assertTrue(option.summary and option.usage, option.name)
 
     @given(st.sampled_from(sorted(BY_NAME)), st.lists(st.text(max_size=12), max_size=9))
-    def test_no_argument_raises_anything_but_our_errors(self, name: str, arguments: list[str]) -> None:
+    def test_only_imgforge_errors_are_raised_for_any_argument(self, name: str, arguments: list[str]) -> None:
         try:
             OptionParser(security=True).parse([":".join([name, *arguments])])
         except ImgforgeError as error:

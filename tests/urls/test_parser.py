@@ -36,7 +36,7 @@ class SourceTests(SynchronousTestCase):
         self.assertEqual(parsed(f"/plain/{quote(SOURCE, safe='')}").source, SOURCE)
         self.assertEqual(parsed("/plain/http://x/a%2520b").source, "http://x/a%20b")
 
-    def test_the_format_stands_behind_an_at(self) -> None:
+    def test_the_format_follows_an_at_sign(self) -> None:
         request = parsed(f"/plain/{SOURCE}@webp")
         self.assertEqual((request.source, request.options.format), (SOURCE, "webp"))
         self.assertEqual(parsed(f"/plain/{SOURCE}@jpg").options.format, "jpeg")
@@ -48,10 +48,10 @@ class SourceTests(SynchronousTestCase):
             self.assertEqual(parsed(f"/{path}.png").source, SOURCE)
             self.assertEqual(parsed(f"/{path}.png").options.format, "png")
 
-    def test_a_trailing_dot_is_no_format(self) -> None:
+    def test_a_trailing_dot_is_not_a_format(self) -> None:
         self.assertIsNone(parsed(f"/{encoded(SOURCE)}.").options.format)
 
-    def test_what_is_wrong_is_said(self) -> None:
+    def test_malformed_sources_are_named(self) -> None:
         self.assert_bad(f"/plain/{SOURCE}@png@jpg", "more than one format")
         self.assert_bad(f"/plain/{SOURCE}@PNG", "'PNG'")
         self.assert_bad(f"/{encoded(SOURCE)}.a.b", "more than one format")
@@ -67,46 +67,46 @@ class SourceTests(SynchronousTestCase):
         self.assert_bad("/enc/aHR0cA", "encrypted")
         self.assert_bad(f"/{encoded('http://x/' + chr(10))}", "control character")
 
-    def test_a_part_without_arguments_is_blamed_itself_and_not_the_source_behind_it(self) -> None:
+    def test_the_error_names_the_part_that_ends_the_options(self) -> None:
         for part in ("w300", "rs:fill/300", "w:10/sharpen"):
             self.assert_bad(f"/{part}/plain/{SOURCE}@png", f"{part.rpartition('/')[2]!r} is neither an option")
 
-    def test_no_control_character_hides_in_an_option(self) -> None:
+    def test_control_characters_in_options_are_rejected(self) -> None:
         for part in ("cb:a\rb", "cb:a\0", "cb:%0a", "cb:\x7f"):
             self.assert_bad(f"/{part}/plain/{SOURCE}", "control character in the option")
 
-    def test_what_is_streamed_raw_may_be_called_anything(self) -> None:
+    def test_a_raw_source_may_have_any_format(self) -> None:
         request = parsed("/raw:1/plain/http://x/a.pdf@pdf")
         self.assertEqual((request.source, request.options.format), ("http://x/a.pdf", None))
 
-    def test_a_name_behind_base64_is_thrown_away_where_asked(self) -> None:
+    def test_the_file_name_after_base64_is_dropped_where_configured(self) -> None:
         path = f"/{encoded(SOURCE)}/puppy.jpg"
         self.assertEqual(parsed(path, base64_url_includes_filename=True).source, SOURCE)
 
-    def test_messages_repeat_the_wrong_part_but_not_all_of_a_long_one(self) -> None:
+    def test_messages_shorten_long_parts(self) -> None:
         self.assert_bad("/plain/http://x/%zz", "'http://x/%zz'")
         with self.assertRaises(BadPath) as caught:
             parsed("/plain/%zz" + "a" * 10000)
         self.assertLess(len(caught.exception.message), 200)
 
-    def test_the_two_letters_whose_base64_is_enc_are_a_source(self) -> None:
+    def test_enc_alone_is_a_base64_source(self) -> None:
         self.assertEqual(parsed(build_path("zw", encoding="base64")).source, "zw")
 
-    def test_a_lone_slash_that_is_meant_survives(self) -> None:
+    def test_an_encoded_colon_keeps_a_single_slash(self) -> None:
         self.assertEqual(parsed(build_path("a:/b:c")).source, "a:/b:c")
 
     def test_folded_slashes_are_repaired(self) -> None:
         self.assertEqual(parsed("/plain/https:/x/a.jpg").source, "https://x/a.jpg")
         self.assertEqual(parsed("/plain/local:/a/b.jpg").source, "local:///a/b.jpg")
 
-    def test_too_long_a_path_is_refused(self) -> None:
+    def test_a_too_long_path_is_rejected(self) -> None:
         self.assert_bad("/plain/http://x/" + "a" * 20000, "longer")
 
-    def test_the_prefix_is_taken_off(self) -> None:
+    def test_the_path_prefix_is_removed(self) -> None:
         parser = UrlParser(UrlSettings(allow_unsigned=True, path_prefix="/images"))
         self.assertEqual(parser.parse(f"/images/unsafe/plain/{SOURCE}".encode()).source, SOURCE)
 
-    def test_info_paths_have_a_signature_of_their_own_part(self) -> None:
+    def test_info_signatures_cover_the_path_after_them(self) -> None:
         parser = UrlParser(UrlSettings(keys=((b"k", b"s"),)))
         target = "/info" + Signer(b"k", b"s").sign(f"/size:1/plain/{SOURCE}")
         self.assertEqual(parser.parse_info(target.encode()).source, SOURCE)
@@ -122,7 +122,7 @@ class EncryptionTests(SynchronousTestCase):
         source = parsed(f"/rs:fit:300:300/enc/{message[:20]}/{message[20:]}.png", encryption_key=self.key).source
         self.assertEqual(source, "http://example.com/images/curiosity.jpg")
 
-    def test_what_is_encrypted_is_decrypted(self) -> None:
+    def test_decryption_reverses_encryption(self) -> None:
         for size in (16, 24, 32):
             cipher = SourceCipher(self.key[:size])
             path = build_path("http://x/ä.jpg?a=b", "w:3", "webp", cipher=cipher)
@@ -130,7 +130,7 @@ class EncryptionTests(SynchronousTestCase):
             self.assertEqual((request.source, request.options.format), ("http://x/ä.jpg?a=b", "webp"))
             self.assertEqual(path, build_path("http://x/ä.jpg?a=b", "w:3", "webp", cipher=cipher))
 
-    def test_another_key_or_a_changed_message_is_refused_without_details(self) -> None:
+    def test_wrong_keys_and_changed_messages_give_the_same_error(self) -> None:
         path = build_path("http://x/a.jpg", cipher=SourceCipher(bytes(32)))
         for wrong in (path, "/enc/AAAA", "/enc/", "/enc/" + "A" * 43):
             with self.assertRaises(BadPath):
@@ -140,12 +140,12 @@ class EncryptionTests(SynchronousTestCase):
 
 
 class RewritingTests(SynchronousTestCase):
-    def test_the_base_url_stands_in_front_once(self) -> None:
+    def test_the_base_url_is_prepended_once(self) -> None:
         base = "http://origin.example/img/"
         self.assertEqual(parsed("/plain/a.jpg", base_url=base).source, base + "a.jpg")
         self.assertEqual(parsed(f"/plain/{base}a.jpg", base_url=base).source, base + "a.jpg")
 
-    def test_replacements_keep_what_the_stars_matched(self) -> None:
+    def test_replacements_keep_wildcard_matches(self) -> None:
         rules = (("mys3://*/", "http://${1}.s3.example/"), ("old://", "new://"))
         self.assertEqual(
             parsed("/plain/mys3://bucket/a/b.jpg", url_replacements=rules).source, "http://bucket.s3.example/a/b.jpg"
@@ -162,7 +162,7 @@ class OtherImagesTests(SynchronousTestCase):
         "url_replacements": (("cdn://", "http://base.example/cdn/"),),
     }
 
-    def test_they_are_not_touched_by_themselves(self) -> None:
+    def test_other_images_are_not_rewritten_by_default(self) -> None:
         request = parsed(self.path, **self.rules)
         self.assertEqual(request.source, "http://base.example/a.png")
         self.assertEqual(request.options.watermark_url, "mark.png")
@@ -201,7 +201,7 @@ class PresetTests(SynchronousTestCase):
         with self.assertRaisesRegex(BadOption, "'nope'"):
             parsed(f"/pr:nope/plain/{SOURCE}", presets=self.presets)
 
-    def test_a_broken_preset_stops_the_start(self) -> None:
+    def test_a_malformed_preset_is_reported_at_the_start(self) -> None:
         with self.assertRaisesRegex(ValueError, "preset 'bad'.*'w:x'"):
             UrlParser(UrlSettings(presets={"bad": "w:x"}))
 
@@ -220,7 +220,7 @@ class PresetTests(SynchronousTestCase):
 
 
 class PermissionTests(SynchronousTestCase):
-    def test_passing_by_the_cache_needs_permission(self) -> None:
+    def test_bypass_cache_needs_permission(self) -> None:
         with self.assertRaises(OptionForbidden):
             parsed(f"/bc:1/plain/{SOURCE}")
         self.assertFalse(parsed(f"/bc:0/plain/{SOURCE}").delivery.bypass_cache)
@@ -232,11 +232,11 @@ class PermissionTests(SynchronousTestCase):
         options = parsed(f"/msr:100/plain/{SOURCE}", allow_security_options=True).options
         self.assertEqual(options.max_src_resolution, 100)
 
-    def test_an_operators_preset_may_hold_them(self) -> None:
+    def test_presets_may_have_security_options(self) -> None:
         options = parsed(f"/pr:big/plain/{SOURCE}", presets={"big": "msr:100"}).options
         self.assertEqual(options.max_src_resolution, 100)
 
-    def test_only_listed_options_are_taken_in_all_their_spellings(self) -> None:
+    def test_only_allowed_options_are_accepted_by_all_their_names(self) -> None:
         allowed = frozenset({"width", "q"})
         self.assertEqual(parsed(f"/w:3/quality:4/plain/{SOURCE}", allowed_processing_options=allowed).options.width, 3)
         with self.assertRaises(OptionForbidden):
@@ -262,13 +262,13 @@ class PropertyTests(SynchronousTestCase):
         self.assertEqual(parser.parse(signer.sign(path).encode()), expected)
 
     @given(sources, options, formats, st.sampled_from(["plain", "base64"]), st.integers(1, 32))
-    def test_what_the_signer_builds_the_parser_reads_back(
+    def test_built_paths_are_parsed_back(
         self, source: str, text: str, name: str | None, encoding: str, size: int
     ) -> None:
         self.assert_read_back(build_path(source, text, name, encoding=encoding), size, source, text, name)
 
     @given(sources, options, formats, st.integers(6, 40))
-    def test_base64_reads_back_wherever_slashes_split_it(
+    def test_base64_is_parsed_wherever_slashes_split_it(
         self, source: str, text: str, name: str | None, every: int
     ) -> None:
         head, _, last = build_path(source, text, name, encoding="base64").rpartition("/")
@@ -276,7 +276,7 @@ class PropertyTests(SynchronousTestCase):
         self.assert_read_back("/".join([head, *pieces]), 32, source, text, name)
 
     @given(st.binary(max_size=200))
-    def test_no_bytes_raise_anything_but_our_errors(self, target: bytes) -> None:
+    def test_only_imgforge_errors_are_raised_for_any_bytes(self, target: bytes) -> None:
         parser = UrlParser(UrlSettings(allow_unsigned=True))
         for parse in (parser.parse, parser.parse_info):
             try:

@@ -100,7 +100,7 @@ class MistakeTests(SynchronousTestCase):
         (line,) = self.found(Program(signed=lambda path: path.rstrip("/")).url("/w:1/plain/http://x/a/"))
         self.assertIn("without the slash at its end", line)
 
-    def test_a_signature_of_the_wrong_size_is_told_the_servers(self) -> None:
+    def test_a_signature_of_another_size_is_reported(self) -> None:
         for made, expected in ((32, 8), (16, 8), (4, 8), (8, 32)):
             url = Program(encode=lambda digest, made=made: _urlsafe(digest[:made])).url()  # type: ignore[misc]
             (line,) = self.found(url, expected)
@@ -112,7 +112,7 @@ class MistakeTests(SynchronousTestCase):
         for word, line in itertools.zip_longest(words, self.found(program.url())):
             self.assertIn(word, line)
 
-    def test_slashes_of_standard_base64_do_not_hide_it(self) -> None:
+    def test_slashes_of_standard_base64_are_recognised(self) -> None:
         for number in range(2000):
             url = Program(encode=_standard).url(f"/w:{number}{PATH}")
             if url.index("/w:") > 44 and url[1 : url.index("/w:")].count("/") > 1:
@@ -120,7 +120,7 @@ class MistakeTests(SynchronousTestCase):
         (line,) = self.found(url)
         self.assertIn("in standard base64", line)
 
-    def test_a_signature_that_is_not_there_is_missed(self) -> None:
+    def test_a_missing_signature_is_reported(self) -> None:
         for url, word in (
             (PATH, "begins with an option"),
             ("/plain/http://x/a.jpg", "begins with the source"),
@@ -129,17 +129,17 @@ class MistakeTests(SynchronousTestCase):
             self.assertIn(word, self.found(url)[0])
 
     @given(st.binary(min_size=1, max_size=40), st.binary(min_size=1, max_size=40))
-    def test_with_another_key_nothing_is_guessed(self, key: bytes, salt: bytes) -> None:
+    def test_with_another_key_nothing_is_reported(self, key: bytes, salt: bytes) -> None:
         self.assertEqual(self.found(Program(key=b"other" + key, salt=b"other" + salt).url()), ())
 
-    def test_nothing_that_is_said_tells_the_keys_or_the_right_signature(self) -> None:
+    def test_reports_reveal_neither_keys_nor_valid_signatures(self) -> None:
         right = Program().url()[1:].partition("/")[0]
         for program, before, behind in MISTAKES.values():
             said = " ".join(self.found(program.url(PATH, before, behind)))
             for secret in (right, right[:8], *(part.hex() for pair in PAIRS for part in pair)):
                 self.assertNotIn(secret, said)
 
-    def test_the_pair_that_signed_is_known(self) -> None:
+    def test_the_signing_pair_is_found(self) -> None:
         for number, (key, salt) in enumerate(PAIRS, 1):
             url = SignedUrl.parse(Program(key, salt).url())
             self.assertEqual(signing_pair(url, PAIRS, SIZE), number)
@@ -154,7 +154,7 @@ class PartsTests(SynchronousTestCase):
             self.assertEqual((url.signature, url.path, url.query), ("sig", "/w:1/plain/http://x/a%20b", "q=1"))
             self.assertEqual(url.target, "/images/info/sig/w:1/plain/http://x/a%20b?q=1")
 
-    def test_a_fragment_is_no_part_of_what_a_client_sends(self) -> None:
+    def test_fragments_are_dropped(self) -> None:
         self.assertEqual(SignedUrl.parse("http://h/sig/plain/http://x/a#top").target, "/sig/plain/http://x/a")
 
     def test_a_path_without_its_slash_is_completed(self) -> None:

@@ -59,7 +59,7 @@ LANGUAGES: dict[str, Callable[[str], tuple[str, str, list[str]]]] = {
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_what_it_signs_is_good(language: str, tmp_path: Path) -> None:
+def test_signatures_of_the_examples_are_valid(language: str, tmp_path: Path) -> None:
     (code,) = re.findall(rf"```{language}\n(.*?)```", USAGE.read_text("utf-8"), re.DOTALL)
     name, program, command = LANGUAGES[language](code)
     if shutil.which(command[0]) is None:

@@ -62,7 +62,7 @@ class HeaderTests(SynchronousTestCase):
             },
         )
 
-    def test_the_fields_of_the_rust_imgforge_stand_beside_those_of_imgproxy(self) -> None:
+    def test_fields_of_the_rust_imgforge_are_added_to_imgproxys(self) -> None:
         """By name and type as its /info has them."""
         frames = [Image.new("RGBA", (40, 30), (shade, 9, 9, 90)) for shade in (10, 200)]
         film = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True)
@@ -76,7 +76,7 @@ class HeaderTests(SynchronousTestCase):
             self.assertEqual(got["size_bytes"], len(source))
             self.assertIsNone(got["content_type"])  # the origin named none
 
-    def test_dimensions_are_those_of_the_picture_as_it_is_seen(self) -> None:
+    def test_dimensions_are_those_after_exif_rotation(self) -> None:
         for orientation in range(1, 9):
             exif = Image.Exif()
             exif[0x0112] = orientation
@@ -85,7 +85,7 @@ class HeaderTests(SynchronousTestCase):
             got = told(source, dimensions=True)
             self.assertEqual((got["width"], got["height"], got["orientation"]), (width, height, orientation))
 
-    def test_the_pixels_kind(self) -> None:
+    def test_colorspace_bands_and_sample_format(self) -> None:
         wanted = {"colorspace": True, "bands": True, "sample_format": True, "alpha": True}
         for picture, name, kind, bands, sample, alpha in (
             (Image.new("RGB", (9, 9)), "PNG", "srgb", 3, "uchar", False),
@@ -114,12 +114,12 @@ class HeaderTests(SynchronousTestCase):
             {"hashsums": {kind: hashlib.new(kind, source).hexdigest() for kind in kinds}},
         )
 
-    def test_a_source_with_another_hash_is_refused(self) -> None:
+    def test_a_source_with_another_hash_is_rejected(self) -> None:
         source = flat(1, 2, 3)
         told(source, hashsum=("md5", hashlib.md5(source).hexdigest()))  # noqa: S324
         self.assertRaises(NotAnImage, told, source, hashsum=("md5", "0" * 32))
 
-    def test_words_are_no_image(self) -> None:
+    def test_text_is_not_an_image(self) -> None:
         self.assertRaises(NotAnImage, told, b"just words")
 
 
@@ -136,13 +136,13 @@ class ColourTests(SynchronousTestCase):
             self.assertApproximates(colour[name], expected, 2)
         self.assertEqual(colour["A"], 255)
 
-    def test_the_average_leaves_out_what_is_fully_transparent(self) -> None:
+    def test_the_average_ignores_fully_transparent_pixels(self) -> None:
         source = self.halves((200, 100, 50, 255), (0, 0, 0, 0))
         self.assertEqual(told(source, average=True)["average"], {"R": 200, "G": 100, "B": 50, "A": 255})
         everything = told(source, average=True, ignore_transparent=False)["average"]
         self.assertEqual(everything, {"R": 50, "G": 25, "B": 13, "A": 64})
 
-    def test_grey_and_cmyk_are_told_in_srgb(self) -> None:
+    def test_colours_of_grey_and_cmyk_are_in_srgb(self) -> None:
         grey = told(png(np.full((20, 20), 77)), average=True)["average"]
         self.assertEqual(grey, {"R": 77, "G": 77, "B": 77, "A": 255})
         white = encoded(Image.new("CMYK", (20, 20), (0, 0, 0, 0)), "JPEG", quality=100)
@@ -190,16 +190,16 @@ class ColourTests(SynchronousTestCase):
         sums = [sum(built[name].values()) for name in ("dark_vibrant", "vibrant", "light_vibrant")]
         self.assertEqual(sums, sorted(sums))
 
-    def test_a_colour_stands_for_one_class_only(self) -> None:
+    def test_a_colour_represents_one_class_only(self) -> None:
         between = flat(235, 71, 71)  # of a luminance that normal and light colours may have
         self.assertEqual(list(told(between, dominant_colors=True)["dominant_colors"]), ["vibrant"])
 
-    def test_there_are_no_dominant_colours_in_nothing(self) -> None:
+    def test_a_transparent_picture_has_no_dominant_colours(self) -> None:
         self.assertEqual(told(flat(9, 9, 9, 0), dominant_colors=True, build_missed=True), {"dominant_colors": {}})
 
 
 class PixelTests(SynchronousTestCase):
-    def test_transparency_is_what_the_pixels_say(self) -> None:
+    def test_transparency_depends_on_pixels_not_on_the_alpha_channel(self) -> None:
         opaque = np.full((300, 300, 4), 255)
         spot = opaque.copy()
         spot[299, 123, 3] = 254
@@ -210,7 +210,7 @@ class PixelTests(SynchronousTestCase):
             told(flat(1, 2, 3), alpha=True, check_transparency=True), {"alpha": False, "transparency": False}
         )
 
-    def test_the_crop_lies_where_its_gravity_says(self) -> None:
+    def test_the_crop_is_placed_by_its_gravity(self) -> None:
         source = flat(1, 2, 3, width=200, height=100)
         for crop, box in (
             (Crop(50, 50), (0.375, 0.25, 0.25, 0.5)),
@@ -223,7 +223,7 @@ class PixelTests(SynchronousTestCase):
             for name, expected in zip(("left", "top", "width", "height"), box, strict=True):
                 self.assertApproximates(got[name], expected, 0.011, f"{crop} {name}")
 
-    def test_a_smart_crop_finds_what_stands_out_as_it_is_seen(self) -> None:
+    def test_a_smart_crop_is_placed_after_exif_rotation(self) -> None:
         pixels = np.full((100, 200, 3), 128)
         pixels[10:30, 170:190] = (255, 0, 0)
         exif = Image.Exif()
@@ -234,7 +234,7 @@ class PixelTests(SynchronousTestCase):
         self.assertTrue(box["left"] <= 0.75 <= box["left"] + 0.4, box)
         self.assertTrue(box["top"] <= 0.9 <= box["top"] + 0.2, box)
 
-    def test_too_many_pixels_are_not_decoded_but_their_header_is_told(self) -> None:
+    def test_a_source_with_too_many_pixels_has_header_fields_only(self) -> None:
         source = flat(1, 2, 3, width=2000, height=1000)
         limited = ProcessingSettings(max_src_resolution=1.5)
         self.assertEqual(describe(source, InfoOptions(), limited)["width"], 2000)
@@ -243,7 +243,7 @@ class PixelTests(SynchronousTestCase):
                 describe(source, InfoOptions(**wanted), limited)
         describe(source, InfoOptions(average=True, max_src_resolution=2), limited)
 
-    def test_a_drawing_of_any_size_is_rendered_small(self) -> None:
+    def test_an_svg_of_any_size_is_drawn_small(self) -> None:
         self.assertEqual(told(SVG, average=True)["average"], {"R": 0, "G": 0x88, "B": 255, "A": 255})
 
     def test_a_line_has_colours_too(self) -> None:
@@ -263,7 +263,7 @@ class PixelTests(SynchronousTestCase):
             got = told(source, average=True, page=page)["average"]
             self.assertEqual(tuple(got[name] for name in "RGB"), colour)
 
-    def test_nobody_waits_for_cancelled_work(self) -> None:
+    def test_cancelled_work_raises_a_timeout(self) -> None:
         cancellation = Cancellation()
         cancellation.cancel()
         with self.assertRaises(RequestTimeout):

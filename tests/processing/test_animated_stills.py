@@ -70,16 +70,16 @@ class FilmTests(EffectCase):
                 self.assert_film(body, (24, 16))
                 self.assertEqual(delays_of(body), DELAYS)
 
-    def test_the_number_of_times_is_kept(self) -> None:
+    def test_the_loop_count_is_kept(self) -> None:
         with Image.open(io.BytesIO(animated(film("PNG", loop=3), "f:webp").body)) as image:
             self.assertEqual(image.info["loop"], 3)
 
-    def test_a_picture_before_the_animation_is_no_part_of_it(self) -> None:
+    def test_a_default_image_is_not_a_frame(self) -> None:
         source = film("PNG", default_image=True)
         self.assert_film(animated(source, "f:gif").body, (48, 32), COLOURS[1:])
         self.assert_film(animated(source, "f:png").body, (48, 32), COLOURS[:1])
 
-    def test_frames_that_cover_a_part_are_laid_over_those_before(self) -> None:
+    def test_partial_frames_are_composited_over_those_before(self) -> None:
         first, second = Image.new("RGB", (40, 40), "red"), Image.new("RGB", (40, 40), "red")
         second.paste("blue", (10, 10, 20, 20))
         buffer = io.BytesIO()
@@ -93,13 +93,13 @@ class FilmTests(EffectCase):
             for name in ("png", "jpeg", "avif"):
                 self.assert_film(animated(source, f"f:{name}/q:95").body, (48, 32), COLOURS[:1])
 
-    def test_the_first_frame_is_enough_where_the_operator_or_the_url_says_so(self) -> None:
+    def test_the_first_frame_alone_is_rendered_by_setting_or_url(self) -> None:
         source = film("PNG")
         self.assert_film(made(source, "f:gif").body, (48, 32), COLOURS[:1])
         self.assert_film(animated(source, "f:gif/da:1").body, (48, 32), COLOURS[:1])
         self.assert_film(animated(source, "f:gif", max_animation_frames=2).body, (48, 32), COLOURS[:2])
 
-    def test_its_profile_is_left_for_srgb(self) -> None:
+    def test_its_profile_is_converted_to_srgb(self) -> None:
         colours = ((200, 120, 60), (90, 160, 110), (70, 90, 180))
         profile = bytes(pyvips.Operation.call("profile_load", "p3"))
         both: dict[str, dict[str, Any]] = {"PNG": {}, "AVIF": {"quality": 100, "subsampling": "4:4:4"}}
@@ -119,7 +119,7 @@ class FilmTests(EffectCase):
             told = describe(source, InfoOptions(pages_number=True), ProcessingSettings())
             self.assertEqual((told["pages_number"], told["width"], told["height"]), (3, 48, 32))
 
-    def test_without_the_extra_they_are_stills(self) -> None:
+    def test_without_pillow_they_are_stills(self) -> None:
         source = film("PNG")
         with patch.dict(sys.modules, {"PIL.Image": None}):
             body = animated(source, "f:gif").body
@@ -148,12 +148,12 @@ class HostileTests(EffectCase):
                 animated(source, "f:gif", max_src_resolution=0.004)
             animated(source, "f:gif", max_src_resolution=0.005)
 
-    def test_nothing_is_decoded_beyond_what_fits_in_memory(self) -> None:
+    def test_frames_that_do_not_fit_in_memory_are_not_decoded(self) -> None:
         source = counted(APNG, 2**31 - 1)
         with self.assertRaises(SourceTooLarge):
             animated(source, "f:gif", max_src_resolution=0.0, max_animation_frames=2**31 - 1)
 
-    def test_truncated_ones_are_no_images(self) -> None:
+    def test_truncated_files_are_rejected(self) -> None:
         for source in (APNG, AVIF):
             with self.assertRaises(NotAnImage):
                 animated(source[: len(source) * 3 // 4], "f:gif")

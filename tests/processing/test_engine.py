@@ -1,4 +1,4 @@
-"""Watermarks in all their forms, chained pipelines, hashes of sources, styles of drawings."""
+"""Chained pipelines, hashes of sources, styles of SVG sources."""
 
 from __future__ import annotations
 
@@ -32,68 +32,6 @@ def pixels(source: bytes, options: str, **watermarks: bytes) -> Any:
     return np.asarray(Image.open(io.BytesIO(rendition.body)).convert("RGBA"), float)
 
 
-class WatermarkTests(EffectCase):
-    def setUp(self) -> None:
-        self.black = flat(0, 0, 0, width=100, height=80)
-
-    def where(self, options: str, **watermarks: bytes) -> tuple[int, int, int, int]:
-        """Left, top, width and height of what is red."""
-        rows, columns = np.nonzero(pixels(self.black, options, **watermarks)[..., 0] > 127)
-        return columns.min(), rows.min(), columns.max() - columns.min() + 1, rows.max() - rows.min() + 1
-
-    def test_positions_and_offsets(self) -> None:
-        for options, box in (
-            ("wm:1", (40, 36, 20, 10)),
-            ("wm:1:nowe:3:4", (3, 4, 20, 10)),
-            ("wm:1:soea:3:4", (77, 66, 20, 10)),
-            ("wm:1:no:0:0.25", (40, 20, 20, 10)),
-            ("wm:1:we:-5", (0, 36, 15, 10)),
-            ("wm:1:nowe:0:0:0.5", (0, 0, 50, 25)),
-            ("wm:1:nowe/wms:40", (0, 0, 40, 20)),
-            ("wm:1:nowe/wms:0:5", (0, 0, 10, 5)),
-            ("wm:1:nowe/wmr:90", (0, 0, 10, 20)),
-        ):
-            self.assertEqual(self.where(options), box, options)
-
-    def test_opacity(self) -> None:
-        self.assert_near(pixels(self.black, "wm:0.5")[40, 50], [128, 0, 0, 255])
-
-    def test_rows_and_chessboard(self) -> None:
-        full = pixels(self.black, "wm:1:re")[..., 0]
-        self.assertEqual(float(full.min()), 255)
-        share = float((pixels(self.black, "wm:1:ch")[..., 0] > 127).mean())
-        self.assertGreater(share, 0.4)
-        self.assertLess(share, 0.6)
-
-    def test_another_one_by_its_url(self) -> None:
-        options = f"wm:1:nowe/wmu:{encoded('http://other')}"
-        self.assertEqual(self.where(options, other=flat(255, 0, 0, width=7, height=3)), (0, 0, 7, 3))
-
-    def test_a_text(self) -> None:
-        markup = "<span foreground='#ff0000' size='xx-large'>imgforge</span>"
-        _, _, width, height = self.where(f"wm:1:ce/wmt:{encoded(markup)}")
-        self.assertGreater(width, 40)
-        self.assertGreater(height, 8)
-        with self.assertRaises(BadOption):
-            pixels(self.black, f"wm:1/wmt:{encoded('<span>')}")
-
-    def test_a_text_is_as_sharp_as_it_is_large(self) -> None:
-        text = encoded("<span foreground='white'>HEI</span>")
-        large = flat(0, 0, 0, width=600, height=400)
-        for options, width in (("wm:1:ce:0:0:0.9", 540), ("wm:1:ce/wms:300:0", 300)):
-            got = pixels(large, f"{options}/wmt:{text}")[..., 0]
-            columns = np.nonzero(got.max(axis=0))[0]
-            self.assertLessEqual(abs(int(columns[-1] - columns[0]) - width), width // 10, options)
-            # Of straight letters all but the pixels along their edges are black or white.
-            self.assertLess(((got > 30) & (got < 225)).mean() / (got > 127).mean(), 0.15, options)
-
-    def test_a_shadow_darkens_around_it(self) -> None:
-        white = flat(255, 255, 255, width=100, height=80)
-        got = pixels(white, "wm:1:ce/wmsh:4")
-        self.assertLess(got[33, 50, 1], 200)
-        self.assert_near(got[0, 0], [255, 255, 255, 255])
-
-
 class ChainTests(EffectCase):
     def test_each_pipeline_works_on_the_result_of_the_one_before(self) -> None:
         source = flat(9, 9, 9, width=400, height=300)
@@ -104,7 +42,7 @@ class ChainTests(EffectCase):
         got = pixels(flat(0, 0, 0, width=100, height=80), "wm:1:nowe/-/wm:1:soea")[..., 0]
         self.assertEqual([got[2, 2], got[77, 97], got[2, 97]], [255, 255, 0])
 
-    def test_a_rotation_is_done_once(self) -> None:
+    def test_exif_rotation_is_applied_once(self) -> None:
         image = Image.new("RGB", (40, 20))
         exif = image.getexif()
         exif[0x0112] = 6
@@ -118,17 +56,17 @@ class ChainTests(EffectCase):
         sizes = [(one.width, one.height) for one in (parsed.processing, *parsed.chained)]
         self.assertEqual(sizes, [(400, 0), (500, 300), (600, 200), (100, 200)])
 
-    def test_too_many_are_refused(self) -> None:
+    def test_too_many_pipelines_are_rejected(self) -> None:
         with self.assertRaises(BadOption):
             OptionParser().parse(["-"] * 50)
 
-    def test_what_is_transparent_stays_so_until_the_last(self) -> None:
+    def test_transparency_is_kept_until_the_last_pipeline(self) -> None:
         for name in ("png", "jpg"):
             got = pixels(RED, f"f:{name}/pd:10/-/bg:0000ff/-/pd:10")
             self.assert_near(got[15, 15], [0, 0, 255, 255], 8)  # what the first has added is the second's background
             self.assert_near(got[5, 5], [255, 255, 255, 255] if name == "jpg" else [0, 0, 0, 0], 8)
 
-    def test_the_format_is_chosen_for_what_all_of_them_make(self) -> None:
+    def test_the_format_fits_the_result_of_all_pipelines(self) -> None:
         source = process(RED, ProcessingOptions(format="webp"), ProcessingSettings()).body
         for options, name in (
             ("w:9", "jpeg"),
@@ -142,7 +80,7 @@ class ChainTests(EffectCase):
             made = process(source, parsed.processing, ProcessingSettings(), chained=parsed.chained)
             self.assertEqual(made.format, name, options)
 
-    def test_how_many_a_url_may_chain_is_the_operators_choice(self) -> None:
+    def test_the_operator_limits_chained_pipelines(self) -> None:
         presets = {"long": "/-/".join(["w:9"] * 5)}
         for pipelines, most in ((1, 1), (3, 3), (0, 100)):
             parser = OptionParser(presets=presets, pipelines=pipelines)
@@ -163,7 +101,7 @@ class SourceTests(EffectCase):
             with self.assertRaises(NotAnImage):
                 pixels(RED, f"hs:{kind}:{'0' * len(digest)}")
 
-    def test_a_style_changes_a_drawing_and_a_packed_one_is_read(self) -> None:
+    def test_css_styles_a_gzipped_svg(self) -> None:
         packed = gzip.compress(draw_sample("drawing"))
         plain, styled = pixels(packed, "w:100"), pixels(packed, f"w:100/st:{encoded('circle{fill:#00ff00}')}")
         self.assert_near(plain[50, 50], [0xFF, 0xD0, 0x54, 255], 2)

@@ -23,7 +23,7 @@ class ColourTests(EffectCase):
         self.assert_near(self.first("br:50", 10, 100, 230), [60, 150, 255, 255])
         self.assert_near(self.first("br:-50", 10, 100, 230), [0, 50, 180, 255])
 
-    def test_contrast_turns_about_the_middle(self) -> None:
+    def test_contrast_scales_around_the_middle(self) -> None:
         self.assert_near(self.first("co:2", 100, 128, 200), [72, 128, 255, 255], 0)
         self.assert_near(self.first("co:0", 100, 127, 200), [128, 128, 128, 255], 0)
 
@@ -45,11 +45,11 @@ class ColourTests(EffectCase):
         self.assert_near(self.first("dt:1:102030:f0e0d0", 255, 255, 255), [0xF0, 0xE0, 0xD0, 255])
         self.assert_near(self.first("dt:0.5:000:fff", 200, 200, 200), [200, 200, 200, 255])
 
-    def test_alpha_passes_by(self) -> None:
+    def test_alpha_is_unchanged(self) -> None:
         for options in ("br:50", "co:2", "sa:0", "mc:1", "dt:1", "gr:1:f00", "col:0.5:0f0:1"):
             self.assertEqual(self.first(options, 10, 20, 30, 77)[3], 77, options)
 
-    def test_a_grey_picture_gets_colours_where_needed(self) -> None:
+    def test_a_grey_picture_becomes_rgb_where_needed(self) -> None:
         source = png(np.full((10, 10), 100))
         self.assert_near(pixels(source, "col:1:00ff00")[0, 0], [0, 255, 0, 255])
 
@@ -58,7 +58,7 @@ class OverlayTests(EffectCase):
     def test_colorize_mixes(self) -> None:
         self.assert_near(pixels(flat(100, 0, 200), "col:0.25:ff0000")[3, 3], [139, 0, 150, 255])
 
-    def test_colorize_covers_what_was_transparent_unless_told_not_to(self) -> None:
+    def test_colorize_covers_transparent_pixels_unless_alpha_is_kept(self) -> None:
         source = flat(10, 20, 30, 0)
         self.assert_near(pixels(source, "col:0.5:ff0000")[0, 0], [255, 0, 0, 128])
         self.assertEqual(pixels(source, "col:0.5:ff0000:1")[0, 0][3], 0)
@@ -167,12 +167,12 @@ class EncoderTests(EffectCase):
             self.assertLessEqual(size, target)
             self.assertGreater(size, target * 0.6)
 
-    def test_autoquality_by_likeness_spends_more_for_more(self) -> None:
+    def test_autoquality_by_similarity_uses_more_bytes_for_more_similarity(self) -> None:
         sizes = [self.size(f"w:300/f:jpg/aq:dssim:{target}:10:95:0") for target in (0.05, 0.01, 0.002)]
         self.assertEqual(sizes, sorted(sizes))
         self.assertLess(sizes[0], sizes[-1])
 
-    def test_autoquality_of_a_url_changes_only_what_it_says(self) -> None:
+    def test_autoquality_of_a_url_overrides_only_its_own_fields(self) -> None:
         operator = AutoQuality("size", 4000, 5, 95)
         for option, target in (("aq:", 4000), ("aq::2500", 2500), ("w:300", 4000)):
             size = len(made(self.photo, f"w:300/f:jpg/{option}", autoquality=operator).body)
@@ -181,7 +181,7 @@ class EncoderTests(EffectCase):
         plain = made(self.photo, "w:300/f:jpg").body
         self.assertEqual(made(self.photo, "w:300/f:jpg/aq:none", autoquality=operator).body, plain)
 
-    def test_autoquality_has_bounds_by_format_unless_the_url_says_others(self) -> None:
+    def test_autoquality_has_bounds_by_format_unless_the_url_sets_others(self) -> None:
         operator = AutoQuality("size", 10, 5, 95, format_min={"jpeg": 60})
         for option, least in (("aq:", 60), ("aq:size:10:30", 30)):
             body = made(self.photo, f"w:300/f:jpg/{option}", autoquality=operator).body
@@ -189,7 +189,7 @@ class EncoderTests(EffectCase):
         webp = made(self.photo, "w:300/f:webp", autoquality=operator).body
         self.assertEqual(webp, made(self.photo, "w:300/f:webp/q:5").body)
 
-    def test_autoquality_leaves_large_results_alone(self) -> None:
+    def test_autoquality_is_off_for_large_results(self) -> None:
         operator = AutoQuality("size", 10, 5, 95, max_resolution=0.01)
         self.assertEqual(
             made(self.photo, "w:300/f:jpg", autoquality=operator).body, made(self.photo, "w:300/f:jpg").body
@@ -198,7 +198,7 @@ class EncoderTests(EffectCase):
             made(self.photo, "w:60/f:jpg", autoquality=operator).body, made(self.photo, "w:60/f:jpg/q:5").body
         )
 
-    def test_unsharp_masking_of_a_url_changes_only_what_it_says(self) -> None:
+    def test_unsharp_masking_of_a_url_overrides_only_its_own_fields(self) -> None:
         always = Unsharp("always", 1, 10)
         self.assertEqual(
             made(self.photo, "w:60/ush:::24", unsharp_masking=always).body,
@@ -224,12 +224,12 @@ class PageTests(EffectCase):
         self.assert_near(pixels(self.film, "pg:3")[5, 5], [0, 120, 0, 255], 3)
         self.assert_near(pixels(self.film, "pg:99")[5, 5], [0, 160, 0, 255], 3)
 
-    def test_several_are_stacked(self) -> None:
+    def test_several_pages_are_stacked(self) -> None:
         got = pixels(self.film, "pg:1/pgs:3")
         self.assertEqual(got.shape, (30, 20, 4))
         self.assert_near(got[[5, 15, 25], 5, 1], [40, 80, 120], 3)
 
-    def test_an_animation_can_be_stilled(self) -> None:
+    def test_disable_animation_renders_a_still(self) -> None:
         for options, count in (("maf:10", 5), ("maf:10/da:1", 1)):
             image: Any = Image.open(io.BytesIO(made(self.film, f"f:gif/{options}").body))
             self.assertEqual(getattr(image, "n_frames", 1), count)

@@ -26,7 +26,7 @@ class BestTests(EffectCase):
         Image.fromarray(noise).save(buffer, "PNG")
         self.photo = buffer.getvalue()
 
-    def test_it_is_the_smallest_of_what_there_is(self) -> None:
+    def test_best_is_the_smallest_file(self) -> None:
         sizes = {
             name: len(process(self.photo, ProcessingOptions(width=300, format=name), ProcessingSettings()).body)
             for name in ("jpeg", "webp", "avif")
@@ -35,16 +35,16 @@ class BestTests(EffectCase):
         self.assertEqual(rendition.format, min(sizes, key=lambda name: sizes[name]))
         self.assertEqual(len(rendition.body), min(sizes.values()))
 
-    def test_modern_formats_are_used_only_where_the_client_takes_them(self) -> None:
+    def test_modern_formats_need_a_client_that_accepts_them(self) -> None:
         self.assertEqual(best(self.photo).format, "jpeg")
 
-    def test_simple_pictures_are_kept_without_loss(self) -> None:
+    def test_simple_pictures_are_lossless(self) -> None:
         rendition = best(flat(10, 200, 30, width=300, height=200))
         exact = np.asarray(Image.open(io.BytesIO(rendition.body)).convert("RGB"))
         self.assertEqual(rendition.format, "png")
         self.assertEqual(exact[5, 5].tolist(), [10, 200, 30])
 
-    def test_a_soft_photo_is_not_stored_without_loss_for_its_few_edges(self) -> None:
+    def test_a_soft_photo_with_few_edges_is_lossy(self) -> None:
         y, x = np.mgrid[0:400, 0:600]
         rng = np.random.default_rng(2)
         soft = np.stack([x / 3, y / 2, (x + y) / 4], axis=-1) + rng.normal(0, 2, (400, 600, 1))
@@ -59,7 +59,7 @@ class BestTests(EffectCase):
         self.assertEqual(best(source).format, "jpeg")
         self.assertEqual(best(source, "webp").format, "webp")
 
-    def test_a_drawing_without_loss_may_be_a_little_larger(self) -> None:
+    def test_a_lossless_drawing_may_be_a_little_larger(self) -> None:
         source = (
             b'<svg xmlns="http://www.w3.org/2000/svg" width="300" height="200">'
             b'<rect width="300" height="200" fill="#dde"/>'
@@ -78,5 +78,5 @@ class BestTests(EffectCase):
         self.assertIn(rendition.format, ("png", "webp"))
         self.assertEqual(Image.open(io.BytesIO(rendition.body)).convert("RGBA").getpixel((0, 0))[3], 0)  # type: ignore[index]
 
-    def test_large_ones_are_encoded_once(self) -> None:
+    def test_large_results_are_encoded_once(self) -> None:
         self.assertEqual(best(self.photo, "avif", best_format_max_resolution=0.001).format, "avif")

@@ -18,7 +18,7 @@ LIMITED = ProcessingSettings(max_result_dimension=16384)
 
 # Prints the most bytes that libvips held at once.
 MEASURED = """
-from tests.processing.test_watermark_limits import *
+from tests.processing.stages.test_watermark_limits import *
 from imgforge.processing import usage
 try:
     {call}
@@ -56,22 +56,22 @@ def megabytes_of(call: str) -> float:
 
 
 class LargeMarkTests(SynchronousTestCase):
-    def test_of_a_mark_larger_than_the_picture_its_middle_is_seen(self) -> None:
+    def test_of_a_watermark_larger_than_the_picture_the_middle_shows(self) -> None:
         got = marked(Watermark(opacity=1, scale=20))
         for x, colour in ((20, [255, 0, 0]), (WIDTH - 20, [0, 0, 255])):
             for y in (0, HEIGHT - 1):
                 self.assertEqual(got[y, x].tolist(), colour)
 
-    def test_of_a_mark_in_the_corner_its_own_corner_is_seen(self) -> None:
+    def test_of_a_large_watermark_in_a_corner_its_own_corner_shows(self) -> None:
         for position, colour in (("nowe", [255, 0, 0]), ("soea", [0, 0, 255])):
             got = marked(Watermark(opacity=1, position=position, scale=4))
             self.assertTrue((got == colour).all(), position)
 
-    def test_an_enlarged_mark_takes_the_memory_of_the_picture(self) -> None:
+    def test_an_enlarged_watermark_takes_no_more_memory_than_the_picture(self) -> None:
         # Whole, it would have 12000x7200 pixels: 346 MB.
         self.assertLess(megabytes_of("marked(Watermark(opacity=1, scale=60))"), 50)
 
-    def test_what_passes_the_limit_on_results_is_refused(self) -> None:
+    def test_a_watermark_beyond_the_result_limit_is_rejected(self) -> None:
         with self.assertRaises(ResultTooLarge) as caught:
             marked(Watermark(opacity=1, scale=1000))
         self.assertIn("watermark", caught.exception.message)
@@ -79,12 +79,12 @@ class LargeMarkTests(SynchronousTestCase):
         self.assertRaises(ResultTooLarge, marked, Watermark(opacity=1), watermark_size=Size(60000, 60000))
         self.assertRaises(ResultTooLarge, marked, Watermark(opacity=1, scale=3), max_result_dimension=WIDTH)
 
-    def test_the_limit_on_results_does_not_refuse_a_mark_as_it_comes(self) -> None:
+    def test_a_watermark_in_its_own_size_may_exceed_the_result_limit(self) -> None:
         small = ProcessingSettings(max_result_dimension=WIDTH)
         got = marked(Watermark(opacity=1), small, mark_size=(2 * WIDTH, 2 * HEIGHT))
         self.assertEqual(got[5, 5].tolist(), [255, 0, 0])
 
-    def test_it_may_be_turned_and_shaded_as_before(self) -> None:
+    def test_a_large_watermark_can_be_rotated_and_shadowed(self) -> None:
         got = marked(Watermark(opacity=1, scale=20), watermark_rotate=90.0)
         self.assertEqual([got[5, 100, 0], got[HEIGHT - 5, 100, 2]], [255, 255])
         shaded = marked(Watermark(opacity=1), watermark_shadow=3.0)
@@ -98,7 +98,7 @@ class GapTests(SynchronousTestCase):
         self.assertEqual((columns.min(), columns.max() + 1), (90, 110))
         self.assertEqual((rows.min(), rows.max() + 1), (55, 65))
 
-    def test_an_odd_gap_lies_where_a_smaller_odd_one_does(self) -> None:
+    def test_a_huge_odd_gap_places_tiles_as_a_smaller_odd_one(self) -> None:
         for position in ("re", "ch"):
             near = marked(Watermark(opacity=1, position=position, x=301, y=201), mark_size=(21, 11))
             far = marked(Watermark(opacity=1, position=position, x=99_999, y=99_999), mark_size=(21, 11))
@@ -119,7 +119,7 @@ class TextTests(SynchronousTestCase):
             got = texted(f"<span foreground='white'>{text}</span>")
             self.assertGreater(int(got.max()), 200, text)
 
-    def test_a_large_text_is_refused(self) -> None:
+    def test_a_large_text_is_rejected(self) -> None:
         lines = "\n".join(["W" * 20] * 20)
         for text in (
             f"<span size='700pt'>{lines}</span>",
@@ -128,15 +128,15 @@ class TextTests(SynchronousTestCase):
         ):
             self.assertRaises(ResultTooLarge, texted, text)
 
-    def test_it_is_refused_before_it_is_drawn(self) -> None:
+    def test_a_large_text_is_rejected_before_it_is_drawn(self) -> None:
         call = "texted('<span size=\"600pt\">' + chr(10).join(['W' * 20] * 20) + '</span>')"
         self.assertLess(megabytes_of(call), 150)  # it would have some 1,000
 
-    def test_enlarging_it_has_an_end(self) -> None:
+    def test_the_enlargement_of_a_text_is_bounded(self) -> None:
         call = "marked(Watermark(opacity=1, scale=80), watermark_text='W')"
         self.assertLess(megabytes_of(call), 300)  # it would have more than 400
 
-    def test_sizes_that_do_not_follow_the_resolution_are_refused(self) -> None:
+    def test_absolute_sizes_in_markup_are_rejected(self) -> None:
         for attribute in (
             "font='sans 500px'",
             "font_desc='500 PX'",
@@ -149,6 +149,6 @@ class TextTests(SynchronousTestCase):
                 texted(f"<span {attribute}>W</span>")
             self.assertIn(attribute.split("=")[0], caught.exception.message)
 
-    def test_what_is_no_markup_is_refused(self) -> None:
+    def test_malformed_markup_is_rejected(self) -> None:
         for text in ("<span>", "a & b", "<no>a</no>", "&a;", "\x00", "\ud800", " <!DOCTYPE a>", "</markup><markup>"):
             self.assertRaises(BadOption, texted, text)

@@ -144,7 +144,7 @@ class MetadataTests(SynchronousTestCase):
         self.assertNotIn("SECRET", answer)
         self.assertNotIn("root:", answer)
 
-    def test_what_there_is_not_is_left_out(self) -> None:
+    def test_missing_metadata_is_left_out(self) -> None:
         self.assertEqual(told(encoded(Image.new("RGB", (9, 9))), exif=True, iptc=True, xmp=True), {})
 
     @settings(deadline=None)

@@ -76,7 +76,7 @@ COLOURING: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("what", list(COLOURING))
 @pytest.mark.parametrize("deep", [False, True])
 @pytest.mark.parametrize("strip", [False, True])
-def test_grey_is_as_bright_as_its_profile_says_whatever_gives_it_colours(what: str, deep: bool, strip: bool) -> None:
+def test_profiled_grey_keeps_its_brightness_when_it_becomes_rgb(what: str, deep: bool, strip: bool) -> None:
     got = made(grey(deep=deep), strip_color_profile=strip, preserve_hdr=deep, **COLOURING[what])
     if what == "nothing" and not strip:
         assert got[20, 30].tolist() == [LEVEL, LEVEL, LEVEL, 255]
@@ -86,7 +86,7 @@ def test_grey_is_as_bright_as_its_profile_says_whatever_gives_it_colours(what: s
 
 @pytest.mark.parametrize("deep", [False, True])
 @pytest.mark.parametrize("strip", [False, True])
-def test_grey_that_is_transparent_lies_on_the_background_that_was_asked_for(deep: bool, strip: bool) -> None:
+def test_transparent_grey_is_flattened_on_the_background(deep: bool, strip: bool) -> None:
     options = {"background": GREEN, "padding": Padding(4, 4, 4, 4), "strip_color_profile": strip, "preserve_hdr": deep}
     got = made(grey(102, deep=deep), **options).astype(int)
     wanted = [SEEN * 0.4 + below * 0.6 for below in (10, 200, 90)]
@@ -94,14 +94,14 @@ def test_grey_that_is_transparent_lies_on_the_background_that_was_asked_for(deep
     assert got[0, 0].tolist() == [10, 200, 90, 255]
 
 
-def test_what_was_grey_says_nothing_of_a_grey_profile() -> None:
+def test_grey_that_became_rgb_has_no_grey_profile() -> None:
     body = rendered(grey(102), background=GREEN, strip_color_profile=False).body
     assert b"iCCP" not in body
 
 
 @pytest.mark.parametrize("bands", [1, 2, 3, 4])
 @pytest.mark.parametrize("profiled", [False, True])
-def test_floating_point_is_light(bands: int, profiled: bool) -> None:
+def test_floating_point_samples_are_linear_light(bands: int, profiled: bool) -> None:
     """As Pillow, and as libvips, write it; of grey and colours alike. A profile is of samples, and no more true."""
     light = {1: GREY, 2: GREY_ALPHA, 3: smooth(), 4: see_through()}[bands].reshape(64, 96, bands) / np.float32(255)
     wanted = curved(light)
@@ -134,7 +134,7 @@ def test_floating_point_is_light(bands: int, profiled: bool) -> None:
     ],
     ids=lambda options: next(iter(options)),
 )
-def test_samples_beyond_the_alpha_are_left_out(bands: int, surplus: int, options: dict[str, Any]) -> None:
+def test_bands_beyond_the_alpha_are_dropped(bands: int, surplus: int, options: dict[str, Any]) -> None:
     """As Photoshop writes spot colours and saved selections."""
     pixels = GREY_ALPHA if bands == 2 else see_through()
     kind = "b-w" if bands == 2 else "srgb"

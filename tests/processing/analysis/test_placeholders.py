@@ -53,7 +53,7 @@ class BlurHashTests(SynchronousTestCase):
             factors.append(np.sign(parts) * parts**2 * largest)
         return (across, down), np.array(factors)
 
-    def test_black_has_the_hash_that_everybody_knows(self) -> None:
+    def test_black_has_the_published_hash(self) -> None:
         black = told(np.zeros((30, 40, 3)), blurhash_x=4, blurhash_y=3)["blurhash"]
         self.assertEqual(black, "L00000fQfQfQfQfQfQfQfQfQfQfQ")
 
@@ -76,7 +76,7 @@ class BlurHashTests(SynchronousTestCase):
         self.assertEqual(len(text), 6)
         self.assertEqual(list(self.decoded(text)[1][0]), [255, 128, 0])
 
-    def test_none_is_told_where_a_side_has_no_components(self) -> None:
+    def test_there_is_no_hash_without_components_on_a_side(self) -> None:
         self.assertNotIn("blurhash", told(np.zeros((9, 9, 3)), blurhash_x=4, blurhash_y=0))
 
 
@@ -117,7 +117,7 @@ class ThumbHashTests(SynchronousTestCase):
             self.assertLess(np.abs(got[:, :, :3] - pixels / 255).mean(), 0.04)
             self.assertTrue((got[:, :, 3] == 1).all())
 
-    def test_transparency_is_in_it(self) -> None:
+    def test_transparency_is_encoded(self) -> None:
         pixels = np.full((60, 60, 4), (200, 100, 50, 255.0))
         pixels[:, :, 3] = np.linspace(0, 255, 60)
         got = self.decoded(told(pixels, thumb_hash=True)["thumb_hash"], 60, 60)
@@ -144,7 +144,7 @@ class PerceptualHashTests(SynchronousTestCase):
         expected = values > np.median(values)
         self.assertLessEqual(int((self.bits(np.dstack((grey,) * 3)) != expected).sum()), 2)
 
-    def test_pictures_that_look_alike_are_near(self) -> None:
+    def test_similar_pictures_have_near_hashes(self) -> None:
         rng = np.random.default_rng(5)
         coarse = Image.fromarray(rng.integers(0, 256, (12, 12, 3)).astype(np.uint8))
         large, small = (
