@@ -14,7 +14,7 @@ import pyvips
 from imgforge.errors import SourceTooLarge
 from imgforge.model import Crop, Extend, Gravity, Padding, ProcessingOptions, Rendition, Trim
 from imgforge.processing import ProcessingSettings, detect_format, process
-from tests.support.images import Pixels, decoded, encoded, film, smooth
+from tests.support.images import Pixels, animation, decoded, encoded, smooth
 from tests.support.rendition_case import alike
 from tests.support.rendition_model import expected
 
@@ -28,7 +28,7 @@ def frames(count: int = 5) -> list[Pixels]:
 
 
 def shot(source_format: str = "webp", loop: int = 3) -> bytes:
-    return film(frames(), DELAYS, loop, SAVERS[source_format])
+    return animation(frames(), DELAYS, loop, SAVERS[source_format])
 
 
 def made(source: bytes, frames_allowed: int = 10, **options: Any) -> Rendition:
@@ -192,7 +192,7 @@ def test_a_still_has_no_animation_metadata() -> None:
 
 def test_an_animation_is_not_trimmed() -> None:
     bordered = [np.pad(frame, ((8, 8), (8, 8), (0, 0)), constant_values=255) for frame in frames(3)]
-    rendition = made(film(bordered, DELAYS[:3], 0), format="webp", trim=Trim(10))
+    rendition = made(animation(bordered, DELAYS[:3], 0), format="webp", trim=Trim(10))
     assert (rendition.width, rendition.height) == (112, 80)
 
 

@@ -27,7 +27,7 @@ from imgforge.errors import (
 )
 from imgforge.model import Extend, Padding, ProcessingOptions
 from imgforge.processing import Cancellation, ProcessingSettings, process, usage
-from tests.support.images import DRAWING, encoded, film, oriented, see_through, smooth
+from tests.support.images import DRAWING, animation, encoded, oriented, see_through, smooth
 from tests.support.rendition_case import rendered
 
 PIXELS = 96 * 64 / 1e6
@@ -38,7 +38,7 @@ SOURCES = {
     "WEBP": encoded(smooth(), "WEBP"),
     "TIFF": encoded(smooth(), "TIFF", compression="tiff_adobe_deflate"),
     "AVIF": encoded(smooth(), "AVIF"),
-    "film": film([smooth(), 255 - smooth()], (50, 60), 0),
+    "animation": animation([smooth(), 255 - smooth()], (50, 60), 0),
 }
 
 

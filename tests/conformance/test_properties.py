@@ -39,7 +39,7 @@ from imgforge.model import (
 )
 from imgforge.processing import FORMATS, ProcessingSettings, detect_format, process
 from tests.support.geometry import layout
-from tests.support.images import DRAWING, encoded, film, oriented, see_through, smooth
+from tests.support.images import DRAWING, animation, encoded, oriented, see_through, smooth
 from tests.support.rendition_case import Case, check, rendered
 
 SIDES = st.integers(40, 120)
@@ -118,7 +118,7 @@ SOURCES = (
     rendered(encoded(see_through(40, 30)), format="jxl").body,
     moving("PNG"),
     moving("AVIF"),
-    film([smooth(20, 16), 255 - smooth(20, 16)], (50, 60), 2),
+    animation([smooth(20, 16), 255 - smooth(20, 16)], (50, 60), 2),
     DRAWING,
 )
 ANY_SIZE = st.sampled_from((0, 1, 2, 7, 50, 97, 300, 10**6))

@@ -14,7 +14,7 @@ import pyvips
 from imgforge.model import Color, Gravity, Padding, ProcessingOptions, Rendition, Watermark
 from imgforge.processing import ProcessingSettings, process
 from tests.support.geometry import place
-from tests.support.images import Pixels, decoded, encoded, film, smooth
+from tests.support.images import Pixels, animation, decoded, encoded, smooth
 from tests.support.rendition_case import alike
 
 MARK_SIZE = (12, 8)
@@ -143,7 +143,7 @@ def test_without_opacity_there_is_no_watermark() -> None:
 
 
 def test_every_frame_has_the_watermark() -> None:
-    source = film([smooth(), 255 - smooth(), smooth()], (50, 60, 70), 0)
+    source = animation([smooth(), 255 - smooth(), smooth()], (50, 60, 70), 0)
     made = marked(source, Watermark(1.0, "sowe"), format="webp", quality=100)
     frames = pyvips.Image.new_from_buffer(made.body, "", n=-1).numpy().reshape(3, 64, 96, -1)
     for frame in frames:

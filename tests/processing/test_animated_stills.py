@@ -26,7 +26,7 @@ COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 DELAYS = [100, 200, 300]
 
 
-def film(format_name: str, size: tuple[int, int] = (48, 32), colours: Any = COLOURS, **how: Any) -> bytes:
+def animation(format_name: str, size: tuple[int, int] = (48, 32), colours: Any = COLOURS, **how: Any) -> bytes:
     frames = [Image.new("RGB", size, colour) for colour in colours]
     buffer = io.BytesIO()
     frames[0].save(buffer, format_name, save_all=True, append_images=frames[1:], duration=DELAYS, **how)
@@ -64,18 +64,18 @@ class FilmTests(EffectCase):
             self.assert_near(frame[size[1] // 2, size[0] // 2], [*colour, 255], tolerance)
 
     def test_frames_and_delays_are_kept(self) -> None:
-        for source in (film("PNG"), film("AVIF", quality=95)):
+        for source in (animation("PNG"), animation("AVIF", quality=95)):
             for name in ("gif", "webp"):
                 body = animated(source, f"w:24/f:{name}/q:95").body
                 self.assert_film(body, (24, 16))
                 self.assertEqual(delays_of(body), DELAYS)
 
     def test_the_loop_count_is_kept(self) -> None:
-        with Image.open(io.BytesIO(animated(film("PNG", loop=3), "f:webp").body)) as image:
+        with Image.open(io.BytesIO(animated(animation("PNG", loop=3), "f:webp").body)) as image:
             self.assertEqual(image.info["loop"], 3)
 
     def test_a_default_image_is_not_a_frame(self) -> None:
-        source = film("PNG", default_image=True)
+        source = animation("PNG", default_image=True)
         self.assert_film(animated(source, "f:gif").body, (48, 32), COLOURS[1:])
         self.assert_film(animated(source, "f:png").body, (48, 32), COLOURS[:1])
 
@@ -89,12 +89,12 @@ class FilmTests(EffectCase):
         self.assert_near(frame[30, 30], [255, 0, 0, 255], 2)
 
     def test_a_format_without_animations_gets_the_first_frame(self) -> None:
-        for source in (film("PNG"), film("AVIF", quality=95)):
+        for source in (animation("PNG"), animation("AVIF", quality=95)):
             for name in ("png", "jpeg", "avif"):
                 self.assert_film(animated(source, f"f:{name}/q:95").body, (48, 32), COLOURS[:1])
 
     def test_the_first_frame_alone_is_rendered_by_setting_or_url(self) -> None:
-        source = film("PNG")
+        source = animation("PNG")
         self.assert_film(made(source, "f:gif").body, (48, 32), COLOURS[:1])
         self.assert_film(animated(source, "f:gif/da:1").body, (48, 32), COLOURS[:1])
         self.assert_film(animated(source, "f:gif", max_animation_frames=2).body, (48, 32), COLOURS[:2])
@@ -104,7 +104,7 @@ class FilmTests(EffectCase):
         profile = bytes(pyvips.Operation.call("profile_load", "p3"))
         both: dict[str, dict[str, Any]] = {"PNG": {}, "AVIF": {"quality": 100, "subsampling": "4:4:4"}}
         for name, how in both.items():
-            source = film(name, colours=colours, icc_profile=profile, **how)
+            source = animation(name, colours=colours, icc_profile=profile, **how)
             wanted = [tuple(p3_as_srgb(np.array([[colour]], float))[0, 0]) for colour in colours]
             self.assertGreater(wanted[0][0] - colours[0][0], 8)  # else it would show nothing
             self.assert_film(animated(source, "f:webp/webpo:lossless").body, (48, 32), wanted, 3)
@@ -115,12 +115,12 @@ class FilmTests(EffectCase):
             self.assert_film(animated(source, "f:gif").body, (48, 32), [(9, 9, 9)])
 
     def test_info_counts_the_frames(self) -> None:
-        for source in (film("PNG"), film("AVIF")):
+        for source in (animation("PNG"), animation("AVIF")):
             told = describe(source, InfoOptions(pages_number=True), ProcessingSettings())
             self.assertEqual((told["pages_number"], told["width"], told["height"]), (3, 48, 32))
 
     def test_without_pillow_they_are_stills(self) -> None:
-        source = film("PNG")
+        source = animation("PNG")
         with patch.dict(sys.modules, {"PIL.Image": None}):
             body = animated(source, "f:gif").body
         self.assert_film(body, (48, 32), COLOURS[:1])
@@ -133,7 +133,7 @@ def counted(source: bytes, frames: int) -> bytes:
     return source[:at] + chunk + struct.pack(">I", zlib.crc32(chunk)) + source[at + 16 :]
 
 
-APNG, AVIF = film("PNG"), film("AVIF")
+APNG, AVIF = animation("PNG"), animation("AVIF")
 
 
 class HostileTests(EffectCase):

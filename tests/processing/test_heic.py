@@ -24,7 +24,7 @@ from imgforge.processing.codecs.heic import SAMPLE, load
 from imgforge.processing.libvips import _loads, _saves
 from imgforge.processing.metadata.exif_block import exif_block, set_exif_block
 from tests.support.effect_case import EffectCase, flat, made, pixels
-from tests.support.images import Pixels, decoded, encoded, oriented, see_through, smooth, turned_by_exif
+from tests.support.images import Pixels, decoded, encoded, oriented, rotated_by_exif, see_through, smooth
 from tests.support.rendition_case import alike
 
 COPYRIGHT, MODEL = 0x8298, 0x0110
@@ -76,7 +76,7 @@ class ReadingTests(EffectCase):
         for orientation in range(1, 9):
             exif = Image.open(io.BytesIO(oriented(smooth(), orientation, "JPEG"))).getexif()
             body = heic(exif=exif.tobytes())
-            alike(decoded(made(body, AS_IT_IS).body), turned_by_exif(smooth(), orientation), mean=1, most=6)
+            alike(decoded(made(body, AS_IT_IS).body), rotated_by_exif(smooth(), orientation), mean=1, most=6)
 
     def test_a_wide_profile_is_left_for_srgb(self) -> None:
         profile = bytes(pyvips.Operation.call("profile_load", "p3"))
@@ -133,13 +133,13 @@ class WritingTests(EffectCase):
         for orientation, kind, options in product(range(1, 9), ("JPEG", "PNG", "TIFF"), ("kcr:1", "kcr:0", "sm:0")):
             source = oriented(smooth(), orientation, kind)
             got = seen(made(source, f"f:heic/q:95/{options}").body)
-            alike(got, turned_by_exif(smooth(), orientation), mean=2, most=12)
+            alike(got, rotated_by_exif(smooth(), orientation), mean=2, most=12)
 
     def test_what_was_not_turned_is_turned_by_who_looks_at_it(self) -> None:
         for orientation, kind in product(range(1, 9), ("JPEG", "TIFF")):
             source = oriented(smooth(), orientation, kind)
             got = seen(made(source, "f:heic/q:95/ar:0/sm:0").body)
-            alike(got, turned_by_exif(smooth(), orientation), mean=2, most=12)
+            alike(got, rotated_by_exif(smooth(), orientation), mean=2, most=12)
             alike(seen(made(source, "f:heic/q:95/ar:0/kcr:0").body), smooth(), mean=2, most=12)
 
     def test_what_was_turned_is_not_turned_again_by_xmp(self) -> None:

@@ -1,7 +1,7 @@
-"""The sizes and places of a rendition by the documented rules, in exact fractions.
+"""The sizes and positions of a rendition by the documented rules, in exact fractions.
 
-Written from the rules rather than from the package, as its judge. A product under test works in floating point, so
-that a value within a hair of a half may go either way: `Layout.ambiguous` tells where that is so.
+Written from the rules rather than from the package, which it judges. The package works in floating point, so that a
+value very close to a half may round either way: `Layout.ambiguous` is true then.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ __all__ = ["Layout", "Pair", "layout", "place"]
 
 Pair = tuple[int, int]  # width, height
 Fractions = tuple[Fraction, Fraction]
-_HAIR = Fraction(1, 10**9)
+_EPSILON = Fraction(1, 10**9)
 _HALF = Fraction(1, 2)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What happens to a source of `source` (as it is seen): cut, scaled, cut, grown, and padded to `canvas`."""
+    """The sizes of a source on its way, in pixels of the rotated image: crop, scale, crop, extension and padding."""
 
     source: Pair
     cropped: Pair
     scaled: Pair
     target: Pair
-    cut: Pair
+    result_crop: Pair
     extended: Pair
     padding: tuple[int, int, int, int]  # top, right, bottom, left
     canvas: Pair
@@ -36,7 +36,7 @@ class Layout:
 
 
 class _Rounding:
-    """Halves away from zero; remembers whether one was met."""
+    """Rounds halves away from zero; `ambiguous` once it has met a half."""
 
     def __init__(self) -> None:
         self.ambiguous = False
@@ -44,12 +44,12 @@ class _Rounding:
     def __call__(self, value: Fraction) -> int:
         whole = value.numerator // value.denominator
         rest = value - whole
-        self.ambiguous = self.ambiguous or abs(rest - _HALF) < _HAIR
+        self.ambiguous = self.ambiguous or abs(rest - _HALF) < _EPSILON
         return whole + (rest >= _HALF)  # all sizes are positive
 
 
 def layout(width: int, height: int, options: ProcessingOptions, *, vector: bool = False) -> Layout:
-    """The layout for a source that is seen as *width* x *height* once it has been turned."""
+    """The layout for a source of *width* x *height* pixels after rotation."""
     rounded = _Rounding()
     cropped = _cropped((width, height), options, rounded)
     (across, down), dpr = _shrinks(cropped, options, vector)
@@ -59,28 +59,30 @@ def layout(width: int, height: int, options: ProcessingOptions, *, vector: bool 
     zoom = Fraction(options.zoom_x), Fraction(options.zoom_y)
     target = rounded(options.width * dpr * zoom[0]), rounded(options.height * dpr * zoom[1])
     box = _fitted_box(scaled, target, options, rounded)
-    cut = _least(scaled[0], box[0]), _least(scaled[1], box[1])
-    extended = _extended(cut, target, options, rounded)
+    result_crop = _least(scaled[0], box[0]), _least(scaled[1], box[1])
+    extended = _extended(result_crop, target, options, rounded)
     padding = _padding(options, dpr)
     canvas = extended[0] + padding[1] + padding[3], extended[1] + padding[0] + padding[2]
-    return Layout((width, height), cropped, scaled, target, cut, extended, padding, canvas, dpr, rounded.ambiguous)
+    return Layout(
+        (width, height), cropped, scaled, target, result_crop, extended, padding, canvas, dpr, rounded.ambiguous
+    )
 
 
 def place(outer: Pair, inner: Pair, gravity: Gravity, dpr: Fraction = Fraction(1), *, inside: bool = True) -> Pair:
-    """Where the left top corner of *inner* lies in *outer*."""
+    """Left and top of *inner* in *outer*."""
     if gravity.type == "fp":
         left = round(Fraction(gravity.x) * outer[0]) - inner[0] // 2
         top = round(Fraction(gravity.y) * outer[1]) - inner[1] // 2
     else:
         name = gravity.type
-        left = _along(outer[0], inner[0], gravity.x, dpr, "we" in name, "ea" in name)
-        top = _along(outer[1], inner[1], gravity.y, dpr, "no" in name, "so" in name)
+        left = _offset_on_axis(outer[0], inner[0], gravity.x, dpr, "we" in name, "ea" in name)
+        top = _offset_on_axis(outer[1], inner[1], gravity.y, dpr, "no" in name, "so" in name)
     if not inside:
         return left, top
     return max(0, min(left, outer[0] - inner[0])), max(0, min(top, outer[1] - inner[1]))
 
 
-def _along(outer: int, inner: int, offset: float, dpr: Fraction, first: bool, last: bool) -> int:
+def _offset_on_axis(outer: int, inner: int, offset: float, dpr: Fraction, first: bool, last: bool) -> int:
     exact = Fraction(offset)
     moved = round(exact * (dpr if abs(exact) >= 1 else outer))
     if first:
@@ -110,7 +112,7 @@ def _cropped(full: Pair, options: ProcessingOptions, rounded: _Rounding) -> Pair
 
 
 def _shrinks(source: Pair, options: ProcessingOptions, vector: bool) -> tuple[Fractions, Fraction]:
-    """Source over target for each axis before dpr, and the dpr that the source bears."""
+    """Source over target for each axis before dpr, and the dpr that the source allows."""
     across, down = _type_shrinks(source, options)
     across, down = across / Fraction(options.zoom_x), down / Fraction(options.zoom_y)
     dpr = Fraction(options.dpr)
@@ -147,7 +149,7 @@ def _type_shrinks(source: Pair, options: ProcessingOptions) -> Fractions:
 
 
 def _fitted_box(scaled: Pair, target: Pair, options: ProcessingOptions, rounded: _Rounding) -> Pair:
-    """The box of the result crop: the target, or with fill-down what the picture has of its shape."""
+    """The size of the result crop: the target, or with fill-down the largest size of its shape within the picture."""
     if options.resizing_type != "fill-down" or options.enlarge:
         return target
     over = Fraction(target[0], scaled[0]), Fraction(target[1], scaled[1])

@@ -15,13 +15,13 @@ from PIL import Image
 __all__ = [
     "DRAWING",
     "Pixels",
+    "animation",
     "decoded",
     "encoded",
-    "film",
     "oriented",
+    "rotated_by_exif",
     "see_through",
     "smooth",
-    "turned_by_exif",
 ]
 
 Pixels = npt.NDArray[Any]  # height x width x bands
@@ -36,7 +36,7 @@ DRAWING = (
 
 @cache
 def smooth(width: int = 96, height: int = 64) -> Pixels:
-    """An RGB picture of low frequencies without any symmetry, so that all good resamplers agree on it."""
+    """An RGB picture of low frequencies without symmetry, so that all good resamplers agree on it."""
     y, x = np.mgrid[0:height, 0:width]
     u, v = (x + 0.5) / width, (y + 0.5) / height
     red = 30 + 190 * u
@@ -69,8 +69,8 @@ def oriented(pixels: Pixels, orientation: int, file_format: str = "PNG", **how: 
     return encoded(pixels, file_format, exif=exif, **how)
 
 
-def turned_by_exif(pixels: Pixels, orientation: int) -> Pixels:
-    """How a picture that is stored as *pixels* is to be seen, by the table of EXIF 2.3 (tag 274)."""
+def rotated_by_exif(pixels: Pixels, orientation: int) -> Pixels:
+    """The upright picture of stored *pixels*, by the table of EXIF 2.3 (tag 274)."""
     rows_first = {
         1: pixels,
         2: pixels[:, ::-1],
@@ -84,7 +84,7 @@ def turned_by_exif(pixels: Pixels, orientation: int) -> Pixels:
     return rows_first[orientation]
 
 
-def film(frames: Sequence[Pixels], delays: Sequence[int], loop: int, saver: str = "webpsave_buffer") -> bytes:
+def animation(frames: Sequence[Pixels], delays: Sequence[int], loop: int, saver: str = "webpsave_buffer") -> bytes:
     """An animation; delays in milliseconds. Lossless as WebP."""
     image = pyvips.Image.new_from_array(np.concatenate(list(frames))).copy(interpretation="srgb")
     image.set_type(pyvips.GValue.gint_type, "page-height", frames[0].shape[0])

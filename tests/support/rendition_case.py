@@ -1,4 +1,4 @@
-"""A row of the tables of this folder, and how a rendition is judged by it."""
+"""A row of the tables in tests/conformance, and the comparison of a rendition with it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NEARLY_LOSSLESS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A picture, how it is stored, and what is asked of it; `tests.support.rendition_model` computes the answer."""
+    """A picture, its file format and options; `tests.support.rendition_model` computes the expected rendition."""
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
@@ -45,15 +45,15 @@ def parameters(cases: Iterable[Case]) -> pytest.MarkDecorator:
 
 
 def rendered(source: bytes, settings: ProcessingSettings | None = None, **options: Any) -> Rendition:
-    """The rendition under options given by name; a PNG unless they say otherwise."""
+    """The rendition under *options*, a PNG by default."""
     return process(source, ProcessingOptions(**{"format": "png", **options}), settings or ProcessingSettings())
 
 
 def check(case: Case, *, slack: float = 0.0) -> None:
     """Render *case*, and compare its size and pixels with the expectation.
 
-    *slack* is the part of a pixel by which resampled ones may lie beside their place: libvips scales by the exact
-    factor and Pillow to the rounded size, which differ by up to half a pixel at the far edge.
+    *slack* is the part of a pixel by which resampled pixels may be displaced: libvips scales by the exact factor and
+    Pillow to the rounded size, which differ by up to half a pixel at the far edge.
     """
     pixels = smooth(*case.size) if case.pixels is None else case.pixels
     how = _NEARLY_LOSSLESS.get(case.stored, {})
@@ -62,13 +62,13 @@ def check(case: Case, *, slack: float = 0.0) -> None:
     options = ProcessingOptions(**{"format": "png", **case.options})
     made = process(source, options, case.settings)
     wanted = expected(pixels, options, case.orientation)
-    assert not wanted.layout.ambiguous, "the case's own numbers are on a knife's edge: choose others"
+    assert not wanted.layout.ambiguous, "the case's own sizes round either way: choose others"
     assert (made.width, made.height) == wanted.layout.canvas
     got = decoded(made.body)
     assert got.shape == wanted.pixels.shape
     mean, most = _tolerance(case, made.format, wanted)
-    beside = slack * _slope(wanted.layout)
-    alike(got, wanted.pixels, mean=mean + beside, most=most + 2 * beside)
+    displaced = slack * _slope(wanted.layout)
+    alike(got, wanted.pixels, mean=mean + displaced, most=most + 2 * displaced)
 
 
 def _growth(sizes: Layout) -> tuple[float, float]:
@@ -76,26 +76,26 @@ def _growth(sizes: Layout) -> tuple[float, float]:
 
 
 def _slope(sizes: Layout) -> float:
-    """How much `smooth` rises from one pixel of the result to the next, at most."""
+    """The largest difference between neighbouring pixels of `smooth` in the result."""
     return 190 / (min(sizes.source) * min(_growth(sizes)))
 
 
 def _tolerance(case: Case, file_format: str, wanted: Expected) -> tuple[float, float]:
-    """How far apart two good resamplers and JPEG may be, on average and anywhere."""
+    """The allowed difference between two good resamplers, or by JPEG: on average and anywhere."""
     sizes = wanted.layout
-    if min(sizes.scaled) < 8:  # all edge
+    if min(sizes.scaled) < 8:  # only edges
         return 4.0, 8.0
     if file_format == "jpeg":
         return 1.2, 16.0  # it rings at the edges of paddings
     if max(_growth(sizes)) > 1:
-        # Where the other side does not grow libvips lies half a pixel beside.
+        # Where the other side is not enlarged libvips is displaced by half a pixel.
         slip = _slope(sizes) / 2 if min(_growth(sizes)) <= 1 else 0.0
         return 1.2 + slip, 8.0 + slip
     return (0.0, 1.0) if wanted.exact and case.stored != "JPEG" else (0.9, 8.0)
 
 
 def alike(got: Pixels, wanted: Pixels, *, mean: float = 3.0, most: float = 24.0) -> None:
-    """Equal on average and nowhere far apart; invisible colours do not count."""
+    """Assert that the pixels differ little on average and anywhere; colours of invisible pixels are ignored."""
     got, wanted = _visible(got), _visible(wanted)
     difference = np.abs(got - wanted)
     assert difference.mean() <= mean + 0.02, f"mean difference {difference.mean():.2f}"

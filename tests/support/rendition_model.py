@@ -1,6 +1,6 @@
-"""What a rendition must look like, by the documented rules: turned first, then cut, scaled, cut, grown and laid down.
+"""The pixels of a rendition by the documented rules: rotated, cropped, scaled, cropped, extended, flattened.
 
-It turns the picture before anything else, where the package turns gravities back instead: the two must agree.
+The model rotates the picture first, whereas the package computes the gravity before rotation: the two must agree.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from PIL import Image
 
 from imgforge.model import Gravity, ProcessingOptions
 from tests.support.geometry import Layout, Pair, layout, place
-from tests.support.images import Pixels, turned_by_exif
+from tests.support.images import Pixels, rotated_by_exif
 
 __all__ = ["Expected", "expected"]
 
@@ -38,24 +38,24 @@ def expected(pixels: Pixels, options: ProcessingOptions, orientation: int = 1) -
     """The rendition of *pixels* (RGB or RGBA, 8 bits) that are stored in EXIF *orientation*."""
     if options.auto_rotate is False:
         orientation = 1
-    seen = _turned(turned_by_exif(pixels, orientation), options)
+    seen = _rotated(rotated_by_exif(pixels, orientation), options)
     sizes = layout(seen.shape[1], seen.shape[0], options)
     crop_gravity = options.crop.gravity if options.crop and options.crop.gravity else options.gravity
-    image = _cut(seen, sizes.cropped, crop_gravity, sizes, dpr=False)
+    image = _cropped(seen, sizes.cropped, crop_gravity, sizes, dpr=False)
     exact = sizes.scaled == (image.shape[1], image.shape[0])
     image = _scaled(image, sizes.scaled, options.resizing_algorithm)
-    image = _cut(image, sizes.cut, options.gravity, sizes, dpr=True)
-    image = _grown(image, sizes, options)
+    image = _cropped(image, sizes.result_crop, options.gravity, sizes, dpr=True)
+    image = _extended(image, sizes, options)
     return Expected(_on_background(image, options), sizes, exact)
 
 
-def _turned(pixels: Pixels, options: ProcessingOptions) -> Pixels:
+def _rotated(pixels: Pixels, options: ProcessingOptions) -> Pixels:
     pixels = np.rot90(pixels, -options.rotate // 90)
     pixels = pixels[:, ::-1] if options.flip_horizontal else pixels
     return pixels[::-1] if options.flip_vertical else pixels
 
 
-def _cut(pixels: Pixels, size: Pair, gravity: Gravity, sizes: Layout, *, dpr: bool) -> Pixels:
+def _cropped(pixels: Pixels, size: Pair, gravity: Gravity, sizes: Layout, *, dpr: bool) -> Pixels:
     outer = pixels.shape[1], pixels.shape[0]
     left, top = place(outer, size, gravity, sizes.dpr if dpr else type(sizes.dpr)(1))
     return pixels[top : top + size[1], left : left + size[0]]
@@ -73,8 +73,8 @@ def _with_alpha(pixels: Pixels) -> Pixels:
     return np.dstack([pixels, np.full(pixels.shape[:2], 255, pixels.dtype)])
 
 
-def _laid(pixels: Pixels, size: Pair, left: int, top: int) -> Pixels:
-    """On a transparent canvas."""
+def _on_canvas(pixels: Pixels, size: Pair, left: int, top: int) -> Pixels:
+    """*pixels* on a transparent canvas."""
     if size == (pixels.shape[1], pixels.shape[0]):
         return pixels
     canvas = np.zeros((size[1], size[0], 4), pixels.dtype)
@@ -82,7 +82,7 @@ def _laid(pixels: Pixels, size: Pair, left: int, top: int) -> Pixels:
     return canvas
 
 
-def _grown(pixels: Pixels, sizes: Layout, options: ProcessingOptions) -> Pixels:
+def _extended(pixels: Pixels, sizes: Layout, options: ProcessingOptions) -> Pixels:
     both = (
         (options.extend.enabled, options.extend.gravity),
         (
@@ -93,8 +93,8 @@ def _grown(pixels: Pixels, sizes: Layout, options: ProcessingOptions) -> Pixels:
     for enabled, gravity in both:
         inner = pixels.shape[1], pixels.shape[0]
         if enabled and inner != sizes.extended:
-            pixels = _laid(pixels, sizes.extended, *place(sizes.extended, inner, gravity, sizes.dpr))
-    return _laid(pixels, sizes.canvas, sizes.padding[3], sizes.padding[0])
+            pixels = _on_canvas(pixels, sizes.extended, *place(sizes.extended, inner, gravity, sizes.dpr))
+    return _on_canvas(pixels, sizes.canvas, sizes.padding[3], sizes.padding[0])
 
 
 def _on_background(pixels: Pixels, options: ProcessingOptions) -> Pixels:

@@ -65,11 +65,11 @@ class HeaderTests(SynchronousTestCase):
     def test_fields_of_the_rust_imgforge_are_added_to_imgproxys(self) -> None:
         """By name and type as its /info has them."""
         frames = [Image.new("RGBA", (40, 30), (shade, 9, 9, 90)) for shade in (10, 200)]
-        film = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+        animation = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True)
         for source, channels, alpha, pages in (
             (png(np.zeros((4, 3))), 1, False, 1),
             (encoded(Image.new("CMYK", (4, 3)), "JPEG"), 4, False, 1),
-            (film, 4, True, 2),
+            (animation, 4, True, 2),
         ):
             got = told(source, size=True, format=True, dimensions=True)
             self.assertEqual((got["channels"], got["has_alpha"], got["pages"]), (channels, alpha, pages))

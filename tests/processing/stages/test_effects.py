@@ -218,20 +218,20 @@ class PageTests(EffectCase):
         frames = [Image.new("RGB", (20, 10), (0, 40 * index, 0)) for index in range(5)]
         buffer = io.BytesIO()
         frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=50, loop=0)
-        self.film = buffer.getvalue()
+        self.animation = buffer.getvalue()
 
     def test_a_page_is_taken(self) -> None:
-        self.assert_near(pixels(self.film, "pg:3")[5, 5], [0, 120, 0, 255], 3)
-        self.assert_near(pixels(self.film, "pg:99")[5, 5], [0, 160, 0, 255], 3)
+        self.assert_near(pixels(self.animation, "pg:3")[5, 5], [0, 120, 0, 255], 3)
+        self.assert_near(pixels(self.animation, "pg:99")[5, 5], [0, 160, 0, 255], 3)
 
     def test_several_pages_are_stacked(self) -> None:
-        got = pixels(self.film, "pg:1/pgs:3")
+        got = pixels(self.animation, "pg:1/pgs:3")
         self.assertEqual(got.shape, (30, 20, 4))
         self.assert_near(got[[5, 15, 25], 5, 1], [40, 80, 120], 3)
 
     def test_disable_animation_renders_a_still(self) -> None:
         for options, count in (("maf:10", 5), ("maf:10/da:1", 1)):
-            image: Any = Image.open(io.BytesIO(made(self.film, f"f:gif/{options}").body))
+            image: Any = Image.open(io.BytesIO(made(self.animation, f"f:gif/{options}").body))
             self.assertEqual(getattr(image, "n_frames", 1), count)
 
 
