@@ -1,4 +1,4 @@
-"""Options on colours and places that imgproxy sells: what its documentation promises of each."""
+"""Options of imgproxy Pro on colours and areas, by its documentation."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ LUMA = (0.2126, 0.7152, 0.0722)
 def test_adjustments_together_are_those_of_the_rust_imgforge(
     pixels: Pixels, brightness: int, contrast: float, saturation: float
 ) -> None:
-    """Contrast turns about 128 and comes first, brightness is added as it is named, then what is left is saturated."""
+    """Contrast around 128 comes first, then brightness is added, then saturation applies."""
     colours = pixels[:, :, :3].astype(float)
     spread = np.clip((colours - 128) * contrast + 128 + brightness, 0, 255)
     grey = spread @ LUMA
@@ -115,7 +115,7 @@ def test_monochrome_leaves_shades_of_one_colour() -> None:
     middle = shades[abs(shades.mean(axis=1) - 120) < 30]
     assert (np.diff(middle, axis=1) < 0).all()  # red above green above blue, as in the colour
     by_lightness = shades[np.argsort(shades.sum(axis=1))]
-    assert (np.diff(by_lightness, axis=0) >= -2).all()  # so that the lightness tells the whole colour
+    assert (np.diff(by_lightness, axis=0) >= -2).all()  # so that the lightness determines the colour
 
 
 @pytest.mark.parametrize("intensity", [0.25, 0.5, 0.75])
@@ -201,7 +201,7 @@ def test_an_area_is_clipped_to_the_picture(orientation: int) -> None:
 
 
 def ratios() -> Iterator[tuple[Crop | None, float, bool, tuple[int, int]]]:
-    """A crop of 96x64, the ratio, whether it may grow, and the size that must come of it."""
+    """A crop of 96x64, the ratio, whether the crop may grow, and the resulting size."""
     yield Crop(40, 20), 1.0, False, (20, 20)
     yield Crop(40, 20), 1.0, True, (40, 40)
     yield Crop(20, 40), 2.0, False, (20, 10)
@@ -239,7 +239,7 @@ def test_unsharp_masking_steepens_edges_and_keeps_the_mean() -> None:
     assert always.max() > 200
     assert always.min() < 60
     assert abs(always.mean() - 130) <= 1
-    alike(made(edge, unsharp_masking=UnsharpOptions("auto")), edge, mean=0, most=0)  # nothing was made smaller
+    alike(made(edge, unsharp_masking=UnsharpOptions("auto")), edge, mean=0, most=0)  # nothing was shrunk
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -1,4 +1,4 @@
-"""Animations: frames, delays and loops, and when a film is only a picture."""
+"""Animations: frames, delays and loops, and when an animation is rendered as a still."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SAVERS = {"gif": "gifsave_buffer", "webp": "webpsave_buffer"}
 
 
 def frames(count: int = 5) -> list[Pixels]:
-    """Each is lighter than the one before."""
+    """Frames, each lighter than the one before."""
     return [np.rint(smooth() * (0.5 + 0.1 * index)).astype(np.uint8) for index in range(count)]
 
 
@@ -53,7 +53,7 @@ def pages(image: Any) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What is asked of each frame."""
+    """A source format, a result format and options."""
 
     name: str
     source: str

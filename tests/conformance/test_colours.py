@@ -1,4 +1,4 @@
-"""Grey, deep, CMYK, palette and profiled pictures, and what is left of them in the result."""
+"""Results of grey, 16-bit, CMYK, palette and profiled pictures."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_enlarging_in_linear_light_keeps_even_colours() -> None:
 
 @pytest.mark.parametrize("embedded", [False, True])
 def test_cmyk_becomes_srgb(embedded: bool) -> None:
-    """By the profile of the file or by that of libvips, judged by LittleCMS itself."""
+    """By the profile of the file or by libvips' own; LittleCMS itself is the reference."""
     profile = bytes(pyvips.Operation.call("profile_load", "cmyk"))
     y, x = np.mgrid[0:64, 0:96]
     ink = np.dstack([x * 2, y * 3, (x + y) % 200, y]).astype(np.uint8)
@@ -220,7 +220,7 @@ def inked(pixels: Pixels, profile: bytes | None = None) -> bytes:
 @pytest.mark.parametrize("name", ["jpeg", "tiff", "png", "webp"])
 @pytest.mark.parametrize("width", [0, 48])
 def test_cmyk_with_its_profile_looks_the_same(name: str, width: int) -> None:
-    """In ink again where the format knows it, in sRGB with no profile of inks elsewhere."""
+    """CMYK where the format supports it, else sRGB without a CMYK profile."""
     profile = bytes(pyvips.Operation.call("profile_load", "cmyk"))
     y, x = np.mgrid[0:64, 0:96]
     ink = np.dstack([40 + x, 30 + y * 2, 60 + (x + y) // 2, y // 2]).astype(np.uint8)
@@ -234,7 +234,7 @@ def test_cmyk_with_its_profile_looks_the_same(name: str, width: int) -> None:
 
 
 def in_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
-    """*picture*, which is in ink, as LittleCMS itself sees it."""
+    """*picture*, which is CMYK, converted by LittleCMS itself."""
     own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
     made = ImageCms.profileToProfile(picture, own, srgb, ImageCms.Intent.RELATIVE_COLORIMETRIC, "RGB")
     assert made is not None

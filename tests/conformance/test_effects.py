@@ -17,7 +17,7 @@ def edge() -> Pixels:
 
 
 def blurred_edge(sigma: float) -> Pixels:
-    """The same after a Gaussian, by direct summation."""
+    """The same after a Gaussian blur, by direct summation."""
     reach = np.arange(-40, 41)
     weights = np.exp(-(reach**2) / (2 * sigma**2))
     row = np.pad(edge()[0, :, 0].astype(float), 40, mode="edge")

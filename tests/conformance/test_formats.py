@@ -1,4 +1,4 @@
-"""Which format an answer has, with and without an extension, and what each format does to the picture."""
+"""The format of a result, with and without an extension, and the picture in each format."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TARGETS = ("jpeg", "png", "gif", "webp", "avif", "tiff")
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """A source without an extension, and the format that it must get."""
+    """A URL without an extension, and the format of its result."""
 
     source: str
     wanted: str

@@ -1,4 +1,4 @@
-"""What is refused: too large, broken, or no picture at all; and results that must not weigh more than they may."""
+"""Sources that are rejected as too large, broken or no image; and the limit on a result's bytes."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_a_damaged_picture_gives_a_picture_or_one_of_our_errors(source: str, at:
     except (NotAnImage, SourceTooLarge, UnsupportedFormat) as error:
         said = error.message
     assert "\n" not in said
-    # Nothing of this machine; a mere slash may be in what zlib or libtiff say.
+    # Nothing of this machine; zlib's or libtiff's own message may have a slash.
     assert not [place for place in PLACES if place in said]
 
 
@@ -141,7 +141,7 @@ def test_cancelled_work_is_not_started() -> None:
 
 
 def test_a_small_result_takes_little_memory() -> None:
-    """The picture between scaling and cutting is 6000x4000 here, 72 MB, of which 50x50 pixels are wanted."""
+    """Between scaling and cropping the image has 6000x4000 pixels, 72 MB, of which 50x50 are requested."""
     before = usage()["memory_highwater_bytes"]
     options = {"width": 50, "height": 50, "min_width": 6000, "rotate": 90}
     with suppress(ResultTooLarge):
@@ -159,7 +159,7 @@ def weight(name: str, quality: int) -> int:
 @pytest.mark.parametrize("share", [0.9, 0.6, 0.4, 0.25, 0.01, 1.5])
 @pytest.mark.parametrize("name", ["jpeg", "webp", "avif"])
 def test_quality_falls_until_max_bytes_is_met(name: str, share: float) -> None:
-    """In the steps of imgproxy 4: a quarter, a half or three quarters by how much is too much, down to 10."""
+    """In the steps of imgproxy 4: to a quarter, a half or three quarters by the excess, down to 10."""
     quality = 90
     allowed = round(weight(name, quality) * share)
     while (size := weight(name, quality)) > allowed and quality > 10:

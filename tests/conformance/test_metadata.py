@@ -1,4 +1,4 @@
-"""What a file says beside its pixels: gone, but for the copyright, unless the request keeps it."""
+"""Metadata is stripped except the copyright, unless the request keeps it."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def opened(body: bytes) -> Image.Image:
     return Image.open(io.BytesIO(body))
 
 
-def spoken(body: bytes) -> dict[int, str]:
+def texts_of(body: bytes) -> dict[int, str]:
     """The EXIF texts, without the padding that some writers leave."""
     exif = opened(body).getexif()
     return {tag: str(exif[tag]).strip("\0 ") for tag in SPOKEN if tag in exif}
 
 
 def xmp(body: bytes) -> bytes:
-    """The packet, or nothing; PNG keeps it in a text chunk, which libvips does not write as an international one."""
+    """The XMP packet, or b"". PNG has it in a text chunk, which libvips does not write as an international one."""
     said = opened(body).info
     packet = said.get("xmp") or said.get("XML:com.adobe.xmp", b"")
     return packet if isinstance(packet, bytes) else packet.encode()
@@ -59,7 +59,7 @@ def xmp(body: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the request and the operator say, and which texts must be left."""
+    """The options, the settings, and the texts that must be kept."""
 
     name: str
     wanted: dict[int, str]
@@ -87,7 +87,7 @@ def wishes() -> Iterator[Any]:
 @pytest.mark.parametrize(("source", "target", "wish"), list(wishes()))
 def test_which_exif_fields_are_kept(source: str, target: str, wish: Wish) -> None:
     made = rendered(photo(source), ProcessingSettings(**wish.settings), format=target.lower(), **wish.options).body
-    assert spoken(made) == wish.wanted
+    assert texts_of(made) == wish.wanted
     assert (GPS in opened(made).getexif()) == (wish.wanted == SPOKEN)
 
 
@@ -138,7 +138,7 @@ def test_comments_are_stripped() -> None:
 
 @pytest.mark.parametrize(("strip", "has"), [(True, False), (False, True)])
 def test_exif_colour_fields_are_stripped_with_the_profile(strip: bool, has: bool) -> None:
-    """Adobe's space is announced so, without a profile."""
+    """Adobe RGB is declared by EXIF, without a profile."""
     exif = Image.Exif()
     exif.get_ifd(EXIF)[COLOUR_SPACE] = 2
     exif[PRIMARIES] = (0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
@@ -186,7 +186,7 @@ def test_owners_are_copied_from_and_to_tiff_tags(source: str, target: str, owner
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_a_tiff_with_owners_is_otherwise_unchanged(order: str) -> None:
-    """In both byte orders; nothing that there is not room for is taken for a text."""
+    """In both byte orders; a text that exceeds the file is ignored."""
     image = pyvips.Image.new_from_array(smooth()).copy(interpretation="srgb")
     plain = bytes(image.tiffsave_buffer())
     source = rendered(photo("JPEG", quality=95), format="tiff", quality=95).body
@@ -204,7 +204,7 @@ def test_a_tiff_with_owners_is_otherwise_unchanged(order: str) -> None:
 
 
 def _utf_8(text: str) -> str:
-    """Pillow takes texts of EXIF and of TIFF for Latin-1."""
+    """*text* decoded again as UTF-8: Pillow decodes texts of EXIF and TIFF as Latin-1."""
     try:
         return text.encode("latin-1").decode("utf-8").rstrip("\0 ")
     except UnicodeError:

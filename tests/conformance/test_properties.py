@@ -1,4 +1,4 @@
-"""Any options at all: the layout is the rules', the pixels are the picture's, and nothing raises but our errors."""
+"""Any options: layout and pixels follow the rules, and only imgforge's errors are raised."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SIDES = st.integers(40, 120)
 ASKED = st.one_of(st.just(0), st.integers(8, 160))
 OFFSETS = st.sampled_from((0.0, 0.0, 1.0, -2.0, 5.0, 0.125, -0.0625))
 EDGES = st.builds(Gravity, st.sampled_from(("no", "so", "ea", "we", "noea", "nowe", "soea", "sowe")), OFFSETS, OFFSETS)
-# What is centred on an axis may lie one pixel beside it where a turn is undone, and a focus point likewise.
+# A gravity that is centred on an axis, or a focus point, may be one pixel off where rotation reverses the axis.
 CORNERS = st.builds(Gravity, st.sampled_from(("noea", "nowe", "soea", "sowe")), OFFSETS, OFFSETS)
 FACTORS = st.sampled_from((0.5, 0.75, 1.0, 1.0, 1.5, 2.0))
 CROP_SIDES = st.one_of(st.just(0.0), st.sampled_from((0.5, 0.75)), st.integers(16, 120).map(float))
@@ -214,7 +214,7 @@ ANY_OPTIONS: dict[str, Any] = {
     "strip_color_profile": st.booleans(),
 }
 ANYTHING = st.builds(ProcessingOptions, **ANY_OPTIONS)
-# What has no pixels to break: limits and hashes, which have tests of their own.
+# Options that change no pixels: limits and hashes, which have tests of their own.
 SAID_ELSEWHERE = {
     "format_quality",
     "hashsum",
@@ -239,7 +239,7 @@ MARK = {"": encoded(see_through(9, 7))}
 def test_only_imgforge_errors_are_raised(
     source: bytes, options: ProcessingOptions, chained: list[ProcessingOptions], accepted: tuple[str, ...]
 ) -> None:
-    with suppress(ImgforgeError):  # what these say is judged in `test_limits`
+    with suppress(ImgforgeError):  # `test_limits` checks their messages
         made = process(source, options, LIMITS, chained=chained, accepted=accepted, watermarks=MARK)
         assert detect_format(made.body) == made.format
         assert 1 <= min(made.width, made.height) <= max(made.width, made.height) <= 400

@@ -1,4 +1,4 @@
-"""Large originals that are decoded smaller than they are: the answer must not show it."""
+"""Shrink-on-load of large originals: the result must not show it."""
 
 from __future__ import annotations
 

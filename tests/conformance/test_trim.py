@@ -30,7 +30,7 @@ def bordered(colour: Sequence[int]) -> Pixels:
 
 @dataclass(frozen=True, slots=True)
 class Border:
-    """A border's colour, what trim is told, and the margins (left, right, above, below) that must be left."""
+    """A border's colour, the trim option, and the margins (left, right, above, below) that must remain."""
 
     name: str
     colour: tuple[int, ...]
@@ -64,7 +64,7 @@ def test_trim_leaves_the_area_within_the_border(case: Border) -> None:
 def test_sizes_are_planned_for_the_trimmed_image(width: int, rotate: int) -> None:
     made = rendered(encoded(bordered((255, 255, 255))), trim=Trim(10), width=width, rotate=rotate)
     seen = SIZE if rotate % 180 == 0 else SIZE[::-1]
-    width = min(width or seen[0], seen[0])  # nothing grows unasked
+    width = min(width or seen[0], seen[0])  # nothing is enlarged by default
     wanted = width, round(seen[1] * width / seen[0])
     assert (made.width, made.height) == wanted
 

@@ -1,4 +1,4 @@
-"""Pictures whose samples are unusual: light, grey in a space of its own, more than one alpha."""
+"""Pictures with unusual samples: linear light, profiled grey, bands beyond the alpha."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DOT: Pixels = np.full((8, 8, 4), (250, 20, 40, 255), np.uint8)
 
 
 def grey_profile() -> bytes:
-    """A profile of a grey whose light is the sample to the power of `GAMMA` (ICC.1:2001, 6.3.1.2)."""
+    """A grey profile in which light is the sample to the power of `GAMMA` (ICC.1:2001, 6.3.1.2)."""
     white = b"XYZ " + bytes(4) + struct.pack(">3i", *(round(value * 65536) for value in (0.9642, 1.0, 0.8249)))
     curve = b"curv" + bytes(4) + struct.pack(">IHxx", 1, round(GAMMA * 256))
     text = b"desc" + bytes(4) + struct.pack(">I", 2) + b"g" + bytes(79)
@@ -38,7 +38,7 @@ def grey_profile() -> bytes:
 
 
 def grey(alpha: int | None = None, *, deep: bool = False) -> bytes:
-    """Evenly `LEVEL`, in that profile's space."""
+    """A uniform picture of `LEVEL` in that profile's space."""
     pixels = np.full((40, 60, 1), LEVEL, np.uint8)
     if alpha is not None:
         pixels = np.dstack([pixels, np.full((40, 60, 1), alpha, np.uint8)])
@@ -102,7 +102,7 @@ def test_grey_that_became_rgb_has_no_grey_profile() -> None:
 @pytest.mark.parametrize("bands", [1, 2, 3, 4])
 @pytest.mark.parametrize("profiled", [False, True])
 def test_floating_point_samples_are_linear_light(bands: int, profiled: bool) -> None:
-    """As Pillow, and as libvips, write it; of grey and colours alike. A profile is of samples, and no more true."""
+    """Grey and colours, as Pillow and libvips write them; a profile does not apply to linear light."""
     light = {1: GREY, 2: GREY_ALPHA, 3: smooth(), 4: see_through()}[bands].reshape(64, 96, bands) / np.float32(255)
     wanted = curved(light)
     if bands in {2, 4}:
@@ -135,7 +135,7 @@ def test_floating_point_samples_are_linear_light(bands: int, profiled: bool) -> 
     ids=lambda options: next(iter(options)),
 )
 def test_bands_beyond_the_alpha_are_dropped(bands: int, surplus: int, options: dict[str, Any]) -> None:
-    """As Photoshop writes spot colours and saved selections."""
+    """Photoshop writes spot colours and saved selections so."""
     pixels = GREY_ALPHA if bands == 2 else see_through()
     kind = "b-w" if bands == 2 else "srgb"
     more = np.dstack([pixels, *[GREY[::-1]] * surplus])

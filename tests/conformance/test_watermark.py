@@ -1,4 +1,4 @@
-"""Where watermarks lie, how large they are, and how they blend."""
+"""The position, the size and the blending of watermarks."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def marked(source: bytes, wanted: Watermark, alpha: int = 255, **options: Any) -
     return process(source, asked, settings, watermarks={"": encoded(mark(alpha))})
 
 
-def laid(below: Pixels, above: Pixels, left: int, top: int, opacity: float) -> Pixels:
-    """*above* (RGBA) over *below* (RGB), with what does not fit left out."""
+def composited(below: Pixels, above: Pixels, left: int, top: int, opacity: float) -> Pixels:
+    """*above* (RGBA) over *below* (RGB), clipped to it."""
     result = below.astype(float)
     for y, x in product(range(above.shape[0]), range(above.shape[1])):
         if 0 <= top + y < below.shape[0] and 0 <= left + x < below.shape[1]:
@@ -46,7 +46,7 @@ def laid(below: Pixels, above: Pixels, left: int, top: int, opacity: float) -> P
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A watermark and what else is asked for."""
+    """A watermark and further options."""
 
     name: str
     watermark: Watermark
@@ -73,7 +73,7 @@ def test_position_and_offsets(case: Mark) -> None:
     gravity = Gravity(case.watermark.position, case.watermark.x, case.watermark.y)
     left, top = place(OUTER, MARK_SIZE, gravity, inside=False)
     assert made.shape == (64, 96, 3)
-    alike(made, laid(smooth(), mark(case.alpha), left, top, case.watermark.opacity), mean=0.2, most=2)
+    alike(made, composited(smooth(), mark(case.alpha), left, top, case.watermark.opacity), mean=0.2, most=2)
 
 
 @pytest.mark.parametrize(("scale", "size"), [(0.5, (48, 32)), (0.25, (24, 16)), (1.0, (96, 64)), (0.125, (12, 8))])
@@ -109,7 +109,7 @@ def test_tiles_whose_gaps_leave_nothing_are_not_drawn(gap_x: float, gap_y: float
 )
 def test_a_watermark_outside_the_picture_keeps_one_pixel_inside(x: float, y: float, left: int, top: int) -> None:
     made = decoded(marked(encoded(smooth()), Watermark(1.0, "nowe", x, y)).body)
-    alike(made, laid(smooth(), mark(), left, top, 1.0), mean=0, most=1)
+    alike(made, composited(smooth(), mark(), left, top, 1.0), mean=0, most=1)
 
 
 def test_the_operators_opacity_multiplies_the_urls() -> None:
@@ -117,7 +117,7 @@ def test_the_operators_opacity_multiplies_the_urls() -> None:
     body = process(
         encoded(smooth()), options, ProcessingSettings(watermark_opacity=0.5), watermarks={"": encoded(mark())}
     ).body
-    alike(decoded(body), laid(smooth(), mark(), 0, 0, 0.25), mean=0.2, most=2)
+    alike(decoded(body), composited(smooth(), mark(), 0, 0, 0.25), mean=0.2, most=2)
 
 
 def test_a_watermark_may_cover_the_padding() -> None:

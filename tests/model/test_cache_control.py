@@ -1,4 +1,4 @@
-"""What the text of Cache-Control comes to."""
+"""Directives of Cache-Control, and their bounds."""
 
 from __future__ import annotations
 

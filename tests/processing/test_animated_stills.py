@@ -1,4 +1,4 @@
-"""Animations that libvips takes for stills: APNG and AVIF sequences, by way of the extra."""
+"""Animations that libvips reads as stills: APNG and AVIF sequences, by Pillow."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class FilmTests(EffectCase):
 
 
 def counted(source: bytes, frames: int) -> bytes:
-    """An APNG that says that it has so many frames."""
+    """An APNG that declares so many frames."""
     at = source.index(b"acTL")
     chunk = b"acTL" + struct.pack(">I", frames) + source[at + 8 : at + 12]
     return source[:at] + chunk + struct.pack(">I", zlib.crc32(chunk)) + source[at + 16 :]

@@ -1,4 +1,4 @@
-"""`best` makes the smallest file among the formats that hold the picture and that the client takes."""
+"""`best` chooses the smallest file of the formats that the picture fits and the client accepts."""
 
 from __future__ import annotations
 

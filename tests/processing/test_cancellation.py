@@ -1,4 +1,4 @@
-"""Work that nobody waits for is stopped from another thread."""
+"""Work is cancelled from another thread."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class CancellationTests(SynchronousTestCase):
 
 
 class Announcing(Cancellation):
-    """Says when libvips has begun with pixels: from then on the call sits in native code."""
+    """Signals that libvips has begun with pixels: from then on the call is in native code."""
 
     under_way: threading.Event
 

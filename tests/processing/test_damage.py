@@ -12,7 +12,7 @@ from imgforge.errors import ImgforgeError, NotAnImage
 from imgforge.model import InfoOptions, ProcessingOptions
 from imgforge.processing import ProcessingSettings, check_format, describe, process
 from tests.support.damaged import FILES, NOISE, sliced, whole
-from tests.support.images import encoded, film
+from tests.support.images import animation, encoded
 
 SETTINGS = ProcessingSettings()
 
@@ -48,7 +48,7 @@ def test_a_jpeg_that_says_that_it_ends_is_shown_as_imgproxy_shows_it(name: str) 
 @pytest.mark.parametrize("saver", ["gifsave_buffer", "webpsave_buffer"])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
 def test_a_truncated_animation_is_none(saver: str, share: float) -> None:
-    film_body = film([NOISE, 255 - NOISE, NOISE], [50, 50, 50], 0, saver)
+    film_body = animation([NOISE, 255 - NOISE, NOISE], [50, 50, 50], 0, saver)
     moving = ProcessingSettings(max_animation_frames=10)
     with pytest.raises(NotAnImage):
         process(film_body[: int(len(film_body) * share)], ProcessingOptions(format="webp"), moving)
@@ -93,7 +93,7 @@ def test_files_of_other_programs_are_whole() -> None:
 
 
 def test_a_gif_without_its_trailer_is_whole() -> None:
-    body = film([NOISE, 255 - NOISE], [50, 50], 0, "gifsave_buffer")
+    body = animation([NOISE, 255 - NOISE], [50, 50], 0, "gifsave_buffer")
     assert body.endswith(b"\x00;")
     made = process(body[:-1], ProcessingOptions(format="gif"), ProcessingSettings(max_animation_frames=5))
     assert (made.width, made.height) == (240, 160)

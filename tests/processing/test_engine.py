@@ -63,7 +63,9 @@ class ChainTests(EffectCase):
     def test_transparency_is_kept_until_the_last_pipeline(self) -> None:
         for name in ("png", "jpg"):
             got = pixels(RED, f"f:{name}/pd:10/-/bg:0000ff/-/pd:10")
-            self.assert_near(got[15, 15], [0, 0, 255, 255], 8)  # what the first has added is the second's background
+            self.assert_near(
+                got[15, 15], [0, 0, 255, 255], 8
+            )  # the first pipeline's padding shows the second's background
             self.assert_near(got[5, 5], [255, 255, 255, 255] if name == "jpg" else [0, 0, 0, 0], 8)
 
     def test_the_format_fits_the_result_of_all_pipelines(self) -> None:
@@ -85,7 +87,7 @@ class ChainTests(EffectCase):
         for pipelines, most in ((1, 1), (3, 3), (0, 100)):
             parser = OptionParser(presets=presets, pipelines=pipelines)
             self.assertEqual(len(parser.parse(["-"] * (most - 1)).chained), most - 1)
-            self.assertEqual(len(parser.parse(["pr:long"]).chained), 4)  # those of presets are the operator's own
+            self.assertEqual(len(parser.parse(["pr:long"]).chained), 4)  # presets are not limited
             if pipelines:
                 with self.assertRaises(BadOption):
                     parser.parse(["-"] * most)

@@ -1,4 +1,4 @@
-"""Places, and gravities that are read before the picture is turned."""
+"""Positions, and gravities before rotation."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class PositionTests(SynchronousTestCase):
             ("ce", -7, 7): (33, 42),
         }
         for (kind, x, y), wanted in places.items():
-            # The rests are 80 and 70: (80 + 1) / 2 and (70 + 1) / 2 round to the even neighbours 40 and 36.
+            # The differences are 80 and 70: (80 + 1) / 2 and (70 + 1) / 2 round to the even neighbours 40 and 36.
             wanted = (wanted[0], wanted[1] + 1) if kind in {"ea", "ce"} else wanted
             self.assertEqual(position((100, 80), (20, 10), Gravity(kind, x, y), 1.0), wanted, (kind, x, y))
 
@@ -84,7 +84,7 @@ class PositionTests(SynchronousTestCase):
 
 
 class BeforeRotationTests(SynchronousTestCase):
-    """Cropping by the gravity turned back and then turning is turning and then cropping."""
+    """Cropping by the gravity before rotation and then rotating equals rotating and then cropping."""
 
     outer = (60, 36)
 
@@ -118,7 +118,7 @@ class BeforeRotationTests(SynchronousTestCase):
     def test_edges_corners_and_the_centre(
         self, kind: str, x: int, y: int, angle: int, flip_x: bool, flip_y: bool
     ) -> None:
-        # Rests that are multiples of four have the same middle from both ends.
+        # Differences that are multiples of four have the same middle from both ends.
         got, wanted = self.both((20, 12), Gravity(kind, x, y), angle, flip_x, flip_y)
         np.testing.assert_array_equal(got, wanted)
 

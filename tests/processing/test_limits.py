@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.errors import NotAnImage, ResultTooLarge, SourceTooLarge
 from imgforge.model import Extend, Padding, ProcessingOptions, Rendition
 from imgforge.processing import ProcessingSettings, process
-from tests.support.images import DRAWING, encoded, film, oriented, smooth
+from tests.support.images import DRAWING, animation, encoded, oriented, smooth
 
 
 def promising(width: int, height: int) -> bytes:
@@ -49,7 +49,7 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual(self.made(encoded(smooth()), strict, max_src_resolution=1.0).width, 96)
 
     def test_all_frames_of_an_animation_count(self) -> None:
-        source = film([smooth(), 255 - smooth()] * 2 + [smooth()], [50] * 5, 0)
+        source = animation([smooth(), 255 - smooth()] * 2 + [smooth()], [50] * 5, 0)
         pixels = 96 * 64 / 1e6
         for frames, limit, fits in ((5, 4.5, False), (5, 5, True), (4, 4.5, True), (1, 1, True)):
             settings = ProcessingSettings(max_animation_frames=frames, max_src_resolution=pixels * limit)

@@ -10,7 +10,7 @@ from imgforge.model import InfoOptions, ProcessingOptions, Watermark
 from imgforge.processing import FORMATS, ProcessingSettings, describe, detect_format, process
 from tests.support.bitmaps import bmp
 from tests.support.damaged import NOISE, sliced, whole
-from tests.support.images import Pixels, decoded, encoded, film, smooth
+from tests.support.images import Pixels, animation, decoded, encoded, smooth
 
 SERVE, REFUSE = ProcessingSettings(truncated_images="serve"), ProcessingSettings()
 PNG = ProcessingOptions(format="png")
@@ -80,7 +80,7 @@ def test_what_its_reader_cannot_show_in_part_is_refused_with_the_same_words() ->
 
 
 def test_frames_that_are_there_are_shown() -> None:
-    body = film([NOISE, 255 - NOISE, NOISE], [50, 50, 50], 0, "gifsave_buffer")
+    body = animation([NOISE, 255 - NOISE, NOISE], [50, 50, 50], 0, "gifsave_buffer")
     moving = ProcessingSettings(truncated_images="serve", max_animation_frames=9)
     for share, least in ((0.3, 1), (0.6, 2), (0.95, 3)):
         rendition = process(part(body, share), ProcessingOptions(format="gif"), moving)

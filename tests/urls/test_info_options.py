@@ -1,4 +1,4 @@
-"""The options of /info: what each means, what none may be, and its presets."""
+"""Options of /info: valid and malformed arguments, and presets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processing options: what each argument means, and what none may be."""
+"""Options of image URLs: valid and malformed arguments."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ MEANINGS: tuple[tuple[str, dict[str, object]], ...] = (
     ("gr:0.5:f00:up:-1:1.5", {"gradient": Gradient(0.5, Color(255, 0, 0), 180, -1, 1.5)}),
     ("pbl:9:45:0.2:2", {"progressive_blur": ProgressiveBlur(9, 45, 0.2, 2)}),
     ("hs:sha1:abcd", {"hashsum": ("sha1", "abcd")}),
-    ("wmu:aW1hZ2UxCg", {"watermark_url": "image1"}),  # with the end of its line, as in imgproxy's documentation
+    ("wmu:aW1hZ2UxCg", {"watermark_url": "image1"}),  # with a line break at the end, as in imgproxy's documentation
     ("bl:0.5", {"blur": 0.5}),
     ("sh:2", {"sharpen": 2}),
     ("pix:9", {"pixelate": 9}),
@@ -148,7 +148,7 @@ class MeaningTests(SynchronousTestCase):
     def test_a_bare_switch_is_off(self) -> None:
         self.assertIs(self.parse("sm:").strip_metadata, False)
         self.assertIs(self.parse("el:1", "el:").enlarge, False)
-        self.assertTrue(self.parse("fl:1", "fl:").flip_horizontal)  # one of two
+        self.assertTrue(self.parse("fl:1", "fl:").flip_horizontal)  # of two switches an empty one changes nothing
         self.assertEqual(self.parse("ex:1:no", "ex:").extend, Extend(False, Gravity("no")))
         self.assertEqual(self.parse("exar:1:no", "exar::so").extend_aspect_ratio, Extend(False, Gravity("so")))
         self.assertTrue(self.parse("ex:1", "rs:fit:9:9:1:").extend.enabled)
@@ -164,7 +164,7 @@ class MeaningTests(SynchronousTestCase):
         self.assertEqual(self.parse("g:no:1:2", "g:sm").gravity, Gravity("sm"))
         self.assertEqual(self.parse("g:fp:0.2:0.3", "g:fp:0.9:").gravity, Gravity("fp", 0.9, 0.3))
         self.assertEqual(self.parse("ex:0:no:1", "ex:1").extend, Extend(True, Gravity("no", 1)))
-        for text in ("rs:fit:9:9:1::so:1:2", "s:9:9:1::so"):  # no word on extend, so none on its gravity
+        for text in ("rs:fit:9:9:1::so:1:2", "s:9:9:1::so"):  # without `extend` its gravity is ignored
             self.assertEqual(self.parse("ex:1:no:1", text).extend, Extend(True, Gravity("no", 1)), text)
         self.assertEqual(self.parse("c:10:20:we:5", "c:30").crop, Crop(30, 20, Gravity("we", 5)))
         self.assertEqual(self.parse("t:1:f00:1:1", "t:2").trim, Trim(2, None, True, True))
@@ -177,7 +177,9 @@ class MeaningTests(SynchronousTestCase):
         self.assertEqual(self.parse("ex:1:no:1", "ex:1::5").extend, Extend(True, Gravity("no", 5)))
         self.assertEqual(self.parse("ex:1:::").extend, Extend(True))
         self.assertEqual(self.parse("g:no", "g::5:6").gravity, Gravity("no", 5, 6))
-        self.assertEqual(self.parse("c:10:20::5").crop, Crop(10, 20, Gravity("", 5)))  # the request's, but for that
+        self.assertEqual(
+            self.parse("c:10:20::5").crop, Crop(10, 20, Gravity("", 5))
+        )  # the request's type, with this offset
         for text in ("ex:1::x", "g::1:2:3", "c:1:2::x"):
             with self.assertRaises(BadOption, msg=text):
                 self.parse(text)

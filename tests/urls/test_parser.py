@@ -1,4 +1,4 @@
-"""The grammar of paths, forwards and backwards."""
+"""The grammar of paths: parsing, and building."""
 
 from __future__ import annotations
 

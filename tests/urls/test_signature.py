@@ -1,4 +1,4 @@
-"""Signatures: only what was signed passes, in the bytes in which it was sent."""
+"""Signatures are valid for the signed bytes only."""
 
 from __future__ import annotations
 

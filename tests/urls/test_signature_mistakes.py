@@ -1,4 +1,4 @@
-"""Each usual mistake of a program that signs is named, alone and beside others; what else is wrong is not guessed."""
+"""Each usual mistake of a signing program is named, alone and with others; other mistakes are not guessed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _standard(digest: bytes) -> str:
 
 @dataclass(frozen=True)
 class Program:
-    """A program that signs, as an application has it: each field is a step that may be wrong."""
+    """A signing program: each field is a step that may be wrong."""
 
     key: bytes = KEY
     salt: bytes = SALT
@@ -40,13 +40,13 @@ class Program:
     encode: Callable[[bytes], str] = _urlsafe
 
     def url(self, path: str = PATH, before: str = "", behind: str = "") -> str:
-        """The URL that it makes: *before* stands in front of the signature, *behind* at the end."""
+        """Its URL for *path*, with *before* in front of the signature and *behind* at the end."""
         digest = hmac.new(self.key, self.message(self.salt, self.signed(path).encode()), hashlib.sha256).digest()
         return f"{before}/{self.encode(digest)}{path}{behind}"
 
 
 HOST = "http://127.0.0.1:3000"
-# By a word of the line that names the mistake: the program that makes it, and what is around its URL.
+# By words of the line that names the mistake: the program with it, and the texts around its URL.
 MISTAKES: dict[str, tuple[Program, str, str]] = {
     "key and the salt were used as hexadecimal text": (
         Program(key=KEY.hex().encode(), salt=SALT.hex().encode()),
@@ -87,7 +87,7 @@ class MistakeTests(SynchronousTestCase):
 
     def test_each_mistake_is_named_alone(self) -> None:
         for word, (program, before, behind) in MISTAKES.items():
-            # Numbers in the path, until the digest has what tells the encodings apart.
+            # Numbers in the path, until the encodings of the digest differ.
             for number in range(40):
                 url = program.url(f"/w:{number + 1}{PATH}", before, behind)
                 found = self.found(url)

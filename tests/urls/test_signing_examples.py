@@ -1,4 +1,4 @@
-"""The code of docs/usage.md that signs, each in its own language, against the server's parser."""
+"""The signing examples of docs/usage.md, in each language, against the server's parser."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imgforge.errors import BadSignature
 from imgforge.urls import UrlParser, UrlSettings
 
 USAGE = Path(__file__).parents[2] / "docs" / "usage.md"
-# Bytes that are no text, so that a key which is not unhexed, or is taken for UTF-8, signs something else.
+# Bytes that are not UTF-8, so that a key used as hexadecimal text or as UTF-8 gives another signature.
 KEY, SALT = "00ff10e2", "80c3a9fe"
 PATHS = ("/rs:fit:300:200/plain/local:///a%20b.jpg@webp", *(f"/w:{width}/plain/http://x/a.png" for width in range(40)))
 

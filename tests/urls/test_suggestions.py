@@ -1,4 +1,4 @@
-"""An error says what was probably meant, in the words that a client finds in its URL."""
+"""Errors suggest the probable name, and quote the client's URL."""
 
 from __future__ import annotations
 

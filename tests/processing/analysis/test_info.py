@@ -1,4 +1,4 @@
-"""What /info tells of pictures whose metadata and pixels are known."""
+"""/info of pictures with known metadata and pixels."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def flat(*colour: int, width: int = 40, height: int = 30) -> bytes:
 
 
 def told(source: bytes, **wanted: Any) -> dict[str, Any]:
-    """The fields that are wanted alone, as they come out of JSON."""
+    """The requested fields alone, after a round trip through JSON."""
     answer: dict[str, Any] = json.loads(
         json.dumps(describe(source, InfoOptions(**NOTHING | wanted), ProcessingSettings()))
     )
@@ -63,7 +63,7 @@ class HeaderTests(SynchronousTestCase):
         )
 
     def test_fields_of_the_rust_imgforge_are_added_to_imgproxys(self) -> None:
-        """By name and type as its /info has them."""
+        """With the names and types of its /info."""
         frames = [Image.new("RGBA", (40, 30), (shade, 9, 9, 90)) for shade in (10, 200)]
         animation = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True)
         for source, channels, alpha, pages in (
@@ -227,7 +227,7 @@ class PixelTests(SynchronousTestCase):
         pixels = np.full((100, 200, 3), 128)
         pixels[10:30, 170:190] = (255, 0, 0)
         exif = Image.Exif()
-        exif[0x0112] = 6  # seen, the right end of the stored picture is below, its top on the right
+        exif[0x0112] = 6  # rotated, the right end of the stored picture is at the bottom, its top on the right
         source = encoded(Image.fromarray(pixels.astype(np.uint8)), "PNG", exif=exif)
         box = told(source, crop=Crop(40, 40, Gravity("sm")))["crop"]
         self.assertEqual((box["width"], box["height"]), (0.4, 0.2))

@@ -1,4 +1,4 @@
-"""EXIF, IPTC and XMP as /info tells them, well-formed and hostile."""
+"""EXIF, IPTC and XMP in /info, well-formed and hostile."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def encoded(picture: Image.Image, name: str = "PNG", **options: Any) -> bytes:
 
 
 def told(source: bytes, **wanted: Any) -> dict[str, Any]:
-    """The fields that are wanted alone, as they come out of JSON."""
+    """The requested fields alone, after a round trip through JSON."""
     answer: dict[str, Any] = json.loads(
         json.dumps(describe(source, InfoOptions(**NOTHING | wanted), ProcessingSettings()))
     )

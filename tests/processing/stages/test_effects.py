@@ -1,4 +1,4 @@
-"""Effects, judged on pixels that follow from their definitions."""
+"""Effects, encoder options and pages, by pixels that follow from their definitions."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class WatermarkTests(EffectCase):
         self.black = flat(0, 0, 0, width=100, height=80)
 
     def where(self, options: str, **watermarks: bytes) -> tuple[int, int, int, int]:
-        """Left, top, width and height of what is red."""
+        """Left, top, width and height of the red area."""
         rows, columns = np.nonzero(pixels(self.black, options, **watermarks)[..., 0] > 127)
         return columns.min(), rows.min(), columns.max() - columns.min() + 1, rows.max() - rows.min() + 1
 

@@ -1,4 +1,4 @@
-"""A watermark costs no more than what is seen of it, whatever the options say of its size."""
+"""The memory of a watermark is bounded by its visible part, whatever its size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.images import Pixels, decoded, encoded
 WIDTH, HEIGHT = 200, 120
 LIMITED = ProcessingSettings(max_result_dimension=16384)
 
-# Prints the most bytes that libvips held at once.
+# Prints the largest number of bytes that libvips held at once.
 MEASURED = """
 from tests.processing.stages.test_watermark_limits import *
 from imgforge.processing import usage
@@ -50,7 +50,7 @@ def texted(text: str) -> Pixels:
 
 
 def megabytes_of(call: str) -> float:
-    """What a fresh process needs for it."""
+    """The peak of libvips' memory in a fresh process that runs *call*."""
     run = subprocess.run([sys.executable, "-c", MEASURED.format(call=call)], capture_output=True, check=True, text=True)
     return int(run.stdout) / 1e6
 
