@@ -33,17 +33,17 @@ def animate(
     delays = list(stack.get("delay")) if stack.get_typeof("delay") else [_DEFAULT_DELAY] * frames
     loop = stack.get("loop") if stack.get_typeof("loop") else 0
     options = replace(options, trim=None)
-    unmarked = replace(context, watermarks={})
+    unmarked = replace(options, watermark=None)
     results = []
     for index in range(frames):
         context.cancellation.check()
         frame = stack.crop(0, index * original.height, stack.width, original.height)
-        state = run_stages(start(original, frame, options, unmarked, frame=True))
+        state = run_stages(start(original, frame, unmarked, context, frame=True))
         # Small by now. Frames are decoded here, one after another, so that the stack is read once from top to bottom.
         state.to_memory()
         results.append(state.image)
     image = pyvips.Image.arrayjoin(results, across=1) if len(results) > 1 else results[0]
-    state.watermarks = context.watermarks
+    state.options = options
     image = watermarked(state, image, frames).copy()
     image.set_type(pyvips.GValue.gint_type, "page-height", results[0].height)
     image.set_type(pyvips.GValue.gint_type, "n-pages", frames)

@@ -13,6 +13,7 @@ from imgforge.errors import BadOption
 from imgforge.processing import ProcessingSettings, process
 from imgforge.urls.options import OptionParser
 from tests.support.effect_case import EffectCase, flat
+from tests.support.images import animation
 
 RED = flat(255, 0, 0, width=20, height=10)
 
@@ -72,6 +73,19 @@ class WatermarkTests(EffectCase):
         self.assertGreater(height, 8)
         with self.assertRaises(BadOption):
             pixels(self.black, f"wm:1/wmt:{encoded('<span>')}")
+
+    def test_a_text_on_an_animation_is_as_opaque_as_on_a_still(self) -> None:
+        black = np.zeros((80, 100, 3), np.uint8)
+        moving_source = animation([black, black + 3], [100, 100], 0)
+        options = "f:webp/q:100/wm:0.5:ce/wmt:" + encoded("<span foreground='white' size='xx-large'>HEI</span>")
+        parsed = OptionParser().parse(options.split("/"))
+        still, moving = (
+            process(source, parsed.processing, ProcessingSettings(max_animation_frames=2)).body
+            for source in (flat(0, 0, 0, width=100, height=80), moving_source)
+        )
+        peaks = [int(np.asarray(Image.open(io.BytesIO(body)).convert("L")).max()) for body in (still, moving)]
+        self.assertAlmostEqual(peaks[0], peaks[1], delta=6)
+        self.assertLess(peaks[1], 140)
 
     def test_an_enlarged_text_is_sharp(self) -> None:
         text = encoded("<span foreground='white'>HEI</span>")
