@@ -14,6 +14,7 @@ from twisted.internet.interfaces import (
     IReactorCore,
     IReactorFDSet,
     IReactorPluggableNameResolver,
+    IReactorProcess,
     IReactorSocket,
     IReactorTCP,
     IReactorThreads,
@@ -58,6 +59,7 @@ class IServerReactor(
     IReactorFDSet,
     IReactorPluggableNameResolver,
     IReactorSocket,
+    IReactorProcess,
 ):
     """A reactor that a server runs in, such as epoll's. Parts that need the time only ask for `IReactorTime`."""
 

@@ -102,7 +102,7 @@ def find(source: str, config_path: str | None) -> None:
 def show(key: str, config_path: str | None) -> None:
     """Show what is known of the entry under KEY, an answer's X-Cache-Key, as JSON; its image is not read."""
     from imgforge.cache import KEY_BYTES, CorruptEntry, entry_path, read_metadata
-    from imgforge.service.translation import caches_settings
+    from imgforge.service import caches_settings
 
     try:
         name = bytes.fromhex(key)

@@ -44,7 +44,7 @@ def settings_of(config_path: str | None, rules: Collection[Rule] = ()) -> Settin
 
 def checked_settings(config_path: str | None) -> Settings:
     """Checked as the server does at its start: the files that it needs may not be where URLs are signed."""
-    from imgforge.service.checks import RULES
+    from imgforge.service import RULES
 
     return settings_of(config_path, RULES)
 

@@ -20,7 +20,7 @@ def verify(url: str, config_path: str | None) -> None:
     from dataclasses import replace
 
     from imgforge.errors import BadOption, BadSignature, ImgforgeError, OptionForbidden
-    from imgforge.service.checks import url_settings
+    from imgforge.service import url_settings
     from imgforge.urls import SignedUrl, UrlParser, signature_mistakes, signing_pair
 
     settings = settings_of(config_path)

@@ -2,47 +2,51 @@
 
 from __future__ import annotations
 
-import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import TextIO
 
+from twisted.internet import defer
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from imgforge import __version__, processing
-from imgforge.cache import Cache, fingerprint, make_cache
+from imgforge.cache import make_cache
 from imgforge.config import Settings
 from imgforge.demo import DemoEndpoint, SampleFactory
+from imgforge.interfaces import IServerReactor
 from imgforge.observability import AccessLog, Metrics
 from imgforge.pipeline import (
     Admission,
     CrashTracker,
     Pipeline,
     PipelineParts,
-    PipelineSettings,
     Quarantine,
     RenderThreads,
     make_caches,
 )
-from imgforge.service.checks import operators_image, url_settings
-from imgforge.service.periodic import Background
-from imgforge.service.platform.idle_trim import IdleTrim
-from imgforge.service.platform.usable_memory import pixel_bytes
+from imgforge.service.lifecycle import Component, OrderedServices, PeriodicCall
+from imgforge.service.platform import IdleTrim, pixel_bytes
+from imgforge.service.process_metrics import ObservedParts, ProcessMetrics
+from imgforge.service.startup_report import counted
 from imgforge.service.translation import (
     answer_headers,
     answer_settings,
     cache_settings,
     caches_settings,
+    clients_per_process,
     negotiation,
     not_found_ttl,
     original_cache_settings,
     passthrough,
-    processing_settings,
+    pipeline_settings,
+    queue_per_process,
     source_settings,
+    url_settings,
 )
-from imgforge.service.worker.process_state import show_build, show_caches
 from imgforge.sources import SourceRegistry, use_own_resolver
 from imgforge.urls import UrlParser
 from imgforge.web import (
@@ -65,7 +69,6 @@ from imgforge.web import (
     Rates,
     Route,
     Server,
-    hit_access,
     landing_page,
     missing_endpoint,
     page_endpoint,
@@ -78,8 +81,8 @@ _IMAGES = "/{*path}"  # the route of images in the metrics
 _PURGE = "/cache/purge"
 _FLUSH_INTERVAL = 0.25
 _STATE_INTERVAL = 1.0
-_POLL_INTERVAL = 0.02
-_WINDING_UP = 1.0  # seconds for requests that are given up
+_ARRIVAL = 0.5  # seconds for requests that are still to arrive when the stop begins
+_ABORT = 1.0  # seconds for requests that are aborted
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +100,16 @@ class ApplicationParts:
     crash_tracker: CrashTracker | None = None
 
 
-class Application:
-    """Composes all parts of a serving process, starts and stops them."""
+class Application(OrderedServices):
+    """All parts of a serving process but its listeners; `site` answers the requests.
+
+    They start in the order of `_add_services`, and stop in the reverse order: the requests in flight finish first.
+    """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, settings: Settings, metrics: Metrics, parts: ApplicationParts) -> None:
+    def __init__(self, reactor: IServerReactor, settings: Settings, metrics: Metrics, parts: ApplicationParts) -> None:
+        super().__init__()
         threads, processes, directory = parts.threads, parts.processes, parts.directory
         processing.configure()
         self._reactor = reactor
@@ -110,51 +117,31 @@ class Application:
         self._metrics = metrics
         self._processes = processes
         self._access_log = AccessLog(parts.output, settings.access_log)
-        results = processing_settings(settings)
         self._sources = SourceRegistry(
             reactor, source_settings(settings), [SampleFactory()] if settings.embedded else []
         )
-        self._cache: Cache | None = make_cache(reactor, cache_settings(settings, directory), metrics.cache_fault)
-        self._originals = make_cache(
-            reactor, original_cache_settings(settings, processes, directory), metrics.cache_fault
-        )
+        self._cache = make_cache(reactor, cache_settings(settings, directory), metrics.cache_fault)
+        originals = make_cache(reactor, original_cache_settings(settings, processes, directory), metrics.cache_fault)
+        self._tiered_caches = tuple(cache for cache in (self._cache, originals) if cache is not None)
         quarantine = Quarantine(parts.crash_tracker, metrics.refused)
         self._threads = RenderThreads(reactor, threads, metrics, quarantine)
-        watermark = operators_image(settings, "watermark")
-        self._admission = Admission(threads, math.ceil(settings.requests_queue_size / processes), metrics.refused)
-        self._store = make_caches(
+        admission = Admission(threads, queue_per_process(settings, processes), metrics.refused)
+        caches = make_caches(
             reactor,
             caches_settings(settings),
             self._sources,
             metrics,
             results=self._cache,
-            originals=self._originals,
+            originals=originals,
         )
         self._pipeline = Pipeline(
             reactor,
-            PipelineSettings(
-                timeout=settings.timeout,
-                max_src_file_size=settings.max_src_file_size,
-                processing=results,
-                fingerprint=fingerprint(
-                    __version__,
-                    processing.capabilities().version,
-                    results,
-                    watermark,
-                    settings.watermark_url,
-                    settings.local_filesystem_root,
-                ),
-                watermark=watermark,
-                watermark_url=settings.watermark_url,
-                fallback=operators_image(settings, "fallback_image"),
-                fallback_url=settings.fallback_image_url,
-                cache_presets_only=settings.cache_presets_only,
-            ),
+            pipeline_settings(settings),
             PipelineParts(
                 sources=self._sources,
-                caches=self._store,
+                caches=caches,
                 threads=self._threads,
-                admission=self._admission,
+                admission=admission,
                 metrics=metrics,
                 quarantine=quarantine,
                 pixel_budget=processing.PixelBudget(pixel_bytes(settings, processes)),
@@ -165,33 +152,53 @@ class Application:
         self._lane = self._make_lane()
         self._health = HealthEndpoint(settings.health_check_message)
         self._server = self._make_server()
-        self.factory = ImageSite(
+        self.site = ImageSite(
             self._server,
             reactor,
             keep_alive=settings.keep_alive_timeout,
             read_timeout=settings.read_request_timeout,
             write_timeout=settings.write_response_timeout,
             lane=self._lane,
-            max_clients=math.ceil(settings.max_clients / processes),
+            max_clients=clients_per_process(settings, processes),
         )
-        self._flushing = Background(reactor, _FLUSH_INTERVAL, self._flush, "the metrics cannot be brought up to date")
-        self._observing = Background(
-            reactor, _STATE_INTERVAL, self._observe, "the state of this process cannot be seen"
-        )
-        self._trimming = IdleTrim(reactor, lambda: self._server.active)
         metrics.concurrency_limit(threads)
-        metrics.expect(
-            paths=(_IMAGES,),
-            caches=self._named_caches(),
-            formats=processing.capabilities().saves,
-            tiers=[(name, tier.name) for name, cache in self._named_caches().items() for tier in cache.tiers],
+        self._process_metrics = ProcessMetrics(
+            metrics,
+            ObservedParts(
+                self._access_log, self.site, admission, caches, self._tiered_caches, self._lane, image_route=_IMAGES
+            ),
         )
-        show_build(metrics.state)
+        self._add_services()
 
-    def _named_caches(self) -> dict[str, Cache]:
-        """The caches by what the metrics call them."""
-        named = {} if self._cache is None else {self._cache.name: self._cache}
-        return named if self._originals is None else named | {"originals": self._originals}
+    def _add_services(self) -> None:
+        """The order of the start; the stop goes from the last to the first."""
+        for service in (
+            Component("resolver", start=lambda: use_own_resolver(self._reactor)),
+            Component("render threads", start=self._threads.start, stop=self._on_thread(self._threads.stop)),
+            *self._tiered_caches,
+            Component("sources", stop=self._sources.close),
+            Component("access log", stop=self._on_thread(self._access_log.close)),
+            PeriodicCall(
+                self._reactor,
+                _FLUSH_INTERVAL,
+                self._process_metrics.flush,
+                "the metrics are not updated",
+                finally_too=True,
+            ),
+            PeriodicCall(
+                self._reactor,
+                _STATE_INTERVAL,
+                self._process_metrics.observe,
+                "the gauges of this process are not updated",
+            ),
+            IdleTrim(self._reactor, lambda: self._server.active),
+            Component("requests in flight", stop=lambda: ensureDeferred(self._drain())),
+        ):
+            self.addService(service)
+
+    def _on_thread(self, work: Callable[[], None]) -> Callable[[], Deferred[None]]:
+        """Has *work* wait on a thread; the reactor goes on meanwhile."""
+        return lambda: deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
 
     def _make_lane(self) -> FastLane | None:
         """The fast lane, where there is a memory tier."""
@@ -201,34 +208,6 @@ class Application:
         logged, clock = self._access_log.enabled, self._reactor.seconds
         return FastLane(tier, self._gate.expected, clock, logged=logged, clients=self._clients)
 
-    def _flush(self) -> None:
-        """Hand what was counted to the metrics and the access log, and libvips' own figures."""
-        if self._lane is not None and self._cache is not None:
-            for (method, status), (count, seconds) in self._lane.take_answered().items():
-                self._metrics.answered_many(method, _IMAGES, status, int(count), seconds, self._cache.name)
-            self._access_log.write_all(self._lane.take_hits(), hit_access)
-        self._metrics.access_log_dropped(self._access_log.take_dropped())
-        self._metrics.flush()
-
-    def _observe(self) -> None:
-        """Show what this process has at the moment."""
-        state = self._metrics.state
-        state.update_process()
-        state.vips(processing.usage())
-        state.load(
-            connections=len(self.factory.connections),
-            requests=self._server.active,
-            images=self._admission.rendering,
-            fetches=self._admission.fetching,
-            memory_waits=self._store.budget.waiting,
-        )
-        show_caches(state, self._named_caches())
-
-    def _refresh(self) -> None:
-        """What a scrape gets of this process is of this moment."""
-        self._observe()
-        self._flush()
-
     def _make_server(self) -> Server:
         settings, reactor = self._settings, self._reactor
         gate = self._gate
@@ -236,7 +215,7 @@ class Application:
         page = page_endpoint(landing_page() if settings.landing_page else plain_page(__version__))
         if settings.embedded:
             page = DemoEndpoint(reactor, settings.local_filesystem_root, settings.source_url_query_separator)
-        metrics: Endpoint = MetricsEndpoint(reactor, gate, self._metrics, self._refresh)
+        metrics: Endpoint = MetricsEndpoint(reactor, gate, self._metrics, lambda: self._process_metrics.refresh())
         if settings.metrics_listeners:  # so that the public does not read them
             metrics = missing_endpoint("this listener has no /metrics")
         answers = answer_settings(settings)
@@ -280,48 +259,36 @@ class Application:
             not_found_ttl=not_found_ttl(settings),
         )
 
-    def start(self) -> None:
-        """Start the threads and what runs in the background."""
-        use_own_resolver(self._reactor)
-        self._threads.start()
-        for cache in filter(None, (self._cache, self._originals)):
-            cache.startService()
-        self._flushing.start()
-        self._observing.start(now=True)
-        self._trimming.start()
-
-    async def stop(self, grace: float) -> None:
-        """Finish the requests under way, within *grace* seconds, and close everything; nothing new arrives by now."""
+    async def announce_stop(self) -> None:
+        """Answer 503 to /status for the shutdown delay, so that load balancers turn away; requests are served."""
         self._health.draining = True
-        self.factory.close_idle()
-        await self._until_quiet(grace)
-        if self._server.active:
-            self.log.warn("{count} requests were not finished in time", count=self._server.active)
-            # Nobody waits for their results then: fetches are given up, and libvips is stopped.
-            for connection in tuple(self.factory.connections):
-                connection.forceAbortClient()
-            await self._until_quiet(_WINDING_UP)
-        self._trimming.stop()
-        self._observing.stop()
-        self._flushing.stop()
-        self._flush()
-        await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._access_log.close)
-        await self._sources.close()
-        for cache in filter(None, (self._cache, self._originals)):
-            await cache.stopService()
-        # The threads come back when libvips does; the reactor goes on meanwhile.
-        await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._threads.stop)
+        if self._settings.shutdown_delay:
+            await deferLater(self._reactor, self._settings.shutdown_delay)
 
-    async def _until_quiet(self, seconds: float) -> None:
-        """Until nothing is under way, for so many *seconds* at most."""
-        end = self._reactor.seconds() + seconds
-        while (self._server.active or self.factory.connections) and self._reactor.seconds() < end:
-            await deferLater(self._reactor, _POLL_INTERVAL)
-            if not self._server.active:
-                self.factory.close_idle()
-
-    async def announce_stop(self, delay: float) -> None:
-        """Have /status answer 503 for *delay* seconds, so that load balancers turn away, while requests are taken."""
+    async def _drain(self) -> None:
+        """Let the requests in flight finish within the grace, then abort the others; the listeners are closed."""
+        # Requests on connections that were accepted a moment ago are still to arrive, and the next ones on busy ones.
+        self.site.end_connections()
+        if self.site.connections:
+            await deferLater(self._reactor, _ARRIVAL)
         self._health.draining = True
-        if delay:
-            await deferLater(self._reactor, delay)
+        self.site.close_idle()
+        grace = self._settings.grace
+        if await self._idle_within(grace) or not self._server.active:
+            return
+        self.log.warn(
+            "shutdown timed out after {seconds:g} s: {requests} aborted",
+            seconds=grace,
+            requests=counted(self._server.active, "request"),
+        )
+        for connection in tuple(self.site.connections):
+            connection.forceAbortClient()  # which cancels the fetches and stops libvips
+        await self._idle_within(_ABORT)
+
+    async def _idle_within(self, seconds: float) -> bool:
+        """Whether no request is in flight, and no connection open, within *seconds* from now."""
+        try:
+            await self.site.when_idle().addTimeout(seconds, self._reactor)
+        except defer.TimeoutError:
+            return False
+        return True

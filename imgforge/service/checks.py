@@ -9,49 +9,15 @@ from pathlib import Path
 
 from imgforge.config import BindAddress, Rule, Settings
 from imgforge.processing import detect_format
-from imgforge.service.net.tls import CredentialsError, read_credentials
+from imgforge.service.net import CredentialsError, read_credentials
+from imgforge.service.translation import url_settings
 from imgforge.sources import find_plugins, read_authorities, unknown_plugin_settings
-from imgforge.urls import UrlParser, UrlSettings
+from imgforge.urls import UrlParser
 
-__all__ = ["RULES", "operators_image", "url_settings"]
-
+__all__ = ["RULES"]
 
 # Settings that the URL parser checks, each by itself.
 _CHECKED_BY_URLS = ("allowed_processing_options", "allowed_info_options", "presets", "info_presets")
-
-
-def url_settings(settings: Settings) -> UrlSettings:
-    """The settings of the URL parser."""
-    return UrlSettings(
-        keys=tuple(zip(settings.key, settings.salt, strict=False)),  # another rule compares their numbers
-        signature_size=settings.signature_size,
-        trusted_signatures=settings.trusted_signatures,
-        allow_unsigned=settings.unsigned_allowed,
-        path_prefix=settings.path_prefix,
-        arguments_separator=settings.arguments_separator,
-        presets=settings.presets,
-        info_presets=settings.info_presets,
-        only_presets=settings.only_presets,
-        info_only_presets=settings.only_presets if settings.info_only_presets == "" else settings.info_only_presets,
-        allow_security_options=settings.allow_security_options,
-        allow_bypass_cache=settings.allow_bypass_cache,
-        allowed_processing_options=frozenset(settings.allowed_processing_options),
-        allowed_info_options=frozenset(settings.allowed_info_options),
-        max_chained_pipelines=settings.max_chained_pipelines,
-        base_url=settings.base_url,
-        url_replacements=settings.url_replacements,
-        watermark_preprocess_url=settings.watermark_preprocess_url,
-        fallback_image_preprocess_url=settings.fallback_image_preprocess_url,
-        base64_url_includes_filename=settings.base64_url_includes_filename,
-        encryption_key=settings.source_url_encryption_key[0] if settings.source_url_encryption_key else b"",
-    )
-
-
-def operators_image(settings: Settings, name: str) -> bytes | None:
-    """The image of the settings *name*_data or *name*_path; None without one."""
-    data: bytes = getattr(settings, f"{name}_data")
-    path: str = getattr(settings, f"{name}_path")
-    return data or (Path(path).read_bytes() if path else None)
 
 
 def _urls(settings: Settings) -> Iterator[str]:

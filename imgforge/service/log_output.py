@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from imgforge.config import Settings
+from imgforge.interfaces import IServerReactor
 from imgforge.observability import make_observer, parse_level_spec
 
 __all__ = ["StderrReader", "begin_logging", "catch_uncaught", "log_stream", "observer_for"]
@@ -114,7 +115,7 @@ class StderrReader:
 
     log = Logger()
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: IServerReactor) -> None:
         self._reactor = reactor
         self._reader, self.writer = os.pipe()
         os.set_blocking(self._reader, False)

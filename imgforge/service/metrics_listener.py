@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from imgforge.config import Settings
+from imgforge.interfaces import IServerReactor
 from imgforge.observability import AccessLog, Metrics
 from imgforge.service.translation import answer_headers
 from imgforge.web import BearerGate, ImageSite, MetricsEndpoint, Route, Server, missing_endpoint
@@ -15,7 +15,7 @@ __all__ = ["metrics_site"]
 _MOST_CLIENTS = 64
 
 
-def metrics_site(reactor: Any, settings: Settings, metrics: Metrics) -> ImageSite:
+def metrics_site(reactor: IServerReactor, settings: Settings, metrics: Metrics) -> ImageSite:
     """A site with /metrics only, under the same bearer token and time limits as the others."""
     routes = [
         Route(b"/metrics", "/metrics", MetricsEndpoint(reactor, BearerGate(settings.secret), metrics, lambda: None)),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from imgforge import __version__, processing
-from imgforge.cache import usable_directory
+from imgforge.cache import CacheSettings, usable_directory
 from imgforge.config import Settings
+from imgforge.service.translation import cache_settings, clients_per_process, original_cache_settings
 from imgforge.sources import find_plugins
 
-__all__ = ["StartupReport", "listening", "summary", "threads_per_process", "warnings"]
+__all__ = ["StartupReport", "counted", "listening", "summary", "warnings"]
 
 # Descriptors of a process besides its clients: files, listeners, the reactor's own, connections to some origins.
 _OTHER_DESCRIPTORS = 128
@@ -27,15 +27,14 @@ class StartupReport(NamedTuple):
 def summary(settings: Settings, processes: int, threads: int) -> list[str]:
     """Versions, formats, processes with *threads* image threads each, caches."""
     able = processing.capabilities()
-    kind, path = settings.cache
-    originals = settings.source_cache_type
-    work = f"{_counted(processes, 'process')} with {_counted(threads, 'image thread')}"
+    results, originals = cache_settings(settings), original_cache_settings(settings, processes)
+    work = f"{counted(processes, 'process')} with {counted(threads, 'image thread')}"
     return [
         f"imgforge {__version__} with libvips {able.version}",
         f"reads {', '.join(able.loads)}; writes {', '.join(able.saves)}",
         *_missing_formats(able),
         f"{work} each" if processes > 1 else work,
-        f"cache: {_where(kind, path)}" + (f"; originals: {_where(originals, path)}" if originals else ""),
+        f"cache: {_where(results)}" + (f"; originals: {_where(originals)}" if originals.type else ""),
     ]
 
 
@@ -73,7 +72,7 @@ def warnings(settings: Settings, processes: int, descriptors: int) -> list[str]:
     path = settings.state_directory
     if path and not usable_directory(path):
         lines.append(f"the cache directory {path} cannot be written: images are served as if uncached")
-    clients = math.ceil(settings.max_clients / processes)
+    clients = clients_per_process(settings, processes)
     if clients + _OTHER_DESCRIPTORS > descriptors:
         lines.append(
             f"IMGFORGE_MAX_CLIENTS: {clients} clients of a process and its other files need "
@@ -82,15 +81,11 @@ def warnings(settings: Settings, processes: int, descriptors: int) -> list[str]:
     return lines
 
 
-def _where(kind: str, path: str) -> str:
-    return f"{kind} ({path})" if kind in {"disk", "hybrid"} else kind or "none"
+def _where(cache: CacheSettings) -> str:
+    return f"{cache.type} ({cache.disk_path})" if cache.type in {"disk", "hybrid"} else cache.type or "none"
 
 
-def _counted(number: int, name: str) -> str:
+def counted(number: int, name: str) -> str:
+    """*number* and *name*, in the plural unless it is one."""
     plural = f"{name}{'es' if name.endswith('s') else 's'}"
     return f"{number} {name if number == 1 else plural}"
-
-
-def threads_per_process(workers: int, processes: int, cpus: int) -> int:
-    """The number of image threads of each process: *workers* in all processes together, 0 is two per CPU."""
-    return max(1, math.ceil((workers or 2 * cpus) / processes))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from imgforge import __version__
-from imgforge.cache import CacheSettings
+from imgforge import __version__, processing
+from imgforge.cache import CacheSettings, fingerprint
 from imgforge.config import Settings
 from imgforge.model import AutoQuality, Unsharp
-from imgforge.pipeline import CachesSettings, StalenessPolicy
+from imgforge.pipeline import CachesSettings, PipelineSettings, StalenessPolicy
 from imgforge.processing import ProcessingSettings, sniffed_media_type
 from imgforge.sources import AddressPolicy, SourceSettings
+from imgforge.urls import UrlSettings
 from imgforge.web import AnswerSettings, Negotiation, Passthrough
 
 __all__ = [
@@ -20,12 +22,18 @@ __all__ = [
     "answer_settings",
     "cache_settings",
     "caches_settings",
+    "clients_per_process",
     "negotiation",
     "not_found_ttl",
+    "operators_image",
     "original_cache_settings",
     "passthrough",
+    "pipeline_settings",
     "processing_settings",
+    "queue_per_process",
     "source_settings",
+    "threads_per_process",
+    "url_settings",
 ]
 
 _NO_LIMIT = 1 << 40
@@ -36,6 +44,40 @@ _TAG_HEADERS = {
     "cloudfront": ("X-Amz-Meta-Cache-Tag",),
     "none": (),
 }
+
+
+def url_settings(settings: Settings) -> UrlSettings:
+    """The settings of the URL parser."""
+    return UrlSettings(
+        keys=tuple(zip(settings.key, settings.salt, strict=False)),  # another rule compares their numbers
+        signature_size=settings.signature_size,
+        trusted_signatures=settings.trusted_signatures,
+        allow_unsigned=settings.unsigned_allowed,
+        path_prefix=settings.path_prefix,
+        arguments_separator=settings.arguments_separator,
+        presets=settings.presets,
+        info_presets=settings.info_presets,
+        only_presets=settings.only_presets,
+        info_only_presets=settings.only_presets if settings.info_only_presets == "" else settings.info_only_presets,
+        allow_security_options=settings.allow_security_options,
+        allow_bypass_cache=settings.allow_bypass_cache,
+        allowed_processing_options=frozenset(settings.allowed_processing_options),
+        allowed_info_options=frozenset(settings.allowed_info_options),
+        max_chained_pipelines=settings.max_chained_pipelines,
+        base_url=settings.base_url,
+        url_replacements=settings.url_replacements,
+        watermark_preprocess_url=settings.watermark_preprocess_url,
+        fallback_image_preprocess_url=settings.fallback_image_preprocess_url,
+        base64_url_includes_filename=settings.base64_url_includes_filename,
+        encryption_key=settings.source_url_encryption_key[0] if settings.source_url_encryption_key else b"",
+    )
+
+
+def operators_image(settings: Settings, name: str) -> bytes | None:
+    """The image of the settings *name*_data or *name*_path; None without one."""
+    data: bytes = getattr(settings, f"{name}_data")
+    path: str = getattr(settings, f"{name}_path")
+    return data or (Path(path).read_bytes() if path else None)
 
 
 def source_settings(settings: Settings) -> SourceSettings:
@@ -85,6 +127,30 @@ def processing_settings(settings: Settings) -> ProcessingSettings:
     }
     names = ProcessingSettings.__dataclass_fields__.keys() - records.keys()
     return ProcessingSettings(**{name: getattr(settings, name) for name in names}, **records)
+
+
+def pipeline_settings(settings: Settings) -> PipelineSettings:
+    """The settings of the pipeline, with the operator's watermark and fallback image."""
+    results = processing_settings(settings)
+    watermark = operators_image(settings, "watermark")
+    return PipelineSettings(
+        timeout=settings.timeout,
+        max_src_file_size=settings.max_src_file_size,
+        processing=results,
+        fingerprint=fingerprint(
+            __version__,
+            processing.capabilities().version,
+            results,
+            watermark,
+            settings.watermark_url,
+            settings.local_filesystem_root,
+        ),
+        watermark=watermark,
+        watermark_url=settings.watermark_url,
+        fallback=operators_image(settings, "fallback_image"),
+        fallback_url=settings.fallback_image_url,
+        cache_presets_only=settings.cache_presets_only,
+    )
 
 
 def answer_settings(settings: Settings) -> AnswerSettings:
@@ -155,7 +221,7 @@ def cache_settings(settings: Settings, directory: str = "") -> CacheSettings:
     )
 
 
-def original_cache_settings(settings: Settings, processes: int, directory: str) -> CacheSettings:
+def original_cache_settings(settings: Settings, processes: int, directory: str = "") -> CacheSettings:
     """The cache of originals, in a directory beside the results; its memory is shared out over *processes*."""
     kind, total = settings.source_cache_type, settings.source_cache_max_bytes
     return CacheSettings(
@@ -186,3 +252,18 @@ def caches_settings(settings: Settings) -> CachesSettings:
         watermarks=settings.watermarks_cache_size,
         fallbacks=settings.fallback_images_cache_size,
     )
+
+
+def threads_per_process(settings: Settings, processes: int, cpus: int) -> int:
+    """The number of image threads of each process: IMGFORGE_WORKERS in all of them together, 0 is two per CPU."""
+    return max(1, math.ceil((settings.workers or 2 * cpus) / processes))
+
+
+def clients_per_process(settings: Settings, processes: int) -> int:
+    """The number of connections that each process accepts; 0 is unlimited."""
+    return math.ceil(settings.max_clients / processes)
+
+
+def queue_per_process(settings: Settings, processes: int) -> int:
+    """The number of requests that may wait for an image thread of each process; 0 is unlimited."""
+    return math.ceil(settings.requests_queue_size / processes)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn, TextIO, cast
 
 from twisted.application.service import IService, MultiService
 from twisted.logger import ILogObserver, Logger
@@ -16,20 +16,26 @@ from twisted.python import usage
 
 from imgforge import __version__
 from imgforge.config import ConfigurationError, Settings, load_settings
+from imgforge.interfaces import IServerReactor
 from imgforge.observability import share_metrics
 from imgforge.service.assembly import ApplicationParts
 from imgforge.service.checks import RULES
 from imgforge.service.log_output import catch_uncaught, log_stream, observer_for
-from imgforge.service.net.listeners import ListenError, open_listeners
-from imgforge.service.platform.allocator import confine, raise_descriptor_limit, tune_allocator
-from imgforge.service.platform.cpus import usable_cpus
-from imgforge.service.platform.signals import call_on_hangup, end_with_failure, stop_on_signals
-from imgforge.service.platform.systemd import Notifier
-from imgforge.service.startup_report import StartupReport, listening, summary, threads_per_process, warnings
-from imgforge.service.supervisor.metrics_directory import MetricsDirectory
-from imgforge.service.supervisor.supervisor import Supervisor, SupervisorParts
-from imgforge.service.supervisor.worker_pool import PoolOutput
-from imgforge.service.worker.process import ServingParts, ServingProcess
+from imgforge.service.net import ListenError, open_listeners
+from imgforge.service.platform import (
+    Notifier,
+    call_on_hangup,
+    confine,
+    end_with_failure,
+    raise_descriptor_limit,
+    stop_on_signals,
+    tune_allocator,
+    usable_cpus,
+)
+from imgforge.service.startup_report import StartupReport, listening, summary, warnings
+from imgforge.service.supervisor import MetricsDirectory, PoolOutput, Supervisor, SupervisorParts
+from imgforge.service.translation import threads_per_process
+from imgforge.service.worker import ServingParts, ServingProcess
 
 __all__ = ["Options", "makeService"]
 
@@ -73,7 +79,12 @@ class ImgforgeService(MultiService):
     log = Logger()
 
     def __init__(
-        self, reactor: Any, settings: Settings, stream: TextIO | None, report: StartupReport, tidy: Callable[[], None]
+        self,
+        reactor: IServerReactor,
+        settings: Settings,
+        stream: TextIO | None,
+        report: StartupReport,
+        tidy: Callable[[], None],
     ) -> None:
         super().__init__()
         self._reactor = reactor
@@ -181,9 +192,9 @@ def makeService(options: Options) -> IService:
     count = settings.processes or cpus
     from twisted.internet import reactor as installed  # installs it: not when this module is imported
 
-    reactor: Any = installed
+    reactor = cast("IServerReactor", installed)
 
-    threads = threads_per_process(settings.workers, count, cpus)
+    threads = threads_per_process(settings, count, cpus)
     twistd_options: Any = options.parent
     leftovers.callback(_remove_pidfile, twistd_options["pidfile"])
     stream = log_stream(twistd_options)

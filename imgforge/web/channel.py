@@ -284,8 +284,10 @@ class Channel(HTTPChannel):
     def connectionLost(self, reason: Any) -> None:  # type: ignore[override]
         self._arrived()
         self._has_read()
-        self.factory.connections.discard(self)
-        super().connectionLost(reason)
+        try:
+            super().connectionLost(reason)
+        finally:
+            self.factory.connections.discard(self)  # when its requests have ended
 
     @property
     def idle(self) -> bool:

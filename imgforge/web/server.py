@@ -50,6 +50,7 @@ from imgforge.web.http.forwarded import Clients
 from imgforge.web.http.record import attach_record
 from imgforge.web.http.request_headers import joined_header, request_id
 from imgforge.web.http.response import Answer, Headers, error_headers
+from imgforge.web.in_flight import InFlight
 from imgforge.web.routes import STREAMED, Route, origin_form, refusal
 
 __all__ = ["Server", "error_answer"]
@@ -145,7 +146,12 @@ class Server(Resource):
         self._lane = lane
         self.clients = clients or Clients()
         self._not_found_ttl = not_found_ttl
-        self.active = 0
+        self.in_flight: InFlight[Exchange] = InFlight()
+
+    @property
+    def active(self) -> int:
+        """How many requests are in flight."""
+        return len(self.in_flight)
 
     def render(self, request: Request) -> int:
         """Start the answer in a context of its own, in which every log line carries the request's id."""
@@ -188,7 +194,7 @@ class Server(Resource):
         record = RequestRecord(identity)
         attach_record(request, record)
         exchange = Exchange(request, route.label, record, self.clients.of(request), self._clock.seconds())
-        self.active += 1
+        self.in_flight.add(exchange)
         answering = Deferred.fromCoroutine(self._answer(route, exchange))
         request.notifyFinish().addErrback(exchange.client_left, answering)
 
@@ -202,7 +208,10 @@ class Server(Resource):
             self._send(answer, exchange)
         except Exception:
             self.log.failure("an answer could not be written")
-        self._account(exchange)
+        try:
+            self._account(exchange)
+        finally:
+            self.in_flight.discard(exchange)
 
     def _explain(self, failure: Failure, exchange: Exchange) -> Answer:
         # A client that leaves a stream ends it by its transport first, and is only then reported as gone.
@@ -266,7 +275,6 @@ class Server(Resource):
             request.finish()
 
     def _account(self, exchange: Exchange) -> None:
-        self.active -= 1
         request = exchange.request
         seconds = self._clock.seconds() - exchange.began
         self._metrics.answered(request.method.decode("latin-1"), exchange.label, exchange.status, seconds)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.web.server import Site
 
 from imgforge.web.channel import Channel
 from imgforge.web.fast_lane.lane import FastLane
+from imgforge.web.in_flight import InFlight
 from imgforge.web.server import Server
 
 __all__ = ["ImageSite"]
 
 _LEAST_SPARE = 8  # connections for health checks when all others are taken
+_LATE_REQUEST = 1.0  # seconds for the request of a connection that is made while the server ends
 
 
 class ImageSite(Site):
@@ -41,7 +44,7 @@ class ImageSite(Site):
         # Who connects and says nothing has some time in either case.
         super().__init__(resource, reactor=reactor, timeout=keep_alive or read_timeout)
         self.keeps_alive = keep_alive > 0
-        self.connections: set[Channel] = set()
+        self.connections: InFlight[Channel] = InFlight()
         self.read_timeout = read_timeout
         self.write_timeout = write_timeout
         self.max_clients = max_clients
@@ -55,12 +58,25 @@ class ImageSite(Site):
         beyond = len(self.connections) - self.max_clients if self.max_clients else -1
         channel: Any = Channel()
         channel.factory = channel.site = self
-        channel.timeOut = self.timeOut
+        channel.timeOut = _LATE_REQUEST if self.closing else self.timeOut
         channel.callLater = self.reactor.callLater
         channel.spare = beyond >= 0
         channel.surplus = beyond >= max(_LEAST_SPARE, self.max_clients // 16)
         channel.lane = None if self.closing or channel.spare else self.lane
         return channel
+
+    def when_idle(self) -> Deferred[None]:
+        """Fires when no request is in flight and no connection is open, at once if that is so now.
+
+        An open connection may still have bytes to send, of a streamed body or of the fast lane's answers, so that it
+        counts until it is closed: see `close_idle`. The Deferred may be cancelled.
+        """
+        return Deferred.fromCoroutine(self._until_idle())
+
+    async def _until_idle(self) -> None:
+        while self.resource.in_flight or self.connections:
+            await self.resource.in_flight.when_idle()
+            await self.connections.when_idle()
 
     def log(self, request: Any) -> None:
         """The access log is written elsewhere, with more in it."""

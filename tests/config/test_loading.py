@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.config import ConfigurationError, Settings, json_schema, load_settings
-from imgforge.service.checks import url_settings
+from imgforge.service import url_settings
 
 KEYS = {"IMGFORGE_KEY": "aa" * 32, "IMGFORGE_SALT": "bb" * 32}
 

@@ -22,7 +22,7 @@ from imgforge.cache import CorruptEntry, read_entry, write_entry
 from imgforge.config import Settings
 from imgforge.errors import ImgforgeError
 from imgforge.model import CacheEntry, Rendition
-from imgforge.service.checks import url_settings
+from imgforge.service import url_settings
 from imgforge.urls import UrlParser
 from imgforge.urls.options import OPTIONS
 from tests.support.hostile_world import serving

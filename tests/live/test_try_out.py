@@ -97,7 +97,7 @@ class DirectoryTests(ServiceCase):
     def test_a_directory_that_is_not_there_leaves_the_samples_and_is_named(self) -> None:
         running = self.server("--try", f"{self.directory}/nowhere").start()
         self.assertIn(b"sample://landscape", running.get("/").body)
-        self.assertIn(f"--try {self.directory}/nowhere: there is no such directory", running.output())
+        self.assertIn(f"--try {self.directory}/nowhere: no readable directory", running.output())
 
     def test_a_server_with_a_key_or_for_others_is_not_tried_out(self) -> None:
         for settings in ({"KEY": "aa", "SALT": "bb"}, {"ALLOW_UNSIGNED": "true"}):

@@ -98,7 +98,7 @@ class GraceTests(StoppingCase):
         self.assertEqual((server.stop(), self.left()), (0, []))
         client.join(20)
         self.assertEqual(self.statuses, [0])
-        self.assertIn("1 requests were not finished in time", server.output())
+        self.assertIn("shutdown timed out after 0.3 s: 1 request aborted", server.output())
 
     def test_of_one_process(self) -> None:
         self.end(1)
@@ -123,7 +123,7 @@ class GraceTests(StoppingCase):
         wait_for(lambda: self.processor_seconds(server) > 5, "the encoder: all before it takes a second")
         self.assertEqual((server.stop(), self.left()), (0, []))
         client.join(20)
-        self.assertIn("shutdown timed out after", server.output())
+        self.assertIn("ending it now, with threads or workers still busy", server.output())
 
     def processor_seconds(self, server: Twistd) -> float:
         pid = server.process.pid if server.process is not None else 0

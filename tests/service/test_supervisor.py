@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.main import CONNECTION_DONE
@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.config import ConfigurationError, Settings, parse_bind
+from imgforge.interfaces import IServerReactor
 from imgforge.service.net.listeners import open_listeners
 from imgforge.service.supervisor.child import report_failure
 from imgforge.service.supervisor.reload import installed_code
@@ -102,7 +103,7 @@ class SupervisorCase(SynchronousTestCase):
         for listener in self.listeners:
             self.addCleanup(listener.socket.close)
         self.supervisor = Supervisor(
-            self.machine,
+            cast("IServerReactor", self.machine),
             Settings.from_given({"key": "736563726574", "salt": "70657070657270", "graceful_stop_timeout": 7.0}),
             SupervisorParts(
                 listeners=self.listeners,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import copy_context
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
@@ -142,6 +143,95 @@ class EndTests(SiteCase):
         self.site.close_idle()
         self.slow.callback(Answer(200, []))
         self.assertTrue(transport.disconnecting)
+
+
+class IdleTests(SiteCase):
+    """The end of a drain is a Deferred that fires."""
+
+    def lose(self, channel: Any) -> None:
+        channel.connectionLost(Failure(ConnectionDone()))
+
+    def test_fires_at_once_if_nothing_is_in_flight(self) -> None:
+        self.assertIsNone(self.successResultOf(self.site.when_idle()))
+        self.assertIsNone(self.successResultOf(self.site.resource.in_flight.when_idle()))
+
+    def test_fires_after_the_last_answer_is_out_and_its_connection_closed(self) -> None:
+        channel, transport = self.ask(GET % b"/slow")
+        self.site.close_idle()
+        idle, answered = self.site.when_idle(), self.site.resource.in_flight.when_idle()
+        self.assertNoResult(answered)
+        self.slow.callback(Answer(200, [], b"done"))
+        self.assertTrue(transport.disconnecting)
+        self.successResultOf(answered)
+        self.assertNoResult(idle)
+        self.lose(channel)
+        self.successResultOf(idle)
+
+    def test_fires_after_a_stream_that_is_still_being_written(self) -> None:
+        channel, _ = self.ask(GET % b"/stream")
+        self.site.close_idle()
+        idle = self.site.when_idle()
+        self.assertNoResult(idle)
+        self.slow.callback(Answer(200, []))
+        self.assertNoResult(idle)
+        self.lose(channel)
+        self.successResultOf(idle)
+
+    def test_waits_for_a_request_whose_client_has_left(self) -> None:
+        forever: Deferred[Answer] = Deferred()
+        ended: Deferred[None] = Deferred()
+
+        async def slow_to_end() -> Answer:
+            try:
+                return await forever
+            finally:
+                await ended
+
+        self.slow = Deferred.fromCoroutine(slow_to_end())
+        channel, _ = self.ask(GET % b"/slow")
+        self.site.close_idle()
+        idle = self.site.when_idle()
+        self.lose(channel)
+        self.assertEqual((self.site.resource.active, len(self.site.connections)), (1, 0))
+        self.assertNoResult(idle)
+        ended.callback(None)
+        self.successResultOf(idle)
+        self.assertEqual(self.access.lines[-1].status, 499)
+
+    def test_waits_for_idle_connections_until_they_are_closed(self) -> None:
+        connections = [self.ask(GET % b"/quick") for _ in range(3)]
+        idle = self.site.when_idle()
+        self.site.close_idle()
+        for channel, transport in connections:
+            self.assertTrue(transport.disconnecting)
+            self.assertNoResult(idle)
+            self.lose(channel)
+        self.successResultOf(idle)
+
+    def test_each_caller_has_a_deferred_and_may_cancel_it(self) -> None:
+        channel, _ = self.ask(GET % b"/quick")
+        one, other = self.site.when_idle(), self.site.when_idle()
+        one.cancel()
+        self.failureResultOf(one, CancelledError)
+        self.lose(channel)
+        self.successResultOf(other)
+
+    def test_is_accounted_for_by_then(self) -> None:
+        channel, _ = self.ask(GET % b"/slow")
+        lines: list[int] = []
+        self.site.when_idle().addCallback(lambda _: lines.extend(line.status for line in self.access.lines))
+        self.lose(channel)
+        self.assertEqual(lines, [499])
+
+    def test_a_connection_made_after_the_end_began_is_closed_if_it_stays_silent(self) -> None:
+        self.site.close_idle()
+        channel, transport = self.connect()
+        self.clock.advance(1)
+        self.assertTrue(transport.disconnecting)
+        channel.connectionLost(Failure(ConnectionDone()))
+        self.successResultOf(self.site.when_idle())
+        _, transport = self.ask(GET % b"/quick")
+        self.assertIn(b"Connection: close", transport.value())
 
 
 class StreamTests(SiteCase):

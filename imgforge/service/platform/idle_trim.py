@@ -11,6 +11,7 @@ import ctypes
 import os
 from collections.abc import Callable
 
+from twisted.application.service import Service
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -30,7 +31,7 @@ def resident() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-class IdleTrim:
+class IdleTrim(Service):
     """Checks each second how many requests are *active*, and gives memory back after five checks without any."""
 
     log = Logger()
@@ -44,14 +45,16 @@ class IdleTrim:
         self._checking = LoopingCall(self._check)
         self._checking.clock = reactor
 
-    def start(self) -> None:
+    def startService(self) -> None:
         """Begins to check."""
+        super().startService()
         if self._trim is not None:
             self._resident_before = resident()
             self._checking.start(_CHECK_INTERVAL, now=False)
 
-    def stop(self) -> None:
+    def stopService(self) -> None:
         """Ends the checks."""
+        super().stopService()
         if self._checking.running:
             self._checking.stop()
 

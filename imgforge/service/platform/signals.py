@@ -39,7 +39,10 @@ def stop_on_signals(reactor: IServerReactor, bound: Callable[[], float], tidy: C
         os._exit(status)
 
     def time_out(seconds: float) -> None:
-        log.warn("shutdown timed out after {seconds:g} s: unfinished requests are aborted", seconds=seconds)
+        log.warn(
+            "the process did not end in {seconds:g} s after the signal: ending it now, with threads or workers still busy",
+            seconds=seconds,
+        )
         leave(0)
 
     def handle(number: int, _: object) -> None:

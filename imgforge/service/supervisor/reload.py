@@ -25,13 +25,12 @@ from twisted.python.failure import Failure
 
 import imgforge
 from imgforge.config import ConfigurationError, Settings
-from imgforge.service.net.tls import CredentialsError, read_credentials
-from imgforge.service.platform.allocator import raise_descriptor_limit
-from imgforge.service.platform.cpus import usable_cpus
-from imgforge.service.platform.systemd import Notifier
-from imgforge.service.startup_report import threads_per_process, warnings
+from imgforge.service.net import CredentialsError, read_credentials
+from imgforge.service.platform import Notifier, raise_descriptor_limit, usable_cpus
+from imgforge.service.startup_report import warnings
 from imgforge.service.supervisor.child import Child
 from imgforge.service.supervisor.worker_pool import Plan, Replacement, WorkerPool
+from imgforge.service.translation import threads_per_process
 
 __all__ = ["ReloadObserver", "Reloader", "installed_code"]
 
@@ -44,10 +43,13 @@ CODE_HAS_CHANGED = (
 
 
 class ReloadObserver(Protocol):
-    """Called at the end of a reload."""
+    """What a `Reloader` reports."""
 
-    def __call__(self, *, worked: bool) -> None:
-        """*worked*: the new configuration is in use."""
+    def configuration_changed(self, settings: Settings) -> None:
+        """All workers have *settings* now."""
+
+    def reload_ended(self, *, worked: bool) -> None:
+        """A reload has ended; *worked*: the new configuration is in use."""
 
 
 class _Reload(Protocol):
@@ -70,10 +72,7 @@ def installed_code(package: Path = Path(imgforge.__file__).parent) -> bytes:
 
 
 class Reloader:
-    """Replaces the workers of *pool*; *load* reads the configuration again.
-
-    *on_use* is called with settings that all workers have now, *on_end* with the outcome of each reload.
-    """
+    """Replaces the workers of *pool*; *load* reads the configuration again."""
 
     log = Logger()
 
@@ -83,16 +82,14 @@ class Reloader:
         settings: Settings,
         load: Callable[[], Settings],
         notifier: Notifier,
-        on_use: Callable[[Settings], None],
-        on_end: ReloadObserver,
+        observer: ReloadObserver,
         code: Callable[[], bytes] = installed_code,
     ) -> None:
         self._pool = pool
         self._settings = settings
         self._load = load
         self._notifier = notifier
-        self._on_use = on_use
-        self._on_end = on_end
+        self._observer = observer
         self._code = code
         self._code_at_start = code()
         self._machine = _make_machine(self)
@@ -112,7 +109,7 @@ class Reloader:
         except (ConfigurationError, CredentialsError) as error:
             for line in str(error).splitlines():
                 self.log.error("the new configuration is not used: {line}", line=line)
-            self._on_end(worked=False)
+            self._observer.reload_ended(worked=False)
             self._machine.finish()
             return
         Deferred.fromCoroutine(self._replace_all(plan)).addErrback(self._failed).addCallback(
@@ -139,7 +136,7 @@ class Reloader:
             replace(one, credentials=read_credentials(one.address)) if one.credentials else one
             for one in self._pool.plan.listeners
         )
-        return Plan(settings, listeners, threads_per_process(settings.workers, self._pool.count, usable_cpus()))
+        return Plan(settings, listeners, threads_per_process(settings, self._pool.count, usable_cpus()))
 
     async def _replace_all(self, plan: Plan) -> None:
         """Replace one worker at a time; return to the old plan for further ones if a successor cannot serve."""
@@ -154,13 +151,13 @@ class Reloader:
             if failure:
                 pool.plan = old_plan
                 self.log.error("the new configuration is not used: {reason}", reason=failure)
-                self._on_end(worked=False)
+                self._observer.reload_ended(worked=False)
                 if worker not in pool.workers:
                     pool.spawn_in()
                 return
             await worker.stop("HUP", old_plan.deadline)
-        self._on_use(plan.settings)
-        self._on_end(worked=True)
+        self._observer.configuration_changed(plan.settings)
+        self._observer.reload_ended(worked=True)
         self.log.info("the new configuration is in use")
 
     async def _start_successor(self, replaced: Child) -> str:
@@ -178,7 +175,7 @@ class Reloader:
 
     def _failed(self, failure: Failure) -> None:
         self.log.failure("not all workers have the new configuration", failure)
-        self._on_end(worked=False)
+        self._observer.reload_ended(worked=False)
 
     def _finish(self) -> None:
         self._notifier.ready()

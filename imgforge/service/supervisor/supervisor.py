@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 
 from imgforge.config import Settings
+from imgforge.interfaces import IServerReactor
 from imgforge.observability import Metrics
+from imgforge.service.lifecycle import OrderedServices, PeriodicCall
+from imgforge.service.listening import Listening
 from imgforge.service.metrics_listener import metrics_site
-from imgforge.service.net.listeners import Listener, adopt
-from imgforge.service.periodic import Background
-from imgforge.service.platform.systemd import Notifier
+from imgforge.service.net import Listener
+from imgforge.service.platform import Notifier
 from imgforge.service.supervisor.reload import Reloader
 from imgforge.service.supervisor.worker_pool import Plan, PoolOutput, WorkerPool
 from imgforge.web import ImageSite
@@ -48,24 +46,34 @@ class SupervisorParts:
     on_failure: Callable[[], None] = lambda: None
 
 
-class Supervisor(Service):
+class Supervisor(OrderedServices):
     """Keeps workers running on listeners, and replaces them with a new configuration."""
 
     log = Logger()
 
-    def __init__(self, reactor: Any, settings: Settings, parts: SupervisorParts) -> None:
+    def __init__(self, reactor: IServerReactor, settings: Settings, parts: SupervisorParts) -> None:
+        super().__init__()
         self._reactor = reactor
         self._settings = settings
         self._parts = parts
         self._metrics = Metrics(namespace=settings.prometheus_namespace)
-        self._ports: list[IListeningPort] = []
         self._metrics_site: ImageSite | None = None
         self._has_listened = self._has_been_ready = self._has_warned_of_new_code = False
         self._pool = WorkerPool(
             reactor, Plan(settings, tuple(parts.listeners), parts.threads), parts.workers, parts.output, self
         )
-        self._reloader = Reloader(self._pool, settings, parts.load, parts.notifier, self._configured, self._reloaded)
-        self._observing = Background(reactor, _STATE_INTERVAL, self._observe, "the supervisor's gauges are not updated")
+        self._reloader = Reloader(self._pool, settings, parts.load, parts.notifier, self)
+        self._add_services()
+
+    def _add_services(self) -> None:
+        """The order of the start; the stop goes from the last to the first."""
+        self.addService(self._pool)
+        self.addService(
+            PeriodicCall(self._reactor, _STATE_INTERVAL, self._observe, "the supervisor's gauges are not updated")
+        )
+        if self._parts.metrics_listeners:
+            self._metrics_site = metrics_site(self._reactor, self._settings, self._metrics)
+            self.addService(Listening(self._reactor, self._parts.metrics_listeners, self._metrics_site))
 
     @property
     def grace(self) -> float:
@@ -74,33 +82,14 @@ class Supervisor(Service):
 
     def startService(self) -> None:
         """Start the workers."""
+        self.reload_ended(worked=True)  # the start counts as one
         super().startService()
-        if self._parts.metrics_listeners:
-            self._metrics_site = site = metrics_site(self._reactor, self._settings, self._metrics)
-            self._ports = [adopt(self._reactor, listener, site) for listener in self._parts.metrics_listeners]
-        self._reloaded(worked=True)
-        self._observing.start(now=True)
-        self._pool.start()
         self._parts.notifier.watch(self._reactor, lambda: not any(worker.is_silent for worker in self._pool.workers))
-
-    def stopService(self) -> Deferred[None]:
-        """Stop the workers and wait for them."""
-        super().stopService()
-        self._observing.stop()
-        for listener in (*self._pool.plan.listeners, *self._parts.metrics_listeners):
-            listener.socket.close()
-        waits: list[Deferred[Any]] = [*self._pool.stop()]
-        waits += [stopping for port in self._ports if (stopping := port.stopListening()) is not None]
-        return DeferredList(waits).addCallback(lambda _: self._pool.close())
 
     def _observe(self) -> None:
         state = self._metrics.state
         state.update_process(children=False)  # workers count their own
         state.quarantined(self._pool.quarantined_sources)
-
-    def _reloaded(self, *, worked: bool) -> None:
-        """A reload has ended; the start counts as a successful one."""
-        self._metrics.state.reloaded(self._reactor.seconds(), worked=worked)
 
     def reload(self) -> None:
         """Replace the workers by workers with the configuration as it is now."""
@@ -131,7 +120,11 @@ class Supervisor(Service):
         self.log.critical("imgforge cannot start: {reason}", reason=reason)
         self._parts.on_failure()
 
-    def _configured(self, settings: Settings) -> None:
-        """All workers have *settings*: secret and headers of the metrics' listeners may have changed."""
+    def reload_ended(self, *, worked: bool) -> None:
+        """See `ReloadObserver`."""
+        self._metrics.state.reloaded(self._reactor.seconds(), worked=worked)
+
+    def configuration_changed(self, settings: Settings) -> None:
+        """See `ReloadObserver`: secret and headers of the metrics' listeners may have changed."""
         if self._metrics_site is not None:
             self._metrics_site.resource = metrics_site(self._reactor, settings, self._metrics).resource

@@ -20,18 +20,18 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Protocol, TextIO
 
-from twisted.internet.defer import Deferred
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from imgforge.config import Settings
+from imgforge.interfaces import IServerReactor
 from imgforge.observability import mark_dead
 from imgforge.service.log_output import StderrReader
-from imgforge.service.net.balance import ConnectionCounts
-from imgforge.service.net.listeners import FIRST_INHERITED, Listener
-from imgforge.service.platform.allocator import allocator_environment
-from imgforge.service.platform.signals import interrupts_held
+from imgforge.service.net import FIRST_INHERITED, ConnectionCounts, Listener
+from imgforge.service.platform import allocator_environment, interrupts_held
 from imgforge.service.supervisor.child import Child
 from imgforge.service.supervisor.crashes import CrashQuarantine
 
@@ -104,12 +104,14 @@ class PoolOutput:
     log_stream: TextIO | None = None
 
 
-class WorkerPool:
+class WorkerPool(Service):
     """Keeps *count* workers running by `plan`."""
 
     log = Logger()
 
-    def __init__(self, reactor: Any, plan: Plan, count: int, output: PoolOutput, observer: PoolObserver) -> None:
+    def __init__(
+        self, reactor: IServerReactor, plan: Plan, count: int, output: PoolOutput, observer: PoolObserver
+    ) -> None:
         self._reactor = reactor
         self.plan = plan
         self.count = count
@@ -130,16 +132,21 @@ class WorkerPool:
         """The workers that live now."""
         return tuple(self._workers)
 
-    def start(self) -> None:
+    def startService(self) -> None:
         """Start the workers."""
+        super().startService()
         for _ in range(self.count):
             self._spawn_or_wait(_RESTART_DELAY)
         self._quarantine.restore(self.plan.settings.quarantine_seconds)
 
-    def stop(self) -> list[Deferred[None]]:
-        """Ask all workers to end; a Deferred for each fires when it has."""
+    def stopService(self) -> Deferred[None]:
+        """Close the sockets and ask all workers to end; fires when they have."""
+        super().stopService()
         self._cancel_starts()
-        return [worker.stop("TERM", self.plan.deadline) for worker in self._workers]
+        for listener in self.plan.listeners:
+            listener.socket.close()
+        ends = [worker.stop("TERM", self.plan.deadline) for worker in self._workers]
+        return DeferredList(ends).addCallback(lambda _: self._close())
 
     def _cancel_starts(self) -> None:
         self.stopping = True
@@ -147,7 +154,7 @@ class WorkerPool:
             call.cancel()
         self._starting.clear()
 
-    def close(self) -> None:
+    def _close(self) -> None:
         """Release the shared memory."""
         self._connection_counts.close()
         self._quarantine.close()

@@ -1,1 +1,5 @@
-"""A worker process: how it starts, and what it tells the supervisor."""
+"""A process that serves requests: alone, or as one of a supervisor's workers (`worker.main`)."""
+
+from imgforge.service.worker.process import ServingParts, ServingProcess
+
+__all__ = ["ServingParts", "ServingProcess"]

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import sys
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
@@ -16,16 +16,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from imgforge.config import BindAddress, Settings
+from imgforge.interfaces import IServerReactor
 from imgforge.observability import share_metrics
 from imgforge.service.assembly import ApplicationParts
 from imgforge.service.log_output import begin_logging
-from imgforge.service.net.balance import ConnectionCounts
-from imgforge.service.net.listeners import FIRST_INHERITED, Listener
-from imgforge.service.net.tls import Credentials
-from imgforge.service.platform.allocator import confine, die_with_parent
-from imgforge.service.platform.signals import ignore_interrupts, stop_when_told
-from imgforge.service.supervisor.child import HEARTBEAT_INTERVAL, report_failure, send_heartbeat
-from imgforge.service.supervisor.quarantine_table import SharedCrashTracker
+from imgforge.service.net import FIRST_INHERITED, ConnectionCounts, Credentials, Listener
+from imgforge.service.platform import confine, die_with_parent, ignore_interrupts, stop_when_told
+from imgforge.service.supervisor import HEARTBEAT_INTERVAL, SharedCrashTracker, report_failure, send_heartbeat
 from imgforge.service.worker.process import ServingParts, ServingProcess
 
 __all__ = ["main"]
@@ -57,7 +54,7 @@ def main() -> None:
     document = json.loads(_first_line())
     from twisted.internet import reactor  # installs it: not when this module is imported
 
-    running: Any = reactor
+    running = cast("IServerReactor", reactor)
     heartbeats = FIRST_INHERITED + len(document["sockets"]) + 1
     os.set_blocking(heartbeats, False)
     try:
@@ -70,7 +67,7 @@ def main() -> None:
     running.run()
 
 
-def _start(reactor: Any, document: dict[str, Any], heartbeats: int) -> None:
+def _start(reactor: IServerReactor, document: dict[str, Any], heartbeats: int) -> None:
     """Start the service, which accepts connections when this returns."""
     settings = Settings.from_given(document["settings"])
     stream = begin_logging(settings)

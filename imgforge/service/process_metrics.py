@@ -1,0 +1,92 @@
+"""The metrics of a serving process: its versions, its gauges, and what the fast lane has counted."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from imgforge import __version__, processing
+from imgforge.cache import Cache
+from imgforge.observability import AccessLog, Metrics, StateMetrics
+from imgforge.pipeline import Admission, Caches
+from imgforge.web import FastLane, ImageSite, hit_access
+from twisted import __version__ as twisted_version
+
+__all__ = ["ObservedParts", "ProcessMetrics"]
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedParts:
+    """The parts of a process that its metrics show.
+
+    `tiered_caches` has the cache of results first, if there is one; `image_route` labels the fast lane's requests.
+    """
+
+    access_log: AccessLog
+    site: ImageSite
+    admission: Admission
+    caches: Caches
+    tiered_caches: Sequence[Cache]
+    fast_lane: FastLane | None
+    image_route: str
+
+
+class ProcessMetrics:
+    """Brings *metrics* up to date with *parts*."""
+
+    def __init__(self, metrics: Metrics, parts: ObservedParts) -> None:
+        self._metrics = metrics
+        self._parts = parts
+        metrics.state.build(
+            version=__version__,
+            libvips=processing.capabilities().version,
+            python=platform.python_version(),
+            twisted=twisted_version,
+        )
+        caches = parts.tiered_caches
+        metrics.expect(
+            paths=(parts.image_route,),
+            caches=[cache.name for cache in caches],
+            formats=processing.capabilities().saves,
+            tiers=[(cache.name, tier.name) for cache in caches for tier in cache.tiers],
+        )
+
+    def refresh(self) -> None:
+        """Bring everything up to date, for a scrape."""
+        self.observe()
+        self.flush()
+
+    def flush(self) -> None:
+        """Hand the fast lane's hits to the metrics and the access log, and all counts to prometheus_client."""
+        lane, metrics = self._parts.fast_lane, self._metrics
+        if lane is not None:
+            route, cache = self._parts.image_route, self._parts.tiered_caches[0].name
+            for (method, status), (count, seconds) in lane.take_answered().items():
+                metrics.answered_many(method, route, status, int(count), seconds, cache)
+            self._parts.access_log.write_all(lane.take_hits(), hit_access)
+        metrics.access_log_dropped(self._parts.access_log.take_dropped())
+        metrics.flush()
+
+    def observe(self) -> None:
+        """Set the gauges."""
+        state, parts = self._metrics.state, self._parts
+        state.update_process()
+        state.vips(processing.usage())
+        state.load(
+            connections=len(parts.site.connections),
+            requests=parts.site.resource.active,
+            images=parts.admission.rendering,
+            fetches=parts.admission.fetching,
+            memory_waits=parts.caches.budget.waiting,
+        )
+        _show_caches(state, parts.tiered_caches)
+
+
+def _show_caches(state: StateMetrics, caches: Iterable[Cache]) -> None:
+    show = {"memory": state.memory_tier, "disk": state.disk_tier}
+    for cache in caches:
+        for tier in cache.tiers:
+            usage = tier.usage()
+            if usage is not None:
+                show[tier.name](cache.name, usage.bytes, usage.entries)
