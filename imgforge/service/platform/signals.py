@@ -40,7 +40,7 @@ def stop_on_signals(reactor: IServerReactor, bound: Callable[[], float], tidy: C
 
     def time_out(seconds: float) -> None:
         log.warn(
-            "the process did not end in {seconds:g} s after the signal: ending it now, with threads or workers still busy",
+            "the process did not end within {seconds:g} s: ending it now, with threads or workers still busy",
             seconds=seconds,
         )
         leave(0)
