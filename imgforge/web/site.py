@@ -48,7 +48,7 @@ class ImageSite(Site):
         self.read_timeout = read_timeout
         self.write_timeout = write_timeout
         self.max_clients = max_clients
-        self.lane = lane if self.keeps_alive else None  # whose answers leave the connection open
+        self.fast_lane = lane if self.keeps_alive else None  # whose answers leave the connection open
         self.closing = False
         self.displayTracebacks = False
         self.noisy = False
@@ -62,7 +62,7 @@ class ImageSite(Site):
         channel.callLater = self.reactor.callLater
         channel.spare = beyond >= 0
         channel.surplus = beyond >= max(_LEAST_SPARE, self.max_clients // 16)
-        channel.lane = None if self.closing or channel.spare else self.lane
+        channel.fast_lane = None if self.closing or channel.spare else self.fast_lane
         return channel
 
     def when_idle(self) -> Deferred[None]:
@@ -85,7 +85,7 @@ class ImageSite(Site):
         """From now on each connection ends with its next answer, or the one under way."""
         self.closing = True
         for channel in self.connections:
-            channel.lane = None
+            channel.fast_lane = None
 
     def close_idle(self) -> None:
         """Close the connections on which nothing is under way, and the others after their answer.

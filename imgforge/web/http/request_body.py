@@ -1,4 +1,4 @@
-"""Requests and their bodies, which are kept up to a bound, for what is purged; all others are not looked at."""
+"""Requests, and their bodies up to a bound: only purges have one that is read."""
 
 from __future__ import annotations
 
@@ -16,24 +16,33 @@ LONGEST_BODY = 1 << 16
 
 
 class BoundedBody(Request):
-    """A request that keeps no more of its body than anybody here reads, wherever twisted.web would put it."""
+    """A request that keeps its body up to the bound, in memory; twisted.web would write a long one to a file."""
 
     def gotLength(self, length: int | None) -> None:  # noqa: ARG002
         self.content = BytesIO()
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Keep *data* as long as the body is not too long, and one byte more that tells so."""
+        """Keeps *data* up to the bound and one byte more, by which `whole_body` sees that the body is too long."""
         content: Any = self.content
         content.write(data[: LONGEST_BODY + 1 - content.tell()])
 
 
 class SiteRequest(BoundedBody):
-    """A request that goes to the site's Server whatever it asks for."""
+    """A request that goes to the site's Server, whatever its target is."""
 
     defaultContentType = None  # twisted.web's is text/html, for sources of an unknown kind as well
+    method = uri = path = b"-"  # until the request line is read: the access log shows these
+
+    def request_line_received(self, method: bytes, target: bytes, version: bytes) -> None:
+        """Keeps the request line, *target* in the bytes that the client sent."""
+        self.method, self.uri, self.path, self.clientproto = method, target, target, version
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: ARG002
+        """Puts the client's own bytes in the place of *path*, in which `StrictChannel` has replaced some."""
+        super().requestReceived(command, self.uri, version)
 
     def process(self) -> None:
-        """Without what twisted.web does first: its own name in Server, its own answers to `*`."""
+        """Leaves out what twisted.web does first: it writes its own name in Server, and answers `*` itself."""
         channel: Any = self.channel
         self.site = channel.site
         self.setHeader(b"Date", datetimeToString())
@@ -41,7 +50,7 @@ class SiteRequest(BoundedBody):
 
 
 def whole_body(request: Request) -> bytes:
-    """The body of *request*; `BodyTooLarge` for one beyond the bound."""
+    """The body of *request*. Raises `BodyTooLarge` beyond the bound."""
     content: Any = request.content
     content.seek(0)
     body: bytes = content.read()

@@ -1,0 +1,118 @@
+"""The parser of requests: twisted.web's, but stricter.
+
+twisted.web parses. What it takes although RFC 9112 forbids it, or allows to reject it, is rejected here, since a proxy
+in front of us may read it in another way: that is how requests are smuggled. twisted.web itself rejects both framings
+at once, two lengths, spaces around names and line breaks in values; tests/web/http/test_strict_channel.py has them all.
+"""
+
+from __future__ import annotations
+
+import re
+
+from imgforge.errors import ImgforgeError, Unreadable
+from imgforge.twisted_compat_http import ParsingChannel
+from imgforge.web.http.request_body import SiteRequest
+from imgforge.web.http.request_headers import HOST, SINGLETONS
+
+__all__ = ["StrictChannel"]
+
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+_LONGEST_LENGTH = 18  # digits of a Content-Length: an exabyte
+
+
+class StrictChannel(ParsingChannel):
+    """An HTTP/1.1 connection that rejects malformed, ambiguous and oversized requests; a subclass answers them."""
+
+    requestFactory = SiteRequest
+    rejected = False  # whether a request was rejected: where the next one begins is unknown from then on
+    _last_line = b""  # twisted.web handles a header together with the line after it
+    _head_bytes = 0
+    _head_headers = 0
+
+    def reject(self, error: ImgforgeError) -> None:
+        """Answers with *error* and closes; sets `rejected`. To be overridden."""
+        raise NotImplementedError
+
+    def malformed_request(self) -> None:
+        """Rejects what twisted.web cannot parse."""
+        self.reject(Unreadable(400, "the request is malformed (RFC 9112)"))
+
+    def rejected_request(self) -> SiteRequest:
+        """The request that is being rejected, as far as it was read, with its id."""
+        if not self.requests:
+            self.requests.append(self.requestFactory(self, 0))
+        request: SiteRequest = self.requests[-1]
+        name, _, value = self._last_line.partition(b":")
+        if name.lower() == b"x-request-id":  # twisted.web would have handled it with the line that is rejected
+            request.requestHeaders.setRawHeaders(name, [value.strip(b" \t")])
+        return request
+
+    def lineReceived(self, line: bytes) -> None:
+        """Rejects a head that is too long altogether, and headers that are folded (RFC 9112, section 5.2)."""
+        self._head_bytes += len(line)
+        if self._head_bytes > self.totalHeadersSize:
+            self.reject(Unreadable(431, "the request's headers are too long together"))
+        elif not self.requests:
+            self._last_line = line
+            self._receive_request_line(line)
+        elif line[:1] in {b" ", b"\t"}:
+            self.reject(Unreadable(400, "a header is folded over several lines"))
+        else:
+            self._last_line = line
+            super().lineReceived(line)
+
+    def _receive_request_line(self, line: bytes) -> None:
+        """twisted.web rejects targets that are not ASCII; a signed path may be raw UTF-8."""
+        words = line.split(b" ")
+        if len(words) == 3:
+            super().lineReceived(b" ".join([words[0], _NOT_ASCII.sub(b"-", words[1]), words[2]]))
+        else:
+            super().lineReceived(line)
+        if self.requests and not self.rejected:
+            self.requests[-1].request_line_received(*words)
+
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002
+        """Rejects a line that is too long."""
+        if self.requests:
+            self.reject(Unreadable(431, "a header of the request is too long"))
+        else:
+            self.reject(Unreadable(414, "the request's target is too long"))
+
+    def headerReceived(self, line: bytes) -> bool:
+        """Rejects too many headers, and lengths and codings that parsers read differently."""
+        name, _, value = line.partition(b":")
+        name, value = name.lower(), value.strip(b" \t")
+        if self._head_headers >= self.maxHeaders:
+            self.reject(Unreadable(431, "the request has too many headers"))
+        elif name == b"transfer-encoding" and value.lower() != b"chunked":
+            self.reject(Unreadable(501, "the only transfer coding that is supported is chunked"))
+        elif name == b"content-length" and len(value) > _LONGEST_LENGTH:
+            self.reject(Unreadable(400, "the Content-Length is not a length"))
+        if self.rejected:
+            return False
+        self._head_headers += 1
+        accepted: bool = super().headerReceived(line)
+        return accepted
+
+    def allHeadersReceived(self) -> None:
+        """Rejects heads whose host or singleton headers are missing, repeated or malformed."""
+        request = self.requests[-1]
+        headers = request.requestHeaders
+        hosts = headers.getRawHeaders(b"host", [])
+        if len(hosts) > 1 or (not hosts and request.clientproto == b"HTTP/1.1"):
+            self.reject(Unreadable(400, "a request must have exactly one Host header"))
+        elif hosts and not HOST.match(hosts[0]):
+            self.reject(Unreadable(400, "the Host header is not a host"))
+        elif repeated := [
+            name for name, values in headers.getAllRawHeaders() if values[1:] and name.lower() in SINGLETONS
+        ]:
+            self.reject(Unreadable(400, f"the request has more than one {repeated[0].decode('ascii')} header"))
+        elif request.clientproto == b"HTTP/1.0" and headers.hasHeader(b"transfer-encoding"):
+            self.reject(Unreadable(400, "HTTP/1.0 has no transfer codings"))
+        else:
+            super().allHeadersReceived()
+
+    def allContentReceived(self) -> None:
+        """Begins to count for the next request."""
+        self._head_bytes = self._head_headers = 0
+        super().allContentReceived()
