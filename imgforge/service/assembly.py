@@ -55,10 +55,13 @@ from imgforge.web import (
     ClientKey,
     ClientRates,
     Clients,
+    ConnectionLimits,
     Endpoint,
     FastLane,
+    FastLaneSettings,
     HealthEndpoint,
     ImageEndpoint,
+    ImageServices,
     ImageSite,
     InfoEndpoint,
     MetricsEndpoint,
@@ -69,6 +72,7 @@ from imgforge.web import (
     Rates,
     Route,
     Server,
+    ServerSettings,
     landing_page,
     missing_endpoint,
     page_endpoint,
@@ -149,23 +153,31 @@ class Application(OrderedServices):
         )
         self._gate = BearerGate(settings.secret)
         self._clients = Clients(settings.trusted_proxies, settings.allowed_clients, direct_only=settings.direct_only)
-        self._lane = self._make_lane()
+        self._fast_lane = self._make_fast_lane()
         self._health = HealthEndpoint(settings.health_check_message)
         self._server = self._make_server()
         self.site = ImageSite(
             self._server,
             reactor,
-            keep_alive=settings.keep_alive_timeout,
-            read_timeout=settings.read_request_timeout,
-            write_timeout=settings.write_response_timeout,
-            lane=self._lane,
-            max_clients=clients_per_process(settings, processes),
+            ConnectionLimits(
+                keep_alive=settings.keep_alive_timeout,
+                read_timeout=settings.read_request_timeout,
+                write_timeout=settings.write_response_timeout,
+                max_clients=clients_per_process(settings, processes),
+            ),
+            self._fast_lane,
         )
         metrics.concurrency_limit(threads)
         self._process_metrics = ProcessMetrics(
             metrics,
             ObservedParts(
-                self._access_log, self.site, admission, caches, self._tiered_caches, self._lane, image_route=_IMAGES
+                self._access_log,
+                self.site,
+                admission,
+                caches,
+                self._tiered_caches,
+                self._fast_lane,
+                image_route=_IMAGES,
             ),
         )
         self._add_services()
@@ -200,13 +212,13 @@ class Application(OrderedServices):
         """Has *work* wait on a thread; the reactor goes on meanwhile."""
         return lambda: deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
 
-    def _make_lane(self) -> FastLane | None:
+    def _make_fast_lane(self) -> FastLane | None:
         """The fast lane, where there is a memory tier."""
         tier = self._cache.memory if self._cache is not None else None
         if tier is None:
             return None
-        logged, clock = self._access_log.enabled, self._reactor.seconds
-        return FastLane(tier, self._gate.expected, clock, logged=logged, clients=self._clients)
+        chosen = FastLaneSettings(self._gate.expected, self._clients, logged=self._access_log.enabled)
+        return FastLane(tier, chosen, self._reactor.seconds)
 
     def _make_server(self) -> Server:
         settings, reactor = self._settings, self._reactor
@@ -218,19 +230,23 @@ class Application(OrderedServices):
         metrics: Endpoint = MetricsEndpoint(reactor, gate, self._metrics, lambda: self._process_metrics.refresh())
         if settings.metrics_listeners:  # so that the public does not read them
             metrics = missing_endpoint("this listener has no /metrics")
-        answers = answer_settings(settings)
         rates = Rates(
             self._clients,
             ClientRates(settings.rate_limit_per_client_per_minute / self._processes, reactor.seconds),
             RateLimit(settings.rate_limit_per_minute / self._processes, reactor.seconds),
         )
-        client = ClientKey(settings.cache_key_headers, settings.cache_key_cookies)
-        passed = passthrough(settings)
-        hints = ClientHints(settings.enable_client_hints, settings.max_result_dimension)
-        images = ImageEndpoint(
-            reactor, gate, parser, self._pipeline, negotiation(settings), rates, answers, client, passed, hints
+        services = ImageServices(
+            clock=reactor,
+            gate=gate,
+            parser=parser,
+            pipeline=self._pipeline,
+            rates=rates,
+            answers=answer_settings(settings),
+            passthrough=passthrough(settings),
+            negotiation=negotiation(settings),
+            key=ClientKey(settings.cache_key_headers, settings.cache_key_cookies),
+            hints=ClientHints(settings.enable_client_hints, settings.max_result_dimension),
         )
-        info = InfoEndpoint(reactor, gate, parser, self._pipeline, rates, answers, passed)
         health_paths = {b"/status", b"/health", settings.health_check_path.encode()} - {b""}
         purging = PurgeGate(settings.purge_secret)
         purge_image = PurgeImageEndpoint(purging, parser, self._pipeline)
@@ -240,24 +256,18 @@ class Application(OrderedServices):
             Route(b"", "/", page),
             Route(b"/favicon.ico", "/favicon.ico", missing_endpoint("this server has no icon")),
             Route(b"/metrics", "/metrics", metrics),
-            Route(b"/info/", "/info/{*path}", info, prefix=True),
+            Route(b"/info/", "/info/{*path}", InfoEndpoint(services), prefix=True),
             Route(_PURGE.encode(), _PURGE, PurgeEndpoint(purging, self._pipeline), methods=(b"POST",)),
-            Route(b"", _IMAGES, images, prefix=True),
+            Route(b"", _IMAGES, ImageEndpoint(services), prefix=True),
             Route(b"", _IMAGES, purge_image, prefix=True, methods=(b"PURGE",)),
         ]
-        headers = answer_headers(settings)
-        prefix = settings.path_prefix.rstrip("/").encode()
-        return Server(
-            reactor,
-            routes,
-            self._metrics,
-            self._access_log,
-            headers,
-            prefix,
-            self._lane,
-            self._clients,
+        chosen = ServerSettings(
+            headers=answer_headers(settings),
+            path_prefix=settings.path_prefix.rstrip("/").encode(),
+            clients=self._clients,
             not_found_ttl=not_found_ttl(settings),
         )
+        return Server(reactor, routes, self._metrics, self._access_log, chosen, self._fast_lane)
 
     async def announce_stop(self) -> None:
         """Answer 503 to /status for the shutdown delay, so that load balancers turn away; requests are served."""

@@ -8,7 +8,16 @@ from imgforge.config import Settings
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import AccessLog, Metrics
 from imgforge.service.translation import answer_headers
-from imgforge.web import BearerGate, ImageSite, MetricsEndpoint, Route, Server, missing_endpoint
+from imgforge.web import (
+    BearerGate,
+    ConnectionLimits,
+    ImageSite,
+    MetricsEndpoint,
+    Route,
+    Server,
+    ServerSettings,
+    missing_endpoint,
+)
 
 __all__ = ["metrics_site"]
 
@@ -21,12 +30,12 @@ def metrics_site(reactor: IServerReactor, settings: Settings, metrics: Metrics) 
         Route(b"/metrics", "/metrics", MetricsEndpoint(reactor, BearerGate(settings.secret), metrics, lambda: None)),
         Route(b"", "other", missing_endpoint("this listener has /metrics only"), prefix=True),
     ]
-    server = Server(reactor, routes, metrics, AccessLog(sys.stdout, "off"), answer_headers(settings))
-    return ImageSite(
-        server,
-        reactor,
+    chosen = ServerSettings(headers=answer_headers(settings))
+    server = Server(reactor, routes, metrics, AccessLog(sys.stdout, "off"), chosen)
+    limits = ConnectionLimits(
         keep_alive=settings.keep_alive_timeout,
         read_timeout=settings.read_request_timeout,
         write_timeout=settings.write_response_timeout,
         max_clients=_MOST_CLIENTS,
     )
+    return ImageSite(server, reactor, limits)

@@ -59,12 +59,12 @@ class ProcessMetrics:
 
     def flush(self) -> None:
         """Hand the fast lane's hits to the metrics and the access log, and all counts to prometheus_client."""
-        lane, metrics = self._parts.fast_lane, self._metrics
-        if lane is not None:
+        fast_lane, metrics = self._parts.fast_lane, self._metrics
+        if fast_lane is not None:
             route, cache = self._parts.image_route, self._parts.tiered_caches[0].name
-            for (method, status), (count, seconds) in lane.take_answered().items():
+            for (method, status), (count, seconds) in fast_lane.take_answered().items():
                 metrics.answered_many(method, route, status, int(count), seconds, cache)
-            self._parts.access_log.write_all(lane.take_hits(), hit_access)
+            self._parts.access_log.write_all(fast_lane.take_hits(), hit_access)
         metrics.access_log_dropped(self._parts.access_log.take_dropped())
         metrics.flush()
 

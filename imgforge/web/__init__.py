@@ -1,21 +1,35 @@
-"""HTTP: the endpoints, the headers, and what an exception means to a client."""
+"""HTTP: the endpoints, the fast lane, and the response that an exception means."""
 
-from imgforge.web.endpoints.images import ImageEndpoint, InfoEndpoint
-from imgforge.web.endpoints.landing import landing_page, plain_page
-from imgforge.web.endpoints.monitoring import HealthEndpoint, MetricsEndpoint, missing_endpoint, page_endpoint
-from imgforge.web.endpoints.purge import PurgeEndpoint, PurgeGate, PurgeImageEndpoint
-from imgforge.web.fast_lane.lane import FastLane, hit_access
-from imgforge.web.http.client_hints import ClientHints
-from imgforge.web.http.forwarded import Clients
-from imgforge.web.http.key_headers import ClientKey
-from imgforge.web.http.negotiation import Negotiation
-from imgforge.web.http.passthrough import Passthrough
-from imgforge.web.http.request_headers import BearerGate
-from imgforge.web.http.response import Answer, AnswerSettings
+from imgforge.web.endpoints import (
+    HealthEndpoint,
+    ImageEndpoint,
+    ImageServices,
+    InfoEndpoint,
+    MetricsEndpoint,
+    PurgeEndpoint,
+    PurgeGate,
+    PurgeImageEndpoint,
+    landing_page,
+    missing_endpoint,
+    page_endpoint,
+    plain_page,
+)
+from imgforge.web.fast_lane import FastLane, FastLaneSettings, hit_access
+from imgforge.web.http import (
+    Answer,
+    AnswerSettings,
+    BearerGate,
+    ClientHints,
+    ClientKey,
+    Clients,
+    Negotiation,
+    Offer,
+    Passthrough,
+)
 from imgforge.web.rate_limit import ClientRates, RateLimit, Rates
 from imgforge.web.routes import Endpoint, Route
-from imgforge.web.server import Server
-from imgforge.web.site import ImageSite
+from imgforge.web.server import Server, ServerSettings
+from imgforge.web.site import ConnectionLimits, ImageSite
 
 __all__ = [
     "Answer",
@@ -25,14 +39,18 @@ __all__ = [
     "ClientKey",
     "ClientRates",
     "Clients",
+    "ConnectionLimits",
     "Endpoint",
     "FastLane",
+    "FastLaneSettings",
     "HealthEndpoint",
     "ImageEndpoint",
+    "ImageServices",
     "ImageSite",
     "InfoEndpoint",
     "MetricsEndpoint",
     "Negotiation",
+    "Offer",
     "Passthrough",
     "PurgeEndpoint",
     "PurgeGate",
@@ -41,6 +59,7 @@ __all__ = [
     "Rates",
     "Route",
     "Server",
+    "ServerSettings",
     "hit_access",
     "landing_page",
     "missing_endpoint",

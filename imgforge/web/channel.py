@@ -14,10 +14,8 @@ from twisted.logger import Logger
 from twisted.web.http import HTTPChannel, datetimeToString
 
 from imgforge.errors import ImgforgeError, TooManyClients, Unreadable
-from imgforge.web.fast_lane.lane import FastLane
-from imgforge.web.http.forwarded import plain_address
-from imgforge.web.http.request_headers import joined_header
-from imgforge.web.http.strict_channel import StrictChannel
+from imgforge.web.fast_lane import FastLane
+from imgforge.web.http import StrictChannel, joined_header, plain_address
 
 if TYPE_CHECKING:
     from imgforge.web.site import ImageSite
@@ -57,12 +55,12 @@ class Channel(StrictChannel):
         if not self.proxied and not clients.allows(self.client):
             self.fast_lane = None
         if self.surplus:
-            self.reject(TooManyClients("this server has as many clients as it takes"))
+            self.reject(TooManyClients("this server has too many clients at the moment"))
             return
         self.factory.connections.add(self)
         if self.spare:
             # Nobody else gets it meanwhile.
-            self._request_begins(min(_SPARE_TIME, self.factory.read_timeout))
+            self._request_begins(min(_SPARE_TIME, self.factory.limits.read_timeout))
 
     def answer_at_once(self, data: bytes) -> tuple[bytes, bytes] | None:
         """Head and body of the fast lane's response to *data*; None if it has none, or a request is in flight here."""
@@ -120,7 +118,7 @@ class Channel(StrictChannel):
             self.setTimeout(period)
             return
         if period is not None:
-            left = self._last_hit + period - self.factory.reactor.seconds()
+            left = self._last_hit + period - self.factory.clock.seconds()
             if left > 0:
                 self.setTimeout(left)
                 self.timeOut = period
@@ -132,7 +130,7 @@ class Channel(StrictChannel):
     def _abort_later(self) -> None:
         """Cuts the connection if it is still there after the time that twisted.web gives a client to close it."""
         if self._aborting is None:
-            self._aborting = self.factory.reactor.callLater(self.abortTimeout, self.forceAbortClient)
+            self._aborting = self.factory.clock.callLater(self.abortTimeout, self.forceAbortClient)
 
     def forceAbortClient(self) -> None:
         """Cuts the connection."""
@@ -164,7 +162,9 @@ class Channel(StrictChannel):
     def _request_begins(self, seconds: float | None = None) -> None:
         """Starts the time that all of a request may take to arrive: a trickle must not hold a connection."""
         if self._arriving is None:
-            self._arriving = self.factory.reactor.callLater(seconds or self.factory.read_timeout, self._request_is_late)
+            self._arriving = self.factory.clock.callLater(
+                seconds or self.factory.limits.read_timeout, self._request_is_late
+            )
 
     def _request_ends(self) -> None:
         arriving, self._arriving = self._arriving, None
@@ -188,7 +188,7 @@ class Channel(StrictChannel):
 
     def _reading_begins(self) -> None:
         if self._reading is None:
-            self._reading = self.factory.reactor.callLater(self.factory.write_timeout, self._reading_is_late)
+            self._reading = self.factory.clock.callLater(self.factory.limits.write_timeout, self._reading_is_late)
 
     def _reading_ends(self) -> None:
         reading, self._reading = self._reading, None

@@ -1,7 +1,7 @@
-"""How many requests a minute may cause work: of all clients together, and of each.
+"""Rate limits: how many requests a minute may cause work, of all clients together and of each.
 
-Who asks must have proved before that it may (signature, token, expiry): strangers cannot use up anybody's minute.
-What a cache answers is free.
+Only requests with a good signature, token and expiry are counted, so that a stranger cannot use up the limit. Cache
+hits are free.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from twisted.web.server import Request
 
 from imgforge.errors import RateExceeded
-from imgforge.web.http.forwarded import Clients, bucket
+from imgforge.web.http import Clients, bucket
 
 __all__ = ["ClientRates", "RateLimit", "Rates"]
 
 _MINUTE = 60.0
 _MOST_CLIENTS = 1 << 16  # some 10 MB
-_SLACK = 0.001  # seconds: sums of fractions are not exact
+_SLACK = 0.001  # seconds; sums of fractions are not exact
 
 
 class RateLimit:
-    """At most *per_minute* requests, evenly or in one burst: a token bucket; 0 is unlimited."""
+    """A token bucket: at most *per_minute* requests, evenly or in one burst; 0 is unlimited."""
 
     def __init__(self, per_minute: float, clock: Callable[[], float]) -> None:
         self._per_second = per_minute / _MINUTE
@@ -34,7 +34,7 @@ class RateLimit:
         self._filled = clock()
 
     def check(self) -> None:
-        """Take a token; `RateExceeded`, with the seconds until the next one, where there is none."""
+        """Takes a token. Raises `RateExceeded`, with the seconds until the next one, if there is none."""
         if not self._per_second:
             return
         now = self._clock()
@@ -43,15 +43,15 @@ class RateLimit:
         self._filled = now
         if self._tokens < 1:
             wait = math.ceil((1 - self._tokens) / self._per_second)
-            raise RateExceeded("more requests than this server takes in a minute", retry_after=wait)
+            raise RateExceeded("this server has had its number of requests for this minute", retry_after=wait)
         self._tokens -= 1
 
 
 class ClientRates:
-    """The same for each client by itself.
+    """A token bucket for each client.
 
-    A bucket is one number here, the moment at which it is full again (the generic cell rate algorithm): one that is
-    full needs none. Beyond *most* clients that are not full, those are forgotten that have not asked for the longest.
+    A bucket is one number, the moment at which it is full again (the generic cell rate algorithm). A full bucket is not
+    stored. Beyond *most* stored ones, the clients that have been silent longest are forgotten.
     """
 
     def __init__(self, per_minute: float, clock: Callable[[], float], most: int = _MOST_CLIENTS) -> None:
@@ -66,15 +66,15 @@ class ClientRates:
 
     @property
     def unlimited(self) -> bool:
-        """Whether nobody is refused, whoever asks."""
+        """Whether no client is limited."""
         return not self._interval
 
     def check(self, client: bytes) -> None:
-        """Take a token of *client*'s; `RateExceeded`, with the seconds until the next one, where there is none."""
+        """Takes a token of *client*. Raises `RateExceeded`, with the seconds until the next one, if there is none."""
         if self.unlimited:
             return
         now = self._clock()
-        # A clock that was put back leaves a bucket that is empty, and no emptier.
+        # If the clock was set back, the bucket is empty, but not emptier.
         full_at = min(max(self._full_at.get(client, now), now), now + self._depth)
         wait = full_at + self._interval - now - self._depth
         allowed = wait < _SLACK
@@ -82,10 +82,10 @@ class ClientRates:
         self._full_at.move_to_end(client)
         self._forget(now)
         if not allowed:
-            raise RateExceeded("more requests of one client than this server takes in a minute", math.ceil(wait))
+            raise RateExceeded("your address has had its number of requests for this minute", math.ceil(wait))
 
     def _forget(self, now: float) -> None:
-        """Two a call at most: no call adds more than one."""
+        """Forgets two clients at most: a call adds one at most."""
         for _ in range(2):
             client, full_at = next(iter(self._full_at.items()))
             if full_at > now and len(self._full_at) <= self._most:
@@ -97,14 +97,14 @@ class ClientRates:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """How much work all clients together, and each of them, may cause."""
+    """The rate limits of all clients together and of each."""
 
     clients: Clients
     each: ClientRates
     together: RateLimit
 
     def of(self, request: Request) -> Callable[[], None]:
-        """What takes *request*'s tokens, or raises `RateExceeded`; its client's first, so that others keep theirs."""
+        """A function that takes the tokens for *request*, its client's first, or raises `RateExceeded`."""
         if self.each.unlimited:
             return self.together.check
         client = bucket(self.clients.of(request))

@@ -9,11 +9,11 @@ from typing import Any
 from twisted.web.server import Request
 
 from imgforge.errors import BadPath, ImgforgeError
-from imgforge.web.http.response import Answer
+from imgforge.web.http import Answer
 
 __all__ = ["STREAMED", "Endpoint", "Route", "origin_form", "refusal"]
 
-# An endpoint that has written its answer itself returns this.
+# Returned by an endpoint that has written its response itself.
 STREAMED = Answer(0, [])
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Answer]]
@@ -21,29 +21,24 @@ Endpoint = Callable[[Request], Coroutine[Any, Any, Answer]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An endpoint and the paths that lead to it: one path, or with *prefix* all that begin with it.
-
-    `label` names it in the metrics, where the number of distinct paths must stay small; *always* it is answered, to
-    every client and even where there are too many. Another method than *methods* is 405, unless another route for the
-    same paths takes it.
-    """
+    """An endpoint and its paths. A method that no route of the same paths has is 405."""
 
     path: bytes
-    label: str
+    label: str  # its name in the metrics, where the number of distinct paths must stay small
     endpoint: Endpoint
-    prefix: bool = False
-    always: bool = False
+    prefix: bool = False  # whether `path` is the beginning of its paths; else it is the only one
+    always: bool = False  # whether every client is answered, even if there are too many
     methods: tuple[bytes, ...] = (b"GET", b"HEAD")
 
     def matches(self, path: bytes) -> bool:
-        """Whether a request for *path* is answered here."""
+        """Whether the endpoint answers requests for *path*."""
         return path.startswith(self.path) if self.prefix else path == self.path
 
 
 def origin_form(target: bytes) -> bytes:
-    """A request target as it was sent; an absolute one (RFC 9112, section 3.2.2) loses its scheme and host.
+    """The path and query of a request *target*, which may be an absolute URL (RFC 9112, section 3.2.2).
 
-    `BadPath` for what is neither, such as `*`.
+    Raises `BadPath` for any other form, such as `*`.
     """
     if target.startswith(b"/"):
         return target
@@ -55,7 +50,7 @@ def origin_form(target: bytes) -> bytes:
 
 
 def refusal(label: str, error: ImgforgeError) -> Route:
-    """A way that leads to *error* only."""
+    """A route whose endpoint raises *error*."""
 
     async def refuse(_: Request) -> Answer:
         raise error

@@ -1,9 +1,9 @@
-"""The resource that answers every request: it finds the endpoint, runs it, and turns any outcome into an answer.
+"""The resource that answers every request: it finds the endpoint, runs it, and writes a response for any outcome.
 
 render ── request id ── route ── endpoint(request) ─┬─ Answer ── headers, body
                                                     ├─ STREAMED (the endpoint wrote it)
                                                     └─ error ── one line of text with its status
-                                 and whatever it was, counted and logged once
+                                 each outcome is counted and logged once
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextvars
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -44,23 +45,28 @@ from imgforge.errors import (
     Unreadable,
 )
 from imgforge.observability import AccessLog, Metrics, RequestRecord, bind_request_id
-from imgforge.web.fast_lane.lane import FastLane
-from imgforge.web.http.exchange import Exchange, access_of
-from imgforge.web.http.forwarded import Clients
-from imgforge.web.http.record import attach_record
-from imgforge.web.http.request_headers import joined_header, request_id
-from imgforge.web.http.response import Answer, Headers, error_headers
+from imgforge.web.fast_lane import FastLane
+from imgforge.web.http import (
+    Answer,
+    Clients,
+    Exchange,
+    access_of,
+    attach_record,
+    error_headers,
+    joined_header,
+    request_id,
+)
 from imgforge.web.in_flight import InFlight
 from imgforge.web.routes import STREAMED, Route, origin_form, refusal
 
-__all__ = ["Server", "error_answer"]
+__all__ = ["Server", "ServerSettings", "error_answer"]
 
-# What the logs and metrics say when the client left before its answer (nginx's convention).
+# The status in logs and metrics if the client left before its response (nginx's convention).
 _CLIENT_GONE = 499
-_GONE = "the client has left"
+_GONE = "the client closed the connection"
 
-# What a client does wrong, as opposed to an image that cannot be had.
-_MISTAKES = (
+# Mistakes of clients, as opposed to images that cannot be fetched or processed.
+_CLIENT_MISTAKES = (
     BadOption,
     BadPath,
     BadSignature,
@@ -73,8 +79,8 @@ _MISTAKES = (
     RateExceeded,
     Unreadable,
 )
-# Refusals of ours and what the metrics call them; what waits for a place is counted where it is refused one.
-_REASONS = {
+# Refusals by their name in the metrics. A refusal for want of a free slot is counted where it happens.
+_REFUSALS = {
     ClientRefused: "client",
     OriginTimeout: "download",
     RateExceeded: "rate",
@@ -85,26 +91,25 @@ _REASONS = {
     TooManyClients: "clients",
 }
 
-# twisted.web calls 422, 429 and 431 "Unknown Status".
+# twisted.web has no phrases for 422, 429 and 431.
 _PHRASES = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 
-# The longest target in a log line.
-_MOST_SHOWN = 500
+_LONGEST_LOGGED = 500  # characters of a target in a log line
 _QUERY = re.compile(r"\?|%3f", re.IGNORECASE)
 
-# The label in the metrics of what has no path.
+# The label in the metrics of requests without a path.
 _NO_ROUTE = "other"
 
 
-def _shown(target: bytes) -> str:
-    """*target* for a log line: without its source's query, where tokens and signatures of the source's are."""
+def _logged(target: bytes) -> str:
+    """*target* for a log line: without the query of its source, which may have tokens and signatures."""
     path, *query = _QUERY.split(target.decode("utf-8", "backslashreplace"), maxsplit=1)
-    shown = path[:_MOST_SHOWN]
-    return shown + "..." if query or len(path) > _MOST_SHOWN else shown
+    logged = path[:_LONGEST_LOGGED]
+    return logged + "..." if query or len(path) > _LONGEST_LOGGED else logged
 
 
 def error_answer(error: ImgforgeError, not_found_ttl: int = 0) -> Answer:
-    """The error's line as plain text; no cache may keep it, but one of a missing source for *not_found_ttl* seconds."""
+    """The error's text. Caches may not store it, except a missing source's for *not_found_ttl* seconds."""
     headers = error_headers(not_found_ttl if isinstance(error, SourceNotFound) else 0)
     if isinstance(error, MethodNotAllowed):
         headers.append((b"Allow", error.allow.encode("ascii")))
@@ -113,12 +118,18 @@ def error_answer(error: ImgforgeError, not_found_ttl: int = 0) -> Answer:
     return Answer(error.status, headers, error.message.encode("utf-8") + b"\n")
 
 
-class Server(Resource):
-    """All paths of a listener; the first of *routes* that matches answers. *headers* go out with every answer.
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """The operator's settings for all responses."""
 
-    *clients* says who a request comes from, and whether that one is answered. Caches in front of us may keep the 404 of
-    a source for *not_found_ttl* seconds.
-    """
+    headers: Sequence[tuple[bytes, bytes]] = ()  # sent with every response
+    path_prefix: bytes = b""  # removed from the beginning of every path
+    clients: Clients = field(default_factory=Clients)  # who a request comes from, and whether it is allowed
+    not_found_ttl: int = 0  # seconds that caches in front of imgforge may store the 404 of a source
+
+
+class Server(Resource):
+    """All paths of a listener. The first of *routes* that matches answers; the fast lane may repeat its response."""
 
     isLeaf = True
     log = Logger()
@@ -129,23 +140,17 @@ class Server(Resource):
         routes: Sequence[Route],
         metrics: Metrics,
         access_log: AccessLog,
-        headers: Headers,
-        prefix: bytes = b"",
-        lane: FastLane | None = None,
-        clients: Clients | None = None,
-        *,
-        not_found_ttl: int = 0,
+        settings: ServerSettings | None = None,
+        fast_lane: FastLane | None = None,
     ) -> None:
         super().__init__()
         self._clock = clock
         self._routes = tuple(routes)
         self._metrics = metrics
         self._access_log = access_log
-        self._headers = headers
-        self._prefix = prefix
-        self._lane = lane
-        self.clients = clients or Clients()
-        self._not_found_ttl = not_found_ttl
+        self._settings = settings or ServerSettings()
+        self._fast_lane = fast_lane
+        self.clients = self._settings.clients
         self.in_flight: InFlight[Exchange] = InFlight()
 
     @property
@@ -154,26 +159,27 @@ class Server(Resource):
         return len(self.in_flight)
 
     def render(self, request: Request) -> int:
-        """Start the answer in a context of its own, in which every log line carries the request's id."""
+        """Starts the response in a context of its own, in which every log line has the request's id."""
         contextvars.copy_context().run(self._start, request, self._route(request))
         return NOT_DONE_YET
 
     def refuse(self, request: Request, error: ImgforgeError) -> None:
-        """Answer a request that could not be read, with everything else that an answer of ours has."""
+        """Answers a request that could not be parsed, with the headers, log line and metrics of any other."""
         contextvars.copy_context().run(self._start, request, refusal(_NO_ROUTE, error))
 
     def _route(self, request: Request) -> Route:
         try:
-            path = origin_form(request.path).removeprefix(self._prefix)
+            path = origin_form(request.path).removeprefix(self._settings.path_prefix)
         except BadPath as error:
             return refusal(_NO_ROUTE, error)
         first = next(route for route in self._routes if route.matches(path))
-        alike = (one for one in self._routes if (one.path, one.prefix) == (first.path, first.prefix))
-        route = next((one for one in alike if request.method in one.methods), None)
+        same_paths = (one for one in self._routes if (one.path, one.prefix) == (first.path, first.prefix))
+        route = next((one for one in same_paths if request.method in one.methods), None)
         if route is None:
             allow = [method.decode("ascii") for method in first.methods]
             return refusal(
-                first.label, MethodNotAllowed(f"only {' and '.join(allow)} are answered here", ", ".join(allow))
+                first.label,
+                MethodNotAllowed(f"only the methods {' and '.join(allow)} are allowed here", ", ".join(allow)),
             )
         if not route.always:
             try:
@@ -182,16 +188,16 @@ class Server(Resource):
                 return refusal(route.label, error)
         channel: Any = request.channel
         if channel.spare and not route.always:
-            return refusal(route.label, TooManyClients("this server has as many clients as it takes"))
+            return refusal(route.label, TooManyClients("this server has too many clients at the moment"))
         return route
 
     def _start(self, request: Request, route: Route) -> None:
-        identity = request_id(request.getHeader(b"x-request-id"))
-        bind_request_id(identity)
-        request.setHeader(b"X-Request-ID", identity.encode("ascii"))
-        for name, value in self._headers:
-            request.setHeader(name, value)
-        record = RequestRecord(identity)
+        name = request_id(request.getHeader(b"x-request-id"))
+        bind_request_id(name)
+        request.setHeader(b"X-Request-ID", name.encode("ascii"))
+        for header in self._settings.headers:
+            request.setHeader(*header)
+        record = RequestRecord(name)
         attach_record(request, record)
         exchange = Exchange(request, route.label, record, self.clients.of(request), self._clock.seconds())
         self.in_flight.add(exchange)
@@ -199,7 +205,7 @@ class Server(Resource):
         request.notifyFinish().addErrback(exchange.client_left, answering)
 
     async def _answer(self, route: Route, exchange: Exchange) -> None:
-        """All of the exchange, in one coroutine: a callback would run in the context of whatever called it."""
+        """The whole exchange, in one coroutine: a callback would run in the context of its caller."""
         try:
             try:
                 answer = await route.endpoint(exchange.request)
@@ -207,69 +213,67 @@ class Server(Resource):
                 answer = self._explain(Failure(), exchange)
             self._send(answer, exchange)
         except Exception:
-            self.log.failure("an answer could not be written")
+            self.log.failure("cannot write the response")
         try:
             self._account(exchange)
         finally:
             self.in_flight.discard(exchange)
 
     def _explain(self, failure: Failure, exchange: Exchange) -> Answer:
-        # A client that leaves a stream ends it by its transport first, and is only then reported as gone.
+        # The end of a connection cancels the stream before it is reported to the exchange.
         record = exchange.record
-        if exchange.gone or (exchange.request.startedWriting and failure.check(CancelledError)):
+        if exchange.client_gone or (exchange.request.startedWriting and failure.check(CancelledError)):
             record.error = _GONE
             return Answer(_CLIENT_GONE, [])
         error = failure.value
-        method, target = exchange.request.method.decode("latin-1"), _shown(exchange.request.uri)
+        method, target = exchange.request.method.decode("latin-1"), _logged(exchange.request.uri)
         if isinstance(error, CancelledError):
-            error = ImgforgeError("the request was given up")
+            error = ImgforgeError("the request was cancelled")
         elif not isinstance(error, ImgforgeError):
-            self.log.failure("a fault of imgforge's own: {method} {target}", failure, method=method, target=target)
+            self.log.failure("internal error: {method} {target}", failure, method=method, target=target)
             error, record.level = ImgforgeError("internal error"), "error"
         else:
             level = self._level(error)
             if level is LogLevel.warn:
                 record.level = "warn"
-            told = {"status": error.status, "method": method, "target": target, "line": error.logged}
+            fields = {"status": error.status, "method": method, "target": target, "line": error.logged}
             form = "{status} {method} {target}: {line}"
             if record.source:
-                told["source"] = record.source
-                # Which cannot be seen in a target where it is encoded or encrypted.
+                fields["source"] = record.source
+                # A target does not show a source that is encoded or encrypted.
                 form += "" if record.source in target else ", source {source}"
-            self.log.emit(level, form, **told)
+            self.log.emit(level, form, **fields)
         record.error = error.logged
-        if type(error) in _REASONS:
-            self._metrics.refused(_REASONS[type(error)])
-        return error_answer(error, self._not_found_ttl)
+        if type(error) in _REFUSALS:
+            self._metrics.refused(_REFUSALS[type(error)])
+        return error_answer(error, self._settings.not_found_ttl)
 
     def _level(self, error: ImgforgeError) -> Any:
-        """Faults of origins are warnings; mistakes of clients are in the access log, if there is one."""
+        """Failures of origins are warnings. Mistakes of clients are in the access log, if there is one."""
         if error.status >= 500 and not isinstance(error, (Unreadable, Overloaded)):
             return LogLevel.warn
-        return LogLevel.debug if self._access_log.enabled and isinstance(error, _MISTAKES) else LogLevel.info
+        return LogLevel.debug if self._access_log.enabled and isinstance(error, _CLIENT_MISTAKES) else LogLevel.info
 
     def _send(self, answer: Answer, exchange: Exchange) -> None:
         request = exchange.request
         exchange.status = answer.status or request.code
-        if exchange.gone:
+        if exchange.client_gone:
             exchange.status = _CLIENT_GONE
             exchange.record.error = _GONE
         elif answer is STREAMED:
             exchange.size = request.sentLength
             request.finish()
-        elif request.startedWriting:  # the stream broke: only a cut connection tells the client so
+        elif request.startedWriting:  # the stream failed: only a cut connection shows the client that
             request.loseConnection()
         else:
             request.setResponseCode(answer.status, _PHRASES.get(answer.status))
             for name, value in answer.headers:
                 request.setHeader(name, value)
-            if answer.status != 304:  # whose length would be that of the 200 answer
+            if answer.status != 304:  # its length would be that of the 200
                 request.setHeader(b"Content-Length", b"%d" % len(answer.body))
-            if answer.offer is not None and self._lane is not None and request.method == b"GET":
-                headers = list(request.responseHeaders.getAllRawHeaders())
-                self._lane.offer(
-                    origin_form(request.uri), joined_header(request, b"accept"), answer.offer, headers, answer.body
-                )
+            if answer.offer is not None and self._fast_lane is not None and request.method == b"GET":
+                accept, headers = joined_header(request, b"accept"), list(request.responseHeaders.getAllRawHeaders())
+                self._fast_lane.offer(origin_form(request.uri), accept, answer.offer, headers, answer.body)
             request.write(answer.body)
             exchange.size = request.sentLength
             request.finish()

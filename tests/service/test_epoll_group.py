@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from imgforge.config import parse_bind
 from imgforge.service.net import adopt, epoll_group_usable, open_listeners
 from imgforge.service.net.epoll_group import GroupedServer
-from imgforge.web.fast_lane.lane import Offer
+from imgforge.web import Offer
 from tests.support.fast_lane_case import BODY, ENTRY, Site, request
 from tests.support.server_reactor import server_reactor
 
@@ -31,7 +31,7 @@ class EpollGroupTests(TestCase):
         (listener,) = open_listeners(parse_bind("127.0.0.1:0"))
         self.addCleanup(listener.socket.close)
         self.address = listener.socket.getsockname()
-        self.site = Site(with_lane=True)
+        self.site = Site(with_fast_lane=True)
         inherited = socket.socket(fileno=os.dup(listener.socket.fileno()))
         self.addCleanup(inherited.close)
         # Not over the wire: connections are counted below.
@@ -74,7 +74,7 @@ class EpollGroupTests(TestCase):
         for sent in (request(), request(), request(b"/image", b"X-Unreceived-Of: 1"), request()):
             client.send(sent)
             await self.receive(client, 1)
-        self.assertEqual((self.site.normal, self.site.by_lane), (1, 3))
+        self.assertEqual((self.site.normal, self.site.hits), (1, 3))
         (channel,) = self.site.site.connections
         self.assertIsInstance(channel.transport, GroupedServer)
 
@@ -87,7 +87,7 @@ class EpollGroupTests(TestCase):
             received += client.recv(1 << 20)
 
     async def test_client_that_stops_reading_is_paused_and_gets_everything_later(self) -> None:
-        big, lane = os.urandom(3_000_001), self.site.lane
+        big, lane = os.urandom(3_000_001), self.site.fast_lane
         assert lane is not None
         self.site.tier.put(b"big", ENTRY)
         lane.offer(b"/big", b"", Offer(b"big", float("inf"), False), [], big)
@@ -98,10 +98,10 @@ class EpollGroupTests(TestCase):
         transport: Any = channel.transport
         asked = 0
         while not transport.writing:
-            before = self.site.by_lane
+            before = self.site.hits
             client.send(request(b"/big"))
             asked += 1
-            while self.site.by_lane == before:
+            while self.site.hits == before:
                 await deferLater(reactor, 0)
             await deferLater(reactor, 0)
         client.send(request(b"/elsewhere"))
@@ -161,7 +161,7 @@ class UnavailableTests(SynchronousTestCase):
     def test_switched_off_a_listener_is_a_port_of_the_reactor(self) -> None:
         (listener,) = open_listeners(parse_bind("127.0.0.1:0"))
         self.addCleanup(listener.socket.close)
-        port: Any = adopt(server_reactor, listener, Site(with_lane=True).site)
+        port: Any = adopt(server_reactor, listener, Site(with_fast_lane=True).site)
         self.addCleanup(port.stopListening)
         self.assertIs(type(port), tcp.Port)
         self.assertIs(port.transport, tcp.Server)

@@ -13,15 +13,22 @@ from twisted.web.server import Request
 from imgforge.cache import MemoryTier
 from imgforge.model import CacheEntry, Rendition
 from imgforge.observability import Access, AccessLog, Metrics
-from imgforge.web.fast_lane.lane import FastLane, Offer, hit_access
-from imgforge.web.http.conditions import Conditions, conditioned
-from imgforge.web.http.forwarded import Clients
-from imgforge.web.http.record import record_of
-from imgforge.web.http.request_headers import BearerGate
-from imgforge.web.http.response import Answer, AnswerSettings, aging_since, image_answer
-from imgforge.web.routes import Route
-from imgforge.web.server import Server
-from imgforge.web.site import ImageSite
+from imgforge.web import (
+    Answer,
+    AnswerSettings,
+    BearerGate,
+    Clients,
+    ConnectionLimits,
+    FastLane,
+    FastLaneSettings,
+    ImageSite,
+    Offer,
+    Route,
+    Server,
+    ServerSettings,
+    hit_access,
+)
+from imgforge.web.http import Conditions, ServedImage, aging_since, conditioned, image_answer, record_of
 from tests.support.requests import REQUEST
 
 __all__ = ["BODY", "ENTRY", "Log", "Site", "Wire", "request"]
@@ -37,7 +44,7 @@ ENTRY = CacheEntry(Rendition(BODY, "png", "image/png", 1, 1), 0.0, "tag1")
 
 
 class Wire(StringTransport):
-    """Takes what a real transport takes: a pause or a resumption after the end means nothing."""
+    """Allows what a real transport allows: to pause or resume after the end."""
 
     def pauseProducing(self) -> None:
         """Nothing is produced here."""
@@ -47,7 +54,7 @@ class Wire(StringTransport):
 
 
 class Log(AccessLog):
-    """Keeps what it is given."""
+    """Keeps the lines in a list."""
 
     enabled = True
 
@@ -55,17 +62,17 @@ class Log(AccessLog):
         self.lines: list[Access] = []
 
     def write(self, access: Access) -> None:
-        """Keep it."""
+        """Keeps *access*."""
         self.lines.append(access)
 
 
 class Site:
-    """One image at /image (and one that varies at /varies), with or without the lane, over an in-memory transport."""
+    """One image at /image, and one that varies at /varies, with or without a fast lane, over in-memory transports."""
 
     def __init__(
         self,
         *,
-        with_lane: bool,
+        with_fast_lane: bool,
         secret: str = "",
         until: float = float("inf"),
         clients: Clients | None = None,
@@ -77,8 +84,9 @@ class Site:
         self.tier.put(b"key", entry)
         self.normal = 0
         gate = BearerGate(secret)
-        lane = FastLane(self.tier, gate.expected, self.clock.seconds, logged=True, clients=clients)
-        self.lane = lane if with_lane else None
+        clients = clients or Clients()
+        fast_lane = FastLane(self.tier, FastLaneSettings(gate.expected, clients, logged=True), self.clock.seconds)
+        self.fast_lane = fast_lane if with_fast_lane else None
 
         async def image(request: Request) -> Answer:
             self.normal += 1
@@ -88,12 +96,13 @@ class Site:
             self.admit(request)
             varies = request.path == b"/varies"
             vary = [b"Accept"] if varies else []
-            chosen, now = AnswerSettings(cache_control_passthrough=True), self.clock.seconds()
-            answer = image_answer(entry, REQUEST, chosen, now=now, vary=vary, state="imgforge; hit")
-            given = [(request.getHeader(name) or b"").decode("latin-1") for name in CONDITIONS]
-            if answer is not (as_wanted := conditioned(answer, Conditions(*given), 0)):
-                return as_wanted
-            offer = Offer(b"key", until, varies, aging_since(entry, chosen), None, record.source, record.format)
+            settings = AnswerSettings(cache_control_passthrough=True)
+            served = ServedImage(entry, now=self.clock.seconds(), vary=vary, cache_status="imgforge; hit")
+            answer = image_answer(served, REQUEST, settings)
+            conditions = [(request.getHeader(name) or b"").decode("latin-1") for name in CONDITIONS]
+            if answer is not (conditional := conditioned(answer, Conditions(*conditions), 0)):
+                return conditional
+            offer = Offer(b"key", until, varies, aging_since(entry, settings), None, record.source, record.format)
             return Answer(200, answer.headers, answer.body, offer)
 
         async def other(_: Request) -> Answer:
@@ -106,13 +115,14 @@ class Site:
             Route(b"", "o", other, prefix=True),
         ]
         self.log = Log()
-        server = Server(self.clock, routes, Metrics(), self.log, [(b"Server", b"imgforge")], b"", self.lane, clients)
-        self.site = ImageSite(server, self.clock, keep_alive=60, read_timeout=60, lane=self.lane)
+        chosen = ServerSettings(headers=[(b"Server", b"imgforge")], clients=clients)
+        server = Server(self.clock, routes, Metrics(), self.log, chosen, self.fast_lane)
+        self.site = ImageSite(server, self.clock, ConnectionLimits(keep_alive=60, read_timeout=60), self.fast_lane)
 
     @property
-    def by_lane(self) -> float:
-        """How many requests the lane has answered."""
-        return sum(counted[0] for counted in self.lane.answered.values()) if self.lane is not None else 0
+    def hits(self) -> float:
+        """How many requests the fast lane has answered."""
+        return sum(counted[0] for counted in self.fast_lane.answered.values()) if self.fast_lane is not None else 0
 
     def connect(self) -> tuple[Any, Wire]:
         channel = self.site.buildProtocol(None)
@@ -121,7 +131,7 @@ class Site:
         return channel, transport
 
     def ask(self, *parts: bytes) -> bytes:
-        """What comes back for *parts*, each of which arrives alone, on a fresh connection."""
+        """The response to *parts*, each of which arrives by itself, on a new connection."""
         channel, transport = self.connect()
         for part in parts:
             if not transport.disconnecting:
@@ -130,8 +140,8 @@ class Site:
         return written
 
     def logged(self) -> list[Access]:
-        """What has been logged, but for what differs each time."""
-        lines = self.log.lines + [hit_access(hit) for hit in (self.lane.take_hits() if self.lane else ())]
+        """The log lines since the last call, without the fields that differ each time."""
+        lines = self.log.lines + [hit_access(hit) for hit in (self.fast_lane.take_hits() if self.fast_lane else ())]
         self.log.lines = []
         return [line._replace(at=0, seconds=0, request_id="") for line in lines]
 

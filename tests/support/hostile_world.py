@@ -71,7 +71,7 @@ def serving(**settings: str) -> Iterator[Twistd]:
         yield server.start()
         assert server.stop() == 0, server.output()
         # Whatever the world does, nothing of it is a fault of ours.
-        assert "a fault of imgforge's own" not in server.output(), server.output()
+        assert "internal error" not in server.output(), server.output()
         assert "Traceback" not in server.output(), server.output()
     finally:
         server.clean()

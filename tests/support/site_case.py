@@ -11,10 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
 
 from imgforge.observability import Metrics
-from imgforge.web.http.response import Answer
-from imgforge.web.routes import STREAMED, Route
-from imgforge.web.server import Server
-from imgforge.web.site import ImageSite
+from imgforge.web import Answer, ConnectionLimits, ImageSite, Route, Server, ServerSettings
+from imgforge.web.routes import STREAMED
 from tests.support.fast_lane_case import Log, Wire
 
 __all__ = ["SiteCase"]
@@ -55,8 +53,9 @@ class SiteCase(SynchronousTestCase):
             Route(b"", "o", quick, prefix=True),
         ]
         self.metrics = Metrics()
-        server = Server(self.clock, routes, self.metrics, self.access, [(b"X-Configured", b"yes")])
-        self.site = ImageSite(server, self.clock, keep_alive=60, read_timeout=5)
+        chosen = ServerSettings(headers=[(b"X-Configured", b"yes")])
+        server = Server(self.clock, routes, self.metrics, self.access, chosen)
+        self.site = ImageSite(server, self.clock, ConnectionLimits(keep_alive=60, read_timeout=5))
 
     def connect(self) -> tuple[Any, Abortable]:
         channel = self.site.buildProtocol(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import copy_context
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -13,8 +14,8 @@ from zope.interface import provider
 
 from imgforge.errors import BadSignature, NotAnImage, OriginFailed, Overloaded, SourceNotFound, Unreadable
 from imgforge.observability import bind_request_id, current_request_id
-from imgforge.web.http.response import Answer
-from imgforge.web.server import Server, _shown
+from imgforge.web import Answer
+from imgforge.web.server import Server, _logged
 from tests.support.site_case import SiteCase
 
 GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -78,7 +79,7 @@ class ReadingTests(SiteCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.site.write_timeout = 100
+        self.site.limits = replace(self.site.limits, write_timeout=100)
 
     def test_who_still_reads_is_not_idle(self) -> None:
         channel, transport = self.ask(GET % b"/quick")
@@ -304,7 +305,7 @@ class ExplanationTests(SiteCase):
             ("/\u00fc.jpg".encode(), "/\u00fc.jpg"),
             (b"/\xfc.jpg", r"/\xfc.jpg"),
         ):
-            self.assertEqual(_shown(target), logged)
+            self.assertEqual(_logged(target), logged)
 
     def test_queries_are_told_to_nobody(self) -> None:
         for target in (b"/quick/plain/http://o/a.jpg?secret", b"/quick/plain/http%3A%2F%2Fo%2Fa.jpg%3Fsecret"):
@@ -329,7 +330,7 @@ class ExplanationTests(SiteCase):
 class CrowdTests(SiteCase):
     def setUp(self) -> None:
         super().setUp()
-        self.site.max_clients = 2
+        self.site.limits = replace(self.site.limits, max_clients=2)
         self.taken = [self.connect() for _ in range(2)]
 
     def test_spare_connections_are_for_one_health_check_each(self) -> None:

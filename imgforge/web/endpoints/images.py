@@ -1,57 +1,42 @@
-"""The endpoints of images and of /info."""
+"""The endpoint of images."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
 
-from twisted.internet.interfaces import IConsumer, IReactorTime
+from twisted.internet.interfaces import IConsumer
 from twisted.web.server import Request
 
 from imgforge.cache import MemoryTier
-from imgforge.errors import Expired
-from imgforge.model import ImageRequest, InfoRequest, SourceHead, SourceImage
-from imgforge.observability import RequestRecord, Stage, shown_source
-from imgforge.pipeline import CachedResult, CacheState, Pipeline
-from imgforge.urls import UrlParser
-from imgforge.web.fast_lane.lane import Offer
-from imgforge.web.http.client_hints import ClientHints
-from imgforge.web.http.conditions import (
+from imgforge.model import ImageRequest, SourceHead
+from imgforge.observability import Stage
+from imgforge.pipeline import CachedResult, CacheState
+from imgforge.web.endpoints.image_services import ImageServices
+from imgforge.web.http import (
+    Answer,
     Conditions,
+    Offer,
+    ServedImage,
+    aging_since,
+    canonical,
     conditioned,
+    content_disposition,
+    image_answer,
+    joined_header,
     not_modified,
     not_satisfiable,
     precondition_failed,
     precondition_fails,
-)
-from imgforge.web.http.key_headers import ClientKey
-from imgforge.web.http.negotiation import Negotiation
-from imgforge.web.http.passthrough import Passthrough
-from imgforge.web.http.record import record_of
-from imgforge.web.http.request_headers import BearerGate, joined_header
-from imgforge.web.http.response import (
-    Answer,
-    AnswerSettings,
-    OriginTerms,
-    aging_since,
-    cache_headers,
-    canonical,
-    content_disposition,
-    image_answer,
+    record_of,
     streamed_cache_control,
 )
-from imgforge.web.rate_limit import Rates
-from imgforge.web.routes import STREAMED, origin_form
+from imgforge.web.routes import STREAMED
 
-__all__ = ["ImageEndpoint", "InfoEndpoint"]
-
-R = TypeVar("R", ImageRequest, InfoRequest)
+__all__ = ["ImageEndpoint", "cache_status"]
 
 
 class _HeadOnly(Exception):
-    """The head of a source has told enough: its body is not wanted."""
+    """The head of a source is enough: its body is not sent."""
 
 
 def _header(request: Request, name: bytes) -> str:
@@ -70,99 +55,74 @@ def _conditions(request: Request) -> Conditions:
     )
 
 
-def _admitted(request: Request, parse: Callable[[bytes], R], gate: BearerGate, now: float) -> R:
-    """What *parse* reads in the target, once it is known that it may be asked for: signature, token, expiry."""
-    asked = parse(origin_form(request.uri))
-    record_of(request).source = shown_source(asked.source)
-    gate.check(request.getHeader(b"authorization"))
-    expires = asked.delivery.expires
-    if expires is not None and 0 < expires < now:
-        raise Expired("the URL has expired")
-    return asked
-
-
 class ImageEndpoint:
     """`/<signature>/<options>/<source>`: a rendition, or with `raw:1` the source itself."""
 
-    def __init__(
-        self,
-        clock: IReactorTime,
-        gate: BearerGate,
-        parser: UrlParser,
-        pipeline: Pipeline,
-        negotiation: Negotiation,
-        rates: Rates,
-        settings: AnswerSettings,
-        client: ClientKey,
-        passthrough: Passthrough,
-        hints: ClientHints | None = None,
-    ) -> None:
-        self._hints = hints or ClientHints()
-        self._clock = clock
-        self._gate = gate
-        self._parser = parser
-        self._pipeline = pipeline
-        self._negotiation = negotiation
-        self._rates = rates
-        self._settings = settings
-        self._client = client
-        self._passthrough = passthrough
+    def __init__(self, services: ImageServices) -> None:
+        self._services = services
 
     async def __call__(self, request: Request) -> Answer:
-        """The signature is checked before anything else is looked at, and nothing is fetched before all is checked."""
-        image = _admitted(request, self._parser.parse, self._gate, self._clock.seconds())
+        """The result may come from a cache, and may be 206, 304, 412 or 416."""
+        services = self._services
+        image = services.admit(request, services.parser.parse)
         record = record_of(request)
         record.format = image.options.format or ""
-        passed, seen = self._passthrough.of(request, image.source)
+        passed, passed_names = services.passthrough.of(request, image.source)
         image = replace(image, passed=passed)
         if image.delivery.raw:
-            self._rates.of(request)()
-            if seen:
-                request.setHeader(b"Vary", b", ".join(seen))
+            services.rates.of(request)()
+            if passed_names:
+                request.setHeader(b"Vary", b", ".join(passed_names))
             return await self._stream(request, image)
-        accepted = self._negotiation.accepted(image, _header(request, b"accept"))
-        varies = self._negotiation.varies(image)
-        hinted = self._hints.of(request, image)
-        image = replace(image, hints=hinted.used)
-        admit = self._rates.of(request)
-        served = await self._pipeline.image(image, accepted, admit, client=self._client.of(request), record=record)
-        _note(record, served)
-        answer = image_answer(
-            served.entry,
-            image,
-            self._settings,
-            now=self._clock.seconds(),
-            vary=tuple(dict.fromkeys((*((b"Accept",) if varies else ()), *hinted.vary, *self._client.vary(), *seen))),
-            state=cache_status(served),
-            key=served.key,
-            failure=served.failure,
+        formats = services.negotiation.accepted(image, _header(request, b"accept"))
+        varies = services.negotiation.varies(image)
+        hints = services.hints.of(request, image)
+        image = replace(image, hints=hints.used)
+        admit = services.rates.of(request)
+        result = await services.pipeline.image(image, formats, admit, client=services.key.of(request), record=record)
+        record.format = result.entry.rendition.format
+        if result.failure is not None:
+            record.error, record.fallback = result.failure.logged, result.failure.status
+        accept = (b"Accept",) if varies else ()
+        served = ServedImage(
+            result.entry,
+            now=services.clock.seconds(),
+            cache_status=cache_status(result),
+            vary=tuple(dict.fromkeys((*accept, *hints.vary, *services.key.vary(), *passed_names))),
+            key=result.key,
+            failure=result.failure,
             timings=record.work.timings(),
         )
-        if answer is not (as_wanted := conditioned(answer, _conditions(request), self._clock.seconds())):
-            return as_wanted
-        in_memory = served.tier == MemoryTier.name and served.state is CacheState.FRESH and served.failure is None
-        # The lane looks at the target, the Accept header and client hints only.
-        if in_memory and image.delivery.expires is None and not self._client and not self._passthrough:
-            since = aging_since(served.entry, self._settings)
-            kept = Offer(served.key, served.until, varies, since, hinted.said, record.source, record.format)
-            return replace(answer, offer=kept)
+        whole = image_answer(served, image, services.answers)
+        answer = conditioned(whole, _conditions(request), services.clock.seconds())
+        if answer is whole and self._may_repeat(image, result):
+            since = aging_since(result.entry, services.answers)
+            offer = Offer(result.key, result.until, varies, since, hints.sent, record.source, record.format)
+            return replace(answer, offer=offer)
         return answer
+
+    def _may_repeat(self, image: ImageRequest, result: CachedResult) -> bool:
+        """Whether the fast lane may repeat the response: it looks at target, Accept and client hints only."""
+        if result.tier != MemoryTier.name or result.state is not CacheState.FRESH or result.failure is not None:
+            return False
+        return image.delivery.expires is None and not self._services.key and not self._services.passthrough
 
     async def _stream(self, request: Request, image: ImageRequest) -> Answer:
         conditions = _conditions(request)
-        refused: list[Answer] = []
-        work, began = record_of(request).work, self._clock.seconds()
+        refusals: list[Answer] = []
+        clock = self._services.clock
+        work, began = record_of(request).work, clock.seconds()
 
         def started(head: SourceHead) -> IConsumer:
-            work.add(Stage.FETCH, self._clock.seconds() - began)
+            work.add(Stage.FETCH, clock.seconds() - began)
             if head.status == 416:
-                refused.append(not_satisfiable(head.headers.get("content-range", "").encode("ascii")))
+                refusals.append(not_satisfiable(head.headers.get("content-range", "").encode("ascii")))
                 raise _HeadOnly
             etag, modified = head.headers.get("etag", ""), head.headers.get("last-modified", "")
             if precondition_fails(etag, modified, conditions):
-                refused.append(precondition_failed())
+                refusals.append(precondition_failed())
                 raise _HeadOnly
-            self._tell(request, image, head)
+            self._set_source_headers(request, image, head)
             if head.status == 304 or not_modified(etag, modified, conditions):
                 request.setResponseCode(304)
                 for name in (b"Content-Type", b"Content-Range", b"Content-Disposition"):
@@ -174,90 +134,46 @@ class ImageEndpoint:
                 raise _HeadOnly
             return request
 
-        passed = {"if-none-match": conditions.if_none_match, "if-modified-since": conditions.if_modified_since}
+        forwarded = {"if-none-match": conditions.if_none_match, "if-modified-since": conditions.if_modified_since}
         if conditions.range:
-            passed |= {"range": conditions.range, "if-range": conditions.if_range}
+            forwarded |= {"range": conditions.range, "if-range": conditions.if_range}
+        headers = {name: value for name, value in forwarded.items() if value}
         try:
-            await self._pipeline.stream(image, {name: value for name, value in passed.items() if value}, started)
+            await self._services.pipeline.stream(image, headers, started)
         except _HeadOnly:
-            if refused:
-                return refused[0]
+            if refusals:
+                return refusals[0]
         work.bytes_in = request.sentLength
         return STREAMED
 
-    def _tell(self, request: Request, image: ImageRequest, head: SourceHead) -> None:
-        """What there is to say of a source before its bytes."""
+    def _set_source_headers(self, request: Request, image: ImageRequest, head: SourceHead) -> None:
+        """Writes the status and the headers of a source that is streamed, but for its length."""
+        settings, now = self._services.answers, self._services.clock.seconds()
         request.setResponseCode(head.status)
-        said, now = head.headers.get("cache-control", ""), self._clock.seconds()
-        request.setHeader(b"Cache-Control", streamed_cache_control(said, image.delivery, self._settings, now))
-        for link in canonical(image, self._settings):
+        origins = head.headers.get("cache-control", "")
+        request.setHeader(b"Cache-Control", streamed_cache_control(origins, image.delivery, settings, now))
+        for link in canonical(image, settings):
             request.setHeader(*link)
         request.setHeader(b"Content-Security-Policy", b"default-src 'none'; sandbox")
         request.setHeader(b"X-Content-Type-Options", b"nosniff")
-        request.setHeader(b"Content-Disposition", content_disposition(image, "", self._settings.return_attachment))
+        request.setHeader(b"Content-Disposition", content_disposition(image, "", settings.return_attachment))
         own = ("content-type", "etag", "last-modified", "content-range", "accept-ranges")
-        for name in (*own, *self._settings.source_headers):
+        for name in (*own, *settings.source_headers):
             if name in head.headers:
                 request.setHeader(name.encode("ascii"), head.headers[name].encode("latin-1", "replace"))
 
 
-def _note(record: RequestRecord, served: CachedResult) -> None:
-    record.format = served.entry.rendition.format
-    if served.failure is not None:
-        record.error, record.fallback = served.failure.logged, served.failure.status
+def cache_status(result: CachedResult) -> str:
+    """Cache-Status (RFC 9211): which cache had the entry, fresh, stale or revalidated, or that it was made.
 
-
-def cache_status(served: CachedResult) -> str:
-    """RFC 9211: which of our caches had the entry, fresh, stale or renewed, or that it had to be made.
-
-    A fallback image is no hit, whether or not it is at hand.
+    A fallback image is never a hit, even if it is cached.
     """
-    if served.failure is not None:
+    if result.failure is not None:
         return "imgforge; fwd=miss; detail=MISS"
-    if served.state is CacheState.FRESH:
-        return f'imgforge; hit; detail="HIT {served.tier}"'
-    if served.state is CacheState.STALE:
-        return f'imgforge; hit; detail="HIT {served.tier} stale"'
-    if served.state is CacheState.RENEWED:
-        return f'imgforge; fwd=stale; fwd-status=304; detail="HIT {served.tier} revalidated"'
+    if result.state is CacheState.FRESH:
+        return f'imgforge; hit; detail="HIT {result.tier}"'
+    if result.state is CacheState.STALE:
+        return f'imgforge; hit; detail="HIT {result.tier} stale"'
+    if result.state is CacheState.RENEWED:
+        return f'imgforge; fwd=stale; fwd-status=304; detail="HIT {result.tier} revalidated"'
     return "imgforge; fwd=miss; detail=MISS"
-
-
-class InfoEndpoint:
-    """`/info/<signature>/<options>/<source>`: what is to be known of the source, as JSON."""
-
-    def __init__(
-        self,
-        clock: IReactorTime,
-        gate: BearerGate,
-        parser: UrlParser,
-        pipeline: Pipeline,
-        rates: Rates,
-        settings: AnswerSettings,
-        passthrough: Passthrough,
-    ) -> None:
-        self._clock = clock
-        self._gate = gate
-        self._parser = parser
-        self._pipeline = pipeline
-        self._rates = rates
-        self._settings = settings
-        self._passthrough = passthrough
-
-    async def __call__(self, request: Request) -> Answer:
-        """The fields are those that the options want; caches may keep them as they may keep the image."""
-        image = _admitted(request, self._parser.parse_info, self._gate, self._clock.seconds())
-        self._rates.of(request)()
-        passed, seen = self._passthrough.of(request, image.source)
-        terms = OriginTerms()
-
-        def heard(head: SourceImage) -> None:
-            nonlocal terms
-            terms = OriginTerms(head.cache_control, head.expires, head.asked_at)
-
-        told = await self._pipeline.info(replace(image, passed=passed), record_of(request), heard)
-        headers = cache_headers(terms, image.delivery, self._settings, self._clock.seconds())
-        tags = ",".join(image.delivery.cache_tags).encode("ascii")
-        headers += [(name.encode("ascii"), tags) for name in self._settings.cache_tag_headers if tags]
-        headers += [(b"Vary", b", ".join(seen))] if seen else []
-        return Answer(200, [(b"Content-Type", b"application/json"), *headers], json.dumps(told).encode("ascii"))

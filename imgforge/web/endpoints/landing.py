@@ -1,8 +1,8 @@
-"""The answer at `/` of a server in production: a page for visitors, or one line of text."""
+"""The page at `/` of a server in production: HTML for visitors, or one line of text."""
 
 from __future__ import annotations
 
-from imgforge.web.http.response import Answer
+from imgforge.web.http import Answer
 
 __all__ = ["landing_page", "plain_page"]
 
@@ -30,14 +30,14 @@ h1 span { color: #d95f2b; }
 
 
 def landing_page() -> Answer:
-    """The page; its policy lets nothing in but its own style."""
+    """The HTML page; its policy allows nothing but its own style."""
     policy = b"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     headers = [(b"Content-Type", b"text/html; charset=utf-8"), (b"Content-Security-Policy", policy)]
     return Answer(200, [*headers, (b"X-Content-Type-Options", b"nosniff")], _PAGE.encode("utf-8"))
 
 
 def plain_page(version: str) -> Answer:
-    """One line of text: the version that is running."""
+    """One line of text with the running version."""
     return Answer(
         200, [(b"Content-Type", b"text/plain; charset=utf-8")], f"imgforge {version} is running\n".encode("ascii")
     )

@@ -1,19 +1,17 @@
-"""The endpoints /status and /health, /metrics, and those that answer the same each time."""
+"""The endpoints /status, /health and /metrics, and endpoints with a constant response."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet.threads import deferToThreadPool
 from twisted.web.server import Request
 
 from imgforge.errors import NotFound
+from imgforge.interfaces import IServerReactor
 from imgforge.observability import Metrics
-from imgforge.web.http.negotiation import accepted_types
-from imgforge.web.http.request_headers import BearerGate, joined_header
-from imgforge.web.http.response import Answer
+from imgforge.web.http import Answer, BearerGate, accepted_types, joined_header
 from imgforge.web.routes import Endpoint
 
 __all__ = ["HealthEndpoint", "MetricsEndpoint", "missing_endpoint", "page_endpoint"]
@@ -22,19 +20,19 @@ _DRAINING = b"imgforge is shutting down\n"
 
 
 class HealthEndpoint:
-    """`/status` and `/health`: open to all, and answered whatever else is under way."""
+    """`/status` and `/health`: open to all, and answered even if the server is overloaded."""
 
     def __init__(self, message: str = "imgforge is running") -> None:
         self.draining = False
         self._running = message.encode("utf-8", "replace") + b"\n"
 
     async def __call__(self, request: Request) -> Answer:
-        """200 while the server takes work, 503 while it drains; as the Rust imgforge's JSON where that is accepted."""
-        status, text, word = (503, _DRAINING, "shutting down") if self.draining else (200, self._running, "ok")
+        """200 while the server runs, 503 while it drains; the Rust imgforge's JSON if the client accepts JSON."""
+        status, text, state = (503, _DRAINING, "shutting down") if self.draining else (200, self._running, "ok")
         accept = joined_header(request, b"accept").decode("latin-1")
         media_type = b"text/plain; charset=utf-8"
         if "application/json" in accepted_types(accept):
-            media_type, text = b"application/json", json.dumps({"status": word}).encode("ascii") + b"\n"
+            media_type, text = b"application/json", json.dumps({"status": state}).encode("ascii") + b"\n"
         headers = [(b"Content-Type", media_type), (b"Cache-Control", b"no-store"), (b"Vary", b"Accept")]
         return Answer(status, headers, text)
 
@@ -42,14 +40,16 @@ class HealthEndpoint:
 class MetricsEndpoint:
     """`/metrics`: the sum over all worker processes, in Prometheus' text format."""
 
-    def __init__(self, reactor: Any, gate: BearerGate, metrics: Metrics, refresh: Callable[[], None]) -> None:
+    def __init__(
+        self, reactor: IServerReactor, gate: BearerGate, metrics: Metrics, refresh: Callable[[], None]
+    ) -> None:
         self._reactor = reactor
         self._gate = gate
         self._metrics = metrics
         self._refresh = refresh
 
     async def __call__(self, request: Request) -> Answer:
-        """*refresh* is called first, to bring gauges up to date that nobody pushes."""
+        """Calls *refresh* first, which updates the gauges."""
         self._gate.check(request.getHeader(b"authorization"))
         self._refresh()
         self._metrics.flush()
@@ -60,7 +60,7 @@ class MetricsEndpoint:
 
 
 def page_endpoint(page: Answer) -> Endpoint:
-    """An endpoint that always answers the same."""
+    """An endpoint that always answers with *page*."""
 
     async def endpoint(_: Request) -> Answer:
         return page
@@ -69,7 +69,7 @@ def page_endpoint(page: Answer) -> Endpoint:
 
 
 def missing_endpoint(message: str) -> Endpoint:
-    """An endpoint at which there is nothing: 404 with that *message*."""
+    """An endpoint that always answers with 404 and *message*."""
 
     async def endpoint(_: Request) -> Answer:
         raise NotFound(message)

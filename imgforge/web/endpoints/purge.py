@@ -12,23 +12,21 @@ from imgforge.cache import Kind
 from imgforge.errors import BadRequest, BadToken
 from imgforge.pipeline import Pipeline
 from imgforge.urls import UrlParser
-from imgforge.web.http.request_body import whole_body
-from imgforge.web.http.request_headers import BearerGate
-from imgforge.web.http.response import Answer
+from imgforge.web.http import Answer, BearerGate, whole_body
 from imgforge.web.routes import origin_form
 
 __all__ = ["PurgeEndpoint", "PurgeGate", "PurgeImageEndpoint"]
 
 _KINDS = ("source", "tag", "prefix")
-_WANTED = '{"source": URL}, {"tag": TAG} or {"prefix": PREFIX}'
+_BODY = '{"source": URL}, {"tag": TAG} or {"prefix": PREFIX}'
 _read = msgspec.json.Decoder(dict[str, str]).decode
 
 
 class PurgeGate(BearerGate):
-    """Lets through what carries the secret for purging; without a secret nothing."""
+    """Admits requests with the secret for purging; without a secret, none."""
 
     def check(self, authorization: bytes | None) -> None:
-        """Raise `BadToken` otherwise."""
+        """Raises `BadToken` if purging is off or *authorization* is wrong."""
         if not self.expected:
             raise BadToken("purging is off: the server has no IMGFORGE_PURGE_SECRET")
         super().check(authorization)
@@ -42,16 +40,16 @@ class PurgeEndpoint:
         self._pipeline = pipeline
 
     async def __call__(self, request: Request) -> Answer:
-        """The body is a JSON object with one member."""
+        """The body is a JSON object with one member. Raises `BadRequest` for any other."""
         self._gate.check(request.getHeader(b"authorization"))
         try:
             [(kind, value)] = _read(whole_body(request)).items()
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise BadRequest(f"the body must be the JSON object {_WANTED}") from None
+            raise BadRequest(f"the body must be the JSON object {_BODY}") from None
         except ValueError:
-            raise BadRequest(f"the body must have one member: {_WANTED}") from None
+            raise BadRequest(f"the body must have one member: {_BODY}") from None
         if kind not in _KINDS or not value:
-            raise BadRequest(f"the body must be {_WANTED}, with a text that is not empty")
+            raise BadRequest(f"the body must be {_BODY}, whose value is a text that is not empty")
         return _purged(await self._pipeline.purge(cast("Kind", kind), value))
 
 
@@ -64,7 +62,7 @@ class PurgeImageEndpoint:
         self._pipeline = pipeline
 
     async def __call__(self, request: Request) -> Answer:
-        """The signature must be good as well: what could not be asked for cannot be purged."""
+        """The signature must be valid as well: only an image that GET may return can be purged."""
         self._gate.check(request.getHeader(b"authorization"))
         image = self._parser.parse(origin_form(request.uri))
         return _purged(await self._pipeline.purge_image(image))

@@ -1,4 +1,4 @@
-"""The fast lane's hits as the access log is told of them."""
+"""The fast lane's hits, as the access log receives them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from imgforge.observability import Access, as_sent
 
-__all__ = ["Hit", "Shown", "hit_access"]
+__all__ = ["Hit", "LoggedTarget", "hit_access"]
 
 
-class Shown(NamedTuple):
-    """What the access log says of every answer to one target."""
+class LoggedTarget(NamedTuple):
+    """The fields of an access log line that all hits of one target share."""
 
     target: bytes
     cache_status: bytes
@@ -20,35 +20,35 @@ class Shown(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """What the access log is told of an answer; small, for a quarter of a second's worth of them waits."""
+    """A hit for the access log; small, as those of a quarter of a second wait together."""
 
-    at: float
+    at: float  # seconds since the epoch
     client: str
     method: str
-    shown: Shown
+    target: LoggedTarget
     status: int
-    size: int
+    size: int  # bytes of the body
     seconds: float
-    identity: bytes
+    request_id: bytes
     headers: Mapping[bytes, bytes]
 
 
 def hit_access(fields: tuple[Any, ...]) -> Access:
-    """One of the lane's hits as the access log wants it."""
+    """The access log's line for the *fields* of a `Hit`."""
     hit = Hit._make(fields)
     return Access(
         at=hit.at,
         client=hit.client,
         method=hit.method,
-        target=as_sent(hit.shown.target),
+        target=as_sent(hit.target.target),
         protocol="HTTP/1.1",
         status=hit.status,
         size=hit.size,
         seconds=hit.seconds,
-        request_id=hit.identity.decode("ascii"),
-        cache=hit.shown.cache_status.decode("latin-1"),
+        request_id=hit.request_id.decode("ascii"),
+        cache=hit.target.cache_status.decode("latin-1"),
         referrer=hit.headers.get(b"referer", b"").decode("latin-1"),
         agent=hit.headers.get(b"user-agent", b"").decode("latin-1"),
-        source=hit.shown.source,
-        format=hit.shown.format,
+        source=hit.target.source,
+        format=hit.target.format,
     )

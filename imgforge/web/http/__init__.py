@@ -1,1 +1,88 @@
 """HTTP semantics: responses, conditions, content negotiation, forwarded headers, request bodies."""
+
+from imgforge.web.http.answer import Answer, AnswerSettings, Headers, Offer, error_headers
+from imgforge.web.http.cache_headers import (
+    OriginTerms,
+    aging_since,
+    cache_headers,
+    cache_tag_headers,
+    streamed_cache_control,
+)
+from imgforge.web.http.client_hints import HINTS, AppliedHints, ClientHints, hints_in
+from imgforge.web.http.conditions import (
+    Conditions,
+    conditioned,
+    not_modified,
+    not_satisfiable,
+    precondition_failed,
+    precondition_fails,
+)
+from imgforge.web.http.content_disposition import content_disposition
+from imgforge.web.http.exchange import Exchange, access_of, attach_record, record_of
+from imgforge.web.http.forwarded import FORWARDED, Clients, added_by_proxy, bucket, names_this_machine, plain_address
+from imgforge.web.http.image_answer import ServedImage, canonical, image_answer
+from imgforge.web.http.key_headers import ClientKey
+from imgforge.web.http.negotiation import Negotiation, accepted_formats, accepted_types
+from imgforge.web.http.passthrough import Passthrough
+from imgforge.web.http.request_body import whole_body
+from imgforge.web.http.request_headers import (
+    HOST,
+    MOST_LOGGED,
+    REQUEST_ID,
+    SINGLETONS,
+    BearerGate,
+    joined_header,
+    request_id,
+)
+from imgforge.web.http.strict_channel import StrictChannel
+
+__all__ = [
+    "FORWARDED",
+    "HINTS",
+    "HOST",
+    "MOST_LOGGED",
+    "REQUEST_ID",
+    "SINGLETONS",
+    "Answer",
+    "AnswerSettings",
+    "AppliedHints",
+    "BearerGate",
+    "ClientHints",
+    "ClientKey",
+    "Clients",
+    "Conditions",
+    "Exchange",
+    "Headers",
+    "Negotiation",
+    "Offer",
+    "OriginTerms",
+    "Passthrough",
+    "ServedImage",
+    "StrictChannel",
+    "accepted_formats",
+    "accepted_types",
+    "access_of",
+    "added_by_proxy",
+    "aging_since",
+    "attach_record",
+    "bucket",
+    "cache_headers",
+    "cache_tag_headers",
+    "canonical",
+    "conditioned",
+    "content_disposition",
+    "error_headers",
+    "hints_in",
+    "image_answer",
+    "joined_header",
+    "names_this_machine",
+    "not_modified",
+    "not_satisfiable",
+    "plain_address",
+    "precondition_failed",
+    "precondition_fails",
+    "record_of",
+    "request_id",
+    "streamed_cache_control",
+    "whole_body",
+]

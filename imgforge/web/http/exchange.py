@@ -1,4 +1,4 @@
-"""A request under way, and its line in the access log."""
+"""A request in flight: its record, and its line in the access log."""
 
 from __future__ import annotations
 
@@ -12,30 +12,43 @@ from twisted.web.server import Request
 from imgforge.observability import Access, RequestRecord, as_sent
 from imgforge.web.http.request_headers import MOST_LOGGED
 
-__all__ = ["Exchange", "access_of"]
+__all__ = ["Exchange", "access_of", "attach_record", "record_of"]
+
+_ATTRIBUTE = "imgforge_record"
+
+
+def attach_record(request: Request, record: RequestRecord) -> None:
+    """Lets endpoints find *record* by `record_of`."""
+    setattr(request, _ATTRIBUTE, record)
+
+
+def record_of(request: Request) -> RequestRecord:
+    """The record of *request*; an unused one if `Server` has attached none."""
+    record = getattr(request, _ATTRIBUTE, None)
+    return record if isinstance(record, RequestRecord) else RequestRecord()
 
 
 @dataclass(eq=False, slots=True)
 class Exchange:
-    """A request under way: what is needed to account for it at the end."""
+    """A request in flight, with all that its metrics and log line need at the end."""
 
     request: Request
-    label: str
+    label: str  # the name of the route in the metrics
     record: RequestRecord
-    client: str
-    began: float
+    client: str  # address
+    began: float  # seconds since the epoch
     status: int = 0
-    size: int = 0
-    gone: bool = False
+    size: int = 0  # bytes of the body that were sent
+    client_gone: bool = False
 
     def client_left(self, _: Failure, answering: Deferred[Any]) -> None:
-        """Give *answering* up."""
-        self.gone = True
+        """Cancels *answering*."""
+        self.client_gone = True
         answering.cancel()
 
 
 def access_of(exchange: Exchange, now: float, seconds: float) -> Access:
-    """The line of the access log for *exchange*, which ended *now* after so many *seconds*."""
+    """The line of the access log for *exchange*, which ended *now* after *seconds*."""
     request, record = exchange.request, exchange.record
 
     def header(name: bytes) -> str:

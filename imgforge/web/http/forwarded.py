@@ -1,13 +1,13 @@
-"""Who a request comes from: the address of the connection, or what a proxy says that the operator trusts.
+"""The client of a request: the address of the connection, or the one that a trusted proxy names.
 
-Each proxy on the way writes down, behind what it was told, whom it had the request from:
+Each proxy appends the address from which it received the request:
 
-    client ──> CDN ──────────────────────> our proxy ─────────────────────────────────> we
+    client ──> CDN ──────────────────────> our proxy ─────────────────────────────────> imgforge
                X-Forwarded-For: client     X-Forwarded-For: client, CDN                 connection: our proxy
 
-Read from the right, an address counts as long as the one behind it, which wrote it, is trusted. So the client is the
-first from the right that is not trusted itself; whatever stands left of it that one may have made up. Where a trusted
-proxy says nothing that is an address, the client is `UNKNOWN`, and belongs to no network.
+The list is read from the right. An address is believed if the one to its right, which wrote it, is trusted. The client
+is therefore the first address from the right that is not trusted itself; it may have made up everything to its left.
+If a trusted proxy writes something that is not an address, the client is `UNKNOWN`, which belongs to no network.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from twisted.web.server import Request
 from imgforge.errors import ClientRefused
 from imgforge.web.http.request_headers import joined_header
 
-__all__ = ["FORWARDED", "UNIX", "UNKNOWN", "Clients", "bucket", "names_this_machine", "tells_of_a_proxy"]
+__all__ = ["FORWARDED", "UNIX", "UNKNOWN", "Clients", "added_by_proxy", "bucket", "names_this_machine"]
 
-FORWARDED = (b"x-forwarded-for", b"forwarded")  # the first that a request has is read
+FORWARDED = (b"x-forwarded-for", b"forwarded")  # the first one that is present counts
 
-# Besides what begins with x-forwarded-: what proxies, load balancers and CDNs add.
+# Headers that proxies, load balancers and CDNs add, besides those that begin with x-forwarded-.
 _BY_PROXIES = frozenset(
     b"cdn-loop cf-connecting-ip cf-connecting-ipv6 cf-ray client-ip do-connecting-ip fastly-client-ip fly-client-ip "
     b"forwarded forwarded-for true-client-ip via x-amzn-trace-id x-appengine-user-ip x-azure-clientip x-client-ip "
@@ -34,50 +34,50 @@ _BY_PROXIES = frozenset(
     b"x-proxyuser-ip x-real-ip".split()
 )
 
-UNIX = "unix"  # among networks: the clients of unix sockets, which have no address
-UNKNOWN = "unknown"  # as RFC 7239 has it
+UNIX = "unix"  # in place of a network: the clients of unix sockets, which have no address
+UNKNOWN = "unknown"  # the word of RFC 7239, section 6.2
 
 _REMEMBERED = 4096
-_LONGEST_HOP = 64  # of an address with brackets, zone and port
+_LONGEST_HOP = 64  # bytes of an address with brackets, zone and port
 
 _PORT = re.compile(rb":[0-9]*\Z")
 _BRACKETED = re.compile(rb"\[([^\]]*)\](?::[0-9]{1,5})?\Z")
 _WITH_PORT = re.compile(rb"([0-9.]+):[0-9]{1,5}\Z")
-# One parameter of Forwarded, and what ends it (RFC 7239, section 4); an element may be empty.
+# One parameter of Forwarded with its delimiter (RFC 7239, section 4); an element may be empty.
 _PARAMETER = re.compile(
     rb"[ \t]*+(?:([!#$%&'*+.^_`|~0-9A-Za-z-]++)=([!#$%&'*+.^_`|~0-9A-Za-z-]++|\"(?:[^\"\\]|\\.)*+\"))?+[ \t]*+([;,]|\Z)"
 )
 
 
 _ANOTHER_HOST = (
-    "without a key this server serves its own machine only, as localhost or 127.0.0.1: set IMGFORGE_KEY and "
-    "IMGFORGE_SALT, or IMGFORGE_ALLOW_UNSIGNED=true to serve anybody anything"
+    "without a key this server answers only to localhost and 127.0.0.1: set IMGFORGE_KEY and IMGFORGE_SALT, "
+    "or IMGFORGE_ALLOW_UNSIGNED=true to serve any URL to everybody"
 )
 _FORWARDED = (
     "a proxy has forwarded this request, and without a key this server serves its own machine only: "
-    "set IMGFORGE_KEY and IMGFORGE_SALT, or IMGFORGE_ALLOW_UNSIGNED=true to serve anybody anything"
+    "set IMGFORGE_KEY and IMGFORGE_SALT, or IMGFORGE_ALLOW_UNSIGNED=true to serve any URL to everybody"
 )
 
 
 class Clients:
-    """The operator's rules: *trusted* proxies, and the clients that are *allowed*, all where there are none.
+    """The operator's rules: *trusted* proxies and *allowed* clients, each a network or `unix`; none allowed means all.
 
-    Both are networks, or the word `unix`. *direct_only*: what a proxy forwards is refused, for without a key only this
-    machine is served, and everybody may be behind a proxy on it. So is another host's name, by which a web page reaches
-    this machine from its user's browser (DNS rebinding).
+    *direct_only* is for a server without a key, which serves its own machine only. It refuses forwarded requests, as
+    anybody may be behind a proxy on this machine, and foreign host names, by which a web page can reach this machine
+    through a user's browser (DNS rebinding).
     """
 
     def __init__(self, trusted: Iterable[str] = (), allowed: Iterable[str] = (), *, direct_only: bool = False) -> None:
         self.direct_only = direct_only
         trusted, allowed = tuple(trusted), tuple(allowed)
-        # Of a connection's address: whether what it says of others is believed.
+        # Whether the address of a connection is a trusted proxy's.
         self.trusts = _membership(trusted)
         self.allows: Callable[[str], bool] = _membership(allowed) if allowed else lambda _: True
 
     def check(self, request: Request) -> None:
-        """Raise `ClientRefused` unless the client of *request* is answered."""
+        """Raises `ClientRefused` unless the client of *request* is allowed."""
         if self.direct_only and any(
-            tells_of_a_proxy(name.lower()) for name, _ in request.requestHeaders.getAllRawHeaders()
+            added_by_proxy(name.lower()) for name, _ in request.requestHeaders.getAllRawHeaders()
         ):
             raise ClientRefused(_FORWARDED)
         if self.direct_only and not names_this_machine(request.getHeader(b"host") or b""):
@@ -86,15 +86,14 @@ class Clients:
             raise ClientRefused("this server does not serve your address")
 
     def of(self, request: Request) -> str:
-        """The address that *request* comes from, while its connection stands; "" over a unix socket."""
+        """The client's address, "" over a unix socket; only while the connection of *request* is open."""
         peer: str = request.channel.client  # type: ignore[attr-defined]
         if not self.trusts(peer):
             return peer
-        told = (joined_header(request, name) for name in FORWARDED)
-        return self.behind(peer, *told)
+        return self.behind(peer, *(joined_header(request, name) for name in FORWARDED))
 
     def behind(self, peer: str, forwarded_for: bytes, forwarded: bytes) -> str:
-        """The address that a request comes from that the trusted *peer* hands on, with these headers."""
+        """The client of a request that the trusted proxy *peer* forwards with these headers."""
         client = peer
         hops = forwarded_for.split(b",") if forwarded_for else _hops(forwarded)
         for hop in reversed(hops):
@@ -104,13 +103,13 @@ class Clients:
         return client
 
 
-def tells_of_a_proxy(name: bytes) -> bool:
-    """Whether a header of that *name*, in lower case, comes from who forwards requests of others."""
+def added_by_proxy(name: bytes) -> bool:
+    """Whether a header called *name*, in lower case, was added by a proxy."""
     return name in _BY_PROXIES or name.startswith(b"x-forwarded-")
 
 
 def names_this_machine(host: bytes) -> bool:
-    """Whether the Host header's value is localhost, a name below it, or an address of loopback; or nothing."""
+    """Whether the Host header's value is empty, localhost, a name below it, or a loopback address."""
     name = _PORT.sub(b"", host).strip(b"[]").lower().decode("latin-1")
     if not name or name == "localhost" or name.endswith(".localhost"):
         return True
@@ -121,7 +120,7 @@ def names_this_machine(host: bytes) -> bool:
 
 
 def bucket(client: str) -> bytes:
-    """What is counted as one client: an IPv4 address, or an IPv6 network of 64 bits, which one subscriber has."""
+    """The bytes that count as one client: an IPv4 address, or an IPv6 /64, which is one subscriber's."""
     try:
         return ip_address(client).packed[:8]
     except ValueError:
@@ -129,7 +128,7 @@ def bucket(client: str) -> bytes:
 
 
 def plain_address(text: str) -> str:
-    """An address in its usual form, and IPv4 as such over an IPv6 socket; other texts are as they are."""
+    """An address in its usual form, IPv4-mapped ones as IPv4; any other text unchanged."""
     try:
         address = ip_address(text.partition("%")[0])
     except ValueError:
@@ -138,7 +137,7 @@ def plain_address(text: str) -> str:
 
 
 def _membership(names: Iterable[str]) -> Callable[[str], bool]:
-    """Whether an address, "" for a unix socket, is within one of these networks."""
+    """A function that says whether an address, "" for a unix socket, is within one of the networks."""
     networks = [ip_network(name) for name in names if name != UNIX]
     unix = UNIX in names
 
@@ -157,9 +156,9 @@ def _membership(names: Iterable[str]) -> Callable[[str], bool]:
 
 @lru_cache(_REMEMBERED)
 def _address(hop: bytes) -> str:
-    """The address in what a proxy wrote, with or without brackets and a port; `UNKNOWN` for anything else."""
-    within = _BRACKETED.match(hop) or _WITH_PORT.match(hop)
-    text = (within[1] if within else hop).decode("latin-1")
+    """The address in *hop*, with or without brackets and a port; `UNKNOWN` for anything else."""
+    wrapped = _BRACKETED.match(hop) or _WITH_PORT.match(hop)
+    text = (wrapped[1] if wrapped else hop).decode("latin-1")
     client = plain_address(text)
     try:
         ip_address(client)
@@ -169,9 +168,9 @@ def _address(hop: bytes) -> str:
 
 
 def _hops(forwarded: bytes) -> list[bytes]:
-    """The `for` of each element; one that is no address for all that cannot be read.
+    """The `for` of each element; a single empty hop if the header is malformed.
 
-    It is read whole: a client that leaves a quotation open would else swallow what the proxy wrote behind it.
+    The whole header must be well-formed: an unfinished quotation of a client would swallow what the proxy appended.
     """
     if not forwarded:
         return []

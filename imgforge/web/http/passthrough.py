@@ -1,7 +1,7 @@
-"""What of a client's request its origin gets to see: cookies that are the origin's too, and headers by name.
+"""Request headers and cookies of a client that are passed on to the origin.
 
-An image that was made with them is that client's: its cache entry has them in its key, its original is not kept, and
-the answer says in Vary what it depends on. Nothing is passed on but whole values of plain ASCII.
+An image that was made with them belongs to that client: they are part of its cache key, its original is not cached, and
+Vary names them. Only values that are printable ASCII throughout are passed on.
 """
 
 from __future__ import annotations
@@ -25,34 +25,30 @@ _COOKIE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Passthrough:
-    """The operator's choice: names of request headers in lower case; and whether `cookies` are passed on.
+    """The operator's choice."""
 
-    They are taken to be those of `cookie_base`, a URL, or of the host that the client asks, and go to that host only
-    unless to `any_origin`.
-    """
-
-    headers: tuple[str, ...] = ()
-    cookies: bool = False
-    any_origin: bool = False
-    cookie_base: str = ""
+    headers: tuple[str, ...] = ()  # names of request headers, in lower case
+    cookies: bool = False  # whether cookies are passed on
+    any_origin: bool = False  # to every origin; else only to the host that the cookies belong to
+    cookie_base: str = ""  # the URL that they belong to; empty: the host that the client asked
 
     def __bool__(self) -> bool:
         return self.cookies or bool(self.headers)
 
     def of(self, request: Request, source: str) -> tuple[tuple[tuple[str, str], ...], tuple[bytes, ...]]:
-        """The headers of *request* that the origin of *source* is sent, and the names of all that it may be."""
+        """The headers of *request* to send to the origin of *source*, and the names for Vary, whether sent or not."""
         if not self or not source[:8].lower().startswith(("http://", "https://")):
             return (), ()
-        given = [(name, joined_header(request, name.encode("ascii"))) for name in self.headers]
+        candidates = [(name, joined_header(request, name.encode("ascii"))) for name in self.headers]
         if self.cookies and self._reaches(request, source):
-            given.append(("cookie", _cookies(request)))
-        passed = tuple((name, value.decode("ascii")) for name, value in given if _PLAIN.fullmatch(value))
-        return passed, tuple(name.title().encode("ascii") for name, _ in given)
+            candidates.append(("cookie", _cookies(request)))
+        sent = tuple((name, value.decode("ascii")) for name, value in candidates if _PLAIN.fullmatch(value))
+        return sent, tuple(name.title().encode("ascii") for name, _ in candidates)
 
     def _reaches(self, request: Request, source: str) -> bool:
-        """Whether the origin of *source* would get the client's cookies from the client itself.
+        """Whether a browser would send the client's cookies to the origin of *source*.
 
-        As in imgproxy, and RFC 6265 has it so, neither port nor scheme matter.
+        Neither port nor scheme matter, as in imgproxy and RFC 6265.
         """
         if self.any_origin:
             return True
@@ -68,14 +64,14 @@ class Passthrough:
 
 
 def _within(path: str, base: str) -> bool:
-    """Whether *path* lies in the directory of *base* (RFC 6265, section 5.1.4), however it is written."""
+    """Whether *path* is below the directory of *base* (RFC 6265, section 5.1.4), after normalisation."""
     directory = base.rpartition("/")[0]
     path = posixpath.normpath(unquote(path))
     return not directory or path == directory or path.startswith(f"{directory}/")
 
 
 def _cookies(request: Request) -> bytes:
-    """The well-formed cookies of *request*; of equal names the last one counts."""
+    """The well-formed cookies of *request*; the last one of each name."""
     pairs = (
         pair.strip(b" \t")
         for header in request.requestHeaders.getRawHeaders(b"cookie", [])

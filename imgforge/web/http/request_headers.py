@@ -1,4 +1,4 @@
-"""Who may ask: the bearer token; and how a request tells of itself: its id in logs and answers, host, and headers."""
+"""Request headers that are not specific to images: bearer token, request id, host."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["HOST", "MOST_LOGGED", "REQUEST_ID", "SINGLETONS", "BearerGate", "joi
 
 # uri-host [ ":" port ] (RFC 9110, section 7.2): one authority without user information, possibly empty.
 HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-fvV:.]+\])(?::[0-9]*)?\Z")
-# Headers of a request that are no lists (RFC 9110, section 5.3): of two, each reader may take another one.
+# Request headers that are not lists (RFC 9110, section 5.3): of two, each parser may choose a different one.
 SINGLETONS = frozenset(
     b"authorization content-length content-location content-range content-type date dpr from host if-modified-since "
     b"if-range if-unmodified-since max-forwards origin proxy-authorization range referer sec-ch-dpr sec-ch-width "
@@ -25,24 +25,24 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}\Z")
 
 
 class BearerGate:
-    """Lets through what carries the operator's secret; an empty secret lets everything through."""
+    """Admits requests with the operator's bearer token; with an empty secret, every request."""
 
     def __init__(self, secret: str) -> None:
         self.expected = f"Bearer {secret}".encode() if secret else b""
 
     def check(self, authorization: bytes | None) -> None:
-        """Raise `BadToken` unless the header is exactly the secret's; takes the same time for every wrong one."""
+        """Raises `BadToken` unless *authorization* is the expected header, compared in constant time."""
         if self.expected and not hmac.compare_digest(authorization or b"", self.expected):
-            raise BadToken("the Authorization header does not carry this server's bearer token")
+            raise BadToken("the Authorization header does not have this server's bearer token")
 
 
 def request_id(offered: bytes | None) -> str:
-    """The client's X-Request-ID if it is a plain token of at most 128 characters, else a new one."""
+    """The client's X-Request-ID if it is a token of at most 128 characters, else a new id."""
     if offered is not None and REQUEST_ID.match(offered):
         return offered.decode("ascii")
     return uuid.uuid4().hex
 
 
 def joined_header(request: Request, name: bytes) -> bytes:
-    """The header's value, those of several as the one that they stand for (RFC 9110, section 5.3); b"" for none."""
+    """The header's value, several joined by commas (RFC 9110, section 5.3); b"" if absent."""
     return b", ".join(request.requestHeaders.getRawHeaders(name, []))

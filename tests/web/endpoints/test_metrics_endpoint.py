@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, cast
 
-from twisted.internet import reactor
+from twisted.internet import reactor as running
 from twisted.trial.unittest import TestCase
 from twisted.web.test.requesthelper import DummyRequest
 
 from imgforge.errors import BadToken
+from imgforge.interfaces import IServerReactor
 from imgforge.observability import Metrics
 from imgforge.web import BearerGate, MetricsEndpoint
+
+reactor = cast("IServerReactor", running)
 
 
 class Watched(Metrics):

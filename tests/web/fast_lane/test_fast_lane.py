@@ -13,8 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.cache import MemoryTier
 from imgforge.model import Hints
-from imgforge.web.fast_lane.lane import FastLane, Offer, hit_access
-from imgforge.web.http.forwarded import Clients
+from imgforge.web import Clients, FastLane, FastLaneSettings, Offer, hit_access
 from tests.support.fast_lane_case import BODY, ENTRY, Site, request
 
 # Where an answer begins: neither bodies nor error lines contain such a thing.
@@ -35,8 +34,8 @@ def parsed(stream: bytes) -> list[tuple[bytes, list[bytes], bytes]]:
 
 class LaneTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.site = Site(with_lane=True)
-        self.plain = Site(with_lane=False)
+        self.site = Site(with_fast_lane=True)
+        self.plain = Site(with_fast_lane=False)
         self.site.warm(b"/image")
 
     def test_a_hit_is_what_twisted_web_would_say(self) -> None:
@@ -61,21 +60,21 @@ class LaneTests(SynchronousTestCase):
             self.assertEqual(self.site.logged(), self.plain.logged())
         self.assertEqual(self.site.normal, 0)
         self.site.ask(request(b"/image", b"X-Request-ID: mine"))
-        assert self.site.lane is not None
-        (line,) = map(hit_access, self.site.lane.take_hits())
+        assert self.site.fast_lane is not None
+        (line,) = map(hit_access, self.site.fast_lane.take_hits())
         self.assertEqual((line.request_id, line.client, line.cache), ("mine", "192.0.2.1", "imgforge; hit"))
         self.assertEqual(line.at, self.site.clock.seconds())
 
     def test_hits_are_kept_for_nobody(self) -> None:
         tier = MemoryTier(1_000_000, 100)
         tier.put(b"key", ENTRY)
-        lane = FastLane(tier, b"")
+        lane = FastLane(tier, FastLaneSettings())
         lane.offer(b"/image", b"", Offer(b"key", float("inf"), False), [], BODY)
         self.assertIsNotNone(lane.answer(request()))
         self.assertEqual(lane.take_hits(), [])
 
     def test_an_entry_offered_by_a_last_request_does_not_say_close(self) -> None:
-        site = Site(with_lane=True)
+        site = Site(with_fast_lane=True)
         site.ask(request(b"/image", b"Connection: close"))
         answer = site.ask(request())
         self.assertEqual(site.normal, 1)
@@ -105,11 +104,9 @@ class LaneTests(SynchronousTestCase):
             request(b"/image", b"Cookie: \0"),
             request(b"/image", *[b"TE: x"] * 600),
         ):
-            before = sum(
-                counted[0] for counted in (self.site.lane or FastLane(MemoryTier(1, 1), b"")).answered.values()
-            )
+            before = self.site.hits
             self.assertEqual(parsed(self.site.ask(one)), parsed(self.plain.ask(one)), one)
-            after = sum(counted[0] for counted in (self.site.lane or FastLane(MemoryTier(1, 1), b"")).answered.values())
+            after = self.site.hits
             self.assertEqual(before, after, one)
 
     def test_a_request_in_pieces_is_answered_once(self) -> None:
@@ -142,12 +139,12 @@ class LaneTests(SynchronousTestCase):
 
     def test_an_entry_leaves_with_its_cache_entry(self) -> None:
         self.site.tier.remove(b"key")
-        self.assertEqual(len(self.site.lane or ()), 0)
+        self.assertEqual(len(self.site.fast_lane or ()), 0)
         self.site.ask(request())
         self.assertEqual(self.site.normal, 1)
 
     def test_an_entry_leaves_when_its_time_is_over(self) -> None:
-        site = Site(with_lane=True, until=100)
+        site = Site(with_fast_lane=True, until=100)
         site.warm(b"/image")
         site.ask(request())
         self.assertEqual(site.normal, 0)
@@ -157,7 +154,7 @@ class LaneTests(SynchronousTestCase):
 
     def test_the_age_grows_where_the_origins_max_age_is_handed_on(self) -> None:
         entry = replace(ENTRY, stored_at=1000.0, asked_at=990.5, source_cache_control="max-age=60")
-        sites = [Site(with_lane=with_lane, entry=entry) for with_lane in (True, False)]
+        sites = [Site(with_fast_lane=with_fast_lane, entry=entry) for with_fast_lane in (True, False)]
         for site in sites:
             site.clock.advance(991)
             site.warm(b"/image")
@@ -173,10 +170,10 @@ class LaneTests(SynchronousTestCase):
                 passed = 0
         self.assertEqual(sites[0].normal, 0)
         sites[0].ask(request(b"/image", b"X-Request-ID: mine"))
-        self.assertEqual([hit_access(hit).request_id for hit in sites[0].lane.take_hits()][-1], "mine")  # type: ignore[union-attr]
+        self.assertEqual([hit_access(hit).request_id for hit in sites[0].fast_lane.take_hits()][-1], "mine")  # type: ignore[union-attr]
 
     def test_an_answer_that_had_an_age_when_it_was_offered_has_one_age(self) -> None:
-        site = Site(with_lane=True, entry=replace(ENTRY, stored_at=1000.0, source_cache_control="max-age=60"))
+        site = Site(with_fast_lane=True, entry=replace(ENTRY, stored_at=1000.0, source_cache_control="max-age=60"))
         site.clock.advance(1030)
         site.warm(b"/image")
         site.clock.advance(10)
@@ -188,7 +185,7 @@ class LaneTests(SynchronousTestCase):
         self.assertNotIn(b"\r\nAge:", self.site.ask(request()))
 
     def test_the_token_is_needed(self) -> None:
-        site = Site(with_lane=True, secret="s")
+        site = Site(with_fast_lane=True, secret="s")
         token = b"Authorization: Bearer s"
         site.ask(request(b"/image", token))
         site.normal = 0
@@ -207,12 +204,14 @@ class LaneTests(SynchronousTestCase):
         self.assertEqual(self.site.normal, 1)
 
     def test_what_decides_nothing_makes_no_spelling(self) -> None:
-        site = Site(with_lane=True)
+        site = Site(with_fast_lane=True)
         for number in range(20):
             site.ask(request(b"/image?%d" % number))
             site.ask(request(b"http://host%d/image" % number))
             site.ask(request(b"/varies", b"Accept: text/%d, image/webp" % number))
-        self.assertEqual((len(site.lane or ()), site.normal), (2, 22))  # the first of each, and all absolute targets
+        self.assertEqual(
+            (len(site.fast_lane or ()), site.normal), (2, 22)
+        )  # the first of each, and all absolute targets
 
     def test_a_query_changes_nothing_but_the_log(self) -> None:
         for one in (request(b"/image?x=/&y"), request(b"/image?", method=b"HEAD"), request(b"/image?\xc3\xa4")):
@@ -223,7 +222,7 @@ class LaneTests(SynchronousTestCase):
     def test_no_number_of_spellings_keeps_one_out(self) -> None:
         tier = MemoryTier(1_000_000, 100)
         tier.put(b"key", ENTRY)
-        lane = FastLane(tier, b"")
+        lane = FastLane(tier, FastLaneSettings())
         offer = Offer(b"key", float("inf"), False)
         for number in range(1000):  # as where any signature is good
             lane.offer(b"/%d/image" % number, b"", offer, [], BODY)
@@ -236,7 +235,7 @@ class LaneTests(SynchronousTestCase):
     def test_an_answer_that_varies_by_hints_holds_for_these_only(self) -> None:
         tier = MemoryTier(1_000_000, 100)
         tier.put(b"key", ENTRY)
-        lane = FastLane(tier, b"")
+        lane = FastLane(tier, FastLaneSettings())
         lane.offer(b"/image", b"", Offer(b"key", float("inf"), False, hints=Hints(100, 2.0)), [], BODY)
         same = (b"Width: 91", b"Sec-CH-DPR: 1.9", b"DPR: 7")
         self.assertIsNotNone(lane.answer(request(b"/image", *same, b"Accept: image/webp")))
@@ -244,7 +243,7 @@ class LaneTests(SynchronousTestCase):
             self.assertIsNone(lane.answer(request(b"/image", *other)), other)
 
     def test_what_a_proxy_forwards_is_refused_where_only_this_machine_is_served(self) -> None:
-        site = Site(with_lane=True, clients=Clients(direct_only=True))
+        site = Site(with_fast_lane=True, clients=Clients(direct_only=True))
         site.warm(b"/image")
         self.assertIn(b" 200 ", site.ask(request()))
         for header in (b"X-Forwarded-For: 127.0.0.1", b"Via: 1.1 x", b"x-forwarded-proto: https", b"X-Real-IP: ::1",
@@ -253,12 +252,12 @@ class LaneTests(SynchronousTestCase):
             self.assertIn(b" 403 ", answer.partition(b"\r\n")[0], header)
             self.assertIn(b"IMGFORGE_KEY", answer)
             self.assertIn(b" 200 ", site.ask(request(b"/health", header)).partition(b"\r\n")[0])
-        self.assertIn(b" 200 ", Site(with_lane=True).ask(request(b"/image", b"Via: 1.1 x")))
+        self.assertIn(b" 200 ", Site(with_fast_lane=True).ask(request(b"/image", b"Via: 1.1 x")))
 
     def test_spellings_of_one_entry_are_bounded(self) -> None:
         for number in range(100):
             self.site.ask(request(b"/varies", b"Accept: image/%d" % number))
-        self.assertLess(len(self.site.lane or ()), 20)
+        self.assertLess(len(self.site.fast_lane or ()), 20)
 
 
 # Each line is a header that the lane answers, hands over or must not believe.
@@ -328,18 +327,18 @@ class DifferentialTests(SynchronousTestCase):
         """How many of the answers were the lane's."""
         outcomes = []
         hits = 0.0
-        for with_lane in (True, False):
-            site = Site(with_lane=with_lane, secret=secret, clients=clients)
+        for with_fast_lane in (True, False):
+            site = Site(with_fast_lane=with_fast_lane, secret=secret, clients=clients)
             token = [b"Authorization: Bearer s"] if secret else []
             for warming in (b"/image", b"/varies"):
                 site.ask(request(warming, *token))
             site.logged()
-            before = site.by_lane
+            before = site.hits
             channel, transport = site.connect()
             for packet in packets:
                 if not transport.disconnecting:
                     channel.dataReceived(packet)
-            hits += site.by_lane - before
+            hits += site.hits - before
             log = sorted(site.logged(), key=repr)  # hits are logged a little later
             outcomes.append((parsed(transport.value()), bool(transport.disconnecting), log))
         self.assertEqual(outcomes[0], outcomes[1], packets)

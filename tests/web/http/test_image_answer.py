@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import SourceNotFound
 from imgforge.model import CacheEntry, DeliveryOptions, ImageRequest, Rendition
-from imgforge.web.http.response import Answer, AnswerSettings, content_disposition, image_answer, streamed_cache_control
+from imgforge.web import Answer, AnswerSettings
+from imgforge.web.http import ServedImage, content_disposition, image_answer, streamed_cache_control
 from tests.support.requests import REQUEST
 
 NOW = 1_800_000_000.0
@@ -21,7 +22,7 @@ ENTRY = CacheEntry(RENDITION, NOW, "abc123", source_last_modified="Wed, 21 Oct 2
 
 def answer(entry: CacheEntry = ENTRY, request: ImageRequest = REQUEST, **settings: object) -> Answer:
     chosen = replace(AnswerSettings(), **settings)  # type: ignore[arg-type]
-    return image_answer(entry, request, chosen, now=NOW, vary=[], state="imgforge; hit")
+    return image_answer(ServedImage(entry, NOW, "imgforge; hit"), request, chosen)
 
 
 def header(name: bytes, made: Answer) -> bytes | None:
@@ -74,13 +75,13 @@ class HeaderTests(SynchronousTestCase):
         )
 
     def test_it_varies_by_what_it_is_said_to(self) -> None:
-        made = image_answer(ENTRY, REQUEST, AnswerSettings(), now=NOW, vary=[b"Accept", b"X-A"], state="", key=b"\x0a")
+        made = image_answer(ServedImage(ENTRY, NOW, vary=[b"Accept", b"X-A"], key=b"\x0a"), REQUEST, AnswerSettings())
         self.assertEqual((header(b"Vary", made), header(b"X-Cache-Key", made)), (b"Accept, X-A", b"0a"))
         self.assertIsNone(header(b"X-Cache-Key", answer()))
 
     def test_it_tells_how_long_it_took_to_make(self) -> None:
         timings = [("fetch", 0.03004), ("process", 1.5)]
-        made = image_answer(ENTRY, REQUEST, AnswerSettings(), now=NOW, vary=[], state="", timings=timings)
+        made = image_answer(ServedImage(ENTRY, NOW, timings=timings), REQUEST, AnswerSettings())
         self.assertEqual(header(b"Server-Timing", made), b"fetch;dur=30.0, process;dur=1500.0")
         self.assertIsNone(header(b"Server-Timing", answer()))
 
@@ -129,7 +130,7 @@ class HeaderTests(SynchronousTestCase):
     def test_a_fallback_images_own_lifetime_goes_before_its_origins_word(self) -> None:
         entry = replace(ENTRY, source_cache_control="max-age=9999")
         settings = AnswerSettings(cache_control_passthrough=True, fallback_ttl=30)
-        made = image_answer(entry, REQUEST, settings, now=NOW, vary=[], state="", failure=SourceNotFound("gone"))
+        made = image_answer(ServedImage(entry, NOW, failure=SourceNotFound("gone")), REQUEST, settings)
         self.assertEqual(header(b"Cache-Control", made), b"max-age=30, public")
 
     def test_of_what_is_streamed_too(self) -> None:

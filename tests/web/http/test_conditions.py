@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.model import Unsatisfiable, byte_range
-from imgforge.web.http.conditions import Conditions, conditioned, not_modified, precondition_fails
-from imgforge.web.http.response import Answer
+from imgforge.web import Answer
+from imgforge.web.http import Conditions, conditioned, not_modified, precondition_fails
 
 NOW = 1_800_000_000.0
 ETAG, MODIFIED = '"abc123"', "Wed, 21 Oct 2015 07:28:00 GMT"

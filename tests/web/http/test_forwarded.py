@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import RateExceeded
 from imgforge.web import ClientRates, Clients, RateLimit, Rates
-from imgforge.web.http.forwarded import UNKNOWN, bucket, plain_address
+from imgforge.web.http import bucket, plain_address
+from imgforge.web.http.forwarded import UNKNOWN
 from tests.support.fast_lane_case import Site, Wire, request
 
 PROXY = "10.0.0.1"
@@ -105,27 +106,27 @@ class AnsweredTests(SynchronousTestCase):
         channel.dataReceived(request(target, *headers))
         return transport.value()[9:12]  # type: ignore[no-any-return]
 
-    def site(self, trusted: list[str], allowed: list[str], *, with_lane: bool) -> Site:
-        site = Site(with_lane=with_lane, clients=Clients(trusted, allowed))
+    def site(self, trusted: list[str], allowed: list[str], *, with_fast_lane: bool) -> Site:
+        site = Site(with_fast_lane=with_fast_lane, clients=Clients(trusted, allowed))
         self.ask(site, IPv4Address("TCP", "192.0.2.1", 1))
         site.normal = 0
         site.logged()
         return site
 
     def test_a_hit_is_not_for_clients_that_are_not_allowed(self) -> None:
-        site = self.site([], ["192.0.2.0/24"], with_lane=True)
+        site = self.site([], ["192.0.2.0/24"], with_fast_lane=True)
         self.assertEqual(self.ask(site, IPv4Address("TCP", "192.0.2.2", 1)), b"200")
-        self.assertEqual((site.by_lane, site.normal), (1, 0))
+        self.assertEqual((site.hits, site.normal), (1, 0))
         self.assertEqual(self.ask(site, IPv4Address("TCP", "203.0.113.1", 1)), b"403")
-        self.assertEqual((site.by_lane, site.normal), (1, 0))
+        self.assertEqual((site.hits, site.normal), (1, 0))
         self.assertEqual(self.ask(site, IPv4Address("TCP", "203.0.113.1", 1), target=b"/health"), b"200")
         # Who is not trusted says nothing of others.
         spoof = b"X-Forwarded-For: 192.0.2.2"
         self.assertEqual(self.ask(site, IPv4Address("TCP", "203.0.113.1", 1), spoof), b"403")
 
     def test_behind_a_proxy_each_request_has_its_client(self) -> None:
-        for with_lane in (True, False):
-            site = self.site([f"{PROXY}/32"], ["192.0.2.0/24"], with_lane=with_lane)
+        for with_fast_lane in (True, False):
+            site = self.site([f"{PROXY}/32"], ["192.0.2.0/24"], with_fast_lane=with_fast_lane)
             for headers, status in (
                 ([b"X-Forwarded-For: 203.0.113.1, 192.0.2.5"], b"200"),
                 ([b"X-Forwarded-For: 203.0.113.1", b"x-forwarded-for: 192.0.2.5"], b"200"),
@@ -137,16 +138,16 @@ class AnsweredTests(SynchronousTestCase):
                 self.assertEqual(self.ask(site, IPv4Address("TCP", PROXY, 1), *headers), status, headers)
             clients = sorted(line.client for line in site.logged())
             self.assertEqual(clients, sorted(["192.0.2.5"] * 3 + ["203.0.113.1"] * 2 + [PROXY]))
-            self.assertEqual(site.by_lane, 3 if with_lane else 0)
+            self.assertEqual(site.hits, 3 if with_fast_lane else 0)
 
     def test_a_unix_socket_may_be_a_proxy(self) -> None:
-        site = self.site(["unix"], ["192.0.2.0/24"], with_lane=True)
+        site = self.site(["unix"], ["192.0.2.0/24"], with_fast_lane=True)
         self.assertEqual(self.ask(site, UNIXAddress(None), b"X-Forwarded-For: 192.0.2.5"), b"200")
         self.assertEqual(self.ask(site, UNIXAddress(None), b"X-Forwarded-For: 203.0.113.1"), b"403")
         self.assertEqual(self.ask(site, UNIXAddress(None)), b"403")
 
     def test_each_client_behind_a_proxy_has_a_rate_of_its_own(self) -> None:
-        site = Site(with_lane=False, clients=Clients([PROXY]))
+        site = Site(with_fast_lane=False, clients=Clients([PROXY]))
         rates = Rates(site.site.resource.clients, ClientRates(2, lambda: 0.0), RateLimit(5, lambda: 0.0))
         site.admit = lambda asked: rates.of(asked)()
         refused: list[str] = []

@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.model import ImageRequest, ProcessingOptions
-from imgforge.web.http.negotiation import Negotiation, accepted_types
+from imgforge.web import Negotiation
+from imgforge.web.http import accepted_types
 
 OPEN = ImageRequest("http://x/a.jpg")
 AS_PNG = ImageRequest("http://x/a.jpg", ProcessingOptions(format="png"))

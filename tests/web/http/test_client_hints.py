@@ -12,7 +12,8 @@ from twisted.web.test.requesthelper import DummyChannel
 
 from imgforge.model import Hints, ImageRequest
 from imgforge.urls import UrlParser, UrlSettings
-from imgforge.web.http.client_hints import ClientHints, Hinted, hints_in
+from imgforge.web import ClientHints
+from imgforge.web.http import AppliedHints, hints_in
 
 PARSER = UrlParser(UrlSettings(allow_unsigned=True, presets={"half": "dpr:0.5"}))
 
@@ -22,7 +23,7 @@ def image(options: str = "q:80") -> ImageRequest:
 
 
 class HintTests(SynchronousTestCase):
-    def told(self, options: str, most: int = 16384, **headers: str) -> Hinted:
+    def told(self, options: str, most: int = 16384, **headers: str) -> AppliedHints:
         channel: Any = DummyChannel()
         request = Request(channel)
         for name, value in headers.items():
@@ -64,7 +65,7 @@ class HintTests(SynchronousTestCase):
         every = (b"Sec-CH-DPR", b"DPR", b"Sec-CH-Width", b"Width")
         for options, vary in (("q:80", every), ("dpr:2", every), ("w:9", every[:2]), ("w:9/dpr:2", ())):
             self.assertEqual(self.told(options).vary, vary)
-        self.assertEqual(ClientHints().of(Request(DummyChannel()), image()), Hinted())
+        self.assertEqual(ClientHints().of(Request(DummyChannel()), image()), AppliedHints())
 
     @given(st.floats(0.001, 1e6), st.integers(1, 10**9))
     def test_few_values_are_told_apart(self, ratio: float, width: int) -> None:
