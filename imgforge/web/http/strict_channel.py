@@ -52,6 +52,8 @@ class StrictChannel(ParsingChannel):
         self._head_bytes += len(line)
         if self._head_bytes > self.totalHeadersSize:
             self.reject(Unreadable(431, "the request's headers are too long together"))
+        elif b"\n" in line or b"\r" in line:  # before 26.10 twisted.web lets them pass in values
+            self.malformed_request()
         elif not self.requests:
             self._last_line = line
             self._receive_request_line(line)
