@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whoever reads or writes them at the same time."""
+"""Atomic replacement of files: concurrent readers see the old file or the new one, never a part."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["replacing"]
 
 @contextmanager
 def replacing(path: Path, stem: str = "") -> Iterator[BinaryIO]:
-    """A new file to be written, which takes the place of *path* at the end of the block, and is gone if that fails.
+    """Open a new file that replaces *path* at the end of the block; if the block fails, it is removed.
 
-    Meanwhile it lies beside *path* as STEM.PID-RANDOM.partial; the stem is the name of *path* unless it is given.
+    Until then it lies beside *path* as STEM.PID-RANDOM.partial; the stem is the name of *path* unless it is given.
     """
-    # The process and the clock make the name unique on one host, the random part between hosts of a share.
+    # The process makes the name unique on one host, the random part on a share of several hosts.
     temporary = path.with_name(f"{stem or path.name}.{os.getpid()}-{os.urandom(6).hex()}.partial")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

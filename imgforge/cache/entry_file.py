@@ -1,4 +1,4 @@
-"""One cache entry as one file that describes itself, and the checks that it must pass to be believed.
+"""The file format of a cache entry, and the checks that a file must pass to be served.
 
     offset  size
          0     8  magic and version
@@ -9,10 +9,10 @@
                   body
 
 A file is written under a temporary name and renamed, so that readers see all of it or nothing. It is not synced to the
-medium: after a power cut the checksum finds what did not arrive, and an entry that is lost is made again.
+medium: after a power cut the checksum reveals a file that did not arrive, and a lost entry is made again.
 
-BLAKE2b is as fast as a disk, lets other threads run meanwhile, and misses no damage where CRC-32 would miss one in four
-billion. It has no key: who may write here may also forge an entry, whose picture is then wrong.
+BLAKE2b is as fast as a disk, lets other threads run meanwhile, and finds all damage where CRC-32 would miss one in four
+billion. It has no key: whoever may write to the directory can also forge an entry.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ __all__ = [
     "write_entry",
 ]
 
-# What our files are called; nothing else is ever removed.
+# The names of the cache's files; files with other names are never removed.
 ENTRY_NAME = re.compile(r"[0-9a-f]{64}\.entry")
 TEMPORARY_NAME = re.compile(r"[0-9a-f]{64}\.[0-9]+-[0-9a-f]{12}\.partial")
 
-# Bytes of a body beyond which a file is not believed, whatever a tier allows.
+# Bytes of a body; a file with a longer one is damaged, whatever a tier allows.
 LONGEST_BODY = 1 << 30
 
 _MAGIC = b"imgforg2"
@@ -59,16 +59,16 @@ _HEAD = struct.Struct(">8sIQ16s")
 _LONGEST_HEADER = 1 << 16
 _USUAL_HEADER = 1024
 
-# A file that is read is touched, so that eviction by age spares what is used; rarely, for each touch is a write.
+# A file that is read is touched, so that eviction by age spares it; at most this often (seconds): a touch is a write.
 _TOUCH_AFTER = 300.0
 
 
 class CorruptEntry(Exception):
-    """The file is not what was written, or not what was asked for."""
+    """The file is damaged, or belongs to another key."""
 
 
 class OldEntry(CorruptEntry):
-    """The file was written by another version, whose entries cannot be read."""
+    """Another version wrote the file, in a format that this one cannot read."""
 
 
 class _Header(msgspec.Struct, array_like=True):
@@ -81,13 +81,13 @@ _decoder = msgspec.msgpack.Decoder(_Header)
 
 
 def entry_path(root: str, key: bytes) -> Path:
-    """Where the entry under *key* lies: two levels of directories keep each of them small with millions of entries."""
+    """The path of the entry under *key*: two levels of directories keep each one small with millions of entries."""
     name = key.hex()
     return Path(root, name[:2], name[2:4], f"{name}.entry")
 
 
 def write_entry(path: Path, key: bytes, entry: CacheEntry) -> int:
-    """Write *entry* to *path*; the bytes that it takes. OSError where the medium refuses."""
+    """Write *entry* to *path*; returns the bytes of the file. OSError where the medium refuses."""
     body = entry.rendition.body
     header = _encoder.encode(_Header(key, replace(entry, rendition=replace(entry.rendition, body=b""))))
     if len(header) > _LONGEST_HEADER:
@@ -107,23 +107,23 @@ def read_entry(
     touch: bool = True,
     sized: Callable[[int], object] = lambda _: None,
 ) -> CacheEntry:
-    """The entry at *path*, checked. FileNotFoundError, another OSError, or `CorruptEntry`.
+    """The entry at *path*, checked. Raises FileNotFoundError, another OSError, or `CorruptEntry`.
 
-    *longest* bounds the body, and so the memory that a file may claim; *touch* marks the file as used; *sized* gets the
-    file's size before it is read.
+    *longest* bounds the bytes of the body, and so the memory that a file can make us allocate; *touch* marks the file
+    as used; *sized* is called with the file's size before it is read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise CorruptEntry("it is no file")
+            raise CorruptEntry("it is not a regular file")
         sized(min(status.st_size, longest))
         header, body = _read(descriptor, status.st_size, longest)
         decoded = _decode(header)
         if decoded.key != key:
             raise CorruptEntry("it belongs to another key")
         if touch and time.time() - status.st_mtime > _TOUCH_AFTER:
-            # On a read-only medium, or of another user's file, the entry is good all the same.
+            # A read-only medium, or a file of another user, cannot be touched; its entry is valid all the same.
             with suppress(OSError):
                 os.utime(descriptor)
     finally:
@@ -132,7 +132,7 @@ def read_entry(
 
 
 def _read(descriptor: int, size: int, longest: int) -> tuple[bytes, bytes]:
-    """Header and body as they were written; all lengths are checked before anything is allocated for them."""
+    """Header and body, checked by their checksum; all lengths are checked before memory is allocated for them."""
     with os.fdopen(descriptor, "rb", closefd=False) as file:
         magic, header_length, body_length, digest = _HEAD.unpack(_exactly(file.read(_HEAD.size), _HEAD.size))
         _check_head(magic, header_length)
@@ -146,15 +146,15 @@ def _read(descriptor: int, size: int, longest: int) -> tuple[bytes, bytes]:
 
 
 def read_header(path: str) -> tuple[bytes, CacheEntry]:
-    """Key and entry of the file at *path*, without the body and without a check of either.
+    """Key and entry of the file at *path*, without the body and without a check of the checksum.
 
-    FileNotFoundError, another OSError, or `CorruptEntry`.
+    Raises FileNotFoundError, another OSError, or `CorruptEntry`.
     """
     return read_metadata(path)[:2]
 
 
 def read_metadata(path: Path | str) -> tuple[bytes, CacheEntry, int]:
-    """What `read_header` gives, and the length of the body."""
+    """Key, entry and the length of the body, as `read_header` reads them."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         start = os.pread(descriptor, _HEAD.size + _USUAL_HEADER, 0)

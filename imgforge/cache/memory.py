@@ -1,8 +1,8 @@
 """The memory tier: SIEVE eviction, bounded in bytes and entries.
 
-SIEVE (Zhang et al., NSDI 2024) keeps entries in the order in which they came; a hit only marks its entry. To evict, a
-hand walks from the oldest to the newest, unmarks what is marked and takes the first that is not. One pass of requests
-that never come again is swept out without disturbing what is asked for: it resists scans, and a hit moves nothing.
+SIEVE (Zhang et al., NSDI 2024) keeps entries in the order of their insertion; a hit only marks its entry as visited. To
+evict, a hand walks from the oldest entry to the newest, unmarks visited entries and evicts the first unvisited one. So
+a scan of entries that are requested once does not displace popular entries, and a hit moves nothing.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from imgforge.model import CacheEntry
 
 __all__ = ["MemoryTier"]
 
-# What an entry costs beside its values: its place in the list and the table, and the fast lane's answer.
+# Bytes of an entry beside its values: its node, its slot in the dict, and the fast lane's prebuilt response.
 _OVERHEAD = 500
 
 
 def _cost(value: object) -> int:
-    """Bytes of memory that *value* takes with all that it holds: URLs and headers are strangers', and may be long."""
+    """Bytes of memory that *value* takes with all that it holds; clients and origins may send long URLs and headers."""
     size = sys.getsizeof(value)
     if isinstance(value, tuple):
         size += sum(map(_cost, value))
@@ -47,7 +47,7 @@ class _Node:
 
 @implementer(IMemoryTier)
 class MemoryTier:
-    """Entries in this process's memory, at most *max_bytes* and *capacity* of them."""
+    """Entries in this process's memory: at most *max_bytes* bytes, and at most *capacity* of them."""
 
     name = "memory"
 
@@ -65,7 +65,7 @@ class MemoryTier:
         return len(self._nodes)
 
     def peek(self, key: bytes) -> CacheEntry | None:
-        """What `get` gives, at once."""
+        """See `IMemoryTier`."""
         node = self._nodes.get(key)
         if node is None:
             return None
@@ -81,16 +81,16 @@ class MemoryTier:
         return self._nodes.get(key)
 
     def get(self, key: bytes) -> Deferred[CacheEntry | None]:
-        """The entry under *key*, or None; always fired."""
+        """The entry under *key*, or None; has always fired."""
         return succeed(self.peek(key))
 
     def size_of(self, key: bytes) -> Deferred[int]:
-        """See `ICacheTier`; always fired."""
+        """See `ICacheTier`; has always fired."""
         node = self._nodes.get(key)
         return succeed(0 if node is None else len(node.entry.rendition.body))
 
     def put(self, key: bytes, entry: CacheEntry) -> Deferred[None]:
-        """Keep *entry*, evicting others for it; one that is larger than the tier is not kept."""
+        """Store *entry*, evicting others for it; an entry that is larger than the tier is not stored."""
         self._drop(key)
         cost = _cost(entry) + _OVERHEAD
         if cost <= self._max_bytes and self._capacity > 0:
@@ -100,7 +100,7 @@ class MemoryTier:
         return succeed(None)
 
     def remove(self, key: bytes) -> Deferred[bool]:
-        """Forget *key*."""
+        """See `ICacheTier`; has always fired."""
         return succeed(self._drop(key))
 
     def drop(self, covered: Callable[[bytes, CacheEntry], bool]) -> int:

@@ -1,4 +1,4 @@
-"""`imgforge cache`: what is in the directory of the disk tier. The server may run meanwhile."""
+"""`imgforge cache`: looks into the directory of the disk cache and cleans it up; the server may run meanwhile."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 __all__ = ["cache"]
 
 
-@click.group(short_help="Look after the directory of cached images.")
+@click.group(short_help="Inspect and clean up the disk cache.")
 def cache() -> None:
-    """Look after the directory of cached images (IMGFORGE_CACHE_DISK_PATH)."""
+    """Inspect and clean up the disk cache (IMGFORGE_CACHE_DISK_PATH); the server may run meanwhile."""
 
 
 def _directory(config_path: str | None) -> str:
     path = settings_of(config_path).cache[1]
     if not path:
-        fail("IMGFORGE_CACHE_DISK_PATH is not set: there is no directory of cached images")
+        fail("IMGFORGE_CACHE_DISK_PATH is not set: there is no disk cache")
     if not os.path.isdir(path):
-        fail(f"IMGFORGE_CACHE_DISK_PATH={path!r} is no directory")
+        fail(f"IMGFORGE_CACHE_DISK_PATH={path!r} is not a directory")
     if not os.access(path, os.R_OK | os.X_OK):
         fail(f"IMGFORGE_CACHE_DISK_PATH={path!r} cannot be read")
     return path
 
 
-def _unusable(path: str, error: OSError) -> NoReturn:
+def _fail_on(path: str, error: OSError) -> NoReturn:
     fail(f"{path}: {os.strerror(error.errno) if error.errno else error}")
 
 
@@ -65,16 +65,16 @@ def _count(directory: str, name: str, progress: Progress) -> dict[str, int]:
     return {"entries": count, "bytes": size}
 
 
-@cache.command(short_help="List what was made of one original.")
+@cache.command(short_help="List the entries of one original.")
 @click.option("--source", required=True, help="The URL of the original, as for purging.")
 @CONFIG
 def find(source: str, config_path: str | None) -> None:
-    """List what is kept of the original at --source, and was made of it: a line of JSON for each entry."""
+    """List the original at --source and the results made of it, as far as they are cached: a line of JSON each."""
     from imgforge.cache import CorruptEntry, entries, entry_path, original_key, read_metadata
 
     directory = _directory(config_path)
     progress = Progress()
-    looked = 0
+    read = 0
 
     def candidates() -> Iterator[tuple[str, str]]:
         yield "original", str(entry_path(_originals(directory), original_key(source)))
@@ -82,25 +82,25 @@ def find(source: str, config_path: str | None) -> None:
             yield "result", file.path
 
     for kind, path in candidates():
-        looked += 1
-        progress.tell(f"{looked} entries looked at")
+        read += 1
+        progress.tell(f"{read} entries read")
         try:
             key, entry, size = read_metadata(path)
-        except (OSError, CorruptEntry):  # gone meanwhile, or for `verify` to tell of
+        except (OSError, CorruptEntry):  # removed meanwhile, or damaged: `verify` reports those
             continue
         if entry.source == source:
             progress.done()
-            found: dict[str, object] = {"key": key.hex(), "kind": kind, "size": size}
-            found |= {"age": round(time.time() - entry.stored_at, 1), "format": entry.rendition.format or None}
-            click.echo(json.dumps(found | {"content_type": entry.rendition.content_type}))
+            description: dict[str, object] = {"key": key.hex(), "kind": kind, "size": size}
+            description |= {"age": round(time.time() - entry.stored_at, 1), "format": entry.rendition.format or None}
+            click.echo(json.dumps(description | {"content_type": entry.rendition.content_type}))
     progress.done()
 
 
-@cache.command(short_help="Show what is known of one entry.")
+@cache.command(short_help="Show the metadata of one entry.")
 @click.argument("key")
 @CONFIG
 def show(key: str, config_path: str | None) -> None:
-    """Show what is known of the entry under KEY, an answer's X-Cache-Key, as JSON; its image is not read."""
+    """Show the metadata of the entry under KEY, the X-Cache-Key of a response, as JSON; the image is not read."""
     from imgforge.cache import KEY_BYTES, CorruptEntry, entry_path, read_metadata
     from imgforge.service import caches_settings
 
@@ -109,11 +109,11 @@ def show(key: str, config_path: str | None) -> None:
     except ValueError:
         name = b""
     if len(name) != KEY_BYTES:
-        fail(f"{key!r} is no key: it has {2 * KEY_BYTES} hexadecimal digits, as X-Cache-Key and `cache find` give them")
-    directory, terms = _directory(config_path), caches_settings(settings_of(config_path))
-    for kind, root, freshness in (
-        ("result", directory, terms.results),
-        ("original", _originals(directory), terms.originals),
+        fail(f"{key!r} is not a key: a key has {2 * KEY_BYTES} hexadecimal digits, see X-Cache-Key and `cache find`")
+    directory, policies = _directory(config_path), caches_settings(settings_of(config_path))
+    for kind, root, policy in (
+        ("result", directory, policies.results),
+        ("original", _originals(directory), policies.originals),
     ):
         path = entry_path(root, name)
         try:
@@ -123,14 +123,14 @@ def show(key: str, config_path: str | None) -> None:
         except CorruptEntry as error:
             fail(f"{path}: {error}")
         except OSError as error:
-            _unusable(str(path), error)
-        click.echo(json.dumps(_description(name, kind, entry, size, freshness.fresh_until(entry)), indent=2))
+            _fail_on(str(path), error)
+        click.echo(json.dumps(_description(name, kind, entry, size, policy.fresh_until(entry)), indent=2))
         return
-    fail("there is no such entry on disk")
+    fail("the disk cache has no such entry")
 
 
 def _description(key: bytes, kind: str, entry: CacheEntry, size: int, fresh_until: float) -> dict[str, object]:
-    """All of *entry* that is not the image; what is not known, or does not end, is null."""
+    """The metadata of *entry*; unknown values, and times that never come, are null."""
     rendition = entry.rendition
     return {
         "key": key.hex(),
@@ -141,9 +141,9 @@ def _description(key: bytes, kind: str, entry: CacheEntry, size: int, fresh_unti
         "size": size,
         "width": rendition.width or None,
         "height": rendition.height or None,
-        "created": _moment(entry.stored_at),
-        "origin_asked": _moment(entry.asked_at or entry.stored_at),
-        "fresh_until": _moment(fresh_until),
+        "created": _rfc3339(entry.stored_at),
+        "origin_asked": _rfc3339(entry.asked_at or entry.stored_at),
+        "fresh_until": _rfc3339(fresh_until),
         "etag": entry.etag or None,
         "tags": list(entry.tags),
         "source_etag": entry.source_etag or None,
@@ -154,69 +154,69 @@ def _description(key: bytes, kind: str, entry: CacheEntry, size: int, fresh_unti
     }
 
 
-def _moment(seconds: float) -> str | None:
-    """A time as in RFC 3339; None beyond the calendar, as "for ever" is."""
+def _rfc3339(seconds: float) -> str | None:
+    """*seconds* since the epoch as a time of RFC 3339; None beyond the calendar, such as infinity."""
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     except (ValueError, OverflowError, OSError):
         return None
 
 
-@cache.command(short_help="Remove what has not been used for the longest time.")
+@cache.command(short_help="Remove the least recently used entries.")
 @click.option("--max-bytes", type=click.IntRange(0), required=True, help="Bytes that may stay.")
 @CONFIG
 def prune(max_bytes: int, config_path: str | None) -> None:
-    """Remove what has not been used for the longest time, until the rest is within --max-bytes."""
+    """Remove the least recently used entries until the rest is within --max-bytes."""
     from imgforge.cache import DiskLimits, SweepOptions, sweep
 
     path = _directory(config_path)
     progress = Progress()
     directories = 0
 
-    def look() -> bool:
+    def count_directory() -> bool:
         nonlocal directories
         directories += 1
-        progress.tell(f"{directories} directories looked through")
+        progress.tell(f"{directories} directories searched")
         return False
 
     try:
-        # For a sweep 0 is no limit.
-        swept = sweep(path, DiskLimits(max(1, max_bytes)), SweepOptions(stopping=look))
+        # A limit of 0 would be none.
+        result = sweep(path, DiskLimits(max(1, max_bytes)), SweepOptions(stopping=count_directory))
     except OSError as error:
-        _unusable(path, error)
+        _fail_on(path, error)
     progress.done()
-    if swept is None:
-        fail("another process is sweeping the directory at this moment: try again")
-    click.echo(json.dumps({"removed": swept.removed, "entries": swept.entries, "bytes": swept.bytes}))
+    if result is None:
+        fail("another process is evicting entries from the directory: try again")
+    click.echo(json.dumps({"removed": result.removed, "entries": result.entries, "bytes": result.bytes}))
 
 
-@cache.command(short_help="Read every entry and remove the damaged ones.")
+@cache.command(short_help="Check every entry and remove the damaged ones.")
 @click.option("--keep", is_flag=True, help="Leave damaged entries where they are.")
 @CONFIG
 def verify(keep: bool, config_path: str | None) -> None:
-    """Read every entry and remove the damaged ones; exit status 1 if there were any, or some could not be read."""
+    """Check every entry and remove the damaged ones; exit status 1 if there were any, or some could not be read."""
     from imgforge.cache import CorruptEntry, OldEntry, entries, read_entry, remove
 
-    found = {"entries": 0, "bytes": 0, "damaged": 0, "old": 0, "unreadable": 0, "removed": 0}
+    counts = {"entries": 0, "bytes": 0, "damaged": 0, "old": 0, "unreadable": 0, "removed": 0}
     progress = Progress()
     for file, status in entries(_directory(config_path)):
-        found["entries"] += 1
-        found["bytes"] += status.st_size
-        progress.tell(f"{found['entries']} entries read, {found['damaged']} damaged")
+        counts["entries"] += 1
+        counts["bytes"] += status.st_size
+        progress.tell(f"{counts['entries']} entries read, {counts['damaged']} damaged")
         try:
             read_entry(file.path, bytes.fromhex(file.name.partition(".")[0]), touch=False)
-        except FileNotFoundError:  # the server removed it meanwhile
-            found["entries"] -= 1
-            found["bytes"] -= status.st_size
+        except FileNotFoundError:  # the server has removed it
+            counts["entries"] -= 1
+            counts["bytes"] -= status.st_size
         except CorruptEntry as error:
-            found["old" if isinstance(error, OldEntry) else "damaged"] += 1
+            counts["old" if isinstance(error, OldEntry) else "damaged"] += 1
             progress.done()
             click.echo(f"{file.path}: {error}", err=True)
-            found["removed"] += not keep and remove(file)
+            counts["removed"] += not keep and remove(file)
         except OSError as error:
-            found["unreadable"] += 1
+            counts["unreadable"] += 1
             progress.done()
             click.echo(f"{file.path}: {os.strerror(error.errno) if error.errno else error}", err=True)
     progress.done()
-    click.echo(json.dumps(found))
-    raise SystemExit(1 if found["damaged"] or found["unreadable"] else 0)
+    click.echo(json.dumps(counts))
+    raise SystemExit(1 if counts["damaged"] or counts["unreadable"] else 0)

@@ -1,1 +1,1 @@
-"""Keeps the disk cache within its size: entries that were not read for longest go first."""
+"""Eviction from the disk tier: the least recently used entries go first, for size, age or free space."""

@@ -1,1 +1,1 @@
-"""Purges by source URL and by tag: a journal that all processes follow, and the removal of what it covers."""
+"""Purges by URL, source, prefix and tag: a journal that all processes follow, and the removal of covered entries."""
