@@ -106,7 +106,7 @@ class JsonLogTests(SynchronousTestCase):
         self.assertTrue(any("Server Shut Down" in message for message in messages), messages[-3:])
         self.assertTrue(all("level" in line for line in lines))
 
-    def test_workers_and_their_parent(self) -> None:
+    def test_supervisor_and_workers_log_json_lines(self) -> None:
         server = self.server(2)
         self.assertEqual(server.get("/unsafe/plain/noisy://descriptor").status, 500)
         wait_for(lambda: "said by a C library" in server.output(), "what was written to the descriptor")
@@ -119,7 +119,7 @@ class JsonLogTests(SynchronousTestCase):
         self.assertEqual(server.stop(), 0)
         self.check(server, (*SAID, "a C library"))
 
-    def test_one_process(self) -> None:
+    def test_one_process_logs_json_lines(self) -> None:
         server = self.server(1)
         self.assertEqual(server.get("/unsafe/plain/noisy://x").status, 500)
         os.kill(server.process.pid if server.process else 0, signal.SIGHUP)

@@ -61,7 +61,7 @@ class QuarantineTests(SynchronousTestCase):
             client.join()
         wait_for(lambda: len(set(server.children()) - set(before)) == 2 and server.answers(), "two other workers")
 
-    def test_what_a_worker_died_of_is_refused_also_by_the_next_server(self) -> None:
+    def test_source_that_crashed_a_worker_is_quarantined_also_by_the_next_server(self) -> None:
         server = self.server()
         cached = self.ask(server, "w:19", "/large.jpg")
         self.assertEqual(cached.status, 200)
@@ -80,7 +80,7 @@ class QuarantineTests(SynchronousTestCase):
         wait_for(lambda: self.ask(another, "w:21", "/large.jpg").status == 422, "what the last server knew")
         self.assertEqual(self.ask(another, "w:21", "/small.jpg").status, 200)
 
-    def test_a_worker_that_is_killed_from_outside_condemns_no_source(self) -> None:
+    def test_worker_that_is_killed_from_outside_quarantines_no_source(self) -> None:
         server = self.server()
         self.kill_at_work(server, signal.SIGKILL, clients=6)
         for width in range(20, 30):
@@ -88,19 +88,19 @@ class QuarantineTests(SynchronousTestCase):
         self.assertEqual(server.metric("quarantined_sources"), 0.0)
         self.assertIn("suspects, to be decoded one at a time", server.output())
 
-    def test_a_suspect_that_is_at_work_at_the_next_death_is_refused(self) -> None:
+    def test_suspect_that_is_decoded_at_the_next_death_is_quarantined(self) -> None:
         server = self.server()
         self.kill_at_work(server, signal.SIGKILL)
         self.kill_at_work(server, signal.SIGKILL)
         self.assertEqual(self.ask(server, "w:20", "/large.jpg").status, 422)
         self.assertEqual(self.ask(server, "w:20", "/small.jpg").status, 200)
 
-    def test_it_can_be_switched_off(self) -> None:
+    def test_quarantine_can_be_switched_off(self) -> None:
         server = self.server(QUARANTINE_SECONDS="0")
         self.kill_at_work(server)
         self.assertEqual(self.ask(server, "w:20", "/large.jpg").status, 200)
 
-    def test_a_worker_that_is_killed_under_load_on_one_source_costs_only_its_own_requests(self) -> None:
+    def test_worker_killed_under_load_on_one_source_fails_only_its_own_requests(self) -> None:
         server = self.server()
         done, kills = Event(), 3
         statuses: list[int] = []

@@ -35,7 +35,7 @@ class WorkerTests(ServiceCase):
         self.running = self.server(PROCESSES="2", ALLOW_LOOPBACK_SOURCE_ADDRESSES="true").start()
         wait_for(lambda: len(self.running.children()) == 2, "two workers")
 
-    def test_a_worker_that_is_killed_is_replaced(self) -> None:
+    def test_killed_worker_is_replaced(self) -> None:
         first = self.running.children()
         os.kill(first[0], signal.SIGKILL)
         wait_for(lambda: set(self.running.children()) - set(first), "another worker")
@@ -49,7 +49,7 @@ class WorkerTests(ServiceCase):
             lambda: b"\nworker_restarts_total 1.0\n" in self.running.get("/metrics").body, "the restart in the metrics"
         )
 
-    def test_workers_end_when_their_parent_is_killed(self) -> None:
+    def test_workers_end_when_the_supervisor_is_killed(self) -> None:
         workers = self.running.children()
         if self.running.process is not None:
             self.running.process.kill()
@@ -92,7 +92,7 @@ class InterruptTests(ServiceCase):
         self.assertEqual(server.process.returncode, 0, server.output())
         return server.output()[before:]
 
-    def test_a_server_ends_quietly_and_with_status_0(self) -> None:
+    def test_server_ends_without_errors_and_with_status_0(self) -> None:
         for processes in (1, 2):
             for begun in ("cache: ", "listening on "):  # before anything serves, and after
                 said = self.interrupted(processes, begun)
@@ -107,7 +107,7 @@ class MetricsTests(ServiceCase):
         image_operation_execution_duration_seconds image_operation_concurrency_limit image_operations_active
         image_operations_waiting vips_memory_bytes vips_files vips_threads worker_restarts_total"""
 
-    def test_all_are_there_from_the_start_on_one_listener(self) -> None:
+    def test_all_metrics_are_shown_from_the_start_on_one_listener(self) -> None:
         apart = self.server()
         for processes in ("1", "2"):
             for bound in ("", f"127.0.0.1:{apart.port}"):
@@ -123,7 +123,7 @@ class MetricsTests(ServiceCase):
 
 
 class SandboxTests(ServiceCase):
-    def test_who_decodes_can_gain_no_privileges_and_leaves_no_core(self) -> None:
+    def test_decoding_process_can_gain_no_privileges_and_dumps_no_core(self) -> None:
         origin = self.slow_origin(0)
         for processes in ("1", "2"):
             running = self.server(PROCESSES=processes, SANDBOX="true", ALLOW_LOOPBACK_SOURCE_ADDRESSES="true").start()
@@ -138,7 +138,7 @@ class SandboxTests(ServiceCase):
 
 
 class HangTests(ServiceCase):
-    def test_a_worker_that_hangs_is_replaced(self) -> None:
+    def test_hung_worker_is_replaced(self) -> None:
         running = self.server(PROCESSES="2").start()
         # A start may take longer than a silence: both are past it when both have counted libvips' threads.
         wait_for(lambda: b"\nvips_threads 2.0\n" in running.get("/metrics").body, "two workers")
@@ -166,7 +166,7 @@ class ReloadTests(ServiceCase):
         if running.process is not None:
             running.process.send_signal(signal.SIGHUP)
 
-    def test_workers_with_the_new_configuration_take_over_and_nobody_is_refused(self) -> None:
+    def test_reload_replaces_workers_and_refuses_no_request(self) -> None:
         running = self.started("2", 'server_name = "old"')
         wait_for(lambda: len(running.children()) == 2, "two workers")
         before = running.children()
@@ -195,7 +195,7 @@ class ReloadTests(ServiceCase):
         self.assertEqual((len(running.children()), set(before) & set(running.children())), (2, set()))
         self.assertEqual(running.stop(), 0)
 
-    def test_what_is_under_way_is_finished_by_the_old_worker(self) -> None:
+    def test_old_worker_finishes_its_requests(self) -> None:
         origin = self.slow_origin(2)
         running = self.started("2", "allow_loopback_source_addresses = true\n")
         replies: list[Reply] = []
@@ -206,7 +206,7 @@ class ReloadTests(ServiceCase):
         client.join()
         self.assertEqual(replies[0].status, 200)
 
-    def test_the_listener_of_the_metrics_has_the_new_secret(self) -> None:
+    def test_metrics_listener_gets_the_new_secret(self) -> None:
         apart = self.server()
         bound = f'prometheus_bind = "127.0.0.1:{apart.port}"\n'
         running = self.started("2", bound + 'secret = "old"\n')
@@ -215,7 +215,7 @@ class ReloadTests(ServiceCase):
         for secret, status in (("old", 403), ("new", 200)):
             self.assertEqual(apart.get("/metrics", {"Authorization": f"Bearer {secret}"}).status, status)
 
-    def test_new_code_is_not_taken_up(self) -> None:
+    def test_reload_is_refused_after_the_code_has_changed(self) -> None:
         beside = tempfile.TemporaryDirectory()
         self.addCleanup(beside.cleanup)
         for package in ("imgforge", "twisted"):
@@ -233,7 +233,7 @@ class ReloadTests(ServiceCase):
         os.kill(before[0], signal.SIGKILL)
         wait_for(lambda: "workers that replace others run the new code" in running.output(), "the warning")
 
-    def test_a_bad_configuration_leaves_the_old_one_and_says_why(self) -> None:
+    def test_mistakes_in_the_new_configuration_are_logged_and_the_old_one_stays(self) -> None:
         running = self.started("2", 'server_name = "old"')
         wait_for(lambda: len(running.children()) == 2, "two workers")
         before = running.children()
@@ -248,7 +248,7 @@ class ReloadTests(ServiceCase):
         wait_for(lambda: running.metric("config_last_reload_successful") == 1, "a reload that works")
         self.assertGreater(running.metric("config_last_reload_timestamp_seconds") or 0.0, failed)
 
-    def test_one_process_says_that_it_cannot(self) -> None:
+    def test_single_process_refuses_a_reload(self) -> None:
         running = self.started("1", 'server_name = "old"')
         self.hang_up(running, 'server_name = "new"')
         wait_for(lambda: "a new configuration takes effect at the next start" in running.output(), "a word")
@@ -270,13 +270,13 @@ class DrainTests(ServiceCase):
         with self.assertRaises(OSError):
             server.get("/status")
 
-    def test_requests_under_way_are_finished_by_workers(self) -> None:
+    def test_requests_in_flight_finish_in_workers(self) -> None:
         self.finish_under_way("2")
 
-    def test_requests_under_way_are_finished_in_one_process(self) -> None:
+    def test_requests_in_flight_finish_in_one_process(self) -> None:
         self.finish_under_way("1")
 
-    def test_a_client_that_keeps_asking_does_not_hold_up_the_end(self) -> None:
+    def test_client_that_keeps_sending_requests_does_not_delay_the_end(self) -> None:
         running = self.server(PROCESSES="1").start()
         connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
         self.addCleanup(connection.close)
@@ -295,7 +295,7 @@ class DrainTests(ServiceCase):
         asking.join(5)
         self.assertFalse(asking.is_alive())
 
-    def test_the_second_signal_ends_at_once(self) -> None:
+    def test_second_signal_ends_the_server_at_once(self) -> None:
         origin = self.slow_origin(30)
         server = self.server(PROCESSES="2", ALLOW_LOOPBACK_SOURCE_ADDRESSES="true", DOWNLOAD_TIMEOUT="60").start()
         workers = server.children()
@@ -320,7 +320,7 @@ class DrainTests(ServiceCase):
 
 
 class StartTests(ServiceCase):
-    def test_the_version_is_imgforges(self) -> None:
+    def test_version_option_shows_the_version_of_imgforge(self) -> None:
         asked = self.server("--version")
         asked.launch()
         wait_for(lambda: asked.ended, "the version")
@@ -332,7 +332,7 @@ class StartTests(ServiceCase):
         self.assertEqual(server.process and server.process.returncode, 1)
         return server.output()
 
-    def test_three_mistakes_are_three_lines(self) -> None:
+    def test_each_mistake_is_reported_in_a_line(self) -> None:
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
             file.write('workers = "many"\nquality = 400\ntimout = 3\n')
             file.flush()
@@ -343,7 +343,7 @@ class StartTests(ServiceCase):
         )
         self.assertIn("did you mean timeout", "".join(lines))
 
-    def test_a_taken_port_ends_the_start(self) -> None:
+    def test_port_in_use_ends_the_start(self) -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
@@ -351,7 +351,7 @@ class StartTests(ServiceCase):
             output = self.ended(self.server(BIND=f"127.0.0.1:{port}"))
         self.assertEqual(output.strip(), f"imgforge: cannot listen on http://127.0.0.1:{port}: {in_use(port)}")
 
-    def test_every_listener_that_cannot_be_opened_has_its_line(self) -> None:
+    def test_each_listener_that_cannot_be_opened_is_reported_in_a_line(self) -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
@@ -368,12 +368,12 @@ class StartTests(ServiceCase):
             ],
         )
 
-    def test_the_world_is_not_served_without_a_key(self) -> None:
+    def test_public_address_without_a_key_ends_the_start(self) -> None:
         output = self.ended(self.server(BIND="0.0.0.0:0"))
         self.assertIn("imgforge keygen", output)
         self.assertEqual(output.count("\n"), 1)
 
-    def test_what_only_the_parts_can_judge_is_said_with_the_rest_in_lines_of_their_own(self) -> None:
+    def test_mistakes_found_by_parts_are_reported_with_the_others(self) -> None:
         settings = {
             "QUALITY": "400",
             "PRESETS": "good=w:1,bad=w:x,worse=nothing:1",
@@ -394,7 +394,7 @@ class StartTests(ServiceCase):
         self.assertEqual(len(lines), len(settings) + 1)
         self.assertTrue(all(line.startswith("imgforge: IMGFORGE_") for line in lines), lines)
 
-    def test_the_command_line_wins_over_the_environment_and_that_over_the_file(self) -> None:
+    def test_command_line_overrides_the_environment_and_that_the_file(self) -> None:
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
             file.write('server_name = "from-file"\nhealth_check_path = "/from-file"\nbind = "nonsense"\n')
             file.flush()
@@ -403,7 +403,7 @@ class StartTests(ServiceCase):
 
 
 class ListenerTests(ServiceCase):
-    def test_a_unix_socket_and_a_port_at_once(self) -> None:
+    def test_unix_socket_and_port_are_served_together(self) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             path = f"{scratch}/imgforge.sock"
             server = self.server(PROCESSES="2", ALLOW_UNSIGNED="true")
@@ -417,7 +417,7 @@ class ListenerTests(ServiceCase):
             self.assertEqual(server.stop(), 0)
             self.assertFalse(Path(path).exists())
 
-    def test_tls_is_spoken_by_workers(self) -> None:
+    def test_workers_serve_tls(self) -> None:
         for processes in ("1", "2"):
             with tempfile.TemporaryDirectory() as scratch:
                 pem = Path(scratch, "own.pem")
@@ -435,7 +435,7 @@ class ListenerTests(ServiceCase):
                 connection.close()
                 self.assertEqual(server.stop(), 0)
 
-    def test_sockets_that_systemd_opened_are_served(self) -> None:
+    def test_sockets_of_systemd_are_served(self) -> None:
         with socket.socket() as opened:
             opened.bind(("127.0.0.1", 0))
             opened.listen()
@@ -447,13 +447,13 @@ class ListenerTests(ServiceCase):
             self.assertEqual(server.get("/status").status, 200)
             self.assertEqual(server.stop(), 0)
 
-    def test_metrics_on_a_listener_of_their_own_know_libvips(self) -> None:
+    def test_separate_metrics_listener_shows_libvips(self) -> None:
         port = free_port()
         running = self.server(PROCESSES="1", PROMETHEUS_BIND=f"127.0.0.1:{port}").start()
         running.port = port
         wait_for(lambda: b"\nvips_threads 0.0\n" not in running.get("/metrics").body, "libvips' figures")
 
-    def test_metrics_on_a_listener_of_their_own(self) -> None:
+    def test_separate_metrics_listener_serves_metrics_only(self) -> None:
         for processes in ("1", "2"):
             apart = self.server()
             server = self.server(PROCESSES=processes, PROMETHEUS_BIND=f"127.0.0.1:{apart.port}", SECRET="s").start()
@@ -469,7 +469,7 @@ class ListenerTests(ServiceCase):
 
 
 class LimitTests(ServiceCase):
-    def test_more_clients_than_allowed_may_ask_for_the_health_only(self) -> None:
+    def test_clients_beyond_the_limit_get_health_checks_only(self) -> None:
         server = self.server(MAX_CLIENTS="3", PROCESSES="1").start()
         connections = [socket.create_connection(("127.0.0.1", server.port), 20) for _ in range(3)]
         for connection in connections:
@@ -483,14 +483,14 @@ class LimitTests(ServiceCase):
         wait_for(lambda: server.get("/").status == 200, "room again")
         self.assertIn(b'refusals_total{reason="clients"}', server.get("/metrics").body)
 
-    def test_beyond_the_rate_429_says_when_to_come_again(self) -> None:
+    def test_request_beyond_the_rate_gets_429_with_retry_after(self) -> None:
         server = self.server(RATE_LIMIT_PER_MINUTE="5", PROCESSES="1", ALLOWED_MIME_TYPES="image/png").start()
         replies = [server.get("/unsafe/w:1/plain/nothing://x") for _ in range(7)]
         self.assertEqual([reply.status for reply in replies], [404] * 5 + [429] * 2)
         self.assertEqual(int(replies[-1].headers["retry-after"]), 12)
         self.assertEqual(server.get("/status").status, 200)
 
-    def test_a_request_that_trickles_in_is_cut(self) -> None:
+    def test_slow_request_gets_408(self) -> None:
         server = self.server(READ_REQUEST_TIMEOUT="0.5", PROCESSES="1").start()
         with socket.create_connection(("127.0.0.1", server.port), 20) as client:
             client.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\n")
@@ -499,7 +499,7 @@ class LimitTests(ServiceCase):
 
 
 class MemoryTests(ServiceCase):
-    def test_what_a_burst_took_is_given_back(self) -> None:
+    def test_memory_of_a_burst_is_given_back(self) -> None:
         root = tempfile.TemporaryDirectory()
         self.addCleanup(root.cleanup)
         noise = np.random.default_rng(1).integers(0, 255, (2160, 3840, 3), dtype=np.uint8)
@@ -523,7 +523,7 @@ class MemoryTests(ServiceCase):
 
 
 class LogTests(ServiceCase):
-    def test_a_server_that_starts_and_stops_says_what_concerns_its_operator(self) -> None:
+    def test_start_and_stop_are_logged_for_the_operator(self) -> None:
         unusable = f"{__file__}/cache"
         for processes, work in (
             ("1", "1 process with 3 image threads"),
@@ -538,7 +538,7 @@ class LogTests(ServiceCase):
             self.assertTrue(lines[-1].startswith("info  imgforge.service stopping"), lines)
             self.assertLessEqual({line.split()[1] for line in lines}, {"imgforge.service", "imgforge.cache"})
 
-    def test_too_few_descriptors_for_the_clients_are_a_warning(self) -> None:
+    def test_too_few_descriptors_for_the_clients_are_warned_of(self) -> None:
         running = self.server(PROCESSES="1")
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
@@ -549,7 +549,7 @@ class LogTests(ServiceCase):
         limits = Path(f"/proc/{running.process and running.process.pid}/limits").read_text()
         self.assertIn(str(hard), next(line for line in limits.splitlines() if "open files" in line).split()[3:4])
 
-    def test_access_lines_of_one_process_are_lines_of_their_own(self) -> None:
+    def test_access_log_lines_are_whole_lines(self) -> None:
         running = self.server(PROCESSES="1", ACCESS_LOG="json").start()
         wait_for(lambda: running.output().splitlines()[-1].startswith('{"time"'), "a line of its own")
 
@@ -562,7 +562,7 @@ class LogTests(ServiceCase):
         self.assertEqual({line.get("status") for line in mine}, {400})
         self.assertTrue(any("nonsense" in line.get("message", "") for line in mine))
 
-    def test_no_line_of_a_request_is_without_its_id_however_late_it_comes(self) -> None:
+    def test_every_line_of_a_request_carries_its_id(self) -> None:
         origin = self.slow_origin(0.1)
         broken = Origin(status=500)
         self.addCleanup(broken.close)
@@ -579,7 +579,7 @@ class LogTests(ServiceCase):
         mine = [line for line in lines if line["namespace"] in {"imgforge.web", "imgforge.sources"}]
         self.assertEqual({line.get("request_id") for line in mine}, {"refused", "missing", "broken"})
 
-    def test_a_log_file_gets_the_workers_lines_too(self) -> None:
+    def test_log_file_gets_the_lines_of_workers(self) -> None:
         server = self.server(PROCESSES="2")
         path = Path(server.scratch.name, "imgforge.log")
         server.options = ("--logfile", str(path))
@@ -614,7 +614,7 @@ class CacheTests(ServiceCase):
             self.assertEqual(len(origin.requests), 1)
             self.assertEqual(second.stop(), 0)
 
-    def test_another_root_has_other_pictures(self) -> None:
+    def test_entries_of_another_root_are_not_served(self) -> None:
         kept = tempfile.TemporaryDirectory()
         self.addCleanup(kept.cleanup)
         found = []
@@ -629,7 +629,7 @@ class CacheTests(ServiceCase):
             running.stop()
         self.assertEqual(found, [(40, 30), (20, 30)])
 
-    def test_an_entry_is_made_anew_after_its_time_also_by_the_lane(self) -> None:
+    def test_expired_entry_is_rendered_again_also_behind_the_fast_lane(self) -> None:
         origin = self.slow_origin(0)
         server = self.server(
             CACHE_TYPE="memory", CACHE_TTL="1.5", ALLOW_LOOPBACK_SOURCE_ADDRESSES="true", PROCESSES="1"
@@ -651,7 +651,7 @@ class CacheTests(ServiceCase):
         self.assertEqual({(reply.status, reply.body) for reply in replies}, {(200, replies[0].body)})
         self.assertEqual((len(replies), len(origin.requests)), (12, 1))
 
-    def test_beyond_the_queue_429_comes_at_once_and_status_still_answers(self) -> None:
+    def test_request_beyond_the_queue_gets_429_at_once_and_status_still_answers(self) -> None:
         origin = self.slow_origin(1.5)
         server = self.server(
             ALLOW_LOOPBACK_SOURCE_ADDRESSES="true", PROCESSES="1", WORKERS="1", REQUESTS_QUEUE_SIZE="1"

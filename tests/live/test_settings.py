@@ -30,15 +30,15 @@ class SettingsCase(SynchronousTestCase):
         return made
 
 
-class MovingOverTests(SettingsCase):
-    def test_what_does_nothing_here_is_told_at_the_start(self) -> None:
+class MigrationTests(SettingsCase):
+    def test_settings_without_effect_are_warned_of(self) -> None:
         running = self.server(FREE_MEMORY_INTERVAL="10", USE_S3="false", S3_REGION="eu").start()
         (line,) = [line for line in running.output().splitlines() if "without effect" in line]
         self.assertIn("warn", line)
         self.assertIn("IMGFORGE_FREE_MEMORY_INTERVAL (", line)
         self.assertIn("IMGFORGE_S3_REGION (", line)
 
-    def test_what_is_missing_ends_the_start(self) -> None:
+    def test_settings_of_missing_features_end_the_start(self) -> None:
         refused = self.server(USE_S3="true", SENTRY_DSN="https://k@sentry/1")
         refused.launch()
         wait_for(lambda: refused.ended, "the end")
@@ -57,7 +57,7 @@ class MovingOverTests(SettingsCase):
 
 
 class AnswerTests(SettingsCase):
-    def test_nothing_was_modified_before_the_buster(self) -> None:
+    def test_last_modified_is_at_least_the_buster(self) -> None:
         origin = self.origin(Last_Modified="Wed, 01 Jan 2020 00:00:00 GMT")
         running = self.server(LAST_MODIFIED_BUSTER="2024-02-29T12:00:00+02:00").start()
         path = f"/unsafe/w:8/plain/{origin.url('/a.png')}"
@@ -68,7 +68,7 @@ class AnswerTests(SettingsCase):
         origin.headers["Last-Modified"] = "Wed, 01 Jan 2025 00:00:00 GMT"
         self.assertEqual(running.get(path).headers["last-modified"], "Wed, 01 Jan 2025 00:00:00 GMT")
 
-    def test_an_etag_buster_may_hold_what_an_etag_may(self) -> None:
+    def test_etag_buster_may_hold_every_etag_character(self) -> None:
         origin = self.origin()
         running = self.server(ETAG_BUSTER="v2/(2026),").start()
         path = f"/unsafe/w:8/plain/{origin.url('/a.png')}"
@@ -76,7 +76,7 @@ class AnswerTests(SettingsCase):
         self.assertTrue(etag.startswith('"v2/(2026),'), etag)
         self.assertEqual(running.get(path, {"If-None-Match": f'"x", {etag}'}).status, 304)
 
-    def test_the_health_check_says_what_it_is_told_to(self) -> None:
+    def test_health_check_has_its_message_and_path(self) -> None:
         running = self.server(HEALTH_CHECK_MESSAGE="Läuft", HEALTH_CHECK_PATH="/ok").start()
         for path in ("/status", "/health", "/ok"):
             self.assertEqual(running.get(path).body.decode(), "Läuft\n")
@@ -90,7 +90,7 @@ class AnswerTests(SettingsCase):
 
 
 class ConnectionTests(SettingsCase):
-    def test_without_keep_alive_each_answer_ends_its_connection(self) -> None:
+    def test_each_response_closes_its_connection_without_keep_alive(self) -> None:
         origin = self.origin()
         running = self.server(KEEP_ALIVE_TIMEOUT="0", CACHE_TYPE="memory").start()
         path = f"/unsafe/w:8/plain/{origin.url('/a.png')}"
@@ -103,7 +103,7 @@ class ConnectionTests(SettingsCase):
             answer.read()
             self.assertIsNone(connection.sock)
 
-    def test_who_does_not_read_is_cut_in_time(self) -> None:
+    def test_client_that_stops_reading_is_disconnected(self) -> None:
         root = tempfile.TemporaryDirectory()
         self.addCleanup(root.cleanup)
         length = 64 << 20
@@ -120,7 +120,7 @@ class ConnectionTests(SettingsCase):
                 read += len(got)
         self.assertLess(read, length)
 
-    def test_two_servers_share_a_port_that_both_let_be_shared(self) -> None:
+    def test_two_servers_share_a_port_with_so_reuseport(self) -> None:
         first = self.server(SO_REUSEPORT="true").start()
         second = self.server(SO_REUSEPORT="true")
         second.port = first.port
@@ -129,7 +129,7 @@ class ConnectionTests(SettingsCase):
         self.assertFalse(second.ended, second.output())
         self.assertEqual((first.stop(), second.answers()), (0, True))
 
-    def test_else_the_port_is_taken(self) -> None:
+    def test_port_without_so_reuseport_is_in_use(self) -> None:
         first = self.server(SO_REUSEPORT="true").start()
         second = self.server()
         second.port = first.port
@@ -140,7 +140,7 @@ class ConnectionTests(SettingsCase):
 
 
 class SourceTests(SettingsCase):
-    def test_what_separates_a_query_from_a_local_name(self) -> None:
+    def test_separator_splits_a_query_from_a_local_name(self) -> None:
         root = tempfile.TemporaryDirectory()
         self.addCleanup(root.cleanup)
         for name in ("a.png", "b?v.png", "c;v.png"):
@@ -155,7 +155,7 @@ class SourceTests(SettingsCase):
 
 
 class LogTests(SettingsCase):
-    def test_imgproxys_formats_of_logs(self) -> None:
+    def test_log_formats_of_imgproxy(self) -> None:
         for form, begins in (
             ("pretty", r"\d{4}-\d\d-\d\dT\S+Z warn  imgforge"),
             ("structured", r'time="\S+Z" level="WARNING" namespace="imgforge\.\w+" message="'),
@@ -166,7 +166,7 @@ class LogTests(SettingsCase):
 
 
 class CustomHeaderTests(SettingsCase):
-    def test_answers_carry_the_operators_headers(self) -> None:
+    def test_responses_carry_the_custom_headers(self) -> None:
         origin = self.origin()
         settings = {"CUSTOM_RESPONSE_HEADERS": r"Timing-Allow-Origin=*\;X-Robots-Tag=noindex; nofollow"}
         running = self.server(CACHE_TYPE="memory", **settings).start()
@@ -175,7 +175,7 @@ class CustomHeaderTests(SettingsCase):
             headers = running.get(asked).headers
             self.assertEqual((headers["timing-allow-origin"], headers["x-robots-tag"]), ("*", "noindex; nofollow"))
 
-    def test_origins_see_the_operators_headers_and_nobody_they_redirect_to(self) -> None:
+    def test_custom_headers_go_to_origins_but_not_to_redirect_targets(self) -> None:
         origin, other = self.origin(), self.origin()
         settings = {"CUSTOM_REQUEST_HEADERS": "X-Token=hush||Accept=image/png", "CUSTOM_HEADERS_SEPARATOR": "||"}
         running = self.server(**settings).start()
@@ -208,7 +208,7 @@ class PassthroughTests(SettingsCase):
             widths.append(decode(reply.body).size[0] if reply.status == 200 else 0)
         return widths
 
-    def test_nobody_sees_anothers_picture_from_any_cache(self) -> None:
+    def test_no_cache_serves_a_result_to_a_client_with_another_cookie(self) -> None:
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         for number, kind in enumerate(("", "memory", "disk", "hybrid")):
@@ -226,7 +226,7 @@ class PassthroughTests(SettingsCase):
                 self.assertEqual("HIT" in replies[-1].headers["cache-status"], bool(kind))
                 running.stop()
 
-    def test_the_source_itself_and_what_is_told_of_it_are_each_clients_own(self) -> None:
+    def test_raw_originals_and_info_are_kept_apart_by_cookie(self) -> None:
         running = self.server(COOKIE_PASSTHROUGH="true", SOURCE_CACHE_TYPE="memory").start()
         self.assertEqual(
             self.seen(running, "Cookie", path=self.path.replace("q:80", "raw:1")), [10, 20, 0, 10, 20, 0, 0]
@@ -237,7 +237,7 @@ class PassthroughTests(SettingsCase):
             self.assertEqual((json.loads(reply.body)["width"], reply.headers["vary"]), (width, "Cookie"))
         self.assertEqual(running.get(info).status, 404)
 
-    def test_equal_clients_share_one_fetch_and_no_others(self) -> None:
+    def test_requests_with_the_same_cookie_share_one_fetch(self) -> None:
         running = self.server(COOKIE_PASSTHROUGH="true", CACHE_TYPE="memory").start()
         for path in (self.path, self.path.replace("/unsafe/q:80", "/info/unsafe")):
             self.private.requests.clear()
@@ -257,7 +257,7 @@ class PassthroughTests(SettingsCase):
             self.assertEqual((len(bodies), len(set(bodies)), len({body for _, body in bodies})), (3, 2, 2), path)
             self.assertEqual(len(self.private.requests), 2)
 
-    def test_headers_by_name(self) -> None:
+    def test_headers_are_passed_through_by_name(self) -> None:
         running = self.server(REQUEST_HEADERS_PASSTHROUGH="X-Who,User-Agent", CACHE_TYPE="memory").start()
         for _ in range(2):
             self.assertEqual(self.seen(running, "X-Who"), [10, 20, 0, 10, 20, 0, 0])
@@ -265,12 +265,12 @@ class PassthroughTests(SettingsCase):
         headers = self.private.requests[-1][1]
         self.assertEqual((headers["user-agent"], "x-more" in headers, "cookie" in headers), ("browser/1", False, False))
 
-    def test_without_it_no_origin_is_told_of_clients(self) -> None:
+    def test_origins_get_no_client_headers_by_default(self) -> None:
         running = self.server(CACHE_TYPE="memory").start()
         self.assertEqual(self.seen(running, "Cookie"), [0] * 7)
         self.assertNotIn("cookie", self.private.requests[0][1])
 
-    def test_cookies_do_not_go_to_another_host_unless_they_may_go_everywhere(self) -> None:
+    def test_cookies_go_to_another_host_only_where_that_is_allowed(self) -> None:
         asked = {"Host": "shop.example", "Cookie": "who=ann"}
         for settings, status in (
             ({"COOKIE_PASSTHROUGH": "true"}, 404),
@@ -282,7 +282,7 @@ class PassthroughTests(SettingsCase):
             running = self.server(ALLOW_UNSIGNED="true", **settings).start()
             self.assertEqual(running.get(self.path, asked).status, status, settings)
 
-    def test_who_an_origin_redirects_to_is_told_nothing(self) -> None:
+    def test_redirect_targets_get_no_client_headers(self) -> None:
         other = self.origin()
         self.private.status, self.private.headers = 302, {"Location": other.url("/a.png")}
         settings = {"COOKIE_PASSTHROUGH": "true", "COOKIE_PASSTHROUGH_ALL": "true"}
@@ -294,8 +294,8 @@ class PassthroughTests(SettingsCase):
         self.assertEqual(names & other.requests[-1][1].keys(), set())
 
 
-class HandedOnTests(SettingsCase):
-    def test_the_origins_headers_are_kept_with_what_is_made(self) -> None:
+class ResponseHeadersPassthroughTests(SettingsCase):
+    def test_passed_through_response_headers_are_cached_with_the_result(self) -> None:
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         origin = self.origin(X_License="CC BY\t4.0", X_Other="1", Set_Cookie="a=1", ETag='"1"')
@@ -316,7 +316,7 @@ class HandedOnTests(SettingsCase):
         )
         self.assertEqual(told(self.server(**caches).start(), path), ["", "", ""])
 
-    def test_what_a_renewal_says_replaces_what_was_said(self) -> None:
+    def test_revalidation_replaces_passed_through_headers(self) -> None:
         origin = self.origin(X_License="old", X_Kept="yes", ETag='"1"')
         settings = {"RESPONSE_HEADERS_PASSTHROUGH": "X-License,X-Kept", "CACHE_TTL": "0.001", "CACHE_TYPE": "memory"}
         running = self.server(**settings).start()
@@ -329,7 +329,7 @@ class HandedOnTests(SettingsCase):
 
 
 class UnlimitedTests(SettingsCase):
-    def test_long_svg_where_the_operator_allows_it(self) -> None:
+    def test_long_svg_is_read_with_svg_unlimited(self) -> None:
         root = tempfile.TemporaryDirectory()
         self.addCleanup(root.cleanup)
         desc = "x" * (11 << 20)

@@ -23,7 +23,7 @@ def links(page: Reply) -> set[str]:
 
 
 class TryOutTests(ServiceCase):
-    def test_every_picture_and_link_of_its_page_is_there_and_kept(self) -> None:
+    def test_every_image_and_link_of_the_demo_page_works_and_is_cached(self) -> None:
         running = self.server().start()
         page = running.get("/")
         self.assertEqual((page.status, page.headers["content-type"]), (200, "text/html; charset=utf-8"))
@@ -42,13 +42,13 @@ class TryOutTests(ServiceCase):
         running.start()
         self.assertIn("HIT disk", running.get(f"/{pictures[0]}").headers["cache-status"])
 
-    def test_the_script_is_the_one_that_the_policy_lets_run(self) -> None:
+    def test_content_security_policy_allows_the_pages_script(self) -> None:
         page = self.server().start().get("/")
         (script,) = re.findall(rb"<script>(.*?)</script>", page.body, re.DOTALL)
         digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
         self.assertIn(f"script-src 'sha256-{digest}'", page.headers["content-security-policy"])
 
-    def test_other_settings_take_none_of_it_away(self) -> None:
+    def test_other_settings_keep_the_demo(self) -> None:
         running = Twistd(environment={"IMGFORGE_LOG_LEVEL": "debug", "IMGFORGE_PROCESSES": "1"})
         self.addCleanup(running.clean)
         running.start()
@@ -58,7 +58,7 @@ class TryOutTests(ServiceCase):
         self.assertIn("HIT memory", running.get(picture).headers["cache-status"])
         self.assertIn("imgforge/", str(next(Path(running.scratch.name, "imgforge").iterdir())))
 
-    def test_a_server_for_others_has_neither_page_nor_samples(self) -> None:
+    def test_server_with_allow_unsigned_has_no_demo(self) -> None:
         running = self.server(PROCESSES="1", ALLOW_UNSIGNED="true").start()
         self.assertEqual(running.get("/").body, b"imgforge %s is running\n" % __version__.encode())
         self.assertEqual(running.get("/unsafe/w:30/plain/sample://logo@png").status, 404)
@@ -76,7 +76,7 @@ class DirectoryTests(ServiceCase):
         (self.directory / "notes.txt").write_text("no picture")
         (self.directory / "up").symlink_to("..")
 
-    def test_the_page_shows_the_pictures_of_the_directory(self) -> None:
+    def test_page_shows_the_images_of_the_directory(self) -> None:
         running = self.server("--try", str(self.directory)).start()
         page = running.get("/")
         shown = re.findall(
@@ -94,12 +94,12 @@ class DirectoryTests(ServiceCase):
         (self.directory / "zz.png").write_bytes(encode(gradient(60, 40), "PNG"))
         self.assertIn(b"zz.png", running.get("/").body)
 
-    def test_a_directory_that_is_not_there_leaves_the_samples_and_is_named(self) -> None:
+    def test_missing_directory_is_named_and_leaves_the_samples(self) -> None:
         running = self.server("--try", f"{self.directory}/nowhere").start()
         self.assertIn(b"sample://landscape", running.get("/").body)
         self.assertIn(f"--try {self.directory}/nowhere: no readable directory", running.output())
 
-    def test_a_server_with_a_key_or_for_others_is_not_tried_out(self) -> None:
+    def test_try_is_refused_with_a_key_or_allow_unsigned(self) -> None:
         for settings in ({"KEY": "aa", "SALT": "bb"}, {"ALLOW_UNSIGNED": "true"}):
             server = self.server("--try", str(self.directory), **settings)
             server.launch()

@@ -70,7 +70,7 @@ class QuarantineCase(SynchronousTestCase):
 
 
 class VerdictTests(QuarantineCase):
-    def test_the_one_source_at_work_is_refused_by_all_workers_for_its_time(self) -> None:
+    def test_only_source_of_a_crashed_worker_is_quarantined_for_all_workers_until_it_expires(self) -> None:
         self.assertEqual(self.crashed(1, BOMB), [digest_of(BOMB).hex()])
         self.assertEqual((self.refused(BOMB), self.refused(PHOTO)), ({True}, {False}))
         self.clock.advance(_SECONDS - 1)
@@ -78,18 +78,18 @@ class VerdictTests(QuarantineCase):
         self.clock.advance(2)
         self.assertEqual(self.refused(BOMB), {False})
 
-    def test_what_was_finished_before_is_nobody_s_death(self) -> None:
+    def test_source_that_was_finished_before_the_crash_is_not_quarantined(self) -> None:
         with self.workers[0].working(BOMB):
             """It ends well."""
         self.assertEqual(self.crashed(0), [])
         self.assertEqual(self.refused(BOMB), {False})
 
-    def test_what_another_worker_is_at_is_not_suspected(self) -> None:
+    def test_source_of_another_worker_is_no_suspect(self) -> None:
         with self.workers[2].working(PHOTO):
             self.crashed(0, BOMB)
             self.assertEqual((self.refused(PHOTO), self.workers[0].is_suspect(PHOTO)), ({False}, False))
 
-    def test_several_at_work_are_suspects_and_the_next_death_tells(self) -> None:
+    def test_several_sources_become_suspects_and_the_next_crash_identifies_one(self) -> None:
         self.assertEqual(self.crashed(0, BOMB, PHOTO), [])
         for source in (BOMB, PHOTO):
             self.assertEqual(self.refused(source), {False})
@@ -99,37 +99,37 @@ class VerdictTests(QuarantineCase):
         self.assertEqual(self.refused(BOMB), {True})
         self.assertFalse(any(self.workers[0].is_suspect(source) for source in others))
 
-    def test_a_suspect_that_ends_well_is_one_no_more(self) -> None:
+    def test_suspect_that_is_decoded_is_cleared(self) -> None:
         self.crashed(0, BOMB, PHOTO)
         with self.workers[1].working(PHOTO):
             """It ends well."""
         self.assertEqual([worker.is_suspect(PHOTO) for worker in self.workers], [False] * 3)
         self.assertEqual(self.crashed(0, PHOTO, f"{PHOTO}?2"), [])
 
-    def test_what_was_begun_before_the_suspicion_proves_nothing(self) -> None:
+    def test_work_that_began_before_the_suspicion_proves_nothing(self) -> None:
         self.begin(1, BOMB, PHOTO)
         self.crashed(0, BOMB, PHOTO)
         self.assertEqual(self.ended(1, crashed=True), [])
         self.assertEqual([self.workers[2].is_suspect(source) for source in (BOMB, PHOTO)], [True, True])
         self.assertEqual(self.crashed(2, BOMB), [digest_of(BOMB).hex()])
 
-    def test_what_is_quarantined_already_explains_a_crash(self) -> None:
+    def test_quarantined_source_explains_a_crash(self) -> None:
         self.begin(1, BOMB, PHOTO)
         self.crashed(0, BOMB)
         self.assertEqual(self.ended(1, crashed=True), [digest_of(BOMB).hex()])
         self.assertFalse(self.workers[2].is_suspect(PHOTO))
 
-    def test_without_seconds_nobody_is_judged(self) -> None:
+    def test_zero_seconds_turn_the_quarantine_off(self) -> None:
         with self.workers[0].working(BOMB):
             self.assertEqual(self.ward.died(0, 0), Verdict())
         self.assertEqual(self.refused(BOMB), {False})
 
-    def test_a_clock_that_is_put_back_frees_rather_than_keeps(self) -> None:
+    def test_clock_that_is_set_back_ends_the_quarantine(self) -> None:
         self.crashed(0, BOMB)
         self.clock.rightNow -= 3600
         self.assertEqual(self.refused(BOMB), {False})
 
-    def test_of_more_than_the_table_holds_those_go_whose_time_is_up_first(self) -> None:
+    def test_full_table_drops_the_row_that_expires_first(self) -> None:
         for number in range(300):
             self.clock.advance(0.1)
             self.crashed(0, f"https://example.com/{number}")
@@ -140,23 +140,23 @@ class VerdictTests(QuarantineCase):
 class KilledFromOutsideTests(QuarantineCase):
     """SIGKILL is the OOM killer's, or anybody's: one death proves nothing."""
 
-    def test_the_only_source_at_work_is_a_suspect(self) -> None:
+    def test_only_source_of_a_killed_worker_is_a_suspect(self) -> None:
         self.assertEqual(self.killed(0, PHOTO), [])
         self.assertEqual((self.refused(PHOTO), self.workers[1].is_suspect(PHOTO)), ({False}, True))
 
-    def test_the_second_death_condemns(self) -> None:
+    def test_suspect_is_quarantined_by_the_second_death(self) -> None:
         self.killed(0, BOMB)
         self.assertEqual(self.killed(1, BOMB, PHOTO), [digest_of(BOMB).hex()])
         self.assertEqual((self.refused(BOMB), self.refused(PHOTO)), ({True}, {False}))
         self.assertFalse(self.workers[2].is_suspect(PHOTO))
 
-    def test_workers_killed_together_condemn_nothing(self) -> None:
+    def test_workers_killed_together_quarantine_nothing(self) -> None:
         for slot in (0, 1, 2):
             self.begin(slot, PHOTO)
         self.assertEqual([self.ended(slot, crashed=False) for slot in (0, 1, 2)], [[], [], []])
         self.assertEqual(self.refused(PHOTO), {False})
 
-    def test_the_first_suspicion_is_the_one_that_counts(self) -> None:
+    def test_work_is_compared_with_the_first_suspicion(self) -> None:
         for slot in (0, 1):
             self.begin(slot, BOMB)
         self.ended(0, crashed=False)
@@ -164,14 +164,14 @@ class KilledFromOutsideTests(QuarantineCase):
         self.ended(1, crashed=False)
         self.assertEqual(self.ended(2, crashed=False), [digest_of(BOMB).hex()])
 
-    def test_it_is_acquitted_by_its_work(self) -> None:
+    def test_suspect_is_cleared_by_finished_work(self) -> None:
         self.killed(0, PHOTO)
         with self.workers[1].working(PHOTO):
             """It ends well."""
         self.assertEqual(self.killed(0, PHOTO), [])
         self.assertEqual(self.refused(PHOTO), {False})
 
-    def test_a_crash_of_it_alone_condemns_it_at_once(self) -> None:
+    def test_crash_on_a_suspect_alone_quarantines_it(self) -> None:
         self.begin(1, BOMB)
         self.killed(0, BOMB)
         self.assertEqual(self.ended(1, crashed=True), [digest_of(BOMB).hex()])
@@ -199,20 +199,20 @@ class CauseTests(SynchronousTestCase):
             worker.stop("TERM", 5)
         return cause_of(worker, Failure(reason))
 
-    def test_signals_of_a_fault_are_crashes(self) -> None:
+    def test_fault_signals_are_crashes(self) -> None:
         for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE):
             for asked in (False, True):
                 self.assertIs(self.cause(ProcessTerminated(signal=number), asked=asked), Cause.CRASH)
 
-    def test_so_is_a_worker_that_hangs(self) -> None:
+    def test_hung_worker_is_a_crash(self) -> None:
         for asked in (False, True):
             self.assertIs(self.cause(ProcessTerminated(signal=signal.SIGKILL), hung=True, asked=asked), Cause.CRASH)
 
-    def test_sigkill_and_an_exit_status_may_mean_anything(self) -> None:
+    def test_sigkill_and_exit_status_are_unknown_causes(self) -> None:
         self.assertIs(self.cause(ProcessTerminated(signal=signal.SIGKILL)), Cause.UNKNOWN)
         self.assertIs(self.cause(ProcessTerminated(exitCode=1)), Cause.UNKNOWN)
 
-    def test_who_was_asked_to_end_died_of_nothing(self) -> None:
+    def test_stopped_worker_has_no_cause(self) -> None:
         self.assertIs(self.cause(ProcessDone(0)), Cause.ASKED)
         self.assertIs(self.cause(ProcessTerminated(signal=signal.SIGTERM)), Cause.ASKED)
         self.assertIs(self.cause(ProcessTerminated(signal=signal.SIGKILL), asked=True), Cause.ASKED)
@@ -229,7 +229,7 @@ class FileTests(QuarantineCase):
     def kept(self) -> None:
         save(self.directory, self.ward.quarantined(_SECONDS), self.clock.seconds())
 
-    def test_another_server_goes_on_refusing(self) -> None:
+    def test_quarantine_outlives_the_server(self) -> None:
         self.crashed(0, BOMB)
         self.kept()
         another = QuarantineTable(3, self.clock.seconds)
@@ -238,7 +238,7 @@ class FileTests(QuarantineCase):
         witness = SharedCrashTracker(3, 0, another.descriptor, _SECONDS, self.clock.seconds)
         self.assertEqual([witness.is_quarantined(source) for source in (BOMB, PHOTO)], [True, False])
 
-    def test_what_another_host_has_written_stays_until_its_time_is_up(self) -> None:
+    def test_entries_of_other_hosts_stay_until_they_expire(self) -> None:
         save(self.directory, {"00" * 16: self.clock.seconds() + 60}, self.clock.seconds())
         self.crashed(0, BOMB)
         self.kept()
@@ -247,7 +247,7 @@ class FileTests(QuarantineCase):
         self.kept()
         self.assertEqual(set(load(self.directory)), {digest_of(BOMB).hex()})
 
-    def test_of_a_file_that_is_not_ours_nothing_is_believed(self) -> None:
+    def test_damaged_or_foreign_file_is_ignored(self) -> None:
         far = self.clock.seconds() + 10 * _SECONDS
         for text in (
             b"",
@@ -262,7 +262,7 @@ class FileTests(QuarantineCase):
             self.ward.restore(load(self.directory), _SECONDS)
         self.assertEqual(self.ward.quarantined(_SECONDS), {})
 
-    def test_no_link_is_followed(self) -> None:
+    def test_symbolic_link_is_not_followed(self) -> None:
         target = Path(self.directory, "target")
         target.write_text(f'{{"{"00" * 16}": {self.clock.seconds() + 1}}}')
         self.file.symlink_to(target)
@@ -294,7 +294,7 @@ class ThreadsTests(TestCase):
             block.__enter__()
         self.ward.died(1, _SECONDS)
 
-    async def test_what_is_at_work_is_written_down_until_the_thread_is_back(self) -> None:
+    async def test_source_stays_recorded_until_its_thread_returns(self) -> None:
         gate = threading.Event()
         working = [self.begin(lambda _: gate.wait(20), source) for source in (BOMB, PHOTO)]
         working[0].addErrback(lambda _: None)
@@ -303,7 +303,7 @@ class ThreadsTests(TestCase):
         gate.set()
         await gatherResults(working)
 
-    async def test_one_suspect_at_a_time_beside_others(self) -> None:
+    async def test_suspects_are_decoded_one_at_a_time_beside_other_sources(self) -> None:
         self.dies(BOMB, PHOTO)
         gate, begun, order = threading.Event(), threading.Semaphore(0), []
 
@@ -329,7 +329,7 @@ class ThreadsTests(TestCase):
             (order[-1], self.witness.is_suspect(BOMB), self.witness.is_suspect(PHOTO)), ("photo", False, False)
         )
 
-    async def test_what_was_quarantined_while_it_waited_is_refused(self) -> None:
+    async def test_source_quarantined_while_it_waits_is_refused(self) -> None:
         gate = threading.Event()
         busy = [self.begin(lambda _: gate.wait(20), f"{number}:") for number in range(3)]
         waiting = self.begin(lambda _: self.fail("it ran"), BOMB)
@@ -341,7 +341,7 @@ class ThreadsTests(TestCase):
         self.assertEqual(self.reasons, ["quarantine"])
         self.assertEqual(await self.begin(lambda _: 1, PHOTO), 1)
 
-    async def test_what_becomes_a_suspect_while_it_waits_for_a_slot_waits_for_its_turn_too(self) -> None:
+    async def test_source_that_becomes_a_suspect_while_it_waits_for_a_thread_is_decoded_alone(self) -> None:
         gate, order = threading.Event(), []
 
         def work(name: str) -> Any:
@@ -362,7 +362,7 @@ class ThreadsTests(TestCase):
         await gatherResults(waiting)
         self.assertEqual(sorted(order), ["bomb", "photo"])
 
-    async def test_those_that_wait_for_a_suspect_run_beside_each_other_once_it_is_acquitted(self) -> None:
+    async def test_requests_that_wait_for_a_suspect_run_together_once_it_is_cleared(self) -> None:
         self.dies(PHOTO, BOMB)
         gate, first, arrived = threading.Event(), threading.Event(), threading.Semaphore(0)
 
@@ -378,7 +378,7 @@ class ThreadsTests(TestCase):
         gate.set()
         self.assertEqual(await gatherResults(waiting), [True] * 3)
 
-    async def test_a_long_line_for_a_source_that_is_refused_now_is_no_recursion(self) -> None:
+    async def test_long_queue_for_a_quarantined_source_is_refused_without_recursion(self) -> None:
         gate = threading.Event()
         busy = [self.begin(lambda _: gate.wait(20), f"{number}:") for number in range(3)]
         waiting = [self.begin(lambda _: self.fail("it ran"), BOMB) for _ in range(500)]

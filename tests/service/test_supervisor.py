@@ -145,7 +145,7 @@ class SupervisorCase(SynchronousTestCase):
 
 
 class StartTests(SupervisorCase):
-    def test_workers_get_all_sockets_and_the_settings(self) -> None:
+    def test_workers_inherit_all_sockets_and_get_the_settings(self) -> None:
         self.assertEqual(len(self.children), 2)
         for child in self.children:
             opened = [listener.socket.fileno() for listener in self.listeners]
@@ -154,7 +154,7 @@ class StartTests(SupervisorCase):
             self.assertEqual((document["threads"], document["processes"]), (3, 2))
             self.assertEqual(Settings.from_given(document["settings"]).key, (b"secret",))
 
-    def test_workers_share_the_memory_in_which_they_count_connections(self) -> None:
+    def test_workers_share_one_memory_of_connection_counts(self) -> None:
         documents = [json.loads(child.told) for child in self.children]
         self.assertEqual([(one["slots"], one["metrics"][1]) for one in documents], [(4, "0"), (4, "1")])
         self.assertEqual(len({child.descriptors[5] for child in self.children}), 1)
@@ -174,17 +174,17 @@ class RestartTests(SupervisorCase):
         for child in self.children:
             child.beat()
 
-    def test_a_worker_that_dies_is_replaced_at_once(self) -> None:
+    def test_dead_worker_is_replaced_after_the_restart_delay(self) -> None:
         self.machine.advance(3600)
         self.crash(self.children[0])
         self.assertTrue(self.replaced_within(0.1))
 
-    def test_workers_that_die_at_once_are_waited_for_ever_longer_up_to_a_bound(self) -> None:
+    def test_restart_delay_doubles_up_to_five_seconds_for_workers_that_die_at_once(self) -> None:
         for wait in (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0):
             self.crash(self.children[-1])
             self.assertTrue(self.replaced_within(wait), wait)
 
-    def test_a_worker_that_has_lived_is_replaced_at_once_whatever_came_before_it(self) -> None:
+    def test_restart_delay_is_reset_by_a_worker_that_lived_for_a_while(self) -> None:
         for wait in (0.1, 0.2, 0.4, 0.8, 1.6, 3.2):
             self.crash(self.children[-1])
             self.assertTrue(self.replaced_within(wait), wait)
@@ -192,7 +192,7 @@ class RestartTests(SupervisorCase):
         self.crash(self.children[-1])
         self.assertTrue(self.replaced_within(0.1))
 
-    def test_without_room_for_a_process_it_is_tried_again(self) -> None:
+    def test_failed_fork_is_retried(self) -> None:
         self.machine.advance(60)
         self.machine.room = False
         self.crash(self.children[0])
@@ -221,18 +221,18 @@ class FailedStartTests(SupervisorCase):
             self.machine.pump([0.1] * 100)
             self.assertLessEqual(len(self.children), before + 2)
 
-    def test_it_is_listening_when_the_first_serves(self) -> None:
+    def test_server_is_listening_once_the_first_worker_serves(self) -> None:
         self.assertEqual(self.told, [])
         for child in self.children:
             child.beat()
         self.assertEqual(self.told, ["listening"])
 
-    def test_after_three_tries_of_each_the_server_is_given_up(self) -> None:
+    def test_server_fails_after_three_failed_starts_of_each_worker(self) -> None:
         lines = self.lines(lambda: self.fail_all(3))
         self.assertEqual((self.told, len(self.children)), (["failed"], 6))
         self.assertEqual(lines[-1], "imgforge cannot start: ValueError: no token")
 
-    def test_the_traceback_is_a_log_event_once(self) -> None:
+    def test_repeated_traceback_is_logged_once(self) -> None:
         with capturedLogs() as events:
             self.fail_all(2)
         failures = [event["log_failure"] for event in events if "log_failure" in event]
@@ -240,7 +240,7 @@ class FailedStartTests(SupervisorCase):
         self.assertIn("Traceback (most recent call last)", failures[0].getTraceback())
         self.flushLoggedErrors(RuntimeError)
 
-    def test_a_server_that_has_served_tries_on(self) -> None:
+    def test_server_that_has_served_goes_on_restarting_workers(self) -> None:
         self.children[0].beat()
         for _ in range(10):
             self.children[-1].fail(ValueError("no token"))
@@ -248,7 +248,7 @@ class FailedStartTests(SupervisorCase):
         self.flushLoggedErrors(RuntimeError)
         self.assertEqual((self.told, len(self.children)), (["listening"], 12))
 
-    def test_without_room_for_any_process_it_is_given_up_too(self) -> None:
+    def test_server_fails_where_every_fork_fails(self) -> None:
         self.machine.room = False
         lines = self.lines(lambda: self.lose_all())
         self.assertEqual(self.told, ["failed"])
@@ -259,7 +259,7 @@ class FailedStartTests(SupervisorCase):
             self.crash(child)
         self.machine.pump([0.1] * 100)
 
-    def test_a_worker_that_is_killed_at_its_start_counts(self) -> None:
+    def test_worker_killed_before_it_serves_counts_as_a_failed_start(self) -> None:
         for number in range(6):
             self.children[number].end(ProcessTerminated(signal=9))
             self.machine.advance(2)
@@ -273,7 +273,7 @@ class NameTests(SupervisorCase):
         name: str = json.loads(child.told)["metrics"][1]
         return name
 
-    def test_a_successor_has_the_name_of_the_dead(self) -> None:
+    def test_successor_takes_the_name_of_the_dead_worker(self) -> None:
         self.machine.advance(60)
         self.crash(self.children[0])
         self.machine.advance(1)
@@ -281,7 +281,7 @@ class NameTests(SupervisorCase):
 
 
 class HeartbeatTests(SupervisorCase):
-    def test_a_worker_that_falls_silent_is_killed_and_replaced(self) -> None:
+    def test_worker_that_misses_heartbeats_is_killed_and_replaced(self) -> None:
         silent, lively = self.children
         silent.beat()
         for _ in range(20):
@@ -291,13 +291,13 @@ class HeartbeatTests(SupervisorCase):
         silent.end(ProcessTerminated(signal=9))
         self.assertTrue(self.replaced_within(0.1))
 
-    def test_a_start_may_take_longer(self) -> None:
+    def test_first_heartbeat_may_take_a_minute(self) -> None:
         self.machine.pump([1.0] * 50)
         self.assertEqual([child.signals for child in self.children], [[], []])
         self.machine.pump([1.0] * 20)
         self.assertEqual([child.signals for child in self.children], [["KILL"], ["KILL"]])
 
-    def test_a_clock_that_jumps_kills_nobody_who_speaks_up_then(self) -> None:
+    def test_clock_that_jumps_kills_no_worker_with_a_heartbeat_in_its_pipe(self) -> None:
         for child in self.children:
             child.beat()
         self.machine.advance(3600)
@@ -317,7 +317,7 @@ class ReloadTests(SupervisorCase):
         """The key that each worker was told, in the order of their starts."""
         return [Settings.from_given(json.loads(child.told)["settings"]).key for child in self.children]
 
-    def test_workers_are_replaced_one_by_one_each_after_its_successor_serves(self) -> None:
+    def test_each_worker_is_replaced_after_its_successor_serves(self) -> None:
         self.supervisor.reload()
         self.assertEqual((len(self.children), self.children[0].signals), (3, []))
         self.children[2].beat()
@@ -329,7 +329,7 @@ class ReloadTests(SupervisorCase):
         self.machine.advance(1)
         self.assertEqual(self.keys(), [(b"secret",)] * 2 + [(b"new",)] * 2)
 
-    def test_mistakes_leave_all_as_it_was_and_are_logged(self) -> None:
+    def test_mistakes_are_logged_and_change_nothing(self) -> None:
         self.mistakes = ["IMGFORGE_QUALITY=0 must be more", "nonsense is no setting"]
         with capturedLogs() as events:
             self.supervisor.reload()
@@ -337,7 +337,7 @@ class ReloadTests(SupervisorCase):
         self.assertEqual([line.partition("used: ")[2] for line in lines], self.mistakes)
         self.assertEqual(len(self.children), 2)
 
-    def test_a_configuration_with_which_no_worker_starts_is_given_up(self) -> None:
+    def test_configuration_that_a_successor_cannot_start_with_is_dropped(self) -> None:
         self.supervisor.reload()
         self.crash(self.children[2])
         self.machine.advance(1)
@@ -346,7 +346,7 @@ class ReloadTests(SupervisorCase):
         self.machine.advance(1)
         self.assertEqual(self.keys(), [(b"secret",)] * 2 + [(b"new",), (b"secret",)])
 
-    def test_one_that_dies_while_its_successor_starts_has_no_second_successor(self) -> None:
+    def test_worker_that_dies_while_its_successor_starts_has_no_second_successor(self) -> None:
         self.supervisor.reload()
         self.crash(self.children[0])
         self.children[2].beat()
@@ -355,14 +355,14 @@ class ReloadTests(SupervisorCase):
         self.machine.advance(10)
         self.assertEqual(self.keys(), [(b"secret",)] * 2 + [(b"new",)] * 2)
 
-    def test_if_both_end_there_is_another_one_with_the_old_configuration(self) -> None:
+    def test_worker_and_successor_that_both_die_are_replaced_with_the_old_configuration(self) -> None:
         self.supervisor.reload()
         self.crash(self.children[0])
         self.crash(self.children[2])
         self.machine.advance(1)
         self.assertEqual(self.keys(), [(b"secret",)] * 2 + [(b"new",), (b"secret",)])
 
-    def test_without_room_for_a_process_the_old_configuration_stays(self) -> None:
+    def test_old_configuration_stays_where_fork_fails(self) -> None:
         self.machine.room = False
         with capturedLogs() as events:
             self.supervisor.reload()
@@ -378,14 +378,14 @@ class ReloadTests(SupervisorCase):
         self.machine.advance(1)
         self.assertEqual(self.keys(), [(b"secret",)] * 3)
 
-    def test_it_can_be_tried_again_then(self) -> None:
+    def test_failed_reload_can_be_repeated(self) -> None:
         self.machine.room = False
         self.supervisor.reload()
         self.machine.room = True
         self.supervisor.reload()
         self.assertEqual(self.keys(), [(b"secret",)] * 2 + [(b"new",)])
 
-    def test_why_its_worker_could_not_start_is_told(self) -> None:
+    def test_reason_of_a_failed_successor_is_logged(self) -> None:
         self.supervisor.reload()
         with capturedLogs() as events:
             self.children[2].fail(ValueError("no token"))
@@ -395,7 +395,7 @@ class ReloadTests(SupervisorCase):
             "the new configuration is not used: a worker ended at its start (ValueError: no token)",
         )
 
-    def test_a_second_wish_is_fulfilled_after_the_first(self) -> None:
+    def test_second_reload_follows_the_first(self) -> None:
         self.supervisor.reload()
         self.supervisor.reload()
         for number in range(4):
@@ -403,7 +403,7 @@ class ReloadTests(SupervisorCase):
             self.children[number].end(ProcessDone(0))
         self.assertEqual((len(self.children), [child.signals for child in self.children[4:]]), (6, [[], []]))
 
-    def test_the_end_comes_before_the_rest_of_the_replacements(self) -> None:
+    def test_stop_ends_a_reload(self) -> None:
         self.supervisor.reload()
         stopped = self.supervisor.stopService()
         for child in self.children:
@@ -413,7 +413,7 @@ class ReloadTests(SupervisorCase):
 
 
 class StopTests(SupervisorCase):
-    def test_it_ends_when_all_workers_have(self) -> None:
+    def test_stop_waits_for_all_workers(self) -> None:
         stopped = self.supervisor.stopService()
         self.assertEqual([child.signals for child in self.children], [["TERM"], ["TERM"]])
         self.children[0].end(ProcessDone(0))
@@ -422,7 +422,7 @@ class StopTests(SupervisorCase):
         self.successResultOf(stopped)
         self.assertEqual(self.machine.getDelayedCalls(), [])
 
-    def test_nobody_is_replaced_any_more(self) -> None:
+    def test_dead_workers_are_not_replaced_during_the_stop(self) -> None:
         self.crash(self.children[0])
         stopped = self.supervisor.stopService()
         self.crash(self.children[1])
@@ -430,7 +430,7 @@ class StopTests(SupervisorCase):
         self.machine.advance(60)
         self.assertEqual(len(self.children), 2)
 
-    def test_one_that_is_gone_already_does_not_keep_the_others(self) -> None:
+    def test_worker_that_has_exited_already_does_not_fail_the_stop(self) -> None:
         self.children[0].gone = self.children[1].gone = True
         stopped = self.supervisor.stopService()
         self.machine.advance(30)
@@ -438,11 +438,11 @@ class StopTests(SupervisorCase):
             child.end(ProcessDone(0))
         self.successResultOf(stopped)
 
-    def test_the_sockets_are_closed_first(self) -> None:
+    def test_sockets_are_closed_when_the_stop_begins(self) -> None:
         self.supervisor.stopService()
         self.assertEqual([listener.socket.fileno() for listener in self.listeners], [-1, -1])
 
-    def test_a_worker_that_outstays_its_grace_is_killed(self) -> None:
+    def test_worker_is_killed_after_its_grace(self) -> None:
         self.supervisor.stopService()
         self.machine.advance(7)
         self.assertEqual(self.children[0].signals, ["TERM"])
@@ -459,14 +459,14 @@ class InstalledCodeTests(SynchronousTestCase):
         (self.package / "web" / "a.py").write_text("a = 1\n")
         self.before = installed_code(self.package)
 
-    def test_the_same_files_are_the_same_code(self) -> None:
+    def test_compiled_files_do_not_change_the_code(self) -> None:
         (self.package / "web" / "a.pyc").write_bytes(b"compiled")
         self.assertEqual(installed_code(self.package), self.before)
 
-    def test_a_file_that_is_written_anew_is_other_code(self) -> None:
+    def test_rewritten_file_changes_the_code(self) -> None:
         (self.package / "web" / "a.py").write_text("a = 22\n")
         self.assertNotEqual(installed_code(self.package), self.before)
 
-    def test_so_is_one_more_file(self) -> None:
+    def test_added_file_changes_the_code(self) -> None:
         (self.package / "b.py").touch()
         self.assertNotEqual(installed_code(self.package), self.before)

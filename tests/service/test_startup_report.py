@@ -12,10 +12,10 @@ WRITTEN = tuple(name for name, one in FORMATS.items() if one.writes)
 
 
 class FormatsTests(SynchronousTestCase):
-    def test_nothing_is_said_where_nothing_is_missing(self) -> None:
+    def test_no_line_where_no_format_is_missing(self) -> None:
         self.assertEqual(_missing_formats(Capabilities("8.18.7", EVERYTHING, WRITTEN)), [])
 
-    def test_what_the_extras_would_bring_is_told_once_for_each_direction(self) -> None:
+    def test_extras_for_missing_formats_are_named_once_for_each_direction(self) -> None:
         without = {"bmp", "ico", "psd", "heic"}
         able = Capabilities(
             "8.18.7",
@@ -30,7 +30,7 @@ class FormatsTests(SynchronousTestCase):
             ],
         )
 
-    def test_what_libvips_lacks_by_itself_is_told_by_what_it_must_be_built_with(self) -> None:
+    def test_library_that_libvips_was_built_without_is_named(self) -> None:
         able = Capabilities("8.14.1", EVERYTHING, tuple(name for name in WRITTEN if name not in {"avif", "gif"}))
         self.assertEqual(
             _missing_formats(able),

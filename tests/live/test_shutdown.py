@@ -68,7 +68,7 @@ class StoppingCase(SynchronousTestCase):
         return sorted(os.listdir(self.scratch))
 
 
-class EverybodyIsToldTests(StoppingCase):
+class SignalToAllProcessesTests(StoppingCase):
     """Ctrl-C reaches all processes of a terminal, and systemd's SIGTERM all of a service."""
 
     def finish_under_way(self, number: int) -> None:
@@ -82,10 +82,10 @@ class EverybodyIsToldTests(StoppingCase):
         self.assertEqual((self.statuses, server.process and server.process.returncode), ([200], 0))
         self.assertEqual(self.left(), [])
 
-    def test_requests_are_finished_after_ctrl_c(self) -> None:
+    def test_requests_finish_after_ctrl_c(self) -> None:
         self.finish_under_way(signal.SIGINT)
 
-    def test_requests_are_finished_after_sigterm_to_the_whole_service(self) -> None:
+    def test_requests_finish_after_sigterm_to_the_whole_service(self) -> None:
         self.finish_under_way(signal.SIGTERM)
 
 
@@ -100,13 +100,13 @@ class GraceTests(StoppingCase):
         self.assertEqual(self.statuses, [0])
         self.assertIn("shutdown timed out after 0.3 s: 1 request aborted", server.output())
 
-    def test_of_one_process(self) -> None:
+    def test_request_beyond_the_grace_is_aborted_by_one_process(self) -> None:
         self.end(1)
 
-    def test_of_several(self) -> None:
+    def test_request_beyond_the_grace_is_aborted_by_workers(self) -> None:
         self.end(2)
 
-    def test_nor_for_an_encoder_that_cannot_be_stopped(self) -> None:
+    def test_encoder_that_cannot_be_cancelled_does_not_delay_the_end(self) -> None:
         root = tempfile.TemporaryDirectory()
         self.addCleanup(root.cleanup)
         Path(root.name, "a.png").write_bytes(encode(gradient(40, 30), "PNG"))
@@ -123,7 +123,7 @@ class GraceTests(StoppingCase):
         wait_for(lambda: self.processor_seconds(server) > 5, "the encoder: all before it takes a second")
         self.assertEqual((server.stop(), self.left()), (0, []))
         client.join(20)
-        self.assertIn("ending it now, with threads or workers still busy", server.output())
+        self.assertIn("ending it with threads or workers still busy", server.output())
 
     def processor_seconds(self, server: Twistd) -> float:
         pid = server.process.pid if server.process is not None else 0
@@ -132,7 +132,7 @@ class GraceTests(StoppingCase):
 
 
 class AtOnceTests(StoppingCase):
-    def test_workers_of_a_killed_parent_do_not_live_on_with_their_requests(self) -> None:
+    def test_workers_end_with_a_killed_supervisor(self) -> None:
         server = self.server()
         self.slow_request(server, 30)
         workers = server.children()
@@ -140,7 +140,7 @@ class AtOnceTests(StoppingCase):
         wait_for(lambda: not any(alive(pid) for pid in workers), "the end of the workers")
         self.assertNotIn("Traceback", server.output())
 
-    def test_the_second_signal_leaves_nothing_behind(self) -> None:
+    def test_second_signal_leaves_no_files_and_no_processes(self) -> None:
         server = self.server()
         client = self.slow_request(server, 30)
         workers = server.children()
@@ -153,7 +153,7 @@ class AtOnceTests(StoppingCase):
 
 
 class SharedDirectoryTests(StoppingCase):
-    def test_workers_that_die_again_and_again_leave_no_more_files_and_no_count_is_lost(self) -> None:
+    def test_repeated_deaths_of_workers_leave_no_files_and_lose_no_counts(self) -> None:
         server = self.server()
 
         def files() -> set[str]:
@@ -177,7 +177,7 @@ class SharedDirectoryTests(StoppingCase):
         wait_for(lambda: len(files()) == 15, "five files each of the parent and two workers")
         wait_for(lambda: counted() == 3, "all answers in the metrics")
 
-    def test_a_start_removes_what_a_killed_server_has_left(self) -> None:
+    def test_start_removes_the_directory_of_a_killed_server(self) -> None:
         server = self.server()
         self.send(server, signal.SIGKILL)
         wait_for(lambda: server.ended, "its end")
@@ -194,14 +194,14 @@ class SharedSocketTests(StoppingCase):
             client.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             return client.recv(12)
 
-    def test_a_worker_that_ends_in_order_leaves_the_unix_socket_to_the_others(self) -> None:
+    def test_worker_that_stops_leaves_the_unix_socket_to_the_others(self) -> None:
         server = self.server()
         first = server.children()
         os.kill(first[0], signal.SIGTERM)
         wait_for(lambda: first[0] not in server.children() and len(server.children()) == 2, "another worker")
         self.assertEqual([self.greet() for _ in range(4)], [b"HTTP/1.1 200"] * 4)
 
-    def test_its_mode_is_kept_and_its_file_goes_with_the_server(self) -> None:
+    def test_unix_socket_keeps_its_mode_and_is_removed_at_the_end(self) -> None:
         for processes in (1, 2):
             server = self.server(processes)
             self.assertEqual((self.socket.stat().st_mode & 0o777, self.greet()), (0o600, b"HTTP/1.1 200"))
@@ -209,7 +209,7 @@ class SharedSocketTests(StoppingCase):
 
 
 class FailedStartTests(StoppingCase):
-    def test_nothing_is_left_of_a_start_that_fails_late(self) -> None:
+    def test_failed_start_leaves_no_files(self) -> None:
         taken = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(taken.close)
         metrics = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -222,7 +222,7 @@ class FailedStartTests(StoppingCase):
         wait_for(lambda: server.ended, "the end of a start that fails")
         self.assertEqual((server.output().count("\n"), self.left()), (1, []))
 
-    def test_files_for_tls_that_cannot_be_used_are_one_line(self) -> None:
+    def test_unusable_tls_files_are_reported_in_one_line(self) -> None:
         for processes in ("1", "2"):
             endpoint = f"ssl:0:interface=127.0.0.1:privateKey={self.scratch / 'none.pem'}"
             server = Twistd({"ALLOW_UNSIGNED": "true", "PROCESSES": processes, "BIND": endpoint})

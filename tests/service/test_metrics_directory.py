@@ -24,26 +24,26 @@ class SharedDirectoryTests(SynchronousTestCase):
         self.addCleanup(directory.remove)
         return directory
 
-    def test_it_is_where_systemd_says_and_for_us_alone(self) -> None:
+    def test_directory_is_private_and_in_systemds_runtime_directory(self) -> None:
         path = Path(self.made().path)
         self.assertEqual((path.parent, stat.S_IMODE(path.stat().st_mode)), (self.place, 0o700))
 
-    def test_without_systemd_or_where_that_fails_it_is_somewhere_else(self) -> None:
+    def test_directory_has_another_place_without_a_usable_runtime_directory(self) -> None:
         for place in ("", "/nowhere"):
             os.environ["RUNTIME_DIRECTORY"] = place
             self.assertTrue(Path(self.made().path).is_dir())
 
-    def test_what_a_killed_server_has_left_is_removed(self) -> None:
+    def test_directory_of_a_killed_server_is_removed(self) -> None:
         left = Path(tempfile.mkdtemp(prefix="imgforge-metrics.", dir=self.place))
         left.joinpath("counter_0.db").touch()
         mine = self.made()
         self.assertEqual(list(self.place.iterdir()), [Path(mine.path)])
 
-    def test_what_a_living_server_uses_is_left_alone(self) -> None:
+    def test_directory_of_a_living_server_stays(self) -> None:
         first, second = self.made(), self.made()
         self.assertEqual({path.name for path in self.place.iterdir()}, {Path(one.path).name for one in (first, second)})
 
-    def test_what_is_no_directory_is_left_alone_and_links_lead_nowhere(self) -> None:
+    def test_files_and_links_are_left_alone(self) -> None:
         target = self.place / "precious"
         target.mkdir()
         (self.place / "imgforge-metrics.link").symlink_to(target)
@@ -51,6 +51,6 @@ class SharedDirectoryTests(SynchronousTestCase):
         self.made()
         self.assertEqual(len(list(self.place.iterdir())), 4)
 
-    def test_nothing_is_left_of_one_that_is_removed(self) -> None:
+    def test_removed_directory_leaves_nothing(self) -> None:
         MetricsDirectory().remove()
         self.assertEqual(list(self.place.iterdir()), [])
