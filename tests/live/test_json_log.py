@@ -1,4 +1,4 @@
-"""With LOG_FORMAT=json every line is one JSON object, whoever writes it and whatever goes wrong."""
+"""With LOG_FORMAT=json every line is one JSON object, also those of plugins, C libraries and uncaught exceptions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.process import ROOT, Twistd, wait_for
 
-# A source that says something in every way there is, and then breaks.
+# A source that writes to the log in every possible way, and then raises.
 NOISY = """
 import logging, os, sys, threading, warnings
 
@@ -34,7 +34,7 @@ def in_a_thread():
 
 @implementer(ISource)
 class Noisy:
-    def fetch(self, url, limit, headers, room=None):
+    def fetch(self, url, limit, headers, reserve=None):
         print("said by print")
         print("said by stderr", file=sys.stderr)
         warnings.warn("said by warnings")
@@ -79,9 +79,9 @@ class JsonLogTests(SynchronousTestCase):
         path = os.pathsep.join([self.beside.name, str(ROOT)])
         settings = {"ALLOW_UNSIGNED": "true", "PROCESSES": str(processes), "ACCESS_LOG": "json"}
         settings |= {"LOG_FORMAT": "json", "LOG_LEVEL": "debug"}
-        made = Twistd(settings, ("--config", str(self.config)), {"PYTHONPATH": path})
-        self.addCleanup(made.clean)
-        return made.start()
+        server = Twistd(settings, ("--config", str(self.config)), {"PYTHONPATH": path})
+        self.addCleanup(server.clean)
+        return server.start()
 
     def lines(self, server: Twistd) -> list[dict[str, Any]]:
         """All lines; one that is no JSON object fails the test."""
@@ -95,12 +95,12 @@ class JsonLogTests(SynchronousTestCase):
             lines.append(line)
         return lines
 
-    def check(self, server: Twistd, said: tuple[str, ...]) -> None:
+    def check(self, server: Twistd, names: tuple[str, ...]) -> None:
         lines = self.lines(server)
-        for name in said:
-            mine = [line for line in lines if f"said by {name}" in line.get("message", "")]
-            self.assertTrue(mine, name)
-            self.assertEqual("traceback" in mine[0], name in BY_EVENT, mine[0])
+        for name in names:
+            logged = [line for line in lines if f"said by {name}" in line.get("message", "")]
+            self.assertTrue(logged, name)
+            self.assertEqual("traceback" in logged[0], name in BY_EVENT, logged[0])
         messages = [line.get("message", "") for line in lines]
         self.assertTrue(any("starting up" in message for message in messages), messages[:9])  # twistd's own
         self.assertTrue(any("Server Shut Down" in message for message in messages), messages[-3:])

@@ -1,4 +1,4 @@
-"""Real workers that are killed while they work on a particular source."""
+"""Workers that are killed while they decode a certain source: what is quarantined."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class QuarantineTests(SynchronousTestCase):
         }
 
     def server(self, **settings: str) -> Twistd:
-        made = Twistd(self.settings | settings)
-        self.addCleanup(made.clean)
-        return made.start()
+        server = Twistd(self.settings | settings)
+        self.addCleanup(server.clean)
+        return server.start()
 
     def ask(self, server: Twistd, options: str, path: str) -> Reply:
         return server.get(f"/unsafe/{options}/plain/{quote(self.origin.url(path), safe='')}")
@@ -76,9 +76,9 @@ class QuarantineTests(SynchronousTestCase):
         wait_for(lambda: server.metric("quarantined_sources") == 1.0, "the source in the metrics")
         self.assertIn("quarantined for 600 s", server.output())
         self.assertEqual(server.stop(), 0)
-        another = self.server()
-        wait_for(lambda: self.ask(another, "w:21", "/large.jpg").status == 422, "what the last server knew")
-        self.assertEqual(self.ask(another, "w:21", "/small.jpg").status, 200)
+        second = self.server()
+        wait_for(lambda: self.ask(second, "w:21", "/large.jpg").status == 422, "the last server's quarantine")
+        self.assertEqual(self.ask(second, "w:21", "/small.jpg").status, 200)
 
     def test_worker_that_is_killed_from_outside_quarantines_no_source(self) -> None:
         server = self.server()

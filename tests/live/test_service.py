@@ -1,4 +1,4 @@
-"""The life of the service: processes that die, signals, listeners that are taken, mistakes in the configuration."""
+"""Real servers: workers that die, reloads, shutdown, listeners, limits, logs, caches, mistakes in the configuration."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.service_case import ServiceCase
 
 
 def in_use(port: int) -> str:
-    """What is said of a port that this process has."""
+    """The error for a port that this process holds."""
     return f"port {port} is in use by pid {os.getpid()} ({Path('/proc/self/comm').read_text().strip()})"
 
 
@@ -79,12 +79,12 @@ class WorkerTests(ServiceCase):
 class InterruptTests(ServiceCase):
     """Ctrl-C: the terminal sends SIGINT to the server's whole process group."""
 
-    def interrupted(self, processes: int, begun: str) -> str:
-        """What a server of so many *processes* logs from the interrupt on, which comes once it has logged *begun*."""
+    def interrupted(self, processes: int, first_line: str) -> str:
+        """The log of a server with *processes* from the interrupt on, which is sent after *first_line*."""
         server = self.server(PROCESSES=str(processes))
         server.wrapper = ("setsid",)
         server.launch()
-        wait_for(lambda: begun in server.output(), begun)
+        wait_for(lambda: first_line in server.output(), first_line)
         before = len(server.output())
         assert server.process is not None
         os.killpg(server.process.pid, signal.SIGINT)
@@ -94,10 +94,10 @@ class InterruptTests(ServiceCase):
 
     def test_server_ends_without_errors_and_with_status_0(self) -> None:
         for processes in (1, 2):
-            for begun in ("cache: ", "listening on "):  # before anything serves, and after
-                said = self.interrupted(processes, begun)
+            for first_line in ("cache: ", "listening on "):  # before anything serves, and after
+                output = self.interrupted(processes, first_line)
                 for word in ("Traceback", "KeyboardInterrupt", "error", "another one starts", "cannot"):
-                    self.assertNotIn(word, said)
+                    self.assertNotIn(word, output)
 
 
 class MetricsTests(ServiceCase):
@@ -108,13 +108,13 @@ class MetricsTests(ServiceCase):
         image_operations_waiting vips_memory_bytes vips_files vips_threads worker_restarts_total"""
 
     def test_all_metrics_are_shown_from_the_start_on_one_listener(self) -> None:
-        apart = self.server()
+        metrics_server = self.server()
         for processes in ("1", "2"):
-            for bound in ("", f"127.0.0.1:{apart.port}"):
+            for bound in ("", f"127.0.0.1:{metrics_server.port}"):
                 running = self.server(PROCESSES=processes, CACHE_TYPE="memory", PROMETHEUS_BIND=bound).start()
-                told = (apart if bound else running).get("/metrics").body.decode()
+                text = (metrics_server if bound else running).get("/metrics").body.decode()
                 for name in self.NAMES.split():
-                    self.assertRegex(told, rf"(?m)^{name}(_count)?[ {{]", processes)
+                    self.assertRegex(text, rf"(?m)^{name}(_count)?[ {{]", processes)
                 if bound:  # so that the public does not read them
                     elsewhere = running.get("/metrics")
                     self.assertEqual((elsewhere.status, elsewhere.headers["cache-control"]), (404, "no-store"))
@@ -207,13 +207,13 @@ class ReloadTests(ServiceCase):
         self.assertEqual(replies[0].status, 200)
 
     def test_metrics_listener_gets_the_new_secret(self) -> None:
-        apart = self.server()
-        bound = f'prometheus_bind = "127.0.0.1:{apart.port}"\n'
+        metrics_server = self.server()
+        bound = f'prometheus_bind = "127.0.0.1:{metrics_server.port}"\n'
         running = self.started("2", bound + 'secret = "old"\n')
         self.hang_up(running, bound + 'secret = "new"\n')
         wait_for(lambda: "the new configuration is in use" in running.output(), "the new workers")
         for secret, status in (("old", 403), ("new", 200)):
-            self.assertEqual(apart.get("/metrics", {"Authorization": f"Bearer {secret}"}).status, status)
+            self.assertEqual(metrics_server.get("/metrics", {"Authorization": f"Bearer {secret}"}).status, status)
 
     def test_reload_is_refused_after_the_code_has_changed(self) -> None:
         beside = tempfile.TemporaryDirectory()
@@ -455,16 +455,18 @@ class ListenerTests(ServiceCase):
 
     def test_separate_metrics_listener_serves_metrics_only(self) -> None:
         for processes in ("1", "2"):
-            apart = self.server()
-            server = self.server(PROCESSES=processes, PROMETHEUS_BIND=f"127.0.0.1:{apart.port}", SECRET="s").start()
-            self.assertEqual(apart.get("/metrics").status, 403)
-            reply = apart.get("/metrics", {"Authorization": "Bearer s"})
+            metrics_server = self.server()
+            server = self.server(
+                PROCESSES=processes, PROMETHEUS_BIND=f"127.0.0.1:{metrics_server.port}", SECRET="s"
+            ).start()
+            self.assertEqual(metrics_server.get("/metrics").status, 403)
+            reply = metrics_server.get("/metrics", {"Authorization": "Bearer s"})
             self.assertIn(b"image_operation_concurrency_limit", reply.body)
-            other = apart.get("/unsafe/plain/sample://logo")
+            other = metrics_server.get("/unsafe/plain/sample://logo")
             self.assertEqual((other.status, other.body.count(b"\n")), (404, 1))
             self.assertEqual(other.headers["content-type"], "text/plain; charset=utf-8")
             self.assertEqual({one.headers["server"] for one in (reply, other)}, {"imgforge"})
-            self.assertEqual(apart.get("/metrics", method="POST").status, 405)
+            self.assertEqual(metrics_server.get("/metrics", method="POST").status, 405)
             self.assertEqual(server.stop(), 0)
 
 
@@ -603,14 +605,14 @@ class CacheTests(ServiceCase):
                 "PROCESSES": "1",
             }
             first = self.server(**settings).start()
-            made = self.ask(first, origin)
-            self.assertIn("MISS", made.headers["cache-status"])
+            rendered = self.ask(first, origin)
+            self.assertIn("MISS", rendered.headers["cache-status"])
             self.assertIn("HIT memory", self.ask(first, origin).headers["cache-status"])
             self.assertEqual(first.stop(), 0)
             second = self.server(**settings).start()
             again = self.ask(second, origin)
             self.assertIn("HIT disk", again.headers["cache-status"])
-            self.assertEqual((again.body, again.headers["etag"]), (made.body, made.headers["etag"]))
+            self.assertEqual((again.body, again.headers["etag"]), (rendered.body, rendered.headers["etag"]))
             self.assertEqual(len(origin.requests), 1)
             self.assertEqual(second.stop(), 0)
 

@@ -20,14 +20,16 @@ from tests.support.process import DEADLINE, Origin, Twistd, wait_for
 
 class SettingsCase(SynchronousTestCase):
     def server(self, *arguments: str, **settings: str) -> Twistd:
-        made = Twistd({"PROCESSES": "1", "ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true"} | settings, arguments)
-        self.addCleanup(made.clean)
-        return made
+        server = Twistd({"PROCESSES": "1", "ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true"} | settings, arguments)
+        self.addCleanup(server.clean)
+        return server
 
     def origin(self, **headers: str) -> Origin:
-        made = Origin({"/a.png": encode(gradient(40, 30), "PNG")}, {n.replace("_", "-"): v for n, v in headers.items()})
-        self.addCleanup(made.close)
-        return made
+        origin = Origin(
+            {"/a.png": encode(gradient(40, 30), "PNG")}, {n.replace("_", "-"): v for n, v in headers.items()}
+        )
+        self.addCleanup(origin.close)
+        return origin
 
 
 class MigrationTests(SettingsCase):
@@ -52,8 +54,8 @@ class MigrationTests(SettingsCase):
         running = self.server()
         running.environment = {"IMGPROXY_QUALITY": "33", "IMGPROXY_TTL": "5"}
         running.start()
-        told = "IMGPROXY_QUALITY, IMGPROXY_TTL: not read; rename the prefix IMGPROXY_ to IMGFORGE_"
-        self.assertIn(told, running.output())
+        warning = "IMGPROXY_QUALITY, IMGPROXY_TTL: not read; rename the prefix IMGPROXY_ to IMGFORGE_"
+        self.assertIn(warning, running.output())
 
 
 class AnswerTests(SettingsCase):
@@ -61,9 +63,9 @@ class AnswerTests(SettingsCase):
         origin = self.origin(Last_Modified="Wed, 01 Jan 2020 00:00:00 GMT")
         running = self.server(LAST_MODIFIED_BUSTER="2024-02-29T12:00:00+02:00").start()
         path = f"/unsafe/w:8/plain/{origin.url('/a.png')}"
-        told = "Thu, 29 Feb 2024 10:00:00 GMT"
-        self.assertEqual(running.get(path).headers["last-modified"], told)
-        for since, status in (("Wed, 01 Jan 2020 00:00:00 GMT", 200), (told, 304)):
+        buster = "Thu, 29 Feb 2024 10:00:00 GMT"
+        self.assertEqual(running.get(path).headers["last-modified"], buster)
+        for since, status in (("Wed, 01 Jan 2020 00:00:00 GMT", 200), (buster, 304)):
             self.assertEqual(running.get(path, {"If-Modified-Since": since}).status, status, since)
         origin.headers["Last-Modified"] = "Wed, 01 Jan 2025 00:00:00 GMT"
         self.assertEqual(running.get(path).headers["last-modified"], "Wed, 01 Jan 2025 00:00:00 GMT")
@@ -94,7 +96,7 @@ class ConnectionTests(SettingsCase):
         origin = self.origin()
         running = self.server(KEEP_ALIVE_TIMEOUT="0", CACHE_TYPE="memory").start()
         path = f"/unsafe/w:8/plain/{origin.url('/a.png')}"
-        for _ in range(3):  # made, from the cache, and again, where the lane would have answered
+        for _ in range(3):  # rendered, from the cache, and again, where the fast lane would have answered
             connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=DEADLINE)
             self.addCleanup(connection.close)
             connection.request("GET", path)
@@ -190,7 +192,7 @@ class CustomHeaderTests(SettingsCase):
 
 
 class PassthroughTests(SettingsCase):
-    """An origin that shows each client another picture, and says 404 to who is nobody."""
+    """An origin that serves each client an image of its own, and 404 to unknown clients."""
 
     WIDTHS: ClassVar[dict[str, int]] = {"who=ann": 10, "who=bob": 20}
 
@@ -201,10 +203,10 @@ class PassthroughTests(SettingsCase):
         self.path = f"/unsafe/q:80/plain/{self.private.url('/me.png')}"
 
     def seen(self, server: Twistd, header: str, *, path: str = "") -> list[int]:
-        """The widths of the picture that each of several requests gets, 0 for who gets none."""
+        """The widths of the images that several clients get, 0 for an error."""
         widths = []
-        for who in ("who=ann", "who=bob", "", "who=ann", "who=bob", "who=eve", ""):
-            reply = server.get(path or self.path, {header: who} if who else {})
+        for client in ("who=ann", "who=bob", "", "who=ann", "who=bob", "who=eve", ""):
+            reply = server.get(path or self.path, {header: client} if client else {})
             widths.append(decode(reply.body).size[0] if reply.status == 200 else 0)
         return widths
 
@@ -232,8 +234,8 @@ class PassthroughTests(SettingsCase):
             self.seen(running, "Cookie", path=self.path.replace("q:80", "raw:1")), [10, 20, 0, 10, 20, 0, 0]
         )
         info = self.path.replace("/unsafe/q:80", "/info/unsafe")
-        for who, width in self.WIDTHS.items():
-            reply = running.get(info, {"Cookie": who})
+        for client, width in self.WIDTHS.items():
+            reply = running.get(info, {"Cookie": client})
             self.assertEqual((json.loads(reply.body)["width"], reply.headers["vary"]), (width, "Cookie"))
         self.assertEqual(running.get(info).status, 404)
 
@@ -244,10 +246,10 @@ class PassthroughTests(SettingsCase):
             self.private.hold()
             bodies: list[tuple[str, bytes]] = []
 
-            def ask(who: str, path: str = path, bodies: list[tuple[str, bytes]] = bodies) -> None:
-                bodies.append((who, running.get(path, {"Cookie": who}).body))
+            def ask(client: str, path: str = path, bodies: list[tuple[str, bytes]] = bodies) -> None:
+                bodies.append((client, running.get(path, {"Cookie": client}).body))
 
-            clients = [Thread(target=ask, args=(who,)) for who in ("who=ann", "who=ann", "who=bob")]
+            clients = [Thread(target=ask, args=(client,)) for client in ("who=ann", "who=ann", "who=bob")]
             for client in clients:
                 client.start()
             wait_for(lambda: len(self.private.requests) == 2, "a fetch for each")
@@ -287,8 +289,8 @@ class PassthroughTests(SettingsCase):
         self.private.status, self.private.headers = 302, {"Location": other.url("/a.png")}
         settings = {"COOKIE_PASSTHROUGH": "true", "COOKIE_PASSTHROUGH_ALL": "true"}
         running = self.server(REQUEST_HEADERS_PASSTHROUGH="Authorization", **settings).start()
-        told = {"Cookie": "who=ann", "Authorization": "Basic eA=="}
-        self.assertEqual(running.get(self.path, told).status, 200)
+        headers = {"Cookie": "who=ann", "Authorization": "Basic eA=="}
+        self.assertEqual(running.get(self.path, headers).status, 200)
         names = {"cookie", "authorization"}
         self.assertEqual(names & self.private.requests[-1][1].keys(), names)
         self.assertEqual(names & other.requests[-1][1].keys(), set())
@@ -303,18 +305,18 @@ class ResponseHeadersPassthroughTests(SettingsCase):
         caches = {"CACHE_TYPE": "hybrid", "SOURCE_CACHE_TYPE": "disk", "CACHE_DISK_PATH": directory.name}
         running = self.server(RESPONSE_HEADERS_PASSTHROUGH="X-License", **caches).start()
 
-        def told(server: Twistd, path: str) -> list[str]:
+        def passed_headers(server: Twistd, path: str) -> list[str]:
             headers = server.get(path).headers
             return [headers.get(name, "") for name in ("x-license", "x-other", "set-cookie")]
 
-        # Made, from memory, from the fast lane; of the kept original; and the source itself.
+        # Rendered, from memory, from the fast lane; from the cached original; and the raw original.
         for asked in (path, path, path, path.replace("w:8", "w:9"), path.replace("w:8", "raw:1")):
-            self.assertEqual(told(running, asked), ["CC BY4.0", "", ""], asked)
+            self.assertEqual(passed_headers(running, asked), ["CC BY4.0", "", ""], asked)
         running.stop()
         self.assertEqual(
-            told(self.server(RESPONSE_HEADERS_PASSTHROUGH="X-License", **caches).start(), path)[0], "CC BY4.0"
+            passed_headers(self.server(RESPONSE_HEADERS_PASSTHROUGH="X-License", **caches).start(), path)[0], "CC BY4.0"
         )
-        self.assertEqual(told(self.server(**caches).start(), path), ["", "", ""])
+        self.assertEqual(passed_headers(self.server(**caches).start(), path), ["", "", ""])
 
     def test_revalidation_replaces_passed_through_headers(self) -> None:
         origin = self.origin(X_License="old", X_Kept="yes", ETag='"1"')

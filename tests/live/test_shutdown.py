@@ -1,4 +1,4 @@
-"""How the real server ends: told once, told by everybody at once, told twice, or killed; and what is left of it."""
+"""The end of a real server: by one signal, by signals to all processes, by a second one, by SIGKILL."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StoppingCase(SynchronousTestCase):
 
     def server(self, processes: int = 2, **settings: str) -> Twistd:
         """A server of two processes on a port and a unix socket, with a directory for temporary files of its own."""
-        made = Twistd(
+        server = Twistd(
             {
                 "ALLOW_UNSIGNED": "true",
                 "PROCESSES": str(processes),
@@ -35,16 +35,16 @@ class StoppingCase(SynchronousTestCase):
                 **settings,
             }
         )
-        made.settings = {**made.settings, "BIND": f"127.0.0.1:{made.port},unix:{self.socket}:mode=600"}
-        made.environment = {"TMPDIR": str(self.scratch), "RUNTIME_DIRECTORY": str(self.scratch)}
-        self.addCleanup(made.clean)
-        made.start()
+        server.settings = {**server.settings, "BIND": f"127.0.0.1:{server.port},unix:{self.socket}:mode=600"}
+        server.environment = {"TMPDIR": str(self.scratch), "RUNTIME_DIRECTORY": str(self.scratch)}
+        self.addCleanup(server.clean)
+        server.start()
         if processes > 1:
-            wait_for(lambda: len(made.children()) == processes, "the workers")
-        return made
+            wait_for(lambda: len(server.children()) == processes, "the workers")
+        return server
 
     def slow_request(self, server: Twistd, delay: float) -> Thread:
-        """A request that its origin keeps waiting for *delay* seconds; its status comes to `statuses`."""
+        """A request whose origin takes *delay* seconds; its status comes to `statuses`."""
         origin = Origin({"/a.png": encode(gradient(40, 30), "PNG")}, delay=delay)
         self.addCleanup(origin.close)
 
@@ -64,12 +64,12 @@ class StoppingCase(SynchronousTestCase):
             server.process.send_signal(number)
 
     def left(self) -> list[str]:
-        """What there is among the temporary files."""
+        """The names of the temporary files that exist."""
         return sorted(os.listdir(self.scratch))
 
 
 class SignalToAllProcessesTests(StoppingCase):
-    """Ctrl-C reaches all processes of a terminal, and systemd's SIGTERM all of a service."""
+    """Ctrl-C reaches all processes of a terminal, systemd's SIGTERM all processes of a service."""
 
     def finish_under_way(self, number: int) -> None:
         server = self.server()
@@ -90,7 +90,7 @@ class SignalToAllProcessesTests(StoppingCase):
 
 
 class GraceTests(StoppingCase):
-    """The end does not wait for what takes longer than the grace."""
+    """The end does not wait for requests that take longer than the grace."""
 
     def end(self, processes: int, path: str = "") -> None:
         server = self.server(processes, GRACEFUL_STOP_TIMEOUT="0.3", DOWNLOAD_TIMEOUT="600", TIMEOUT="600")

@@ -1,4 +1,4 @@
-"""A server without a key on loopback: its page, its pictures, those of a directory, its cache."""
+"""The demo of a server without a key on loopback: its page, its images, those of a directory, its cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is refused after a worker's death: what it was at; where that was several sources, the next death tells."""
+"""Which sources are quarantined after a worker's death, and which become suspects until the next one."""
 
 from __future__ import annotations
 
@@ -33,35 +33,35 @@ class QuarantineCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.clock.advance(1_800_000_000.3)
-        self.ward = QuarantineTable(3, self.clock.seconds)
-        self.addCleanup(self.ward.close)
+        self.table = QuarantineTable(3, self.clock.seconds)
+        self.addCleanup(self.table.close)
         self.blocks: list[AbstractContextManager[None]] = []
         self.workers = [self.worker(slot) for slot in range(3)]
 
     def worker(self, slot: int) -> SharedCrashTracker:
-        return SharedCrashTracker(3, slot, self.ward.descriptor, _SECONDS, self.clock.seconds)
+        return SharedCrashTracker(3, slot, self.table.descriptor, _SECONDS, self.clock.seconds)
 
     def begin(self, slot: int, *sources: str) -> None:
-        """Have the worker of *slot* begin to work on *sources*, as image threads do."""
+        """Have the worker of *slot* begin to decode *sources*, as render threads do."""
         for source in sources:
             self.workers[slot].is_suspect(source)
-            # To be kept: a block that nobody refers to is ended.
+            # Kept, since a context manager without a reference is closed.
             self.blocks.append(self.workers[slot].working(source))
             self.blocks[-1].__enter__()
 
     def ended(self, slot: int, *, crashed: bool) -> list[str]:
-        """What is refused since the worker of *slot* has died."""
-        verdict = self.ward.died(slot, _SECONDS, crashed=crashed)
+        """The digests that are quarantined by the death of the worker of *slot*."""
+        verdict = self.table.died(slot, _SECONDS, crashed=crashed)
         self.workers[slot] = self.worker(slot)
         return list(verdict.quarantined)
 
     def crashed(self, slot: int, *sources: str) -> list[str]:
-        """What is refused after the worker of *slot* has crashed while it worked on *sources*."""
+        """The digests that are quarantined after the worker of *slot* crashed while it decoded *sources*."""
         self.begin(slot, *sources)
         return self.ended(slot, crashed=True)
 
     def killed(self, slot: int, *sources: str) -> list[str]:
-        """The same, but somebody else has killed it."""
+        """The same for a worker that was killed from outside."""
         self.begin(slot, *sources)
         return self.ended(slot, crashed=False)
 
@@ -121,7 +121,7 @@ class VerdictTests(QuarantineCase):
 
     def test_zero_seconds_turn_the_quarantine_off(self) -> None:
         with self.workers[0].working(BOMB):
-            self.assertEqual(self.ward.died(0, 0), Verdict())
+            self.assertEqual(self.table.died(0, 0), Verdict())
         self.assertEqual(self.refused(BOMB), {False})
 
     def test_clock_that_is_set_back_ends_the_quarantine(self) -> None:
@@ -138,7 +138,7 @@ class VerdictTests(QuarantineCase):
 
 
 class KilledFromOutsideTests(QuarantineCase):
-    """SIGKILL is the OOM killer's, or anybody's: one death proves nothing."""
+    """SIGKILL may come from the OOM killer or an operator: one death proves nothing."""
 
     def test_only_source_of_a_killed_worker_is_a_suspect(self) -> None:
         self.assertEqual(self.killed(0, PHOTO), [])
@@ -227,7 +227,7 @@ class FileTests(QuarantineCase):
         self.file = Path(scratch.name, "quarantine")
 
     def kept(self) -> None:
-        save(self.directory, self.ward.quarantined(_SECONDS), self.clock.seconds())
+        save(self.directory, self.table.quarantined(_SECONDS), self.clock.seconds())
 
     def test_quarantine_outlives_the_server(self) -> None:
         self.crashed(0, BOMB)
@@ -235,8 +235,8 @@ class FileTests(QuarantineCase):
         another = QuarantineTable(3, self.clock.seconds)
         self.addCleanup(another.close)
         another.restore(load(self.directory), _SECONDS)
-        witness = SharedCrashTracker(3, 0, another.descriptor, _SECONDS, self.clock.seconds)
-        self.assertEqual([witness.is_quarantined(source) for source in (BOMB, PHOTO)], [True, False])
+        tracker = SharedCrashTracker(3, 0, another.descriptor, _SECONDS, self.clock.seconds)
+        self.assertEqual([tracker.is_quarantined(source) for source in (BOMB, PHOTO)], [True, False])
 
     def test_entries_of_other_hosts_stay_until_they_expire(self) -> None:
         save(self.directory, {"00" * 16: self.clock.seconds() + 60}, self.clock.seconds())
@@ -259,8 +259,8 @@ class FileTests(QuarantineCase):
             f'{{"{"00" * 16}": {far}}}'.encode(),
         ):
             self.file.write_bytes(text)
-            self.ward.restore(load(self.directory), _SECONDS)
-        self.assertEqual(self.ward.quarantined(_SECONDS), {})
+            self.table.restore(load(self.directory), _SECONDS)
+        self.assertEqual(self.table.quarantined(_SECONDS), {})
 
     def test_symbolic_link_is_not_followed(self) -> None:
         target = Path(self.directory, "target")
@@ -270,16 +270,18 @@ class FileTests(QuarantineCase):
 
 
 class ThreadsTests(TestCase):
-    """What the image threads make of verdicts."""
+    """Render threads obey the quarantine."""
 
     def setUp(self) -> None:
-        self.ward = QuarantineTable(2)
-        self.addCleanup(self.ward.close)
-        self.witness = SharedCrashTracker(2, 0, self.ward.descriptor, _SECONDS)
+        self.table = QuarantineTable(2)
+        self.addCleanup(self.table.close)
+        self.tracker = SharedCrashTracker(2, 0, self.table.descriptor, _SECONDS)
         self.reasons: list[str] = []
-        self.blocks: list[AbstractContextManager[None]] = []  # a block that nobody refers to is ended
+        self.blocks: list[
+            AbstractContextManager[None]
+        ] = []  # kept, since a context manager without a reference is closed
         running: Any = reactor
-        self.threads = RenderThreads(running, 3, Metrics(), Quarantine(self.witness, self.reasons.append))
+        self.threads = RenderThreads(running, 3, Metrics(), Quarantine(self.tracker, self.reasons.append))
         self.threads.start()
         self.addCleanup(self.threads.stop)
 
@@ -287,30 +289,30 @@ class ThreadsTests(TestCase):
         return Deferred.fromCoroutine(self.threads.run("process", work, source))
 
     def dies(self, *sources: str) -> None:
-        """Another worker."""
-        another = SharedCrashTracker(2, 1, self.ward.descriptor, _SECONDS)
+        """Another worker crashes on *sources*."""
+        another = SharedCrashTracker(2, 1, self.table.descriptor, _SECONDS)
         self.blocks += [another.working(source) for source in sources]
         for block in self.blocks:
             block.__enter__()
-        self.ward.died(1, _SECONDS)
+        self.table.died(1, _SECONDS)
 
     async def test_source_stays_recorded_until_its_thread_returns(self) -> None:
         gate = threading.Event()
         working = [self.begin(lambda _: gate.wait(20), source) for source in (BOMB, PHOTO)]
         working[0].addErrback(lambda _: None)
         working[0].cancel()
-        self.assertEqual(self.ward.leave(0).keys(), {digest_of(BOMB), digest_of(PHOTO)})
+        self.assertEqual(self.table.leave(0).keys(), {digest_of(BOMB), digest_of(PHOTO)})
         gate.set()
         await gatherResults(working)
 
     async def test_suspects_are_decoded_one_at_a_time_beside_other_sources(self) -> None:
         self.dies(BOMB, PHOTO)
-        gate, begun, order = threading.Event(), threading.Semaphore(0), []
+        gate, started, order = threading.Event(), threading.Semaphore(0), []
 
         def work(name: str) -> Any:
             def on_thread(_: object) -> None:
                 order.append(name)
-                begun.release()
+                started.release()
                 gate.wait(20)
 
             return on_thread
@@ -321,12 +323,12 @@ class ThreadsTests(TestCase):
             self.begin(work("other"), "other:"),
         ]
         for _ in range(2):  # which of two threads is the first to run, chance decides
-            begun.acquire(timeout=20)
-        self.assertEqual(self.ward.leave(0).keys(), {digest_of(BOMB), digest_of("other:")})
+            started.acquire(timeout=20)
+        self.assertEqual(self.table.leave(0).keys(), {digest_of(BOMB), digest_of("other:")})
         gate.set()
         await gatherResults(working)
         self.assertEqual(
-            (order[-1], self.witness.is_suspect(BOMB), self.witness.is_suspect(PHOTO)), ("photo", False, False)
+            (order[-1], self.tracker.is_suspect(BOMB), self.tracker.is_suspect(PHOTO)), ("photo", False, False)
         )
 
     async def test_source_quarantined_while_it_waits_is_refused(self) -> None:
@@ -357,7 +359,7 @@ class ThreadsTests(TestCase):
         self.dies(BOMB, PHOTO)
         opened.set()
         await gatherResults(busy)
-        self.assertEqual(len(self.ward.leave(0)), 1)
+        self.assertEqual(len(self.table.leave(0)), 1)
         gate.set()
         await gatherResults(waiting)
         self.assertEqual(sorted(order), ["bomb", "photo"])

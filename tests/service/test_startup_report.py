@@ -1,4 +1,4 @@
-"""What the operator reads of formats at the start."""
+"""The formats in the startup report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The supervisor's decisions, on a clock: when the dead are replaced, what workers are told, how they are stopped."""
+"""The supervisor on a clock: what workers get, when dead workers are replaced, reloads, the stop."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from imgforge.service.supervisor.worker_pool import PoolOutput
 
 
 class Child:
-    """The transport of a child process that lives until a test ends it."""
+    """The transport of a worker that lives until a test ends it."""
 
     def __init__(self, pid: int, protocol: ProcessProtocol, command: list[str], descriptors: dict[int, Any]) -> None:
         self.pid = pid
         self.protocol = protocol
         self.command = command
         self.descriptors = descriptors
-        self.told = b""
+        self.written = b""
         self.signals: list[str] = []
-        self.gone = False  # though nobody has said so yet
+        self.gone = False  # before `processEnded` is called
 
     def write(self, data: bytes) -> None:
-        self.told += data
+        self.written += data
 
     def signalProcess(self, name: str) -> None:
         if self.gone:
@@ -48,7 +48,7 @@ class Child:
         self.signals.append(name)
 
     def fail(self, error: Exception) -> None:
-        """Say why it cannot start, and end."""
+        """Report that the worker cannot start, and end it."""
         reader, writer = os.pipe()
         try:
             raise error
@@ -67,13 +67,13 @@ class Child:
 
 
 class Machine(Clock):
-    """A reactor whose child processes are `Child`ren; without `room` none can be started."""
+    """A reactor whose processes are `Child`s; without `can_fork` none can be started."""
 
     def __init__(self) -> None:
         super().__init__()
         self.children: list[Child] = []
-        self.readers: set[Any] = set()  # of what workers write to stderr
-        self.room = True
+        self.readers: set[Any] = set()  # of the workers' stderr
+        self.can_fork = True
 
     def addReader(self, reader: Any) -> None:
         self.readers.add(reader)
@@ -84,7 +84,7 @@ class Machine(Clock):
     def spawnProcess(
         self, protocol: ProcessProtocol, program: str, args: list[str], env: dict[str, str], childFDs: dict[int, Any]
     ) -> Child:
-        if not self.room:
+        if not self.can_fork:
             raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
         child = Child(1000 + len(self.children), protocol, [program, *args], childFDs)
         self.children.append(child)
@@ -97,7 +97,7 @@ class SupervisorCase(SynchronousTestCase):
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
         self.mistakes: list[str] = []
-        self.told: list[str] = []
+        self.events: list[str] = []
         self.machine = Machine()
         self.listeners = open_listeners(parse_bind("127.0.0.1:0,127.0.0.1:0"))
         for listener in self.listeners:
@@ -111,8 +111,8 @@ class SupervisorCase(SynchronousTestCase):
                 threads=3,
                 output=PoolOutput(scratch.name),
                 load=lambda: self.load(),
-                on_listening=lambda: self.told.append("listening"),
-                on_failure=lambda: self.told.append("failed"),
+                on_listening=lambda: self.events.append("listening"),
+                on_failure=lambda: self.events.append("failed"),
             ),
         )
         self.supervisor.startService()
@@ -150,17 +150,17 @@ class StartTests(SupervisorCase):
         for child in self.children:
             opened = [listener.socket.fileno() for listener in self.listeners]
             self.assertEqual([child.descriptors[number] for number in (3, 4)], opened)
-            document = json.loads(child.told)
+            document = json.loads(child.written)
             self.assertEqual((document["threads"], document["processes"]), (3, 2))
             self.assertEqual(Settings.from_given(document["settings"]).key, (b"secret",))
 
     def test_workers_share_one_memory_of_connection_counts(self) -> None:
-        documents = [json.loads(child.told) for child in self.children]
+        documents = [json.loads(child.written) for child in self.children]
         self.assertEqual([(one["slots"], one["metrics"][1]) for one in documents], [(4, "0"), (4, "1")])
         self.assertEqual(len({child.descriptors[5] for child in self.children}), 1)
         self.crash(self.children[0])
         self.machine.advance(10)
-        self.assertEqual(json.loads(self.children[2].told)["metrics"][1], "0")
+        self.assertEqual(json.loads(self.children[2].written)["metrics"][1], "0")
 
     def test_no_secret_is_on_a_command_line(self) -> None:
         for child in self.children:
@@ -194,11 +194,11 @@ class RestartTests(SupervisorCase):
 
     def test_failed_fork_is_retried(self) -> None:
         self.machine.advance(60)
-        self.machine.room = False
+        self.machine.can_fork = False
         self.crash(self.children[0])
         self.machine.advance(30)
         self.assertEqual(len(self.children), 2)
-        self.machine.room = True
+        self.machine.can_fork = True
         self.machine.advance(5)
         self.assertEqual(len(self.children), 3)
 
@@ -207,7 +207,7 @@ class FailedStartTests(SupervisorCase):
     """Workers that end before they serve."""
 
     def lines(self, work: Callable[[], None]) -> list[str]:
-        """What *work* logs, without the times of the next tries."""
+        """The lines that *work* logs, without the times of the next attempts."""
         with capturedLogs() as events:
             work()
         self.flushLoggedErrors(RuntimeError)
@@ -222,14 +222,14 @@ class FailedStartTests(SupervisorCase):
             self.assertLessEqual(len(self.children), before + 2)
 
     def test_server_is_listening_once_the_first_worker_serves(self) -> None:
-        self.assertEqual(self.told, [])
+        self.assertEqual(self.events, [])
         for child in self.children:
             child.beat()
-        self.assertEqual(self.told, ["listening"])
+        self.assertEqual(self.events, ["listening"])
 
     def test_server_fails_after_three_failed_starts_of_each_worker(self) -> None:
         lines = self.lines(lambda: self.fail_all(3))
-        self.assertEqual((self.told, len(self.children)), (["failed"], 6))
+        self.assertEqual((self.events, len(self.children)), (["failed"], 6))
         self.assertEqual(lines[-1], "imgforge cannot start: ValueError: no token")
 
     def test_repeated_traceback_is_logged_once(self) -> None:
@@ -246,12 +246,12 @@ class FailedStartTests(SupervisorCase):
             self.children[-1].fail(ValueError("no token"))
             self.machine.advance(6)
         self.flushLoggedErrors(RuntimeError)
-        self.assertEqual((self.told, len(self.children)), (["listening"], 12))
+        self.assertEqual((self.events, len(self.children)), (["listening"], 12))
 
     def test_server_fails_where_every_fork_fails(self) -> None:
-        self.machine.room = False
+        self.machine.can_fork = False
         lines = self.lines(lambda: self.lose_all())
-        self.assertEqual(self.told, ["failed"])
+        self.assertEqual(self.events, ["failed"])
         self.assertEqual(lines[-1], "imgforge cannot start: no worker can be started: Resource temporarily unavailable")
 
     def lose_all(self) -> None:
@@ -263,14 +263,14 @@ class FailedStartTests(SupervisorCase):
         for number in range(6):
             self.children[number].end(ProcessTerminated(signal=9))
             self.machine.advance(2)
-        self.assertEqual(self.told, ["failed"])
+        self.assertEqual(self.events, ["failed"])
 
 
 class NameTests(SupervisorCase):
     """The names under which workers keep the values of their metrics."""
 
     def name(self, child: Child) -> str:
-        name: str = json.loads(child.told)["metrics"][1]
+        name: str = json.loads(child.written)["metrics"][1]
         return name
 
     def test_successor_takes_the_name_of_the_dead_worker(self) -> None:
@@ -314,8 +314,8 @@ class ReloadTests(SupervisorCase):
             child.beat()
 
     def keys(self) -> list[tuple[bytes, ...]]:
-        """The key that each worker was told, in the order of their starts."""
-        return [Settings.from_given(json.loads(child.told)["settings"]).key for child in self.children]
+        """The key that each worker got, in the order of their starts."""
+        return [Settings.from_given(json.loads(child.written)["settings"]).key for child in self.children]
 
     def test_each_worker_is_replaced_after_its_successor_serves(self) -> None:
         self.supervisor.reload()
@@ -363,7 +363,7 @@ class ReloadTests(SupervisorCase):
         self.assertEqual(self.keys(), [(b"secret",)] * 2 + [(b"new",), (b"secret",)])
 
     def test_old_configuration_stays_where_fork_fails(self) -> None:
-        self.machine.room = False
+        self.machine.can_fork = False
         with capturedLogs() as events:
             self.supervisor.reload()
         self.assertEqual(
@@ -372,16 +372,16 @@ class ReloadTests(SupervisorCase):
                 "the new configuration is not used: no worker can be started: Resource temporarily unavailable",
             ],
         )
-        self.machine.room = True
+        self.machine.can_fork = True
         self.machine.advance(60)
         self.crash(self.children[0])
         self.machine.advance(1)
         self.assertEqual(self.keys(), [(b"secret",)] * 3)
 
     def test_failed_reload_can_be_repeated(self) -> None:
-        self.machine.room = False
+        self.machine.can_fork = False
         self.supervisor.reload()
-        self.machine.room = True
+        self.machine.can_fork = True
         self.supervisor.reload()
         self.assertEqual(self.keys(), [(b"secret",)] * 2 + [(b"new",)])
 

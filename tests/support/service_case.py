@@ -12,9 +12,9 @@ __all__ = ["ServiceCase"]
 
 class ServiceCase(SynchronousTestCase):
     def server(self, *arguments: str, **settings: str) -> Twistd:
-        made = Twistd(settings, arguments)
-        self.addCleanup(made.clean)
-        return made
+        server = Twistd(settings, arguments)
+        self.addCleanup(server.clean)
+        return server
 
     def slow_origin(self, delay: float) -> Origin:
         origin = Origin({"/a.png": encode(gradient(40, 30), "PNG")}, delay=delay)
