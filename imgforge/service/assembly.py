@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from twisted.internet import defer
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -28,10 +27,10 @@ from imgforge.pipeline import (
     RenderThreads,
     make_caches,
 )
+from imgforge.service.drain import Drain
 from imgforge.service.lifecycle import Component, OrderedServices, PeriodicCall
 from imgforge.service.platform import IdleTrim, pixel_bytes
 from imgforge.service.process_metrics import ObservedParts, ProcessMetrics
-from imgforge.service.startup_report import counted
 from imgforge.service.translation import (
     answer_headers,
     answer_settings,
@@ -85,8 +84,6 @@ _IMAGES = "/{*path}"  # the route of images in the metrics
 _PURGE = "/cache/purge"
 _FLUSH_INTERVAL = 0.25
 _STATE_INTERVAL = 1.0
-_ARRIVAL = 0.5  # seconds for requests that are still to arrive when the stop begins
-_ABORT = 1.0  # seconds for requests that are aborted
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +201,7 @@ class Application(OrderedServices):
                 "the gauges of this process are not updated",
             ),
             IdleTrim(self._reactor, lambda: self._server.active),
-            Component("requests in flight", stop=lambda: ensureDeferred(self._drain())),
+            Drain(self._reactor, self.site, self._settings.grace, self._answer_draining),
         ):
             self.addService(service)
 
@@ -271,34 +268,9 @@ class Application(OrderedServices):
 
     async def announce_stop(self) -> None:
         """Answer 503 to /status for the shutdown delay, so that load balancers turn away; requests are served."""
-        self._health.draining = True
+        self._answer_draining()
         if self._settings.shutdown_delay:
             await deferLater(self._reactor, self._settings.shutdown_delay)
 
-    async def _drain(self) -> None:
-        """Let the requests in flight finish within the grace, then abort the others; the listeners are closed."""
-        # Requests on connections that were accepted a moment ago are still to arrive, and the next ones on busy ones.
-        self.site.end_connections()
-        if self.site.connections:
-            await deferLater(self._reactor, _ARRIVAL)
+    def _answer_draining(self) -> None:
         self._health.draining = True
-        self.site.close_idle()
-        grace = self._settings.grace
-        if await self._idle_within(grace) or not self._server.active:
-            return
-        self.log.warn(
-            "shutdown timed out after {seconds:g} s: {requests} aborted",
-            seconds=grace,
-            requests=counted(self._server.active, "request"),
-        )
-        for connection in tuple(self.site.connections):
-            connection.forceAbortClient()  # which cancels the fetches and stops libvips
-        await self._idle_within(_ABORT)
-
-    async def _idle_within(self, seconds: float) -> bool:
-        """Whether no request is in flight, and no connection open, within *seconds* from now."""
-        try:
-            await self.site.when_idle().addTimeout(seconds, self._reactor)
-        except defer.TimeoutError:
-            return False
-        return True
