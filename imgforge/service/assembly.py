@@ -32,17 +32,17 @@ from imgforge.service.lifecycle import Component, OrderedServices, PeriodicCall
 from imgforge.service.platform import IdleTrim, pixel_bytes
 from imgforge.service.process_metrics import ObservedParts, ProcessMetrics
 from imgforge.service.translation import (
-    answer_headers,
     answer_settings,
     cache_settings,
     caches_settings,
     clients_per_process,
+    connection_limits,
     negotiation,
-    not_found_ttl,
     original_cache_settings,
     passthrough,
     pipeline_settings,
     queue_per_process,
+    server_settings,
     source_settings,
     url_settings,
 )
@@ -54,7 +54,6 @@ from imgforge.web import (
     ClientKey,
     ClientRates,
     Clients,
-    ConnectionLimits,
     Endpoint,
     FastLane,
     FastLaneSettings,
@@ -71,7 +70,6 @@ from imgforge.web import (
     Rates,
     Route,
     Server,
-    ServerSettings,
     landing_page,
     missing_endpoint,
     page_endpoint,
@@ -156,12 +154,7 @@ class Application(OrderedServices):
         self.site = ImageSite(
             self._server,
             reactor,
-            ConnectionLimits(
-                keep_alive=settings.keep_alive_timeout,
-                read_timeout=settings.read_request_timeout,
-                write_timeout=settings.write_response_timeout,
-                max_clients=clients_per_process(settings, processes),
-            ),
+            connection_limits(settings, clients_per_process(settings, processes)),
             self._fast_lane,
         )
         metrics.concurrency_limit(threads)
@@ -258,12 +251,7 @@ class Application(OrderedServices):
             Route(b"", _IMAGES, ImageEndpoint(services), prefix=True),
             Route(b"", _IMAGES, purge_image, prefix=True, methods=(b"PURGE",)),
         ]
-        chosen = ServerSettings(
-            headers=answer_headers(settings),
-            path_prefix=settings.path_prefix.rstrip("/").encode(),
-            clients=self._clients,
-            not_found_ttl=not_found_ttl(settings),
-        )
+        chosen = server_settings(settings, self._clients)
         return Server(reactor, routes, self._metrics, self._access_log, chosen, self._fast_lane)
 
     async def announce_stop(self) -> None:

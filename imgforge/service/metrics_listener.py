@@ -7,10 +7,9 @@ import sys
 from imgforge.config import Settings
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import AccessLog, Metrics
-from imgforge.service.translation import answer_headers
+from imgforge.service.translation import answer_headers, connection_limits
 from imgforge.web import (
     BearerGate,
-    ConnectionLimits,
     ImageSite,
     MetricsEndpoint,
     Route,
@@ -32,10 +31,4 @@ def metrics_site(reactor: IServerReactor, settings: Settings, metrics: Metrics) 
     ]
     chosen = ServerSettings(headers=answer_headers(settings))
     server = Server(reactor, routes, metrics, AccessLog(sys.stdout, "off"), chosen)
-    limits = ConnectionLimits(
-        keep_alive=settings.keep_alive_timeout,
-        read_timeout=settings.read_request_timeout,
-        write_timeout=settings.write_response_timeout,
-        max_clients=_MOST_CLIENTS,
-    )
-    return ImageSite(server, reactor, limits)
+    return ImageSite(server, reactor, connection_limits(settings, _MOST_CLIENTS))

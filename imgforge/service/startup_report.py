@@ -11,7 +11,7 @@ from imgforge.config import Settings
 from imgforge.service.translation import cache_settings, clients_per_process, original_cache_settings
 from imgforge.sources import find_plugins
 
-__all__ = ["StartupReport", "counted", "listening", "summary", "warnings"]
+__all__ = ["StartupReport", "counted", "listening", "missing_formats", "summary", "warnings"]
 
 # Descriptors of a process besides its clients: files, listeners, the reactor's own, connections to some origins.
 _OTHER_DESCRIPTORS = 128
@@ -32,7 +32,7 @@ def summary(settings: Settings, processes: int, threads: int) -> list[str]:
     return [
         f"imgforge {__version__} with libvips {able.version}",
         f"reads {', '.join(able.loads)}; writes {', '.join(able.saves)}",
-        *_missing_formats(able),
+        *missing_formats(able),
         f"{work} each" if processes > 1 else work,
         f"cache: {_where(results)}" + (f"; originals: {_where(originals)}" if originals.type else ""),
     ]
@@ -48,7 +48,7 @@ def listening(settings: Settings) -> list[str]:
     return lines
 
 
-def _missing_formats(able: processing.Capabilities) -> list[str]:
+def missing_formats(able: processing.Capabilities) -> list[str]:
     """The formats that cannot be read or written, and what to install for them."""
     lines = []
     unread = [name for name in processing.FORMATS if name not in able.loads]

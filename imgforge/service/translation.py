@@ -15,7 +15,7 @@ from imgforge.pipeline import CachesSettings, PipelineSettings, StalenessPolicy
 from imgforge.processing import ProcessingSettings, sniffed_media_type
 from imgforge.sources import AddressPolicy, SourceSettings
 from imgforge.urls import UrlSettings
-from imgforge.web import AnswerSettings, Negotiation, Passthrough
+from imgforge.web import AnswerSettings, Clients, ConnectionLimits, Negotiation, Passthrough, ServerSettings
 
 __all__ = [
     "answer_headers",
@@ -23,14 +23,15 @@ __all__ = [
     "cache_settings",
     "caches_settings",
     "clients_per_process",
+    "connection_limits",
     "negotiation",
-    "not_found_ttl",
     "operators_image",
     "original_cache_settings",
     "passthrough",
     "pipeline_settings",
     "processing_settings",
     "queue_per_process",
+    "server_settings",
     "source_settings",
     "threads_per_process",
     "url_settings",
@@ -175,9 +176,25 @@ def answer_settings(settings: Settings) -> AnswerSettings:
     )
 
 
-def not_found_ttl(settings: Settings) -> int:
-    """Seconds for which CDNs may keep the 404 of a source: cache_not_found_ttl where it is configured, else 0."""
-    return int(settings.cache_not_found_ttl) if "cache_not_found_ttl" in settings.given else 0
+def server_settings(settings: Settings, clients: Clients) -> ServerSettings:
+    """The settings of all responses of a server for *clients*."""
+    return ServerSettings(
+        headers=answer_headers(settings),
+        path_prefix=settings.path_prefix.rstrip("/").encode(),
+        clients=clients,
+        # CDNs keep the 404 of a source as long as the negative cache does, where the operator has chosen how long.
+        not_found_ttl=int(settings.cache_not_found_ttl) if "cache_not_found_ttl" in settings.given else 0,
+    )
+
+
+def connection_limits(settings: Settings, max_clients: int) -> ConnectionLimits:
+    """The time limits of connections, and a maximum of *max_clients*."""
+    return ConnectionLimits(
+        keep_alive=settings.keep_alive_timeout,
+        read_timeout=settings.read_request_timeout,
+        write_timeout=settings.write_response_timeout,
+        max_clients=max_clients,
+    )
 
 
 def answer_headers(settings: Settings) -> list[tuple[bytes, bytes]]:

@@ -123,7 +123,7 @@ class GraceTests(StoppingCase):
         wait_for(lambda: self.processor_seconds(server) > 5, "the encoder: all before it takes a second")
         self.assertEqual((server.stop(), self.left()), (0, []))
         client.join(20)
-        self.assertIn("ending it with threads or workers still busy", server.output())
+        self.assertIn("ending it now, with threads or workers still busy", server.output())
 
     def processor_seconds(self, server: Twistd) -> float:
         pid = server.process.pid if server.process is not None else 0

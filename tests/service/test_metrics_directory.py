@@ -9,7 +9,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.service.supervisor.metrics_directory import MetricsDirectory
+from imgforge.service.supervisor import MetricsDirectory
 
 
 class MetricsDirectoryTests(SynchronousTestCase):

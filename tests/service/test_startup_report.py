@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.processing import FORMATS, Capabilities
-from imgforge.service.startup_report import _missing_formats
+from imgforge.service.startup_report import missing_formats
 
 EVERYTHING = tuple(FORMATS)
 WRITTEN = tuple(name for name, one in FORMATS.items() if one.writes)
@@ -13,9 +13,9 @@ WRITTEN = tuple(name for name, one in FORMATS.items() if one.writes)
 
 class FormatsTests(SynchronousTestCase):
     def test_no_line_where_no_format_is_missing(self) -> None:
-        self.assertEqual(_missing_formats(Capabilities("8.18.7", EVERYTHING, WRITTEN)), [])
+        self.assertEqual(missing_formats(Capabilities("8.18.7", EVERYTHING, WRITTEN)), [])
 
-    def test_extras_for_missing_formats_are_named_once_for_each_direction(self) -> None:
+    def test_extras_formissing_formats_are_named_once_for_each_direction(self) -> None:
         without = {"bmp", "ico", "psd", "heic"}
         able = Capabilities(
             "8.18.7",
@@ -23,7 +23,7 @@ class FormatsTests(SynchronousTestCase):
             tuple(name for name in WRITTEN if name not in without),
         )
         self.assertEqual(
-            _missing_formats(able),
+            missing_formats(able),
             [
                 "does not read heic, bmp, ico, psd: that needs pip install pillow pillow-heif",
                 "does not write heic, bmp, ico: that needs pip install pillow pillow-heif",
@@ -33,7 +33,7 @@ class FormatsTests(SynchronousTestCase):
     def test_library_that_libvips_was_built_without_is_named(self) -> None:
         able = Capabilities("8.14.1", EVERYTHING, tuple(name for name in WRITTEN if name not in {"avif", "gif"}))
         self.assertEqual(
-            _missing_formats(able),
+            missing_formats(able),
             [
                 "does not write avif: that needs a libvips with libheif and a codec of AV1, such as libaom, as "
                 "that of pip install 'pyvips[binary]' is",

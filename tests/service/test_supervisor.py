@@ -20,11 +20,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.config import ConfigurationError, Settings, parse_bind
 from imgforge.interfaces import IServerReactor
-from imgforge.service.net.listeners import open_listeners
-from imgforge.service.supervisor.child import report_failure
+from imgforge.service.net import open_listeners
+from imgforge.service.supervisor import PoolOutput, Supervisor, SupervisorParts, report_failure
 from imgforge.service.supervisor.reload import installed_code
-from imgforge.service.supervisor.supervisor import Supervisor, SupervisorParts
-from imgforge.service.supervisor.worker_pool import PoolOutput
 
 
 class Child:
