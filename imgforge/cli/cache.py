@@ -25,7 +25,7 @@ def cache() -> None:
 
 
 def _directory(config_path: str | None) -> str:
-    path = settings_of(config_path).cache[1]
+    path = settings_of(config_path).prepare_cache()[1]
     if not path:
         fail("IMGFORGE_CACHE_DISK_PATH is not set: there is no disk cache")
     if not os.path.isdir(path):

@@ -163,9 +163,11 @@ class Settings(
         """Seconds from SIGTERM until requests under way are aborted."""
         return self.shutdown_delay + self.grace
 
-    @property
-    def cache(self) -> tuple[str, str]:
-        """The cache's type and directory; by default in embedded mode hybrid, in the user's cache directory."""
+    def prepare_cache(self) -> tuple[str, str]:
+        """The cache's type and directory; by default in embedded mode hybrid, in the user's cache directory.
+
+        That default directory is created if it is not there.
+        """
         if not self.embedded or "cache_type" in self._given:
             return self.cache_type, self.cache_disk_path
         if self.cache_disk_path:
@@ -181,10 +183,9 @@ class Settings(
                 return "hybrid", str(path)
         return "memory", ""
 
-    @property
-    def state_directory(self) -> str:
+    def prepare_state_directory(self) -> str:
         """The directory for state that outlives the server: that of the disk caches; empty without one."""
-        kind, path = self.cache
+        kind, path = self.prepare_cache()
         on_disk = {kind, self.source_cache_type} & {"disk", "hybrid"}
         return path if on_disk else ""
 
@@ -204,7 +205,7 @@ class Settings(
             lines.append(
                 "IMGFORGE_LOCAL_FILESYSTEM_ROOT=/: URLs may read all files that this user may, not images only"
             )
-        if self.cache[1] and not self.cache_disk_max_bytes:
+        if self.prepare_cache()[1] and not self.cache_disk_max_bytes:
             lines.append("IMGFORGE_CACHE_DISK_MAX_BYTES: the cache may fill the disk")
         if self.direct_only:
             lines.append(

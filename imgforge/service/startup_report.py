@@ -69,7 +69,7 @@ def missing_formats(able: processing.Capabilities) -> list[str]:
 def warnings(settings: Settings, processes: int, descriptors: int) -> list[str]:
     """Warnings for the operator; each process may have *descriptors* files open."""
     lines = [*settings.warnings(), *find_plugins().warnings]
-    path = settings.state_directory
+    path = settings.prepare_state_directory()
     if path and not usable_directory(path):
         lines.append(f"the cache directory {path} cannot be written: images are served as if uncached")
     clients = clients_per_process(settings, processes)

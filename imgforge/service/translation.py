@@ -225,7 +225,7 @@ def passthrough(settings: Settings) -> Passthrough:
 
 def cache_settings(settings: Settings, directory: str = "") -> CacheSettings:
     """The cache of results; *directory* is shared by all processes of the server."""
-    kind, path = settings.cache
+    kind, path = settings.prepare_cache()
     return CacheSettings(
         type=kind,
         memory_max_bytes=settings.cache_memory_max_bytes,

@@ -70,7 +70,7 @@ class PrecedenceTests(LoadingCase):
         self.assertIn("names", self.mistakes(CACHE_KEY_HEADERS="x y")[0])
 
     def test_the_names_of_imgproxys_cache_are_taken(self) -> None:
-        self.assertEqual(self.load(CACHE_USE="fs", CACHE_FS_ROOT="/x").cache, ("disk", "/x"))
+        self.assertEqual(self.load(CACHE_USE="fs", CACHE_FS_ROOT="/x").prepare_cache(), ("disk", "/x"))
 
     def test_lists_come_as_text_and_as_arrays(self) -> None:
         self.assertEqual(self.load('allowed_sources = ["a", "b"]').allowed_sources, ("a", "b"))
@@ -278,7 +278,7 @@ class TryOutTests(LoadingCase):
     def test_without_a_key_on_loopback_there_is_a_hybrid_cache_in_the_users_directory(self) -> None:
         for settings in (self.load(), self.load(bind="127.0.0.1:9"), self.load(LOG_LEVEL="debug", QUALITY="70")):
             self.assertTrue(settings.embedded)
-            self.assertEqual(settings.cache, self.users)
+            self.assertEqual(settings.prepare_cache(), self.users)
             self.assertGreater(settings.max_animation_frames, 1)
 
     def test_what_is_configured_of_it_is_obeyed(self) -> None:
@@ -289,17 +289,17 @@ class TryOutTests(LoadingCase):
             ({"CACHE_TYPE": "disk", "CACHE_DISK_PATH": "/x"}, ("disk", "/x")),
         ):
             settings = self.load(**configured)
-            self.assertEqual((settings.embedded, settings.cache), (True, cache))
+            self.assertEqual((settings.embedded, settings.prepare_cache()), (True, cache))
         self.assertEqual(self.load(MAX_ANIMATION_FRAMES="1").max_animation_frames, 1)
 
     def test_another_process_makes_the_same_of_it(self) -> None:
         settings = self.load(LOG_LEVEL="debug")
         again = Settings.from_given(settings.given)
-        self.assertEqual((again, again.cache), (settings, settings.cache))
+        self.assertEqual((again, again.prepare_cache()), (settings, settings.prepare_cache()))
 
     def test_with_a_key_or_for_anybody_it_is_no_try_out(self) -> None:
         for settings in (load_settings(None, KEYS), self.load(ALLOW_UNSIGNED="true", bind="127.0.0.1:9")):
-            self.assertEqual((settings.embedded, settings.cache), (False, ("", "")))
+            self.assertEqual((settings.embedded, settings.prepare_cache()), (False, ("", "")))
             self.assertEqual(settings.max_animation_frames, 1)
 
 

@@ -125,7 +125,7 @@ class WorkerPool(Service):
         self._failed_starts = 0  # while no worker has served
         self._last_failure = ""
         self._connection_counts = ConnectionCounts(2 * count)
-        self._quarantine = CrashQuarantine(reactor, 2 * count, plan.settings.state_directory)
+        self._quarantine = CrashQuarantine(reactor, 2 * count, plan.settings.prepare_state_directory())
 
     @property
     def workers(self) -> tuple[Child, ...]:
