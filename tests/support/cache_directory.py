@@ -1,4 +1,4 @@
-"""Entries, and directories of them, for the tests of the disk tier."""
+"""Entries, directories of entries, and a disk tier on a clock, for the tests of the cache."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from twisted.internet import reactor
-from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.internet.task import Clock, deferLater
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from imgforge.cache import entry_path, write_entry
+from imgforge.cache import DiskLimits, DiskTier, entry_path, write_entry
+from imgforge.interfaces import IServerReactor
 from imgforge.model import CacheEntry, Rendition
 
 KEY = bytes(range(32))
@@ -35,7 +37,7 @@ def sized(size: int) -> CacheEntry:
 
 
 def write(root: str, number: int, size: int = 1000, age: float = 0) -> Path:
-    """A file of an entry of *size* bytes that was used *age* seconds ago."""
+    """Write the file of an entry of *size* bytes that was used *age* seconds ago; returns its path."""
     key = number_key(number)
     path = entry_path(root, key)
     write_entry(path, key, sized(size))
@@ -44,6 +46,8 @@ def write(root: str, number: int, size: int = 1000, age: float = 0) -> Path:
 
 
 class Directory(SynchronousTestCase):
+    """A test with a temporary directory, `root`."""
+
     def setUp(self) -> None:
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
@@ -51,7 +55,49 @@ class Directory(SynchronousTestCase):
 
 
 class ThreadedClock(Clock):
-    """Time that stands still until a test moves it, with threads that really run."""
+    """Time that stands still until a test advances it, with threads that really run."""
+
+    @property
+    def as_reactor(self) -> IServerReactor:
+        """This clock, as the reactor of a cache: a cache needs the time and `callFromThread` of it."""
+        return cast("IServerReactor", self)
 
     def callFromThread(self, callable: Callable[..., object], *args: object, **named: object) -> None:  # noqa: A002
         reactor.callFromThread(callable, *args, **named)  # type: ignore[attr-defined]
+
+
+class DiskTierCase(TestCase):
+    """A disk tier on a temporary directory, `root`, whose faults are kept in `faults`."""
+
+    timeout = 20
+
+    def setUp(self) -> None:
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.root = scratch.name
+        self.faults: list[tuple[str, str]] = []
+        self.clock = ThreadedClock()
+        self.tier = self.make(self.root)
+
+    def make(self, root: str, max_bytes: int = 10**9, min_free: int = 0) -> DiskTier:
+        tier = DiskTier(
+            self.clock.as_reactor,
+            root,
+            DiskLimits(max_bytes, 100, free=min_free),
+            on_fault=lambda tier, fault: self.faults.append((tier, fault)),
+        )
+        tier.startService()
+
+        async def close() -> None:
+            await tier.stopService()
+
+        self.addCleanup(close)
+        return tier
+
+    def entry_files(self) -> list[Path]:
+        return list(Path(self.root).rglob("*.entry"))
+
+    async def until(self, happened: Callable[[], bool]) -> None:
+        """Wait until *happened* is true, while threads work; the test's timeout ends it otherwise."""
+        while not happened():
+            await deferLater(reactor, 0.005)

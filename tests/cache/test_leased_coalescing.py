@@ -13,10 +13,10 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import deferLater
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.trial.unittest import TestCase
 
 from imgforge.cache import Cache, DiskLimits, DiskTier, disk
-from imgforge.cache.leases import Lease, LeaseFile, outcome_text
+from imgforge.cache.leases import Lease, LeaseFile
 from imgforge.cache.purge import follower
 from imgforge.errors import CircuitOpen, NotAnImage, OriginFailed, Overloaded, SourceNotFound
 from imgforge.model import CacheEntry
@@ -212,44 +212,3 @@ class SharedFlightTests(TestCase):
         await process.cache.stopService()
         self.assertTrue(Lease(LeaseFile(self.root), KEY).take())
         self.assertEqual(sorted(path.name for path in Path(self.root).glob("*")), [KEY.hex()[:2], "leases"])
-
-
-class LeaseTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        scratch = tempfile.TemporaryDirectory()
-        self.addCleanup(scratch.cleanup)
-        self.root = scratch.name
-        self.file = LeaseFile(self.root)
-        self.addCleanup(self.file.close)
-
-    def test_what_comes_too_late_is_given_back(self) -> None:
-        late, other = Lease(self.file, KEY), LeaseFile(self.root)
-        self.addCleanup(other.close)
-        self.assertFalse(late.end())
-        self.assertFalse(late.take())
-        self.assertTrue(Lease(other, KEY).take())
-
-    def test_an_outcome_is_found_whole_by_its_key_only(self) -> None:
-        for text in (b"", b"SourceNotFound\nno", bytes(1000)):
-            self.file.write_outcome(KEY, text)
-            slot = self.file.outcome(KEY)
-            self.assertEqual(outcome_text(slot, KEY), text[:452])
-            self.assertIsNone(outcome_text(slot, bytes(32)))
-            for at in range(0, len(slot), 7):
-                damaged = slot[:at] + bytes([slot[at] ^ 1]) + slot[at + 1 :]
-                self.assertIn(outcome_text(damaged, KEY), {None, text})
-        self.assertIsNone(outcome_text(b"", KEY))
-
-    def test_equal_outcomes_differ(self) -> None:
-        self.file.write_outcome(KEY, b"same")
-        before = self.file.outcome(KEY)
-        self.file.write_outcome(KEY, b"same")
-        self.assertNotEqual(self.file.outcome(KEY), before)
-
-    def test_a_directory_that_was_removed_is_made_again(self) -> None:
-        self.assertTrue(self.file.take(5))
-        Path(self.root, "leases").unlink()
-        self.assertTrue(self.file.take(5))
-        other = LeaseFile(self.root)
-        self.addCleanup(other.close)
-        self.assertFalse(other.take(5))
