@@ -19,14 +19,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from imgforge.cache.entry_file import LONGEST_BODY, CorruptEntry, OldEntry, entry_path, read_entry, write_entry
-from imgforge.cache.eviction.free_space import DISK_FULL
-from imgforge.cache.eviction.janitor import Janitor
-from imgforge.cache.eviction.sweep import DiskLimits
+from imgforge.cache.eviction import DISK_FULL, DiskLimits, Janitor
 from imgforge.cache.leased_coalescing import LeasedCoalescer
 from imgforge.cache.leases import LeaseFile
-from imgforge.cache.purge.follower import PurgeFollower
-from imgforge.cache.purge.purges import Purges
-from imgforge.cache.purge.remover import Remover
+from imgforge.cache.purge import PurgeFollower, Purges, Remover
 from imgforge.concurrency import FileThreads, Stalled, TimeLimit
 from imgforge.interfaces import IServerReactor, ISharedTier, TierUsage
 from imgforge.model import CacheEntry, Purge

@@ -10,10 +10,9 @@ from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, DeferredList, succeed
 
 from imgforge.cache.disk import DiskTier, FaultObserver
-from imgforge.cache.eviction.sweep import DiskLimits
+from imgforge.cache.eviction import DiskLimits
 from imgforge.cache.memory import MemoryTier
-from imgforge.cache.purge.follower import PurgeFollower
-from imgforge.cache.purge.purges import Purges
+from imgforge.cache.purge import PurgeFollower, Purges
 from imgforge.interfaces import ICacheTier, IMemoryTier, IServerReactor, ISharedTier
 from imgforge.model import CacheEntry, Kind, Purge
 

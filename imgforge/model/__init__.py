@@ -1,6 +1,6 @@
 """The frozen values that the layers exchange: URLs are `str`, bodies `bytes`, times seconds since the epoch."""
 
-from imgforge.model.byte_range import Unsatisfiable, byte_range
+from imgforge.model.byte_ranges import Unsatisfiable, byte_range
 from imgforge.model.cache_control import CacheControl, delta_seconds
 from imgforge.model.client_hints import NO_HINTS, Hints
 from imgforge.model.effects import (

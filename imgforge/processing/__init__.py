@@ -5,8 +5,7 @@ from imgforge.processing.codecs.formats import FORMATS, Format, check_format, de
 from imgforge.processing.engine import STAGES, process
 from imgforge.processing.libvips import Capabilities, capabilities, configure, needed_for, usage
 from imgforge.processing.plan import Geometry, Plan, geometry, plan
-from imgforge.processing.resources.cancellation import Cancellation
-from imgforge.processing.resources.pixel_budget import PixelBudget
+from imgforge.processing.resources import Cancellation, PixelBudget
 from imgforge.processing.settings import ProcessingSettings
 
 __all__ = [

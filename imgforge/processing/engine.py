@@ -19,10 +19,8 @@ from imgforge.processing.codecs.partial_files import whole_or_part
 from imgforge.processing.codecs.save import save
 from imgforge.processing.format_choice import output_formats, skips
 from imgforge.processing.libvips import animates
-from imgforge.processing.metadata.strip import strip_metadata
 from imgforge.processing.pixel_estimate import pixel_bytes
-from imgforge.processing.resources.cancellation import Cancellation
-from imgforge.processing.resources.pixel_budget import PixelBudget
+from imgforge.processing.resources import Cancellation, PixelBudget
 from imgforge.processing.settings import ProcessingSettings, chosen
 from imgforge.processing.stages import (
     adjust_colours,
@@ -45,6 +43,7 @@ from imgforge.processing.stages import (
     round_corners,
     scale,
     scale_on_load,
+    strip_metadata,
     to_processing_colours,
     to_result_colours,
     trim,

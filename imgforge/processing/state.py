@@ -11,7 +11,7 @@ from imgforge.processing.codecs.formats import FORMATS, Format
 from imgforge.processing.codecs.load import Original
 from imgforge.processing.gravity import crop_gravity
 from imgforge.processing.plan import Plan, geometry, plan
-from imgforge.processing.resources.cancellation import Cancellation
+from imgforge.processing.resources import Cancellation
 from imgforge.processing.settings import ProcessingSettings, chosen
 
 __all__ = ["RenderContext", "State", "start"]

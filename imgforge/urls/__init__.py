@@ -4,7 +4,7 @@ from imgforge.urls.encryption import SourceCipher
 from imgforge.urls.options import BY_NAME, FORMATS, INFO_OPTIONS, OPTIONS, Argument, ArgumentGroup, Option
 from imgforge.urls.parser import UrlParser, UrlSettings
 from imgforge.urls.signature import Signer
-from imgforge.urls.signature_mistakes import SignedUrl, signature_mistakes, signing_pair
+from imgforge.urls.signature_diagnosis import SignedUrl, signature_mistakes, signing_pair
 from imgforge.urls.source import build_path
 
 __all__ = [

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from imgforge.cache.eviction.free_space import FreeSpace
 from imgforge.cache.eviction.sweep import DiskLimits, Sweep, SweepOptions, last_sweep, sweep
-from imgforge.cache.purge.follower import PurgeFollower
+from imgforge.cache.purge import PurgeFollower
 from imgforge.concurrency import FileThreads
 
 __all__ = ["Janitor"]

@@ -26,8 +26,7 @@ from imgforge.processing.metadata.iptc import iptc_of, resolution_of, resources
 from imgforge.processing.metadata.xmp import xmp_of
 from imgforge.processing.pixel_estimate import source_pixel_bytes
 from imgforge.processing.plan import Plan, geometry, plan
-from imgforge.processing.resources.cancellation import Cancellation
-from imgforge.processing.resources.pixel_budget import PixelBudget
+from imgforge.processing.resources import Cancellation, PixelBudget
 from imgforge.processing.rounding import min_nonzero
 from imgforge.processing.settings import ProcessingSettings, chosen
 from imgforge.processing.stages import interpretation

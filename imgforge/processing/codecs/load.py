@@ -19,11 +19,11 @@ from imgforge.processing.codecs.pillow_frames import film, frames_of
 from imgforge.processing.codecs.svg import sanitised, unpacked
 from imgforge.processing.codecs.svg_cost import LARGE, is_costly
 from imgforge.processing.codecs.truncation import gif_is_complete, tiff_is_complete
-from imgforge.processing.containers.png import check_png
-from imgforge.processing.isolation.parent import cleaned_apart, decoded_apart
+from imgforge.processing.containers import check_png
+from imgforge.processing.isolation import cleaned_apart, decoded_apart
 from imgforge.processing.libvips import broken, capabilities, field_names, missing, reader
 from imgforge.processing.metadata.tiff_owners import with_owners
-from imgforge.processing.resources.cancellation import Cancellation
+from imgforge.processing.resources import Cancellation
 from imgforge.processing.settings import ProcessingSettings
 
 __all__ = ["Original", "check_hash", "jpeg_shrink", "open_original"]

@@ -14,7 +14,7 @@ import pyvips
 from imgforge.errors import NotAnImage
 from imgforge.processing.codecs.formats import FORMATS, detect_format
 from imgforge.processing.libvips import broken
-from imgforge.processing.resources.cancellation import Cancellation
+from imgforge.processing.resources import Cancellation
 from imgforge.processing.settings import ProcessingSettings
 
 __all__ = ["whole_or_part"]

@@ -8,8 +8,8 @@ from typing import Any
 import pyvips
 
 from imgforge.errors import SourceTooLarge
-from imgforge.processing.isolation.parent import decoded_apart
-from imgforge.processing.resources.cancellation import Cancellation
+from imgforge.processing.isolation import decoded_apart
+from imgforge.processing.resources import Cancellation
 
 __all__ = ["load"]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from imgforge.processing.containers import read_tiff
-from imgforge.processing.isolation.parent import decoded_apart
-from imgforge.processing.resources.cancellation import Cancellation
+from imgforge.processing.isolation import decoded_apart
+from imgforge.processing.resources import Cancellation
 
 __all__ = ["is_raw_tiff", "load"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from imgforge.processing.containers.png import check_png
 from imgforge.processing.containers.tiff import Entry, Tiff, read_tiff
 
-__all__ = ["Entry", "Tiff", "read_tiff"]
+__all__ = ["Entry", "Tiff", "check_png", "read_tiff"]

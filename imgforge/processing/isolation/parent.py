@@ -19,7 +19,7 @@ import pyvips
 
 from imgforge.errors import NotAnImage, ResultTooLarge, SourceTooLarge
 from imgforge.processing.codecs.pixels import MOST_PIXELS, from_pixels
-from imgforge.processing.resources.cancellation import Cancellation
+from imgforge.processing.resources import Cancellation
 
 __all__ = ["cleaned_apart", "decoded_apart"]
 

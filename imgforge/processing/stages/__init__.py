@@ -25,6 +25,7 @@ from imgforge.processing.stages.rotate import rotate
 from imgforge.processing.stages.round_corners import round_corners
 from imgforge.processing.stages.scale import scale
 from imgforge.processing.stages.scale_on_load import scale_on_load, shrink_on_load
+from imgforge.processing.stages.strip_metadata import strip_metadata
 from imgforge.processing.stages.trim import trim
 from imgforge.processing.stages.unsharp_mask import unsharp_mask
 from imgforge.processing.stages.watermark import watermark
@@ -52,6 +53,7 @@ __all__ = [
     "scale",
     "scale_on_load",
     "shrink_on_load",
+    "strip_metadata",
     "to_processing_colours",
     "to_result_colours",
     "trim",

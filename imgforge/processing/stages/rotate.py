@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imgforge.processing.metadata.strip import ORIENTATION
+from imgforge.processing.stages.strip_metadata import ORIENTATION_FIELDS
 from imgforge.processing.state import State
 
 __all__ = ["rotate"]
@@ -28,5 +28,5 @@ def rotate(state: State) -> None:
     if options.flip_vertical:
         image = image.flipver()
     state.image = image.copy()
-    for name in ORIENTATION:  # it described the image before rotation
+    for name in ORIENTATION_FIELDS:  # it described the image before rotation
         state.image.remove(name)

@@ -1,7 +1,7 @@
 """HTTP semantics: responses, conditions, content negotiation, forwarded headers, request bodies."""
 
 from imgforge.web.http.answer import Answer, AnswerSettings, Headers, Offer, error_headers
-from imgforge.web.http.cache_headers import (
+from imgforge.web.http.caching import (
     OriginTerms,
     aging_since,
     cache_headers,
@@ -17,10 +17,10 @@ from imgforge.web.http.conditions import (
     precondition_failed,
     precondition_fails,
 )
-from imgforge.web.http.content_disposition import content_disposition
+from imgforge.web.http.disposition import content_disposition
 from imgforge.web.http.exchange import Exchange, access_of, attach_record, record_of
 from imgforge.web.http.forwarded import FORWARDED, Clients, added_by_proxy, bucket, names_this_machine, plain_address
-from imgforge.web.http.image_answer import ServedImage, canonical, image_answer
+from imgforge.web.http.image_answers import ServedImage, canonical, image_answer
 from imgforge.web.http.key_headers import ClientKey
 from imgforge.web.http.negotiation import Negotiation, accepted_formats, accepted_types
 from imgforge.web.http.passthrough import Passthrough

@@ -12,8 +12,8 @@ from urllib.parse import quote
 from imgforge.errors import ImgforgeError
 from imgforge.model import CacheEntry, ImageRequest, Rendition
 from imgforge.web.http.answer import Answer, AnswerSettings, Headers
-from imgforge.web.http.cache_headers import cache_headers, cache_tag_headers, entry_terms
-from imgforge.web.http.content_disposition import content_disposition
+from imgforge.web.http.caching import cache_headers, cache_tag_headers, entry_terms
+from imgforge.web.http.disposition import content_disposition
 from imgforge.web.http.header_values import http_date, printable
 
 __all__ = ["ServedImage", "canonical", "image_answer"]

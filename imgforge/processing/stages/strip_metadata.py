@@ -12,7 +12,7 @@ from imgforge.processing.metadata.xmp import rights_of
 from imgforge.processing.settings import chosen
 from imgforge.processing.state import State
 
-__all__ = ["ORIENTATION", "strip_metadata"]
+__all__ = ["ORIENTATION_FIELDS", "strip_metadata"]
 
 # Needed by the encoders, not shown to anybody.
 _TECHNICAL = frozenset(
@@ -29,7 +29,7 @@ _TECHNICAL = frozenset(
 _ANIMATION = frozenset({"page-height", "delay", "loop", "n-pages"})
 _COPYRIGHT = frozenset({"exif-data", "exif-ifd0-Copyright", "exif-ifd0-Artist"})
 # An image that has been turned must not be turned again by its viewer.
-ORIENTATION = frozenset({"orientation", "exif-ifd0-Orientation"})
+ORIENTATION_FIELDS = frozenset({"orientation", "exif-ifd0-Orientation"})
 _IPTC = "iptc-data"
 _INCH = 25.4  # millimetres
 
@@ -47,7 +47,7 @@ def strip_metadata(state: State, *, animated: bool) -> None:
     image = image.copy(xres=resolution, yres=resolution) if strip else image.copy()
     for name in fields:
         # The first fields are the image's own geometry, which is no metadata: removing them does nothing.
-        obeyed = name in ORIENTATION and state.auto_rotate
+        obeyed = name in ORIENTATION_FIELDS and state.auto_rotate
         if obeyed or (strip and name not in kept) or (not animated and name in _ANIMATION):
             remove_field(image, name)
     for name, value in rights.items():
