@@ -2,6 +2,6 @@
 
 from imgforge.cache.eviction.free_space import DISK_FULL
 from imgforge.cache.eviction.janitor import Janitor
-from imgforge.cache.eviction.sweep import DiskLimits, Sweep, SweepOptions, sweep
+from imgforge.cache.eviction.sweeping import DiskLimits, Sweep, SweepOptions, sweep
 
 __all__ = ["DISK_FULL", "DiskLimits", "Janitor", "Sweep", "SweepOptions", "sweep"]

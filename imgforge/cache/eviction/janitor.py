@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from imgforge.cache.eviction.free_space import FreeSpace
-from imgforge.cache.eviction.sweep import DiskLimits, Sweep, SweepOptions, last_sweep, sweep
+from imgforge.cache.eviction.sweeping import DiskLimits, Sweep, SweepOptions, last_sweep, sweep
 from imgforge.cache.purge import PurgeFollower
 from imgforge.concurrency import FileThreads
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from imgforge.cache import DiskLimits, SweepOptions, sweep
-from imgforge.cache.eviction.sweep import last_sweep
+from imgforge.cache.eviction.sweeping import last_sweep
 from tests.support.cache_directory import Directory, write
 
 
