@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from imgforge import __version__, processing
 from imgforge.cache import CacheSettings, usable_directory
-from imgforge.config import Settings
+from imgforge.config import BindAddress, Settings
 from imgforge.service.translation import cache_settings, clients_per_process, original_cache_settings
 from imgforge.sources import find_plugins
 
@@ -18,10 +18,11 @@ _OTHER_DESCRIPTORS = 128
 
 
 class StartupReport(NamedTuple):
-    """Log lines of the start: information and warnings."""
+    """Log lines of the start: information, warnings, and the addresses, once they accept requests."""
 
     lines: Sequence[str]
     warnings: Sequence[str]
+    listening: Sequence[str]
 
 
 def summary(settings: Settings, processes: int, threads: int) -> list[str]:
@@ -38,13 +39,14 @@ def summary(settings: Settings, processes: int, threads: int) -> list[str]:
     ]
 
 
-def listening(settings: Settings) -> list[str]:
-    """The addresses that accept requests now."""
-    lines = [f"listening on {', '.join(str(one) for one in settings.listeners)}"]
-    if settings.embedded and settings.listeners[0].kind != "unix":
-        lines.append(f"a page to try it out on: {settings.listeners[0]}/")
-    if settings.metrics_listeners:
-        lines.append(f"metrics on {', '.join(str(one) for one in settings.metrics_listeners)}")
+def listening(settings: Settings, addresses: Sequence[BindAddress]) -> list[str]:
+    """The *addresses* that accept requests now: those of the listeners, then those of the metrics' own."""
+    served, metrics = addresses[: len(settings.listeners)], addresses[len(settings.listeners) :]
+    lines = [f"listening on {', '.join(map(str, served))}"]
+    if settings.embedded and served[0].kind != "unix":
+        lines.append(f"a page to try it out on: {served[0]}/")
+    if metrics:
+        lines.append(f"metrics on {', '.join(map(str, metrics))}")
     return lines
 
 

@@ -126,7 +126,7 @@ class ImgforgeService(MultiService):
 
     def log_listening(self) -> None:
         """Log the addresses that accept requests."""
-        for line in listening(self._settings):
+        for line in self._report.listening:
             self.log.info("{line}", line=line)
 
     def fail(self) -> None:
@@ -199,7 +199,9 @@ def makeService(options: Options) -> IService:
     leftovers.callback(_remove_pidfile, twistd_options["pidfile"])
     stream = log_stream(twistd_options)
     report = StartupReport(
-        summary(settings, count, threads), [*remarks, *warnings(settings, count, raise_descriptor_limit())]
+        summary(settings, count, threads),
+        [*remarks, *warnings(settings, count, raise_descriptor_limit())],
+        listening(settings, [listener.address for listener in opened]),
     )
     service = ImgforgeService(reactor, settings, stream, report, leftovers.close)
     if count > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ _AS_SYSTEMD = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid()); "
     "os.execv(sys.argv[2], sys.argv[2:])"
 )
+LISTENING = re.compile(r"listening on http://127\.0\.0\.1:(\d+)")
 DEADLINE = 60.0  # seconds that anything may take before a test gives up on it
 
 
@@ -70,7 +72,7 @@ class Twistd:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.port = free_port()
+        self._port = 0
         self.scratch = tempfile.TemporaryDirectory(prefix="imgforge-test-")
         self.log = Path(self.scratch.name, "log")
         self.process: subprocess.Popen[bytes] | None = None
@@ -78,13 +80,29 @@ class Twistd:
         self.wrapper: tuple[str, ...] = ()  # a command that becomes the one that follows it
         self.inherited: int | None = None  # a listening socket that it gets as systemd would pass it
 
+    @property
+    def port(self) -> int:
+        """The port of its TCP listener: that of its log, or one that is free now where it has not been started."""
+        if not self._port:
+            self._port = self._logged_port() if self.process is not None else free_port()
+        return self._port
+
+    @port.setter
+    def port(self, port: int) -> None:
+        self._port = port
+
     def start(self) -> Twistd:
-        """Start it and wait until it answers."""
+        """Start it and wait until it answers; on the port that the kernel chooses, unless a test needs one before."""
         self.launch()
         wait_for(lambda: self.ended or self.answers(), "the server's first answer")
         if self.ended:
             raise AssertionError(f"the server ended at once:\n{self.output()}")
         return self
+
+    def _logged_port(self) -> int:
+        wait_for(lambda: self.ended or LISTENING.search(self.output()), "the line that names its port")
+        listening = LISTENING.search(self.output())
+        return int(listening[1]) if listening else 0
 
     def launch(self) -> None:
         """Start it without waiting."""
@@ -95,8 +113,10 @@ class Twistd:
             environment["IMGFORGE_CACHE_TYPE"] = "none"
         environment |= {f"IMGFORGE_{name}": value for name, value in self.settings.items()} | dict(self.environment)
         command = [str(TWISTD), "-n", "--pidfile=", *self.options, "imgforge"]
+        if self.options or "LOG_LEVEL" in self.settings:  # the line that names the port may be elsewhere
+            _ = self.port
         if "BIND" not in self.settings:
-            command += ["--bind", f"127.0.0.1:{self.port}"]
+            command += ["--bind", f"127.0.0.1:{self._port}"]
         command += self.arguments
         command = [*self.wrapper, *command]
         passed: tuple[int, ...] = ()

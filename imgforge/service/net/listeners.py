@@ -8,7 +8,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
@@ -58,7 +58,8 @@ def open_listeners(addresses: Iterable[BindAddress], *, reuse_port: bool = False
     for address in addresses:
         try:
             credentials = read_credentials(address) if address.kind == "ssl" else None
-            opened.append(Listener(_open(address, reuse_port=reuse_port), address, credentials))
+            bound = _open(address, reuse_port=reuse_port)
+            opened.append(Listener(bound, _actual(address, bound), credentials))
         except (OSError, CredentialsError, ListenError) as error:
             errors.append(f"cannot listen on {address}: {_reason(error, address)}")
     if errors:
@@ -67,6 +68,11 @@ def open_listeners(addresses: Iterable[BindAddress], *, reuse_port: bool = False
             listener.remove()
         raise ListenError(*errors)
     return tuple(opened)
+
+
+def _actual(address: BindAddress, bound: socket.socket) -> BindAddress:
+    """*address* with the port that the kernel chose where it asks for any (0)."""
+    return replace(address, port=bound.getsockname()[1]) if address.kind in {"tcp", "ssl"} else address
 
 
 def _reason(error: Exception, address: BindAddress) -> str:
