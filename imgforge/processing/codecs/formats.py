@@ -10,6 +10,7 @@ from typing import Any
 from imgforge.errors import NotAnImage
 from imgforge.processing.codecs.heic import SAMPLE as HEIC_SAMPLE
 from imgforge.processing.codecs.raw import is_raw_tiff
+from imgforge.processing.containers.bmff import brands
 
 __all__ = ["FORMATS", "Format", "check_format", "detect_format", "sniffed_media_type"]
 
@@ -186,13 +187,12 @@ def detect_format(source: bytes) -> str | None:
             return "raw" if name == "tiff" and is_raw_tiff(source) else name
     if source[:4] == b"RIFF" and source[8:12] == b"WEBP":
         return "webp"
-    if source[4:8] == b"ftyp":
-        brands = {source[8:12], *(source[at : at + 4] for at in range(16, min(_box_length(source), 64), 4))}
-        if brands & _AVIF_BRANDS:
+    if found := brands(source):
+        if found & _AVIF_BRANDS:
             return "avif"
-        if _CR3_BRAND in brands:
+        if _CR3_BRAND in found:
             return "raw"
-        return "heic" if brands & _HEIC_BRANDS else None
+        return "heic" if found & _HEIC_BRANDS else None
     return "svg" if _SVG.match(_beginning(source)) else None
 
 
@@ -214,7 +214,3 @@ def _beginning(source: bytes) -> bytes:
     if source[:2] in _UTF_16:
         return source.decode("utf-16", "replace").encode("utf-8", "replace")
     return source
-
-
-def _box_length(source: bytes) -> int:
-    return int.from_bytes(source[:4], "big")

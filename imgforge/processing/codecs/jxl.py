@@ -14,6 +14,7 @@ import pyvips
 
 from imgforge.errors import NotAnImage
 from imgforge.processing.codecs.pixels import check_pixels, from_pixels
+from imgforge.processing.containers.bmff import read_boxes
 
 __all__ = ["load", "save"]
 
@@ -72,19 +73,12 @@ def _codestream(body: bytes) -> bytes:
     """The picture itself, out of its container's boxes if it is in one."""
     if body.startswith(_CODESTREAM):
         return body
-    parts, at = [], 0
-    while at + 8 <= len(body):
-        length, kind, start = int.from_bytes(body[at : at + 4], "big"), body[at + 4 : at + 8], at + 8
-        if length == 1:
-            length, start = int.from_bytes(body[at + 8 : at + 16], "big"), at + 16
-        end = at + length if length else len(body)
-        if end < start or end > len(body):
-            raise NotAnImage("the source image is broken: it ends too early")
-        if kind == b"jxlc":
-            parts.append(body[start:end])
-        elif kind == b"jxlp":
-            parts.append(body[start + 4 : end])
-        at = end
+    parts = []
+    for box in read_boxes(body):
+        if box.kind == b"jxlc":
+            parts.append(body[box.start : box.end])
+        elif box.kind == b"jxlp":
+            parts.append(body[box.start + 4 : box.end])
     return b"".join(parts)
 
 

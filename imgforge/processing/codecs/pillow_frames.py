@@ -12,11 +12,12 @@ import pyvips
 from imgforge.errors import ImgforgeError, NotAnImage
 from imgforge.processing.codecs.extras import installed
 from imgforge.processing.codecs.pixels import check_pixels, from_pixels
+from imgforge.processing.containers.bmff import brands
+from imgforge.processing.containers.png import read_chunks
 
 __all__ = ["film", "frames_of"]
 
 _DEEPEST = 8  # bits a sample: Pillow's APNG has no more
-_SHORTEST_CHUNK = 12
 
 
 def frames_of(body: bytes, name: str) -> int:
@@ -56,20 +57,17 @@ def _png_frames(body: bytes) -> int:
     """The number in the acTL chunk, which must come before the pixels (PNG third edition, 11.3.6.1)."""
     if len(body) < 33 or body[24] > _DEEPEST:
         return 1
-    at = 8
-    while at + _SHORTEST_CHUNK <= len(body):
-        kind = body[at + 4 : at + 8]
-        if kind == b"acTL":
-            return int.from_bytes(body[at + 8 : at + 12], "big")
-        if kind == b"IDAT":
+    for chunk in read_chunks(body):
+        if chunk.kind == b"acTL":
+            return int.from_bytes(body[chunk.start : chunk.start + 4], "big")
+        if chunk.kind == b"IDAT":
             return 1
-        at += _SHORTEST_CHUNK + int.from_bytes(body[at : at + 4], "big")
     return 1
 
 
 def _avif_frames(body: bytes) -> int:
     """What Pillow counts in a file of the brand of sequences; nothing is decoded for it."""
-    if b"avis" not in body[8:64] or not installed("formats"):
+    if b"avis" not in brands(body) or not installed("formats"):
         return 1
     pillow: Any = import_module("PIL.Image")
     try:

@@ -1,35 +1,53 @@
-"""What a PNG says beside its pixels, bounded: libpng unpacks all of it when the file is opened, a thousandfold.
+"""The chunks of a PNG (PNG third edition, section 5.3), and bounds on what is packed in them.
 
-A megabyte of packed comments takes seconds, during which nothing can stop it.
+A chunk takes twelve bytes or more, so that their number is bounded by the length of the file. libpng unpacks all texts
+and profiles when it opens a file, a thousandfold: a megabyte of them takes seconds, during which nothing can stop it.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from imgforge.errors import SourceTooLarge
 
-__all__ = ["check_png"]
+__all__ = ["Chunk", "check_png", "read_chunks"]
 
 _MOST_CHUNKS = 100_000
 _MOST_UNPACKED = 32 << 20
+_SIGNATURE = 8  # bytes
 _SHORTEST = 12  # length, type and checksum
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The type of a chunk, and where its data begins and ends in the file."""
+
+    kind: bytes
+    start: int
+    end: int
+
+
+def read_chunks(body: bytes) -> Iterator[Chunk]:
+    """The chunks behind the signature, one at a time; the last one may end behind the end of *body*."""
+    at = _SIGNATURE
+    while at + _SHORTEST <= len(body):
+        length = int.from_bytes(body[at : at + 4], "big")
+        yield Chunk(body[at + 4 : at + 8], at + 8, at + 8 + length)
+        at += _SHORTEST + length
 
 
 def check_png(body: bytes) -> None:
     """Raise `SourceTooLarge` where there are too many chunks, or their texts and profiles unpack to too much."""
-    at, count, room = 8, 0, _MOST_UNPACKED
-    while at + _SHORTEST <= len(body):
-        count += 1
-        if count > _MOST_CHUNKS:
+    left = _MOST_UNPACKED
+    for number, chunk in enumerate(read_chunks(body), 1):
+        if number > _MOST_CHUNKS:
             raise SourceTooLarge("the png has too many chunks")
-        length = int.from_bytes(body[at : at + 4], "big")
-        kind = body[at + 4 : at + 8]
-        if kind in _PACKED:
-            room -= _unpacked(_packed_part(kind, body[at + 8 : at + 8 + length]), room)
-            if room < 0:
+        if chunk.kind in _PACKED:
+            left -= _unpacked(_packed_part(chunk.kind, body[chunk.start : chunk.end]), left)
+            if left < 0:
                 raise SourceTooLarge("the png's texts and profiles unpack to too many bytes")
-        at += _SHORTEST + length
 
 
 _PACKED = frozenset({b"zTXt", b"iTXt", b"iCCP"})
