@@ -17,7 +17,7 @@ from imgforge.errors import NotAnImage
 from imgforge.model import ProcessingOptions
 from imgforge.processing import ProcessingSettings, process
 from imgforge.processing.codecs.svg import sanitised
-from imgforge.processing.isolation.parent import cleaned_apart
+from imgforge.processing.isolation.parent import clean_isolated
 from imgforge.processing.resources.cancellation import Cancellation
 
 NAMESPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
@@ -208,11 +208,11 @@ class SanitisedTests(SynchronousTestCase):
 
     def test_what_is_large_is_cleaned_in_a_process_of_its_own_to_the_same_bytes(self) -> None:
         inside = f'<script>x</script><rect onclick="x" width="9" height="9"/><desc>{"x" * 300_000}\xe9</desc>'
-        made = cleaned_apart(svg(inside), "rect{fill:red}", unlimited=False, cancellation=Cancellation())
+        made = clean_isolated(svg(inside), "rect{fill:red}", unlimited=False, cancellation=Cancellation())
         self.assertEqual(made, sanitised(svg(inside), "rect{fill:red}"))
         with self.assertRaisesRegex(NotAnImage, "too many attributes"):
             wide = svg("<g " + " ".join(f'a{number}=""' for number in range(300)) + "/>")
-            cleaned_apart(wide, "", unlimited=False, cancellation=Cancellation())
+            clean_isolated(wide, "", unlimited=False, cancellation=Cancellation())
         drawn = process(svg(inside), ProcessingOptions(format="svg"), ProcessingSettings())
         self.assertNotIn(b"script", drawn.body)
         self.assertNotIn(b"onclick", drawn.body)

@@ -39,9 +39,9 @@ class Format:
     longest: int = 0
     extra: str = ""  # the extra (`extras`) that reads and writes it where libvips does not
     partial: bool = False  # of a file that ends too early its reader shows what there is
-    films: bool = False  # libvips takes its animations for stills; `pillow_frames` does not
+    animated_by_pillow: bool = False  # libvips reads its animations as stills; `pillow_frames` reads all frames
     writes: bool = True
-    apart: bool = False  # the extra decodes in a process of its own, which can be killed
+    isolated: bool = False  # the extra decodes in a process of its own, which can be killed
     sample: bytes = b""  # a file that is read to know whether libvips can, where having a loader does not tell
     needs: str = ""  # what libvips must be built with, where no extra does it
 
@@ -64,7 +64,7 @@ FORMATS: dict[str, Format] = {
         "pngsave_buffer",
         deep=True,
         partial=True,
-        films=True,
+        animated_by_pillow=True,
         needs="libpng or libspng",
     ),
     "webp": Format(
@@ -85,7 +85,7 @@ FORMATS: dict[str, Format] = {
         quality=True,
         deep=True,
         thumbnail=True,
-        films=True,
+        animated_by_pillow=True,
         longest=16384,
         needs="libheif and a codec of AV1, such as libaom",
     ),
@@ -128,8 +128,8 @@ FORMATS: dict[str, Format] = {
     "bmp": Format("image/bmp", extra="formats", profile=False, partial=True),
     "ico": Format("image/x-icon", extra="formats", profile=False, longest=256),
     "psd": Format("image/vnd.adobe.photoshop", extra="formats", writes=False),
-    "pdf": Format("application/pdf", extra="pdf", vector=True, paged=True, writes=False, apart=True),
-    "raw": Format("image/x-dcraw", extra="raw", writes=False, apart=True),
+    "pdf": Format("application/pdf", extra="pdf", vector=True, paged=True, writes=False, isolated=True),
+    "raw": Format("image/x-dcraw", extra="raw", writes=False, isolated=True),
     "svg": Format("image/svg+xml", "svgload_buffer", vector=True, writes=False, needs="librsvg"),
 }
 

@@ -15,12 +15,12 @@ import pyvips
 
 from imgforge.errors import NotAnImage, SourceTooLarge, UnsupportedFormat
 from imgforge.processing.codecs.formats import FORMATS, check_format
-from imgforge.processing.codecs.pillow_frames import film, frames_of
+from imgforge.processing.codecs.pillow_frames import frame_count, read_frames
 from imgforge.processing.codecs.svg import sanitised, unpacked
 from imgforge.processing.codecs.svg_cost import LARGE, is_costly
 from imgforge.processing.codecs.truncation import gif_is_complete, tiff_is_complete
 from imgforge.processing.containers import check_png
-from imgforge.processing.isolation import cleaned_apart, decoded_apart
+from imgforge.processing.isolation import clean_isolated, decode_isolated
 from imgforge.processing.libvips import broken, capabilities, field_names, missing, reader
 from imgforge.processing.metadata.tiff_owners import with_owners
 from imgforge.processing.resources import Cancellation
@@ -40,7 +40,7 @@ class Original:
 
     `whole` is False for a part of it, which cannot be loaded anew in another size. A vector is drawn `base_scale` times
     its own size, and counts as being of that size; of one with pages `part` says which, and what they are drawn on.
-    `apart` says that `image` has the size only: what may cost much is drawn by `load` alone, in a process that
+    `isolated` says that `image` has the size only: what may cost much is drawn by `load` alone, in a process that
     `cancellation` kills. `unlimited` lifts what there is of limits beside that of pixels. `partial`: of a file that
     ends too early a part is enough.
     """
@@ -56,7 +56,7 @@ class Original:
     whole: bool = True
     base_scale: float = 1.0
     part: dict[str, Any] = field(default_factory=dict)
-    apart: bool = False
+    isolated: bool = False
     cancellation: Cancellation = field(default_factory=Cancellation)
     unlimited: bool = False
     partial: bool = False
@@ -87,13 +87,13 @@ class Original:
         """The image anew, with options of the format's loader; `NotAnImage` where it is broken."""
         if FORMATS[self.format].vector:
             options = {**self.part, **options, "scale": options.get("scale", 1.0) * self.base_scale}
-        if self.apart:
-            return self._drawn_apart(options["scale"])
+        if self.isolated:
+            return self._draw_isolated(options["scale"])
         flags = {"unlimited": self.unlimited, "partial": self.partial}
         return _load(self.body, self.format, self.cancellation, **flags, **options)
 
-    def _drawn_apart(self, scale: float, *, drawn: bool = True) -> Any:
-        return _drawn_apart(self.body, self.cancellation, scale, drawn=drawn, unlimited=self.unlimited)
+    def _draw_isolated(self, scale: float, *, drawn: bool = True) -> Any:
+        return _draw_isolated(self.body, self.cancellation, scale, drawn=drawn, unlimited=self.unlimited)
 
     def check_type(self, allowed: Sequence[str]) -> None:
         """Raise `NotAnImage` where *allowed* names MIME types and not this one's."""
@@ -122,7 +122,7 @@ class Original:
         if excess <= 1:
             return self
         scale = self.base_scale / math.sqrt(excess)
-        image = self._drawn_apart(scale, drawn=False) if self.apart else self.load(scale=1 / math.sqrt(excess))
+        image = self._draw_isolated(scale, drawn=False) if self.isolated else self.load(scale=1 / math.sqrt(excess))
         return replace(self, image=image, width=image.width, height=image.height, base_scale=scale)
 
 
@@ -134,7 +134,7 @@ def open_original(
     cancellation: Cancellation | None = None,
     partial: bool = False,
 ) -> Original:
-    """Read the header of *body*; *style* is CSS for an SVG; *cancellation* ends what is decoded apart.
+    """Read the header of *body*; *style* is CSS for an SVG; *cancellation* ends a decoder's own process.
 
     *partial*: a file that ends too early is read as far as it goes.
     Of the formats that are *unlimited* the limits of what is no pixels are lifted. Raises `NotAnImage` for what is
@@ -146,18 +146,18 @@ def open_original(
     if name == "raw" and not settings.enable_raw_formats:
         raise UnsupportedFormat("camera raw is not read here: it is switched off by IMGFORGE_ENABLE_RAW_FORMATS")
     cancellation = cancellation or Cancellation()
-    apart, lifted = False, name in settings.unlimited
+    isolated, lifted = False, name in settings.unlimited
     if name == "svg":
         if settings.sanitize_svg or style:
             body = _cleaned(body, style, cancellation, unlimited=lifted)
-        apart = is_costly(body)
+        isolated = is_costly(body)
     part = {"background": _CLEAR} if name == "pdf" and settings.pdf_no_background else {}
-    if apart:
-        image = _drawn_apart(body, cancellation, drawn=False, unlimited=lifted)
+    if isolated:
+        image = _draw_isolated(body, cancellation, drawn=False, unlimited=lifted)
     else:
         image = _load(body, name, cancellation, unlimited=lifted, partial=partial, **part)
     fields = frozenset(field_names(image))
-    frames = frames_of(body, name) if FORMATS[name].films and not partial else 1
+    frames = frame_count(body, name) if FORMATS[name].animated_by_pillow and not partial else 1
     pages = image.get("n-pages") if "n-pages" in fields else 1
     return Original(
         body=body,
@@ -169,7 +169,7 @@ def open_original(
         orientation=_orientation(image, fields),
         animated=frames > 1 or (pages > 1 and "delay" in fields and "loop" in fields),
         part=part,
-        apart=apart,
+        isolated=isolated,
         cancellation=cancellation,
         unlimited=lifted,
         partial=partial,
@@ -192,16 +192,16 @@ def _cleaned(document: bytes, style: str, cancellation: Cancellation, *, unlimit
     if document[:2] == b"\x1f\x8b":
         document, unlimited = unpacked(document), False
     if len(document) > LARGE:
-        return cleaned_apart(document, style, unlimited=unlimited, cancellation=cancellation)
+        return clean_isolated(document, style, unlimited=unlimited, cancellation=cancellation)
     return sanitised(document, style, unlimited=unlimited)
 
 
-def _drawn_apart(
+def _draw_isolated(
     body: bytes, cancellation: Cancellation, scale: float = 1.0, *, drawn: bool = True, unlimited: bool = False
 ) -> Any:
     """An SVG *scale* times its size; an image of that size without its pixels where it is not to be *drawn*."""
     scale_at_dpi = scale * 72 / _SVG_DPI
-    images, _ = decoded_apart(
+    images, _ = decode_isolated(
         body,
         "svg",
         _SVG_DPI,
@@ -225,15 +225,15 @@ def _load(
 ) -> Any:
     codec = reader(name)
     if codec is not None:
-        if FORMATS[name].apart:
+        if FORMATS[name].isolated:
             options["cancellation"] = cancellation
         if partial:
             options["partial"] = True
         return codec.load(body, name, **options)
     if name == "png" and not unlimited:
         check_png(body)
-    if FORMATS[name].films and "n" in options:
-        return film(body, name, options["n"])
+    if FORMATS[name].animated_by_pillow and "n" in options:
+        return read_frames(body, name, options["n"])
     if name == "svg":
         options = {"dpi": _SVG_DPI, "scale": options.get("scale", 1.0) * 72 / _SVG_DPI}
     if unlimited:

@@ -8,7 +8,7 @@ from typing import Any
 import pyvips
 
 from imgforge.errors import SourceTooLarge
-from imgforge.processing.isolation import decoded_apart
+from imgforge.processing.isolation import decode_isolated
 from imgforge.processing.resources import Cancellation
 
 __all__ = ["load"]
@@ -34,7 +34,9 @@ def load(
     if n > _MOST_PAGES:
         raise SourceTooLarge(f"of a {name} at most {_MOST_PAGES} pages are drawn at once")
     clear = background[3] == 0
-    pages, count = decoded_apart(body, name, page, n, scale, int(clear), enlarged=scale > 1, cancellation=cancellation)
+    pages, count = decode_isolated(
+        body, name, page, n, scale, int(clear), enlarged=scale > 1, cancellation=cancellation
+    )
     image = pages[0].copy()
     for below in pages[1:]:
         image = image.join(below, "vertical", expand=True, background=background[: image.bands])

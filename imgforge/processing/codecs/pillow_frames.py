@@ -15,18 +15,18 @@ from imgforge.processing.codecs.pixels import check_pixels, from_pixels
 from imgforge.processing.containers.bmff import brands
 from imgforge.processing.containers.png import read_chunks
 
-__all__ = ["film", "frames_of"]
+__all__ = ["frame_count", "read_frames"]
 
 _DEEPEST = 8  # bits a sample: Pillow's APNG has no more
 
 
-def frames_of(body: bytes, name: str) -> int:
-    """How many frames `film` can get of *body*, as its header says; 1 for a still."""
+def frame_count(body: bytes, name: str) -> int:
+    """How many frames `read_frames` can get of *body*, as its header says; 1 for a still."""
     count = _COUNTS[name](body) if name in _COUNTS else 1
     return count if count > 1 and installed("formats") else 1
 
 
-def film(body: bytes, name: str, n: int) -> Any:
+def read_frames(body: bytes, name: str, n: int) -> Any:
     """The first *n* frames below one another, RGBA, with their delays as libvips has them."""
     pillow: Any = import_module("PIL.Image")
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from imgforge.processing.containers import read_tiff
-from imgforge.processing.isolation import decoded_apart
+from imgforge.processing.isolation import decode_isolated
 from imgforge.processing.resources import Cancellation
 
 __all__ = ["is_raw_tiff", "load"]
@@ -22,7 +22,7 @@ _MAKES = (b"NIKON", b"SONY")
 
 def load(body: bytes, name: str, *, cancellation: Cancellation | None = None) -> Any:
     """*body* developed, as an image in memory."""
-    pictures, _ = decoded_apart(body, name, cancellation=cancellation)
+    pictures, _ = decode_isolated(body, name, cancellation=cancellation)
     return pictures[0]
 
 

@@ -16,7 +16,7 @@ from imgforge.processing.codecs.svg import MOST_ATTRIBUTES, selectors_of
 
 __all__ = ["LARGE", "is_costly"]
 
-LARGE = 256 * 1024  # bytes; what is longer is cleaned and drawn apart
+LARGE = 256 * 1024  # bytes; what is longer is cleaned and drawn in a process of its own
 _MOST_WORK = 5000.0
 
 _CHEAP = frozenset(

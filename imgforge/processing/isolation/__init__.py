@@ -1,5 +1,5 @@
 """Decoders that may crash or loop run in a process of their own."""
 
-from imgforge.processing.isolation.parent import cleaned_apart, decoded_apart
+from imgforge.processing.isolation.parent import clean_isolated, decode_isolated
 
-__all__ = ["cleaned_apart", "decoded_apart"]
+__all__ = ["clean_isolated", "decode_isolated"]

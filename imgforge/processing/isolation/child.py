@@ -1,12 +1,24 @@
-"""The decoders that run apart: a program that `parent` starts, on nothing but the standard library and the one decoder.
+"""The program that runs one decoder in a process of its own; `parent` starts it. It needs no more than that decoder.
 
-    argv: pdf FIRST COUNT SCALE CLEAR MOST_PIXELS, raw MOST_PIXELS, svg DPI SCALE DRAWN UNLIMITED MOST_PIXELS,
-    or clean UNLIMITED STYLE_BYTES MOST_PIXELS
-    stdin: the file; if it is to be cleaned, a style sheet before it
-    stdout: "ok PAGES_OF_THE_FILE", or "large WIDTH HEIGHT", and for each picture "WIDTH HEIGHT BANDS" before its
-    samples; if it is not to be DRAWN it has no bands; "refused" and why, or "ok 1" and the SVG that has been cleaned
+The command line names the work and its numbers; the last one is the most pixels that may be decoded:
 
-It bounds its own memory and time before it reads a byte; whatever else happens, it just ends.
+    pdf FIRST_PAGE PAGES SCALE TRANSPARENT MOST_PIXELS    draws pages
+    raw MOST_PIXELS                                       develops a camera's raw file
+    svg DPI SCALE WITH_PIXELS UNLIMITED MOST_PIXELS       draws a document, or only measures it
+    clean UNLIMITED STYLE_BYTES MOST_PIXELS               sanitises a document
+
+Standard input is the file until its end. For `clean` a style sheet of STYLE_BYTES bytes comes before the document.
+
+Standard output begins with one line of ASCII words, which says how it went:
+
+    ok PAGES_OF_THE_FILE    for `clean` the sanitised document follows; otherwise the pictures do: each is a line
+                            "WIDTH HEIGHT BANDS", then WIDTH x HEIGHT x BANDS samples of one byte. BANDS is 0, and no
+                            samples follow, where an SVG is only measured.
+    large WIDTH HEIGHT      there are more than MOST_PIXELS pixels; nothing was decoded
+    refused REASON          `clean` does not accept the document
+
+Any other failure ends the process with a status other than 0. The process limits its own memory and processor time
+before it reads a byte.
 """
 
 from __future__ import annotations

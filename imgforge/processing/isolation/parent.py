@@ -21,7 +21,7 @@ from imgforge.errors import NotAnImage, ResultTooLarge, SourceTooLarge
 from imgforge.processing.codecs.pixels import MOST_PIXELS, from_pixels
 from imgforge.processing.resources import Cancellation
 
-__all__ = ["cleaned_apart", "decoded_apart"]
+__all__ = ["clean_isolated", "decode_isolated"]
 
 _CHILD = Path(__file__).with_name("child.py")
 _SECONDS = 10.0
@@ -32,7 +32,7 @@ _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 _PASSED_ON = ("FONTCONFIG_FILE", "FONTCONFIG_PATH", "HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")
 
 
-def decoded_apart(
+def decode_isolated(
     body: bytes, name: str, *arguments: float, enlarged: bool = False, cancellation: Cancellation | None = None
 ) -> tuple[list[Any], int]:
     """The pictures that the decoder *name* makes of *body*, and how many the file has.
@@ -49,8 +49,8 @@ def decoded_apart(
     return _pictures(rest), int(words[1])
 
 
-def cleaned_apart(document: bytes, style: str, *, unlimited: bool, cancellation: Cancellation) -> bytes:
-    """What `_svg.sanitised` makes of *document* with *style*; it raises the same, and as `decoded_apart` does."""
+def clean_isolated(document: bytes, style: str, *, unlimited: bool, cancellation: Cancellation) -> bytes:
+    """What `_svg.sanitised` makes of *document* with *style*; it raises the same, and as `decode_isolated` does."""
     sheet = style.encode("utf-8", "replace")
     words, cleaned = _answer(sheet + document, "clean", (int(unlimited), len(sheet)), cancellation)
     if words[0] == "refused":

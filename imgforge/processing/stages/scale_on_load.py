@@ -52,7 +52,7 @@ def _shrink(plan: Plan) -> float:
 def _loaded(original: Original, shrink: float, state: State) -> Any | None:
     """*original* decoded up to *shrink* times smaller; None where the image that is open already will do."""
     if FORMATS[original.format].vector:
-        return original.load(scale=1 / shrink) if shrink != 1 or original.apart else None
+        return original.load(scale=1 / shrink) if shrink != 1 or original.isolated else None
     if shrink <= 1 or state.settings.disable_shrink_on_load:
         return None
     if original.format == "jpeg":

@@ -19,7 +19,7 @@ def trim(state: State) -> None:
     wanted = state.options.trim
     if wanted is None:
         return
-    if state.original is not None and state.original.apart:
+    if state.original is not None and state.original.isolated:
         state.image = state.original.load()
     to_processing_colours(state)
     state.to_memory()
