@@ -1,4 +1,4 @@
-"""No byte that a client or an origin sends becomes a line of ours, in answers, in requests to origins or in the log."""
+"""Header and log injection: no text of a client or an origin begins a line of a response, a request or the log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.support.hostile_world import RawOrigin, base64_of, serving
 from tests.support.process import Reply, Twistd
 
-# Line breaks, and what some parsers take for them.
+# Line breaks, and bytes that some parsers treat as such.
 BREAKS = (
     "%0d%0a",
     "%0a",
@@ -27,7 +27,7 @@ BREAKS = (
     "%250d%250a",
 )
 INJECTED = "Evil: injected"
-# Where a client's text reaches a header or a log line; {} stands for it, encoded.
+# Where a client's text may reach a header or a log line; {} stands for the encoded text.
 PLACES = (
     "/unsafe/fn:{}/plain/{source}",
     "/unsafe/fn:a{}/att:1/plain/{source}",
@@ -98,7 +98,7 @@ def test_no_text_of_a_url_becomes_a_line(server: Twistd, origin: RawOrigin, plac
         "/unsafe/st:{}/plain/{source}",
     ],
 )
-def test_nor_does_what_base64_hides(server: Twistd, origin: RawOrigin, place: str) -> None:
+def test_no_text_within_base64_becomes_a_line(server: Twistd, origin: RawOrigin, place: str) -> None:
     for mark in ("\r\n", "\n", "\r", "\0", "\x85", "\u2028"):
         hidden = base64_of(f"{origin.url('/a.png')}{mark}{INJECTED}")
         reply = server.get(place.replace("{source}", origin.url("/a.png")).replace("{}", hidden))
@@ -127,10 +127,10 @@ def test_nor_does_what_base64_hides(server: Twistd, origin: RawOrigin, place: st
         "Accept-Encoding",
     ],
 )
-def test_no_header_of_a_client_becomes_a_line_or_goes_to_the_origin(
+def test_no_header_of_a_client_becomes_a_line_or_reaches_the_origin(
     server: Twistd, origin: RawOrigin, name: str
 ) -> None:
-    """Nor does any of them change what others then get from the cache."""
+    """Nor does it change the cached response for other clients."""
     url = f"/unsafe/w:11/plain/{origin.url('/a.png')}"
     clean = server.get(url)
     for value in (
@@ -154,7 +154,7 @@ def test_no_header_of_a_client_becomes_a_line_or_goes_to_the_origin(
         connection.close()
         assert reply.status in {200, 206, 304, 400, 431}, (value, reply.status)
         judge(reply, server, origin)
-        if name != "X-Request-ID":  # which comes back, if it is a word
+        if name != "X-Request-ID":  # it is sent back if it is a token
             assert value not in str(reply.headers) or len(value) < 4
     again = server.get(url)
     assert again.body == clean.body

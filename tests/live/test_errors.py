@@ -1,4 +1,4 @@
-"""What clients, and caches in front of us, are told where there is no image."""
+"""Errors, /info, /status and the landing page: status, text, and whether caches may store them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ErrorTests(LiveServer):
                 answer += piece
         return answer
 
-    def test_no_error_may_be_kept(self) -> None:
+    def test_no_error_may_be_stored(self) -> None:
         photo = self.origin.url("/photo.jpg")
         for status, reply in (
             (400, self.signed("nonsense:1", photo)),
@@ -54,7 +54,7 @@ class ErrorTests(LiveServer):
             self.assertEqual((reply.status, reply.headers["cache-control"]), (status, "no-store"))
             self.assertEqual(reply.headers["content-type"], "text/plain; charset=utf-8")
 
-    def test_nor_may_a_refusal_of_what_is_no_request(self) -> None:
+    def test_error_for_a_malformed_request_may_not_be_stored(self) -> None:
         for status, request in (
             (400, b"GET\r\n\r\n"),
             (414, b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"),
@@ -64,7 +64,7 @@ class ErrorTests(LiveServer):
             answer = self.raw(request)
             self.assertEqual((int(answer[9:12]), answer.count(b"\r\nCache-Control: no-store\r\n")), (status, 1))
 
-    def test_a_refused_source_has_no_fallback(self) -> None:
+    def test_refused_source_has_no_fallback(self) -> None:
         fallback = base64.urlsafe_b64encode(self.origin.url("/photo.jpg").encode()).decode().rstrip("=")
         for source in (
             "s3://bucket/key.jpg",
@@ -77,45 +77,45 @@ class ErrorTests(LiveServer):
         missing = self.signed(f"fiu:{fallback}", self.origin.url("/nothing.jpg"))
         self.assertEqual((missing.status, missing.headers["fallback-image"]), (200, "1"))
 
-    def test_what_is_told_of_an_image_may_be_kept_as_long_as_the_image(self) -> None:
+    def test_info_may_be_stored_as_long_as_the_image(self) -> None:
         photo = self.origin.url("/photo.jpg")
         self.assertEqual(self.signed("", photo, "/info").headers["cache-control"], "max-age=31536000, public")
-        told = self.signed("exp:99999999999/size:1", photo, "/info")
-        self.assertEqual(told.headers["cache-control"], "max-age=31536000, public")
+        reply = self.signed("exp:99999999999/size:1", photo, "/info")
+        self.assertEqual(reply.headers["cache-control"], "max-age=31536000, public")
 
-    def test_a_page_at_the_root_beside_keys(self) -> None:
+    def test_landing_page_is_served_beside_keys(self) -> None:
         for path in ("/", ""):
             page = self.server.get(path or "http://x")
             self.assertEqual((page.status, page.headers["content-type"]), (200, "text/html; charset=utf-8"))
             self.assertIn("default-src 'none'", page.headers["content-security-policy"])
         self.assertEqual(self.server.get("/favicon.ico").body, b"this server has no icon\n")
 
-    def test_the_status_is_json_where_that_is_asked_for(self) -> None:
+    def test_status_is_json_if_the_client_accepts_it(self) -> None:
         for path in ("/status", "/health"):
-            told = self.server.get(path, {"Accept": "text/html;q=0.1, Application/JSON"})
-            self.assertEqual(told.headers["content-type"], "application/json")
-            self.assertEqual((told.status, json.loads(told.body)), (200, {"status": "ok"}))
+            reply = self.server.get(path, {"Accept": "text/html;q=0.1, Application/JSON"})
+            self.assertEqual(reply.headers["content-type"], "application/json")
+            self.assertEqual((reply.status, json.loads(reply.body)), (200, {"status": "ok"}))
             for accept in ({}, {"Accept": "*/*"}, {"Accept": "application/json;q=0"}):
                 self.assertEqual(self.server.get(path, accept).body, b"imgforge is running\n")
-            self.assertEqual(told.headers["vary"], "Accept")
+            self.assertEqual(reply.headers["vary"], "Accept")
 
 
-class KeptErrorTests(LiveServer):
+class StoredErrorTests(LiveServer):
     settings = {"CACHE_NOT_FOUND_TTL": "30", "CACHE_CONTROL_PASSTHROUGH": "true", "FALLBACK_IMAGE_TTL": "9"}
 
-    def test_the_404_of_a_source_may_be_kept_where_the_operator_says_so(self) -> None:
+    def test_404_of_a_source_may_be_stored_if_configured(self) -> None:
         missing = self.image("", "/nothing.jpg")
         self.assertEqual((missing.status, missing.headers["cache-control"]), (404, "max-age=30, public"))
         for other in (self.image("exp:1"), self.image("", "/not-an-image"), self.server.get("/favicon.ico")):
             self.assertEqual(other.headers["cache-control"], "no-store")
 
-    def test_the_origins_word_holds_for_what_is_told_of_its_image(self) -> None:
+    def test_origins_cache_control_applies_to_info(self) -> None:
         self.origin.headers["Cache-Control"] = "max-age=600, must-revalidate"
         self.addCleanup(self.origin.headers.pop, "Cache-Control")
         path = f"plain/{quote(self.origin.url('/photo.jpg'), safe='')}"
-        told = self.server.get(f"/info/unsafe/{path}")
-        self.assertEqual(told.headers["cache-control"], "max-age=600, must-revalidate")
-        self.assertEqual(told.headers["cache-control"], self.image("w:7").headers["cache-control"])
+        reply = self.server.get(f"/info/unsafe/{path}")
+        self.assertEqual(reply.headers["cache-control"], "max-age=600, must-revalidate")
+        self.assertEqual(reply.headers["cache-control"], self.image("w:7").headers["cache-control"])
 
 
 class FallbackTests(LiveServer):
@@ -124,6 +124,6 @@ class FallbackTests(LiveServer):
         "ALLOW_LOOPBACK_SOURCE_ADDRESSES": "false",
     }
 
-    def test_the_operators_own_image_does_not_stand_in_for_a_refused_source_either(self) -> None:
+    def test_fallback_image_does_not_replace_a_refused_source(self) -> None:
         self.assertEqual(self.server.get("/unsafe/plain/gs://bucket/a.jpg").status, 404)
         self.assertEqual(self.image("").status, 404)

@@ -1,4 +1,4 @@
-"""Client hints, raw UTF-8 and local proxies, as clients meet them."""
+"""Client hints, raw UTF-8 targets, and proxies in front of a server without a key."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ClientHintTests(LiveServer):
         self.assertEqual(reply.status, 200)
         return decode(reply.body).size[0]
 
-    def test_they_decide_what_the_url_leaves_open_and_are_told_of_in_vary(self) -> None:
+    def test_hints_set_the_options_that_the_url_leaves_open_and_are_in_vary(self) -> None:
         for options, headers, width in (
             ("q:80", {"Width": "320"}, 320),
             ("q:80", {"Sec_CH_Width": "300", "Sec_CH_DPR": "2"}, 300),
@@ -37,7 +37,7 @@ class ClientHintTests(LiveServer):
         self.assertEqual(self.image("w:9").headers["vary"], "Accept, Sec-CH-DPR, DPR")
         self.assertEqual(self.image("w:9/dpr:2").headers["vary"], "Accept")
 
-    def test_each_value_that_is_used_has_an_entry_of_its_own_and_no_other(self) -> None:
+    def test_each_rounded_value_has_one_cache_entry(self) -> None:
         def key(**headers: str) -> str:
             return self.image("q:70", **headers).headers["x-cache-key"]
 
@@ -49,7 +49,7 @@ class ClientHintTests(LiveServer):
             self.assertEqual(self.width(self.image("q:70", Width="210")), 210)
         self.assertIn("HIT", self.image("q:70", Width="205").headers["cache-status"])
 
-    def test_a_purge_of_the_url_forgets_them_all(self) -> None:
+    def test_purge_of_the_url_removes_all_variants(self) -> None:
         for width in ("20", "30"):
             self.image("q:71", Width=width)
         path = f"/unsafe/q:71/plain/{self.origin.url('/photo.jpg')}"
@@ -58,7 +58,7 @@ class ClientHintTests(LiveServer):
 
 
 class NoHintTests(LiveServer):
-    def test_nobody_is_obeyed_unless_the_operator_wants_it(self) -> None:
+    def test_hints_are_ignored_by_default(self) -> None:
         reply = self.image("w:100", DPR="2", Width="300")
         self.assertEqual((decode(reply.body).size[0], reply.headers.get("vary")), (100, None))
 
@@ -66,7 +66,7 @@ class NoHintTests(LiveServer):
 class RawTargetTests(LiveServer):
     settings = {"KEY": KEY.hex(), "SALT": SALT.hex(), "CACHE_TYPE": "memory", "ACCESS_LOG": "common"}
 
-    def say(self, target: bytes) -> bytes:
+    def exchange(self, target: bytes) -> bytes:
         with socket.create_connection(("127.0.0.1", self.server.port), timeout=DEADLINE) as connection:
             connection.sendall(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             answer = b""
@@ -74,26 +74,28 @@ class RawTargetTests(LiveServer):
                 answer += piece
         return answer
 
-    def test_a_signed_path_may_be_raw_utf8(self) -> None:
+    def test_signed_path_may_be_raw_utf8(self) -> None:
         self.origin.files["/%C3%A4%E2%82%AC.png"] = encode(gradient(9, 9), "PNG")
         target = Signer(KEY, SALT).sign(f"/w:5/plain/{self.origin.url('/ä€.png')}").encode()
-        self.assertTrue(self.say(target).startswith(b"HTTP/1.1 200 "))
-        self.assertTrue(self.say(target.replace("ä".encode(), b"%C3%A4")).startswith(b"HTTP/1.1 403 "))  # other bytes
+        self.assertTrue(self.exchange(target).startswith(b"HTTP/1.1 200 "))
+        self.assertTrue(
+            self.exchange(target.replace("ä".encode(), b"%C3%A4")).startswith(b"HTTP/1.1 403 ")
+        )  # other bytes
 
-    def test_no_byte_of_it_becomes_a_line(self) -> None:
+    def test_no_byte_of_a_raw_path_becomes_a_line(self) -> None:
         for text in ("\x85Evil: 1", "\u2028Evil: 1", "\x9f", "\xa0"):
             path = f"/fn:x{text}/plain/{self.origin.url('/photo.jpg')}".replace(" ", "\xa0")
-            head = self.say(Signer(KEY, SALT).sign(path).encode()).partition(b"\r\n\r\n")[0]
+            head = self.exchange(Signer(KEY, SALT).sign(path).encode()).partition(b"\r\n\r\n")[0]
             self.assertTrue(head.startswith(b"HTTP/1.1 200 "), head)
             self.assertTrue(head.replace(b"\r\n", b"").decode("ascii").isprintable())
-        self.assertTrue(self.say(b"/\xff\xfe/x").startswith(b"HTTP/1.1 403 "))
+        self.assertTrue(self.exchange(b"/\xff\xfe/x").startswith(b"HTTP/1.1 403 "))
         self.assertFalse(any(line.startswith("Evil") for line in self.server.output().splitlines()))
 
 
 class LocalProxyTests(LiveServer):
     settings = {"CACHE_TYPE": "memory"}
 
-    def test_what_a_proxy_forwards_is_not_served_without_a_key(self) -> None:
+    def test_forwarded_request_is_refused_without_a_key(self) -> None:
         self.assertIn("behind a proxy set IMGFORGE_KEY", self.server.output())
         for _ in range(3):
             self.assertEqual(self.image("w:5").status, 200)
@@ -103,15 +105,15 @@ class LocalProxyTests(LiveServer):
         self.assertEqual(self.server.get("/status", {"Via": "1.1 x"}).status, 200)
         self.assertIn("a proxy has forwarded this request", self.server.output())
 
-    def test_a_web_page_does_not_reach_it_by_a_name_of_its_own(self) -> None:
+    def test_foreign_host_name_is_refused_without_a_key(self) -> None:
         hosts = {"localhost": 200, "127.0.0.1:80": 200, "[::1]:3000": 200, "a.localhost": 200}
         hosts |= {"photos.example": 403, "localhost.example:3000": 403, "192.0.2.1": 403, "[::2]": 403}
-        for _ in range(3):  # made, from the cache, by the fast lane
+        for _ in range(3):  # a miss, a hit, a hit of the fast lane
             for host, status in hosts.items():
                 self.assertEqual(self.image("w:6", Host=host).status, status, host)
         self.assertEqual(self.server.get("/status", {"Host": "photos.example"}).status, 200)
 
-    def test_a_unix_socket_needs_a_key_or_the_explicit_setting(self) -> None:
+    def test_unix_socket_needs_a_key_or_allow_unsigned(self) -> None:
         refused = Twistd({"BIND": "unix:/tmp/never"})
         self.addCleanup(refused.clean)
         refused.launch()
@@ -123,5 +125,5 @@ class LocalProxyTests(LiveServer):
 class AllowedProxyTests(LiveServer):
     settings = {"ALLOW_UNSIGNED": "true"}
 
-    def test_the_explicit_setting_serves_everybody(self) -> None:
+    def test_allow_unsigned_serves_forwarded_requests(self) -> None:
         self.assertEqual(self.image("w:5", X_Forwarded_For="192.0.2.1").status, 200)

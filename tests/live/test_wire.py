@@ -1,4 +1,4 @@
-"""What goes over the wire, byte for byte, and what it costs whom."""
+"""Requests and responses on the wire: malformed requests, limits for clients, the access log, ranges, streams."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from threading import Thread
 from urllib.parse import quote
 
 from tests.support.live_server import LiveServer
-from tests.support.malformed_requests import REFUSED
+from tests.support.malformed_requests import MALFORMED
 from tests.support.pictures import encode, gradient
 from tests.support.process import DEADLINE, Reply, Twistd, wait_for
 
 
 class WireCase(LiveServer):
-    def say(self, data: bytes) -> bytes:
-        """All that comes back for *data* until the server closes."""
+    def exchange(self, data: bytes) -> bytes:
+        """The bytes that the server sends for *data* until it closes."""
         with socket.create_connection(("127.0.0.1", self.server.port), timeout=DEADLINE) as connection:
             connection.sendall(data)
             answer = b""
@@ -26,12 +26,12 @@ class WireCase(LiveServer):
         return answer
 
 
-class RefusalTests(WireCase):
+class MalformedRequestTests(WireCase):
     settings = {"ACCESS_LOG": "common", "SERVER_NAME": "pictures"}
 
-    def test_what_is_ambiguous_gets_one_answer_of_ours(self) -> None:
-        for name, (status, data) in REFUSED.items():
-            answer = self.say(data)
+    def test_malformed_request_gets_one_error_with_our_headers(self) -> None:
+        for name, (status, data) in MALFORMED.items():
+            answer = self.exchange(data)
             head = answer.partition(b"\r\n\r\n")[0]
             self.assertEqual(int(head[9:12]), status, name)
             self.assertEqual(answer.count(b"HTTP/1.1 "), 1, name)
@@ -40,9 +40,9 @@ class RefusalTests(WireCase):
         metrics = self.server.get("/metrics").body
         self.assertIn(b'status_codes_total{status="431"}', metrics)
 
-    def test_the_name_of_twisted_is_told_nowhere(self) -> None:
+    def test_no_response_names_twisted(self) -> None:
         for target in (b"*", b"/", b"/status", b"/nothing"):
-            answer = self.say(b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % target)
+            answer = self.exchange(b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % target)
             self.assertNotIn(b"Twisted", answer)
 
 
@@ -53,7 +53,7 @@ class RateTests(WireCase):
     def setUp(self) -> None:
         self.origin.files["/other.jpg"] = encode(gradient(30, 20), "JPEG")
 
-    def test_only_work_for_those_who_may_ask_is_counted(self) -> None:
+    def test_only_admitted_requests_that_cause_work_are_counted(self) -> None:
         for _ in range(5):
             self.assertEqual(self.image("w:9", Authorization="Bearer x").status, 403)
             self.assertEqual(self.image("exp:1", Authorization=self.token).status, 404)
@@ -61,17 +61,17 @@ class RateTests(WireCase):
         self.assertEqual(self.image("w:9", Authorization=self.token).status, 200)
         for _ in range(10):
             self.assertEqual(self.image("w:9", Authorization=self.token).status, 200)
-            the_normal_way = self.image("w:9", Authorization=self.token, X_Not_Plain="1")
-            self.assertIn("HIT memory", the_normal_way.headers["cache-status"])
+            slow = self.image("w:9", Authorization=self.token, X_Not_Plain="1")
+            self.assertIn("HIT memory", slow.headers["cache-status"])
         url = quote(self.origin.url("/other.jpg"), safe="")
-        told = self.server.get(f"/info/unsafe/plain/{url}", {"Authorization": self.token})
-        self.assertEqual(told.status, 200)
+        info = self.server.get(f"/info/unsafe/plain/{url}", {"Authorization": self.token})
+        self.assertEqual(info.status, 200)
         self.assertEqual(self.image("raw:1", "/other.jpg", Authorization=self.token).status, 200)
-        asked = len(self.origin.requests)
+        before = len(self.origin.requests)
         for options in ("w:8", "raw:1", "w:7"):
             refused = self.image(options, "/other.jpg", Authorization=self.token)
             self.assertEqual((refused.status, int(refused.headers["retry-after"]) > 0), (429, True))
-        self.assertEqual(len(self.origin.requests), asked)
+        self.assertEqual(len(self.origin.requests), before)
 
 
 class ClientTests(WireCase):
@@ -84,8 +84,8 @@ class ClientTests(WireCase):
         "RATE_LIMIT_PER_CLIENT_PER_MINUTE": "2",
     }
 
-    def test_only_who_is_allowed_is_answered_cached_or_not(self) -> None:
-        for _ in range(3):  # made, from the cache, by the lane
+    def test_only_allowed_clients_are_answered_cached_or_not(self) -> None:
+        for _ in range(3):  # a miss, a hit, a hit of the fast lane
             self.assertEqual(self.image("w:5", X_Forwarded_For="10.1.1.1, 192.0.2.1").status, 200)
             refused = self.image("w:5", X_Forwarded_For="192.0.2.1, 10.1.1.1")
             self.assertEqual((refused.status, refused.body), (403, b"this server does not serve your address\n"))
@@ -94,7 +94,7 @@ class ClientTests(WireCase):
         allowed = {"X-Forwarded-For": "192.0.2.1"}
         self.assertIn(b'refusals_total{reason="client"} 7.0', self.server.get("/metrics", allowed).body)
 
-    def test_each_client_has_a_rate_of_its_own_and_is_logged(self) -> None:
+    def test_each_client_has_its_own_rate_limit_and_is_logged(self) -> None:
         for client, width, status in (
             ("192.0.2.9", 21, 200),
             ("192.0.2.9", 22, 200),
@@ -115,19 +115,19 @@ class AccessLogTests(WireCase):
     def lines(self) -> list[dict[str, object]]:
         return [json.loads(line) for line in self.server.output().splitlines() if '"bytes": ' in line]
 
-    def test_hits_of_the_lane_are_logged_within_a_moment(self) -> None:
+    def test_hits_of_the_fast_lane_are_logged(self) -> None:
         for number in range(5):
             self.image("w:33", extension="@png", X_Request_ID=f"hit-{number}", User_Agent="tester")
         wait_for(lambda: "hit-4" in self.server.output(), "the line")
         lines = {line["request_id"]: line for line in self.lines()}
         for number in range(1, 5):
-            told, made = lines[f"hit-{number}"], lines["hit-0"]
+            hit, miss = lines[f"hit-{number}"], lines["hit-0"]
             for name in ("client", "method", "path", "status", "bytes", "agent"):
-                self.assertEqual(told[name], made[name], name)
-            self.assertIn("HIT memory", str(told["cache"]))
+                self.assertEqual(hit[name], miss[name], name)
+            self.assertIn("HIT memory", str(hit["cache"]))
         self.assertIn("MISS", str(lines["hit-0"]["cache"]))
 
-    def test_the_end_loses_no_lines(self) -> None:
+    def test_stop_loses_no_lines(self) -> None:
         server = Twistd(self.server.settings).start()
         self.addCleanup(server.clean)
         url = quote(self.origin.url("/photo.jpg"), safe="")
@@ -139,7 +139,7 @@ class AccessLogTests(WireCase):
 
 
 class BlockedLogTests(WireCase):
-    def test_a_log_that_nobody_reads_holds_up_no_answer(self) -> None:
+    def test_blocked_log_blocks_no_response(self) -> None:
         server = Twistd({"PROCESSES": "1", "ACCESS_LOG": "combined"})
         self.addCleanup(server.clean)
         pipe = Path(server.scratch.name, "pipe")
@@ -148,13 +148,13 @@ class BlockedLogTests(WireCase):
         self.addCleanup(os.close, reader)
         server.options = ("--logfile", str(pipe))
         server.start()
-        asked = b"".join(b"GET /status?%d HTTP/1.1\r\nHost: x\r\n\r\n" % number for number in range(2000))
+        requests = b"".join(b"GET /status?%d HTTP/1.1\r\nHost: x\r\n\r\n" % number for number in range(2000))
         last = b"GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE) as connection:
-            Thread(target=connection.sendall, args=(asked + last,), daemon=True).start()
+            Thread(target=connection.sendall, args=(requests + last,), daemon=True).start()
             answers = b"".join(iter(lambda: connection.recv(65536), b""))
         self.assertEqual(answers.count(b"HTTP/1.1 200 "), 2001)
-        # Beyond what a pipe holds; once it is read all lines come, whole and in order.
+        # More than a pipe holds; once it is read all lines arrive, whole and in order.
         log = b""
         os.set_blocking(reader, True)
         while b"/status?1999 " not in log:
@@ -168,15 +168,15 @@ class BlockedLogTests(WireCase):
 class RangeTests(WireCase):
     settings = {"CACHE_TYPE": "memory"}
 
-    def test_ranges_of_a_result_are_its_parts(self) -> None:
+    def test_ranges_of_a_result_are_slices_of_it(self) -> None:
         whole = self.image("w:70", extension="@png")
-        for _ in range(2):  # made, and cached
+        for _ in range(2):  # a miss, a hit
             part = self.image("w:70", extension="@png", Range="bytes=10-19", If_Range=whole.headers["etag"])
             self.assertEqual((part.status, part.body), (206, whole.body[10:20]))
             self.assertEqual(part.headers["content-range"], f"bytes 10-19/{len(whole.body)}")
             self.assertEqual((part.headers["etag"], part.headers["content-length"]), (whole.headers["etag"], "10"))
-            another = self.image("w:70", extension="@png", Range="bytes=10-19", If_Match='"another"')
-            self.assertEqual((another.status, another.body.count(b"\n")), (412, 1))
+            failed = self.image("w:70", extension="@png", Range="bytes=10-19", If_Match='"another"')
+            self.assertEqual((failed.status, failed.body.count(b"\n")), (412, 1))
         self.assertEqual(self.image("w:70", extension="@png").body, whole.body)
         self.assertEqual(whole.headers["accept-ranges"], "bytes")
         refused = self.image("w:70", extension="@png", Range="bytes=999999999-")
@@ -188,15 +188,15 @@ class RangeTests(WireCase):
         self.assertEqual((head.status, head.headers["content-length"]), (200, str(len(whole.body))))
 
 
-class ScriptedOrigin:
-    """Gives every connection the same head, and then zeros until it is cut."""
+class EndlessOrigin:
+    """Sends the same head on every connection, and then zeros until the client closes it."""
 
     def __init__(self, head: bytes) -> None:
         self.head = head
-        self.asked: list[bytes] = []
-        self.cut = 0
+        self.requests: list[bytes] = []
+        self.closed = 0
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/film"
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/video"
         Thread(target=self.serve, daemon=True).start()
 
     def serve(self) -> None:
@@ -206,59 +206,59 @@ class ScriptedOrigin:
             except OSError:
                 return
             with connection:
-                self.asked.append(connection.recv(65536))
+                self.requests.append(connection.recv(65536))
                 try:
                     connection.sendall(self.head)
                     while True:
                         connection.sendall(bytes(65536))
                 except OSError:
-                    self.cut += 1
+                    self.closed += 1
 
 
 class RawTests(WireCase):
-    def raw(self, head: bytes, method: str = "GET", **headers: str) -> tuple[Reply, ScriptedOrigin]:
-        origin = ScriptedOrigin(b"HTTP/1.1 " + head + b"\r\n\r\n")
+    def raw(self, head: bytes, method: str = "GET", **headers: str) -> tuple[Reply, EndlessOrigin]:
+        origin = EndlessOrigin(b"HTTP/1.1 " + head + b"\r\n\r\n")
         self.addCleanup(origin.listener.close)
         path = f"/unsafe/raw:1/plain/{quote(origin.url, safe='')}"
         reply = self.server.get(path, {name.replace("_", "-"): value for name, value in headers.items()}, method)
-        wait_for(lambda: origin.cut, "the end of the origin's connection")
+        wait_for(lambda: origin.closed, "the end of the origin's connection")
         return reply, origin
 
-    def test_head_leaves_the_body_at_the_origin(self) -> None:
+    def test_head_does_not_fetch_the_body(self) -> None:
         reply, origin = self.raw(b'200 OK\r\nContent-Length: 99000000000\r\nETag: "a"\r\nContent-Type: video/x', "HEAD")
         self.assertEqual((reply.status, reply.headers["content-length"], reply.body), (200, "99000000000", b""))
         self.assertEqual((reply.headers["etag"], reply.headers["content-type"]), ('"a"', "video/x"))
-        self.assertEqual(len(origin.asked), 1)
+        self.assertEqual(len(origin.requests), 1)
 
-    def test_a_copy_that_is_still_good_is_not_sent_again(self) -> None:
+    def test_good_copy_gets_304(self) -> None:
         for condition in ({"If_None_Match": 'W/"a"'}, {"If_Modified_Since": "Wed, 21 Oct 2015 07:28:00 GMT"}):
             validators = b'ETag: "a"\r\nLast-Modified: Wed, 21 Oct 2015 07:28:00 GMT'
             reply, origin = self.raw(b"200 OK\r\nContent-Length: 99000000000\r\n" + validators, **condition)
             self.assertEqual((reply.status, reply.headers["etag"], reply.body), (304, '"a"', b""))
             name, value = next(iter(condition.items()))
-            self.assertIn(f"{name.replace('_', '-')}: {value}".lower(), origin.asked[0].decode().lower())
+            self.assertIn(f"{name.replace('_', '-')}: {value}".lower(), origin.requests[0].decode().lower())
 
-    def test_a_body_that_is_not_the_wanted_one_is_not_sent(self) -> None:
+    def test_body_that_does_not_match_if_match_gets_412(self) -> None:
         reply, _ = self.raw(b'200 OK\r\nContent-Length: 99000000000\r\nETag: "a"', If_Match='"b"')
         self.assertEqual((reply.status, reply.body.count(b"\n")), (412, 1))
 
-    def test_the_origin_may_say_so_itself(self) -> None:
+    def test_304_of_the_origin_is_passed_on(self) -> None:
         reply, _ = self.raw(b'304 Not Modified\r\nETag: "b"\r\nConnection: close', If_None_Match='"b"')
         self.assertEqual((reply.status, reply.headers["etag"]), (304, '"b"'))
         self.assertNotIn("content-length", reply.headers)
 
-    def test_a_range_that_the_origin_refuses_is_refused(self) -> None:
+    def test_416_of_the_origin_is_passed_on(self) -> None:
         reply, _ = self.raw(
             b"416 Range Not Satisfiable\r\nContent-Range: bytes */12\r\nContent-Length: 9000000", Range="bytes=99-"
         )
         self.assertEqual((reply.status, reply.headers["content-range"]), (416, "bytes */12"))
         self.assertEqual(reply.body.count(b"\n"), 1)
 
-    def test_what_nobody_asked_for_is_an_origins_fault(self) -> None:
+    def test_unrequested_304_and_206_of_an_origin_get_502(self) -> None:
         for status in (b"304 Not Modified", b"206 Partial Content"):
             reply, _ = self.raw(status + b"\r\nContent-Range: bytes 0-8999999/99999999\r\nContent-Length: 9000000")
             self.assertEqual(reply.status, 502, status)
 
-    def test_a_source_of_an_unknown_kind_is_not_called_html(self) -> None:
+    def test_source_without_a_type_has_no_content_type(self) -> None:
         reply, _ = self.raw(b"200 OK\r\nContent-Length: 9", "GET")
         self.assertNotIn("content-type", reply.headers)

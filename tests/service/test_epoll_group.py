@@ -74,7 +74,7 @@ class EpollGroupTests(TestCase):
         for sent in (request(), request(), request(b"/image", b"X-Unreceived-Of: 1"), request()):
             client.send(sent)
             await self.receive(client, 1)
-        self.assertEqual((self.site.normal, self.site.hits), (1, 3))
+        self.assertEqual((self.site.by_twisted, self.site.hits), (1, 3))
         (channel,) = self.site.site.connections
         self.assertIsInstance(channel.transport, GroupedServer)
 

@@ -82,14 +82,14 @@ class Site:
         self.admit: Callable[[Request], None] = lambda _: None
         self.tier = MemoryTier(1_000_000, 100)
         self.tier.put(b"key", entry)
-        self.normal = 0
+        self.by_twisted = 0  # requests that twisted.web has answered
         gate = BearerGate(secret)
         clients = clients or Clients()
         fast_lane = FastLane(self.tier, FastLaneSettings(gate.expected, clients, logged=True), self.clock.seconds)
         self.fast_lane = fast_lane if with_fast_lane else None
 
         async def image(request: Request) -> Answer:
-            self.normal += 1
+            self.by_twisted += 1
             record = record_of(request)
             record.source, record.format = "http://origin/a.png", "png"
             gate.check(request.getHeader(b"authorization"))
@@ -148,7 +148,7 @@ class Site:
     def warm(self, *targets: bytes) -> None:
         for target in targets:
             self.ask(request(target))
-        self.normal = 0
+        self.by_twisted = 0  # requests that twisted.web has answered
         self.logged()
 
 

@@ -16,7 +16,7 @@ KEY, SALT = bytes(range(32)), bytes(range(32, 64))
 
 
 class LiveServer(SynchronousTestCase):
-    """One server per class, started once: tests behave as its clients."""
+    """One server for the tests of a class, which are its clients."""
 
     settings: dict[str, str] = {}
     server: Twistd

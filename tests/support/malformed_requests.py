@@ -1,14 +1,14 @@
-"""Requests that are malformed, or that a proxy may read otherwise."""
+"""Requests that are malformed, or that a proxy may read in another way (request smuggling)."""
 
 from __future__ import annotations
 
-__all__ = ["REFUSED", "START"]
+__all__ = ["MALFORMED", "START"]
 
 
 START = b"GET /quick HTTP/1.1"
 
 
-REFUSED = {
+MALFORMED = {
     "no host": (400, START + b"\r\n\r\n"),
     "two hosts": (400, START + b"\r\nHost: x\r\nHost: x\r\n\r\n"),
     "two hosts in HTTP/1.0": (400, b"GET /quick HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n"),

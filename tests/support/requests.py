@@ -1,4 +1,4 @@
-"""An image request, as the parser makes it."""
+"""An image request, as the URL parser returns it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A site whose connections are held in memory."""
+"""A site with connections in memory."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["SiteCase"]
 
 
 class Abortable(Wire):
-    """Remembers that it was cut."""
+    """Keeps whether it was aborted."""
 
     aborted = False
 
     def abortConnection(self) -> None:
-        """Cut."""
+        """Notes the call."""
         self.aborted = True
 
 

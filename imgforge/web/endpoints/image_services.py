@@ -36,7 +36,7 @@ class ImageServices:
     """All that `ImageEndpoint` and `InfoEndpoint` need."""
 
     clock: IReactorTime
-    gate: BearerGate  # who may ask
+    gate: BearerGate  # the bearer token
     parser: UrlParser
     pipeline: Pipeline
     rates: Rates  # how much work clients may cause

@@ -53,10 +53,10 @@ _EVERY_FORMAT = -1  # all bits: a mask for `accepted_formats`
 
 @dataclass(frozen=True, slots=True)
 class FastLaneSettings:
-    """Who is answered, and what is kept of it."""
+    """Which requests are answered, and whether hits are logged."""
 
     token: bytes = b""  # the Authorization header that a request must have; b"": none
-    clients: Clients = field(default_factory=Clients)  # the trusted proxies, and whom they may ask for
+    clients: Clients = field(default_factory=Clients)  # the trusted proxies and the allowed clients
     logged: bool = False  # whether hits are kept for the access log
 
 

@@ -2,7 +2,7 @@
 
 twisted.web parses. What it takes although RFC 9112 forbids it, or allows to reject it, is rejected here, since a proxy
 in front of us may read it in another way: that is how requests are smuggled. twisted.web itself rejects both framings
-at once, two lengths, spaces around names and line breaks in values; tests/web/http/test_strict_channel.py has them all.
+at once, two lengths and spaces around names. tests/web/http/test_strict_channel.py has all of them.
 """
 
 from __future__ import annotations

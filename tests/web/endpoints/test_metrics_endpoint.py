@@ -1,4 +1,4 @@
-"""/metrics is put together on a thread, from what was counted by then."""
+"""/metrics is rendered on a thread, after all counts are flushed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from imgforge.web import BearerGate, MetricsEndpoint
 reactor = cast("IServerReactor", running)
 
 
-class Watched(Metrics):
-    """Remembers the thread that it was rendered on."""
+class RecordingMetrics(Metrics):
+    """Keeps the thread that rendered it."""
 
     thread: threading.Thread | None = None
 
@@ -29,10 +29,10 @@ class Watched(Metrics):
 
 class MetricsEndpointTests(TestCase):
     def setUp(self) -> None:
-        self.metrics = Watched()
+        self.metrics = RecordingMetrics()
         self.request: Any = DummyRequest([b"metrics"])
 
-    async def test_the_reactor_goes_on_meanwhile(self) -> None:
+    async def test_metrics_are_rendered_on_a_thread(self) -> None:
         endpoint = MetricsEndpoint(reactor, BearerGate(""), self.metrics, lambda: self.metrics.cache_hit("memory"))
         self.metrics.answered("GET", "/", 200, 0.1)
         answer = await endpoint(self.request)
@@ -40,7 +40,7 @@ class MetricsEndpointTests(TestCase):
         self.assertIn(b'cache_hits_total{cache_type="memory"} 1.0\n', answer.body)
         self.assertNotIn(self.metrics.thread, {None, threading.main_thread()})
 
-    async def test_nothing_is_put_together_for_strangers(self) -> None:
+    async def test_nothing_is_rendered_without_the_token(self) -> None:
         with self.assertRaises(BadToken):
             await MetricsEndpoint(reactor, BearerGate("s"), self.metrics, lambda: None)(self.request)
         self.assertIsNone(self.metrics.thread)

@@ -1,4 +1,4 @@
-"""The fast lane answers as twisted.web does, or not at all."""
+"""The fast lane answers exactly as twisted.web does, or leaves the request to it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from imgforge.model import Hints
 from imgforge.web import Clients, FastLane, FastLaneSettings, Offer, hit_access
 from tests.support.fast_lane_case import BODY, ENTRY, Site, request
 
-# Where an answer begins: neither bodies nor error lines contain such a thing.
+# Where a response begins: neither bodies nor error lines contain a status line.
 START = re.compile(rb"(?=HTTP/1\.[01] [0-9]{3} )")
 MADE_ID = re.compile(rb"X-Request-Id: [0-9a-f]{32}\Z")
 
 
 def parsed(stream: bytes) -> list[tuple[bytes, list[bytes], bytes]]:
-    """Status line, sorted headers and body of each answer, without what is new each time."""
+    """Status line, sorted headers and body of each response, without the headers that are new each time."""
     made = []
     for answer in filter(None, START.split(stream)):
         head, _, body = answer.partition(b"\r\n\r\n")
@@ -32,13 +32,13 @@ def parsed(stream: bytes) -> list[tuple[bytes, list[bytes], bytes]]:
     return made
 
 
-class LaneTests(SynchronousTestCase):
+class FastLaneTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.site = Site(with_fast_lane=True)
         self.plain = Site(with_fast_lane=False)
         self.site.warm(b"/image")
 
-    def test_a_hit_is_what_twisted_web_would_say(self) -> None:
+    def test_hit_equals_the_response_of_twisted_web(self) -> None:
         for one in (
             request(),
             request(method=b"HEAD"),
@@ -46,9 +46,9 @@ class LaneTests(SynchronousTestCase):
             request(b"/image", b'If-None-Match: W/"tag1"', b"Accept: */*", b"User-Agent: x", b"Connection: keep-alive"),
         ):
             self.assertEqual(parsed(self.site.ask(one)), parsed(self.plain.ask(one)))
-        self.assertEqual(self.site.normal, 0)
+        self.assertEqual(self.site.by_twisted, 0)
 
-    def test_a_hit_is_logged_as_the_normal_way_does(self) -> None:
+    def test_hit_is_logged_like_a_response_of_twisted_web(self) -> None:
         for one in (
             request(),
             request(method=b"HEAD"),
@@ -58,29 +58,29 @@ class LaneTests(SynchronousTestCase):
             self.site.ask(one)
             self.plain.ask(one)
             self.assertEqual(self.site.logged(), self.plain.logged())
-        self.assertEqual(self.site.normal, 0)
+        self.assertEqual(self.site.by_twisted, 0)
         self.site.ask(request(b"/image", b"X-Request-ID: mine"))
         assert self.site.fast_lane is not None
         (line,) = map(hit_access, self.site.fast_lane.take_hits())
         self.assertEqual((line.request_id, line.client, line.cache), ("mine", "192.0.2.1", "imgforge; hit"))
         self.assertEqual(line.at, self.site.clock.seconds())
 
-    def test_hits_are_kept_for_nobody(self) -> None:
+    def test_hits_are_not_kept_without_an_access_log(self) -> None:
         tier = MemoryTier(1_000_000, 100)
         tier.put(b"key", ENTRY)
-        lane = FastLane(tier, FastLaneSettings())
-        lane.offer(b"/image", b"", Offer(b"key", float("inf"), False), [], BODY)
-        self.assertIsNotNone(lane.answer(request()))
-        self.assertEqual(lane.take_hits(), [])
+        fast_lane = FastLane(tier, FastLaneSettings())
+        fast_lane.offer(b"/image", b"", Offer(b"key", float("inf"), False), [], BODY)
+        self.assertIsNotNone(fast_lane.answer(request()))
+        self.assertEqual(fast_lane.take_hits(), [])
 
-    def test_an_entry_offered_by_a_last_request_does_not_say_close(self) -> None:
+    def test_response_offered_by_a_last_request_does_not_have_connection_close(self) -> None:
         site = Site(with_fast_lane=True)
         site.ask(request(b"/image", b"Connection: close"))
         answer = site.ask(request())
-        self.assertEqual(site.normal, 1)
+        self.assertEqual(site.by_twisted, 1)
         self.assertNotIn(b"onnection: close", answer)
 
-    def test_what_is_not_simple_goes_the_normal_way(self) -> None:
+    def test_request_that_is_not_simple_goes_to_twisted_web(self) -> None:
         for one in (
             request(b"/image", b"Range: bytes=0-3"),
             request(b"/image", b"Connection: close"),
@@ -109,50 +109,50 @@ class LaneTests(SynchronousTestCase):
             after = self.site.hits
             self.assertEqual(before, after, one)
 
-    def test_a_request_in_pieces_is_answered_once(self) -> None:
+    def test_request_in_pieces_is_answered_once(self) -> None:
         whole = request()
         for at in range(1, len(whole), 7):
             self.assertEqual(len(parsed(self.site.ask(whole[:at], whole[at:]))), 1)
 
-    def test_the_request_id_is_the_clients_or_new(self) -> None:
+    def test_request_id_is_the_clients_or_new(self) -> None:
         self.assertIn(b"X-Request-Id: mine\r\n", self.site.ask(request(b"/image", b"X-Request-ID: mine")))
         ids = {self.site.ask(request()).partition(b"X-Request-Id: ")[2][:32] for _ in range(5)}
         self.assertEqual(len(ids), 5)
 
-    def test_hits_keep_a_connection_open_and_silence_does_not(self) -> None:
+    def test_hits_keep_a_connection_open(self) -> None:
         channel, transport = self.site.connect()
         for _ in range(3):
             self.site.clock.advance(40)
             channel.dataReceived(request())
-        self.assertEqual(self.site.normal, 0)
+        self.assertEqual(self.site.by_twisted, 0)
         self.site.clock.advance(59)
         self.assertFalse(transport.disconnecting)
         self.site.clock.advance(1)
         self.assertTrue(transport.disconnecting)
 
-    def test_a_hit_marks_its_entry_as_used(self) -> None:
+    def test_hit_marks_its_entry_as_visited(self) -> None:
         place = self.site.tier.visit_mark(b"key")
         assert place is not None
         place.visited = False
         self.site.ask(request())
         self.assertTrue(place.visited)
 
-    def test_an_entry_leaves_with_its_cache_entry(self) -> None:
+    def test_response_is_dropped_with_its_cache_entry(self) -> None:
         self.site.tier.remove(b"key")
         self.assertEqual(len(self.site.fast_lane or ()), 0)
         self.site.ask(request())
-        self.assertEqual(self.site.normal, 1)
+        self.assertEqual(self.site.by_twisted, 1)
 
-    def test_an_entry_leaves_when_its_time_is_over(self) -> None:
+    def test_response_is_dropped_when_it_expires(self) -> None:
         site = Site(with_fast_lane=True, until=100)
         site.warm(b"/image")
         site.ask(request())
-        self.assertEqual(site.normal, 0)
+        self.assertEqual(site.by_twisted, 0)
         site.clock.advance(101)
         site.ask(request())
-        self.assertEqual(site.normal, 1)
+        self.assertEqual(site.by_twisted, 1)
 
-    def test_the_age_grows_where_the_origins_max_age_is_handed_on(self) -> None:
+    def test_age_grows_if_the_origins_max_age_is_passed_on(self) -> None:
         entry = replace(ENTRY, stored_at=1000.0, asked_at=990.5, source_cache_control="max-age=60")
         sites = [Site(with_fast_lane=with_fast_lane, entry=entry) for with_fast_lane in (True, False)]
         for site in sites:
@@ -168,81 +168,80 @@ class LaneTests(SynchronousTestCase):
                 self.assertEqual(parsed(answers[0]), parsed(answers[1]))
                 self.assertEqual(answers[0].count(b"\r\nAge: %d\r\n" % age), 1 if age else 0)
                 passed = 0
-        self.assertEqual(sites[0].normal, 0)
+        self.assertEqual(sites[0].by_twisted, 0)
         sites[0].ask(request(b"/image", b"X-Request-ID: mine"))
         self.assertEqual([hit_access(hit).request_id for hit in sites[0].fast_lane.take_hits()][-1], "mine")  # type: ignore[union-attr]
 
-    def test_an_answer_that_had_an_age_when_it_was_offered_has_one_age(self) -> None:
+    def test_response_that_had_an_age_when_it_was_offered_has_one_age(self) -> None:
         site = Site(with_fast_lane=True, entry=replace(ENTRY, stored_at=1000.0, source_cache_control="max-age=60"))
         site.clock.advance(1030)
         site.warm(b"/image")
         site.clock.advance(10)
         answer = site.ask(request())
-        self.assertEqual((site.normal, answer.count(b"Age:"), answer.count(b"\r\nAge: 40\r\n")), (0, 1, 1))
+        self.assertEqual((site.by_twisted, answer.count(b"Age:"), answer.count(b"\r\nAge: 40\r\n")), (0, 1, 1))
 
-    def test_without_the_origins_word_there_is_no_age(self) -> None:
+    def test_no_age_without_the_origins_max_age(self) -> None:
         self.site.clock.advance(1000)
         self.assertNotIn(b"\r\nAge:", self.site.ask(request()))
 
-    def test_the_token_is_needed(self) -> None:
+    def test_token_is_required(self) -> None:
         site = Site(with_fast_lane=True, secret="s")
         token = b"Authorization: Bearer s"
         site.ask(request(b"/image", token))
-        site.normal = 0
+        site.by_twisted = 0
         self.assertIn(b" 200 OK", site.ask(request(b"/image", token)))
-        self.assertEqual(site.normal, 0)
+        self.assertEqual(site.by_twisted, 0)
         for wrong in ((), (b"Authorization: Bearer t",)):
             self.assertIn(b" 403 ", site.ask(request(b"/image", *wrong)))
 
-    def test_an_answer_that_varies_holds_for_its_accept_header_only(self) -> None:
+    def test_response_that_varies_is_for_its_accept_header_only(self) -> None:
         webp = b"Accept: image/webp"
         self.site.ask(request(b"/varies", webp))
-        self.site.normal = 0
+        self.site.by_twisted = 0
         self.site.ask(request(b"/varies", webp))
-        self.assertEqual(self.site.normal, 0)
+        self.assertEqual(self.site.by_twisted, 0)
         self.site.ask(request(b"/varies", b"Accept: image/png"))
-        self.assertEqual(self.site.normal, 1)
+        self.assertEqual(self.site.by_twisted, 1)
 
-    def test_what_decides_nothing_makes_no_spelling(self) -> None:
+    def test_query_host_and_unknown_types_add_no_spelling(self) -> None:
         site = Site(with_fast_lane=True)
         for number in range(20):
             site.ask(request(b"/image?%d" % number))
             site.ask(request(b"http://host%d/image" % number))
             site.ask(request(b"/varies", b"Accept: text/%d, image/webp" % number))
-        self.assertEqual(
-            (len(site.fast_lane or ()), site.normal), (2, 22)
-        )  # the first of each, and all absolute targets
+        # twisted.web answers the first of each target, and all absolute targets.
+        self.assertEqual((len(site.fast_lane or ()), site.by_twisted), (2, 22))
 
-    def test_a_query_changes_nothing_but_the_log(self) -> None:
+    def test_query_changes_the_log_only(self) -> None:
         for one in (request(b"/image?x=/&y"), request(b"/image?", method=b"HEAD"), request(b"/image?\xc3\xa4")):
             self.assertEqual(parsed(self.site.ask(one)), parsed(self.plain.ask(one)))
             self.assertEqual(self.site.logged(), self.plain.logged())
-        self.assertEqual(self.site.normal, 0)
+        self.assertEqual(self.site.by_twisted, 0)
 
-    def test_no_number_of_spellings_keeps_one_out(self) -> None:
+    def test_new_spelling_replaces_the_oldest(self) -> None:
         tier = MemoryTier(1_000_000, 100)
         tier.put(b"key", ENTRY)
-        lane = FastLane(tier, FastLaneSettings())
+        fast_lane = FastLane(tier, FastLaneSettings())
         offer = Offer(b"key", float("inf"), False)
-        for number in range(1000):  # as where any signature is good
-            lane.offer(b"/%d/image" % number, b"", offer, [], BODY)
-        lane.offer(b"/image", b"", offer, [], BODY)
-        self.assertIsNotNone(lane.answer(request()))
-        self.assertLess(len(lane), 10)
+        for number in range(1000):  # as if signatures were not checked
+            fast_lane.offer(b"/%d/image" % number, b"", offer, [], BODY)
+        fast_lane.offer(b"/image", b"", offer, [], BODY)
+        self.assertIsNotNone(fast_lane.answer(request()))
+        self.assertLess(len(fast_lane), 10)
         tier.remove(b"key")
-        self.assertEqual(len(lane), 0)
+        self.assertEqual(len(fast_lane), 0)
 
-    def test_an_answer_that_varies_by_hints_holds_for_these_only(self) -> None:
+    def test_response_that_varies_by_hints_is_for_these_only(self) -> None:
         tier = MemoryTier(1_000_000, 100)
         tier.put(b"key", ENTRY)
-        lane = FastLane(tier, FastLaneSettings())
-        lane.offer(b"/image", b"", Offer(b"key", float("inf"), False, hints=Hints(100, 2.0)), [], BODY)
+        fast_lane = FastLane(tier, FastLaneSettings())
+        fast_lane.offer(b"/image", b"", Offer(b"key", float("inf"), False, hints=Hints(100, 2.0)), [], BODY)
         same = (b"Width: 91", b"Sec-CH-DPR: 1.9", b"DPR: 7")
-        self.assertIsNotNone(lane.answer(request(b"/image", *same, b"Accept: image/webp")))
+        self.assertIsNotNone(fast_lane.answer(request(b"/image", *same, b"Accept: image/webp")))
         for other in ((), same[:1], same[1:], (*same, b"DPR: 7"), (*same, b"Sec-CH-Width: 300")):
-            self.assertIsNone(lane.answer(request(b"/image", *other)), other)
+            self.assertIsNone(fast_lane.answer(request(b"/image", *other)), other)
 
-    def test_what_a_proxy_forwards_is_refused_where_only_this_machine_is_served(self) -> None:
+    def test_forwarded_request_is_refused_if_only_this_machine_is_served(self) -> None:
         site = Site(with_fast_lane=True, clients=Clients(direct_only=True))
         site.warm(b"/image")
         self.assertIn(b" 200 ", site.ask(request()))
@@ -260,7 +259,7 @@ class LaneTests(SynchronousTestCase):
         self.assertLess(len(self.site.fast_lane or ()), 20)
 
 
-# Each line is a header that the lane answers, hands over or must not believe.
+# Headers that the fast lane evaluates, leaves to twisted.web, or must not trust.
 LINES = st.sampled_from(
     [b"Accept: */*", b"accept:image/webp", b"ACCEPT: \timage/webp ", b"User-Agent: x", b"cOOKIE: a=b", b"TE:",
      b'If-None-Match: "tag1"', b'if-none-match:W/"tag1"', b"If-None-Match: *", b'If-None-Match: "a", "tag1"',
@@ -321,10 +320,10 @@ ODD = st.builds(
 
 
 class DifferentialTests(SynchronousTestCase):
-    """The same bytes, in the same packets, with and without the lane: the same answers, log and end."""
+    """The same bytes in the same packets, with and without the fast lane: equal responses, log lines and end."""
 
     def compare(self, packets: Sequence[bytes], secret: str = "", clients: Clients | None = None) -> float:
-        """How many of the answers were the lane's."""
+        """How many of the responses were hits of the fast lane."""
         outcomes = []
         hits = 0.0
         for with_fast_lane in (True, False):
@@ -339,12 +338,12 @@ class DifferentialTests(SynchronousTestCase):
                 if not transport.disconnecting:
                     channel.dataReceived(packet)
             hits += site.hits - before
-            log = sorted(site.logged(), key=repr)  # hits are logged a little later
+            log = sorted(site.logged(), key=repr)  # hits are logged later
             outcomes.append((parsed(transport.value()), bool(transport.disconnecting), log))
         self.assertEqual(outcomes[0], outcomes[1], packets)
         return hits
 
-    def test_random_requests_get_the_same_answers_with_and_without_the_lane(self) -> None:
+    def test_random_requests_get_equal_responses(self) -> None:
         hits = 0.0
 
         @settings(max_examples=300, deadline=None)
@@ -354,9 +353,9 @@ class DifferentialTests(SynchronousTestCase):
             hits += self.compare(requests, secret)
 
         requests_one_by_one()
-        self.assertGreater(hits, 50)  # else nothing was compared
+        self.assertGreater(hits, 50)  # else the test compared too little
 
-    def test_behind_a_trusted_proxy_the_client_is_the_same_with_and_without_the_lane(self) -> None:
+    def test_requests_behind_a_trusted_proxy_have_equal_clients(self) -> None:
         clients = Clients(["192.0.2.1", "198.51.100.0/24"], ["192.0.2.1", "203.0.113.0/24"])
         hits = 0.0
 
@@ -371,13 +370,15 @@ class DifferentialTests(SynchronousTestCase):
 
     @settings(max_examples=200, deadline=None)
     @given(st.lists(SIMPLE | ODD, min_size=1, max_size=4), st.lists(st.integers(0, 400), max_size=6))
-    def test_however_requests_are_cut_into_packets(self, requests: list[bytes], cuts: list[int]) -> None:
+    def test_requests_in_any_packets_get_equal_responses(self, requests: list[bytes], cuts: list[int]) -> None:
         stream = b"".join(requests)
         edges = sorted({0, len(stream), *(min(cut, len(stream)) for cut in cuts)})
         self.compare([stream[start:end] for start, end in pairwise(edges)])
 
     @settings(max_examples=150, deadline=None)
     @given(SIMPLE, st.integers(0, 200), st.binary(max_size=3), st.integers(0, 2))
-    def test_a_good_request_with_a_few_bytes_changed(self, good: bytes, at: int, new: bytes, gone: int) -> None:
+    def test_valid_request_with_a_few_bytes_changed_gets_equal_responses(
+        self, good: bytes, at: int, new: bytes, removed: int
+    ) -> None:
         at %= len(good)
-        self.compare([good[:at] + new + good[at + gone :], request()])
+        self.compare([good[:at] + new + good[at + removed :], request()])

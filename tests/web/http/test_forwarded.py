@@ -1,4 +1,4 @@
-"""Who a request comes from, whatever it says of itself, and who is not answered."""
+"""The client of a request, behind proxies or not, and which clients are refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class BehindTests(SynchronousTestCase):
     def client(self, forwarded_for: bytes = b"", forwarded: bytes = b"") -> str:
         return CLIENTS.behind(PROXY, forwarded_for, forwarded)
 
-    def test_the_client_is_the_rightmost_that_is_not_trusted(self) -> None:
+    def test_client_is_the_rightmost_address_that_is_not_trusted(self) -> None:
         for header, client in (
             (b"192.0.2.7", "192.0.2.7"),
             (b"203.0.113.1, 192.0.2.7", "192.0.2.7"),
@@ -35,7 +35,7 @@ class BehindTests(SynchronousTestCase):
         ):
             self.assertEqual(self.client(header), client, header)
 
-    def test_addresses_come_with_ports_brackets_and_zones(self) -> None:
+    def test_addresses_may_have_ports_brackets_and_zones(self) -> None:
         for header, client in (
             (b"192.0.2.7:4711", "192.0.2.7"),
             (b"[2001:DB8::0:7]:4711", "2001:db8::7"),
@@ -46,12 +46,12 @@ class BehindTests(SynchronousTestCase):
         ):
             self.assertEqual(self.client(header), client, header)
 
-    def test_what_a_trusted_proxy_writes_that_is_no_address_is_nobody(self) -> None:
+    def test_malformed_address_of_a_trusted_proxy_is_unknown(self) -> None:
         for header in (b"192.0.2.7, unknown", b"192.0.2.7, _hidden", b"192.0.2.7,", b"1.2.3", b"[::1", b"1" * 9000,
                        b"192.0.2.7, 1.2.3.4:x", b"192.0.2.7, \xb9.2.3.4", b"0x7f.1, 10.2.2.2"):  # fmt: skip
             self.assertEqual(self.client(header), UNKNOWN, header)
 
-    def test_forwarded_says_it_too(self) -> None:
+    def test_forwarded_is_read_as_well(self) -> None:
         for header, client in (
             (b"for=192.0.2.7", "192.0.2.7"),
             (b"by=x;FOR=192.0.2.7 ;proto=https", "192.0.2.7"),
@@ -66,17 +66,17 @@ class BehindTests(SynchronousTestCase):
         ):
             self.assertEqual(self.client(b"", header), client, header)
 
-    def test_x_forwarded_for_goes_before_forwarded(self) -> None:
+    def test_x_forwarded_for_takes_precedence_over_forwarded(self) -> None:
         self.assertEqual(self.client(b"192.0.2.7", b"for=203.0.113.1"), "192.0.2.7")
 
     @given(st.binary(), st.binary())
-    def test_whatever_the_client_writes_the_last_hop_decides(self, before: bytes, forwarded: bytes) -> None:
+    def test_client_cannot_change_the_last_hop(self, before: bytes, forwarded: bytes) -> None:
         self.assertEqual(CLIENTS.behind(PROXY, before + b", 192.0.2.7", forwarded), "192.0.2.7")
         self.assertIn(CLIENTS.behind(PROXY, b"", forwarded + b", for=192.0.2.7"), {"192.0.2.7", UNKNOWN})
 
 
 class NetworkTests(SynchronousTestCase):
-    def test_membership(self) -> None:
+    def test_addresses_belong_to_their_networks(self) -> None:
         clients = Clients((), ["192.0.2.0/24", "2001:db8::/32"])
         for client in ("192.0.2.0", "192.0.2.255", "2001:db8::1"):
             self.assertTrue(clients.allows(client), client)
@@ -86,18 +86,18 @@ class NetworkTests(SynchronousTestCase):
         self.assertTrue(Clients().allows(UNKNOWN))
         self.assertFalse(Clients().trusts("127.0.0.1"))
 
-    def test_an_address_has_one_form(self) -> None:
+    def test_address_is_normalised(self) -> None:
         self.assertEqual(plain_address("::ffff:192.0.2.7"), "192.0.2.7")
         self.assertEqual(plain_address("fe80:0::1%eth0"), "fe80::1")
         self.assertEqual(plain_address(""), "")
 
-    def test_one_subscriber_is_one_client(self) -> None:
+    def test_ipv6_network_of_64_bits_is_one_client(self) -> None:
         self.assertEqual(bucket("2001:db8:0:1::1"), bucket("2001:db8:0:1:ffff::2"))
         self.assertEqual(len({bucket(one) for one in ("2001:db8:0:2::1", "192.0.2.1", "192.0.2.2", "", UNKNOWN)}), 5)
 
 
-class AnsweredTests(SynchronousTestCase):
-    """Over connections: with and without the lane, and a proxy on the way."""
+class ConnectionTests(SynchronousTestCase):
+    """Requests on connections, with and without the fast lane, and with a proxy in between."""
 
     def ask(self, site: Site, address: Any, *headers: bytes, target: bytes = b"/image") -> bytes:
         channel = site.site.buildProtocol(None)
@@ -109,22 +109,22 @@ class AnsweredTests(SynchronousTestCase):
     def site(self, trusted: list[str], allowed: list[str], *, with_fast_lane: bool) -> Site:
         site = Site(with_fast_lane=with_fast_lane, clients=Clients(trusted, allowed))
         self.ask(site, IPv4Address("TCP", "192.0.2.1", 1))
-        site.normal = 0
+        site.by_twisted = 0
         site.logged()
         return site
 
-    def test_a_hit_is_not_for_clients_that_are_not_allowed(self) -> None:
+    def test_hit_is_refused_to_clients_that_are_not_allowed(self) -> None:
         site = self.site([], ["192.0.2.0/24"], with_fast_lane=True)
         self.assertEqual(self.ask(site, IPv4Address("TCP", "192.0.2.2", 1)), b"200")
-        self.assertEqual((site.hits, site.normal), (1, 0))
+        self.assertEqual((site.hits, site.by_twisted), (1, 0))
         self.assertEqual(self.ask(site, IPv4Address("TCP", "203.0.113.1", 1)), b"403")
-        self.assertEqual((site.hits, site.normal), (1, 0))
+        self.assertEqual((site.hits, site.by_twisted), (1, 0))
         self.assertEqual(self.ask(site, IPv4Address("TCP", "203.0.113.1", 1), target=b"/health"), b"200")
         # Who is not trusted says nothing of others.
         spoof = b"X-Forwarded-For: 192.0.2.2"
         self.assertEqual(self.ask(site, IPv4Address("TCP", "203.0.113.1", 1), spoof), b"403")
 
-    def test_behind_a_proxy_each_request_has_its_client(self) -> None:
+    def test_each_request_behind_a_proxy_has_its_client(self) -> None:
         for with_fast_lane in (True, False):
             site = self.site([f"{PROXY}/32"], ["192.0.2.0/24"], with_fast_lane=with_fast_lane)
             for headers, status in (
@@ -140,13 +140,13 @@ class AnsweredTests(SynchronousTestCase):
             self.assertEqual(clients, sorted(["192.0.2.5"] * 3 + ["203.0.113.1"] * 2 + [PROXY]))
             self.assertEqual(site.hits, 3 if with_fast_lane else 0)
 
-    def test_a_unix_socket_may_be_a_proxy(self) -> None:
+    def test_unix_socket_may_be_a_trusted_proxy(self) -> None:
         site = self.site(["unix"], ["192.0.2.0/24"], with_fast_lane=True)
         self.assertEqual(self.ask(site, UNIXAddress(None), b"X-Forwarded-For: 192.0.2.5"), b"200")
         self.assertEqual(self.ask(site, UNIXAddress(None), b"X-Forwarded-For: 203.0.113.1"), b"403")
         self.assertEqual(self.ask(site, UNIXAddress(None)), b"403")
 
-    def test_each_client_behind_a_proxy_has_a_rate_of_its_own(self) -> None:
+    def test_each_client_behind_a_proxy_has_its_own_rate_limit(self) -> None:
         site = Site(with_fast_lane=False, clients=Clients([PROXY]))
         rates = Rates(site.site.resource.clients, ClientRates(2, lambda: 0.0), RateLimit(5, lambda: 0.0))
         site.admit = lambda asked: rates.of(asked)()

@@ -1,4 +1,4 @@
-"""Which format a client gets where the URL leaves it open."""
+"""Content negotiation: the format that a client gets if the URL leaves it open."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 
 
 class AcceptTests(SynchronousTestCase):
-    def test_wildcards_promise_nothing(self) -> None:
+    def test_wildcards_are_ignored(self) -> None:
         self.assertEqual(list(accepted_types("image/*, */*;q=0.8")), [])
 
-    def test_a_quality_of_zero_is_a_refusal(self) -> None:
+    def test_quality_of_zero_excludes_a_type(self) -> None:
         self.assertEqual(list(accepted_types("image/webp;q=0, image/avif;q=0.1")), ["image/avif"])
 
-    def test_case_and_space_do_not_matter(self) -> None:
+    def test_case_and_white_space_are_ignored(self) -> None:
         self.assertEqual(list(accepted_types(" Image/WebP ; q=0.5 ,, ")), ["image/webp"])
 
 
 class NegotiationTests(SynchronousTestCase):
-    def test_nothing_is_negotiated_unless_the_operator_says_so(self) -> None:
+    def test_nothing_is_negotiated_by_default(self) -> None:
         self.assertEqual(Negotiation().accepted(OPEN, CHROME), ())
         self.assertFalse(Negotiation().varies(OPEN))
 
@@ -35,13 +35,13 @@ class NegotiationTests(SynchronousTestCase):
         self.assertEqual(both.accepted(OPEN, CHROME), ("avif", "webp"))
         self.assertEqual(both.accepted(OPEN, "image/webp"), ("webp",))
 
-    def test_a_format_in_the_url_stands(self) -> None:
+    def test_auto_format_does_not_replace_the_urls(self) -> None:
         auto = Negotiation(auto=frozenset({"webp"}))
         for request in (AS_PNG, AS_PNG_LATER):
             self.assertEqual(auto.accepted(request, CHROME), ())
             self.assertFalse(auto.varies(request))
 
-    def test_an_enforced_format_may_replace_the_urls_where_the_client_takes_it(self) -> None:
+    def test_enforced_format_replaces_the_urls_if_the_client_accepts_it(self) -> None:
         enforced = Negotiation(enforced=frozenset({"webp"}), auto=frozenset({"avif"}))
         for request in (AS_PNG, AS_PNG_LATER):
             self.assertEqual(enforced.accepted(request, CHROME), ("webp",))

@@ -1,4 +1,4 @@
-"""What of a client's request an origin gets to see."""
+"""Headers and cookies of a client that are passed on to the origin."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from imgforge.web import Passthrough
 Headers = tuple[tuple[str, bytes], ...]
 
 
-def passed(passthrough: Passthrough, source: str, *headers: tuple[str, bytes]) -> dict[str, str]:
-    """The headers that the origin of *source* is sent for a request with *headers*."""
+def sent_headers(passthrough: Passthrough, source: str, *headers: tuple[str, bytes]) -> dict[str, str]:
+    """The headers that are sent to the origin of *source* for a request with *headers*."""
     channel: Any = DummyChannel()
     request = Request(channel, False)
     for name, value in headers:
@@ -27,9 +27,9 @@ def passed(passthrough: Passthrough, source: str, *headers: tuple[str, bytes]) -
 class CookieTests(SynchronousTestCase):
     def cookies(self, source: str, *headers: tuple[str, bytes], base: str = "", anywhere: bool = False) -> str:
         passthrough = Passthrough((), True, anywhere, base)
-        return passed(passthrough, source, ("Cookie", b"a=1; b=2"), *headers).get("cookie", "")
+        return sent_headers(passthrough, source, ("Cookie", b"a=1; b=2"), *headers).get("cookie", "")
 
-    def test_they_go_to_the_host_that_the_client_asks(self) -> None:
+    def test_cookies_go_to_the_host_of_the_request_only(self) -> None:
         for source, host, reaches in (
             ("http://img.example/a.png", b"img.example", True),
             ("https://IMG.example.:8443/a.png", b"img.EXAMPLE:80", True),
@@ -45,14 +45,14 @@ class CookieTests(SynchronousTestCase):
         ):
             self.assertEqual(self.cookies(source, ("Host", host)), "a=1; b=2" if reaches else "", (source, host))
 
-    def test_a_proxy_may_tell_of_another_host(self) -> None:
+    def test_x_forwarded_host_takes_precedence(self) -> None:
         source, host = "http://img.example/a.png", ("Host", b"inner")
         self.assertEqual(self.cookies(source, host, ("X-Forwarded-Host", b"img.example")), "a=1; b=2")
         self.assertEqual(self.cookies(source, ("Host", b"img.example"), ("X-Forwarded-Host", b"other")), "")
         for text in (b"x, img.example", b"x@img.example", b"img.example/", b"[::1", b"\xff", b" "):
             self.assertEqual(self.cookies(source, host, ("X-Forwarded-Host", text)), "", text)
 
-    def test_the_operator_may_say_whose_they_are(self) -> None:
+    def test_cookie_base_names_the_host_and_path_of_the_cookies(self) -> None:
         host = ("Host", b"whatever")
         for source, base, reaches in (
             ("http://img.example/x/a.png", "https://img.example", True),
@@ -66,11 +66,11 @@ class CookieTests(SynchronousTestCase):
         ):
             self.assertEqual(bool(self.cookies(source, host, base=base)), reaches, (source, base))
 
-    def test_they_may_go_everywhere(self) -> None:
+    def test_cookies_go_to_any_origin_if_configured(self) -> None:
         self.assertEqual(self.cookies("http://other/a.png", anywhere=True), "a=1; b=2")
         self.assertEqual(self.cookies("local:///a.png", anywhere=True), "")
 
-    def test_what_is_no_cookie_stays_behind(self) -> None:
+    def test_malformed_cookies_are_dropped(self) -> None:
         everywhere = Passthrough((), True, True)
         for header, sent in (
             (b"a=1;b=2 ;\tc=3", "a=1; b=2; c=3"),
@@ -81,26 +81,26 @@ class CookieTests(SynchronousTestCase):
             (b"", None),
             (b"nonsense", None),
         ):
-            self.assertEqual(passed(everywhere, "http://x/", ("Cookie", header)).get("cookie"), sent, header)
+            self.assertEqual(sent_headers(everywhere, "http://x/", ("Cookie", header)).get("cookie"), sent, header)
         several = ("Cookie", b"a=1"), ("Cookie", b"b=2")
-        self.assertEqual(passed(everywhere, "http://x/", *several), {"cookie": "a=1; b=2"})
+        self.assertEqual(sent_headers(everywhere, "http://x/", *several), {"cookie": "a=1; b=2"})
 
     @given(st.binary(max_size=60))
-    def test_nothing_breaks_a_line(self, header: bytes) -> None:
-        sent = passed(Passthrough(("x-a",), True, True), "http://x/", ("Cookie", header), ("X-A", header))
+    def test_values_have_no_line_breaks(self, header: bytes) -> None:
+        sent = sent_headers(Passthrough(("x-a",), True, True), "http://x/", ("Cookie", header), ("X-A", header))
         for value in sent.values():
             self.assertTrue(value.isascii() and not set(value) & set("\r\n\0"), sent)
 
 
 class HeaderTests(SynchronousTestCase):
-    def test_those_that_are_named_are_passed_on(self) -> None:
+    def test_named_headers_are_passed_on(self) -> None:
         passthrough = Passthrough(("x-tenant", "x-other"))
         headers = (("X-Tenant", b"a"), ("x-tenant", b"b"), ("X-More", b"c"), ("Cookie", b"d=1"))
-        self.assertEqual(passed(passthrough, "https://x/", *headers), {"x-tenant": "a, b"})
-        self.assertEqual(passed(passthrough, "local:///x", *headers), {})
-        self.assertEqual(passed(passthrough, "https://x/", ("X-Tenant", b"\xe4")), {})
+        self.assertEqual(sent_headers(passthrough, "https://x/", *headers), {"x-tenant": "a, b"})
+        self.assertEqual(sent_headers(passthrough, "local:///x", *headers), {})
+        self.assertEqual(sent_headers(passthrough, "https://x/", ("X-Tenant", b"\xe4")), {})
 
-    def test_an_answer_depends_on_what_may_be_passed_on(self) -> None:
+    def test_vary_has_each_header_that_may_be_passed_on(self) -> None:
         channel: Any = DummyChannel()
         request = Request(channel, False)
         request.requestHeaders.addRawHeader("Host", b"img.example")

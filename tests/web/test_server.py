@@ -1,0 +1,109 @@
+"""Responses and their log lines: errors, streams, targets."""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
+from zope.interface import provider
+
+from imgforge.errors import BadSignature, NotAnImage, OriginFailed, Overloaded, SourceNotFound, Unreadable
+from imgforge.observability import bind_request_id, current_request_id
+from imgforge.web import Answer
+from imgforge.web.server import Server, _logged
+from tests.support.site_case import SiteCase
+
+GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class StreamTests(SiteCase):
+    def test_client_that_closes_during_a_stream_is_logged_with_499(self) -> None:
+        self.ask(GET % b"/stream")
+        self.slow.errback(CancelledError())  # as the source does when the transport is closed
+        self.assertEqual([line.status for line in self.access.lines], [499])
+
+    def test_bytes_of_a_stream_are_counted(self) -> None:
+        self.ask(GET % b"/stream")
+        self.slow.callback(Answer(200, []))
+        self.assertEqual([line.size for line in self.access.lines], [4])
+
+
+class ErrorLogTests(SiteCase):
+    """Log lines of errors."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.events: list[LogEvent] = []
+        self.ids: list[str] = []
+
+        @provider(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            if event.get("log_namespace") == Server.log.namespace:
+                self.events.append(event)
+                self.ids.append(current_request_id())
+
+        observer: ILogObserver = observe
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+
+    def logged(self, target: bytes, error: Exception) -> LogEvent:
+        self.slow = Deferred()
+        self.ask(GET % (b"http://x/slow?" + target))
+        self.slow.errback(error)
+        return self.events.pop()
+
+    def test_log_line_names_the_request_and_the_reason(self) -> None:
+        event = self.logged(b"", SourceNotFound("it is not there"))
+        self.assertEqual(formatEvent(event), "404 GET http://x/slow...: it is not there")
+        self.assertEqual((event["status"], event["method"], event["target"]), (404, "GET", "http://x/slow..."))
+        self.logged(b"", RuntimeError("broken"))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_log_line_has_the_id_of_its_request_in_whatever_context_the_endpoint_fails(self) -> None:
+        self.ask(b"GET /slow HTTP/1.1\r\nHost: x\r\nX-Request-ID: mine\r\n\r\n")
+
+        def bring() -> None:
+            bind_request_id("another's")
+            self.slow.errback(OriginFailed("x"))
+
+        copy_context().run(bring)
+        self.assertEqual(self.ids, ["mine"])
+
+    def test_statuses_without_a_phrase_in_twisted_web_have_one(self) -> None:
+        for error, line in (
+            (NotAnImage("x"), b"HTTP/1.1 422 Unprocessable"),
+            (Overloaded("x"), b"HTTP/1.1 429 Too Many Requests\r\n"),
+            (Unreadable(431, "x"), b"HTTP/1.1 431 Request Header Fields Too Large\r\n"),
+        ):
+            self.slow = Deferred()
+            _, transport = self.ask(GET % b"/slow")
+            self.slow.errback(error)
+            self.assertTrue(transport.value().startswith(line), transport.value())
+
+    def test_targets_are_logged_in_the_bytes_that_were_sent(self) -> None:
+        for target, logged in (
+            (b"/w%3A1/a%2520b.jpg", "/w%3A1/a%2520b.jpg"),
+            ("/\u00fc.jpg".encode(), "/\u00fc.jpg"),
+            (b"/\xfc.jpg", r"/\xfc.jpg"),
+        ):
+            self.assertEqual(_logged(target), logged)
+
+    def test_queries_are_not_logged(self) -> None:
+        for target in (b"/quick/plain/http://o/a.jpg?secret", b"/quick/plain/http%3A%2F%2Fo%2Fa.jpg%3Fsecret"):
+            self.ask(b"POST %s HTTP/1.1\r\nHost: x\r\n\r\n" % target)
+            event = self.events.pop()
+            self.assertNotIn("secret", formatEvent(event))
+            self.assertIn("a.jpg...", event["target"])
+        self.ask(b"POST /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 5000))
+        self.assertLess(len(self.events.pop()["target"]), 600)
+
+    def test_client_mistakes_are_debug_lines_beside_an_access_log(self) -> None:
+        for enabled, error, level in (
+            (True, OriginFailed("x"), LogLevel.warn),
+            (True, NotAnImage("x"), LogLevel.info),
+            (True, BadSignature("x"), LogLevel.debug),
+            (False, BadSignature("x"), LogLevel.info),
+        ):
+            self.access.enabled = enabled
+            self.assertEqual(self.logged(b"", error)["log_level"], level, error)
