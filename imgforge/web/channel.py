@@ -149,7 +149,8 @@ class Channel(StrictChannel):
     def lineReceived(self, line: bytes) -> None:
         """The line may belong to a request that waited behind another one: its time begins here."""
         if not self.rejected:
-            self._request_begins()
+            if self._arriving is None:
+                self._request_begins()
             super().lineReceived(line)
 
     def allContentReceived(self) -> None:
