@@ -3,8 +3,9 @@
 from imgforge.processing.analysis import describe
 from imgforge.processing.codecs.formats import FORMATS, Format, check_format, detect_format, sniffed_media_type
 from imgforge.processing.engine import STAGES, process
-from imgforge.processing.libvips import Capabilities, capabilities, configure, needed_for, usage
+from imgforge.processing.libvips import Capabilities, capabilities, configure, needed_for
 from imgforge.processing.plan import Geometry, Plan, geometry, plan
+from imgforge.processing.pyvips_compat import usage
 from imgforge.processing.resources import Cancellation, PixelBudget
 from imgforge.processing.settings import ProcessingSettings
 

@@ -1,22 +1,18 @@
-"""libvips itself: how it is set up for a server, what it can read and write, and what it has in use.
-
-Everything else in this package talks to libvips through pyvips' operations; what is process-wide is here.
-"""
+"""libvips for a server: its setup in a process, the formats that it reads and writes, and its errors."""
 
 from __future__ import annotations
 
-import ctypes
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import pyvips
 
 from imgforge.errors import NotAnImage, UnsupportedFormat
 from imgforge.processing.codecs.extras import EXTRAS, Codec, installed
 from imgforge.processing.codecs.formats import FORMATS
+from imgforge.processing.pyvips_compat import log_warnings_only
 
 __all__ = [
     "Capabilities",
@@ -24,13 +20,10 @@ __all__ = [
     "broken",
     "capabilities",
     "configure",
-    "field_names",
     "holds",
     "missing",
     "needed_for",
     "reader",
-    "remove_field",
-    "usage",
     "writer",
 ]
 
@@ -44,30 +37,12 @@ def configure() -> None:
     Many images are in work at once, so that threads within one would only take turns; no two requests share
     operations; and the loaders that libvips' authors do not trust with hostile bytes stay shut.
     """
-    _log_warnings_only()
+    log_warnings_only()
     pyvips.cache_set_max(0)
     pyvips.concurrency_set(1)
     if pyvips.at_least_libvips(8, 13):
         pyvips.block_untrusted_set(True)
         pyvips.operation_block_set(_TRUSTED_AFTER_ALL, False)
-
-
-@cache
-def _log_warnings_only() -> None:
-    """Keep what libvips says for information away from Python.
-
-    pyvips has it all sent to `logging`: some ten lines an image, and for each of them a thread that is at work in
-    libvips has to wait for the interpreter. Nobody reads them.
-    """
-    library: Any = pyvips
-    levels = library.GLogLevelFlags
-    library._remove_log_handler()  # noqa: SLF001  pyvips has no other switch
-    library._log_handler_id = library.glib_lib.g_log_set_handler(  # noqa: SLF001
-        b"VIPS",
-        levels.LEVEL_ERROR | levels.LEVEL_CRITICAL | levels.LEVEL_WARNING | levels.FLAG_FATAL | levels.FLAG_RECURSION,
-        library._log_handler_cb,  # noqa: SLF001
-        library.ffi.NULL,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,51 +129,6 @@ def _saves(name: str) -> bool:
     except pyvips.Error:
         return False
     return True
-
-
-@cache
-def _library() -> ctypes.CDLL | None:
-    """The libvips that is loaded, for what pyvips does not declare."""
-    with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
-        paths = {line.split(None, 5)[5].strip() for line in maps if "/libvips" in line}
-    path = next((path for path in sorted(paths) if "libvips-cpp" not in path), None)
-    if path is None:
-        return None
-    library = ctypes.CDLL(path)
-    library.vips_tracked_get_mem.restype = ctypes.c_size_t
-    library.vips_tracked_get_mem_highwater.restype = ctypes.c_size_t
-    return library
-
-
-def usage() -> dict[str, float]:
-    """libvips' own figures: memory in bytes, allocations, open files, threads for one image; empty if unknown."""
-    library = _library()
-    if library is None:
-        return {}
-    return {
-        "memory_bytes": library.vips_tracked_get_mem(),
-        "memory_highwater_bytes": library.vips_tracked_get_mem_highwater(),
-        "allocations": library.vips_tracked_get_allocs(),
-        "files": library.vips_tracked_get_files(),
-        "threads": library.vips_concurrency_get(),
-    }
-
-
-def field_names(image: Any) -> list[str]:
-    """The names of an image's metadata; those of a PNG's comments need not be UTF-8, upon which pyvips would fail."""
-    array = pyvips.vips_lib.vips_image_get_fields(image.pointer)
-    names: list[str] = []
-    while array[len(names)] != pyvips.ffi.NULL:
-        name = array[len(names)]
-        names.append(pyvips.ffi.string(name).decode("utf-8", "surrogateescape"))
-        pyvips.glib_lib.g_free(name)
-    pyvips.glib_lib.g_free(array)
-    return names
-
-
-def remove_field(image: Any, name: str) -> None:
-    """Take out the metadata that `field_names` calls *name*."""
-    pyvips.vips_lib.vips_image_remove(image.pointer, name.encode("utf-8", "surrogateescape"))
 
 
 def broken(error: Exception) -> NotAnImage:

@@ -52,9 +52,9 @@ def load(body: bytes, name: str, *, thumbnail: bool = False) -> Any:
         raise NotAnImage(f"the source image is broken: the {name} decoder says {type(error).__name__}") from None
     if colours.endswith("a"):
         image = image.unpremultiply().cast(image.format)
-    for told, field in _BLOBS.items():
-        if picture.info.get(told):
-            image.set_type(pyvips.GValue.blob_type, field, bytes(picture.info[told]))
+    for key, field in _BLOBS.items():
+        if picture.info.get(key):
+            image.set_type(pyvips.GValue.blob_type, field, bytes(picture.info[key]))
     set_exif_block(image, picture.info.get("exif") or b"")
     return image
 
@@ -69,7 +69,7 @@ def _thumbnail(picture: Any) -> Any:
 def save(image: Any, _name: str, *, Q: int) -> bytes:
     """*image* as a file of 8 bits a sample, with the profile and the metadata that it has."""
     library: Any = import_module("pillow_heif")
-    blobs = {told: bytes(image.get(field)) for told, field in _BLOBS.items() if image.get_typeof(field)}
+    blobs = {key: bytes(image.get(field)) for key, field in _BLOBS.items() if image.get_typeof(field)}
     if "xmp" in blobs and not image.get_typeof(ORIENTATION):  # else it would turn the picture by what XMP says
         library.set_orientation(blobs)
     exif = exif_block(image)

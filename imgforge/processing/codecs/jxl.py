@@ -34,15 +34,15 @@ def load(body: bytes, name: str) -> Any:
     width, height = _size(codestream)
     check_pixels(width, height)
     try:
-        _, told, pixels, profile, _ = decoder(num_threads=0)(codestream)
+        _, info, pixels, profile, _ = decoder(num_threads=0)(codestream)
     except Exception as error:  # its errors are RuntimeErrors with advice on how to build it
         raise NotAnImage(f"the source image is broken: the {name} decoder says {type(error).__name__}") from None
-    if told.mode not in _BANDS:
-        raise NotAnImage(f"the source is a {name} with samples that are not read here ({told.mode})")
-    bands, deep = _BANDS[told.mode]
-    if len(pixels) != told.width * told.height * bands * (2 if deep else 1):
+    if info.mode not in _BANDS:
+        raise NotAnImage(f"the source is a {name} with samples that are not read here ({info.mode})")
+    bands, deep = _BANDS[info.mode]
+    if len(pixels) != info.width * info.height * bands * (2 if deep else 1):
         raise NotAnImage(f"the source image is broken: the {name} decoder gives too few pixels")
-    image = from_pixels(pixels, told.width, told.height, bands, deep=deep)
+    image = from_pixels(pixels, info.width, info.height, bands, deep=deep)
     if profile:
         image = image.copy()
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", bytes(profile))

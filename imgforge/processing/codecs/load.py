@@ -21,8 +21,9 @@ from imgforge.processing.codecs.svg_cost import LARGE, is_costly
 from imgforge.processing.codecs.truncation import gif_is_complete, tiff_is_complete
 from imgforge.processing.containers import check_png
 from imgforge.processing.isolation import clean_isolated, decode_isolated
-from imgforge.processing.libvips import broken, capabilities, field_names, missing, reader
+from imgforge.processing.libvips import broken, capabilities, missing, reader
 from imgforge.processing.metadata.tiff_owners import with_owners
+from imgforge.processing.pyvips_compat import field_names
 from imgforge.processing.resources import Cancellation
 from imgforge.processing.settings import ProcessingSettings
 

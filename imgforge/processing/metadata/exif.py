@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from imgforge.processing.libvips import field_names
+from imgforge.processing.pyvips_compat import field_names
 
 __all__ = ["exif_of"]
 
@@ -146,11 +146,11 @@ def _readable_value(tag: str, value: str) -> str:
     kind = _KIND.search(value)
     if kind is None:
         return value.strip()
-    said = value[: kind.start()]
-    half = (len(said) - 2) // 2
-    if said[:half] == said[half + 2 :]:  # a text stands there twice
-        return said[:half].strip()
-    raw, _, text = said.partition(" (")
+    value_text = value[: kind.start()]
+    half = (len(value_text) - 2) // 2
+    if value_text[:half] == value_text[half + 2 :]:  # a text stands there twice
+        return value_text[:half].strip()
+    raw, _, text = value_text.partition(" (")
     if not text.startswith(_WORDLESS):
         return text.strip() or raw.strip()
     words = _ENUMERATED.get(tag, ())

@@ -115,20 +115,20 @@ def resources(data: bytes) -> dict[int, bytes]:
 
 def iptc_of(found: dict[int, bytes]) -> dict[str, str | int | list[str]]:
     """The datasets of the IIM in Photoshop's resources: texts, numbers, and lists where one may be said repeatedly."""
-    told: dict[str, str | int | list[str]] = {}
+    fields: dict[str, str | int | list[str]] = {}
     for key, value in _datasets(found.get(_IPTC, b"")):
         if key in _NUMBERS and len(value) == 2:
-            told[_NUMBERS[key]] = int.from_bytes(value, "big")
+            fields[_NUMBERS[key]] = int.from_bytes(value, "big")
         elif key in _REPEATED:
-            several = told.setdefault(_NAMES[key], [])
+            several = fields.setdefault(_NAMES[key], [])
             if isinstance(several, list):
                 several.append(_text(value))
         elif key in _NAMES:
             name = _NAMES[key]
-            told[name] = _text(value)
+            fields[name] = _text(value)
             if name in _SHORT:
-                told[_SHORT[name]] = told[name]
-    return told
+                fields[_SHORT[name]] = fields[name]
+    return fields
 
 
 def credits_of(data: bytes) -> bytes:
@@ -196,10 +196,10 @@ def resolution_of(found: dict[int, bytes]) -> dict[str, int | float | str]:
     if len(data) < 16:
         return {}
     numbers = [int.from_bytes(data[at : at + 2], "big") for at in range(0, 16, 2)]
-    told: dict[str, int | float | str] = {}
+    fields: dict[str, int | float | str] = {}
     for axis, side, at in (("X", "Width", 0), ("Y", "Height", 4)):
         density = numbers[at] + numbers[at + 1] / 65536
-        told[f"{axis}Resolution"] = int(density) if density.is_integer() else density
-        told[f"{axis}ResolutionUnit"] = _DENSITY_UNITS.get(numbers[at + 2], "unknown")
-        told[f"{side}Unit"] = _LENGTH_UNITS.get(numbers[at + 3], "unknown")
-    return told
+        fields[f"{axis}Resolution"] = int(density) if density.is_integer() else density
+        fields[f"{axis}ResolutionUnit"] = _DENSITY_UNITS.get(numbers[at + 2], "unknown")
+        fields[f"{side}Unit"] = _LENGTH_UNITS.get(numbers[at + 3], "unknown")
+    return fields

@@ -42,11 +42,11 @@ _PREFIXES = {
 
 def xmp_of(packet: bytes) -> dict[str, dict[str, Any]]:
     """The properties of an XMP packet; empty where it is no well-formed XML of bearable size."""
-    told: dict[str, dict[str, Any]] = {}
+    properties: dict[str, dict[str, Any]] = {}
     budget = _Budget()
     for description in _descriptions(_parsed(packet)):
-        _read(description, told, budget)
-    return told
+        _read(description, properties, budget)
+    return properties
 
 
 def rights_of(packet: bytes) -> bytes:
@@ -134,14 +134,14 @@ class _Budget:
         return self.left >= 0
 
 
-def _read(description: Any, told: dict[str, dict[str, Any]], budget: _Budget) -> None:
+def _read(description: Any, properties: dict[str, dict[str, Any]], budget: _Budget) -> None:
     """Properties stand as attributes or as elements."""
     for name, value in description.attrib.items():
         if not name.startswith((_RDF, _XML)) and "}" in name and budget.spend():
-            told.setdefault(_prefix(name, description), {})[_local(name)] = value
+            properties.setdefault(_prefix(name, description), {})[_local(name)] = value
     for element in description.iterchildren(tag=etree.Element):
         if "}" in element.tag and budget.spend():
-            told.setdefault(_prefix(element.tag, element), {})[_local(element.tag)] = _value(element, budget, 0)
+            properties.setdefault(_prefix(element.tag, element), {})[_local(element.tag)] = _value(element, budget, 0)
 
 
 def _value(element: Any, budget: _Budget, depth: int) -> Any:

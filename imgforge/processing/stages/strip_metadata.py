@@ -6,9 +6,9 @@ from typing import Any
 
 import pyvips
 
-from imgforge.processing.libvips import field_names, remove_field
 from imgforge.processing.metadata.iptc import credits_of, iptc_in
 from imgforge.processing.metadata.xmp import rights_of
+from imgforge.processing.pyvips_compat import field_names, remove_field
 from imgforge.processing.settings import chosen
 from imgforge.processing.state import State
 

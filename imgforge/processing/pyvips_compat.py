@@ -1,0 +1,88 @@
+"""Names of pyvips and libvips that have no public form in pyvips, each with its reason and what would replace it.
+
+Everything else in this package talks to libvips through pyvips' operations. tests/processing/test_pyvips_compat.py
+shows that the names exist and behave.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import Any
+
+import pyvips
+
+__all__ = ["RELIED_ON", "field_names", "log_warnings_only", "remove_field", "usage"]
+
+# Names of the module pyvips: why they are needed, and the public hook that would replace them.
+RELIED_ON = {
+    "_remove_log_handler": ("Stops libvips' information from reaching Python.", "A log level as an argument."),
+    "_log_handler_id": ("The handler that is replaced, so that pyvips removes the new one at its end.", "As above."),
+    "_log_handler_cb": ("pyvips' own handler, for warnings.", "As above."),
+    "glib_lib": ("Sets the log handler, and frees GLib's memory.", "As above; get_fields that takes any bytes."),
+    "vips_lib": ("Reads and removes fields whose names are not UTF-8.", "get_fields and remove that take bytes."),
+    "ffi": ("Strings and null pointers of the two.", "As above."),
+}
+
+
+@cache
+def log_warnings_only() -> None:
+    """Keep libvips' informational lines from Python.
+
+    pyvips sends them all to `logging`: some ten lines an image, for each of which a thread that works in libvips has to
+    wait for the interpreter.
+    """
+    library: Any = pyvips
+    levels = library.GLogLevelFlags
+    library._remove_log_handler()  # noqa: SLF001
+    library._log_handler_id = library.glib_lib.g_log_set_handler(  # noqa: SLF001
+        b"VIPS",
+        levels.LEVEL_ERROR | levels.LEVEL_CRITICAL | levels.LEVEL_WARNING | levels.FLAG_FATAL | levels.FLAG_RECURSION,
+        library._log_handler_cb,  # noqa: SLF001
+        library.ffi.NULL,
+    )
+
+
+def field_names(image: Any) -> list[str]:
+    """The names of an image's metadata fields; those of a PNG's comments may not be UTF-8, where `get_fields` fails."""
+    array = pyvips.vips_lib.vips_image_get_fields(image.pointer)
+    names: list[str] = []
+    while array[len(names)] != pyvips.ffi.NULL:
+        name = array[len(names)]
+        names.append(pyvips.ffi.string(name).decode("utf-8", "surrogateescape"))
+        pyvips.glib_lib.g_free(name)
+    pyvips.glib_lib.g_free(array)
+    return names
+
+
+def remove_field(image: Any, name: str) -> None:
+    """Remove the metadata field *name*, as `field_names` returns it."""
+    pyvips.vips_lib.vips_image_remove(image.pointer, name.encode("utf-8", "surrogateescape"))
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
+    """The loaded libvips, for functions that pyvips does not declare; None if it cannot be found."""
+    with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
+        paths = {line.split(None, 5)[5].strip() for line in maps if "/libvips" in line}
+    path = next((path for path in sorted(paths) if "libvips-cpp" not in path), None)
+    if path is None:
+        return None
+    library = ctypes.CDLL(path)
+    library.vips_tracked_get_mem.restype = ctypes.c_size_t
+    library.vips_tracked_get_mem_highwater.restype = ctypes.c_size_t
+    return library
+
+
+def usage() -> dict[str, float]:
+    """libvips' own figures: memory in bytes, allocations, open files, threads for one image; empty if unknown."""
+    library = _library()
+    if library is None:
+        return {}
+    return {
+        "memory_bytes": library.vips_tracked_get_mem(),
+        "memory_highwater_bytes": library.vips_tracked_get_mem_highwater(),
+        "allocations": library.vips_tracked_get_allocs(),
+        "files": library.vips_tracked_get_files(),
+        "threads": library.vips_concurrency_get(),
+    }

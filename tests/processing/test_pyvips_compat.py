@@ -1,0 +1,41 @@
+"""The private names of pyvips exist, and do what imgforge relies on."""
+
+from __future__ import annotations
+
+import logging
+
+import pyvips
+from PIL.PngImagePlugin import PngInfo
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge.processing.pyvips_compat import RELIED_ON, field_names, log_warnings_only, remove_field, usage
+from tests.support.pictures import encode, gradient
+
+
+class PyvipsTests(SynchronousTestCase):
+    def test_names_exist(self) -> None:
+        for name, (why, public_hook) in RELIED_ON.items():
+            self.assertTrue(hasattr(pyvips, name), name)
+            self.assertTrue(why and public_hook)
+
+    def test_fields_are_listed_and_removed_also_where_their_names_are_not_utf8(self) -> None:
+        comments = PngInfo()
+        comments.add_text("caf\xe9", "text")
+        comments.add_text("plain", "text")
+        image = pyvips.Image.new_from_buffer(encode(gradient(4, 4), "PNG", pnginfo=comments), "").copy()
+        names = field_names(image)
+        self.assertIn("png-comment-0-caf\udce9", names)
+        remove_field(image, "png-comment-0-caf\udce9")
+        self.assertEqual(set(names) - set(field_names(image)), {"png-comment-0-caf\udce9"})
+
+    def test_information_of_libvips_is_not_logged(self) -> None:
+        log_warnings_only()
+        with self.assertLogs("pyvips", logging.DEBUG) as caught:
+            logging.getLogger("pyvips").debug("at least this")
+            pyvips.Image.thumbnail_buffer(encode(gradient(400, 300), "JPEG"), 50).jpegsave_buffer()
+        self.assertNotIn(logging.INFO, {record.levelno for record in caught.records})
+
+    def test_memory_of_an_image_is_counted(self) -> None:
+        before = usage()["memory_bytes"]
+        image = pyvips.Image.black(1000, 1000).copy_memory()
+        self.assertGreaterEqual(usage()["memory_bytes"] - before, image.width * image.height)
