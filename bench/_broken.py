@@ -6,8 +6,8 @@ import gzip
 import socket
 from collections.abc import Callable
 
-from bench._bombs import BOMBS
 from imgforge.testing import Origin, response
+from tests.support.hostile_images import BOMBS
 
 __all__ = ["bad_origin"]
 

@@ -20,10 +20,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench import _bombs
 from imgforge.errors import ImgforgeError
 from imgforge.model import InfoOptions, ProcessingOptions
 from imgforge.processing import ProcessingSettings, configure, describe, process
+from tests.support import hostile_images
 
 BATCH = 500
 SECONDS = 30.0
@@ -33,24 +33,24 @@ SVG = (
     b'height="9" fill="url(#g)" style="opacity:.5"/><path d="M1 2L30 4Z"/><style>rect{stroke:red}</style></svg>'
 )
 FORMATS: dict[str, Callable[[], bytes]] = {
-    "jpeg": lambda: _bombs.encoded(
-        "JPEG", exif=_bombs.exif(_bombs.exif_entry(0x112, 3, 1, 6), 1), icc_profile=bytes(600)
+    "jpeg": lambda: hostile_images.encoded(
+        "JPEG", exif=hostile_images.exif(hostile_images.exif_entry(0x112, 3, 1, 6), 1), icc_profile=bytes(600)
     ),
-    "progressive": lambda: _bombs.encoded("JPEG", progressive=True),
-    "png": lambda: _bombs.png(
-        20, 20, _bombs.png_chunk(b"tEXt", b"a\0b"), _bombs.png_chunk(b"gAMA", bytes(3) + b"\x01")
+    "progressive": lambda: hostile_images.encoded("JPEG", progressive=True),
+    "png": lambda: hostile_images.png(
+        20, 20, hostile_images.png_chunk(b"tEXt", b"a\0b"), hostile_images.png_chunk(b"gAMA", bytes(3) + b"\x01")
     ),
-    "apng": lambda: _bombs.encoded("PNG", save_all=True, default_image=True),
-    "gif": lambda: _bombs.gif(9, 9, 5, (9, 9)),
-    "gif of pixels": lambda: _bombs.encoded("GIF"),
-    "webp": lambda: _bombs.encoded("WEBP"),
-    "lossless": lambda: _bombs.encoded("WEBP", lossless=True),
-    "webp film": lambda: _bombs.webp_canvas(64, 48, 3),
-    "tiff": lambda: _bombs.encoded("TIFF"),
-    "packed tiff": lambda: _bombs.encoded("TIFF", compression="tiff_lzw"),
-    "avif": lambda: _bombs.encoded("AVIF"),
-    "bmp": lambda: _bombs.encoded("BMP"),
-    "ico": lambda: _bombs.encoded("ICO", 32, 32),
+    "apng": lambda: hostile_images.encoded("PNG", save_all=True, default_image=True),
+    "gif": lambda: hostile_images.gif(9, 9, 5, (9, 9)),
+    "gif of pixels": lambda: hostile_images.encoded("GIF"),
+    "webp": lambda: hostile_images.encoded("WEBP"),
+    "lossless": lambda: hostile_images.encoded("WEBP", lossless=True),
+    "webp film": lambda: hostile_images.webp_canvas(64, 48, 3),
+    "tiff": lambda: hostile_images.encoded("TIFF"),
+    "packed tiff": lambda: hostile_images.encoded("TIFF", compression="tiff_lzw"),
+    "avif": lambda: hostile_images.encoded("AVIF"),
+    "bmp": lambda: hostile_images.encoded("BMP"),
+    "ico": lambda: hostile_images.encoded("ICO", 32, 32),
     "svg": lambda: SVG,
 }
 WAYS: tuple[dict[str, Any], ...] = (

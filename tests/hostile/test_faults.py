@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench._bombs import png
+from tests.support.hostile_images import png
 from tests.support.hostile_world import RawOrigin, ask, descriptors, memory, serving, whole
 from tests.support.pictures import decode, encode, gradient
 from tests.support.process import ROOT, Twistd, wait_for

@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from bench._bombs import BOMBS, FOREIGN
+from tests.support.hostile_images import BOMBS, FOREIGN
 from tests.support.hostile_world import Canary, RawOrigin, ask, memory, peak_memory, serving, whole
 from tests.support.pictures import decode, encode, gradient
 from tests.support.process import Twistd, wait_for

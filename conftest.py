@@ -1,4 +1,4 @@
-"""Settings of Hypothesis, and the marker of the tests that `tox run -e quick` leaves out."""
+"""For tests/ and bench/tests/: settings of Hypothesis, and the marker of the tests that quick leaves out."""
 
 from __future__ import annotations
 
