@@ -10,7 +10,7 @@ from typing import Any
 from imgforge.errors import NotAnImage
 from imgforge.processing.codecs.heic import SAMPLE as HEIC_SAMPLE
 from imgforge.processing.codecs.raw import is_raw_tiff
-from imgforge.processing.containers.bmff import brands
+from imgforge.processing.containers import brands
 
 __all__ = ["FORMATS", "Format", "check_format", "detect_format", "sniffed_media_type"]
 

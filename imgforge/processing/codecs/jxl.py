@@ -14,7 +14,7 @@ import pyvips
 
 from imgforge.errors import NotAnImage
 from imgforge.processing.codecs.pixels import check_pixels, from_pixels
-from imgforge.processing.containers.bmff import read_boxes
+from imgforge.processing.containers import read_boxes
 
 __all__ = ["load", "save"]
 

@@ -12,8 +12,7 @@ import pyvips
 from imgforge.errors import ImgforgeError, NotAnImage
 from imgforge.processing.codecs.extras import installed
 from imgforge.processing.codecs.pixels import check_pixels, from_pixels
-from imgforge.processing.containers.bmff import brands
-from imgforge.processing.containers.png import read_chunks
+from imgforge.processing.containers import brands, read_chunks
 
 __all__ = ["frame_count", "read_frames"]
 

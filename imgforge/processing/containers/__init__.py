@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from imgforge.processing.containers.png import check_png
+from imgforge.processing.containers.bmff import Box, brands, read_boxes
+from imgforge.processing.containers.png import Chunk, check_png, read_chunks
 from imgforge.processing.containers.tiff import Entry, Tiff, read_tiff
 
-__all__ = ["Entry", "Tiff", "check_png", "read_tiff"]
+__all__ = ["Box", "Chunk", "Entry", "Tiff", "brands", "check_png", "read_boxes", "read_chunks", "read_tiff"]
