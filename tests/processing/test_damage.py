@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -108,7 +109,7 @@ def test_any_damage_is_an_image_or_an_error_with_a_status(name: str, changes: li
     kind, said = outcome(bytes(body))
     assert kind in {"jpeg", 400, 422}
     assert "\n" not in said
-    assert "/" not in said  # no paths of ours
+    assert not re.search(r"(?:^|[\s'\"(])/", said)  # no paths of ours; libjpeg has "progressive/lossless"
 
 
 def outcome(body: bytes) -> tuple[str | int, str]:
