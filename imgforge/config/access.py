@@ -24,8 +24,8 @@ class AccessSettings(BaseModel):
         32,
         ge=1,
         le=32,
-        description="Number of bytes of the HMAC that a signature has before it is encoded; fewer than 8 can be "
-        "guessed.",
+        description="Number of bytes to which the HMAC-SHA256 of a signature is truncated; fewer than 8 can "
+        "be guessed.",
     )
     trusted_signatures: Words = Field(
         (), description="Signatures that are accepted for any path, separated by commas; empty trusts none."

@@ -41,8 +41,8 @@ class AnswersSettings(BaseModel):
     etag_buster: str = Field(
         "",
         pattern=r"^[\x21\x23-\x7e]*$",
-        description="A text without blanks and quotes in every ETag; changing it invalidates all cached copies of "
-        "clients.",
+        description="Prefix of every ETag, of ASCII without blanks and quotes; changing it makes the next "
+        "revalidation of all cached copies fail.",
     )
     use_last_modified: bool = Field(
         True, description="Send the origin's Last-Modified header, and answer If-Modified-Since by it."
@@ -96,8 +96,9 @@ class AnswersSettings(BaseModel):
     enable_debug_headers: bool = Field(False, description="Send headers with the sizes of original and result.")
     custom_response_headers: CustomHeaders = Field(
         {},
-        description="Headers of all responses besides imgforge's own, as Name=value pairs with "
-        "custom_headers_separator between them; empty is none.",
+        description="Headers of all responses, errors included, as Name=value pairs with "
+        "custom_headers_separator between them; those that imgforge sets for each response are "
+        "refused at the start. Empty is none.",
     )
     response_headers_passthrough: HeaderNames = Field(
         (),

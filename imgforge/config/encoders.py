@@ -141,5 +141,5 @@ class EncoderSettings(BaseModel):
         gt=0,
         le=10000,
         allow_inf_nan=False,
-        description="Divisor of unsharp masking, as a factor; more sharpens less.",
+        description="Divisor of unsharp masking, as a factor: its strength is unsharp_masking_weight divided by it.",
     )

@@ -92,7 +92,9 @@ class ResultSettings(BaseModel):
         description="Number of dots per inch that results without metadata state as their resolution.",
     )
     keep_copyright: bool = Field(
-        True, description="Keep the copyright and the artist where strip_metadata removes metadata."
+        True,
+        description="Keep EXIF copyright and artist, IPTC credits and XMP rights where strip_metadata removes "
+        "metadata.",
     )
     strip_color_profile: bool = Field(True, description="Convert results to sRGB and remove their colour profile.")
     auto_rotate: bool = Field(

@@ -94,7 +94,9 @@ class ServiceSettings(BaseModel):
         "answered and everything else gets 503, and 0 is no limit.",
     )
     read_request_timeout: Seconds = Field(
-        10, description="Maximum seconds to receive a request; its connection is then closed."
+        10,
+        description="Maximum seconds from the first byte of a request to its last; the client then gets 408, "
+        "and its connection is closed.",
     )
     write_response_timeout: Seconds = Field(
         30,

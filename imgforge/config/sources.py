@@ -29,8 +29,8 @@ class SourcesSettings(BaseModel):
         10,
         ge=0,
         le=100,
-        description="Maximum number of redirects of an origin that are followed; the client gets 502 for one more, "
-        "and 0 follows none.",
+        description="Maximum number of redirects of an origin that are followed; the client gets 502 for one "
+        "more, and with 0 for any redirect.",
     )
     client_keep_alive_timeout: float = Field(
         90,
@@ -94,7 +94,9 @@ class SourcesSettings(BaseModel):
         "empty is that host.",
     )
     cookie_passthrough_all: bool = Field(
-        False, description="Send the client's cookies to every origin, where cookie_passthrough is on."
+        False,
+        description="Send the client's cookies to every origin, where cookie_passthrough is on; otherwise to "
+        "the host of the request or of cookie_base_url only.",
     )
     ignore_ssl_verification: bool = Field(
         False,

@@ -83,7 +83,7 @@ class LineWriter:
                     for piece in _pieces(line(item) for item in items):
                         self._write(piece)
             except Exception:
-                self.log.failure("lines of the access log were skipped after an error")
+                self.log.failure("an unexpected error lost lines of the access log: please report it")
             self._done += size
 
     def _write(self, data: bytes) -> None:

@@ -287,4 +287,6 @@ class Pipeline:
         if isinstance(failure.value, ImgforgeError):
             self.log.debug("a stale result could not be revalidated: {line}", line=failure.value.logged)
         else:
-            self.log.failure("a stale result could not be revalidated; the next request for it tries again", failure)
+            self.log.failure(
+                "an unexpected error kept a stale result from being revalidated; the next request tries again", failure
+            )

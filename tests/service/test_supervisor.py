@@ -367,7 +367,8 @@ class ReloadTests(SupervisorCase):
         self.assertEqual(
             [formatEvent(event) for event in events],
             [
-                "the new configuration is not used: no worker can be started: Resource temporarily unavailable",
+                "the new configuration is not used by all workers: "
+                "no worker can be started: Resource temporarily unavailable",
             ],
         )
         self.machine.can_fork = True
@@ -390,7 +391,7 @@ class ReloadTests(SupervisorCase):
         self.flushLoggedErrors(RuntimeError)
         self.assertEqual(
             formatEvent(events[-1]),
-            "the new configuration is not used: a worker ended at its start (ValueError: no token)",
+            "the new configuration is not used by all workers: a worker ended at its start (ValueError: no token)",
         )
 
     def test_second_reload_follows_the_first(self) -> None:

@@ -107,7 +107,7 @@ class PurgeFollower(Service):
             await self._threads.run(lambda: journal.append(purge)).addTimeout(_RECORD_WITHIN, self._reactor, late)
         except OSError as error:
             self.log.error(
-                "a purge could not be recorded in {directory}, so that other processes do not know of it: {error}",
+                "a purge could not be recorded in {directory}, purge again once it is writable: {error}",
                 directory=self._directory,
                 error=error,
             )

@@ -150,7 +150,7 @@ class Reloader:
                 return
             if failure:
                 pool.plan = old_plan
-                self.log.error("the new configuration is not used: {reason}", reason=failure)
+                self.log.error("the new configuration is not used by all workers: {reason}", reason=failure)
                 self._observer.reload_ended(worked=False)
                 if worker not in pool.workers:
                     pool.spawn_in()
