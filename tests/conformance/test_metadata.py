@@ -14,7 +14,7 @@ import pyvips
 from PIL import Image, ImageCms, IptcImagePlugin, PngImagePlugin
 
 from imgforge.processing import ProcessingSettings, detect_format
-from imgforge.processing.metadata.tiff_owners import with_owners
+from imgforge.processing.metadata import with_credits
 from tests.support.images import encoded, oriented, smooth
 from tests.support.rendition_case import rendered
 
@@ -185,7 +185,7 @@ def test_owners_are_copied_from_and_to_tiff_tags(source: str, target: str, owner
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_a_tiff_with_owners_is_otherwise_unchanged(order: str) -> None:
+def test_a_tiff_with_credits_is_otherwise_unchanged(order: str) -> None:
     """In both byte orders; a text that exceeds the file is ignored."""
     image = pyvips.Image.new_from_array(smooth()).copy(interpretation="srgb")
     plain = bytes(image.tiffsave_buffer())
@@ -198,9 +198,9 @@ def test_a_tiff_with_owners_is_otherwise_unchanged(order: str) -> None:
         entry = struct.pack(order + "HHHIII", 1, COPYRIGHT, 2, length, place, 0)
         broken = header + struct.pack(order + "I", 8) + entry
         for end in range(8, len(broken) + 1):
-            with_owners(image, broken[:end])
+            with_credits(image, broken[:end])
     inline = header + struct.pack(order + "IHHHI4sI", 8, 1, COPYRIGHT, 2, 4, b"Ada\0", 0)
-    assert "Ada" in with_owners(image, inline).get("exif-ifd0-Copyright")
+    assert "Ada" in with_credits(image, inline).get("exif-ifd0-Copyright")
 
 
 def _utf_8(text: str) -> str:

@@ -22,7 +22,7 @@ from imgforge.model import CacheControl
 from imgforge.processing.codecs.formats import detect_format
 from imgforge.processing.codecs.svg import sanitised
 from imgforge.processing.codecs.svg_cost import is_costly
-from imgforge.processing.metadata.xmp import rights_of, xmp_of
+from imgforge.processing.metadata import rights_of, xmp_of
 from imgforge.sources import AllowedSources
 from imgforge.web.http.forwarded import _hops
 

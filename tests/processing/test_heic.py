@@ -22,7 +22,7 @@ from imgforge.model import InfoOptions
 from imgforge.processing import ProcessingSettings, capabilities, describe, detect_format
 from imgforge.processing.codecs.heic import SAMPLE, load
 from imgforge.processing.libvips import _loads, _saves
-from imgforge.processing.metadata.exif_block import exif_block, set_exif_block
+from imgforge.processing.metadata import exif_block_of, set_exif_block
 from tests.support.effect_case import EffectCase, flat, made, pixels
 from tests.support.images import Pixels, decoded, encoded, oriented, rotated_by_exif, see_through, smooth
 from tests.support.rendition_case import alike
@@ -161,11 +161,11 @@ class WritingTests(EffectCase):
 class ExifTests(EffectCase):
     def test_a_block_becomes_fields_and_a_block_again(self) -> None:
         image = pyvips.Image.black(3, 3).copy()
-        self.assertEqual(exif_block(image), b"")
+        self.assertEqual(exif_block_of(image), b"")
         set_exif_block(image, told_exif(copyright="Nobody", model="None"))
         image.remove("exif-ifd0-Model")
         read = Image.Exif()
-        read.load(exif_block(image))
+        read.load(exif_block_of(image))
         self.assertEqual((read.get(COPYRIGHT), read.get(MODEL)), ("Nobody", None))
 
     @settings(max_examples=100, deadline=None)
@@ -174,7 +174,7 @@ class ExifTests(EffectCase):
         for length in (1, 3000):
             image = pyvips.Image.black(3, 3).copy()
             set_exif_block(image, start + block * length)
-            exif_block(image)
+            exif_block_of(image)
 
 
 class HostileTests(EffectCase):

@@ -19,7 +19,7 @@ from imgforge.processing import ProcessingSettings, process
 from imgforge.processing.codecs.formats import detect_format
 from imgforge.processing.codecs.truncation import tiff_is_complete
 from imgforge.processing.containers import read_tiff
-from imgforge.processing.metadata.tiff_owners import with_owners
+from imgforge.processing.metadata import with_credits
 
 BYTE, SHORT, LONG = 1, 3, 4
 _NOTHING = 64 << 10  # bytes
@@ -51,7 +51,7 @@ class BoundsTests(SynchronousTestCase):
         try:
             detect_format(body)
             tiff_is_complete(body, 0, pages)
-            with_owners(image, body)
+            with_credits(image, body)
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -120,7 +120,7 @@ class BoundsTests(SynchronousTestCase):
         body = header + struct.pack(order + ("Q" if len(header) == 8 else "I"), first) + rest
         self.assertIn(detect_format(body), {"tiff", "raw"})
         tiff_is_complete(body, 0, 3)
-        with_owners(pyvips.Image.black(1, 1), body)
+        with_credits(pyvips.Image.black(1, 1), body)
 
 
 class ReadingTests(SynchronousTestCase):

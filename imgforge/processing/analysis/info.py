@@ -20,9 +20,7 @@ from imgforge.processing.codecs.formats import FORMATS
 from imgforge.processing.codecs.load import Original, check_hash, jpeg_shrink, open_original
 from imgforge.processing.codecs.partial_files import whole_or_part
 from imgforge.processing.gravity import crop_gravity, position
-from imgforge.processing.metadata.exif import exif_of
-from imgforge.processing.metadata.iptc import iptc_of, resolution_of, resources
-from imgforge.processing.metadata.xmp import xmp_of
+from imgforge.processing.metadata import exif_of, iptc_of, resolution_of, resources, xmp_of
 from imgforge.processing.pixel_estimate import source_pixel_bytes
 from imgforge.processing.plan import Plan, geometry, plan
 from imgforge.processing.pyvips_compat import field_names

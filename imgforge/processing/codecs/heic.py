@@ -15,7 +15,7 @@ import pyvips
 
 from imgforge.errors import ImgforgeError, NotAnImage
 from imgforge.processing.codecs.pixels import check_pixels, from_pixels
-from imgforge.processing.metadata.exif_block import ORIENTATION, exif_block, set_exif_block
+from imgforge.processing.metadata import ORIENTATION, exif_block_of, set_exif_block
 
 __all__ = ["SAMPLE", "load", "save"]
 
@@ -72,7 +72,7 @@ def save(image: Any, _name: str, *, Q: int) -> bytes:
     blobs = {key: bytes(image.get(field)) for key, field in _BLOBS.items() if image.get_typeof(field)}
     if "xmp" in blobs and not image.get_typeof(ORIENTATION):  # else it would turn the picture by what XMP says
         library.set_orientation(blobs)
-    exif = exif_block(image)
+    exif = exif_block_of(image)
     image = image.colourspace("srgb" if image.bands > 2 else "b-w").cast("uchar")
     mode = next(mode for mode, bands in _BANDS.items() if bands == image.bands)
     written = io.BytesIO()

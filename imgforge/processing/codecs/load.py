@@ -22,7 +22,7 @@ from imgforge.processing.codecs.truncation import gif_is_complete, tiff_is_compl
 from imgforge.processing.containers import check_png
 from imgforge.processing.isolation import clean_isolated, decode_isolated
 from imgforge.processing.libvips import broken, capabilities, missing, reader
-from imgforge.processing.metadata.tiff_owners import with_owners
+from imgforge.processing.metadata import with_credits
 from imgforge.processing.pyvips_compat import field_names
 from imgforge.processing.resources import Cancellation
 from imgforge.processing.settings import ProcessingSettings
@@ -247,7 +247,7 @@ def _load(
         raise broken(error) from None
     if not partial and not _is_complete(body, name, options.get("page", 0), options.get("n", 1)):
         raise NotAnImage("the source image is broken: it ends too early")
-    return with_owners(_from_light(image), body) if name == "tiff" else image
+    return with_credits(_from_light(image), body) if name == "tiff" else image
 
 
 def _from_light(image: Any) -> Any:

@@ -9,7 +9,7 @@ import pyvips
 
 from imgforge.processing.codecs.formats import FORMATS
 from imgforge.processing.libvips import writer
-from imgforge.processing.metadata.tiff_owners import written_owners
+from imgforge.processing.metadata import write_credits
 from imgforge.processing.quality_search import fit_max_bytes, search_quality
 from imgforge.processing.settings import chosen
 from imgforge.processing.state import State
@@ -135,4 +135,4 @@ def _encoded(state: State, quality: int) -> bytes:
     if codec is not None and codec.save is not None:
         return codec.save(image, state.format_name, **options)
     body = bytes(pyvips.Operation.call(one.saver, image, **one.saver_options, **options))
-    return written_owners(image, body) if state.format_name == "tiff" else body
+    return write_credits(image, body) if state.format_name == "tiff" else body

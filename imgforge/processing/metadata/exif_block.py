@@ -11,7 +11,7 @@ from typing import Any
 
 import pyvips
 
-__all__ = ["ORIENTATION", "exif_block", "set_exif_block"]
+__all__ = ["ORIENTATION", "exif_block_of", "set_exif_block"]
 
 _BLOCK, _FIELDS, _TURN = "exif-data", "exif-", "orientation"
 ORIENTATION = "exif-ifd0-Orientation"
@@ -29,7 +29,7 @@ def set_exif_block(image: Any, block: bytes) -> None:
             image.remove(field)
 
 
-def exif_block(image: Any) -> bytes:
+def exif_block_of(image: Any) -> bytes:
     """The EXIF of *image* as a block with its header, and its resolution in it; nothing where it has none."""
     fields = [field for field in image.get_fields() if _is_exif(field)]
     if not fields:

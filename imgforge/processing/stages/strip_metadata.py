@@ -6,8 +6,7 @@ from typing import Any
 
 import pyvips
 
-from imgforge.processing.metadata.iptc import credits_of, iptc_in
-from imgforge.processing.metadata.xmp import rights_of
+from imgforge.processing.metadata import credits_of, iptc_in, rights_of
 from imgforge.processing.pyvips_compat import field_names, remove_field
 from imgforge.processing.settings import chosen
 from imgforge.processing.state import State

@@ -1,6 +1,6 @@
-"""Who is to be named, in a TIFF's own tags (TIFF 6.0, section 8), which libvips passes over both ways.
+"""Artist and copyright in a TIFF's own tags (TIFF 6.0, section 8), which libvips neither reads nor writes.
 
-In libvips' fields, and in the other formats, they are EXIF.
+libvips' fields and the other formats hold them as EXIF.
 """
 
 from __future__ import annotations
@@ -13,48 +13,48 @@ import pyvips
 from imgforge.processing.containers import read_tiff
 from imgforge.processing.metadata.exif import exif_of
 
-__all__ = ["with_owners", "written_owners"]
+__all__ = ["with_credits", "write_credits"]
 
-_OWNERS = {"Artist": 315, "Copyright": 33432}
+_CREDITS = {"Artist": 315, "Copyright": 33432}
 _ASCII = 2
 _LONGEST = 1000
 _HEADER = 8  # bytes before the directory of a file that has nothing else
 _ENTRY = 12  # bytes
 
 
-def with_owners(image: Any, body: bytes) -> Any:
-    """*image*, which was read from *body*, with what the first directory says of them."""
-    owners = _owners_in(body)
-    if not owners:
+def with_credits(image: Any, body: bytes) -> Any:
+    """*image*, which was read from *body*, with the artist and copyright of the first directory as EXIF."""
+    credit_texts = _credits_in(body)
+    if not credit_texts:
         return image
-    # As a block: of a field alone libvips writes no more than its ASCII.
-    block = b"Exif\0\0II*\0" + struct.pack("<I", _HEADER) + _written("<", {}, owners, 0, _HEADER)
+    # As a block: libvips writes only the ASCII part of a field that has no block.
+    block = b"Exif\0\0II*\0" + struct.pack("<I", _HEADER) + _directory("<", {}, credit_texts, 0, _HEADER)
     image = image.copy()
     image.set_type(pyvips.GValue.blob_type, "exif-data", block)
     return image
 
 
-def written_owners(image: Any, body: bytes) -> bytes:
-    """*body*, the file that libvips wrote of *image*, with its artist and copyright in a new first directory."""
+def write_credits(image: Any, body: bytes) -> bytes:
+    """*body*, which libvips wrote from *image*, with the image's artist and copyright in a new first directory."""
     exif = exif_of(image, canonical=True)
-    owners = {tag: exif[name] for name, tag in _OWNERS.items() if exif.get(name)}
+    credit_texts = {tag: exif[name] for name, tag in _CREDITS.items() if exif.get(name)}
     tiff = read_tiff(body)
-    if not owners or tiff is None or tiff.big:
+    if not credit_texts or tiff is None or tiff.big:
         return body
     entries = next(tiff.directories(), {})
     rows = {tag: body[entry.row : entry.row + _ENTRY] for tag, entry in entries.items()}
     padding = bytes(len(body) % 2)
     start = len(body) + len(padding)
-    directory = _written(tiff.order, rows, owners, tiff.following(tiff.first), start)
+    directory = _directory(tiff.order, rows, credit_texts, tiff.following(tiff.first), start)
     place = struct.pack(tiff.order + "I", start)
     return b"".join((body[:4], place, memoryview(body)[_HEADER:], padding, directory))
 
 
-def _written(order: str, rows: dict[int, bytes], owners: dict[int, str], following: int, start: int) -> bytes:
-    """A directory of *rows* and of texts by their tags, and behind it the texts, for the place *start* in a file."""
+def _directory(order: str, rows: dict[int, bytes], credit_texts: dict[int, str], following: int, start: int) -> bytes:
+    """A directory of *rows* and *credit_texts*, both by tag, then the long texts, for the offset *start* in a file."""
     rows, texts = dict(rows), b""
-    at = start + 2 + _ENTRY * len(rows.keys() | owners.keys()) + 4
-    for tag, text in owners.items():
+    at = start + 2 + _ENTRY * len(rows.keys() | credit_texts.keys()) + 4
+    for tag, text in credit_texts.items():
         value = text.encode("utf-8") + b"\0"
         inside = len(value) <= 4
         place = value.ljust(4, b"\0") if inside else struct.pack(order + "I", at + len(texts))
@@ -64,16 +64,16 @@ def _written(order: str, rows: dict[int, bytes], owners: dict[int, str], followi
     return struct.pack(order + "H", len(rows)) + entries + struct.pack(order + "I", following) + texts
 
 
-def _owners_in(body: bytes) -> dict[int, str]:
-    """Texts by their tags."""
+def _credits_in(body: bytes) -> dict[int, str]:
+    """The artist and copyright of the first directory, by tag; empty texts are left out."""
     tiff = read_tiff(body)
     entries = next(tiff.directories(), {}) if tiff is not None else {}
-    owners = {}
-    for tag in _OWNERS.values():
+    credit_texts = {}
+    for tag in _CREDITS.values():
         entry = entries.get(tag)
         if tiff is not None and entry is not None and entry.kind == _ASCII:
-            owners[tag] = _text(tiff.bytes_of(entry, _LONGEST))
-    return {tag: text for tag, text in owners.items() if text}
+            credit_texts[tag] = _text(tiff.bytes_of(entry, _LONGEST))
+    return {tag: text for tag, text in credit_texts.items() if text}
 
 
 def _text(value: bytes) -> str:
