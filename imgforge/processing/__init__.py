@@ -1,9 +1,18 @@
 """Image processing on libvips: plain, synchronous, without any I/O. Called from threads, batch jobs and tests alike."""
 
 from imgforge.processing.analysis import describe
-from imgforge.processing.codecs.formats import FORMATS, Format, check_format, detect_format, sniffed_media_type
+from imgforge.processing.codecs import (
+    FORMATS,
+    Capabilities,
+    Format,
+    capabilities,
+    check_format,
+    detect_format,
+    needed_for,
+    sniffed_media_type,
+)
 from imgforge.processing.engine import STAGES, process
-from imgforge.processing.libvips import Capabilities, capabilities, configure, needed_for
+from imgforge.processing.libvips import configure
 from imgforge.processing.plan import Geometry, Plan, geometry, plan
 from imgforge.processing.pyvips_compat import usage
 from imgforge.processing.resources import Cancellation, PixelBudget

@@ -13,8 +13,8 @@ from typing import Any
 import pyvips
 
 from imgforge.model import WebpOptions
-from imgforge.processing.codecs.save import save
-from imgforge.processing.libvips import holds
+from imgforge.processing.codecs import holds
+from imgforge.processing.saving import save
 from imgforge.processing.state import State
 
 __all__ = ["BEST", "candidates", "save_best"]

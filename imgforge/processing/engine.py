@@ -13,14 +13,11 @@ from dataclasses import dataclass, replace
 
 from imgforge.model import ProcessingOptions, Rendition
 from imgforge.processing.best_format import save_best
-from imgforge.processing.codecs.formats import FORMATS
-from imgforge.processing.codecs.load import Original, check_hash, open_original
-from imgforge.processing.codecs.partial_files import whole_or_part
-from imgforge.processing.codecs.save import save
+from imgforge.processing.codecs import FORMATS, Original, animates, check_hash, open_original, whole_or_part
 from imgforge.processing.format_choice import output_formats, skips
-from imgforge.processing.libvips import animates
 from imgforge.processing.pixel_estimate import pixel_bytes
 from imgforge.processing.resources import Cancellation, PixelBudget
+from imgforge.processing.saving import save
 from imgforge.processing.settings import ProcessingSettings, chosen
 from imgforge.processing.stages import (
     adjust_colours,

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from imgforge.model import Padding, ProcessingOptions
 from imgforge.processing.best_format import BEST, candidates
-from imgforge.processing.codecs.load import Original
-from imgforge.processing.libvips import animates, capabilities, holds, missing
+from imgforge.processing.codecs import Original, animates, capabilities, holds, missing
 from imgforge.processing.settings import ProcessingSettings
 
 __all__ = ["output_formats", "skips"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from imgforge.model import ProcessingOptions, Size
-from imgforge.processing.codecs.formats import FORMATS
-from imgforge.processing.codecs.load import Original
+from imgforge.processing.codecs import FORMATS, Original
 from imgforge.processing.plan import geometry, plan
 from imgforge.processing.stages import shrink_on_load
 from imgforge.processing.state import State

@@ -8,8 +8,7 @@ from typing import Any
 import pyvips
 
 from imgforge.model import AutoQuality
-from imgforge.processing.codecs.formats import FORMATS
-from imgforge.processing.libvips import reader
+from imgforge.processing.codecs import FORMATS, reader
 from imgforge.processing.rounding import half_away
 
 __all__ = ["fit_max_bytes", "search_quality"]

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from imgforge.model import Gravity, ProcessingOptions
-from imgforge.processing.codecs.formats import FORMATS, Format
-from imgforge.processing.codecs.load import Original
+from imgforge.processing.codecs import FORMATS, Format, Original
 from imgforge.processing.gravity import crop_gravity
 from imgforge.processing.plan import Plan, geometry, plan
 from imgforge.processing.resources import Cancellation

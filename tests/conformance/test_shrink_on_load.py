@@ -10,7 +10,7 @@ import pytest
 
 from imgforge.model import Crop, Gravity
 from imgforge.processing import ProcessingSettings
-from imgforge.processing.codecs.load import jpeg_shrink
+from imgforge.processing.codecs.original import jpeg_shrink
 from tests.support.rendition_case import Case, check, parameters
 
 SIZE = (640, 480)

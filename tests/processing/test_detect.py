@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.processing import FORMATS, detect_format, needed_for
+from imgforge.processing.codecs.available_formats import missing
 from imgforge.processing.codecs.extras import EXTRAS
-from imgforge.processing.libvips import missing
 
 ROOT = Path(__file__).parents[2]
 

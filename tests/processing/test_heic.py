@@ -20,8 +20,8 @@ from PIL import Image
 from imgforge.errors import ImgforgeError, NotAnImage, SourceTooLarge, UnsupportedFormat
 from imgforge.model import InfoOptions
 from imgforge.processing import ProcessingSettings, capabilities, describe, detect_format
+from imgforge.processing.codecs.available_formats import _loads, _saves
 from imgforge.processing.codecs.heic import SAMPLE, load
-from imgforge.processing.libvips import _loads, _saves
 from imgforge.processing.metadata import exif_block_of, set_exif_block
 from tests.support.effect_case import EffectCase, flat, made, pixels
 from tests.support.images import Pixels, decoded, encoded, oriented, rotated_by_exif, see_through, smooth

@@ -16,9 +16,7 @@ from typing import Any
 from imgforge.model import CENTRE, Crop, InfoOptions, ProcessingOptions
 from imgforge.processing.analysis.palette import average, dominant, palette
 from imgforge.processing.analysis.placeholders import blurhash, perceptual_hash, thumb_hash
-from imgforge.processing.codecs.formats import FORMATS
-from imgforge.processing.codecs.load import Original, check_hash, jpeg_shrink, open_original
-from imgforge.processing.codecs.partial_files import whole_or_part
+from imgforge.processing.codecs import FORMATS, Original, check_hash, jpeg_shrink, open_original, whole_or_part
 from imgforge.processing.gravity import crop_gravity, position
 from imgforge.processing.metadata import exif_of, iptc_of, resolution_of, resources, xmp_of
 from imgforge.processing.pixel_estimate import source_pixel_bytes

@@ -14,8 +14,8 @@ from typing import Any
 import pyvips
 
 from imgforge.errors import ImgforgeError, NotAnImage
-from imgforge.processing.codecs.pixels import check_pixels, from_pixels
 from imgforge.processing.metadata import ORIENTATION, exif_block_of, set_exif_block
+from imgforge.processing.pixel_buffers import check_pixels, from_pixels
 
 __all__ = ["SAMPLE", "load", "save"]
 

@@ -13,8 +13,8 @@ from typing import Any
 import pyvips
 
 from imgforge.errors import NotAnImage
-from imgforge.processing.codecs.pixels import check_pixels, from_pixels
 from imgforge.processing.containers import read_boxes
+from imgforge.processing.pixel_buffers import check_pixels, from_pixels
 
 __all__ = ["load", "save"]
 

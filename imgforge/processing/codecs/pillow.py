@@ -14,7 +14,7 @@ import pyvips
 from imgforge.errors import ImgforgeError, NotAnImage
 from imgforge.processing.codecs.bmp import palette_depth, save_with_alpha, with_alpha
 from imgforge.processing.codecs.bmp_runs import decoded, is_run_length_encoded
-from imgforge.processing.codecs.pixels import check_pixels, from_pixels
+from imgforge.processing.pixel_buffers import check_pixels, from_pixels
 
 __all__ = ["load", "save"]
 

@@ -11,8 +11,8 @@ import pyvips
 
 from imgforge.errors import ImgforgeError, NotAnImage
 from imgforge.processing.codecs.extras import installed
-from imgforge.processing.codecs.pixels import check_pixels, from_pixels
 from imgforge.processing.containers import brands, read_chunks
+from imgforge.processing.pixel_buffers import check_pixels, from_pixels
 
 __all__ = ["frame_count", "read_frames"]
 

@@ -18,7 +18,7 @@ from typing import Any
 import pyvips
 
 from imgforge.errors import NotAnImage, ResultTooLarge, SourceTooLarge
-from imgforge.processing.codecs.pixels import MOST_PIXELS, from_pixels
+from imgforge.processing.pixel_buffers import MOST_PIXELS, from_pixels
 from imgforge.processing.resources import Cancellation
 
 __all__ = ["clean_isolated", "decode_isolated"]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pyvips
 
 from imgforge.model import ProcessingOptions
-from imgforge.processing.codecs.load import Original
+from imgforge.processing.codecs import Original
 from imgforge.processing.stages.watermark import watermarked
 from imgforge.processing.state import RenderContext, State, start
 

@@ -7,9 +7,7 @@ from typing import Any
 
 from imgforge.errors import NotAnImage
 from imgforge.model import Size
-from imgforge.processing.codecs.formats import FORMATS
-from imgforge.processing.codecs.load import Original, jpeg_shrink
-from imgforge.processing.libvips import reader
+from imgforge.processing.codecs import FORMATS, Original, jpeg_shrink, reader
 from imgforge.processing.plan import Plan
 from imgforge.processing.rounding import half_away, half_even
 from imgforge.processing.settings import ProcessingSettings

@@ -10,7 +10,7 @@ import pyvips
 
 from imgforge.errors import ResultTooLarge
 from imgforge.model import Gravity, ProcessingOptions, Watermark
-from imgforge.processing.codecs.load import Original, open_original
+from imgforge.processing.codecs import Original, open_original
 from imgforge.processing.gravity import offset_in_pixels, position
 from imgforge.processing.rounding import half_even
 from imgforge.processing.settings import chosen

@@ -7,8 +7,7 @@ from typing import Any
 
 import pyvips
 
-from imgforge.processing.codecs.formats import FORMATS
-from imgforge.processing.libvips import writer
+from imgforge.processing.codecs import FORMATS, writer
 from imgforge.processing.metadata import write_credits
 from imgforge.processing.quality_search import fit_max_bytes, search_quality
 from imgforge.processing.settings import chosen
