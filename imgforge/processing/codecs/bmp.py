@@ -8,40 +8,35 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from imgforge.processing.containers import PLAIN_HEADER, BmpHeader
+
 __all__ = ["palette_depth", "save_with_alpha", "with_alpha"]
 
-# From byte 10 on: where pixels begin, the header's length, width, height, planes, bits a pixel, compression; at byte 46
-# the number of colours, and at 66 the mask of alpha.
-_HEAD = struct.Struct("<IIiiHHI")
-_COLOURS, _ALPHA_MASK = struct.Struct("<46xI"), struct.Struct("<66xI")
-_PLAIN = 40  # the length of a header without masks; that of OS/2 is shorter
 _UNCOMPRESSED, _BITFIELDS = 0, 3
 
 _WITH_MASKS = struct.Struct("<2sIIIIiiHHIIiiIIIIII4s48x")
 _MASKS = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
 
 
-def with_alpha(pillow: Any, body: bytes, picture: Any) -> Any:
+def with_alpha(pillow: Any, body: bytes, header: BmpHeader, picture: Any) -> Any:
     """*picture*, which Pillow read from *body*, with the alpha that uncompressed pixels of 32 bits may have.
 
-    Where it is 0 throughout it is none: such files come from programs that know no alpha.
+    An alpha that is 0 throughout does not count: such files come from programs without alpha.
     """
-    start, length, _, height, _, bits, compression = _HEAD.unpack_from(body, 10)
-    if length < _PLAIN or bits != 32 or compression != _UNCOMPRESSED:
+    if not header.is_windows or header.bits != 32 or header.compression != _UNCOMPRESSED:
         return picture
-    if length != _PLAIN and not _ALPHA_MASK.unpack_from(body)[0]:
+    if header.length != PLAIN_HEADER and not header.alpha_mask:
         return picture
-    pixels = body[start:].ljust(4 * picture.width * picture.height, b"\0")  # of a part the rest is clear
-    seen = pillow.frombytes("RGBA", picture.size, pixels, "raw", "BGRA", 0, 1 if height < 0 else -1)
+    pixels = body[header.start :].ljust(4 * picture.width * picture.height, b"\0")  # of a part the rest is clear
+    seen = pillow.frombytes("RGBA", picture.size, pixels, "raw", "BGRA", 0, 1 if header.height < 0 else -1)
     return seen if seen.getchannel("A").getextrema()[1] else picture
 
 
-def palette_depth(body: bytes) -> int:
+def palette_depth(header: BmpHeader) -> int:
     """How many bits an index into the palette takes; 0 where there is no palette."""
-    _, length, _, _, _, bits, _ = _HEAD.unpack_from(body, 10)
-    if length < _PLAIN or bits > 8:
+    if not header.is_windows or header.bits > 8:
         return 0
-    colours: int = min(_COLOURS.unpack_from(body)[0], 1 << bits) or 1 << bits
+    colours = min(header.colours, 1 << header.bits) or 1 << header.bits
     return next(depth for depth in (1, 2, 4, 8) if colours <= 1 << depth)
 
 

@@ -12,18 +12,15 @@ pixel.
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import starmap
 from operator import getitem
 
+from imgforge.processing.containers import BmpHeader, read_bmp_header
+
 __all__ = ["Drawing", "decoded", "is_run_length_encoded"]
 
-# Where pixels begin, the header's length, width, height, bits a pixel, compression, number of colours.
-_HEAD = struct.Struct("<10xIIii2xHI12xI")
-_PLAIN = 40  # the length of the shortest header that knows compression
-_FILE_HEADER = 14
 _BITS = {1: 8, 2: 4}  # by the number of the compression
 
 _END_OF_LINE, _END, _MOVE = 0, 1, 2
@@ -37,12 +34,9 @@ _BLACK = bytes(3)
 _Stroke = tuple[bytes, int, int, bool, int]
 
 
-def is_run_length_encoded(body: bytes) -> bool:
-    """Whether the BMP *body* is for `decoded`."""
-    if len(body) < _HEAD.size:
-        return False
-    _, length, _, _, bits, compression, _ = _HEAD.unpack_from(body)
-    return bool(length >= _PLAIN and bits == _BITS.get(compression))
+def is_run_length_encoded(header: BmpHeader) -> bool:
+    """Whether the pixels behind *header* are for `decoded`."""
+    return header.is_windows and header.bits == _BITS.get(header.compression)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +55,9 @@ class Drawing:
 
 def decoded(body: bytes, width: int, height: int) -> Drawing:
     """The picture as far as it goes."""
-    start, length, _, signed_height, bits, _, colours = _HEAD.unpack_from(body)
-    palette = _palette(body[_FILE_HEADER + length :], min(colours, 1 << bits) or 1 << bits)
+    header = read_bmp_header(body)
+    bits = header.bits
+    palette = _palette(body[header.palette :], min(header.colours, 1 << bits) or 1 << bits)
     black = palette.index(_BLACK) if _BLACK in palette else None
     indexes = bytearray(bytes((black or 0,)) * (width * height))
     drawn = bytearray(width * height) if black is None else None
@@ -72,7 +67,7 @@ def decoded(body: bytes, width: int, height: int) -> Drawing:
         if drawn is not None:
             drawn[at : at + len(pixels)] = b"\1" * len(pixels)
 
-    complete = _draw(draw, _strokes(body, start, bits), width, height, upwards=signed_height > 0)
+    complete = _draw(draw, _strokes(body, header.start, bits), width, height, upwards=header.height > 0)
     return Drawing(indexes, b"".join(palette), drawn, complete)
 
 

@@ -15,8 +15,8 @@ from imgforge.processing.codecs.available_formats import reader
 from imgforge.processing.codecs.formats import FORMATS
 from imgforge.processing.codecs.pillow_frames import read_frames
 from imgforge.processing.codecs.svg_rendering import loader_options
-from imgforge.processing.codecs.truncation import gif_is_complete, tiff_is_complete
-from imgforge.processing.containers import check_png
+from imgforge.processing.codecs.truncation import tiff_is_complete
+from imgforge.processing.containers import check_png, gif_is_complete
 from imgforge.processing.libvips import broken
 from imgforge.processing.metadata import with_credits
 from imgforge.processing.resources import Cancellation

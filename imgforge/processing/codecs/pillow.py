@@ -14,6 +14,7 @@ import pyvips
 from imgforge.errors import ImgforgeError, NotAnImage
 from imgforge.processing.codecs.bmp import palette_depth, save_with_alpha, with_alpha
 from imgforge.processing.codecs.bmp_runs import decoded, is_run_length_encoded
+from imgforge.processing.containers import read_bmp_header
 from imgforge.processing.pixel_buffers import check_pixels, from_pixels
 
 __all__ = ["load", "save"]
@@ -26,15 +27,16 @@ def load(body: bytes, name: str, *, partial: bool = False) -> Any:
         with pillow.open(io.BytesIO(body), formats=[name.upper()]) as opened:
             width, height = opened.size
             check_pixels(width, height)
-            depth = palette_depth(body) if name == "bmp" else 0
-            if name == "bmp" and is_run_length_encoded(body):
+            header = read_bmp_header(body) if name == "bmp" else None
+            depth = palette_depth(header) if header is not None else 0
+            if header is not None and is_run_length_encoded(header):
                 picture = _from_runs(pillow, body, opened.size, partial=partial)
             else:
                 if partial:
                     _load_part(opened)
                 picture = opened.convert("RGBA" if opened.has_transparency_data else "RGB")
-                if name == "bmp":
-                    picture = with_alpha(pillow, body, picture)
+                if header is not None:
+                    picture = with_alpha(pillow, body, header, picture)
     except ImgforgeError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything for broken files

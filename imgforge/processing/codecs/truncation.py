@@ -10,15 +10,13 @@ from collections.abc import Iterable, Iterator
 
 from imgforge.processing.containers import Entry, Tiff, read_tiff
 
-__all__ = ["gif_is_complete", "tiff_is_complete"]
+__all__ = ["tiff_is_complete"]
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 256, 257, 258, 259, 262, 277
 _OFFSETS, _LENGTHS = (273, 324), (279, 325)  # of strips, of tiles
 _UNCOMPRESSED, _YCBCR = 1, 6
 # Strips and tiles that are looked at, those of all pages together: a quarter of a second at worst.
 _MOST_PARTS = 1 << 20
-
-_EXTENSION, _IMAGE = 0x21, 0x2C
 
 
 def tiff_is_complete(body: bytes, page: int = 0, pages: int = 1) -> bool:
@@ -61,22 +59,3 @@ def _lengths_of_parts(tiff: Tiff, tags: dict[int, Entry]) -> Iterator[int]:
         sizes = (0,)
     for at, length in zip(tiff.integers(offsets, _MOST_PARTS), sizes, strict=False):
         yield max(0, min(length or size, size - at))
-
-
-def gif_is_complete(body: bytes) -> bool:
-    """Whether the file ends between two blocks (GIF89a, section 12); the trailer may be missing."""
-    try:
-        at = 13 + _colour_table(body[10])
-        while at < len(body) and body[at] in {_EXTENSION, _IMAGE}:
-            at = at + 2 if body[at] == _EXTENSION else at + 11 + _colour_table(body[at + 9])
-            while body[at]:
-                at += body[at] + 1
-            at += 1
-    except IndexError:
-        return False
-    return True
-
-
-def _colour_table(flags: int) -> int:
-    """Its length in bytes, by the flags that announce it."""
-    return 3 << (flags & 7) + 1 if flags & 0x80 else 0

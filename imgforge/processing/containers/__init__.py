@@ -3,7 +3,23 @@
 from __future__ import annotations
 
 from imgforge.processing.containers.bmff import Box, brands, read_boxes
+from imgforge.processing.containers.bmp import PLAIN_HEADER, BmpHeader, read_bmp_header
+from imgforge.processing.containers.gif import gif_is_complete
 from imgforge.processing.containers.png import Chunk, check_png, read_chunks
 from imgforge.processing.containers.tiff import Entry, Tiff, read_tiff
 
-__all__ = ["Box", "Chunk", "Entry", "Tiff", "brands", "check_png", "read_boxes", "read_chunks", "read_tiff"]
+__all__ = [
+    "PLAIN_HEADER",
+    "BmpHeader",
+    "Box",
+    "Chunk",
+    "Entry",
+    "Tiff",
+    "brands",
+    "check_png",
+    "gif_is_complete",
+    "read_bmp_header",
+    "read_boxes",
+    "read_chunks",
+    "read_tiff",
+]

@@ -1,0 +1,57 @@
+"""The header of a BMP: BITMAPINFOHEADER and its successors of Windows, little-endian.
+
+It is read once, from its fixed offsets; the shorter header of OS/2 knows neither compression nor masks.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from imgforge.errors import NotAnImage
+
+__all__ = ["PLAIN_HEADER", "BmpHeader", "read_bmp_header"]
+
+PLAIN_HEADER = 40  # bytes of the shortest header of Windows, which has no masks
+_FILE_HEADER = 14  # bytes before it
+_START_OFFSET = 10
+# From byte 10 on: where pixels begin, the header's length, width, height, planes, bits a pixel, compression.
+_FIXED = struct.Struct("<IIii2xHI")
+_COLOURS, _ALPHA_MASK = struct.Struct("<46xI"), struct.Struct("<66xI")
+
+
+@dataclass(frozen=True, slots=True)
+class BmpHeader:
+    """What the header says: `start` and `palette` are offsets in the file, `length` is the header's own, in bytes.
+
+    `height` is negative where rows go from the top down. `colours` of the palette are 0 where it has as many as `bits`
+    a pixel can name; `alpha_mask` is 0 where the header names none.
+    """
+
+    start: int
+    length: int
+    height: int
+    bits: int
+    compression: int
+    colours: int
+    alpha_mask: int
+
+    @property
+    def is_windows(self) -> bool:
+        """Whether the fields behind the bits a pixel are there."""
+        return self.length >= PLAIN_HEADER
+
+    @property
+    def palette(self) -> int:
+        return _FILE_HEADER + self.length
+
+
+def read_bmp_header(body: bytes) -> BmpHeader:
+    """The header of *body*; `NotAnImage` where the file ends within it."""
+    try:
+        start, length, _, height, bits, compression = _FIXED.unpack_from(body, _START_OFFSET)
+        colours = _COLOURS.unpack_from(body)[0] if length >= PLAIN_HEADER else 0
+        alpha_mask = _ALPHA_MASK.unpack_from(body)[0] if length > PLAIN_HEADER else 0
+    except struct.error:
+        raise NotAnImage("the source image is broken: it ends too early") from None
+    return BmpHeader(start, length, height, bits, compression, colours, alpha_mask)
