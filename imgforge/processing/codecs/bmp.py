@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from imgforge.processing.containers import PLAIN_HEADER, BmpHeader
+from imgforge.processing.containers import PLAIN_HEADER, BmpHeader, read_alpha_mask
 
 __all__ = ["palette_depth", "save_with_alpha", "with_alpha"]
 
@@ -25,7 +25,7 @@ def with_alpha(pillow: Any, body: bytes, header: BmpHeader, picture: Any) -> Any
     """
     if not header.is_windows or header.bits != 32 or header.compression != _UNCOMPRESSED:
         return picture
-    if header.length != PLAIN_HEADER and not header.alpha_mask:
+    if header.length != PLAIN_HEADER and not read_alpha_mask(body):
         return picture
     pixels = body[header.start :].ljust(4 * picture.width * picture.height, b"\0")  # of a part the rest is clear
     seen = pillow.frombytes("RGBA", picture.size, pixels, "raw", "BGRA", 0, 1 if header.height < 0 else -1)

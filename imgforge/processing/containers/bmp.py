@@ -1,6 +1,6 @@
-"""The header of a BMP: BITMAPINFOHEADER and its successors of Windows, little-endian.
+"""The header of a BMP: BITMAPINFOHEADER and its successors of Windows, little-endian, at fixed offsets.
 
-It is read once, from its fixed offsets; the shorter header of OS/2 knows neither compression nor masks.
+The shorter header of OS/2 has neither compression nor masks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from imgforge.errors import NotAnImage
 
-__all__ = ["PLAIN_HEADER", "BmpHeader", "read_bmp_header"]
+__all__ = ["PLAIN_HEADER", "BmpHeader", "read_alpha_mask", "read_bmp_header"]
 
 PLAIN_HEADER = 40  # bytes of the shortest header of Windows, which has no masks
 _FILE_HEADER = 14  # bytes before it
@@ -25,7 +25,7 @@ class BmpHeader:
     """What the header says: `start` and `palette` are offsets in the file, `length` is the header's own, in bytes.
 
     `height` is negative where rows go from the top down. `colours` of the palette are 0 where it has as many as `bits`
-    a pixel can name; `alpha_mask` is 0 where the header names none.
+    a pixel can name.
     """
 
     start: int
@@ -34,7 +34,6 @@ class BmpHeader:
     bits: int
     compression: int
     colours: int
-    alpha_mask: int
 
     @property
     def is_windows(self) -> bool:
@@ -51,7 +50,14 @@ def read_bmp_header(body: bytes) -> BmpHeader:
     try:
         start, length, _, height, bits, compression = _FIXED.unpack_from(body, _START_OFFSET)
         colours = _COLOURS.unpack_from(body)[0] if length >= PLAIN_HEADER else 0
-        alpha_mask = _ALPHA_MASK.unpack_from(body)[0] if length > PLAIN_HEADER else 0
     except struct.error:
         raise NotAnImage("the source image is broken: it ends too early") from None
-    return BmpHeader(start, length, height, bits, compression, colours, alpha_mask)
+    return BmpHeader(start, length, height, bits, compression, colours)
+
+
+def read_alpha_mask(body: bytes) -> int:
+    """The mask of alpha, behind a header longer than `PLAIN_HEADER`; `NotAnImage` where the file ends before it."""
+    try:
+        return int(_ALPHA_MASK.unpack_from(body)[0])
+    except struct.error:
+        raise NotAnImage("the source image is broken: it ends too early") from None
