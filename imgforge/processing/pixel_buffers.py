@@ -1,4 +1,4 @@
-"""Pictures that a library has decoded, taken over by libvips."""
+"""Buffers of pixels that another library has decoded, as images of libvips."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_PIXELS = 100_000_000
 
 
 def check_pixels(width: int, height: int, pages: int = 1) -> None:
-    """Raise `SourceTooLarge` where that many pixels would be too many to be decoded at once."""
+    """Raises `SourceTooLarge` for more pixels than can be decoded into memory at once (`MOST_PIXELS`)."""
     if width * height * pages > MOST_PIXELS:
         raise SourceTooLarge(f"the source has too many pixels ({width}x{height}, {pages} of them)")
 

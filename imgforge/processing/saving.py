@@ -1,4 +1,4 @@
-"""Encoding: what each format's saver is told."""
+"""Encoding: the options of each format's saver, and the search for a quality."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _jpeg(state: State) -> Options:
     }
     if chosen(url.no_subsample, settings.jpeg_no_subsample):
         options["subsample_mode"] = "off"
-    # libvips warns of each option that its JPEG library lacks: only what differs from its defaults is said.
+    # libvips warns of each option that its JPEG library lacks: only those that differ from its defaults are given.
     return {name: value for name, value in options.items() if value}
 
 

@@ -89,8 +89,8 @@ class ReadingTests(EffectCase):
 
     def test_metadata_is_told_kept_and_stripped(self) -> None:
         body = heic(exif=told_exif(copyright="Nobody", model="None"), xmp=b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>")
-        told = describe(body, InfoOptions(exif_canonical_names=True), ProcessingSettings())
-        self.assertEqual(told["exif"], {"Copyright": "Nobody", "Model": "None"} | told["exif"])  # type: ignore[operator]
+        info = describe(body, InfoOptions(exif_canonical_names=True), ProcessingSettings())
+        self.assertEqual(info["exif"], {"Copyright": "Nobody", "Model": "None"} | info["exif"])  # type: ignore[operator]
         for options, wanted in (("sm:0", {COPYRIGHT, MODEL}), ("sm:1", {COPYRIGHT}), ("sm:1/kcr:0", set())):
             exif = Image.open(io.BytesIO(made(body, f"f:jpg/{options}").body)).getexif()
             self.assertEqual({COPYRIGHT, MODEL} & exif.keys(), wanted, options)

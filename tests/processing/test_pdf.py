@@ -102,8 +102,8 @@ class PageTests(EffectCase):
         self.assertEqual(stacked.shape, (60, 80, 4))
         self.assertEqual(stacked[50, :, 3].tolist(), [255] * 20 + [0] * 60)
         wanted = InfoOptions(alpha=True, check_transparency=True)
-        told = [describe(DOCUMENT, wanted, each) for each in (clear, ProcessingSettings())]
-        self.assertEqual([(each["alpha"], each["transparency"]) for each in told], [(True, True), (False, False)])
+        info = [describe(DOCUMENT, wanted, each) for each in (clear, ProcessingSettings())]
+        self.assertEqual([(each["alpha"], each["transparency"]) for each in info], [(True, True), (False, False)])
 
     def test_it_is_cut_and_turned_like_any_picture(self) -> None:
         self.assertEqual(pixels(DOCUMENT, "rs:fill:100:100").shape, (100, 100, 4))
@@ -155,9 +155,9 @@ class PageTests(EffectCase):
         self.assert_near(got[80, 10], [9, 9, 9])
 
     def test_info_tells_its_size_and_pages(self) -> None:
-        told = describe(DOCUMENT, InfoOptions(pages_number=True), ProcessingSettings())
+        info = describe(DOCUMENT, InfoOptions(pages_number=True), ProcessingSettings())
         self.assertEqual(
-            [told[name] for name in ("format", "mime_type", "width", "height", "pages_number")],
+            [info[name] for name in ("format", "mime_type", "width", "height", "pages_number")],
             ["pdf", "application/pdf", 80, 40, 3],
         )
         small = describe(DOCUMENT, InfoOptions(page=2, average=True), ProcessingSettings())

@@ -137,11 +137,11 @@ class EstimateTests(SynchronousTestCase):
 
     def test_all_frames_of_an_animation_count(self) -> None:
         frames = [pyvips.Image.black(40, 30, bands=3).copy(interpretation="srgb") + 40 * number for number in range(4)]
-        film = pyvips.Image.arrayjoin(frames, across=1).cast("uchar").copy(interpretation="srgb")
-        film.set_type(pyvips.GValue.gint_type, "page-height", 30)
-        film.set_type(pyvips.GValue.array_int_type, "delay", [100] * 4)
-        film.set_type(pyvips.GValue.gint_type, "loop", 0)
-        source = bytes(film.gifsave_buffer())
+        animation = pyvips.Image.arrayjoin(frames, across=1).cast("uchar").copy(interpretation="srgb")
+        animation.set_type(pyvips.GValue.gint_type, "page-height", 30)
+        animation.set_type(pyvips.GValue.array_int_type, "delay", [100] * 4)
+        animation.set_type(pyvips.GValue.gint_type, "loop", 0)
+        source = bytes(animation.gifsave_buffer())
         self.assertGreaterEqual(self.asked(source, width=20, format="gif"), 4 * (40 * 30 * 3 + 20 * 15 * 4))
 
     def test_what_info_decodes_counts_as_well_and_its_header_does_not(self) -> None:

@@ -137,8 +137,8 @@ class DevelopingTests(EffectCase):
         self.assertEqual((rendition.format, rendition.source_format), ("jpeg", "raw"))
 
     def test_info_tells_its_size(self) -> None:
-        told = describe(GREY, InfoOptions(), ProcessingSettings())
-        self.assertEqual((told["format"], told["width"], told["height"]), ("raw", 64, 48))
+        info = describe(GREY, InfoOptions(), ProcessingSettings())
+        self.assertEqual((info["format"], info["width"], info["height"]), ("raw", 64, 48))
 
 
 class HostileTests(EffectCase):

@@ -1,4 +1,4 @@
-"""What encoders are told, seen in what they write; and what stays of the metadata."""
+"""Options of the encoders, judged by the files that they write, and the metadata that is kept."""
 
 from __future__ import annotations
 

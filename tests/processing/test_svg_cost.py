@@ -89,15 +89,15 @@ class ApartTests(SynchronousTestCase):
 
     def test_they_look_the_same(self) -> None:
         for options in ({}, {"width": 80}, {"width": 13}, {"trim": Trim(10.0)}):
-            plain, apart = (
+            plain, isolated = (
                 pyvips.Image.new_from_buffer(self.made(svg(body), **options).body, "").numpy()
                 for body in (RED, RED + COSTLY["great length"])
             )
-            np.testing.assert_array_equal(plain, apart, str(options))
+            np.testing.assert_array_equal(plain, isolated, str(options))
 
     def test_their_size_is_told_without_drawing(self) -> None:
-        told = describe(ENDLESS, InfoOptions(), ProcessingSettings())
-        self.assertEqual((told["width"], told["height"]), (4000, 4000))
+        info = describe(ENDLESS, InfoOptions(), ProcessingSettings())
+        self.assertEqual((info["width"], info["height"]), (4000, 4000))
         self.assertEqual(self.made(ENDLESS, format="svg").width, 4000)
 
     def test_too_large_a_result_is_refused(self) -> None:

@@ -85,8 +85,8 @@ def test_frames_that_are_there_are_shown() -> None:
     for share, least in ((0.3, 1), (0.6, 2), (0.95, 3)):
         rendition = process(part(body, share), ProcessingOptions(format="gif"), moving)
         assert (rendition.height, rendition.truncated) == (160, True)
-        told = describe(rendition.body, InfoOptions(pages_number=True), REFUSE)
-        assert told["pages_number"] == least
+        info = describe(rendition.body, InfoOptions(pages_number=True), REFUSE)
+        assert info["pages_number"] == least
 
 
 def test_a_tiff_whose_first_page_is_there_is_whole() -> None:
@@ -121,8 +121,8 @@ def test_a_watermark_is_whole_or_refused() -> None:
 
 def test_info_says_so_where_it_reads_pixels() -> None:
     for name, body in PARTS.items():
-        told = describe(part(body), InfoOptions(average=True), SERVE)
-        assert (told["truncated"], told["width"], told["height"]) == (True, 240, 160), name
+        info = describe(part(body), InfoOptions(average=True), SERVE)
+        assert (info["truncated"], info["width"], info["height"]) == (True, 240, 160), name
         assert "truncated" not in describe(body, InfoOptions(average=True), SERVE)
         with pytest.raises(NotAnImage):
             describe(part(body), InfoOptions(average=True), REFUSE)

@@ -1,7 +1,7 @@
 """The libraries beside libvips: one row for each extra that brings formats.
 
-They are second sets of decoders, so that each is installed on purpose (`pip install pillow-heif`) and imported when a
-picture first needs it. Which of them a format is left to is said in `formats`; libvips is preferred where it can.
+Each is a further set of decoders to trust, so that it is installed on purpose (`pip install pillow-heif`), and it is
+imported when an image first needs it. `formats` names the extra of a format; libvips is preferred where it can do it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ __all__ = ["EXTRAS", "Codec", "installed"]
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """What an extra does: `load(body, name, **options)` is an image, `save(image, name, **options)` a file.
+    """An extra: `load(body, name, **options)` returns an image, `save(image, name, **options)` a file.
 
-    The options are those of libvips' loaders and savers, as far as the format's row says that it takes them. `needs` is
-    the module that must be importable, `package` what pip installs it by. `load` raises nothing but our own errors.
+    The options are those of libvips' loaders and savers that the format's row names. `needs` is the module that must be
+    importable, `package` its name in pip. `load` raises only errors of imgforge.
     """
 
     needs: str
@@ -40,8 +40,8 @@ EXTRAS: dict[str, Codec] = {
 
 
 def installed(extra: str) -> bool:
-    """Whether the library of *extra*, a key of `EXTRAS`, is there."""
+    """Whether the library of *extra*, a key of `EXTRAS`, is installed."""
     try:
         return find_spec(EXTRAS[extra].needs) is not None
-    except ImportError:  # of the package that it is in
+    except ImportError:  # its parent package is missing
         return False

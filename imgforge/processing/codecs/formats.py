@@ -1,4 +1,4 @@
-"""The formats: one row adds one. Whether the installed libvips can do what a row says is asked of it (`libvips`)."""
+"""The table of formats, one row each, and their detection. `available_formats` tells which are usable here."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["FORMATS", "Format", "check_format", "detect_format", "sniffed_media_
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What a format can do, and libvips' names for reading and writing it ("" where it does not).
+    """The properties of a format, and the operations of libvips that read and write it ("" where there are none).
 
-    `longest` is the longest side that can be written, 0 for no limit that matters. `saver_options` are those that
-    are always given. The flags are those of the results: which need a background, which a quality, and so on.
+    `longest` is the longest side in pixels that can be written, 0 without a limit. `saver_options` are given to the
+    saver each time. The flags describe results: whether they can have alpha, a quality and so on.
     """
 
     mime_type: str
@@ -30,7 +30,7 @@ class Format:
     alpha: bool = True
     animation: bool = False
     quality: bool = False
-    deep: bool = False  # more than 8 bits a sample
+    deep: bool = False  # has more than 8 bits a sample
     profile: bool = True
     cmyk: bool = False
     vector: bool = False
@@ -38,12 +38,12 @@ class Format:
     paged: bool = False  # its loader takes page and n
     longest: int = 0
     extra: str = ""  # the extra (`extras`) that reads and writes it where libvips does not
-    partial: bool = False  # of a file that ends too early its reader shows what there is
+    partial: bool = False  # its reader can show a file that ends too early
     animated_by_pillow: bool = False  # libvips reads its animations as stills; `pillow_frames` reads all frames
     writes: bool = True
-    isolated: bool = False  # the extra decodes in a process of its own, which can be killed
-    sample: bytes = b""  # a file that is read to know whether libvips can, where having a loader does not tell
-    needs: str = ""  # what libvips must be built with, where no extra does it
+    isolated: bool = False  # the extra decodes in a subprocess, which can be killed
+    sample: bytes = b""  # a file to try libvips' loader with, where its presence does not tell
+    needs: str = ""  # the library that libvips must be built with, where no extra reads the format
 
 
 FORMATS: dict[str, Format] = {
@@ -156,8 +156,8 @@ _SIGNATURES: tuple[tuple[str, int, bytes], ...] = (
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _CR3_BRAND = b"crx "
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"})
-# An SVG begins with its element, after a byte order mark, a declaration, a document type and comments. What has been
-# taken for one of these is never taken for something else (`(?>`, `*+`): hostile prologues would take forever.
+# An SVG begins with its element, after a byte order mark, a declaration, a document type and comments. The groups are
+# atomic and possessive (`(?>`, `*+`), so that a hostile prologue causes no backtracking.
 _SVG = re.compile(
     rb"(?:\xef\xbb\xbf)?(?><\?xml[^>]*>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\]\s*)?>|\s)*+<(?:svg|\w+:svg)[\s>/]",
     re.DOTALL,
@@ -166,12 +166,12 @@ _SVG_WINDOW = 32768
 _UTF_16 = frozenset({b"\xff\xfe", b"\xfe\xff"})  # the byte order marks that begin it
 
 
-# What is repeated of a Content-Type: the media type, if it is one.
+# The part of a Content-Type that an error text repeats.
 _MEDIA_TYPE = re.compile(r"\s*([\w!#$&^.+-]{1,64}/[\w!#$&^.+-]{1,64})", re.ASCII)
 
 
 def check_format(source: bytes, content_type: str = "") -> str:
-    """What `detect_format` says; else `NotAnImage`, with what *source* is instead as far as *content_type* tells."""
+    """The format of *source*; `NotAnImage`, which names the media type of *content_type*, where there is none."""
     name = detect_format(source)
     if name is None:
         named = _MEDIA_TYPE.match(content_type)
@@ -181,7 +181,7 @@ def check_format(source: bytes, content_type: str = "") -> str:
 
 
 def detect_format(source: bytes) -> str | None:
-    """The name of the format of *source*, by its content only; None for what is no image that is known here."""
+    """The name of the format of *source*, by its content alone; None for anything that is not a known image."""
     for name, offset, signature in _SIGNATURES:
         if source.startswith(signature, offset):
             return "raw" if name == "tiff" and is_raw_tiff(source) else name
@@ -197,14 +197,14 @@ def detect_format(source: bytes) -> str | None:
 
 
 def sniffed_media_type(source: bytes) -> str:
-    """The media type of what begins with *source*, if it is an image of pixels; "" for SVG, which browsers execute."""
+    """The media type of an image that begins with *source*; "" for other files, and for SVG, which can run scripts."""
     name = detect_format(source)
     media_type = FORMATS[name].mime_type if name is not None and name != "svg" else ""
     return media_type if media_type.startswith("image/") else ""
 
 
 def _beginning(source: bytes) -> bytes:
-    """Where an SVG's element must stand, unpacked if the document is (svgz), in UTF-8 if it is in UTF-16."""
+    """The bytes in which an SVG's element must begin; svgz is decompressed, UTF-16 becomes UTF-8."""
     if source.startswith(b"\x1f\x8b"):
         try:
             source = zlib.decompressobj(wbits=31).decompress(source, _SVG_WINDOW)

@@ -1,7 +1,7 @@
-"""Files that end too early: refused, or shown as far as they go where the operator wants that, as imgproxy does.
+"""Truncated files: refused, or shown as far as they go where IMGFORGE_TRUNCATED_IMAGES says serve, as by imgproxy.
 
-A file is read strictly first, so that a whole one costs nothing more; only where that fails it is read once more, and
-what the decoder has by then is the picture.
+A file is read strictly first, so that a complete one costs nothing more. Where that fails, it is read once more, and
+the picture is what the decoder has at the end of the file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ T = TypeVar("T")
 def whole_or_part(
     source: bytes, settings: ProcessingSettings, cancellation: Cancellation, work: Callable[[bool], T]
 ) -> tuple[T, bool]:
-    """What *work* makes of *source*, and whether of a part of it; *work* is told whether a part is enough.
+    """Returns the result of *work* on *source*, and whether *source* is truncated; *work*(True) must accept that.
 
     `pyvips.Error` becomes `NotAnImage`, or `RequestTimeout` once *cancellation* was cancelled.
     """
@@ -39,7 +39,7 @@ def whole_or_part(
             return _translated(work, cancellation, partial=True), True
         except NotAnImage:
             pass
-        raise  # what was wrong at first says more
+        raise  # the first error says more
 
 
 def _translated(work: Callable[[bool], T], cancellation: Cancellation, *, partial: bool) -> T:

@@ -1,8 +1,8 @@
 """Camera raw by way of LibRaw: developed with the camera's white balance, in sRGB, upright.
 
-Most raw files are TIFFs by their first bytes. Taken for raw are a Canon CR2 by its own mark, a DNG by its version tag,
-and what Nikon's and Sony's cameras write, whose first directory is a thumbnail of what lies below it; any other TIFF
-stays one.
+Most raw files are TIFFs by their first bytes. A Canon CR2 is known by its own mark, a DNG by its version tag, and the
+files of Nikon's and Sony's cameras by a first directory that is a thumbnail with directories below it. Any other TIFF
+is read as one.
 """
 
 from __future__ import annotations

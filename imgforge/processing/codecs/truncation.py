@@ -1,7 +1,7 @@
-"""Files that end too early where libvips does not notice, which then shows the rest black or as it was before.
+"""Truncated TIFFs, which libvips does not notice where samples are not compressed: it shows the rest black.
 
-libtiff reads what there is of samples that are not compressed; libnsgif shows a part of an animation's last frame. All
-other formats' loaders fail on their own (`fail_on`).
+Truncated animations of GIF are found by `containers.gif_is_complete`. The loaders of other formats fail by themselves
+(`fail_on`).
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ __all__ = ["tiff_is_complete"]
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 256, 257, 258, 259, 262, 277
 _OFFSETS, _LENGTHS = (273, 324), (279, 325)  # of strips, of tiles
 _UNCOMPRESSED, _YCBCR = 1, 6
-# Strips and tiles that are looked at, those of all pages together: a quarter of a second at worst.
+# Strips and tiles of all pages together that are checked: a quarter of a second at worst.
 _MOST_PARTS = 1 << 20
 
 
 def tiff_is_complete(body: bytes, page: int = 0, pages: int = 1) -> bool:
-    """Whether the samples of *pages* pages from *page* on are all there, as far as they are not compressed."""
+    """Whether the file has all uncompressed samples of *pages* pages from *page* on; True for compressed ones."""
     tiff = read_tiff(body)
     if tiff is None:
-        return True  # libtiff's to judge
+        return True  # libtiff decides
     left = _MOST_PARTS
     for tags in tiff.directories(page, pages):
         wanted = _sample_bytes(tiff, tags)
@@ -40,7 +40,7 @@ def tiff_is_complete(body: bytes, page: int = 0, pages: int = 1) -> bool:
 
 
 def _sample_bytes(tiff: Tiff, tags: dict[int, Entry]) -> int:
-    """What the samples of a page take; 0 where its tags do not tell."""
+    """The bytes that the samples of a page take; 0 where its tags do not tell."""
 
     def first(tag: int) -> int:
         return next(tiff.integers(tags.get(tag), 1), 1)
@@ -51,7 +51,7 @@ def _sample_bytes(tiff: Tiff, tags: dict[int, Entry]) -> int:
 
 
 def _lengths_of_parts(tiff: Tiff, tags: dict[int, Entry]) -> Iterator[int]:
-    """How many bytes of each strip or tile lie within the file."""
+    """Yields how many bytes of each strip or tile lie within the file."""
     offsets, lengths = (next((tags[tag] for tag in either if tag in tags), None) for either in (_OFFSETS, _LENGTHS))
     size = len(tiff.body)
     sizes: Iterable[int] = tiff.integers(lengths, _MOST_PARTS)

@@ -1,7 +1,7 @@
-"""The boxes of an ISO base media file (ISO/IEC 14496-12, section 4.2), which HEIC, AVIF, CR3 and JPEG XL are made of.
+"""The boxes of an ISO base media file (ISO/IEC 14496-12, section 4.2), the container of HEIC, AVIF, CR3 and JPEG XL.
 
 Only the top level is read, one box at a time and without copying. A box has a header of eight bytes or more, so that
-their number is bounded by the length of the file. Of the brands those in the first 64 bytes count.
+their number is bounded by the length of the file. Only brands in the first 64 bytes count.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Box:
 
 
 def read_boxes(body: bytes) -> Iterator[Box]:
-    """The boxes of the top level; `NotAnImage` where one is longer than the file or shorter than its own header."""
+    """Yields the boxes of the top level; `NotAnImage` where one is longer than the file or shorter than its header."""
     at = 0
     while at + _HEADER <= len(body):
         length, kind, start = int.from_bytes(body[at : at + 4], "big"), body[at + 4 : at + 8], at + _HEADER

@@ -1,7 +1,7 @@
-"""The chunks of a PNG (PNG third edition, section 5.3), and bounds on what is packed in them.
+"""The chunks of a PNG (PNG third edition, section 5.3), and bounds on the compressed ones.
 
-A chunk takes twelve bytes or more, so that their number is bounded by the length of the file. libpng unpacks all texts
-and profiles when it opens a file, a thousandfold: a megabyte of them takes seconds, during which nothing can stop it.
+A chunk takes twelve bytes or more, so that their number is bounded by the length of the file. libpng decompresses all
+texts and profiles when it opens a file, up to a thousandfold: a megabyte of them takes seconds and cannot be stopped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from imgforge.errors import SourceTooLarge
 __all__ = ["Chunk", "check_png", "read_chunks"]
 
 _MOST_CHUNKS = 100_000
-_MOST_UNPACKED = 32 << 20
+_MOST_UNPACKED = 32 << 20  # bytes of all texts and profiles together
 _SIGNATURE = 8  # bytes
 _SHORTEST = 12  # length, type and checksum
 
@@ -30,7 +30,7 @@ class Chunk:
 
 
 def read_chunks(body: bytes) -> Iterator[Chunk]:
-    """The chunks behind the signature, one at a time; the last one may end behind the end of *body*."""
+    """Yields the chunks after the signature; the last one may end beyond the end of *body*."""
     at = _SIGNATURE
     while at + _SHORTEST <= len(body):
         length = int.from_bytes(body[at : at + 4], "big")
@@ -39,7 +39,7 @@ def read_chunks(body: bytes) -> Iterator[Chunk]:
 
 
 def check_png(body: bytes) -> None:
-    """Raise `SourceTooLarge` where there are too many chunks, or their texts and profiles unpack to too much."""
+    """Raises `SourceTooLarge` for too many chunks, or for texts and profiles that decompress to too many bytes."""
     left = _MOST_UNPACKED
     for number, chunk in enumerate(read_chunks(body), 1):
         if number > _MOST_CHUNKS:
@@ -63,9 +63,9 @@ def _packed_part(kind: bytes, data: bytes) -> bytes:
     return rest[2:].partition(b"\0")[2].partition(b"\0")[2]
 
 
-def _unpacked(data: bytes, room: int) -> int:
-    """How many bytes *data* unpacks to, or one more than *room*."""
+def _unpacked(data: bytes, most: int) -> int:
+    """The number of bytes that *data* decompresses to, *most* + 1 where there are more than *most*."""
     try:
-        return len(zlib.decompressobj().decompress(data, room + 1)) if data else 0
+        return len(zlib.decompressobj().decompress(data, most + 1)) if data else 0
     except zlib.error:
-        return 0  # libpng passes over it
+        return 0  # libpng ignores it

@@ -3,9 +3,9 @@
     header ── first directory ── the next ── ... ── 0
                 └ entries: tag, type, count, and the values, or where they are
 
-An entry is kept as its type, its count and the place of its values. Values are decoded when they are asked for, no more
-of them than are asked for, so that a tag which covers the whole file costs nothing. What is cut off, goes in circles or
-is too long ends the reading and raises nothing: the decoder judges the file.
+An entry is kept as its type, its count and the offset of its values. Values are decoded on demand and only as many as
+the caller wants, so that a tag which covers the whole file costs nothing. A directory that is truncated, circular or
+too long ends the reading without an error: the decoder judges the file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Entry", "Tiff", "read_tiff"]
 
 _MOST_DIRECTORIES = 65_535
 _MOST_ENTRIES = 4096  # of a directory
-_MOST_ENTRIES_IN_ALL = 1 << 17  # of those that are asked for at once, which may overlap
+_MOST_ENTRIES_IN_ALL = 1 << 17  # of all directories in one reading, which may overlap in the file
 _CHUNK = 1024  # values that are decoded at once
 # Bytes of a value by its type.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -28,7 +28,7 @@ _INTEGERS = {1: "B", 3: "H", 4: "I", 16: "Q"}  # BYTE, SHORT, LONG, LONG8
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What an entry says of its values: their type, how many, and the place of the first; `row` is its own place."""
+    """The type and number of an entry's values, and two offsets in the file: of the first value, and of the entry."""
 
     kind: int
     count: int
@@ -41,7 +41,7 @@ Directory = dict[int, Entry]
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """How the two kinds of file write numbers: of entries, an entry, and an offset; the latter two in bytes as well."""
+    """How TIFF or BigTIFF writes the number of entries, an entry, and an offset."""
 
     count: struct.Struct
     entry: struct.Struct
@@ -63,7 +63,7 @@ _LAYOUTS = {header: _Layout.of(order, big=big) for header, (order, big) in _HEAD
 
 
 class Tiff:
-    """The directories of *body*, numbers in the byte *order* ("<" or ">"); `first` is the place of the first one."""
+    """The directories of *body*; `order` is its byte order ("<" or ">"), `first` the offset of the first directory."""
 
     def __init__(self, body: bytes, header: bytes) -> None:
         self.body = body
@@ -72,7 +72,7 @@ class Tiff:
         (self.first,) = self._layout.offset.unpack_from(body, len(header))
 
     def directories(self, start: int = 0, count: int = 1) -> Iterator[Directory]:
-        """The entries by their tags of *count* directories from *start* on, as far as there are so many."""
+        """Yields the entries by tag of at most *count* directories, from number *start* on (0 is the first)."""
         left = _MOST_ENTRIES_IN_ALL
         for at in islice(self._places(), start, start + count):
             entries = self._entries(at)
@@ -82,7 +82,7 @@ class Tiff:
             yield entries
 
     def following(self, at: int) -> int:
-        """The place of the directory behind the one at *at*; 0 where there is none."""
+        """The offset of the directory after the one at the offset *at*; 0 where there is none."""
         count = self._count(at)
         try:
             (place,) = self._layout.offset.unpack_from(self.body, self._rows(at) + count * self._layout.entry.size)
@@ -91,7 +91,7 @@ class Tiff:
         return int(place)
 
     def integers(self, entry: Entry | None, most: int) -> Iterator[int]:
-        """The first *most* values of *entry*, which are decoded some at a time; none where they are no integers."""
+        """Yields at most *most* values of *entry*; none where the entry is missing, truncated or not of integers."""
         code = _INTEGERS.get(entry.kind) if entry is not None else None
         if entry is None or code is None:
             return
@@ -104,7 +104,7 @@ class Tiff:
             left, at = left - part, at + part * size
 
     def bytes_of(self, entry: Entry, longest: int) -> bytes:
-        """The first *longest* bytes of what *entry* holds."""
+        """The values of *entry* as they stand in the file, *longest* bytes at most."""
         return self.body[entry.at : entry.at + min(entry.count * _SIZES.get(entry.kind, 1), longest)]
 
     def _places(self) -> Iterator[int]:
@@ -126,7 +126,7 @@ class Tiff:
         return int(count)
 
     def _entries(self, at: int) -> Directory:
-        """Empty where they are cut off or too many."""
+        """The entries by tag; empty where they are truncated or too many."""
         count, row, size = self._count(at), self._rows(at), self._layout.entry.size
         entries: Directory = {}
         if count > _MOST_ENTRIES or row + count * size > len(self.body):
@@ -142,7 +142,7 @@ class Tiff:
 
 
 def read_tiff(body: bytes) -> Tiff | None:
-    """The TIFF that *body* is; None where it does not begin like one."""
+    """Opens *body*; None where it does not begin with the header of a TIFF or a BigTIFF."""
     for header in _HEADERS:
         if body.startswith(header):
             try:

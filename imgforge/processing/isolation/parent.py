@@ -50,7 +50,7 @@ def decode_isolated(
 
 
 def clean_isolated(document: bytes, style: str, *, unlimited: bool, cancellation: Cancellation) -> bytes:
-    """What `_svg.sanitised` makes of *document* with *style*; it raises the same, and as `decode_isolated` does."""
+    """Runs `codecs.svg.sanitised` in a subprocess; raises the errors of both that function and `decode_isolated`."""
     sheet = style.encode("utf-8", "replace")
     words, cleaned = _answer(sheet + document, "clean", (int(unlimited), len(sheet)), cancellation)
     if words[0] == "refused":
@@ -61,7 +61,7 @@ def clean_isolated(document: bytes, style: str, *, unlimited: bool, cancellation
 def _answer(
     body: bytes, name: str, arguments: Sequence[float], cancellation: Cancellation
 ) -> tuple[list[str], memoryview]:
-    """The words of the first line that the decoder says, and what comes behind it."""
+    """The words of the first line of the decoder's output, and the bytes after it (`child` documents both)."""
     command = [sys.executable, "-I", str(_CHILD), name, *(str(one) for one in (*arguments, MOST_PIXELS))]
     status, output = _run(command, body, name, cancellation)
     cancellation.check()

@@ -1,4 +1,4 @@
-"""EXIF as `/info` tells it: libvips' fields under readable names, with readable values.
+"""EXIF for `/info`: libvips' fields under readable names, with readable values.
 
 libvips has a field for each entry: `exif-ifd0-Orientation` is "6 (Right-top, Short, 1 components, 2 bytes)", the number
 in the file and libexif's text for it. The readable names are libexif's, as imgproxy's are.
@@ -15,7 +15,7 @@ __all__ = ["exif_of"]
 
 _FIELD = re.compile(r"exif-ifd[0-9]-(.+)")
 _KIND = re.compile(r", (\w+), [0-9]+ components, [0-9]+ bytes\)\Z")
-# What a libexif that was built small says of numbers that it has no words for.
+# libexif's text for numbers without words, where it was built small.
 _WORDLESS = "Internal error"
 
 # Most readable names are the canonical ones, cut into words; these are not.

@@ -1,4 +1,4 @@
-"""IPTC-IIM and Photoshop's resources, as `/info` tells them. Nothing here raises, whatever the bytes are.
+"""IPTC-IIM and Photoshop's resources, for `/info` and for credits. Malformed bytes raise nothing.
 
 The names are the IIM standard's (https://iptc.org/standards/iim/), and beside them the short ones that imgproxy gives
 to the title and the caption.
@@ -14,7 +14,7 @@ _PHOTOSHOP = b"Photoshop 3.0\x00"
 _RESOURCE = b"8BIM"
 _IPTC, _RESOLUTION = 0x0404, 0x03ED
 _MARKER = 0x1C
-# What a hostile file may make us list.
+# Bounds on hostile files; lengths are in bytes.
 _MOST_DATASETS = 2000
 _MOST_RESOURCES = 500
 _LONGEST = 65536
@@ -132,7 +132,7 @@ def iptc_of(found: dict[int, bytes]) -> dict[str, str | int | list[str]]:
 
 
 def credits_of(data: bytes) -> bytes:
-    """Photoshop's resources with no more than who is to be named; empty where nobody is."""
+    """Photoshop's resources reduced to the by-line, the credit and the copyright notice; empty without them."""
     datasets = [one for one in _datasets(resources(data).get(_IPTC, b"")) if one[0] in _CREDITS | {_CHARACTER_SET}]
     if not any(key in _CREDITS for key, _ in datasets):
         return b""
@@ -147,7 +147,7 @@ def credits_of(data: bytes) -> bytes:
 def iptc_in(format_name: str, data: bytes) -> bytes:
     """*data* as libvips must be given it for the format: JPEG has the IIM in Photoshop's resources, TIFF has it bare.
 
-    libvips 8.18 writes a quarter of what it is given into a TIFF. What is no IIM is filled up with, readers pass over.
+    libvips 8.18 writes only a quarter of the given bytes into a TIFF, hence the padding, which readers of IIM skip.
     """
     if format_name == "jpeg" and data[:1] == bytes((_MARKER,)):
         return _as_resource(data)
@@ -165,7 +165,7 @@ def _as_resource(iim: bytes) -> bytes:
 
 
 def _datasets(iim: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
-    """Record, dataset and value; ends at the first that is cut off."""
+    """Yields record and dataset number, and value; ends at the first that is truncated."""
     at = 0
     for _ in range(_MOST_DATASETS):
         if at + 5 > len(iim) or iim[at] != _MARKER:

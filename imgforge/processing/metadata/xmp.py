@@ -1,4 +1,4 @@
-"""XMP as `/info` tells it: properties by the prefixes of their namespaces. Nothing here raises, whatever the bytes are.
+"""XMP for `/info`: properties by the prefixes of their namespaces. Malformed packets raise nothing.
 
 Bags and sequences become lists, alternatives the text of the default language, structures objects (XMP specification,
 part 1, ISO 16684-1).
@@ -41,7 +41,7 @@ _PREFIXES = {
 
 
 def xmp_of(packet: bytes) -> dict[str, dict[str, Any]]:
-    """The properties of an XMP packet; empty where it is no well-formed XML of bearable size."""
+    """The properties of an XMP packet; empty where it is malformed XML or exceeds the limits of size."""
     properties: dict[str, dict[str, Any]] = {}
     budget = _Budget()
     for description in _descriptions(_parsed(packet)):
@@ -50,12 +50,12 @@ def xmp_of(packet: bytes) -> dict[str, dict[str, Any]]:
 
 
 def rights_of(packet: bytes) -> bytes:
-    """A packet of those properties of *packet* that say whose the picture is; empty where there are none."""
+    """*packet* reduced to the properties that name the owner; empty where there are none."""
     root = _parsed(packet)
     kept = [one for one in _descriptions(root) if _reduced(one)]
     if not kept:
         return b""
-    # What goes is taken out of the document as it is: to move what stays takes time in the square of its length.
+    # Elements are removed in place: moving the kept ones to a new document would take quadratic time.
     rdf = kept[0].getparent()
     staying = set(kept)
     for child in rdf.iterchildren(tag=etree.Element):
@@ -71,7 +71,7 @@ def rights_of(packet: bytes) -> bytes:
 
 
 def _reduced(description: Any) -> bool:
-    """Take all but rights out of *description*, or mark it as gone; whether there are any."""
+    """Removes all properties but rights from *description*; returns whether it has any rights."""
     for name in list(description.attrib):
         if not _is_right(name) and not name.startswith((_RDF, _XML)):
             del description.attrib[name]
@@ -99,12 +99,12 @@ def _parsed(packet: bytes) -> Any | None:
         root = etree.fromstring(packet, parser)
     except (etree.XMLSyntaxError, ValueError):
         return None
-    # XMP has no document types; and references to entities, taken out of their document, crash libxml2.
+    # XMP has no document types, and references to entities that leave their document crash libxml2.
     return None if root.getroottree().docinfo.internalDTD is not None or _is_excessive(root) else root
 
 
 def _is_excessive(root: Any) -> bool:
-    """Whether there is more of what lxml passes over at each access: attributes of an element, namespaces in scope."""
+    """Whether an element has too many attributes or namespaces in scope, which lxml searches at each access."""
     namespaces = 0
     for event, node in etree.iterwalk(root, events=("start", "start-ns", "end-ns")):
         if event == "start":
@@ -118,13 +118,13 @@ def _is_excessive(root: Any) -> bool:
 
 
 def _descriptions(root: Any | None) -> list[Any]:
-    """The descriptions of the picture, not those of its properties' parts."""
+    """The descriptions of the picture itself, without those nested in its properties."""
     found = [] if root is None else root.iter(f"{_RDF}Description")
     return [one for one in found if one.getparent() is not None and one.getparent().tag == f"{_RDF}RDF"]
 
 
 class _Budget:
-    """How many properties may still be told."""
+    """The number of properties that may still be read."""
 
     def __init__(self) -> None:
         self.left = _MOST_PROPERTIES
@@ -186,7 +186,7 @@ def _local(name: str) -> str:
 
 
 def _prefix(name: str, element: Any) -> str:
-    """What the namespace of *name* is called: by everybody, or by the document, or by the end of its address."""
+    """The prefix for the namespace of *name*: the customary one, else the document's, else the end of its address."""
     namespace = name[1:].partition("}")[0]
     known = _PREFIXES.get(namespace)
     if known is not None:
