@@ -94,10 +94,18 @@ class ConcurrencyLimit:
 
     def release(self) -> None:
         """Give a place back: the first in the queue has it from now on."""
-        if self._waiters:
+        self._active -= 1
+        self._let_in()
+
+    def resize(self, maximum: int) -> None:
+        """Change the maximum; those who hold a place beyond a smaller one keep it."""
+        self.maximum = maximum
+        self._let_in()
+
+    def _let_in(self) -> None:
+        while self._waiters and not self.full:
+            self._active += 1
             self._waiters.popleft().callback(None)
-        else:
-            self._active -= 1
 
     async def __aenter__(self) -> Self:
         await self.acquire()
@@ -112,9 +120,9 @@ class ConcurrencyLimit:
 
 
 class ConcurrencyLimits(Generic[K]):
-    """A limit for each key, such as an origin, all with the same terms; only those that are in use are kept."""
+    """A limit for each key, such as an origin, made by *make* of the key; only those that are in use are kept."""
 
-    def __init__(self, make: Callable[[], ConcurrencyLimit]) -> None:
+    def __init__(self, make: Callable[[K], ConcurrencyLimit]) -> None:
         self._make = make
         self._limits: dict[K, ConcurrencyLimit] = {}
 
@@ -155,8 +163,22 @@ class ConcurrencyLimits(Generic[K]):
         self._limits[key].release()
         self._forget_unused(key)
 
+    def active_under(self, key: K) -> int:
+        """How many hold a place under *key*."""
+        limit = self._limits.get(key)
+        return 0 if limit is None else limit.active
+
+    def resize(self, key: K, maximum: int) -> None:
+        """Change the maximum under *key* as long as it is in use; after that it is what `make` says."""
+        limit = self._limits.get(key)
+        if limit is not None:
+            limit.resize(maximum)
+
     def _limit(self, key: K) -> ConcurrencyLimit:
-        return self._limits.setdefault(key, self._make())
+        limit = self._limits.get(key)
+        if limit is None:
+            limit = self._limits[key] = self._make(key)
+        return limit
 
     def _forget_unused(self, key: K) -> None:
         limit = self._limits.get(key)

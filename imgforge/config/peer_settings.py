@@ -53,17 +53,14 @@ class _Feature:
     missing: str
 
 
-_STORES = "originals come over HTTP and from local files, not from an object store"
+_ENCRYPTED = "objects that clients of S3 encrypted are not decrypted"
 _STORED = "the cache is on disk and in memory, not in an object store"
 _MONITORS = "metrics are at /metrics, for Prometheus"
 _NETS = "there is no machine learning: no object detection, no classification, no learned quality"
 _FILES = "settings come from the environment and from --config FILE"
 
 _FEATURES = (
-    _Feature(("use_s3",), "s3_", _STORES),
-    _Feature(("use_gcs",), "gcs_", _STORES),
-    _Feature(("use_abs",), "abs_", _STORES),
-    _Feature(("use_swift",), "swift_", _STORES),
+    _Feature(("s3_use_decryption_client",), "s3_use_decryption_", _ENCRYPTED),
     _Feature((), "cache_s3_", _STORED),
     _Feature((), "cache_gcs_", _STORED),
     _Feature((), "cache_abs_", _STORED),

@@ -21,6 +21,7 @@ from imgforge.config.plugins import PluginsSettings
 from imgforge.config.processing import ResultSettings
 from imgforge.config.service import ServiceSettings
 from imgforge.config.sources import SourcesSettings
+from imgforge.config.stores import StoresSettings
 
 __all__ = ["ALIASES", "SECRET", "Settings"]
 
@@ -43,6 +44,9 @@ SECRET = frozenset(
         "source_url_encryption_key",
         "trusted_signatures",
         "custom_request_headers",
+        "gcs_key",
+        "abs_key",
+        "swift_api_key",
         "plugin",
     }
 )
@@ -81,6 +85,7 @@ class Settings(
     ServiceSettings,
     AccessSettings,
     SourcesSettings,
+    StoresSettings,
     ResultSettings,
     EncoderSettings,
     CachesSettings,

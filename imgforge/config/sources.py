@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -50,7 +50,23 @@ class SourcesSettings(BaseModel):
         0,
         ge=0,
         le=10,
-        description="Number of retries of a failed fetch, within download_timeout; 0 never retries.",
+        description="Number of retries of a failed fetch, within download_timeout; 0 never retries. Where it is not "
+        "set, fetches from object stores are retried twice.",
+    )
+    source_hedge: Literal["auto", "off"] = Field(
+        "auto",
+        description="With auto, a second request is sent where the first byte of an object store takes longer than "
+        "nearly always, for at most 5 % of its requests; off never sends one.",
+    )
+    source_http2: Literal["auto", "off"] = Field(
+        "auto", description="With auto, HTTP/2 is offered to origins with TLS; off is HTTP/1.1 only."
+    )
+    source_preconnect: int = Field(
+        1,
+        ge=0,
+        le=1000,
+        description="Number of connections that each process opens at the start to base_url and to each object "
+        "store; 0 opens them when they are needed.",
     )
     source_breaker_failures: int = Field(
         10,
@@ -125,12 +141,15 @@ class SourcesSettings(BaseModel):
         description="Prefixes of the source URLs that may be fetched, separated by commas, where * matches anything "
         "within a host or a path segment; empty allows all.",
     )
+    allow_data_sources: bool = Field(
+        False, description="Take originals out of the URL itself: plain/data:image/png;base64,..."
+    )
     local_filesystem_root: str = Field("", description="Path of the directory of local:// sources; empty serves none.")
     source_url_query_separator: str = Field(
         "?",
         max_length=8,
-        description="The text of at most 8 characters that begins a query in local:// sources, which is not part of "
-        "the file's name; empty allows no query.",
+        description="The text of at most 8 characters that begins a query in sources other than http(s): it is not "
+        "part of the name of the file or object, but may be its version. Empty allows no query.",
     )
     max_src_file_size: int = Field(
         104857600,

@@ -9,15 +9,21 @@ from imgforge.sources.plugins import PluginError, find_plugins
 from imgforge.sources.registry import SourceRegistry
 from imgforge.sources.resolver import use_own_resolver
 from imgforge.sources.settings import SourceSettings
+from imgforge.sources.store_settings import AzureSettings, BucketRules, GcsSettings, S3Settings, SwiftSettings
 
 __all__ = [
     "AddressPolicy",
     "AllowedSources",
+    "AzureSettings",
+    "BucketRules",
+    "GcsSettings",
     "HttpSource",
     "LocalSource",
     "PluginError",
+    "S3Settings",
     "SourceRegistry",
     "SourceSettings",
+    "SwiftSettings",
     "address_class",
     "find_plugins",
     "read_authorities",

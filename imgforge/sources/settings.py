@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from imgforge.sources.address_policy import AddressPolicy
+from imgforge.sources.store_settings import AzureSettings, GcsSettings, S3Settings, SwiftSettings
 
 __all__ = ["SourceSettings"]
 
@@ -20,7 +21,13 @@ class SourceSettings:
 
     download_timeout: float = 10.0
     max_redirects: int = 10
-    retries: int = 0  # further tries after a failed one
+    retries: int = 0  # further tries after a failed one, on the web
+    store_retries: int = 2  # the same for object stores
+    hedge: bool = False  # whether object stores get a second request where the first one is slow
+    http2: bool = True  # whether HTTP/2 is offered over TLS
+    preconnect: int = 0  # connections that are opened at the start, to each of `preconnect_urls` and each store
+    preconnect_urls: tuple[str, ...] = ()
+    data_urls: bool = False  # whether data: URLs are sources
     breaker_failures: int = 10  # in a row that open an origin's circuit; 0 is never
     breaker_seconds: float = 10.0  # for which it stays open
     user_agent: str = "imgforge"
@@ -34,6 +41,10 @@ class SourceSettings:
     addresses: AddressPolicy = field(default_factory=AddressPolicy)
     allowed_sources: tuple[str, ...] = ()  # patterns of URLs, see `AllowedSources`; none allows all
     local_filesystem_root: str = ""  # "" serves no files
+    s3: S3Settings | None = None
+    gcs: GcsSettings | None = None
+    azure: AzureSettings | None = None
+    swift: SwiftSettings | None = None
     plugins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # settings of all plugins, by their names
     plugin: Mapping[str, str] = field(default_factory=dict)  # the plugin's own, for the factory that gets this value
     query_separator: str = "?"  # between path and query of URLs other than HTTP's; "" where there are no queries

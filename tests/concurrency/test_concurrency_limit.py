@@ -122,7 +122,7 @@ class BlockTests(SynchronousTestCase):
 
 class LimitsByKeyTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.limits: ConcurrencyLimits[str] = ConcurrencyLimits(lambda: ConcurrencyLimit("origin", 1))
+        self.limits: ConcurrencyLimits[str] = ConcurrencyLimits(lambda _: ConcurrencyLimit("origin", 1))
 
     def test_keys_do_not_wait_for_each_other(self) -> None:
         self.successResultOf(self.limits.acquire("a"))

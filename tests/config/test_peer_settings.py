@@ -25,14 +25,14 @@ class IdleTests(SynchronousTestCase):
         self.assertNotIn("hush", line)
 
     def test_a_feature_that_is_switched_off_is_not_missed(self) -> None:
-        self.assertEqual(warnings(USE_S3="false", DATADOG_ENABLE="0", ENABLE_VIDEO_THUMBNAILS="False"), ())
-        for name in ("S3_REGION", "SENTRY_ENVIRONMENT", "SYSLOG_LEVEL", "ML_NUM_STREAMS"):
+        self.assertEqual(warnings(NEW_RELIC_KEY="", DATADOG_ENABLE="0", ENABLE_VIDEO_THUMBNAILS="False"), ())
+        for name in ("DATADOG_TAGS", "SENTRY_ENVIRONMENT", "SYSLOG_LEVEL", "ML_NUM_STREAMS"):
             (line,) = warnings(**{name: "x"})
             self.assertIn(f"IMGFORGE_{name} (", line)
 
     def test_the_file_may_have_them_too(self) -> None:
         with tempfile.NamedTemporaryFile("w") as written:
-            written.write('use_gcs = false\nmalloc = "jemalloc"\n')
+            written.write('datadog_enable = false\nmalloc = "jemalloc"\n')
             written.flush()
             self.assertTrue(any("malloc (" in line for line in load_settings(written.name, {}).warnings()))
 
@@ -44,8 +44,7 @@ class IdleTests(SynchronousTestCase):
 class MissingTests(SynchronousTestCase):
     def test_what_is_asked_for_and_not_here_ends_the_start(self) -> None:
         for name, word in (
-            ("USE_S3", "object store"),
-            ("USE_SWIFT", "object store"),
+            ("S3_USE_DECRYPTION_CLIENT", "encrypted"),
             ("SENTRY_DSN", "error reporters"),
             ("NEW_RELIC_KEY", "Prometheus"),
             ("OPEN_TELEMETRY_ENABLE", "Prometheus"),
@@ -63,7 +62,7 @@ class MissingTests(SynchronousTestCase):
 
     def test_a_feature_is_one_mistake(self) -> None:
         with self.assertRaises(ConfigurationError) as caught:
-            warnings(USE_S3="1", S3_REGION="eu", S3_ENDPOINT="http://minio")
+            warnings(SENTRY_DSN="x", SENTRY_ENVIRONMENT="eu", SENTRY_RELEASE="1")
         self.assertEqual(len(caught.exception.lines), 1)
 
     def test_an_unknown_name_is_a_mistake(self) -> None:

@@ -26,7 +26,7 @@ class Admission:
         maximum = threads + queue if queue else 0
         self._renders = ConcurrencyLimit("queue", maximum, message="too many requests in the queue", refused=on_refusal)
         self._fetches: ConcurrencyLimits[str] = ConcurrencyLimits(
-            lambda: ConcurrencyLimit(
+            lambda _: ConcurrencyLimit(
                 "origin", maximum, message="too many requests wait for the source's host", refused=on_refusal
             )
         )

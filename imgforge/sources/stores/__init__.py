@@ -1,0 +1,1 @@
+"""Originals in object stores: each store makes and signs requests, which `imgforge.sources.http` sends."""
