@@ -1,0 +1,173 @@
+"""What the one HTTP source does for every object store: signs, learns from refusals, retries, throttles, hedges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from twisted.trial.unittest import TestCase
+from zope.interface import implementer, provider
+from zope.interface.verify import verifyObject
+
+from imgforge.errors import OriginFailed, SourceMissing, SourceNotFound, SourceRefused
+from imgforge.sources.http import HttpSource
+from imgforge.sources.http.origin_request import IOriginKind, OriginRequest, Refusal
+from tests.support.http_case import SETTINGS
+from tests.support.scripted_origin import ScriptedOrigin, reactor, response
+
+
+@implementer(IOriginKind)
+class Store:
+    """A store behind *origin*, whose signature is a header; a wrong region is corrected by the refusal's header."""
+
+    follows_redirects = False
+    retries = 2
+    endpoints = ()
+
+    def __init__(self, origin: ScriptedOrigin) -> None:
+        self.origin = origin
+        self.region = "here"
+        self.refusals: list[Refusal] = []
+
+    def checked(self, url: str) -> str:
+        if "/secret/" in url:
+            raise SourceRefused("the source's bucket is not among those that this server allows")
+        return url
+
+    def origin_of(self, url: str) -> str:
+        return "/".join(url.split("/", 3)[:3])
+
+    async def request_for(self, url: str, headers: Mapping[str, str]) -> OriginRequest:
+        path = "/" + url.split("://")[1]
+        return OriginRequest(self.origin.url(path), {**headers, "authorization": f"signed for {self.region}"})
+
+    async def learn_from(self, url: str, refusal: Refusal) -> bool:
+        self.refusals.append(refusal)
+        region = refusal.headers.get("x-region", self.region)
+        learnt, self.region = region != self.region, region
+        return learnt
+
+    def explain(self, refusal: Refusal) -> str:
+        return refusal.body.decode()
+
+
+class StoreCase(TestCase):
+    """Fetches s3://photos/a.jpg from an origin that a test scripts."""
+
+    def setUp(self) -> None:
+        self.lines: list[str] = []
+
+        @provider(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            self.lines.append(formatEvent(event))
+
+        observer: ILogObserver = observe
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+
+    def store(self, *answers: Any, **changes: Any) -> HttpSource:
+        """A source whose store gives *answers*, one after the other, the last one for ever."""
+        left = list(answers)
+        origin = self.origin = ScriptedOrigin(lambda _: left.pop(0) if len(left) > 1 else left[0])
+        self.addCleanup(lambda: Deferred.fromCoroutine(origin.close()))
+        self.kind = Store(self.origin)
+        source = HttpSource(reactor, replace(SETTINGS, **changes), self.kind)
+        self.addCleanup(source.close)
+        return source
+
+    def fetch(self, source: HttpSource, url: str = "s3://photos/a.jpg", **headers: str) -> Deferred[Any]:
+        return source.fetch(url, None, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+class RequestTests(StoreCase):
+    def test_the_store_of_these_tests_is_one(self) -> None:
+        self.store(b"")
+        verifyObject(IOriginKind, self.kind)
+
+    async def test_a_signed_request_brings_the_original(self) -> None:
+        image = await self.fetch(self.store(response(b"picture", ETag='"v1"')))
+        self.assertEqual((image.body, image.etag, image.redirected_to), (b"picture", '"v1"', ""))
+        self.assertIn(b"authorization: signed for here", self.origin.heads[0].lower())
+
+    async def test_headers_that_may_be_credentials_do_not_go_to_the_store(self) -> None:
+        source = self.store(response(b"picture"), custom_headers={"x-token": "for the web"})
+        await self.fetch(source, cookie="client=1", x_custom="1", accept_language="eo")
+        (head,) = self.origin.heads
+        self.assertIn(b"eo", head)
+        for secret in (b"client=1", b"x-custom", b"x-token"):
+            self.assertNotIn(secret, head.lower())
+
+    async def test_a_bucket_that_is_not_allowed_is_never_asked(self) -> None:
+        source = self.store(response(b"picture"))
+        await self.assertFailure(self.fetch(source, "s3://photos/secret/a.jpg"), SourceRefused)
+        self.assertEqual(self.origin.heads, [])
+
+
+class RefusalTests(StoreCase):
+    async def test_what_the_store_learns_is_tried_once(self) -> None:
+        moved = response(b"moved", "301 Moved Permanently", X_Region="there", Location="http://127.0.0.1:1/elsewhere")
+        image = await self.fetch(self.store(moved, response(b"picture")))
+        self.assertEqual(image.body, b"picture")
+        signed = [head.partition(b"signed for ")[2].partition(b"\r")[0] for head in self.origin.heads]
+        self.assertEqual(signed, [b"here", b"there"])
+        (refusal,) = self.kind.refusals
+        self.assertEqual((refusal.status, refusal.body, refusal.headers["x-region"]), (301, b"moved", "there"))
+
+    async def test_a_second_refusal_is_final(self) -> None:
+        moved = [response(b"moved", "400 Bad Request", X_Region=region) for region in ("there", "elsewhere")]
+        await self.assertFailure(self.fetch(self.store(*moved, response(b"picture"))), SourceNotFound)
+        self.assertEqual(len(self.origin.heads), 2)
+
+    async def test_the_cause_is_for_the_log_and_not_for_the_client(self) -> None:
+        source = self.store(response(b"AccessDenied: key AKIA7 may not", "403 Forbidden"))
+        error = await self.assertFailure(self.fetch(source, "s3://photos/a.jpg?version"), SourceNotFound)
+        self.assertEqual(error.message, "the origin answered 403")
+        (line,) = [line for line in self.lines if "AccessDenied" in line]
+        self.assertIn("s3://photos/a.jpg:", line)
+        self.assertNotIn("version", line)
+
+    async def test_a_missing_object_is_one(self) -> None:
+        await self.assertFailure(self.fetch(self.store(response(b"NoSuchKey", "404 Not Found"))), SourceMissing)
+
+    async def test_a_refusal_of_any_length_is_read_up_to_64_kib(self) -> None:
+        for length, read in ((65536, 65536), (65537, 0), (10_000_000, 0)):
+            source = self.store(response(b"x" * length, "403 Forbidden"))
+            await self.assertFailure(self.fetch(source), SourceNotFound)
+            self.assertEqual([len(refusal.body) for refusal in self.kind.refusals], [read])
+
+
+class OutageTests(StoreCase):
+    SLOW_DOWN = response(b"SlowDown", "503 Slow Down")
+
+    async def test_a_store_that_is_busy_is_asked_again_on_another_connection(self) -> None:
+        for status in ("500 Internal Server Error", "503 Slow Down", "429 Too Many Requests"):
+            image = await self.fetch(self.store(response(b"later", status), response(b"picture")))
+            self.assertEqual((image.body, len(self.origin.heads)), (b"picture", 2), status)
+
+    async def test_a_connection_that_breaks_in_the_head_or_the_body_is_made_again(self) -> None:
+        def reset(transport: Any) -> None:
+            transport.abortConnection()
+
+        def truncated(transport: Any) -> None:
+            transport.write(response(b"picture")[:-3])
+            transport.loseConnection()
+
+        for fault in (reset, truncated):
+            image = await self.fetch(self.store(fault, response(b"picture")))
+            self.assertEqual((image.body, len(self.origin.heads)), (b"picture", 2))
+
+    async def test_a_store_that_is_down_is_an_outage_and_nothing_missing(self) -> None:
+        error = await self.assertFailure(self.fetch(self.store(self.SLOW_DOWN)), OriginFailed)
+        self.assertEqual((error.status, error.logged), (502, "the origin answered 503 (SlowDown)"))
+        self.assertEqual(len(self.origin.heads), 3)
+
+    async def test_the_operators_number_of_retries_is_kept(self) -> None:
+        self.store(self.SLOW_DOWN)
+        self.kind.retries = 0
+        source = HttpSource(reactor, SETTINGS, self.kind)
+        self.addCleanup(source.close)
+        await self.assertFailure(self.fetch(source), OriginFailed)
+        self.assertEqual(len(self.origin.heads), 1)
