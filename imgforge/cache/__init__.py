@@ -9,7 +9,7 @@ from imgforge.cache.keys import KEY_BYTES, URL_BYTES, entry_key, fingerprint, or
 from imgforge.cache.memory import MemoryTier
 from imgforge.cache.purge import Purges
 from imgforge.cache.tiered import Cache, CacheSettings, make_cache
-from imgforge.model import Kind, Purge
+from imgforge.model import Purge, PurgeKind
 
 __all__ = [
     "KEY_BYTES",
@@ -19,10 +19,10 @@ __all__ = [
     "CorruptEntry",
     "DiskLimits",
     "DiskTier",
-    "Kind",
     "MemoryTier",
     "OldEntry",
     "Purge",
+    "PurgeKind",
     "Purges",
     "Sweep",
     "SweepOptions",

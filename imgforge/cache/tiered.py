@@ -14,7 +14,7 @@ from imgforge.cache.eviction import DiskLimits
 from imgforge.cache.memory import MemoryTier
 from imgforge.cache.purge import PurgeFollower, Purges
 from imgforge.interfaces import ICacheTier, IMemoryTier, IServerReactor, ISharedTier
-from imgforge.model import CacheEntry, Kind, Purge
+from imgforge.model import CacheEntry, Purge, PurgeKind
 
 __all__ = ["Cache", "CacheSettings", "make_cache"]
 
@@ -135,7 +135,7 @@ class Cache(MultiService):
         """Remove the entry under *key* from every tier; False if none had it."""
         return any([await tier.remove(key) for tier in self.tiers])
 
-    async def purge(self, kind: Kind, value: str) -> int:
+    async def purge(self, kind: PurgeKind, value: str) -> int:
         """Remove the entries that match, here and in all processes and hosts that share the disk or the directory.
 
         Returns how many entries were removed: files where there is a disk tier, as many as are known within seconds

@@ -35,7 +35,7 @@ from imgforge.model.options import (
     Trim,
     Watermark,
 )
-from imgforge.model.purge import Kind, Purge
+from imgforge.model.purge import Purge, PurgeKind
 from imgforge.model.request import ImageRequest
 
 __all__ = [
@@ -60,13 +60,13 @@ __all__ = [
     "InfoOptions",
     "InfoRequest",
     "JpegOptions",
-    "Kind",
     "Monochrome",
     "Padding",
     "PngOptions",
     "ProcessingOptions",
     "ProgressiveBlur",
     "Purge",
+    "PurgeKind",
     "Rendition",
     "Size",
     "SourceHead",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Kind", "Purge"]
+__all__ = ["Purge", "PurgeKind"]
 
-Kind = Literal["url", "source", "prefix", "tag"]
+PurgeKind = Literal["url", "source", "prefix", "tag"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,5 +18,5 @@ class Purge:
     """
 
     at: float
-    kind: Kind
+    kind: PurgeKind
     value: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imgforge.cache import Cache, Kind, MemoryTier
+from imgforge.cache import Cache, MemoryTier, PurgeKind
 from imgforge.interfaces import IServerReactor
 from imgforge.model import ImageRequest, InfoRequest
 from imgforge.observability import Metrics
@@ -64,7 +64,7 @@ class Caches:
         uncached = request.delivery.bypass_cache or bool(request.passed)
         return self.uncached_originals if uncached else self.originals
 
-    async def purge(self, kind: Kind, value: str, source: str = "") -> int:
+    async def purge(self, kind: PurgeKind, value: str, source: str = "") -> int:
         """Remove the matching results, and the original at *source*; returns how many results were removed."""
         if kind != "tag":  # originals have no tags
             await self.originals.purge("source" if source else kind, source or value)

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from imgforge import processing
-from imgforge.cache import Cache, Kind, original_key
+from imgforge.cache import Cache, PurgeKind, original_key
 from imgforge.errors import (
     CircuitOpen,
     ImgforgeError,
@@ -115,7 +115,7 @@ class OriginalFetcher:
             request, lambda: Deferred.fromCoroutine(self._get(request, reservation, has_stale=has_stale))
         )
 
-    async def purge(self, kind: Kind, value: str) -> None:
+    async def purge(self, kind: PurgeKind, value: str) -> None:
         """Remove the matching originals, and forget all failures."""
         self._failures.clear()
         if self._cache is not None:

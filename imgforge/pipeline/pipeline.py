@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from imgforge import processing
-from imgforge.cache import URL_BYTES, Kind, entry_key
+from imgforge.cache import URL_BYTES, PurgeKind, entry_key
 from imgforge.errors import (
     ImgforgeError,
     OriginFailed,
@@ -135,7 +135,7 @@ class Pipeline:
         excluded = self._settings.cache_presets_only and not request.presets
         return self._caches.uncached_results if excluded or request.delivery.bypass_cache else self._caches.results
 
-    async def purge(self, kind: Kind, value: str) -> int:
+    async def purge(self, kind: PurgeKind, value: str) -> int:
         """Remove the matching results in all processes; returns how many were removed. See `Cache.purge`."""
         return await self._caches.purge(kind, value)
 

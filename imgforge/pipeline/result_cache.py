@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from imgforge.cache import Cache, Kind
+from imgforge.cache import Cache, PurgeKind
 from imgforge.errors import ImgforgeError
 from imgforge.model import CacheEntry, ImageRequest
 from imgforge.observability import keeping_request_id
@@ -81,7 +81,7 @@ class ResultCache:
 
         return await self._cache.once(key, make, result_of, is_cached)
 
-    async def purge(self, kind: Kind, value: str) -> int:
+    async def purge(self, kind: PurgeKind, value: str) -> int:
         """Remove the matching entries in all processes; returns how many were removed."""
         return 0 if self._cache is None else await self._cache.purge(kind, value)
 

@@ -83,7 +83,9 @@ class WatchdogTests(ManagerCase):
 
     def watch(self, **environment: str) -> None:
         notifier = Notifier({"NOTIFY_SOCKET": self.path, "WATCHDOG_USEC": "4000000"} | environment)
-        notifier.watch(self.clock, lambda: self.well)
+        watchdog = notifier.watchdog(self.clock, lambda: self.well)
+        watchdog.startService()
+        self.addCleanup(watchdog.stopService)
 
     def signs(self) -> int:
         """The number of signs of life since the last call."""
@@ -100,6 +102,11 @@ class WatchdogTests(ManagerCase):
         self.assertEqual(self.signs(), 1)
         self.clock.pump([1.0] * 6)
         self.assertEqual(self.signs(), 3)
+
+    def test_no_sign_of_life_after_the_stop(self) -> None:
+        self.watch()
+        self.doCleanups()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_no_sign_of_life_while_a_worker_hangs(self) -> None:
         self.watch(WATCHDOG_PID=str(os.getpid()))

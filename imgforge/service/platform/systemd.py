@@ -13,10 +13,12 @@ import time
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
 
+from twisted.application.service import IService, Service
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.systemd import ListenFDs
+
+from imgforge.service.lifecycle import PeriodicCall
 
 __all__ = ["Notifier", "sockets_from_systemd"]
 
@@ -77,15 +79,22 @@ class Notifier:
         """Tells that the service stops."""
         self._send("STOPPING=1")
 
-    def watch(self, clock: IReactorTime, well: Callable[[], bool]) -> None:
-        """Sends the watchdog's signs of life from now on, as often as the unit asks for, while *well()* is true."""
+    def watchdog(self, clock: IReactorTime, well: Callable[[], bool]) -> IService:
+        """A service that sends signs of life, as often as the unit asks for, while *well()* is true.
+
+        It does nothing where the unit has no watchdog for this process.
+        """
         if not self._address or not self._watchdog.isdigit() or self._watched not in {"", str(os.getpid())}:
-            return
+            return Service()
         interval = int(self._watchdog) / _MICROSECONDS / 2
-        if interval:
-            sending = LoopingCall(lambda: self._send("WATCHDOG=1") if well() else None)
-            sending.clock = clock
-            sending.start(interval)
+        if not interval:
+            return Service()
+
+        def report() -> None:
+            if well():
+                self._send("WATCHDOG=1")
+
+        return PeriodicCall(clock, interval, report, "systemd gets no sign of life")
 
     def _send(self, lines: str) -> None:
         if not self._address:

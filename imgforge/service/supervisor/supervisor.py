@@ -67,6 +67,8 @@ class Supervisor(OrderedServices):
 
     def _add_services(self) -> None:
         """The order of the start; the stop goes from the last to the first."""
+        # First: signs of life are sent until all else has stopped.
+        self.addService(self._parts.notifier.watchdog(self._reactor, self._no_worker_is_silent))
         self.addService(self._pool)
         self.addService(
             PeriodicCall(self._reactor, _STATE_INTERVAL, self._observe, "the supervisor's gauges are not updated")
@@ -84,7 +86,10 @@ class Supervisor(OrderedServices):
         """Start the workers."""
         self.reload_ended(worked=True)  # the start counts as one
         super().startService()
-        self._parts.notifier.watch(self._reactor, lambda: not any(worker.is_silent for worker in self._pool.workers))
+
+    def _no_worker_is_silent(self) -> bool:
+        """Otherwise systemd gets no sign of life, and restarts the server."""
+        return not any(worker.is_silent for worker in self._pool.workers)
 
     def _observe(self) -> None:
         state = self._metrics.state

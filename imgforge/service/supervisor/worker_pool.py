@@ -234,7 +234,7 @@ class WorkerPool(Service):
         why = failure.getErrorMessage()
         if why != self._last_failure:
             self._last_failure = why
-            self.log.failure("worker {pid} could not start", failure, pid=worker.pid)
+            self.log.failure("the traceback of worker {pid}, which could not start", failure, pid=worker.pid)
         return why
 
     def _start_failed(self, reason: str) -> bool:

@@ -63,10 +63,10 @@ class ServingProcess(OrderedServices):
         self._add_services(self._metrics)
         super().startService()
         self._reactor.callWhenRunning(self._report_ready)
-        self._parts.notifier.watch(self._reactor, lambda: True)
 
     def _add_services(self, metrics: Metrics) -> None:
         """The order of the start; the stop goes from the last to the first."""
+        self.addService(self._parts.notifier.watchdog(self._reactor, lambda: True))  # first: to the end of the stop
         application = Application(self._reactor, self._settings, metrics, self._parts.application)
         self.addService(application)
         if self._parts.metrics_listeners:

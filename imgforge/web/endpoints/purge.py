@@ -8,7 +8,7 @@ from typing import cast
 import msgspec
 from twisted.web.server import Request
 
-from imgforge.cache import Kind
+from imgforge.cache import PurgeKind
 from imgforge.errors import BadRequest, BadToken
 from imgforge.pipeline import Pipeline
 from imgforge.urls import UrlParser
@@ -50,7 +50,7 @@ class PurgeEndpoint:
             raise BadRequest(f"the body must have one member: {_BODY}") from None
         if kind not in _KINDS or not value:
             raise BadRequest(f"the body must be {_BODY}, whose value is a text that is not empty")
-        return _purged(await self._pipeline.purge(cast("Kind", kind), value))
+        return _purged(await self._pipeline.purge(cast("PurgeKind", kind), value))
 
 
 class PurgeImageEndpoint:

@@ -19,7 +19,7 @@ from imgforge.cache import (
     Cache,
     CacheSettings,
     DiskLimits,
-    Kind,
+    PurgeKind,
     disk,
     entry_path,
     make_cache,
@@ -195,5 +195,5 @@ class PurgingTests(TestCase):
         self.assertEqual(swept and swept.entries, 2)
 
 
-def purging(cache: Cache, kind: Kind, value: str) -> Deferred[int]:
+def purging(cache: Cache, kind: PurgeKind, value: str) -> Deferred[int]:
     return Deferred.fromCoroutine(cache.purge(kind, value))
