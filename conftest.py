@@ -13,7 +13,15 @@ settings.load_profile("imgforge")
 
 STARTING = {f"tests.support.{name}" for name in ("process", "cli", "service_case", "live_server", "hostile_world")}
 # Programs that take traffic, decoders that run in processes of their own, and fuzzers.
-LONG = {"test_pdf", "test_raw", "test_programs", "test_pictures", "test_judge", "test_soaking", "test_svg_cost"}
+LONG = {
+    "test_pdf",
+    "test_raw",
+    "test_programs",
+    "test_pictures",
+    "test_image_comparison",
+    "test_soaking",
+    "test_svg_cost",
+}
 
 
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:

@@ -1,1 +1,35 @@
-"""Programs that measure imgforge and its peers; each has `--help` and runs as `python bench/NAME.py`."""
+"""Programs that measure imgforge and its peers, and the modules that they share.
+
+Programs; each has `--help` and runs as `python bench/NAME.py`:
+
+    cold.py      images per second when no cache helps
+    hits.py      cached images per second and per server CPU second
+    trace.py     traffic of popular and rare images from an empty cache on, with its memory
+    overload.py  latency, refusals and health when more requests arrive than the server can answer
+    soak.py      minutes of good and hostile traffic: wrong answers, and what grows
+    start.py     time from the command to a listening socket, a first answer and a first image
+    entries.py   start, look-ups and memory of a full disk cache
+    compare.py   differences between our answers and a peer's: status, type, size, pixels, weight
+    chart.py     one SVG of the JSON reports of hits.py, cold.py and overload.py
+
+Parts:
+
+    servers.py              starts servers and origins; parses `--server NAME=URL[,PID]`
+    nginx_cache.py          starts nginx with proxy_cache before another server (nginx_cache.conf)
+    slow_origin.py          an origin with a given latency, a process that trace.py and soak.py start
+    hostile_origin.py       an origin that serves decompression bombs and broken HTTP
+    load.py                 closed-loop load: each connection sends its next request after an answer (wrk_report.lua)
+    open_loop_load.py       open-loop load: requests arrive at a fixed rate, whatever the server answers
+    zipf_traffic.py         request mixes with originals by Zipf's law
+    workloads.py            the four workloads of cold.py; paths of image URLs
+    pictures.py             draws every picture that is sent through a server
+    alternating_rounds.py   measures contenders in alternating rounds; medians and ratios
+    libvips_baseline.py     libvips without a server: the upper bound of a server's throughput
+    process_usage.py        CPU, memory (PSS), descriptors and threads of process trees, from /proc
+    soak_clients.py         what good and hostile clients of soak.py do, one function an action
+    soak_run.py             runs these clients, kills workers, samples the server's resources
+    comparison_grid.py      the image URLs of compare.py (grid.toml)
+    image_comparison.py     compares two answers and their pixels
+    output.py               Markdown tables, JSON reports, common command-line arguments
+    svg_plot.py             curves as SVG
+"""

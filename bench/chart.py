@@ -17,8 +17,8 @@ from xml.sax.saxutils import escape
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
-from bench._plot import COLOURS, HEIGHT, WIDTH, plot
 from bench.overload import UNIT, latencies
+from bench.svg_plot import COLOURS, HEIGHT, WIDTH, plot
 
 __all__ = ["main"]
 

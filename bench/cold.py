@@ -23,12 +23,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
-from bench._report import add_server_arguments, machine, table, write_json
-from bench._rounds import Contender, Figures, in_turns, on_server, say
-from bench._servers import Server, StartFailed, own_server, picture_origin
-from bench._works import WORKS, Work, draw_missing, image_path
-from bench._yardstick import libvips_alone
+from bench.alternating_rounds import Contender, Figures, in_turns, on_server, say
+from bench.libvips_baseline import libvips_alone
 from bench.load import Load, drive
+from bench.output import add_server_arguments, machine, table, write_json
+from bench.servers import Server, StartFailed, own_server, picture_origin
+from bench.workloads import WORKS, Work, draw_missing, image_path
 
 __all__ = ["main"]
 

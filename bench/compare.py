@@ -25,13 +25,13 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
-from bench._grid import Case, grid
-from bench._judge import VERDICTS, Thresholds, Verdict, judge
-from bench._report import add_json_argument, table, write_json
-from bench._rounds import say
-from bench._servers import Server, StartFailed, own_server, parse_server, picture_origin
+from bench.alternating_rounds import say
+from bench.comparison_grid import Case, grid
+from bench.image_comparison import VERDICTS, Thresholds, Verdict, judge
 from bench.load import fetch
+from bench.output import add_json_argument, table, write_json
 from bench.pictures import draw_all
+from bench.servers import Server, StartFailed, own_server, parse_server, picture_origin
 
 __all__ = ["Row", "main", "worst_first"]
 

@@ -24,13 +24,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
-from bench._nginx import nginx_cache
-from bench._report import add_server_arguments, machine, table, write_json
-from bench._rounds import Figures, in_turns, on_server, say
-from bench._servers import Server, StartFailed, own_server, picture_origin
-from bench._works import image_path
+from bench.alternating_rounds import Figures, in_turns, on_server, say
 from bench.load import Load, drive, drive_wrk, fetch
+from bench.nginx_cache import nginx_cache
+from bench.output import add_server_arguments, machine, table, write_json
 from bench.pictures import stand_in
+from bench.servers import Server, StartFailed, own_server, picture_origin
+from bench.workloads import image_path
 
 __all__ = ["main"]
 

@@ -22,14 +22,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
-from bench._offered import Flow, offer
-from bench._plot import Panel, plot
-from bench._report import add_json_argument, machine, table, write_json
-from bench._rounds import say
-from bench._servers import Server, StartFailed, own_server
-from bench._works import image_path
+from bench.alternating_rounds import say
 from bench.load import drive, percentile
+from bench.open_loop_load import Flow, offer
+from bench.output import add_json_argument, machine, table, write_json
 from bench.pictures import stand_in
+from bench.servers import Server, StartFailed, own_server
+from bench.svg_plot import Panel, plot
+from bench.workloads import image_path
 
 __all__ = ["UNIT", "latencies", "main"]
 

@@ -22,15 +22,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
-from bench._broken import bad_origin
-from bench._clients import WIDTHS, World, good_path
-from bench._plot import Panel, plot
-from bench._report import add_json_argument, machine, table, write_json
-from bench._rounds import say
-from bench._servers import Server, StartFailed, free_port, own_server, running
-from bench._soaking import Record, slope, soak
+from bench.alternating_rounds import say
+from bench.hostile_origin import bad_origin
 from bench.load import fetch, percentile
+from bench.output import add_json_argument, machine, table, write_json
 from bench.pictures import stand_in
+from bench.servers import Server, StartFailed, free_port, own_server, running
+from bench.soak_clients import WIDTHS, World, good_path
+from bench.soak_run import Record, slope, soak
+from bench.svg_plot import Panel, plot
 
 __all__ = ["main"]
 
@@ -68,7 +68,7 @@ def _good_origin() -> Iterator[str]:
             picture = stand_in(400 + 40 * number, 300, grain=3, quality=80)
             (Path(directory) / f"{number}.jpg").write_bytes(picture)
         port = free_port()
-        program = str(Path(__file__).with_name("_origin.py"))
+        program = str(Path(__file__).with_name("slow_origin.py"))
         with running((sys.executable, program, directory, str(port), "0.01"), port):
             yield f"http://127.0.0.1:{port}"
 

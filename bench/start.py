@@ -19,13 +19,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
-from bench._processes import cpu_seconds
-from bench._report import add_json_argument, machine, table, write_json
-from bench._rounds import say
-from bench._servers import StartFailed, own_server
-from bench._works import image_path
+from bench.alternating_rounds import say
 from bench.load import fetch
+from bench.output import add_json_argument, machine, table, write_json
 from bench.pictures import stand_in
+from bench.process_usage import cpu_seconds
+from bench.servers import StartFailed, own_server
+from bench.workloads import image_path
 
 __all__ = ["main"]
 

@@ -26,14 +26,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
-from bench._nginx import nginx_cache
-from bench._processes import cpu_seconds, watched_memory
-from bench._report import add_json_argument, machine, table, write_json
-from bench._rounds import say
-from bench._servers import Server, StartFailed, free_port, own_server, parse_server, running
-from bench._traffic import Traffic, draw_originals, originals_of
-from bench._yardstick import seconds_alone
+from bench.alternating_rounds import say
+from bench.libvips_baseline import seconds_alone
 from bench.load import drive
+from bench.nginx_cache import nginx_cache
+from bench.output import add_json_argument, machine, table, write_json
+from bench.process_usage import cpu_seconds, watched_memory
+from bench.servers import Server, StartFailed, free_port, own_server, parse_server, running
+from bench.zipf_traffic import Traffic, draw_originals, originals_of
 
 __all__ = ["main"]
 
@@ -128,7 +128,7 @@ def _origin(photos: Path | None, latency: float) -> Iterator[tuple[str, list[Pat
         elif not originals_of(photos, Path(directory)):
             raise StartFailed(f"no photo in {photos} makes a JPEG of 100 kB to 1 MB")
         port = free_port()
-        program = str(Path(__file__).with_name("_origin.py"))
+        program = str(Path(__file__).with_name("slow_origin.py"))
         with running((sys.executable, program, directory, str(port), str(latency)), port):
             yield f"http://127.0.0.1:{port}", sorted(Path(directory).iterdir())
 

@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench._processes import cpu_seconds
-from bench._report import table
-from bench._rounds import Contender, Sample, in_turns
-from bench._servers import Server, StartFailed, free_port, parse_server, picture_origin, running
+from bench.alternating_rounds import Contender, Sample, in_turns
 from bench.load import Load, drive, fetch, percentile
+from bench.output import table
+from bench.process_usage import cpu_seconds
+from bench.servers import Server, StartFailed, free_port, parse_server, picture_origin, running
 
 # Burns CPU time in a grandchild until it is told on standard output that it has used half a second, then waits.
 _BUSY_GRANDCHILD = """

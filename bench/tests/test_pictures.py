@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageSequence
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench._grid import grid
+from bench.comparison_grid import grid
 from bench.pictures import PICTURES, draw_all, scene
 
 

@@ -16,9 +16,9 @@ from xml.etree import ElementTree
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from bench import chart, cold, compare, entries, hits, overload, soak, start, trace
-from bench._servers import own_server
-from bench._works import WORKS
 from bench.pictures import draw_all, stand_in
+from bench.servers import own_server
+from bench.workloads import WORKS
 
 _SVG = "{http://www.w3.org/2000/svg}"
 

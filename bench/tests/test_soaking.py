@@ -12,10 +12,10 @@ from xml.etree import ElementTree
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench._clients import REFUSED, Act, World, garbage, hit
-from bench._plot import Panel, plot
-from bench._processes import Usage, children, usage
-from bench._soaking import Look, slope
+from bench.process_usage import Usage, children, usage
+from bench.soak_clients import REFUSED, Act, World, garbage, hit
+from bench.soak_run import Look, slope
+from bench.svg_plot import Panel, plot
 from imgforge.testing import Origin as RawOrigin
 from imgforge.testing import response as whole
 from tests.support.process import wait_for

@@ -16,10 +16,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
-from bench._origin import Originals, numbered
-from bench._processes import Memory, memory_bytes, watched_memory
-from bench._traffic import Traffic, originals_of
 from bench.pictures import stand_in
+from bench.process_usage import Memory, memory_bytes, watched_memory
+from bench.slow_origin import Originals, numbered
+from bench.zipf_traffic import Traffic, originals_of
 
 # Holds 64 MB in a grandchild that it shares with its own child, then waits.
 _LARGE_GRANDCHILD = """

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench._grid import Case
-from bench._judge import VERDICTS, Thresholds, Verdict, decode, differences, judge
 from bench.compare import Row, worst_first
+from bench.comparison_grid import Case
+from bench.image_comparison import VERDICTS, Thresholds, Verdict, decode, differences, judge
 from bench.load import Answer
 from bench.pictures import PICTURES, Pixels, scene
 

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench._processes import cpu_seconds
-from bench._servers import Server
 from bench.load import Load
+from bench.process_usage import cpu_seconds
+from bench.servers import Server
 
 __all__ = ["Contender", "Figures", "Sample", "in_turns", "on_server", "say"]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench._servers import Server, free_port, running
+from bench.servers import Server, free_port, running
 
 __all__ = ["nginx_cache"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyvips
 
-from bench._servers import parse_server
+from bench.servers import parse_server
 
 __all__ = ["add_json_argument", "add_server_arguments", "machine", "table", "write_json"]
 

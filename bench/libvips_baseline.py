@@ -16,9 +16,9 @@ from typing import Any
 
 import pyvips
 
-from bench._rounds import Contender, Sample
-from bench._works import Work
+from bench.alternating_rounds import Contender, Sample
 from bench.load import Load, percentile
+from bench.workloads import Work
 
 __all__ = ["libvips_alone", "seconds_alone"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench._works import image_path
+from bench.workloads import image_path
 
 __all__ = ["Case", "grid"]
 

@@ -1,6 +1,6 @@
 """An origin for `trace.py`: any number of originals made of a few pictures, each answer after a given latency.
 
-    python bench/_origin.py DIR PORT SECONDS
+    python bench/slow_origin.py DIR PORT SECONDS
 
 `/ANYTHING/N.jpg` is the picture N modulo their number, with N in a JPEG comment: no two originals have the same bytes.
 What stands for ANYTHING does not matter, so that a run can use URLs that no cache has seen. `/count` tells how many

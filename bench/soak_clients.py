@@ -15,8 +15,8 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from random import Random
 
-from bench._works import image_path
 from bench.load import Answer, fetch
+from bench.workloads import image_path
 
 __all__ = ["GOOD", "HOSTILE", "REFUSED", "WIDTHS", "Act", "World", "good_path"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pyvips
 
-from bench._works import image_path
 from bench.pictures import stand_in
+from bench.workloads import image_path
 
 __all__ = ["Traffic", "draw_originals", "originals_of"]
 

@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 
-from bench._clients import GOOD, HOSTILE, REFUSED, Act, World
-from bench._processes import Usage, children, usage
 from bench.load import fetch
+from bench.process_usage import Usage, children, usage
+from bench.soak_clients import GOOD, HOSTILE, REFUSED, Act, World
 
 __all__ = ["Look", "Record", "slope", "soak"]
 
