@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import statistics
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.load import Load
+from bench.load import LoadResult
+from bench.output import print_progress
 from bench.process_usage import cpu_seconds
 from bench.servers import Server
 
-__all__ = ["Contender", "Figures", "Sample", "in_turns", "on_server", "say"]
+__all__ = ["Contender", "RoundSample", "RoundSummary", "measure_alternately", "server_contender"]
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class RoundSample:
     """One contender's round: the load, and the CPU seconds that it cost the contender where they are known."""
 
-    load: Load
+    load: LoadResult
     cpu: float | None
 
 
@@ -27,11 +27,11 @@ class Contender:
     """A name and how to measure one round of it."""
 
     name: str
-    measure: Callable[[], Sample]
+    measure: Callable[[], RoundSample]
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class RoundSummary:
     """A contender's rounds in short: medians over the rounds, and the sums of answers and failures.
 
     `rate` is answers per second, latencies are seconds; `ratio` is the rate as a share of the reference's, and `cpu`
@@ -49,39 +49,34 @@ class Figures:
     failures: int
 
 
-def say(line: str) -> None:
-    """Progress for the person who waits; results alone go to standard output."""
-    print(line, file=sys.stderr, flush=True)
-
-
-def on_server(server: Server, load: Callable[[Server], Load]) -> Contender:
+def server_contender(server: Server, load: Callable[[Server], LoadResult]) -> Contender:
     """The contender that is a server, with the CPU time of its process tree where its process id is known."""
 
-    def measure() -> Sample:
+    def measure() -> RoundSample:
         before = None if server.pid is None else cpu_seconds(server.pid)
         result = load(server)
         after = None if server.pid is None else cpu_seconds(server.pid)
-        return Sample(result, None if before is None or after is None else after - before)
+        return RoundSample(result, None if before is None or after is None else after - before)
 
     return Contender(server.name, measure)
 
 
-def in_turns(contenders: Sequence[Contender], rounds: int, reference: str) -> list[Figures]:
+def measure_alternately(contenders: Sequence[Contender], rounds: int, reference: str) -> list[RoundSummary]:
     """Measure *rounds* of each contender in alternation; ratios are to the contender named *reference*."""
-    samples: dict[str, list[Sample]] = {contender.name: [] for contender in contenders}
+    samples: dict[str, list[RoundSample]] = {contender.name: [] for contender in contenders}
     for number in range(rounds):
         for contender in contenders:
             sample = contender.measure()
-            say(f"  round {number + 1}/{rounds} {contender.name}: {sample.load.rate:.1f}/s")
+            print_progress(f"  round {number + 1}/{rounds} {contender.name}: {sample.load.rate:.1f}/s")
             samples[contender.name].append(sample)
     rates = {name: statistics.median(sample.load.rate for sample in taken) for name, taken in samples.items()}
     return [_figures(name, taken, rates[name], rates[reference]) for name, taken in samples.items()]
 
 
-def _figures(name: str, samples: Sequence[Sample], rate: float, reference: float) -> Figures:
+def _figures(name: str, samples: Sequence[RoundSample], rate: float, reference: float) -> RoundSummary:
     loads = [sample.load for sample in samples]
     costs = [s.cpu / s.load.answers for s in samples if s.cpu is not None and s.load.answers]
-    return Figures(
+    return RoundSummary(
         name=name,
         rate=rate,
         ratio=rate / reference if reference else 0.0,

@@ -23,12 +23,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
-from bench.alternating_rounds import Contender, Figures, in_turns, on_server, say
-from bench.libvips_baseline import libvips_alone
-from bench.load import Load, drive
-from bench.output import add_server_arguments, machine, table, write_json
-from bench.servers import Server, StartFailed, own_server, picture_origin
-from bench.workloads import WORKS, Work, draw_missing, image_path
+from bench.alternating_rounds import Contender, RoundSummary, measure_alternately, server_contender
+from bench.libvips_baseline import libvips_contender
+from bench.load import LoadResult, drive
+from bench.output import add_server_arguments, describe_machine, markdown_table, print_progress, write_json
+from bench.servers import Server, StartFailed, file_origin, imgforge_server
+from bench.workloads import WORKLOADS, Workload, draw_missing_photos, image_path
 
 __all__ = ["main"]
 
@@ -44,7 +44,7 @@ class Measure:
     seconds: float
     requests: int | None
 
-    def of(self, server: Server, work: Work, prefix: str) -> Load:
+    def of(self, server: Server, work: Workload, prefix: str) -> LoadResult:
         """One round of *work* on *server*."""
         paths = _fresh_paths(work, prefix)
         if self.requests is not None:
@@ -52,7 +52,7 @@ class Measure:
         return drive(server.address, paths, connections=self.connections, seconds=self.seconds)
 
 
-def _fresh_paths(work: Work, prefix: str) -> Iterator[str]:
+def _fresh_paths(work: Workload, prefix: str) -> Iterator[str]:
     """Paths of *work* that were never asked for; the cachebuster makes them different, not the image."""
     for number in _serial:
         yield image_path(f"{work.options}/cb:{number}", prefix + work.source, work.format)
@@ -65,7 +65,7 @@ def _arguments() -> argparse.ArgumentParser:
         "--photos", type=Path, metavar="DIR", help="directory of the four photos (default: a temporary one)"
     )
     parser.add_argument(
-        "--work", action="append", type=int, choices=range(1, len(WORKS) + 1), help="only this work, several times"
+        "--work", action="append", type=int, choices=range(1, len(WORKLOADS) + 1), help="only this work, several times"
     )
     parser.add_argument("--seconds", type=float, default=4.0, help="length of a round (default: 4)")
     parser.add_argument("--requests", type=int, help="end a round after so many requests instead")
@@ -81,32 +81,32 @@ def _arguments() -> argparse.ArgumentParser:
 
 
 def _measure_work(
-    work: Work, servers: Sequence[Server], photos: Path, prefix: str, arguments: argparse.Namespace
-) -> list[Figures]:
-    say(f"{work.title}")
+    work: Workload, servers: Sequence[Server], photos: Path, prefix: str, arguments: argparse.Namespace
+) -> list[RoundSummary]:
+    print_progress(f"{work.title}")
     measure = Measure(arguments.connections, arguments.seconds, arguments.requests)
     warm_up = Measure(arguments.connections, 0.0, arguments.connections)
     contenders: list[Contender] = []
     for server in servers:
         if warm_up.of(server, work, prefix).failures:
-            say(f"  {server.name} does not answer this work with 200")
-        contenders.append(on_server(server, lambda server: measure.of(server, work, prefix)))
+            print_progress(f"  {server.name} does not answer this work with 200")
+        contenders.append(server_contender(server, lambda server: measure.of(server, work, prefix)))
     with ExitStack() as stack:
         if arguments.libvips:
-            yardstick = libvips_alone(photos, work, arguments.processes, arguments.seconds)
+            yardstick = libvips_contender(photos, work, arguments.processes, arguments.seconds)
             contenders.append(stack.enter_context(yardstick))
-        return in_turns(contenders, arguments.rounds, servers[0].name)
+        return measure_alternately(contenders, arguments.rounds, servers[0].name)
 
 
-def _row(figures: Figures) -> tuple[object, ...]:
+def _row(figures: RoundSummary) -> tuple[object, ...]:
     cpu = "-" if figures.cpu is None else f"{figures.cpu * 1e3:.1f}"
     latencies = (f"{seconds * 1e3:.0f}" for seconds in (figures.p50, figures.p95, figures.p99))
     return (figures.name, f"{figures.rate:.1f}", f"{figures.ratio:.2f}", cpu, *latencies, figures.failures)
 
 
-def _print(results: Sequence[tuple[Work, list[Figures]]]) -> None:
+def _print(results: Sequence[tuple[Workload, list[RoundSummary]]]) -> None:
     for work, figures in results:
-        print(f"\n{work.title}\n\n{table(_HEAD, map(_row, figures))}")
+        print(f"\n{work.title}\n\n{markdown_table(_HEAD, map(_row, figures))}")
     by_name: dict[str, list[float]] = {}
     for _, figures in results:
         for contender in figures:
@@ -114,20 +114,22 @@ def _print(results: Sequence[tuple[Work, list[Figures]]]) -> None:
     means = (
         (name, f"{statistics.geometric_mean(ratios) if all(ratios) else 0:.2f}") for name, ratios in by_name.items()
     )
-    print(f"\nGeometric mean of the ratios\n\n{table(('server', 'ratio'), means)}")
+    print(f"\nGeometric mean of the ratios\n\n{markdown_table(('server', 'ratio'), means)}")
 
 
-def _measure(stack: ExitStack, arguments: argparse.Namespace) -> tuple[list[str], list[tuple[Work, list[Figures]]]]:
+def _measure(
+    stack: ExitStack, arguments: argparse.Namespace
+) -> tuple[list[str], list[tuple[Workload, list[RoundSummary]]]]:
     """The names of the stand-ins drawn, and the figures of each work."""
     photos = arguments.photos or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    works = [WORKS[number - 1] for number in arguments.work] if arguments.work else list(WORKS)
-    drawn = draw_missing(photos, works)
+    works = [WORKLOADS[number - 1] for number in arguments.work] if arguments.work else list(WORKLOADS)
+    drawn = draw_missing_photos(photos, works)
     if drawn:
-        say(f"drawn, not photographed: {', '.join(drawn)} (see --help)")
+        print_progress(f"drawn, not photographed: {', '.join(drawn)} (see --help)")
     servers: list[Server] = list(arguments.server)
     if arguments.start or not servers:
-        servers.append(stack.enter_context(own_server(photos, {"IMGFORGE_CACHE_TYPE": "none"})))
-    prefix = "local:///" if arguments.sources == "local" else stack.enter_context(picture_origin(photos))
+        servers.append(stack.enter_context(imgforge_server(photos, {"IMGFORGE_CACHE_TYPE": "none"})))
+    prefix = "local:///" if arguments.sources == "local" else stack.enter_context(file_origin(photos))
     return drawn, [(work, _measure_work(work, servers, photos, prefix, arguments)) for work in works]
 
 
@@ -138,10 +140,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         with ExitStack() as stack:
             drawn, results = _measure(stack, arguments)
     except (StartFailed, OSError) as failure:
-        say(str(failure))
+        print_progress(str(failure))
         return 1
     report = {
-        "machine": machine(),
+        "machine": describe_machine(),
         "drawn": drawn,
         "works": [{"work": work.title, "servers": [asdict(row) for row in figures]} for work, figures in results],
     }

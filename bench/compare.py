@@ -25,36 +25,35 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
-from bench.alternating_rounds import say
-from bench.comparison_grid import Case, grid
-from bench.image_comparison import VERDICTS, Thresholds, Verdict, judge
+from bench.comparison_grid import Case, grid_cases
+from bench.image_comparison import VERDICTS, Thresholds, Verdict, compare_answers
 from bench.load import fetch
-from bench.output import add_json_argument, table, write_json
+from bench.output import add_json_argument, markdown_table, print_progress, write_json
 from bench.pictures import draw_all
-from bench.servers import Server, StartFailed, own_server, parse_server, picture_origin
+from bench.servers import Server, StartFailed, file_origin, imgforge_server, parse_server
 
-__all__ = ["Row", "main", "worst_first"]
+__all__ = ["CaseResult", "main", "worst_first"]
 
 _PHOTO_SUFFIXES = {".avif", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CaseResult:
     """A case and how the two answers to it compare."""
 
     case: Case
     verdict: Verdict
 
 
-def worst_first(rows: Sequence[Row]) -> list[Row]:
+def worst_first(rows: Sequence[CaseResult]) -> list[CaseResult]:
     """The rows that differ: by kind of difference, then by how much."""
     differing = [row for row in rows if row.verdict.name != "same"]
     return sorted(differing, key=lambda row: (-VERDICTS.index(row.verdict.name), -(row.verdict.tile or 0.0)))
 
 
-def _compare(ours: Server, peer: Server, thresholds: Thresholds, save: Path | None, case: Case) -> Row:
+def _compare(ours: Server, peer: Server, thresholds: Thresholds, save: Path | None, case: Case) -> CaseResult:
     answer, wanted = fetch(ours.address, case.path), fetch(peer.address, case.path)
-    row = Row(case, judge(answer, wanted, thresholds))
+    row = CaseResult(case, compare_answers(answer, wanted, thresholds))
     if save is not None and row.verdict.name != "same":
         name = case.path.removeprefix("/unsafe/").replace("/", "_").replace(":", ".")[:150]
         for who, one in (("ours", answer), ("peer", wanted)):
@@ -99,17 +98,17 @@ def _chosen(arguments: argparse.Namespace, prefix: str) -> list[Case]:
     if arguments.photos:
         photos = tuple(sorted(p.name for p in arguments.photos.iterdir() if p.suffix.lower() in _PHOTO_SUFFIXES))
     wanted = tuple(arguments.only or ("",))
-    return [case for case in grid(prefix, photos) if case.group.startswith(wanted)]
+    return [case for case in grid_cases(prefix, photos) if case.group.startswith(wanted)]
 
 
-def _print(rows: Sequence[Row], worst: int) -> None:
+def _print(rows: Sequence[CaseResult], worst: int) -> None:
     seen = [verdict for verdict in VERDICTS if verdict == "same" or any(row.verdict.name == verdict for row in rows)]
     counts: dict[str, Counter[str]] = {}
     for row in rows:
         counts.setdefault(row.case.group, Counter())[row.verdict.name] += 1
     counts["all"] = Counter(row.verdict.name for row in rows)
     lines = ((group, *(count[verdict] or "" for verdict in seen), count.total()) for group, count in counts.items())
-    print(table(("group", *seen, "cases"), lines))
+    print(markdown_table(("group", *seen, "cases"), lines))
     ratios = sorted(row.verdict.bytes_ratio for row in rows if row.verdict.bytes_ratio is not None)
     if ratios:
         print(f"\nOur bodies over the peer's: median {median(ratios):.2f}, from {ratios[0]:.2f} to {ratios[-1]:.2f}")
@@ -121,7 +120,7 @@ def _print(rows: Sequence[Row], worst: int) -> None:
             print(f"  {row.case.path}  {row.verdict.reason}")
 
 
-def _report(rows: Sequence[Row]) -> dict[str, object]:
+def _report(rows: Sequence[CaseResult]) -> dict[str, object]:
     totals = Counter(row.verdict.name for row in rows)
     listed = [{"group": row.case.group, "path": row.case.path, **asdict(row.verdict)} for row in rows]
     return {"totals": {name: totals[name] for name in VERDICTS}, "rows": listed}
@@ -145,13 +144,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             if arguments.ours:
                 ours = parse_server(f"ours={arguments.ours}")
             else:
-                ours = stack.enter_context(own_server(root, {"IMGFORGE_CACHE_TYPE": "none"}))
-            prefix = "local:///" if arguments.sources == "local" else stack.enter_context(picture_origin(root))
+                ours = stack.enter_context(imgforge_server(root, {"IMGFORGE_CACHE_TYPE": "none"}))
+            prefix = "local:///" if arguments.sources == "local" else stack.enter_context(file_origin(root))
         except (StartFailed, argparse.ArgumentTypeError) as failure:
-            say(str(failure))
+            print_progress(str(failure))
             return 2
         chosen = _chosen(arguments, prefix)
-        say(f"{len(chosen)} cases")
+        print_progress(f"{len(chosen)} cases")
         with ThreadPoolExecutor(arguments.connections) as pool:
             rows = list(pool.map(partial(_compare, ours, peer, thresholds, arguments.save), chosen))
     if not write_json(arguments.json, _report(rows)):

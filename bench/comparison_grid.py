@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.workloads import image_path
 
-__all__ = ["Case", "grid"]
+__all__ = ["Case", "grid_cases"]
 
 _SET = re.compile(r"<([a-z]+)>")
 
@@ -27,7 +27,7 @@ class Case:
     path: str
 
 
-def grid(prefix: str, photos: Sequence[str] = ()) -> list[Case]:
+def grid_cases(prefix: str, photos: Sequence[str] = ()) -> list[Case]:
     """Every case of the table, each path once; *prefix* (`local:///` or an origin's URL) goes before a source's name.
 
     Without *photos* the cases are those on drawn pictures, else those on the photos, file names.
@@ -36,38 +36,38 @@ def grid(prefix: str, photos: Sequence[str] = ()) -> list[Case]:
     sets: dict[str, list[str]] = {name: words.split() for name, words in table["sets"].items()}
     sets["photos"] = list(photos)
     groups = [group for group in table["groups"] if ("<photos>" in group["sources"]) == bool(photos)]
-    cases = [case for group in groups for case in _product(group, prefix, sets)]
+    cases = [case for group in groups for case in _product_cases(group, prefix, sets)]
     if not photos:
-        cases += [case for group in table["paths"] for case in _paths(group, prefix + "photo.jpg")]
+        cases += [case for group in table["paths"] for case in _spelling_cases(group, prefix + "photo.jpg")]
     return list({case.path: case for case in reversed(cases)}.values())[::-1]
 
 
-def _product(group: Mapping[str, Any], prefix: str, sets: Mapping[str, Sequence[str]]) -> Iterator[Case]:
-    parts = (_words(group.get(key, "png"), sets) for key in ("sources", "options", "extensions"))
+def _product_cases(group: Mapping[str, Any], prefix: str, sets: Mapping[str, Sequence[str]]) -> Iterator[Case]:
+    parts = (_expanded_words(group.get(key, "png"), sets) for key in ("sources", "options", "extensions"))
     for source, options, extension in itertools.product(*parts):
-        path = image_path(_given(options), prefix + source, _given(extension))
+        path = image_path(_empty_if_dash(options), prefix + source, _empty_if_dash(extension))
         yield Case(group["name"], path)
 
 
-def _given(word: str) -> str:
+def _empty_if_dash(word: str) -> str:
     return "" if word == "-" else word
 
 
-def _words(text: str, sets: Mapping[str, Sequence[str]]) -> list[str]:
+def _expanded_words(text: str, sets: Mapping[str, Sequence[str]]) -> list[str]:
     """The words of *text*, those with `<set>` once for each member of that set."""
-    return [filled for word in text.split() for filled in _filled(word, sets)]
+    return [filled for word in text.split() for filled in _expand(word, sets)]
 
 
-def _filled(word: str, sets: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _expand(word: str, sets: Mapping[str, Sequence[str]]) -> Iterator[str]:
     found = _SET.search(word)
     if found is None:
         yield word
         return
     for member in sets[found[1]]:
-        yield from _filled(word.replace(found[0], member, 1), sets)
+        yield from _expand(word.replace(found[0], member, 1), sets)
 
 
-def _paths(group: Mapping[str, Any], source: str) -> Iterator[Case]:
+def _spelling_cases(group: Mapping[str, Any], source: str) -> Iterator[Case]:
     coded = base64.urlsafe_b64encode(source.encode()).decode().rstrip("=")
     words = {
         "source": source,

@@ -24,12 +24,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
-from bench.alternating_rounds import Figures, in_turns, on_server, say
-from bench.load import Load, drive, drive_wrk, fetch
+from bench.alternating_rounds import RoundSummary, measure_alternately, server_contender
+from bench.load import LoadResult, drive, drive_wrk, fetch
 from bench.nginx_cache import nginx_cache
-from bench.output import add_server_arguments, machine, table, write_json
+from bench.output import add_server_arguments, describe_machine, markdown_table, print_progress, write_json
 from bench.pictures import stand_in
-from bench.servers import Server, StartFailed, own_server, picture_origin
+from bench.servers import Server, StartFailed, file_origin, imgforge_server
 from bench.workloads import image_path
 
 __all__ = ["main"]
@@ -55,7 +55,7 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def _load(path: str, arguments: argparse.Namespace, server: Server) -> Load:
+def _load(path: str, arguments: argparse.Namespace, server: Server) -> LoadResult:
     generator = arguments.generator or ("wrk" if shutil.which("wrk") else "own")
     if generator == "wrk":
         return drive_wrk(server.url + path, connections=arguments.connections, seconds=arguments.seconds)
@@ -66,10 +66,10 @@ def _warm(server: Server, path: str, connections: int) -> None:
     """Fill the cache, in every worker process that has one of its own, and say what is served."""
     drive(server.address, repeat(path, 20 * connections), connections=connections)
     answer = fetch(server.address, path)
-    say(f"{server.name}: status {answer.status}, {answer.content_type}, {len(answer.body)} bytes")
+    print_progress(f"{server.name}: status {answer.status}, {answer.content_type}, {len(answer.body)} bytes")
 
 
-def _row(figures: Figures, reference: Figures) -> tuple[object, ...]:
+def _row(figures: RoundSummary, reference: RoundSummary) -> tuple[object, ...]:
     """A line of the table; the ratio is of hits per CPU second where both are known."""
     per_cpu = f"{1 / figures.cpu:.0f}" if figures.cpu else "-"
     ratio = f"{reference.cpu / figures.cpu:.2f}" if figures.cpu and reference.cpu else "-"
@@ -77,21 +77,21 @@ def _row(figures: Figures, reference: Figures) -> tuple[object, ...]:
     return (figures.name, per_cpu, ratio, f"{figures.rate:.0f}", *latencies, figures.failures)
 
 
-def _measure(stack: ExitStack, arguments: argparse.Namespace) -> list[Figures]:
+def _measure(stack: ExitStack, arguments: argparse.Namespace) -> list[RoundSummary]:
     root = arguments.local_root or Path(stack.enter_context(tempfile.TemporaryDirectory()))
     root.mkdir(parents=True, exist_ok=True)
     (root / _SOURCE).write_bytes(stand_in(800, 600, grain=_GRAIN, quality=92))
     servers: list[Server] = list(arguments.server)
     if arguments.start or not servers:
-        servers.append(stack.enter_context(own_server(root, {"IMGFORGE_CACHE_TYPE": "memory"})))
+        servers.append(stack.enter_context(imgforge_server(root, {"IMGFORGE_CACHE_TYPE": "memory"})))
     if arguments.nginx:
         servers.append(stack.enter_context(nginx_cache(servers[0], arguments.nginx_workers)))
-    prefix = "local:///" if arguments.sources == "local" else stack.enter_context(picture_origin(root))
+    prefix = "local:///" if arguments.sources == "local" else stack.enter_context(file_origin(root))
     path = image_path("rs:fit:400:300/q:80", prefix + _SOURCE, "jpg")
     for server in servers:
         _warm(server, path, arguments.connections)
-    contenders = [on_server(server, partial(_load, path, arguments)) for server in servers]
-    return in_turns(contenders, arguments.rounds, servers[0].name)
+    contenders = [server_contender(server, partial(_load, path, arguments)) for server in servers]
+    return measure_alternately(contenders, arguments.rounds, servers[0].name)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -101,11 +101,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         with ExitStack() as stack:
             results = _measure(stack, arguments)
     except (StartFailed, OSError) as failure:
-        say(str(failure))
+        print_progress(str(failure))
         return 1
-    printed = write_json(arguments.json, {"machine": machine(), "servers": [asdict(row) for row in results]})
+    printed = write_json(arguments.json, {"machine": describe_machine(), "servers": [asdict(row) for row in results]})
     if not printed:
-        print(table(_HEAD, (_row(row, results[0]) for row in results)))
+        print(markdown_table(_HEAD, (_row(row, results[0]) for row in results)))
     return int(any(row.failures for row in results))
 
 

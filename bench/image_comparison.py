@@ -13,7 +13,7 @@ from PIL import Image
 
 from bench.load import Answer
 
-__all__ = ["VERDICTS", "Picture", "Thresholds", "Verdict", "decode", "differences", "judge"]
+__all__ = ["VERDICTS", "DecodedImage", "Thresholds", "Verdict", "compare_answers", "decode", "pixel_differences"]
 
 VERDICTS = (
     "same",
@@ -32,8 +32,8 @@ Weight is the length of the body; traits are metadata, alpha, depth and the like
 the same class.
 """
 
-_TILE = 16
-_SLACK = 128  # bytes by which any two bodies may differ in length
+_TILE_SIZE = 16
+_LENGTH_TOLERANCE = 128  # bytes by which any two bodies may differ in length
 _TRAITS = {
     "exif-data": "exif",
     "xmp-data": "xmp",
@@ -45,7 +45,7 @@ _TRAITS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class DecodedImage:
     """A decoded answer: the size of a frame, its frames' delays, traits, and RGBA pixels of all frames, 0..255.
 
     Colours are multiplied by alpha, since what hides under transparency is nobody's concern.
@@ -83,12 +83,12 @@ class Verdict:
     bytes_ratio: float | None = None
 
 
-def decode(body: bytes) -> Picture:
+def decode(body: bytes) -> DecodedImage:
     """The picture in *body*, all frames; `pyvips.Error` where neither libvips nor Pillow can read it."""
     try:
         image = pyvips.Image.new_from_buffer(body, "")
     except pyvips.Error:
-        image = _by_pillow(body)
+        image = _decode_with_pillow(body)
     if image.get_typeof("n-pages") and image.get("n-pages") > 1 and image.get_typeof("delay"):
         image = pyvips.Image.new_from_buffer(body, "", n=-1)
     delays = tuple(image.get("delay")) if image.get_typeof("delay") else ()
@@ -102,10 +102,10 @@ def decode(body: bytes) -> Picture:
     height = image.get_page_height()
     colours = image.colourspace("srgb").cast("uchar")
     pixels = (colours if colours.hasalpha() else colours.bandjoin(255)).premultiply().numpy()
-    return Picture(image.width, height, delays, loop, frozenset(traits), pixels.astype(np.float32))
+    return DecodedImage(image.width, height, delays, loop, frozenset(traits), pixels.astype(np.float32))
 
 
-def _by_pillow(body: bytes) -> Any:
+def _decode_with_pillow(body: bytes) -> Any:
     """BMP, ICO and others that libvips does not read; the error is libvips'."""
     try:
         with Image.open(io.BytesIO(body)) as opened:
@@ -114,24 +114,24 @@ def _by_pillow(body: bytes) -> Any:
         raise pyvips.Error("neither libvips nor Pillow reads it") from None
 
 
-def differences(ours: Picture, peer: Picture) -> tuple[float, float]:
+def pixel_differences(ours: DecodedImage, peer: DecodedImage) -> tuple[float, float]:
     """The mean absolute difference of two pictures of the same size, and that of the tile that differs most.
 
     A pixel's difference is the mean over its three colours, or that of its alpha where this is more.
     """
     gap = np.abs(ours.pixels - peer.pixels)
     delta = np.maximum(gap[..., :3].mean(axis=-1), gap[..., 3])
-    rows, columns = (range(0, length, _TILE) for length in delta.shape)
+    rows, columns = (range(0, length, _TILE_SIZE) for length in delta.shape)
     sums = np.add.reduceat(np.add.reduceat(delta, list(rows), axis=0), list(columns), axis=1)
-    counts = np.outer(_lengths(delta.shape[0]), _lengths(delta.shape[1]))
+    counts = np.outer(_tile_lengths(delta.shape[0]), _tile_lengths(delta.shape[1]))
     return float(delta.mean()), float((sums / counts).max())
 
 
-def _lengths(total: int) -> npt.NDArray[np.int64]:
-    return np.diff(np.append(np.arange(0, total, _TILE), total))
+def _tile_lengths(total: int) -> npt.NDArray[np.int64]:
+    return np.diff(np.append(np.arange(0, total, _TILE_SIZE), total))
 
 
-def judge(ours: Answer, peer: Answer, thresholds: Thresholds) -> Verdict:
+def compare_answers(ours: Answer, peer: Answer, thresholds: Thresholds) -> Verdict:
     """How our answer compares to the peer's; of several differences the worst is named."""
     if ours.status != peer.status:
         alike = ours.status // 100 == peer.status // 100 == 4
@@ -147,21 +147,21 @@ def judge(ours: Answer, peer: Answer, thresholds: Thresholds) -> Verdict:
         picture, wanted = decode(ours.body), decode(peer.body)
     except pyvips.Error:
         return Verdict("pixels differ", "the bodies differ and are no pictures", bytes_ratio=ratio)
-    verdict = _judge_pictures(picture, wanted, thresholds, ratio)
+    verdict = _compare_images(picture, wanted, thresholds, ratio)
     excess = abs(len(ours.body) - len(peer.body))
-    if verdict.name == "same" and excess > max(_SLACK, thresholds.weight * len(peer.body)):
+    if verdict.name == "same" and excess > max(_LENGTH_TOLERANCE, thresholds.weight * len(peer.body)):
         return replace(verdict, name="weight differs", reason=f"{ratio:.2f} of the peer's bytes")
     return verdict
 
 
-def _judge_pictures(ours: Picture, peer: Picture, thresholds: Thresholds, ratio: float) -> Verdict:
+def _compare_images(ours: DecodedImage, peer: DecodedImage, thresholds: Thresholds, ratio: float) -> Verdict:
     if (ours.width, ours.height) != (peer.width, peer.height):
         reason = f"{ours.width}x{ours.height} for {peer.width}x{peer.height}"
         return Verdict("size differs", reason, bytes_ratio=ratio)
     if (ours.delays, ours.loop) != (peer.delays, peer.loop) or ours.pixels.shape != peer.pixels.shape:
         reason = f"delays {ours.delays}, loop {ours.loop} for {peer.delays}, {peer.loop}"
         return Verdict("animation differs", reason, bytes_ratio=ratio)
-    mean, tile = differences(ours, peer)
+    mean, tile = pixel_differences(ours, peer)
     if mean > thresholds.mean or tile > thresholds.tile:
         return Verdict("pixels differ", f"mean {mean:.2f}, worst tile {tile:.1f}", mean, tile, ratio)
     if ours.traits != peer.traits:

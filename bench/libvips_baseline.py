@@ -16,11 +16,11 @@ from typing import Any
 
 import pyvips
 
-from bench.alternating_rounds import Contender, Sample
-from bench.load import Load, percentile
-from bench.workloads import Work
+from bench.alternating_rounds import Contender, RoundSample
+from bench.load import LoadResult, percentile
+from bench.workloads import Workload
 
-__all__ = ["libvips_alone", "seconds_alone"]
+__all__ = ["baseline_seconds", "libvips_contender"]
 
 # One thread per process, and an allocator that keeps the big buffers instead of giving them back for each image.
 _ENVIRONMENT = {
@@ -38,7 +38,7 @@ _SAVE["jpeg"] = _SAVE["jpg"]
 _BATCH = 20  # renditions that a process is given at a time
 
 
-def _render(path: str, work: Work) -> None:
+def _render(path: str, work: Workload) -> None:
     crop = {"crop": "centre"} if work.resizing_type == "fill" else {}
     image = pyvips.Image.thumbnail(path, work.box, height=work.box, size="down", **crop)
     _encode(image, work.format)
@@ -55,7 +55,7 @@ def _render_all(renditions: Sequence[tuple[str, int, str]]) -> None:
         _encode(pyvips.Image.thumbnail(path, width, height=10_000_000, size="down"), extension)
 
 
-def seconds_alone(renditions: Sequence[tuple[str, int, str]], processes: int) -> float:
+def baseline_seconds(renditions: Sequence[tuple[str, int, str]], processes: int) -> float:
     """How long *processes* take for the (path, width, extension) that are wanted: no server can be faster."""
     batches = [renditions[first : first + _BATCH] for first in range(0, len(renditions), _BATCH)]
     with _pool(processes) as pool:
@@ -65,7 +65,7 @@ def seconds_alone(renditions: Sequence[tuple[str, int, str]], processes: int) ->
         return time.perf_counter() - began
 
 
-def _render_for(path: str, work: Work, seconds: float) -> tuple[list[float], float]:
+def _render_for(path: str, work: Workload, seconds: float) -> tuple[list[float], float]:
     """Latencies of the images made within *seconds*, and the CPU seconds that they took."""
     pyvips.cache_set_max(0)  # or libvips would answer the second image from its operation cache
     started, used = time.perf_counter(), time.process_time()
@@ -95,19 +95,19 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
 
 
 @contextmanager
-def libvips_alone(photos: Path, work: Work, processes: int, seconds: float) -> Iterator[Contender]:
+def libvips_contender(photos: Path, work: Workload, processes: int, seconds: float) -> Iterator[Contender]:
     """The contender "libvips xN": *work* on *photos* in *processes* processes, rounds of *seconds*."""
     path = str(photos / work.source)
     with _pool(processes) as pool:
 
-        def measure() -> Sample:
+        def measure() -> RoundSample:
             started = time.perf_counter()
             parts = [pool.submit(_render_for, path, work, seconds) for _ in range(processes)]
             results = [part.result() for part in parts]
             length = time.perf_counter() - started
             ordered = sorted(latency for latencies, _ in results for latency in latencies)
             p50, p95, p99 = (percentile(ordered, share) for share in (0.5, 0.95, 0.99))
-            return Sample(Load(len(ordered), 0, length, p50, p95, p99), sum(cpu for _, cpu in results))
+            return RoundSample(LoadResult(len(ordered), 0, length, p50, p95, p99), sum(cpu for _, cpu in results))
 
         warm = [pool.submit(_render_for, path, work, 0.2) for _ in range(processes)]
         for part in warm:

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import httptools
 
-__all__ = ["Answer", "Load", "drive", "drive_wrk", "fetch", "percentile"]
+__all__ = ["Answer", "LoadResult", "drive", "drive_wrk", "fetch", "percentile"]
 
 # Where servers say whether a cache had the answer; "HIT" is in the value then.
 _CACHE_HEADERS = frozenset({b"cache-status", b"x-cache-status", b"x-cache"})
-_SILENCE = 120.0  # seconds beyond a run's length after which a server is given up
+_GRACE = 120.0  # seconds beyond a run's length after which a server is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def fetch(address: tuple[str, int], path: str, timeout: float = 60.0) -> Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class LoadResult:
     """What a load gave: good answers, others, its length in seconds, and latency percentiles in seconds.
 
     `hits` are the good answers that say that they come from a cache; wrk does not see that.
@@ -76,7 +76,7 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 
 @dataclass(slots=True)
-class _Run:
+class _LoadRun:
     """What the connections of one run share; *paths* is asked for the next path until it or the time is used up."""
 
     paths: Iterator[str]
@@ -98,7 +98,7 @@ class _Run:
 class _Connection(asyncio.Protocol):
     """One keep-alive connection; also the callbacks of its response parser."""
 
-    def __init__(self, run: _Run, closed: asyncio.Future[None]) -> None:
+    def __init__(self, run: _LoadRun, closed: asyncio.Future[None]) -> None:
         self._run = run
         self._closed = closed
         self._parser = httptools.HttpResponseParser(self)
@@ -152,7 +152,7 @@ class _Connection(asyncio.Protocol):
         self._closed.set_result(None)
 
 
-async def _client(run: _Run, address: tuple[str, int]) -> None:
+async def _client(run: _LoadRun, address: tuple[str, int]) -> None:
     """Keep one connection open, and open it anew when the server closes it, until the run is over."""
     loop = asyncio.get_running_loop()
     while not run.over:
@@ -161,31 +161,33 @@ async def _client(run: _Run, address: tuple[str, int]) -> None:
         await closed
 
 
-async def _clients(run: _Run, address: tuple[str, int], connections: int, limit: float) -> None:
+async def _clients(run: _LoadRun, address: tuple[str, int], connections: int, limit: float) -> None:
     async with asyncio.timeout(limit), asyncio.TaskGroup() as group:
         for _ in range(connections):
             group.create_task(_client(run, address))
 
 
-def drive(address: tuple[str, int], paths: Iterable[str], *, connections: int, seconds: float = float("inf")) -> Load:
+def drive(
+    address: tuple[str, int], paths: Iterable[str], *, connections: int, seconds: float = float("inf")
+) -> LoadResult:
     """Request *paths* in order over *connections* until they end or *seconds* have passed.
 
     What is under way at the end is waited for and counted. Raises OSError where nobody listens, TimeoutError where
     answers stay away.
     """
     started = time.perf_counter()
-    run = _Run(iter(paths), started + seconds, f"{address[0]}:{address[1]}")
+    run = _LoadRun(iter(paths), started + seconds, f"{address[0]}:{address[1]}")
     try:
-        asyncio.run(_clients(run, address, connections, seconds + _SILENCE))
+        asyncio.run(_clients(run, address, connections, seconds + _GRACE))
     except* OSError as group:
         raise group.exceptions[0] from None
     length = time.perf_counter() - started
     ordered = sorted(run.latencies)
     p50, p95, p99 = (percentile(ordered, share) for share in (0.5, 0.95, 0.99))
-    return Load(len(ordered), run.failures, length, p50, p95, p99, run.hits)
+    return LoadResult(len(ordered), run.failures, length, p50, p95, p99, run.hits)
 
 
-def drive_wrk(url: str, *, connections: int, seconds: float, threads: int = 1) -> Load:
+def drive_wrk(url: str, *, connections: int, seconds: float, threads: int = 1) -> LoadResult:
     """Request *url* over and over with wrk for whole *seconds*."""
     script = Path(__file__).with_name("wrk_report.lua")
     duration = f"{max(1, round(seconds))}s"
@@ -195,4 +197,4 @@ def drive_wrk(url: str, *, connections: int, seconds: float, threads: int = 1) -
     good = figures["requests"] - figures["bad_status"]
     failures = figures["bad_status"] + figures["socket_errors"]
     latencies = (figures[name] / 1e6 for name in ("p50", "p95", "p99"))
-    return Load(good, failures, figures["microseconds"] / 1e6, *latencies)
+    return LoadResult(good, failures, figures["microseconds"] / 1e6, *latencies)

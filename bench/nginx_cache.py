@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.servers import Server, free_port, running
+from bench.servers import Server, free_port, running_process
 
 __all__ = ["nginx_cache"]
 
@@ -33,5 +33,5 @@ def nginx_cache(upstream: Server, workers: int) -> Iterator[Server]:
         )
         configuration = Path(directory) / "nginx.conf"
         configuration.write_text(text, encoding="utf-8")
-        with running(("nginx", "-e", "stderr", "-p", directory, "-c", str(configuration)), port) as pid:
+        with running_process(("nginx", "-e", "stderr", "-p", directory, "-c", str(configuration)), port) as pid:
             yield Server("nginx proxy_cache", f"http://127.0.0.1:{port}", pid)

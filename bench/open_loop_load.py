@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-__all__ = ["Flow", "offer"]
+__all__ = ["RequestStream", "send_load"]
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _PATIENCE = 60.0  # seconds after which an answer is given up
@@ -22,7 +22,7 @@ _Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass(slots=True)
-class Flow:
+class RequestStream:
     """So many requests a second for *paths*; `latencies` are the seconds of its answers by status, 0 for none."""
 
     rate: float
@@ -44,7 +44,7 @@ async def _ask(stream: _Stream, path: str) -> int:
     return int(head[9:12])
 
 
-async def _one(address: tuple[str, int], idle: list[_Stream], flow: Flow, path: str, due: float) -> None:
+async def _one(address: tuple[str, int], idle: list[_Stream], flow: RequestStream, path: str, due: float) -> None:
     status, stream = 0, None
     try:
         async with asyncio.timeout(_PATIENCE):
@@ -57,7 +57,7 @@ async def _one(address: tuple[str, int], idle: list[_Stream], flow: Flow, path: 
     flow.answered(status, time.perf_counter() - due)
 
 
-async def _flow(address: tuple[str, int], flow: Flow, seconds: float, idle: list[_Stream]) -> None:
+async def _flow(address: tuple[str, int], flow: RequestStream, seconds: float, idle: list[_Stream]) -> None:
     began = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for number in count():
@@ -68,7 +68,7 @@ async def _flow(address: tuple[str, int], flow: Flow, seconds: float, idle: list
             group.create_task(_one(address, idle, flow, next(flow.paths), due))
 
 
-async def _flows(address: tuple[str, int], flows: Sequence[Flow], seconds: float) -> None:
+async def _flows(address: tuple[str, int], flows: Sequence[RequestStream], seconds: float) -> None:
     idle: list[_Stream] = []
     async with asyncio.TaskGroup() as group:
         for flow in flows:
@@ -77,6 +77,6 @@ async def _flows(address: tuple[str, int], flows: Sequence[Flow], seconds: float
         writer.close()
 
 
-def offer(address: tuple[str, int], flows: Sequence[Flow], seconds: float) -> None:
+def send_load(address: tuple[str, int], flows: Sequence[RequestStream], seconds: float) -> None:
     """Send all *flows* for so many *seconds*, and wait for what is under way."""
     asyncio.run(_flows(address, flows, seconds))

@@ -14,10 +14,17 @@ import pyvips
 
 from bench.servers import parse_server
 
-__all__ = ["add_json_argument", "add_server_arguments", "machine", "table", "write_json"]
+__all__ = [
+    "add_json_argument",
+    "add_server_arguments",
+    "describe_machine",
+    "markdown_table",
+    "print_progress",
+    "write_json",
+]
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A Markdown table with aligned columns: the first to the left, the others to the right."""
     cells = [list(head), *([str(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
@@ -30,7 +37,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(line(row) for row in [cells[0], rule, *cells[1:]])
 
 
-def machine() -> dict[str, object]:
+def describe_machine() -> dict[str, object]:
     """What a reader of figures needs to know of the machine that they were measured on."""
     return {
         "cpus": len(os.sched_getaffinity(0)),
@@ -71,6 +78,11 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
 def add_json_argument(parser: argparse.ArgumentParser) -> None:
     """`--json`, whose value is for `write_json`."""
     parser.add_argument("--json", metavar="FILE", help="write the result as JSON, too; - prints it instead of tables")
+
+
+def print_progress(line: str) -> None:
+    """Print *line* on standard error; standard output takes the results alone."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def write_json(target: str | None, report: object) -> bool:

@@ -22,12 +22,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
-from bench.alternating_rounds import say
 from bench.load import drive, percentile
-from bench.open_loop_load import Flow, offer
-from bench.output import add_json_argument, machine, table, write_json
+from bench.open_loop_load import RequestStream, send_load
+from bench.output import add_json_argument, describe_machine, markdown_table, print_progress, write_json
 from bench.pictures import stand_in
-from bench.servers import Server, StartFailed, own_server
+from bench.servers import Server, StartFailed, imgforge_server
 from bench.svg_plot import Panel, plot
 from bench.workloads import image_path
 
@@ -40,7 +39,7 @@ _HEAD = ("offered", "images/s", "p50 ms", "p99 ms", "429/s", "their p99 ms", "hi
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class OverloadResult:
     """At so many times (*factor*) what the server can: rates a second, latencies in seconds."""
 
     factor: float
@@ -80,17 +79,17 @@ def _p99(latencies: Sequence[float]) -> float:
     return percentile(sorted(latencies), 0.99)
 
 
-def _measure(server: Server, factor: float, capacity: float, seconds: float) -> Outcome:
-    say(f"{factor:g} times {capacity:.0f}/s")
-    images = Flow(factor * capacity, _new_paths())
-    hits, health = Flow(20.0, repeat(_path("hit"))), Flow(10.0, repeat("/status"))
+def _measure(server: Server, factor: float, capacity: float, seconds: float) -> OverloadResult:
+    print_progress(f"{factor:g} times {capacity:.0f}/s")
+    images = RequestStream(factor * capacity, _new_paths())
+    hits, health = RequestStream(20.0, repeat(_path("hit"))), RequestStream(10.0, repeat("/status"))
     began = time.perf_counter()
     flows = images, hits, health
-    offer(server.address, flows, seconds)
+    send_load(server.address, flows, seconds)
     length = time.perf_counter() - began
     made, refused = (images.latencies.get(status, []) for status in (200, 429))
     answers = [(flow, status, len(times)) for flow in flows for status, times in flow.latencies.items()]
-    return Outcome(
+    return OverloadResult(
         factor=factor,
         made=len(made) / length,
         p50=percentile(sorted(made), 0.5),
@@ -103,7 +102,7 @@ def _measure(server: Server, factor: float, capacity: float, seconds: float) -> 
     )
 
 
-def _row(one: Outcome) -> tuple[object, ...]:
+def _row(one: OverloadResult) -> tuple[object, ...]:
     in_ms = (f"{value * 1e3:.0f}" for value in (one.p50, one.p99, one.refused_p99, one.hit_p99, one.status_p99))
     p50, p99, refused_p99, hit, health = in_ms
     return f"{one.factor:g}x", f"{one.made:.1f}", p50, p99, f"{one.refused:.0f}", refused_p99, hit, health, one.failures
@@ -129,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory() as directory:
             root = Path(directory)
             (root / "picture.jpg").write_bytes(stand_in(1600, 1067, grain=5, quality=82))
-            with own_server(root, settings) as server:
+            with imgforge_server(root, settings) as server:
                 drive(server.address, repeat(_path("hit"), 200), connections=16)  # all processes have it
                 capacity = drive(
                     server.address, _new_paths(), connections=_CONNECTIONS, seconds=arguments.seconds / 2
@@ -138,15 +137,15 @@ def main(argv: Sequence[str] | None = None) -> int:
                     _measure(server, factor, capacity, arguments.seconds) for factor in sorted(arguments.factors)
                 ]
     except (StartFailed, OSError) as failure:
-        say(str(failure))
+        print_progress(str(failure))
         return 1
     loads = [asdict(one) for one in outcomes]
     if arguments.plot:
         arguments.plot.write_text(_curves(loads))
-    report = {"machine": machine(), "capacity": capacity, "loads": loads}
+    report = {"machine": describe_machine(), "capacity": capacity, "loads": loads}
     if not write_json(arguments.json, report):
         print(f"capacity: {capacity:.1f} images/s; a queue of {arguments.queue}\n")
-        print(table(_HEAD, map(_row, outcomes)))
+        print(markdown_table(_HEAD, map(_row, outcomes)))
     return int(any(one.failures for one in outcomes))
 
 

@@ -44,7 +44,7 @@ def scene(width: int, height: int, *, grain: float = 4.0, seed: int = 1) -> Pixe
     return np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)
 
 
-def _see_through(width: int, height: int) -> Pixels:
+def _translucent(width: int, height: int) -> Pixels:
     """RGBA: the scene within a soft-edged ellipse that is off the centre, nothing around it."""
     y, x = np.mgrid[0:height, 0:width]
     distance = np.hypot((x - 0.45 * width) / (0.4 * width), (y - 0.55 * height) / (0.4 * height))
@@ -74,15 +74,15 @@ def _jpeg(pixels: Pixels, **fields: int | str) -> bytes:
     return bytes(image.jpegsave_buffer(Q=92))
 
 
-def _turned(save: str, orientation: int, **how: Any) -> bytes:
+def _oriented(save: str, orientation: int, **options: Any) -> bytes:
     """A scene in another format than JPEG, with an EXIF orientation."""
     image = _vips(scene(240, 160))
     image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
-    return bytes(getattr(image, save)(**how))
+    return bytes(getattr(image, save)(**options))
 
 
-def _png(pixels: npt.NDArray[Any], interpretation: str = "srgb", **how: Any) -> bytes:
-    return bytes(_vips(pixels, interpretation).pngsave_buffer(**how))
+def _png(pixels: npt.NDArray[Any], interpretation: str = "srgb", **options: Any) -> bytes:
+    return bytes(_vips(pixels, interpretation).pngsave_buffer(**options))
 
 
 def _wide_gamut() -> bytes:
@@ -92,14 +92,14 @@ def _wide_gamut() -> bytes:
     return bytes(image.jpegsave_buffer(Q=92))
 
 
-def _pillow(pixels: Pixels, file_format: str, mode: str | None = None, **how: Any) -> bytes:
+def _pillow(pixels: Pixels, file_format: str, mode: str | None = None, **options: Any) -> bytes:
     image = Image.fromarray(pixels)
     output = io.BytesIO()
-    (image.convert(mode) if mode else image).save(output, file_format, **how)
+    (image.convert(mode) if mode else image).save(output, file_format, **options)
     return output.getvalue()
 
 
-def _deep(pixels: Pixels) -> npt.NDArray[np.uint16]:
+def _to_16_bits(pixels: Pixels) -> npt.NDArray[np.uint16]:
     """The same picture in 16 bits, with something in the lower byte."""
     deep: npt.NDArray[np.uint16] = pixels.astype(np.uint16)
     deep *= 257
@@ -107,16 +107,16 @@ def _deep(pixels: Pixels) -> npt.NDArray[np.uint16]:
     return deep
 
 
-def _film(save: str, *, alpha: bool) -> bytes:
+def _animation(save: str, *, alpha: bool) -> bytes:
     """Five frames of 120 x 90 in which the whole picture moves to the left, with delays of 70 to 110 ms, 3 loops."""
-    still = _see_through(120, 90) if alpha else scene(120, 90, grain=0)
+    still = _translucent(120, 90) if alpha else scene(120, 90, grain=0)
     frames = [np.roll(still, -11 * index, axis=1) for index in range(5)]
-    film = _vips(np.concatenate(frames)).copy()
-    film.set_type(pyvips.GValue.gint_type, "page-height", 90)
-    film.set_type(pyvips.GValue.array_int_type, "delay", [70, 80, 90, 100, 110])
-    film.set_type(pyvips.GValue.gint_type, "loop", 3)
-    how = {"lossless": True} if save == "webpsave_buffer" else {}
-    return bytes(getattr(film, save)(**how))
+    image = _vips(np.concatenate(frames)).copy()
+    image.set_type(pyvips.GValue.gint_type, "page-height", 90)
+    image.set_type(pyvips.GValue.array_int_type, "delay", [70, 80, 90, 100, 110])
+    image.set_type(pyvips.GValue.gint_type, "loop", 3)
+    options = {"lossless": True} if save == "webpsave_buffer" else {}
+    return bytes(getattr(image, save)(**options))
 
 
 _DRAWING = (
@@ -125,28 +125,28 @@ _DRAWING = (
     '<path d="M90 80 L150 85 L120 20 Z" fill="#2a5ad0" fill-opacity=".6"/></svg>'
 ).encode("ascii")
 
-_ORIENTED: dict[str, Callable[[], bytes]] = {
+_EXIF_ORIENTATIONS: dict[str, Callable[[], bytes]] = {
     f"exif{orientation}.jpg": partial(_jpeg, scene(240, 160), orientation=orientation) for orientation in range(1, 9)
 }
 
 PICTURES: dict[str, Callable[[], bytes]] = {
-    **_ORIENTED,
+    **_EXIF_ORIENTATIONS,
     "photo.jpg": lambda: _jpeg(scene(640, 427)),
     "tall.jpg": lambda: _jpeg(scene(300, 460)),
     "large.jpg": lambda: _jpeg(scene(1998, 1333)),
     "small.png": lambda: _png(scene(60, 40)),
     "pixel.png": lambda: _png(scene(1, 1)),
     "line.png": lambda: _png(scene(301, 2)),
-    "alpha.png": lambda: _png(_see_through(300, 200)),
-    "alpha.webp": lambda: _pillow(_see_through(300, 200), "WEBP", lossless=True),
+    "alpha.png": lambda: _png(_translucent(300, 200)),
+    "alpha.webp": lambda: _pillow(_translucent(300, 200), "WEBP", lossless=True),
     "palette.png": lambda: _png(scene(300, 200), palette=True, bitdepth=4, dither=0),
-    "palette-alpha.png": lambda: _png(_see_through(300, 200), palette=True, bitdepth=8, dither=0),
+    "palette-alpha.png": lambda: _png(_translucent(300, 200), palette=True, bitdepth=8, dither=0),
     "grey.jpg": lambda: _jpeg(scene(300, 200)[:, :, :1]),
     "grey.png": lambda: _png(scene(300, 200)[:, :, :1], "b-w"),
-    "grey-alpha.png": lambda: _png(_see_through(300, 200)[:, :, [0, 3]], "b-w"),
-    "depth16.png": lambda: _png(_deep(scene(300, 200)), "rgb16"),
-    "grey16.png": lambda: _png(_deep(scene(300, 200)[:, :, :1]), "grey16"),
-    "alpha16.png": lambda: _png(_deep(_see_through(300, 200)), "rgb16"),
+    "grey-alpha.png": lambda: _png(_translucent(300, 200)[:, :, [0, 3]], "b-w"),
+    "depth16.png": lambda: _png(_to_16_bits(scene(300, 200)), "rgb16"),
+    "grey16.png": lambda: _png(_to_16_bits(scene(300, 200)[:, :, :1]), "grey16"),
+    "alpha16.png": lambda: _png(_to_16_bits(_translucent(300, 200)), "rgb16"),
     "cmyk.jpg": lambda: _pillow(scene(300, 200), "JPEG", "CMYK", quality=92),
     "wide-gamut.jpg": _wide_gamut,
     "metadata.jpg": lambda: _jpeg(
@@ -158,24 +158,24 @@ PICTURES: dict[str, Callable[[], bytes]] = {
     "photo.gif": lambda: bytes(_vips(scene(300, 200)).gifsave_buffer()),
     "few.gif": lambda: _pillow(scene(120, 90, grain=0) // 60 * 60, "GIF"),
     "high.jpg": lambda: _jpeg(scene(333, 777)),
-    "exif6.webp": lambda: _turned("webpsave_buffer", 6, Q=95),
-    "exif5.png": lambda: _turned("pngsave_buffer", 5),
-    "exif8.tiff": lambda: _turned("tiffsave_buffer", 8, compression="lzw"),
-    "exif3.avif": lambda: _turned("heifsave_buffer", 3, Q=90, compression="av1", effort=1),
-    "alpha.bmp": lambda: _pillow(_see_through(150, 100), "BMP"),
+    "exif6.webp": lambda: _oriented("webpsave_buffer", 6, Q=95),
+    "exif5.png": lambda: _oriented("pngsave_buffer", 5),
+    "exif8.tiff": lambda: _oriented("tiffsave_buffer", 8, compression="lzw"),
+    "exif3.avif": lambda: _oriented("heifsave_buffer", 3, Q=90, compression="av1", effort=1),
+    "alpha.bmp": lambda: _pillow(_translucent(150, 100), "BMP"),
     "palette.bmp": lambda: _pillow(scene(150, 100), "BMP", "P"),
     "photo.bmp": lambda: _pillow(scene(300, 200), "BMP"),
-    "icon.ico": lambda: _pillow(_see_through(64, 64), "ICO", sizes=[(64, 64)]),
+    "icon.ico": lambda: _pillow(_translucent(64, 64), "ICO", sizes=[(64, 64)]),
     "drawing.svg": lambda: _DRAWING,
-    "film.gif": partial(_film, "gifsave_buffer", alpha=False),
-    "film.webp": partial(_film, "webpsave_buffer", alpha=True),
+    "animation.gif": partial(_animation, "gifsave_buffer", alpha=False),
+    "animation.webp": partial(_animation, "webpsave_buffer", alpha=True),
     "border.png": lambda: _png(_bordered((250, 250, 250))),
     "border-alpha.png": lambda: _png(_bordered((0, 0, 0, 0))),
     "border.gif": lambda: bytes(_vips(_bordered((250, 250, 250))).gifsave_buffer()),
     "border.webp": lambda: _pillow(_bordered((250, 250, 250)), "WEBP", lossless=True),
-    "border16.png": lambda: _png(_deep(_bordered((250, 250, 250))), "rgb16"),
+    "border16.png": lambda: _png(_to_16_bits(_bordered((250, 250, 250))), "rgb16"),
     "border-grey.png": lambda: _png(_bordered((250, 250, 250))[:, :, :1], "b-w"),
-    "mark.png": lambda: _png(_see_through(48, 30)),
+    "mark.png": lambda: _png(_translucent(48, 30)),
     "flat.png": lambda: _png(np.full((80, 120, 3), 90, np.uint8)),
     "lying.jpg": lambda: _png(scene(300, 200)),
     "truncated.jpg": lambda: _jpeg(scene(640, 427))[:9000],

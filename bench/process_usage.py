@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Memory", "Usage", "children", "cpu_seconds", "memory_bytes", "usage", "watched_memory"]
+__all__ = ["MemorySamples", "Usage", "children", "cpu_seconds", "memory_bytes", "sample_memory", "usage"]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PSS = re.compile(r"^Pss:\s*(\d+) kB", re.MULTILINE)
 _THREADS, _STARTED = 17, 19  # the places of two fields in what _stats gives
-_EVERY = 0.25  # seconds between two looks at the memory
+_SAMPLE_INTERVAL = 0.25  # seconds between two looks at the memory
 
 
 def _stats() -> dict[int, list[str]]:
@@ -35,7 +35,7 @@ def _stats() -> dict[int, list[str]]:
     return stats
 
 
-def _tree(pid: int, stats: dict[int, list[str]]) -> list[int]:
+def _process_tree(pid: int, stats: dict[int, list[str]]) -> list[int]:
     """*pid* and its descendants."""
     if pid not in stats:
         raise ProcessLookupError(f"no process {pid}")
@@ -51,12 +51,12 @@ def _tree(pid: int, stats: dict[int, list[str]]) -> list[int]:
 def cpu_seconds(pid: int) -> float:
     """User and system seconds so far of process *pid*, its descendants, and those of them that have ended."""
     stats = _stats()
-    return sum(int(field) for member in _tree(pid, stats) for field in stats[member][11:15]) / _TICKS
+    return sum(int(field) for member in _process_tree(pid, stats) for field in stats[member][11:15]) / _TICKS
 
 
 def memory_bytes(pid: int) -> int:
     """The memory that *pid* and its descendants have resident; what they share counts once (PSS)."""
-    return sum(_pss(member) for member in _tree(pid, _stats()))
+    return sum(_pss(member) for member in _process_tree(pid, _stats()))
 
 
 def _pss(pid: int) -> int:
@@ -85,15 +85,15 @@ class Usage:
 def usage(pid: int, *, alone: bool = False) -> Usage:
     """What *pid* and its descendants use, or *pid* alone."""
     stats = _stats()
-    members = [pid] if alone else _tree(pid, stats)
+    members = [pid] if alone else _process_tree(pid, stats)
     return Usage(
         sum(map(_pss, members)),
-        sum(map(_open, members)),
+        sum(map(_open_descriptors, members)),
         sum(int(stats[member][_THREADS]) for member in members if member in stats),
     )
 
 
-def _open(pid: int) -> int:
+def _open_descriptors(pid: int) -> int:
     try:
         return len(os.listdir(f"/proc/{pid}/fd"))
     except OSError:
@@ -101,7 +101,7 @@ def _open(pid: int) -> int:
 
 
 @dataclass(slots=True)
-class Memory:
+class MemorySamples:
     """What several process trees together had resident, seen again and again: seconds and bytes."""
 
     looks: list[tuple[float, int]] = field(default_factory=list)
@@ -126,15 +126,15 @@ class Memory:
 
 
 @contextmanager
-def watched_memory(pids: Sequence[int]) -> Iterator[Memory]:
+def sample_memory(pids: Sequence[int]) -> Iterator[MemorySamples]:
     """Look at the memory of *pids* and their descendants several times a second while the block runs."""
-    memory, ended = Memory(), threading.Event()
+    memory, ended = MemorySamples(), threading.Event()
 
     def look() -> None:
         memory.looks.append((time.monotonic(), sum(map(memory_bytes, pids))))
 
     def keep_looking() -> None:
-        while not ended.wait(_EVERY):
+        while not ended.wait(_SAMPLE_INTERVAL):
             look()
 
     thread = threading.Thread(target=keep_looking, daemon=True)

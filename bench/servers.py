@@ -20,11 +20,11 @@ from typing import IO
 __all__ = [
     "Server",
     "StartFailed",
+    "file_origin",
     "free_port",
-    "own_server",
+    "imgforge_server",
     "parse_server",
-    "picture_origin",
-    "running",
+    "running_process",
 ]
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
@@ -72,8 +72,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(
-    command: Sequence[str], port: int, *, settings: Mapping[str, str] | None = None, patience: float = 30.0
+def running_process(
+    command: Sequence[str], port: int, *, settings: Mapping[str, str] | None = None, listen_timeout: float = 30.0
 ) -> Iterator[int]:
     """Start *command*, yield its process id once it listens on loopback *port*, and end its process group after."""
     with tempfile.TemporaryFile() as output:
@@ -87,14 +87,16 @@ def running(
             start_new_session=True,
         )
         try:
-            _wait_for(process, port, output, patience)
+            _wait_until_listening(process, port, output, listen_timeout)
             yield process.pid
         finally:
             _stop(process)
 
 
-def _wait_for(process: subprocess.Popen[bytes], port: int, output: IO[bytes], patience: float) -> None:
-    deadline = time.monotonic() + patience
+def _wait_until_listening(
+    process: subprocess.Popen[bytes], port: int, output: IO[bytes], listen_timeout: float
+) -> None:
+    deadline = time.monotonic() + listen_timeout
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -103,7 +105,11 @@ def _wait_for(process: subprocess.Popen[bytes], port: int, output: IO[bytes], pa
             if ended or time.monotonic() > deadline:
                 output.seek(0)
                 said = output.read().decode("utf-8", "replace").strip() or "it wrote nothing"
-                how = f"ended with status {process.returncode}" if ended else f"did not listen within {patience:g} s"
+                how = (
+                    f"ended with status {process.returncode}"
+                    if ended
+                    else f"did not listen within {listen_timeout:g} s"
+                )
                 raise StartFailed(f"{process.args!r} {how}:\n{said[-2000:]}") from None
             time.sleep(0.01)
         else:
@@ -120,7 +126,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def own_server(root: Path, settings: Mapping[str, str]) -> Iterator[Server]:
+def imgforge_server(root: Path, settings: Mapping[str, str]) -> Iterator[Server]:
     """This repository's imgforge on a free loopback port with *root* behind local://, unsigned.
 
     *settings* come on top of ours, ours on top of the environment: `IMGFORGE_PROCESSES=1 python bench/cold.py` works.
@@ -134,14 +140,16 @@ def own_server(root: Path, settings: Mapping[str, str]) -> Iterator[Server]:
         "IMGFORGE_LOG_LEVEL": "warn",
     }
     command = (sys.executable, "-c", _TWISTD, "-n", "--pidfile=", "imgforge")
-    with running(command, port, settings={**ours, **settings}) as pid:
+    with running_process(command, port, settings={**ours, **settings}) as pid:
         yield Server("imgforge", f"http://127.0.0.1:{port}", pid)
 
 
 @contextmanager
-def picture_origin(root: Path) -> Iterator[str]:
+def file_origin(root: Path) -> Iterator[str]:
     """An HTTP origin on loopback that serves the files in *root*; yields its base URL, which ends with a slash."""
     port = free_port()
     listen = f"tcp:{port}:interface=127.0.0.1"
-    with running((sys.executable, "-m", "twisted", "web", "--path", str(root.resolve()), "--listen", listen), port):
+    with running_process(
+        (sys.executable, "-m", "twisted", "web", "--path", str(root.resolve()), "--listen", listen), port
+    ):
         yield f"http://127.0.0.1:{port}/"

@@ -19,16 +19,16 @@ from twisted.internet import endpoints
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-__all__ = ["Originals", "numbered"]
+__all__ = ["NumberedOriginals", "with_number"]
 
 
-def numbered(picture: bytes, number: int) -> bytes:
+def with_number(picture: bytes, number: int) -> bytes:
     """The JPEG *picture* with *number* in a comment behind its first marker."""
     text = b"%d" % number
     return picture[:2] + b"\xff\xfe" + struct.pack(">H", 2 + len(text)) + text + picture[2:]
 
 
-class Originals(Resource):
+class NumberedOriginals(Resource):
     """The resource for every path."""
 
     isLeaf = True
@@ -50,7 +50,7 @@ class Originals(Resource):
             return b""
         self._sent += 1
         number = int(name)
-        body = numbered(self._pictures[number % len(self._pictures)], number)
+        body = with_number(self._pictures[number % len(self._pictures)], number)
         request.setHeader(b"Content-Type", b"image/jpeg")
         request.setHeader(b"Content-Length", b"%d" % len(body))
         call = self._reactor.callLater(self._latency, self._send, request, body)
@@ -69,7 +69,7 @@ def main(directory: str, port: str, latency: str) -> None:
 
     running: Any = reactor
     pictures = [path.read_bytes() for path in sorted(Path(directory).iterdir())]
-    site = Site(Originals(running, pictures, float(latency)))
+    site = Site(NumberedOriginals(running, pictures, float(latency)))
     endpoints.TCP4ServerEndpoint(running, int(port), interface="127.0.0.1").listen(site)
     running.run()
 

@@ -22,14 +22,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
-from bench.alternating_rounds import say
 from bench.hostile_origin import bad_origin
 from bench.load import fetch, percentile
-from bench.output import add_json_argument, machine, table, write_json
+from bench.output import add_json_argument, describe_machine, markdown_table, print_progress, write_json
 from bench.pictures import stand_in
-from bench.servers import Server, StartFailed, free_port, own_server, running
-from bench.soak_clients import WIDTHS, World, good_path
-from bench.soak_run import Record, slope, soak
+from bench.servers import Server, StartFailed, free_port, imgforge_server, running_process
+from bench.soak_clients import WIDTHS, SoakTarget, good_path
+from bench.soak_run import SoakResult, slope, soak
 from bench.svg_plot import Panel, plot
 
 __all__ = ["main"]
@@ -69,7 +68,7 @@ def _good_origin() -> Iterator[str]:
             (Path(directory) / f"{number}.jpg").write_bytes(picture)
         port = free_port()
         program = str(Path(__file__).with_name("slow_origin.py"))
-        with running((sys.executable, program, directory, str(port), "0.01"), port):
+        with running_process((sys.executable, program, directory, str(port), "0.01"), port):
             yield f"http://127.0.0.1:{port}"
 
 
@@ -100,7 +99,7 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def _curves(record: Record) -> dict[str, tuple[str, list[float]]]:
+def _curves(record: SoakResult) -> dict[str, tuple[str, list[float]]]:
     """What is plotted and fitted: by name its panel and its values."""
     looks = record.looks
     return {
@@ -114,7 +113,7 @@ def _curves(record: Record) -> dict[str, tuple[str, list[float]]]:
     }
 
 
-def _draw(record: Record) -> str:
+def _draw(record: SoakResult) -> str:
     panels: dict[str, dict[str, list[float]]] = {}
     for name, (panel, values) in _curves(record).items():
         panels.setdefault(panel, {})[name] = values
@@ -122,7 +121,7 @@ def _draw(record: Record) -> str:
     return plot(moments, [Panel(title, curves) for title, curves in panels.items()], record.kills)
 
 
-def _report(record: Record) -> dict[str, Any]:
+def _report(record: SoakResult) -> dict[str, Any]:
     slopes = {}
     for name, (_, values) in _curves(record).items():
         eighth = max(1, len(values) // 8)
@@ -147,17 +146,17 @@ def _report(record: Record) -> dict[str, Any]:
     return {"slopes": slopes, "acts": acts, "kills": len(record.kills), "wrong": record.wrong}
 
 
-def _print(record: Record) -> None:
+def _print(record: SoakResult) -> None:
     report = _report(record)
     rows = [
         (name, *(f"{1000 * value:.0f}" if isinstance(value, float) else value for value in row.values()))
         for name, row in report["acts"].items()
     ]
-    print(table(("act", "done", "refused", "lost in a kill", "p50 ms", "p99 ms", "slowest ms"), rows))
+    print(markdown_table(("act", "done", "refused", "lost in a kill", "p50 ms", "p99 ms", "slowest ms"), rows))
     print(f"\n{record.done.total()} requests, {len(record.kills)} kills, {len(record.wrong)} wrong answers\n")
     head = ("", "first eighth", "last eighth", "most", "left alone", "per 1000 requests")
     rows = [(name, *(f"{value:.2f}" for value in row.values())) for name, row in report["slopes"].items()]
-    print(table(head, rows))
+    print(markdown_table(head, rows))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -172,8 +171,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             origin = stack.enter_context(_good_origin())
             raw, bombs, broken, large = bad_origin(stand_in(64, 48, grain=3, quality=80))
             stack.callback(raw.close)
-            server = stack.enter_context(own_server(directory, _settings(directory / "cache", arguments.processes)))
-            world = World(server.address, origin, _calm(server, origin), bombs, broken, large, _SECRET)
+            server = stack.enter_context(
+                imgforge_server(directory, _settings(directory / "cache", arguments.processes))
+            )
+            world = SoakTarget(server.address, origin, _calm(server, origin), bombs, broken, large, _SECRET)
             record = soak(
                 world,
                 server.pid or 0,
@@ -184,16 +185,16 @@ def main(argv: Sequence[str] | None = None) -> int:
                 seed=arguments.seed,
             )
     except (StartFailed, OSError) as failure:
-        say(str(failure))
+        print_progress(str(failure))
         return 1
     for line in record.wrong[:40]:
-        say(line)
+        print_progress(line)
     if arguments.plot:
         Path(arguments.plot).write_text(_draw(record), encoding="utf-8")
-    if not write_json(arguments.json, {"machine": machine(), **_report(record)}):
+    if not write_json(arguments.json, {"machine": describe_machine(), **_report(record)}):
         _print(record)
     if not record.elder_lived:
-        say("the worker that is never killed has died")
+        print_progress("the worker that is never killed has died")
     return 1 if record.wrong or not record.elder_lived else 0
 
 

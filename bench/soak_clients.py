@@ -18,7 +18,7 @@ from random import Random
 from bench.load import Answer, fetch
 from bench.workloads import image_path
 
-__all__ = ["GOOD", "HOSTILE", "REFUSED", "WIDTHS", "Act", "World", "good_path"]
+__all__ = ["GOOD", "HOSTILE", "REFUSED", "WIDTHS", "ClientAction", "SoakTarget", "good_path"]
 
 REFUSED = "refused"
 WIDTHS = (80, 160, 320)
@@ -53,7 +53,7 @@ _GARBAGE = (
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class SoakTarget:
     """The server's address, the origins' URLs, and what there is.
 
     *expected* are the right answers by picture and width; *bombs* and *broken* are URLs of pictures that are none, and
@@ -69,7 +69,7 @@ class World:
     secret: str
 
 
-Act = Callable[[World, Random], str]
+ClientAction = Callable[[SoakTarget, Random], str]
 
 
 def good_path(origin: str, folder: str, picture: int, width: int) -> str:
@@ -77,7 +77,7 @@ def good_path(origin: str, folder: str, picture: int, width: int) -> str:
     return image_path(f"rs:fit:{width}:0", f"{origin}/{folder}/{picture}.jpg", "jpg")
 
 
-def _good(world: World, chance: Random, folder: str) -> str:
+def _good(world: SoakTarget, chance: Random, folder: str) -> str:
     picture, width = chance.choice(list(world.expected))
     answer = fetch(world.address, good_path(world.origin, folder, picture, width), _PATIENCE)
     if answer.status == 200:
@@ -93,27 +93,27 @@ def _status(answer: Answer, right: Sequence[int]) -> str:
     return f"status {answer.status} {answer.body[:80]!r}"
 
 
-def hit(world: World, chance: Random) -> str:
+def hit(world: SoakTarget, chance: Random) -> str:
     """An image that is kept, mostly."""
     return _good(world, chance, "hot")
 
 
-def cold(world: World, chance: Random) -> str:
+def cold(world: SoakTarget, chance: Random) -> str:
     """An original that nobody has seen."""
     return _good(world, chance, f"cold{chance.getrandbits(64):x}")
 
 
-def status(world: World, _chance: Random) -> str:
+def status(world: SoakTarget, _chance: Random) -> str:
     """The health check."""
     return _status(fetch(world.address, "/status", _PATIENCE), (200,))
 
 
-def metrics(world: World, _chance: Random) -> str:
+def metrics(world: SoakTarget, _chance: Random) -> str:
     """The metrics."""
     return _status(fetch(world.address, "/metrics", _PATIENCE), (200,))
 
 
-def purge(world: World, chance: Random) -> str:
+def purge(world: SoakTarget, chance: Random) -> str:
     """One source, or all that were cold."""
     picture = chance.randrange(len(world.expected) // len(WIDTHS))
     source = {"source": f"{world.origin}/hot/{picture}.jpg"}
@@ -126,24 +126,24 @@ def purge(world: World, chance: Random) -> str:
         return _status(Answer(response.status, "", response.read()), (200,))
 
 
-def bomb(world: World, chance: Random) -> str:
+def bomb(world: SoakTarget, chance: Random) -> str:
     """A picture that promises, hides or unpacks to more than it is: a small picture or a refusal."""
     path = image_path(f"w:64/cb:{chance.getrandbits(64):x}", chance.choice(world.bombs), "png")
     return _status(fetch(world.address, path, _PATIENCE), (200, 400, 408, 422, 502, 504))
 
 
-def broken(world: World, chance: Random) -> str:
+def broken(world: SoakTarget, chance: Random) -> str:
     """An origin that breaks HTTP or is silent."""
     path = image_path(f"w:64/cb:{chance.getrandbits(64):x}", chance.choice(world.broken), "png")
     return _status(fetch(world.address, path, _PATIENCE), (404, 408, 422, 502, 504))
 
 
-def target(world: World, chance: Random) -> str:
+def target(world: SoakTarget, chance: Random) -> str:
     """A URL that means nothing, or nothing good."""
     return _status(fetch(world.address, chance.choice(_TARGETS), _PATIENCE), (400, 403, 404, 414, 422))
 
 
-def garbage(world: World, chance: Random) -> str:
+def garbage(world: SoakTarget, chance: Random) -> str:
     """Bytes that are no request: at most one answer, a refusal, and the end of the connection."""
     with socket.create_connection(world.address, _PATIENCE) as connection:
         received = b""
@@ -156,7 +156,7 @@ def garbage(world: World, chance: Random) -> str:
     return "" if good and received.count(b"HTTP/1.1 ") < 2 else f"answered {received[:80]!r}"
 
 
-def slow_head(world: World, _chance: Random) -> str:
+def slow_head(world: SoakTarget, _chance: Random) -> str:
     """A head that comes byte by byte, until the server has had enough."""
     deadline = time.monotonic() + _PATIENCE
     with socket.create_connection(world.address, 0.3) as connection, suppress(ConnectionError):
@@ -169,7 +169,7 @@ def slow_head(world: World, _chance: Random) -> str:
     return ""
 
 
-def slow_reader(world: World, chance: Random) -> str:
+def slow_reader(world: SoakTarget, chance: Random) -> str:
     """Megabytes that are asked for and read with long pauses."""
     with socket.create_connection(world.address, _PATIENCE) as connection, suppress(ConnectionError):
         _ask(connection, image_path("raw:1", world.large, ""))
@@ -179,7 +179,7 @@ def slow_reader(world: World, chance: Random) -> str:
     return ""
 
 
-def leaver(world: World, chance: Random) -> str:
+def leaver(world: SoakTarget, chance: Random) -> str:
     """A client that is gone before it has its image, politely or not."""
     picture, width = chance.choice(list(world.expected))
     with socket.create_connection(world.address, _PATIENCE) as connection:
@@ -190,7 +190,7 @@ def leaver(world: World, chance: Random) -> str:
     return ""
 
 
-def flood(world: World, _chance: Random) -> str:
+def flood(world: SoakTarget, _chance: Random) -> str:
     """Many requests at once on one connection, whose answers nobody reads."""
     with socket.create_connection(world.address, _PATIENCE) as connection, suppress(ConnectionError):
         for picture, width in world.expected:
@@ -204,8 +204,8 @@ def _ask(connection: socket.socket, path: str) -> None:
 
 
 # With weights: how often each comes among its kind.
-GOOD: dict[Act, float] = {hit: 80, cold: 18, status: 1, metrics: 1}
-HOSTILE: dict[Act, float] = {
+GOOD: dict[ClientAction, float] = {hit: 80, cold: 18, status: 1, metrics: 1}
+HOSTILE: dict[ClientAction, float] = {
     bomb: 20,
     broken: 20,
     target: 20,

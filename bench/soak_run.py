@@ -15,16 +15,16 @@ from random import Random
 
 from bench.load import fetch
 from bench.process_usage import Usage, children, usage
-from bench.soak_clients import GOOD, HOSTILE, REFUSED, Act, World
+from bench.soak_clients import GOOD, HOSTILE, REFUSED, ClientAction, SoakTarget
 
-__all__ = ["Look", "Record", "slope", "soak"]
+__all__ = ["ResourceSample", "SoakResult", "slope", "soak"]
 
 _PAUSE = 0.01  # seconds between two acts of a client
 _AROUND = 1.5  # seconds around a kill in which what was under way may be lost
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ResourceSample:
     """What was seen at a moment: seconds and requests since the start, wrong answers, what is used.
 
     *elder* is the worker that is never killed, without its children.
@@ -38,7 +38,7 @@ class Look:
 
 
 @dataclass(slots=True)
-class Record:
+class SoakResult:
     """What came of it. Outcomes are counted, and seconds kept, by act; what was wrong is listed."""
 
     done: Counter[str] = field(default_factory=Counter)
@@ -47,11 +47,11 @@ class Record:
     lost: Counter[str] = field(default_factory=Counter)  # with the worker that was killed
     wrong: list[str] = field(default_factory=list)
     kills: list[float] = field(default_factory=list)
-    looks: list[Look] = field(default_factory=list)
+    looks: list[ResourceSample] = field(default_factory=list)
     elder_lived: bool = True
 
 
-def slope(looks: Sequence[Look], values: Sequence[float]) -> float:
+def slope(looks: Sequence[ResourceSample], values: Sequence[float]) -> float:
     """By how much *values* rise in 1000 requests, by the straight line through the looks of the second half."""
     half = len(looks) // 2
     if len(looks) - half < 3:
@@ -60,8 +60,8 @@ def slope(looks: Sequence[Look], values: Sequence[float]) -> float:
 
 
 class _Soak:
-    def __init__(self, world: World, pid: int, seconds: float) -> None:
-        self.record = Record()
+    def __init__(self, world: SoakTarget, pid: int, seconds: float) -> None:
+        self.record = SoakResult()
         self._world = world
         self._pid = pid
         self._elder = children(pid)[0]
@@ -72,7 +72,7 @@ class _Soak:
     def over(self) -> bool:
         return time.monotonic() >= self._ends
 
-    def client(self, acts: Mapping[Act, float], seed: int) -> None:
+    def client(self, acts: Mapping[ClientAction, float], seed: int) -> None:
         """One client that does one thing after the other."""
         chance = Random(seed)
         while not self.over():
@@ -104,7 +104,7 @@ class _Soak:
         record.elder_lived &= bool(elder.threads)
         seconds = time.monotonic() - self._began
         tree = usage(self._pid)
-        record.looks.append(Look(seconds, record.done.total(), len(record.wrong), tree, elder))
+        record.looks.append(ResourceSample(seconds, record.done.total(), len(record.wrong), tree, elder))
 
     def kill(self) -> None:
         """End a worker as the kernel would that has no memory left; the elder never, whose slopes are wanted."""
@@ -116,7 +116,9 @@ class _Soak:
                 os.kill(victims[-1], signal.SIGKILL)
 
 
-def soak(world: World, pid: int, seconds: float, *, good: int, hostile: int, killing: float, seed: int) -> Record:
+def soak(
+    world: SoakTarget, pid: int, seconds: float, *, good: int, hostile: int, killing: float, seed: int
+) -> SoakResult:
     """Have *good* and *hostile* clients at the server *pid* for *seconds*, with a kill every *killing* ones.
 
     Afterwards it is left alone for some seconds, so that the last look shows what stays.

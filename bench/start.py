@@ -19,12 +19,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
-from bench.alternating_rounds import say
 from bench.load import fetch
-from bench.output import add_json_argument, machine, table, write_json
+from bench.output import add_json_argument, describe_machine, markdown_table, print_progress, write_json
 from bench.pictures import stand_in
 from bench.process_usage import cpu_seconds
-from bench.servers import StartFailed, own_server
+from bench.servers import StartFailed, imgforge_server
 from bench.workloads import image_path
 
 __all__ = ["main"]
@@ -42,7 +41,7 @@ class Start:
 
 def _start(root: Path) -> Start:
     began = time.perf_counter()
-    with own_server(root, {}) as server:
+    with imgforge_server(root, {}) as server:
         listens = time.perf_counter() - began
         moments = []
         for path in ("/status", image_path("rs:fit:100:100", "local:///start.jpg", "webp")):
@@ -64,14 +63,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             (root / "start.jpg").write_bytes(stand_in(300, 200, grain=2, quality=80))
             starts = [_start(root) for _ in range(arguments.rounds)]
     except (StartFailed, OSError) as failure:
-        say(str(failure))
+        print_progress(str(failure))
         return 1
     names = [field.name for field in fields(Start)]
     columns = [[getattr(start, name) for start in starts] for name in names]
-    if not write_json(arguments.json, {"machine": machine(), "starts": [asdict(start) for start in starts]}):
+    if not write_json(arguments.json, {"machine": describe_machine(), "starts": [asdict(start) for start in starts]}):
         rows = (("median", map(statistics.median, columns)), ("worst", map(max, columns)))
         head = ("s from the start to", "listening", "first answer", "first image", "CPU s")
-        print(table(head, ((name, *(f"{value:.2f}" for value in values)) for name, values in rows)))
+        print(markdown_table(head, ((name, *(f"{value:.2f}" for value in values)) for name, values in rows)))
     return 0
 
 

@@ -26,14 +26,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
-from bench.alternating_rounds import say
-from bench.libvips_baseline import seconds_alone
+from bench.libvips_baseline import baseline_seconds
 from bench.load import drive
 from bench.nginx_cache import nginx_cache
-from bench.output import add_json_argument, machine, table, write_json
-from bench.process_usage import cpu_seconds, watched_memory
-from bench.servers import Server, StartFailed, free_port, own_server, parse_server, running
-from bench.zipf_traffic import Traffic, draw_originals, originals_of
+from bench.output import add_json_argument, describe_machine, markdown_table, print_progress, write_json
+from bench.process_usage import cpu_seconds, sample_memory
+from bench.servers import Server, StartFailed, free_port, imgforge_server, parse_server, running_process
+from bench.zipf_traffic import ZipfTraffic, draw_originals, write_photo_originals
 
 __all__ = ["main"]
 
@@ -45,7 +44,7 @@ _HEAD = (
 
 
 @dataclass(frozen=True, slots=True)
-class Contender:
+class TracedServer:
     """A server, and the roots of all process trees that its answers cost."""
 
     server: Server
@@ -53,7 +52,7 @@ class Contender:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TraceResult:
     """What the trace came to: latencies in seconds, memory in bytes, `hits` a share, `fetches` at the origin.
 
     `growth` is bytes for each request. CPU and memory are None where no process id is known.
@@ -125,27 +124,27 @@ def _origin(photos: Path | None, latency: float) -> Iterator[tuple[str, list[Pat
     with tempfile.TemporaryDirectory() as directory:
         if photos is None:
             draw_originals(Path(directory))
-        elif not originals_of(photos, Path(directory)):
+        elif not write_photo_originals(photos, Path(directory)):
             raise StartFailed(f"no photo in {photos} makes a JPEG of 100 kB to 1 MB")
         port = free_port()
         program = str(Path(__file__).with_name("slow_origin.py"))
-        with running((sys.executable, program, directory, str(port), str(latency)), port):
+        with running_process((sys.executable, program, directory, str(port), str(latency)), port):
             yield f"http://127.0.0.1:{port}", sorted(Path(directory).iterdir())
 
 
-def _contenders(stack: ExitStack, arguments: argparse.Namespace) -> list[Contender]:
+def _contenders(stack: ExitStack, arguments: argparse.Namespace) -> list[TracedServer]:
     servers: list[Server] = list(arguments.server)
     if arguments.start or not servers:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         settings = {"IMGFORGE_CACHE_TYPE": arguments.cache, "IMGFORGE_CACHE_DISK_PATH": str(root)}
-        servers.append(stack.enter_context(own_server(root, settings)))
-    contenders = [Contender(server, (server.pid,) if server.pid else ()) for server in servers]
+        servers.append(stack.enter_context(imgforge_server(root, settings)))
+    contenders = [TracedServer(server, (server.pid,) if server.pid else ()) for server in servers]
     if arguments.nginx:
         behind = contenders[0]
         nginx = stack.enter_context(nginx_cache(behind.server, arguments.nginx_workers))
         front = Server(f"{behind.server.name} + {nginx.name}", nginx.url, nginx.pid)
         pids = (*behind.pids, nginx.pid) if behind.pids and nginx.pid else ()
-        contenders[0] = Contender(front, pids)
+        contenders[0] = TracedServer(front, pids)
     return contenders
 
 
@@ -154,18 +153,18 @@ def _sent(origin: str) -> int:
         return int(answer.read())
 
 
-def _measure(contender: Contender, traffic: Traffic, origin: str, connections: int) -> Outcome:
+def _measure(contender: TracedServer, traffic: ZipfTraffic, origin: str, connections: int) -> TraceResult:
     server, pids = contender.server, contender.pids
-    say(f"{server.name}: {traffic.requests} requests")
+    print_progress(f"{server.name}: {traffic.requests} requests")
     base, other = (f"{origin}/{time.time_ns() + part}/" for part in range(2))  # that no cache knows
     # Worker processes may still be starting: a few images that the trace does not have.
     drive(server.address, islice(traffic.paths(other), 4 * connections), connections=connections)
     before, sent = sum(map(cpu_seconds, pids)), _sent(origin)
-    with watched_memory(pids) as memory:
+    with sample_memory(pids) as memory:
         load = drive(server.address, traffic.paths(base), connections=connections)
     cpu = sum(map(cpu_seconds, pids)) - before
-    say(f"  {load.rate:.1f}/s")
-    return Outcome(
+    print_progress(f"  {load.rate:.1f}/s")
+    return TraceResult(
         name=server.name,
         rate=load.rate,
         hits=load.hits / max(1, load.answers),
@@ -181,16 +180,16 @@ def _measure(contender: Contender, traffic: Traffic, origin: str, connections: i
     )
 
 
-def _ceiling(traffic: Traffic, pictures: Sequence[Path]) -> float:
+def _ceiling(traffic: ZipfTraffic, pictures: Sequence[Path]) -> float:
     """Requests per second of a server that takes no time for anything but what libvips does."""
-    say(f"libvips: {traffic.requests} requests")
+    print_progress(f"libvips: {traffic.requests} requests")
     wanted = dict.fromkeys(traffic.renditions())  # each once
     files = [str(picture) for picture in pictures]
     renditions = [(files[number % len(files)], width, extension) for number, width, extension in wanted]
-    return traffic.requests / seconds_alone(renditions, len(os.sched_getaffinity(0)))
+    return traffic.requests / baseline_seconds(renditions, len(os.sched_getaffinity(0)))
 
 
-def _row(one: Outcome, reference: Outcome) -> tuple[object, ...]:
+def _row(one: TraceResult, reference: TraceResult) -> tuple[object, ...]:
     latencies = (f"{seconds * 1e3:.1f}" for seconds in (one.p50, one.p95, one.p99))
     cpu = "-" if one.cpu is None else f"{one.cpu:.1f}"
     memory = ("-" if size is None else f"{size / _MEGA:.0f}" for size in (one.peak, one.after))
@@ -203,7 +202,7 @@ def _row(one: Outcome, reference: Outcome) -> tuple[object, ...]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Send the trace as *argv* says and print what came of it; 1 where an answer was not 200."""
     arguments = _arguments().parse_args(argv)
-    traffic = Traffic(
+    traffic = ZipfTraffic(
         requests=arguments.requests,
         originals=arguments.originals,
         widths=arguments.widths,
@@ -219,17 +218,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             outcomes = [_measure(one, traffic, origin, arguments.connections) for one in contenders]
             ceiling = _ceiling(traffic, pictures) if arguments.libvips else None
     except (StartFailed, OSError) as failure:
-        say(str(failure))
+        print_progress(str(failure))
         return 1
     report = {
-        "machine": machine(),
+        "machine": describe_machine(),
         "distinct": distinct,
         "servers": [asdict(one) for one in outcomes],
         "ceiling": ceiling,
     }
     if not write_json(arguments.json, report):
         print(f"{traffic.requests} requests, {distinct} of them distinct\n")
-        print(table(_HEAD, (_row(one, outcomes[0]) for one in outcomes)))
+        print(markdown_table(_HEAD, (_row(one, outcomes[0]) for one in outcomes)))
         if ceiling is not None:
             print(f"\nlibvips alone, on all CPUs: {ceiling:.1f} requests/s, {ceiling / outcomes[0].rate:.2f}")
     return int(any(one.failures for one in outcomes))

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from bench.pictures import stand_in
 
-__all__ = ["WORKS", "Work", "draw_missing", "image_path"]
+__all__ = ["WORKLOADS", "Workload", "draw_missing_photos", "image_path"]
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class Workload:
     """One source and what is made of it: `fit` or `fill` into *box* x *box* pixels.
 
     *width*, *height*, *grain* and *quality* (None: PNG with alpha) describe the stand-in for a missing photo.
@@ -40,15 +40,15 @@ class Work:
 
 
 # The photos are those of Debian's package mate-backgrounds.
-WORKS = (
-    Work("Garden.jpg", "fit", 500, "jpg", 2560, 1600, 2.8, 75),
-    Work("Blinds.jpg", "fill", 300, "webp", 1920, 1200, 9.0, 92),
-    Work("Gulp.png", "fit", 500, "webp", 1920, 1200, 0.45, None),
-    Work("Elephants_3840x2160.jpg", "fit", 1000, "jpg", 3840, 2160, 22.0, 96),
+WORKLOADS = (
+    Workload("Garden.jpg", "fit", 500, "jpg", 2560, 1600, 2.8, 75),
+    Workload("Blinds.jpg", "fill", 300, "webp", 1920, 1200, 9.0, 92),
+    Workload("Gulp.png", "fit", 500, "webp", 1920, 1200, 0.45, None),
+    Workload("Elephants_3840x2160.jpg", "fit", 1000, "jpg", 3840, 2160, 22.0, 96),
 )
 
 
-def draw_missing(directory: Path, works: Iterable[Work]) -> list[str]:
+def draw_missing_photos(directory: Path, works: Iterable[Workload]) -> list[str]:
     """Draw stand-ins for the photos of *works* that *directory* lacks; the names of those drawn."""
     missing = [work for work in works if not (directory / work.source).is_file()]
     directory.mkdir(parents=True, exist_ok=True)

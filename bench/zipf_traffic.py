@@ -12,7 +12,7 @@ import pyvips
 from bench.pictures import stand_in
 from bench.workloads import image_path
 
-__all__ = ["Traffic", "draw_originals", "originals_of"]
+__all__ = ["ZipfTraffic", "draw_originals", "write_photo_originals"]
 
 _LEAST, _MOST = 100_000, 1_000_000  # bytes of an original
 # Width, grain (which sets the weight) and quality of what is drawn; heights are two thirds.
@@ -25,7 +25,7 @@ _VARIATIONS = ((2400, 82), (2000, 85), (1600, 85), (1200, 88))  # width and qual
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
+class ZipfTraffic:
     """Which requests come: *originals* by Zipf's law with *exponent*, widths alike, formats by their weights."""
 
     requests: int
@@ -61,7 +61,7 @@ def draw_originals(directory: Path) -> None:
         (directory / f"{number:03}.jpg").write_bytes(picture)
 
 
-def originals_of(photos: Path, directory: Path) -> int:
+def write_photo_originals(photos: Path, directory: Path) -> int:
     """Write JPEGs of several sizes of each photo in *photos* into *directory*; how many there are."""
     count = 0
     for photo in sorted(photos.iterdir()):

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench.compare import Row, worst_first
+from bench.compare import CaseResult, worst_first
 from bench.comparison_grid import Case
-from bench.image_comparison import VERDICTS, Thresholds, Verdict, decode, differences, judge
+from bench.image_comparison import VERDICTS, Thresholds, Verdict, compare_answers, decode, pixel_differences
 from bench.load import Answer
 from bench.pictures import PICTURES, Pixels, scene
 
@@ -30,7 +30,7 @@ def _ok(body: bytes, content_type: str = "image/png") -> Answer:
 
 
 def _verdict(ours: Pixels, peer: Pixels) -> Verdict:
-    return judge(_ok(_png(ours)), _ok(_png(peer)), _LIMITS)
+    return compare_answers(_ok(_png(ours)), _ok(_png(peer)), _LIMITS)
 
 
 class PixelTests(SynchronousTestCase):
@@ -41,14 +41,14 @@ class PixelTests(SynchronousTestCase):
         peer = io.BytesIO()
         Image.fromarray(picture).save(peer, "PNG", compress_level=0)
         limits = Thresholds(weight=1.0)
-        verdict = judge(_ok(_png(picture)), _ok(peer.getvalue()), limits)
+        verdict = compare_answers(_ok(_png(picture)), _ok(peer.getvalue()), limits)
         self.assertEqual((verdict.name, verdict.mean), ("same", 0.0))
 
     def test_equal_pixels_that_weigh_much_more_are_said_to(self) -> None:
         picture = np.full((90, 90, 3), 77, np.uint8)
         bloated = io.BytesIO()
         Image.fromarray(picture).save(bloated, "PNG", compress_level=0)
-        self.assertEqual(judge(_ok(bloated.getvalue()), _ok(_png(picture)), _LIMITS).name, "weight differs")
+        self.assertEqual(compare_answers(_ok(bloated.getvalue()), _ok(_png(picture)), _LIMITS).name, "weight differs")
 
     def test_a_level_more_everywhere_is_a_difference_of_one(self) -> None:
         flat = np.full((40, 50, 3), 100, np.uint8)
@@ -82,7 +82,7 @@ class PixelTests(SynchronousTestCase):
     def test_the_worst_tile_of_an_even_difference_is_the_mean(self, width: int, height: int, level: int) -> None:
         black = decode(_png(np.zeros((height, width, 3), np.uint8)))
         grey = decode(_png(np.full((height, width, 3), level, np.uint8)))
-        mean, tile = differences(grey, black)
+        mean, tile = pixel_differences(grey, black)
         self.assertAlmostEqual(mean, level, places=3)
         self.assertAlmostEqual(tile, mean, places=3)
 
@@ -91,35 +91,37 @@ class OtherDifferenceTests(SynchronousTestCase):
     """What is judged before the pixels."""
 
     def test_another_status_of_the_same_class_is_a_lesser_difference(self) -> None:
-        self.assertEqual(judge(Answer(400, "", b""), Answer(404, "", b""), _LIMITS).name, "code differs")
-        self.assertEqual(judge(Answer(500, "", b""), Answer(404, "", b""), _LIMITS).name, "status differs")
-        self.assertEqual(judge(Answer(500, "", b""), Answer(502, "", b""), _LIMITS).name, "status differs")
+        self.assertEqual(compare_answers(Answer(400, "", b""), Answer(404, "", b""), _LIMITS).name, "code differs")
+        self.assertEqual(compare_answers(Answer(500, "", b""), Answer(404, "", b""), _LIMITS).name, "status differs")
+        self.assertEqual(compare_answers(Answer(500, "", b""), Answer(502, "", b""), _LIMITS).name, "status differs")
 
     def test_refusals_are_the_same_whatever_they_say(self) -> None:
-        self.assertEqual(judge(Answer(404, "", b"no"), Answer(404, "text/plain", b"never"), _LIMITS).name, "same")
+        self.assertEqual(
+            compare_answers(Answer(404, "", b"no"), Answer(404, "text/plain", b"never"), _LIMITS).name, "same"
+        )
 
     def test_type_comes_before_size_and_size_before_pixels(self) -> None:
         small, large = _png(scene(10, 10)), _png(scene(11, 10))
-        self.assertEqual(judge(_ok(small, "image/webp"), _ok(large), _LIMITS).name, "type differs")
-        verdict = judge(_ok(small), _ok(large), _LIMITS)
+        self.assertEqual(compare_answers(_ok(small, "image/webp"), _ok(large), _LIMITS).name, "type differs")
+        verdict = compare_answers(_ok(small), _ok(large), _LIMITS)
         self.assertEqual((verdict.name, verdict.reason), ("size differs", "10x10 for 11x10"))
 
     def test_an_animation_is_not_its_first_frame(self) -> None:
-        film = PICTURES["film.gif"]()
+        image = PICTURES["animation.gif"]()
         still = io.BytesIO()
-        Image.open(io.BytesIO(film)).convert("RGB").save(still, "GIF")
-        verdict = judge(_ok(still.getvalue(), "image/gif"), _ok(film, "image/gif"), _LIMITS)
+        Image.open(io.BytesIO(image)).convert("RGB").save(still, "GIF")
+        verdict = compare_answers(_ok(still.getvalue(), "image/gif"), _ok(image, "image/gif"), _LIMITS)
         self.assertEqual(verdict.name, "animation differs")
 
     def test_a_kept_orientation_is_a_trait(self) -> None:
         turned = PICTURES["exif6.jpg"]()
         plain = PICTURES["exif1.jpg"]()
-        verdict = judge(_ok(turned), _ok(plain), _LIMITS)
+        verdict = compare_answers(_ok(turned), _ok(plain), _LIMITS)
         self.assertEqual(verdict.name, "traits differ")
         self.assertIn("+orientation 6", verdict.reason)
 
     def test_a_body_that_is_no_picture_never_counts_as_the_same(self) -> None:
-        self.assertEqual(judge(_ok(b"text"), _ok(_png(scene(9, 9))), _LIMITS).name, "pixels differ")
+        self.assertEqual(compare_answers(_ok(b"text"), _ok(_png(scene(9, 9))), _LIMITS).name, "pixels differ")
 
     def test_rows_come_by_kind_and_then_by_the_worst_tile(self) -> None:
         verdicts = [
@@ -128,6 +130,6 @@ class OtherDifferenceTests(SynchronousTestCase):
             Verdict("status differs"),
             Verdict("pixels differ", tile=90.0),
         ]
-        rows = worst_first([Row(Case("group", "/path"), verdict) for verdict in verdicts])
+        rows = worst_first([CaseResult(Case("group", "/path"), verdict) for verdict in verdicts])
         self.assertEqual([row.verdict for row in rows], [verdicts[2], verdicts[3], verdicts[0]])
         self.assertEqual({verdict.name for verdict in verdicts} - set(VERDICTS), set())

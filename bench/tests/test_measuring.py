@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench.alternating_rounds import Contender, Sample, in_turns
-from bench.load import Load, drive, fetch, percentile
-from bench.output import table
+from bench.alternating_rounds import Contender, RoundSample, measure_alternately
+from bench.load import LoadResult, drive, fetch, percentile
+from bench.output import markdown_table
 from bench.process_usage import cpu_seconds
-from bench.servers import Server, StartFailed, free_port, parse_server, picture_origin, running
+from bench.servers import Server, StartFailed, file_origin, free_port, parse_server, running_process
 
 # Burns CPU time in a grandchild until it is told on standard output that it has used half a second, then waits.
 _BUSY_GRANDCHILD = """
@@ -73,7 +73,7 @@ class ProcessTests(SynchronousTestCase):
 
     def test_a_server_that_ends_at_once_says_why(self) -> None:
         command = (sys.executable, "-c", "raise SystemExit('the port is taken')")
-        error = self.assertRaises(StartFailed, running(command, free_port()).__enter__)
+        error = self.assertRaises(StartFailed, running_process(command, free_port()).__enter__)
         self.assertIn("the port is taken", str(error))
 
 
@@ -84,7 +84,7 @@ class LoadTests(SynchronousTestCase):
         with ExitStack() as stack:
             root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             (root / "there").write_bytes(b"x" * 100_000)
-            base = stack.enter_context(picture_origin(root))
+            base = stack.enter_context(file_origin(root))
             self.address = Server("origin", base.rstrip("/")).address
             self.addCleanup(stack.pop_all().close)
 
@@ -120,21 +120,23 @@ class FigureTests(SynchronousTestCase):
         def contender(name: str, rates: list[int], cpu: float | None) -> Contender:
             remaining = iter(rates)
 
-            def measure() -> Sample:
+            def measure() -> RoundSample:
                 order.append(name)
-                return Sample(Load(next(remaining), 0, 1.0, 0.1, 0.2, 0.3), cpu)
+                return RoundSample(LoadResult(next(remaining), 0, 1.0, 0.1, 0.2, 0.3), cpu)
 
             return Contender(name, measure)
 
         with redirect_stderr(StringIO()):
-            first, second = in_turns([contender("a", [100, 1, 100], 2.0), contender("b", [50, 50, 900], None)], 3, "a")
+            first, second = measure_alternately(
+                [contender("a", [100, 1, 100], 2.0), contender("b", [50, 50, 900], None)], 3, "a"
+            )
         self.assertEqual(order, ["a", "b"] * 3)
         self.assertEqual((first.rate, first.cpu, first.ratio), (100, 0.02, 1.0))
         self.assertEqual((second.rate, second.cpu, second.ratio), (50, None, 0.5))
 
     def test_tables_are_markdown_with_numbers_to_the_right(self) -> None:
         self.assertEqual(
-            table(("server", "n"), [("a", 5), ("longer one", 1000)]).splitlines(),
+            markdown_table(("server", "n"), [("a", 5), ("longer one", 1000)]).splitlines(),
             [
                 "| server     |    n |",
                 "| ---------- | ---: |",

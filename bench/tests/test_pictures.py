@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageSequence
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench.comparison_grid import grid
+from bench.comparison_grid import grid_cases
 from bench.pictures import PICTURES, draw_all, scene
 
 
@@ -45,7 +45,7 @@ class PictureTests(SynchronousTestCase):
         self.assertIsNotNone(_open("wide-gamut.jpg").info.get("icc_profile"))
 
     def test_films_have_five_frames_with_their_own_delays(self) -> None:
-        for name in ("film.gif", "film.webp"):
+        for name in ("animation.gif", "animation.webp"):
             durations = []
             for frame in ImageSequence.Iterator(_open(name)):
                 frame.load()
@@ -62,7 +62,7 @@ class GridTests(SynchronousTestCase):
             drawn = {path.name for path in Path(directory).iterdir()}
         named = {
             case.path.rpartition("local:///")[2].partition("@")[0]
-            for case in grid("local:///")
+            for case in grid_cases("local:///")
             if "local:" in case.path
         }
         asked = {name for name in named if "%" not in name}
@@ -70,17 +70,17 @@ class GridTests(SynchronousTestCase):
         self.assertEqual(drawn - asked, {"mark.png"})  # for the servers' own watermark
 
     def test_there_are_many_paths_and_none_twice(self) -> None:
-        paths = [case.path for case in grid("local:///")]
+        paths = [case.path for case in grid_cases("local:///")]
         self.assertGreater(len(paths), 1000)
         self.assertEqual(len(paths), len(set(paths)))
         self.assertFalse([path for path in paths if "<" in path or "{" in path or not path.startswith("/")])
 
     def test_a_set_in_an_option_stands_for_each_of_its_words(self) -> None:
-        paths = [case.path for case in grid("local:///") if case.group == "enlarge" and "small.png" in case.path]
+        paths = [case.path for case in grid_cases("local:///") if case.group == "enlarge" and "small.png" in case.path]
         self.assertEqual(len(paths), 5 * 4)
         self.assertIn("/unsafe/rs:fill-down:0:77:1/plain/local:///small.png@png", paths)
 
     def test_photos_have_their_own_grid(self) -> None:
-        cases = grid("http://origin/", ["a.jpg", "b c.png"])
+        cases = grid_cases("http://origin/", ["a.jpg", "b c.png"])
         self.assertEqual({case.group for case in cases}, {"photos"})
         self.assertIn("/unsafe/z:0.25/plain/http://origin/b%20c.png@webp", [case.path for case in cases])

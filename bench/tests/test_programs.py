@@ -17,8 +17,8 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from bench import chart, cold, compare, entries, hits, overload, soak, start, trace
 from bench.pictures import draw_all, stand_in
-from bench.servers import own_server
-from bench.workloads import WORKS
+from bench.servers import imgforge_server
+from bench.workloads import WORKLOADS
 
 _SVG = "{http://www.w3.org/2000/svg}"
 
@@ -46,7 +46,7 @@ class ProgramTests(SynchronousTestCase):
         self.assertEqual(list(self.root.iterdir()), [])
 
     def test_cold_images_cost_time_and_none_fails(self) -> None:
-        (self.root / WORKS[0].source).write_bytes(stand_in(640, 400, grain=3, quality=80))
+        (self.root / WORKLOADS[0].source).write_bytes(stand_in(640, 400, grain=3, quality=80))
         load = "--rounds 1 --requests 9 --libvips --seconds 0.2 --processes 1"
         report = self._report(cold.main, f"--photos {self.root} --work 1 {load}")
         ours, libvips = report["works"][0]["servers"]
@@ -129,7 +129,7 @@ class ProgramTests(SynchronousTestCase):
 
     def test_nothing_differs_between_a_server_and_itself(self) -> None:
         draw_all(self.root)
-        with own_server(self.root, {}) as server:
+        with imgforge_server(self.root, {}) as server:
             servers = f"--peer {server.url} --ours {server.url}"
             report = self._report(compare.main, f"{servers} --local-root {self.root} --only tiny --only path")
         self.assertEqual(report["totals"]["same"], len(report["rows"]))

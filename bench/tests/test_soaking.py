@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 from twisted.trial.unittest import SynchronousTestCase
 
 from bench.process_usage import Usage, children, usage
-from bench.soak_clients import REFUSED, Act, World, garbage, hit
-from bench.soak_run import Look, slope
+from bench.soak_clients import REFUSED, ClientAction, SoakTarget, garbage, hit
+from bench.soak_run import ResourceSample, slope
 from bench.svg_plot import Panel, plot
 from imgforge.testing import Origin as RawOrigin
 from imgforge.testing import response as whole
@@ -28,14 +28,14 @@ class ClientTests(SynchronousTestCase):
         self.server = RawOrigin()
         self.addCleanup(self.server.close)
 
-    def said(self, act: Act, answer: bytes) -> str:
+    def said(self, act: ClientAction, answer: bytes) -> str:
         def say(connection: socket.socket) -> None:
             connection.sendall(answer)
             connection.shutdown(socket.SHUT_RDWR)
 
         self.server.answers["/unsafe/rs:fit:80:0/plain/http://o/hot/0.jpg@jpg"] = say
         expected = {(0, 80): b"right"}
-        return act(World(("127.0.0.1", self.server.port), "http://o", expected, (), (), "", ""), Random(1))
+        return act(SoakTarget(("127.0.0.1", self.server.port), "http://o", expected, (), (), "", ""), Random(1))
 
     def test_a_good_answer_is_right_to_the_byte(self) -> None:
         self.assertEqual(self.said(hit, whole(b"right")), "")
@@ -54,7 +54,7 @@ class ClientTests(SynchronousTestCase):
             with socket.create_server(("127.0.0.1", 0)) as listener:
                 thread = Thread(target=self.answer_once, args=(listener, answer))
                 thread.start()
-                world = World(listener.getsockname(), "", {}, (), (), "", "")
+                world = SoakTarget(listener.getsockname(), "", {}, (), (), "", "")
                 self.assertEqual(garbage(world, Random(1)) == "", right, answer)
                 thread.join()
 
@@ -69,7 +69,7 @@ class ClientTests(SynchronousTestCase):
 class SlopeTests(SynchronousTestCase):
     def test_it_is_that_of_the_second_half_per_thousand_requests(self) -> None:
         nothing = Usage(0, 0, 0)
-        looks = [Look(number, number * 100, 0, nothing, nothing) for number in range(20)]
+        looks = [ResourceSample(number, number * 100, 0, nothing, nothing) for number in range(20)]
         rising = [float(number) for number in range(20)]
         self.assertAlmostEqual(slope(looks, rising), 10)
         self.assertAlmostEqual(slope(looks, [*rising[:10], *[10.0] * 10]), 0)

@@ -17,9 +17,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
 from bench.pictures import stand_in
-from bench.process_usage import Memory, memory_bytes, watched_memory
-from bench.slow_origin import Originals, numbered
-from bench.zipf_traffic import Traffic, originals_of
+from bench.process_usage import MemorySamples, memory_bytes, sample_memory
+from bench.slow_origin import NumberedOriginals, with_number
+from bench.zipf_traffic import ZipfTraffic, write_photo_originals
 
 # Holds 64 MB in a grandchild that it shares with its own child, then waits.
 _LARGE_GRANDCHILD = """
@@ -32,7 +32,7 @@ if os.fork() == 0:
 time.sleep(60)
 """
 
-TRAFFIC = Traffic(2000, 100, (100, 200), {"webp": 3, "jpg": 1}, 1.0, seed=5)
+TRAFFIC = ZipfTraffic(2000, 100, (100, 200), {"webp": 3, "jpg": 1}, 1.0, seed=5)
 
 
 class TrafficTests(SynchronousTestCase):
@@ -54,7 +54,7 @@ class OriginTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.pictures = [stand_in(40, 30, grain=1, quality=80), stand_in(50, 30, grain=1, quality=80)]
-        self.originals = Originals(self.clock, self.pictures, 0.03)
+        self.originals = NumberedOriginals(self.clock, self.pictures, 0.03)
 
     def get(self, *path: bytes) -> DummyRequest:
         request = DummyRequest(list(path))
@@ -79,7 +79,7 @@ class OriginTests(SynchronousTestCase):
 
     def test_a_numbered_picture_has_the_same_pixels(self) -> None:
         picture = self.pictures[0]
-        before, after = (pyvips.Image.jpegload_buffer(body).numpy() for body in (picture, numbered(picture, 77)))
+        before, after = (pyvips.Image.jpegload_buffer(body).numpy() for body in (picture, with_number(picture, 77)))
         self.assertEqual(before.tobytes(), after.tobytes())
 
     def test_photos_that_make_no_large_jpeg_make_no_originals(self) -> None:
@@ -88,9 +88,9 @@ class OriginTests(SynchronousTestCase):
             photos.mkdir()
             directory.mkdir()
             (photos / "a.jpg").write_bytes(self.pictures[0])
-            self.assertEqual(originals_of(photos, directory), 0)
+            self.assertEqual(write_photo_originals(photos, directory), 0)
             (photos / "b.jpg").write_bytes(stand_in(1300, 900, grain=9, quality=90))
-            self.assertGreater(originals_of(photos, directory), 0)
+            self.assertGreater(write_photo_originals(photos, directory), 0)
             sizes = [path.stat().st_size for path in directory.iterdir()]
             self.assertTrue(all(100_000 <= size <= 1_000_000 for size in sizes), sizes)
 
@@ -108,11 +108,11 @@ class MemoryTests(SynchronousTestCase):
             self.assertTrue(64 << 20 <= memory_bytes(process.pid) < 120 << 20)
 
     def test_peak_last_and_slope(self) -> None:
-        memory = Memory([(0, 900), (1, 100), (2, 300), (3, 310), (4, 320), (5, 330)])
+        memory = MemorySamples([(0, 900), (1, 100), (2, 300), (3, 310), (4, 320), (5, 330)])
         self.assertEqual((memory.peak, memory.last), (900, 330))
         self.assertAlmostEqual(memory.slope, 10)
 
     def test_a_block_is_watched(self) -> None:
-        with watched_memory([os.getpid()]) as memory:
+        with sample_memory([os.getpid()]) as memory:
             pass
         self.assertGreater(memory.last, 1 << 20)
