@@ -1,4 +1,4 @@
-"""Contenders measured in turns (A B A B), so that whatever else the machine does hits all of them alike."""
+"""Measures contenders in alternating rounds (A B A B), so that other load on the machine affects all of them alike."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Contender", "RoundSample", "RoundSummary", "measure_alternately", "s
 
 @dataclass(frozen=True, slots=True)
 class RoundSample:
-    """One contender's round: the load, and the CPU seconds that it cost the contender where they are known."""
+    """One round of a contender: the load, and the CPU seconds that the contender used if they are known."""
 
     load: LoadResult
     cpu: float | None
@@ -24,7 +24,7 @@ class RoundSample:
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A name and how to measure one round of it."""
+    """A name, and a function that measures one round."""
 
     name: str
     measure: Callable[[], RoundSample]
@@ -32,10 +32,10 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class RoundSummary:
-    """A contender's rounds in short: medians over the rounds, and the sums of answers and failures.
+    """Medians over the rounds of a contender, and the sums of its answers and failures.
 
-    `rate` is answers per second, latencies are seconds; `ratio` is the rate as a share of the reference's, and `cpu`
-    the contender's CPU seconds per answer.
+    `rate` is answers per second, `ratio` the rate divided by that of the reference, `cpu` CPU seconds per answer, and
+    latencies are in seconds.
     """
 
     name: str
@@ -50,7 +50,7 @@ class RoundSummary:
 
 
 def server_contender(server: Server, load: Callable[[Server], LoadResult]) -> Contender:
-    """The contender that is a server, with the CPU time of its process tree where its process id is known."""
+    """Return *server* as a contender, with the CPU time of its process tree if its process id is known."""
 
     def measure() -> RoundSample:
         before = None if server.pid is None else cpu_seconds(server.pid)
@@ -62,25 +62,27 @@ def server_contender(server: Server, load: Callable[[Server], LoadResult]) -> Co
 
 
 def measure_alternately(contenders: Sequence[Contender], rounds: int, reference: str) -> list[RoundSummary]:
-    """Measure *rounds* of each contender in alternation; ratios are to the contender named *reference*."""
+    """Measure *rounds* of each contender in alternation; ratios are relative to the contender named *reference*."""
     samples: dict[str, list[RoundSample]] = {contender.name: [] for contender in contenders}
     for number in range(rounds):
         for contender in contenders:
             sample = contender.measure()
             print_progress(f"  round {number + 1}/{rounds} {contender.name}: {sample.load.rate:.1f}/s")
             samples[contender.name].append(sample)
-    rates = {name: statistics.median(sample.load.rate for sample in taken) for name, taken in samples.items()}
-    return [_figures(name, taken, rates[name], rates[reference]) for name, taken in samples.items()]
+    rates = {name: statistics.median(sample.load.rate for sample in measured) for name, measured in samples.items()}
+    return [_summary(name, measured, rates[name], rates[reference]) for name, measured in samples.items()]
 
 
-def _figures(name: str, samples: Sequence[RoundSample], rate: float, reference: float) -> RoundSummary:
+def _summary(name: str, samples: Sequence[RoundSample], rate: float, reference: float) -> RoundSummary:
     loads = [sample.load for sample in samples]
-    costs = [s.cpu / s.load.answers for s in samples if s.cpu is not None and s.load.answers]
+    cpu_per_answer = [
+        sample.cpu / sample.load.answers for sample in samples if sample.cpu is not None and sample.load.answers
+    ]
     return RoundSummary(
         name=name,
         rate=rate,
         ratio=rate / reference if reference else 0.0,
-        cpu=statistics.median(costs) if costs else None,
+        cpu=statistics.median(cpu_per_answer) if cpu_per_answer else None,
         p50=statistics.median(load.p50 for load in loads),
         p95=statistics.median(load.p95 for load in loads),
         p99=statistics.median(load.p99 for load in loads),

@@ -1,12 +1,12 @@
-"""Send a grid of image URLs to a peer and to imgforge, and report every difference in status, type, size, pixels
-and weight.
+"""Send a grid of image URLs to a peer and to imgforge, and report every difference in status, content type, size,
+pixels and length.
 
     python bench/compare.py --local-root DIR --peer http://127.0.0.1:8081 --ours http://127.0.0.1:8080
     python bench/compare.py --photos DIR --peer http://127.0.0.1:8081
 
-The pictures of the grid are drawn into `--local-root`, which both servers must have as the root of local:// sources;
-with `--photos` a smaller grid goes over the photos that are in that directory already. Without `--ours` this
-repository's imgforge is started. Both servers must take unsigned URLs (`/unsafe/...`).
+The pictures of the grid are drawn into `--local-root`, which must be the root of local:// sources of both servers. With
+`--photos` a smaller grid is sent for the photos that are already in that directory. Without `--ours` this repository's
+imgforge is started. Both servers must accept unsigned URLs (`/unsafe/...`).
 """
 
 from __future__ import annotations
@@ -39,33 +39,35 @@ _PHOTO_SUFFIXES = {".avif", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tiff", "
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """A case and how the two answers to it compare."""
+    """A case, and the verdict on the two answers to it."""
 
     case: Case
     verdict: Verdict
 
 
 def worst_first(rows: Sequence[CaseResult]) -> list[CaseResult]:
-    """The rows that differ: by kind of difference, then by how much."""
+    """Return the results that differ, sorted by kind of difference and by the tile that differs most."""
     differing = [row for row in rows if row.verdict.name != "same"]
     return sorted(differing, key=lambda row: (-VERDICTS.index(row.verdict.name), -(row.verdict.tile or 0.0)))
 
 
 def _compare(ours: Server, peer: Server, thresholds: Thresholds, save: Path | None, case: Case) -> CaseResult:
-    answer, wanted = fetch(ours.address, case.path), fetch(peer.address, case.path)
-    row = CaseResult(case, compare_answers(answer, wanted, thresholds))
+    our_answer, peer_answer = fetch(ours.address, case.path), fetch(peer.address, case.path)
+    row = CaseResult(case, compare_answers(our_answer, peer_answer, thresholds))
     if save is not None and row.verdict.name != "same":
         name = case.path.removeprefix("/unsafe/").replace("/", "_").replace(":", ".")[:150]
-        for who, one in (("ours", answer), ("peer", wanted)):
-            suffix = one.content_type.partition(";")[0].rpartition("/")[2].partition("+")[0] or "txt"
-            (save / f"{name}.{who}.{suffix}").write_bytes(one.body)
+        for owner, answer in (("ours", our_answer), ("peer", peer_answer)):
+            suffix = answer.content_type.partition(";")[0].rpartition("/")[2].partition("+")[0] or "txt"
+            (save / f"{name}.{owner}.{suffix}").write_bytes(answer.body)
     return row
 
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer", required=True, metavar="URL", help="the server whose answers are the standard")
-    parser.add_argument("--ours", metavar="URL", help="the server to judge (default: start this repository's imgforge)")
+    parser.add_argument("--peer", required=True, metavar="URL", help="the server whose answers are the reference")
+    parser.add_argument(
+        "--ours", metavar="URL", help="the server under test (default: start this repository's imgforge)"
+    )
     root = parser.add_mutually_exclusive_group(required=True)
     root.add_argument("--local-root", type=Path, metavar="DIR", help="draw the pictures there and send the whole grid")
     root.add_argument("--photos", type=Path, metavar="DIR", help="send the smaller grid over the photos in DIR")
@@ -76,10 +78,13 @@ def _arguments() -> argparse.ArgumentParser:
         help="sources as local:///, or from an HTTP origin on loopback that is started here (default: local)",
     )
     parser.add_argument(
-        "--only", action="append", metavar="GROUP", help="only groups whose name begins so; several times"
+        "--only", action="append", metavar="GROUP", help="only groups whose name begins with GROUP (may be repeated)"
     )
     parser.add_argument(
-        "--threshold", type=float, default=1.0, help="mean difference (0..255) still the same (default: 1)"
+        "--threshold",
+        type=float,
+        default=1.0,
+        help="largest mean difference (0..255) that counts as the same (default: 1)",
     )
     parser.add_argument("--tile-threshold", type=float, default=8.0, help="the same for any 16x16 tile (default: 8)")
     parser.add_argument(
@@ -93,22 +98,22 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def _chosen(arguments: argparse.Namespace, prefix: str) -> list[Case]:
+def _select_cases(arguments: argparse.Namespace, prefix: str) -> list[Case]:
     photos = ()
     if arguments.photos:
         photos = tuple(sorted(p.name for p in arguments.photos.iterdir() if p.suffix.lower() in _PHOTO_SUFFIXES))
-    wanted = tuple(arguments.only or ("",))
-    return [case for case in grid_cases(prefix, photos) if case.group.startswith(wanted)]
+    group_prefixes = tuple(arguments.only or ("",))
+    return [case for case in grid_cases(prefix, photos) if case.group.startswith(group_prefixes)]
 
 
 def _print(rows: Sequence[CaseResult], worst: int) -> None:
-    seen = [verdict for verdict in VERDICTS if verdict == "same" or any(row.verdict.name == verdict for row in rows)]
+    columns = [verdict for verdict in VERDICTS if verdict == "same" or any(row.verdict.name == verdict for row in rows)]
     counts: dict[str, Counter[str]] = {}
     for row in rows:
         counts.setdefault(row.case.group, Counter())[row.verdict.name] += 1
     counts["all"] = Counter(row.verdict.name for row in rows)
-    lines = ((group, *(count[verdict] or "" for verdict in seen), count.total()) for group, count in counts.items())
-    print(markdown_table(("group", *seen, "cases"), lines))
+    lines = ((group, *(count[verdict] or "" for verdict in columns), count.total()) for group, count in counts.items())
+    print(markdown_table(("group", *columns, "cases"), lines))
     ratios = sorted(row.verdict.bytes_ratio for row in rows if row.verdict.bytes_ratio is not None)
     if ratios:
         print(f"\nOur bodies over the peer's: median {median(ratios):.2f}, from {ratios[0]:.2f} to {ratios[-1]:.2f}")
@@ -127,10 +132,10 @@ def _report(rows: Sequence[CaseResult]) -> dict[str, object]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Compare as *argv* says; 0 where nothing differs."""
+    """Compare as *argv* says and print the differences; returns 0 if there are none, 2 if a server did not start."""
     arguments = _arguments().parse_args(argv)
     if arguments.list:
-        print("\n".join(case.path for case in _chosen(arguments, "local:///")))
+        print("\n".join(case.path for case in _select_cases(arguments, "local:///")))
         return 0
     root: Path = arguments.photos or arguments.local_root
     if arguments.local_root:
@@ -149,10 +154,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (StartFailed, argparse.ArgumentTypeError) as failure:
             print_progress(str(failure))
             return 2
-        chosen = _chosen(arguments, prefix)
-        print_progress(f"{len(chosen)} cases")
+        cases = _select_cases(arguments, prefix)
+        print_progress(f"{len(cases)} cases")
         with ThreadPoolExecutor(arguments.connections) as pool:
-            rows = list(pool.map(partial(_compare, ours, peer, thresholds, arguments.save), chosen))
+            rows = list(pool.map(partial(_compare, ours, peer, thresholds, arguments.save), cases))
     if not write_json(arguments.json, _report(rows)):
         _print(rows, arguments.worst)
     return int(any(row.verdict.name != "same" for row in rows))

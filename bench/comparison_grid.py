@@ -1,4 +1,4 @@
-"""The grid of `compare.py`, read from `grid.toml`: groups of image URLs, products of sources, options and formats."""
+"""The image URLs of `compare.py`, read from `grid.toml`: groups of products of sources, options and formats."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from bench.workloads import image_path
 
 __all__ = ["Case", "grid_cases"]
 
-_SET = re.compile(r"<([a-z]+)>")
+_SET_NAME = re.compile(r"<([a-z]+)>")
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One URL: the group that it belongs to, and its path and query."""
+    """One URL: the group that it belongs to, and its path."""
 
     group: str
     path: str
 
 
 def grid_cases(prefix: str, photos: Sequence[str] = ()) -> list[Case]:
-    """Every case of the table, each path once; *prefix* (`local:///` or an origin's URL) goes before a source's name.
+    """Return every case of `grid.toml`, each path once.
 
-    Without *photos* the cases are those on drawn pictures, else those on the photos, file names.
+    *prefix* (`local:///` or an origin's URL) goes before the name of each source. With *photos*, file names, the cases
+    are those of the group for photos, otherwise those of all other groups, on the drawn pictures.
     """
     table = tomllib.loads(Path(__file__).with_name("grid.toml").read_text(encoding="utf-8"))
-    sets: dict[str, list[str]] = {name: words.split() for name, words in table["sets"].items()}
+    sets: dict[str, list[str]] = {name: members.split() for name, members in table["sets"].items()}
     sets["photos"] = list(photos)
     groups = [group for group in table["groups"] if ("<photos>" in group["sources"]) == bool(photos)]
     cases = [case for group in groups for case in _product_cases(group, prefix, sets)]
@@ -54,12 +55,12 @@ def _empty_if_dash(word: str) -> str:
 
 
 def _expanded_words(text: str, sets: Mapping[str, Sequence[str]]) -> list[str]:
-    """The words of *text*, those with `<set>` once for each member of that set."""
-    return [filled for word in text.split() for filled in _expand(word, sets)]
+    """Return the words of *text*; a word with `<set>` comes once for each member of that set."""
+    return [expanded for word in text.split() for expanded in _expand(word, sets)]
 
 
 def _expand(word: str, sets: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    found = _SET.search(word)
+    found = _SET_NAME.search(word)
     if found is None:
         yield word
         return
@@ -68,12 +69,13 @@ def _expand(word: str, sets: Mapping[str, Sequence[str]]) -> Iterator[str]:
 
 
 def _spelling_cases(group: Mapping[str, Any], source: str) -> Iterator[Case]:
-    coded = base64.urlsafe_b64encode(source.encode()).decode().rstrip("=")
-    words = {
+    """Yield the group's paths: several spellings of the URL of one *source*."""
+    encoded = base64.urlsafe_b64encode(source.encode()).decode().rstrip("=")
+    fields = {
         "source": source,
         "quoted": urllib.parse.quote(source, safe=""),
-        "base64": coded,
-        "base64_split": "/".join(coded[at : at + 7] for at in range(0, len(coded), 7)),
+        "base64": encoded,
+        "base64_split": "/".join(encoded[start : start + 7] for start in range(0, len(encoded), 7)),
     }
     for template in group["paths"].split():
-        yield Case(group["name"], template.format(**words))
+        yield Case(group["name"], template.format(**fields))

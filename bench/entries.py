@@ -1,11 +1,11 @@
-"""What a full disk tier costs: its start, its look-ups and its memory, with few entries and with many, side by side.
+"""The costs of a full disk cache: start, look-ups and memory, with few entries and with many.
 
     python bench/entries.py --directory /var/tmp/entries --entries 1000 1000000
 
-For each number a directory is filled with entries of the real format, by several processes, and then judged by others:
-the time until a tier has started and answered its first look-up, the time of a look-up that finds and of one that does
-not, the resident memory at the end and what of it came since the start, and the time in which the janitor walks through
-all. The directories are removed at the end. JSON on standard output; a table with --markdown.
+For each number several processes fill a directory with entries of the real format. Other processes then measure the
+time until a disk tier has started and answered its first look-up, the time of a hit and of a miss, the resident memory
+at the end and its growth since the start, and the time in which a sweep reads the whole directory. The directories are
+removed at the end. Prints JSON; a table with --markdown.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ _COLUMNS = (
 
 
 def key_of(number: int) -> bytes:
-    """The key of an entry, spread as real ones are."""
+    """Return the cache key of entry *number*, a hash as real keys are."""
     return blake2b(str(number).encode(), digest_size=32).digest()
 
 
-def fill(root: str, first: int, last: int, size: int) -> None:
-    """Write the entries from *first* up to *last*, with bodies of *size* bytes."""
+def fill_directory(root: str, first: int, last: int, size: int) -> None:
+    """Write the entries *first* to *last* - 1, with bodies of *size* bytes."""
     from imgforge.cache import entry_path, write_entry
     from imgforge.model import CacheEntry, Rendition
 
@@ -54,50 +54,52 @@ def fill(root: str, first: int, last: int, size: int) -> None:
 
 
 def resident_mb() -> float:
-    """The resident memory of this process."""
+    """Return the resident memory of this process in megabytes (10^6 bytes)."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def judge(root: str, count: int) -> None:
-    """Start a tier on *root*, look up what is there and what is not, and print what that took."""
+def measure_tier(root: str, count: int) -> None:
+    """Start a disk tier on *root* with *count* entries, look up hits and misses, and print the figures as JSON."""
     from twisted.internet import reactor
     from twisted.internet.defer import ensureDeferred
 
     from imgforge.cache import CacheSettings, make_cache
 
-    running: Any = reactor
+    real_reactor: Any = reactor
 
     async def measure() -> None:
         before = resident_mb()
         began = time.perf_counter()
-        cache = make_cache(running, CacheSettings("disk", disk_path=root, disk_capacity=0, disk_max_bytes=0), print)
+        cache = make_cache(
+            real_reactor, CacheSettings("disk", disk_path=root, disk_capacity=0, disk_max_bytes=0), print
+        )
         assert cache is not None  # noqa: S101
         cache.startService()
         await cache.get(key_of(-1))
-        found = {"entries": count, "start_ms": (time.perf_counter() - began) * 1e3}
+        figures = {"entries": count, "start_ms": (time.perf_counter() - began) * 1e3}
         numbers = random.Random(1).choices(range(count), k=_LOOK_UPS)
-        for name, asked in (("hit_us", numbers), ("miss_us", [-2 - number for number in numbers])):
+        for name, looked_up in (("hit_us", numbers), ("miss_us", [-2 - number for number in numbers])):
             began = time.perf_counter()
-            hits = sum([await cache.get(key_of(number)) is not None for number in asked])
-            found[name] = (time.perf_counter() - began) / len(asked) * 1e6
-            if hits != (len(asked) if name == "hit_us" else 0):
-                raise SystemExit(f"{hits} of {len(asked)} look-ups found something")
-        found["rss_mb"] = resident_mb()
-        found["grown_mb"] = found["rss_mb"] - before
+            hits = sum([await cache.get(key_of(number)) is not None for number in looked_up])
+            figures[name] = (time.perf_counter() - began) / len(looked_up) * 1e6
+            if hits != (len(looked_up) if name == "hit_us" else 0):
+                raise SystemExit(f"{hits} of {len(looked_up)} look-ups were hits")
+        figures["rss_mb"] = resident_mb()
+        figures["grown_mb"] = figures["rss_mb"] - before
         await cache.stopService()
-        print(json.dumps(found))
-        running.stop()
+        print(json.dumps(figures))
+        real_reactor.stop()
 
     def start() -> None:
-        ensureDeferred(measure()).addErrback(lambda failure: (failure.printTraceback(), running.stop()))
+        ensureDeferred(measure()).addErrback(lambda failure: (failure.printTraceback(), real_reactor.stop()))
 
-    running.callWhenRunning(start)
-    running.run()
+    real_reactor.callWhenRunning(start)
+    real_reactor.run()
 
 
-def walk(root: str) -> float:
-    """Seconds in which a process counts all entries, as the janitor does."""
+def sweep_seconds(root: str) -> float:
+    """Return the seconds that one sweep of the eviction takes, which reads the metadata of all entries."""
     from imgforge.cache import DiskLimits, sweep
 
     began = time.perf_counter()
@@ -105,67 +107,73 @@ def walk(root: str) -> float:
     return time.perf_counter() - began
 
 
-def _again(*arguments: object) -> subprocess.Popen[str]:
+def _start_self(*arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, __file__, *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def _filled(root: Path, count: int, size: int, processes: int) -> None:
+def _fill_in_parallel(root: Path, count: int, size: int, processes: int) -> None:
     bounds = [count * part // processes for part in range(processes + 1)]
-    writers = [_again("--fill", root, *pair, size) for pair in pairwise(bounds)]
-    statuses = [writer.wait() for writer in writers]  # all of them, before anything is removed
+    writers = [_start_self("--fill", root, *pair, size) for pair in pairwise(bounds)]
+    statuses = [writer.wait() for writer in writers]  # wait for all of them before the directory is removed
     if any(statuses):
-        raise SystemExit("the directory could not be filled")
+        raise SystemExit(f"a process that fills {root} failed")
 
 
-def _judged(root: Path, count: int, times: int) -> dict[str, float]:
-    """The least of each figure: what the machine does besides can only add to it."""
-    rounds = []
-    for _ in range(times):
-        output, _ = _again("--judge", root, count).communicate()
-        rounds.append(json.loads(output))
-    return {name: min(one[name] for one in rounds) for name in rounds[0]} | {"walk_s": walk(str(root))}
+def _measure(root: Path, count: int, rounds: int) -> dict[str, float]:
+    """Return the minimum of each figure over *rounds*, as other load on the machine can only increase it."""
+    measured = []
+    for _ in range(rounds):
+        output, _ = _start_self("--judge", root, count).communicate()
+        measured.append(json.loads(output))
+    return {name: min(figures[name] for figures in measured) for name in measured[0]} | {
+        "walk_s": sweep_seconds(str(root))
+    }
 
 
 def _table(rows: list[dict[str, float]]) -> str:
     lines = ["| " + " | ".join(title for _, title, _ in _COLUMNS) + " |", "|" + "---:|" * len(_COLUMNS)]
     for row in rows:
-        shown = (format(int(row[name]) if kind == "d" else row[name], kind) for name, _, kind in _COLUMNS)
-        lines.append("| " + " | ".join(shown) + " |")
+        cells = (format(int(row[name]) if kind == "d" else row[name], kind) for name, _, kind in _COLUMNS)
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Fill, judge, remove; or be one of the processes that do."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Fill, measure and remove the directories; with a hidden argument, be one of the processes that do so."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--directory", type=Path, help="where to make the directories of entries")
-    parser.add_argument("--entries", type=int, nargs="+", default=[1000, 1_000_000], help="numbers of entries")
+    parser.add_argument("--directory", type=Path, help="where to create the directories of entries")
+    parser.add_argument(
+        "--entries", type=int, nargs="+", default=[1000, 1_000_000], help="numbers of entries, one directory each"
+    )
     parser.add_argument("--size", type=int, default=200, help="bytes of a body")
     parser.add_argument("--processes", type=int, default=2, help="processes that fill a directory")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is judged; the least counts")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="how often each directory is measured; the minimum counts"
+    )
     parser.add_argument("--markdown", action="store_true", help="print a table")
     parser.add_argument("--fill", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--judge", nargs=2, help=argparse.SUPPRESS)
-    given = parser.parse_args(arguments)
-    if given.fill:
-        root, first, last, size = given.fill
-        fill(root, int(first), int(last), int(size))
-    elif given.judge:
-        judge(given.judge[0], int(given.judge[1]))
-    elif given.directory is None:
+    arguments = parser.parse_args(argv)
+    if arguments.fill:
+        root, first, last, size = arguments.fill
+        fill_directory(root, int(first), int(last), int(size))
+    elif arguments.judge:
+        measure_tier(arguments.judge[0], int(arguments.judge[1]))
+    elif arguments.directory is None:
         parser.error("--directory is needed")
     else:
         rows = []
-        for count in given.entries:
-            root = given.directory / str(count)
-            root.mkdir(parents=True)
+        for count in arguments.entries:
+            directory = arguments.directory / str(count)
+            directory.mkdir(parents=True)
             try:
-                _filled(root, count, given.size, given.processes)
-                rows.append(_judged(root, count, given.rounds))
+                _fill_in_parallel(directory, count, arguments.size, arguments.processes)
+                rows.append(_measure(directory, count, arguments.rounds))
                 print(json.dumps(rows[-1]), file=sys.stderr)  # the removal may take long
             finally:
-                shutil.rmtree(root)
-        print(_table(rows) if given.markdown else json.dumps(rows, indent=2))
+                shutil.rmtree(directory)
+        print(_table(rows) if arguments.markdown else json.dumps(rows, indent=2))
     return 0
 
 

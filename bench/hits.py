@@ -5,8 +5,8 @@
         --server rust=http://127.0.0.1:8082,4712
 
 `--nginx` starts nginx with proxy_cache in front of the first server. Servers that were started by hand must have their
-cache on; with `--sources local` (the default) their local:// root is the directory given with `--local-root`, into
-which the source is drawn. Figures per CPU second do not need the client to be fast, as it is not what is measured.
+cache enabled; with `--sources local` (the default) the root of their local:// sources must be the directory of
+`--local-root`, into which the original is drawn. A slow client does not distort summary per CPU second.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from bench.alternating_rounds import RoundSummary, measure_alternately, server_c
 from bench.load import LoadResult, drive, drive_wrk, fetch
 from bench.nginx_cache import nginx_cache
 from bench.output import add_server_arguments, describe_machine, markdown_table, print_progress, write_json
-from bench.pictures import stand_in
+from bench.pictures import draw_photo
 from bench.servers import Server, StartFailed, file_origin, imgforge_server
 from bench.workloads import image_path
 
 __all__ = ["main"]
 
 _SOURCE = "hit.jpg"
-_GRAIN = 13.0  # of the source: makes a result of some 20 kB
+_GRAIN = 13.0  # of the original, so that the image has some 20 kB
 _HEAD = ("server", "hits/CPU s", "ratio", "hits/s", "p50 ms", "p99 ms", "failed")
 
 
@@ -43,12 +43,14 @@ def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_server_arguments(parser)
     parser.add_argument(
-        "--local-root", type=Path, metavar="DIR", help="where the source is drawn (default: a temporary one)"
+        "--local-root", type=Path, metavar="DIR", help="where the original is drawn (default: a temporary directory)"
     )
-    parser.add_argument("--nginx", action="store_true", help="measure nginx's proxy_cache before the first server, too")
+    parser.add_argument(
+        "--nginx", action="store_true", help="measure nginx with proxy_cache in front of the first server too"
+    )
     parser.add_argument("--nginx-workers", type=int, default=1, help="its worker processes (default: 1)")
     parser.add_argument(
-        "--generator", choices=("wrk", "own"), help="what makes the load (default: wrk if it is installed)"
+        "--generator", choices=("wrk", "own"), help="the load generator (default: wrk if it is installed)"
     )
     parser.add_argument("--seconds", type=float, default=4.0, help="length of a round (default: 4)")
     parser.add_argument("--connections", type=int, default=32, help="keep-alive connections (default: 32)")
@@ -63,24 +65,24 @@ def _load(path: str, arguments: argparse.Namespace, server: Server) -> LoadResul
 
 
 def _warm(server: Server, path: str, connections: int) -> None:
-    """Fill the cache, in every worker process that has one of its own, and say what is served."""
+    """Fill the cache of every worker process, and print status, type and length of the answer."""
     drive(server.address, repeat(path, 20 * connections), connections=connections)
     answer = fetch(server.address, path)
     print_progress(f"{server.name}: status {answer.status}, {answer.content_type}, {len(answer.body)} bytes")
 
 
-def _row(figures: RoundSummary, reference: RoundSummary) -> tuple[object, ...]:
-    """A line of the table; the ratio is of hits per CPU second where both are known."""
-    per_cpu = f"{1 / figures.cpu:.0f}" if figures.cpu else "-"
-    ratio = f"{reference.cpu / figures.cpu:.2f}" if figures.cpu and reference.cpu else "-"
-    latencies = (f"{seconds * 1e3:.2f}" for seconds in (figures.p50, figures.p99))
-    return (figures.name, per_cpu, ratio, f"{figures.rate:.0f}", *latencies, figures.failures)
+def _row(summary: RoundSummary, reference: RoundSummary) -> tuple[object, ...]:
+    """Return a row of the table; the ratio is of hits per CPU second if both are known."""
+    per_cpu = f"{1 / summary.cpu:.0f}" if summary.cpu else "-"
+    ratio = f"{reference.cpu / summary.cpu:.2f}" if summary.cpu and reference.cpu else "-"
+    latencies = (f"{seconds * 1e3:.2f}" for seconds in (summary.p50, summary.p99))
+    return (summary.name, per_cpu, ratio, f"{summary.rate:.0f}", *latencies, summary.failures)
 
 
 def _measure(stack: ExitStack, arguments: argparse.Namespace) -> list[RoundSummary]:
     root = arguments.local_root or Path(stack.enter_context(tempfile.TemporaryDirectory()))
     root.mkdir(parents=True, exist_ok=True)
-    (root / _SOURCE).write_bytes(stand_in(800, 600, grain=_GRAIN, quality=92))
+    (root / _SOURCE).write_bytes(draw_photo(800, 600, grain=_GRAIN, quality=92))
     servers: list[Server] = list(arguments.server)
     if arguments.start or not servers:
         servers.append(stack.enter_context(imgforge_server(root, {"IMGFORGE_CACHE_TYPE": "memory"})))
@@ -95,7 +97,7 @@ def _measure(stack: ExitStack, arguments: argparse.Namespace) -> list[RoundSumma
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure what *argv* names and print it; 1 where an answer was not 200 or a server did not start."""
+    """Measure as *argv* says and print the result; returns 1 if an answer was not 200 or a server did not start."""
     arguments = _arguments().parse_args(argv)
     try:
         with ExitStack() as stack:
@@ -103,8 +105,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (StartFailed, OSError) as failure:
         print_progress(str(failure))
         return 1
-    printed = write_json(arguments.json, {"machine": describe_machine(), "servers": [asdict(row) for row in results]})
-    if not printed:
+    only_json = write_json(arguments.json, {"machine": describe_machine(), "servers": [asdict(row) for row in results]})
+    if not only_json:
         print(markdown_table(_HEAD, (_row(row, results[0]) for row in results)))
     return int(any(row.failures for row in results))
 

@@ -1,31 +1,44 @@
-"""What an origin of a soak says: pictures that are bombs, and answers that break HTTP."""
+"""The hostile origin of a soak: it serves decompression bombs, responses that break HTTP, and one large body."""
 
 from __future__ import annotations
 
 import gzip
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from imgforge.testing import Origin, response
 from tests.support.hostile_images import BOMBS
 
-__all__ = ["bad_origin"]
+__all__ = ["HostileOrigin", "start_hostile_origin"]
 
-_LARGE = bytes(range(256)) * (5 << 12)
+_LARGE_BODY = bytes(range(256)) * (5 << 12)
 _CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-def _then_close(answer: bytes) -> Callable[[socket.socket], None]:
+@dataclass(frozen=True, slots=True)
+class HostileOrigin:
+    """The running origin, the URLs of its bombs and of its broken responses, and the URL of the large body."""
+
+    server: Origin
+    bomb_urls: tuple[str, ...]
+    broken_urls: tuple[str, ...]
+    large_url: str
+
+
+def _then_close(sent: bytes) -> Callable[[socket.socket], None]:
+    """Return an answer that sends the bytes *sent* and closes the connection."""
+
     def send(connection: socket.socket) -> None:
-        connection.sendall(answer)
+        connection.sendall(sent)
         connection.shutdown(socket.SHUT_RDWR)
 
     return send
 
 
-def _broken(picture: bytes) -> tuple[bytes | Callable[[socket.socket], None], ...]:
+def _broken_responses(picture: bytes) -> tuple[bytes | Callable[[socket.socket], None], ...]:
     return (
-        b"",  # silent until it is given up
+        b"",  # no byte at all, until the client times out
         _then_close(b""),
         _then_close(b"SSH-2.0-OpenSSH_9.6\r\n"),
         _then_close(response(picture)[:-9]),
@@ -45,16 +58,16 @@ def _broken(picture: bytes) -> tuple[bytes | Callable[[socket.socket], None], ..
     )
 
 
-def bad_origin(picture: bytes) -> tuple[Origin, list[str], list[str], str]:
-    """An origin, the URLs of its bombs, of its answers that break HTTP, and of one that is only large."""
-    origin = Origin()
-    bombs = []
-    for number, (make, _) in enumerate(BOMBS.values()):
-        origin.answers[f"/bomb/{number}"] = response(make())
-        bombs.append(origin.url(f"/bomb/{number}"))
-    broken = []
-    for number, answer in enumerate(_broken(picture)):
-        origin.answers[f"/broken/{number}"] = answer
-        broken.append(origin.url(f"/broken/{number}"))
-    origin.answers["/large"] = response(_LARGE)
-    return origin, bombs, broken, origin.url("/large")
+def start_hostile_origin(picture: bytes) -> HostileOrigin:
+    """Start the origin; the broken responses carry *picture* where they carry an image at all."""
+    server = Origin()
+    bomb_urls = []
+    for number, (make_bomb, _) in enumerate(BOMBS.values()):
+        server.answers[f"/bomb/{number}"] = response(make_bomb())
+        bomb_urls.append(server.url(f"/bomb/{number}"))
+    broken_urls = []
+    for number, answer in enumerate(_broken_responses(picture)):
+        server.answers[f"/broken/{number}"] = answer
+        broken_urls.append(server.url(f"/broken/{number}"))
+    server.answers["/large"] = response(_LARGE_BODY)
+    return HostileOrigin(server, tuple(bomb_urls), tuple(broken_urls), server.url("/large"))

@@ -1,4 +1,4 @@
-"""How alike two answers are: status, type, size, animation, what describes the pixels, and the pixels themselves."""
+"""Compares two answers: status, content type, size, animation, pixels, metadata and other traits, length."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ VERDICTS = (
     "type differs",
     "status differs",
 )
-"""From the least to the worst.
+"""From the least to the most serious.
 
-Weight is the length of the body; traits are metadata, alpha, depth and the like; "code differs" is another status of
-the same class.
+Weight is the length of the body; traits are metadata, alpha, bit depth and the like; "code differs" means two statuses
+of class 4xx.
 """
 
 _TILE_SIZE = 16
-_LENGTH_TOLERANCE = 128  # bytes by which any two bodies may differ in length
+_LENGTH_TOLERANCE = 128  # bytes by which the lengths of any two bodies may differ
 _TRAITS = {
     "exif-data": "exif",
     "xmp-data": "xmp",
@@ -46,9 +46,9 @@ _TRAITS = {
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
-    """A decoded answer: the size of a frame, its frames' delays, traits, and RGBA pixels of all frames, 0..255.
+    """A decoded body: size of a frame in pixels, delays in ms, loop count, traits, RGBA pixels of all frames (0..255).
 
-    Colours are multiplied by alpha, since what hides under transparency is nobody's concern.
+    Colours are premultiplied by alpha, so that colours of transparent pixels do not count.
     """
 
     width: int
@@ -61,10 +61,10 @@ class DecodedImage:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Up to where answers count as the same.
+    """The largest differences at which two answers count as the same.
 
-    `mean` and `tile` are mean absolute differences (0..255), over the picture and in any 16 x 16 tile; `weight` is the
-    share by which the lengths of bodies may differ.
+    `mean` and `tile` are mean absolute differences (0..255), over the whole image and over any 16 x 16 tile; `weight`
+    is the share of the peer's length by which the lengths of the bodies may differ.
     """
 
     mean: float = 1.0
@@ -74,7 +74,7 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One of `VERDICTS`, its reason in a few words, how much pixels differ, and our body's size over the peer's."""
+    """One of `VERDICTS`, its reason, the pixel differences (0..255), and our body's length divided by the peer's."""
 
     name: str
     reason: str = ""
@@ -84,7 +84,7 @@ class Verdict:
 
 
 def decode(body: bytes) -> DecodedImage:
-    """The picture in *body*, all frames; `pyvips.Error` where neither libvips nor Pillow can read it."""
+    """Decode all frames of *body*; raises `pyvips.Error` if neither libvips nor Pillow can read it."""
     try:
         image = pyvips.Image.new_from_buffer(body, "")
     except pyvips.Error:
@@ -92,7 +92,7 @@ def decode(body: bytes) -> DecodedImage:
     if image.get_typeof("n-pages") and image.get("n-pages") > 1 and image.get_typeof("delay"):
         image = pyvips.Image.new_from_buffer(body, "", n=-1)
     delays = tuple(image.get("delay")) if image.get_typeof("delay") else ()
-    traits = {word for name, word in _TRAITS.items() if image.get_typeof(name)}
+    traits = {trait for name, trait in _TRAITS.items() if image.get_typeof(name)}
     traits |= {"alpha"} if image.hasalpha() else set()
     traits |= {"grey"} if image.interpretation in {"b-w", "grey16"} else set()
     traits |= {"16 bit"} if image.format == "ushort" else set()
@@ -106,21 +106,21 @@ def decode(body: bytes) -> DecodedImage:
 
 
 def _decode_with_pillow(body: bytes) -> Any:
-    """BMP, ICO and others that libvips does not read; the error is libvips'."""
+    """Decode BMP, ICO and other formats that libvips does not read; raises `pyvips.Error` as libvips does."""
     try:
         with Image.open(io.BytesIO(body)) as opened:
             return pyvips.Image.new_from_array(opened.convert("RGBA")).copy(interpretation="srgb")
     except (OSError, SyntaxError):
-        raise pyvips.Error("neither libvips nor Pillow reads it") from None
+        raise pyvips.Error("neither libvips nor Pillow can read the body") from None
 
 
 def pixel_differences(ours: DecodedImage, peer: DecodedImage) -> tuple[float, float]:
-    """The mean absolute difference of two pictures of the same size, and that of the tile that differs most.
+    """Return the mean absolute difference of two images of the same size, and that of the tile that differs most.
 
-    A pixel's difference is the mean over its three colours, or that of its alpha where this is more.
+    The difference of a pixel is the mean over its three colours, or that of its alpha if this is larger.
     """
-    gap = np.abs(ours.pixels - peer.pixels)
-    delta = np.maximum(gap[..., :3].mean(axis=-1), gap[..., 3])
+    absolute = np.abs(ours.pixels - peer.pixels)
+    delta = np.maximum(absolute[..., :3].mean(axis=-1), absolute[..., 3])
     rows, columns = (range(0, length, _TILE_SIZE) for length in delta.shape)
     sums = np.add.reduceat(np.add.reduceat(delta, list(rows), axis=0), list(columns), axis=1)
     counts = np.outer(_tile_lengths(delta.shape[0]), _tile_lengths(delta.shape[1]))
@@ -132,10 +132,10 @@ def _tile_lengths(total: int) -> npt.NDArray[np.int64]:
 
 
 def compare_answers(ours: Answer, peer: Answer, thresholds: Thresholds) -> Verdict:
-    """How our answer compares to the peer's; of several differences the worst is named."""
+    """Compare our answer with the peer's; of several differences the verdict names the most serious."""
     if ours.status != peer.status:
-        alike = ours.status // 100 == peer.status // 100 == 4
-        return Verdict("code differs" if alike else "status differs", f"{ours.status} for {peer.status}")
+        both_4xx = ours.status // 100 == peer.status // 100 == 4
+        return Verdict("code differs" if both_4xx else "status differs", f"{ours.status} for {peer.status}")
     if ours.status != 200:
         return Verdict("same", f"both {ours.status}")
     ratio = len(ours.body) / max(1, len(peer.body))
@@ -144,10 +144,10 @@ def compare_answers(ours: Answer, peer: Answer, thresholds: Thresholds) -> Verdi
     if ours.body == peer.body:
         return Verdict("same", "to the byte", 0.0, 0.0, 1.0)
     try:
-        picture, wanted = decode(ours.body), decode(peer.body)
+        our_image, peer_image = decode(ours.body), decode(peer.body)
     except pyvips.Error:
-        return Verdict("pixels differ", "the bodies differ and are no pictures", bytes_ratio=ratio)
-    verdict = _compare_images(picture, wanted, thresholds, ratio)
+        return Verdict("pixels differ", "the bodies differ and are not both images", bytes_ratio=ratio)
+    verdict = _compare_images(our_image, peer_image, thresholds, ratio)
     excess = abs(len(ours.body) - len(peer.body))
     if verdict.name == "same" and excess > max(_LENGTH_TOLERANCE, thresholds.weight * len(peer.body)):
         return replace(verdict, name="weight differs", reason=f"{ratio:.2f} of the peer's bytes")

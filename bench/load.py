@@ -1,7 +1,7 @@
-"""HTTP load: a few keep-alive connections that each send the next request as soon as an answer is complete.
+"""Closed-loop HTTP load: each of a few keep-alive connections sends its next request when an answer is complete.
 
-`drive` is our own client (asyncio and httptools, one process), good for some ten thousand requests per second;
-`drive_wrk` runs wrk for loads of a single URL beyond that. Both report the same figures.
+`drive` is a client of our own (asyncio and httptools, one process) for up to some ten thousand requests per second;
+`drive_wrk` runs wrk for a higher load of a single URL. Both return the same figures.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ import httptools
 
 __all__ = ["Answer", "LoadResult", "drive", "drive_wrk", "fetch", "percentile"]
 
-# Where servers say whether a cache had the answer; "HIT" is in the value then.
+# Response headers whose value contains "HIT" if the answer comes from a cache.
 _CACHE_HEADERS = frozenset({b"cache-status", b"x-cache-status", b"x-cache"})
-_GRACE = 120.0  # seconds beyond a run's length after which a server is given up
+_GRACE = 120.0  # seconds beyond the length of a run, after which it fails with TimeoutError
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server said; status 0 where it did not answer, with the reason as the body."""
+    """A response; status 0 if there was none, with the reason as the body."""
 
     status: int
     content_type: str
@@ -35,7 +35,7 @@ class Answer:
 
 
 def fetch(address: tuple[str, int], path: str, timeout: float = 60.0) -> Answer:
-    """The answer to one GET of *path*, on a connection of its own."""
+    """Send one GET of *path* on a new connection; *timeout* is in seconds."""
     connection = http.client.HTTPConnection(*address, timeout=timeout)
     try:
         connection.request("GET", path)
@@ -49,9 +49,9 @@ def fetch(address: tuple[str, int], path: str, timeout: float = 60.0) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What a load gave: good answers, others, its length in seconds, and latency percentiles in seconds.
+    """Number of answers with 200, number of other outcomes, length in seconds, latency percentiles in seconds.
 
-    `hits` are the good answers that say that they come from a cache; wrk does not see that.
+    `hits` counts the answers with 200 that name a cache hit in a header; it is 0 for wrk, which does not see headers.
     """
 
     answers: int
@@ -64,12 +64,12 @@ class LoadResult:
 
     @property
     def rate(self) -> float:
-        """Good answers per second."""
+        """Answers with 200 per second."""
         return self.answers / self.seconds
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """The value that *share* (0..1) of the ascending numbers do not exceed (nearest rank); 0 of none."""
+    """Return the smallest value that *share* (0..1) of the ascending numbers do not exceed (nearest rank)."""
     if not ordered:
         return 0.0
     return ordered[max(0, -(-len(ordered) * round(share * 1000) // 1000) - 1)]
@@ -77,7 +77,7 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 @dataclass(slots=True)
 class _LoadRun:
-    """What the connections of one run share; *paths* is asked for the next path until it or the time is used up."""
+    """The state that the connections of one run share; it ends when *paths* is exhausted or *deadline* has passed."""
 
     paths: Iterator[str]
     deadline: float
@@ -108,7 +108,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not isinstance(transport, asyncio.WriteTransport):
-            raise TypeError("not a stream")
+            raise TypeError("the transport is not a stream")
         self._transport = transport
         self._send()
 
@@ -132,7 +132,7 @@ class _Connection(asyncio.Protocol):
             self._hit = True
 
     def on_message_complete(self) -> None:
-        if self._sent_at is None:  # an answer that nobody asked for
+        if self._sent_at is None:  # a response without a request
             self._transport.abort()
             return
         if self._parser.get_status_code() == 200:
@@ -153,7 +153,7 @@ class _Connection(asyncio.Protocol):
 
 
 async def _client(run: _LoadRun, address: tuple[str, int]) -> None:
-    """Keep one connection open, and open it anew when the server closes it, until the run is over."""
+    """Keep one connection open until the run is over; reconnect when the server closes it."""
     loop = asyncio.get_running_loop()
     while not run.over:
         closed: asyncio.Future[None] = loop.create_future()
@@ -172,8 +172,8 @@ def drive(
 ) -> LoadResult:
     """Request *paths* in order over *connections* until they end or *seconds* have passed.
 
-    What is under way at the end is waited for and counted. Raises OSError where nobody listens, TimeoutError where
-    answers stay away.
+    Requests that are under way at the end are waited for and counted. Raises OSError if no server listens, TimeoutError
+    if answers do not come.
     """
     started = time.perf_counter()
     run = _LoadRun(iter(paths), started + seconds, f"{address[0]}:{address[1]}")
@@ -188,12 +188,12 @@ def drive(
 
 
 def drive_wrk(url: str, *, connections: int, seconds: float, threads: int = 1) -> LoadResult:
-    """Request *url* over and over with wrk for whole *seconds*."""
+    """Request *url* repeatedly with wrk for *seconds*, rounded to whole seconds."""
     script = Path(__file__).with_name("wrk_report.lua")
     duration = f"{max(1, round(seconds))}s"
     command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{duration}", f"-s{script}", url]
-    written = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    figures = json.loads(written.splitlines()[-1])
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    figures = json.loads(output.splitlines()[-1])
     good = figures["requests"] - figures["bad_status"]
     failures = figures["bad_status"] + figures["socket_errors"]
     latencies = (figures[name] / 1e6 for name in ("p50", "p95", "p99"))

@@ -1,4 +1,4 @@
-"""nginx with proxy_cache in front of another server, in a temporary directory, on loopback."""
+"""Starts nginx with proxy_cache in front of another server, in a temporary directory, on loopback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Template(string.Template):
 
 @contextmanager
 def nginx_cache(upstream: Server, workers: int) -> Iterator[Server]:
-    """A caching nginx of *workers* processes before *upstream*; needs the program `nginx` in PATH."""
+    """Run nginx with *workers* processes and a cache in front of *upstream*; needs the program `nginx` in PATH."""
     template = _Template(Path(__file__).with_name("nginx_cache.conf").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as directory:
         port = free_port()

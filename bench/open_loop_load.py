@@ -1,7 +1,7 @@
-"""Load that comes at a rate of its own, whatever the server answers, as that of many clients does.
+"""Open-loop load: requests arrive at a fixed rate, whatever the server answers, as those of many clients do.
 
-Latencies count from the moment that a request was due, so that a server which makes its clients wait cannot slow the
-load down and look good (*coordinated omission*).
+Latencies count from the moment at which a request was due. A server that makes its clients wait therefore cannot slow
+the load down and look good (*coordinated omission*).
 """
 
 from __future__ import annotations
@@ -15,68 +15,73 @@ from itertools import count
 
 __all__ = ["RequestStream", "send_load"]
 
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_PATIENCE = 60.0  # seconds after which an answer is given up
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_TIMEOUT = 60.0  # seconds for one request and its answer
 
-_Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+_Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass(slots=True)
 class RequestStream:
-    """So many requests a second for *paths*; `latencies` are the seconds of its answers by status, 0 for none."""
+    """Requests for *paths* at *rate* per second; `latencies` are seconds by status, with 0 for no answer."""
 
     rate: float
     paths: Iterator[str]
     latencies: dict[int, list[float]] = field(default_factory=dict)
 
-    def answered(self, status: int, seconds: float) -> None:
-        """One more answer."""
+    def add_latency(self, status: int, seconds: float) -> None:
+        """Record the latency of one answer."""
         self.latencies.setdefault(status, []).append(seconds)
 
 
-async def _ask(stream: _Stream, path: str) -> int:
-    """The status of the answer, all of which has been read."""
-    reader, writer = stream
+async def _get(connection: _Connection, path: str) -> int:
+    """Request *path*, read the whole answer, and return its status."""
+    reader, writer = connection
     writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode("ascii"))
     head = await reader.readuntil(b"\r\n\r\n")
-    length = _LENGTH.search(head)
+    length = _CONTENT_LENGTH.search(head)
     await reader.readexactly(int(length[1]) if length else 0)
     return int(head[9:12])
 
 
-async def _one(address: tuple[str, int], idle: list[_Stream], flow: RequestStream, path: str, due: float) -> None:
-    status, stream = 0, None
+async def _send_one(
+    address: tuple[str, int], idle: list[_Connection], stream: RequestStream, path: str, due: float
+) -> None:
+    """Send one request, on an idle connection if there is one, and record its latency since *due*."""
+    status, connection = 0, None
     try:
-        async with asyncio.timeout(_PATIENCE):
-            stream = idle.pop() if idle else await asyncio.open_connection(*address)
-            status = await _ask(stream, path)
-        idle.append(stream)
+        async with asyncio.timeout(_TIMEOUT):
+            connection = idle.pop() if idle else await asyncio.open_connection(*address)
+            status = await _get(connection, path)
+        idle.append(connection)
     except (OSError, EOFError, TimeoutError):
-        if stream is not None:
-            stream[1].close()
-    flow.answered(status, time.perf_counter() - due)
+        if connection is not None:
+            connection[1].close()
+    stream.add_latency(status, time.perf_counter() - due)
 
 
-async def _flow(address: tuple[str, int], flow: RequestStream, seconds: float, idle: list[_Stream]) -> None:
+async def _send_stream(
+    address: tuple[str, int], stream: RequestStream, seconds: float, idle: list[_Connection]
+) -> None:
     began = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for number in count():
-            due = began + number / flow.rate
+            due = began + number / stream.rate
             if due >= began + seconds:
                 return
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            group.create_task(_one(address, idle, flow, next(flow.paths), due))
+            group.create_task(_send_one(address, idle, stream, next(stream.paths), due))
 
 
-async def _flows(address: tuple[str, int], flows: Sequence[RequestStream], seconds: float) -> None:
-    idle: list[_Stream] = []
+async def _send_streams(address: tuple[str, int], streams: Sequence[RequestStream], seconds: float) -> None:
+    idle: list[_Connection] = []
     async with asyncio.TaskGroup() as group:
-        for flow in flows:
-            group.create_task(_flow(address, flow, seconds, idle))
+        for stream in streams:
+            group.create_task(_send_stream(address, stream, seconds, idle))
     for _, writer in idle:
         writer.close()
 
 
-def send_load(address: tuple[str, int], flows: Sequence[RequestStream], seconds: float) -> None:
-    """Send all *flows* for so many *seconds*, and wait for what is under way."""
-    asyncio.run(_flows(address, flows, seconds))
+def send_load(address: tuple[str, int], streams: Sequence[RequestStream], seconds: float) -> None:
+    """Send all *streams* together for *seconds*, then wait for the requests that are under way."""
+    asyncio.run(_send_streams(address, streams, seconds))

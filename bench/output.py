@@ -1,4 +1,4 @@
-"""How the programs print: tables that are Markdown too, the machine on one line, and common arguments."""
+"""Markdown tables, JSON reports, progress messages, and the command-line arguments that programs share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table with aligned columns: the first to the left, the others to the right."""
+    """Return a Markdown table with aligned columns: the first to the left, the others to the right."""
     cells = [list(head), *([str(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
@@ -38,7 +38,7 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str
 
 
 def describe_machine() -> dict[str, object]:
-    """What a reader of figures needs to know of the machine that they were measured on."""
+    """Return the facts about this machine that a reader of figures needs."""
     return {
         "cpus": len(os.sched_getaffinity(0)),
         "architecture": platform.machine(),
@@ -48,35 +48,34 @@ def describe_machine() -> dict[str, object]:
 
 
 def add_server_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments that say what is measured, the same for every program that measures."""
+    """Add the arguments for the servers under test, their sources and the rounds."""
     parser.add_argument(
         "--server",
         action="append",
         default=[],
         type=parse_server,
         metavar="NAME=URL[,PID]",
-        help="a running server, several times; with the root of its process tree its CPU time is told too."
-        " The first one named is what ratios are taken to",
+        help="a running server (may be repeated); its CPU time is measured if PID names its root process."
+        " Ratios are relative to the first server",
     )
     parser.add_argument(
         "--start",
         action="store_true",
-        help="start this repository's imgforge too (done anyway where no --server is named); IMGFORGE_* of the"
-        " environment reach it",
+        help="start this repository's imgforge too (always without --server); it gets IMGFORGE_* of the environment",
     )
     parser.add_argument(
         "--sources",
         choices=("local", "http"),
         default="local",
-        help="where servers get the sources: local:/// below their own root, or an HTTP origin that is started here"
+        help="from where the servers get originals: local:/// in their own root, or an HTTP origin that is started here"
         " (default: local)",
     )
-    parser.add_argument("--rounds", type=int, default=3, help="rounds that each server gets, in turns (default: 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each server, in alternation (default: 3)")
     add_json_argument(parser)
 
 
 def add_json_argument(parser: argparse.ArgumentParser) -> None:
-    """`--json`, whose value is for `write_json`."""
+    """Add `--json`, whose value `write_json` takes."""
     parser.add_argument("--json", metavar="FILE", help="write the result as JSON, too; - prints it instead of tables")
 
 
@@ -86,7 +85,7 @@ def print_progress(line: str) -> None:
 
 
 def write_json(target: str | None, report: object) -> bool:
-    """Write *report* where `--json` says; True if that was standard output, which then takes nothing else."""
+    """Write *report* to *target*, the value of `--json`; return whether that was standard output."""
     if target is None:
         return False
     text = json.dumps(report, indent=1) + "\n"

@@ -1,12 +1,12 @@
-"""What happens beyond capacity: images per second, their latency, refusals, hits and health, by the load on offer.
+"""Behaviour beyond capacity: images per second, their latency, refusals, hits and health checks, by offered load.
 
     python bench/overload.py                                 this repository's imgforge, a queue of 8
     python bench/overload.py --queue 0 --factors 1 2         the same without a bound on its queue
     python bench/overload.py --plot overload.svg
 
-First it is measured how many images the server makes in a second. Then so many times that number come in a second,
-each another image, whether the ones before have been answered or not; and beside them a cached image 20 times a second
-and `/status` 10 times. Latencies count from the moment that a request was due.
+The program first measures the capacity: how many images per second the server makes. Then it sends multiples of that
+rate (the factors), each request for another image, whether earlier requests have been answered or not; and at the same
+time a cached image 20 times and `/status` 10 times per second. Latencies count from the moment a request was due.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the f
 from bench.load import drive, percentile
 from bench.open_loop_load import RequestStream, send_load
 from bench.output import add_json_argument, describe_machine, markdown_table, print_progress, write_json
-from bench.pictures import stand_in
+from bench.pictures import draw_photo
 from bench.servers import Server, StartFailed, imgforge_server
 from bench.svg_plot import Panel, plot
 from bench.workloads import image_path
 
-__all__ = ["UNIT", "latencies", "main"]
+__all__ = ["FACTOR_UNIT", "latency_panel", "main"]
 
-UNIT = "times capacity"  # of the factors
+FACTOR_UNIT = "times capacity"  # of the factors
 
-_CONNECTIONS = 6  # that measure the capacity: fewer than threads and queue have room for
+_CONNECTIONS = 6  # for measuring the capacity: fewer than threads and queue can hold
 _HEAD = ("offered", "images/s", "p50 ms", "p99 ms", "429/s", "their p99 ms", "hit p99 ms", "status p99 ms", "failed")
 
 
 @dataclass(frozen=True, slots=True)
 class OverloadResult:
-    """At so many times (*factor*) what the server can: rates a second, latencies in seconds."""
+    """Rates per second and latencies in seconds at *factor* times the capacity."""
 
     factor: float
     made: float
@@ -70,7 +70,7 @@ def _path(cachebuster: object) -> str:
 
 
 def _new_paths() -> Iterator[str]:
-    """Paths that no cache knows."""
+    """Return paths whose images no cache has."""
     began = time.time_ns()
     return (_path(began + number) for number in count())
 
@@ -84,11 +84,11 @@ def _measure(server: Server, factor: float, capacity: float, seconds: float) -> 
     images = RequestStream(factor * capacity, _new_paths())
     hits, health = RequestStream(20.0, repeat(_path("hit"))), RequestStream(10.0, repeat("/status"))
     began = time.perf_counter()
-    flows = images, hits, health
-    send_load(server.address, flows, seconds)
+    streams = images, hits, health
+    send_load(server.address, streams, seconds)
     length = time.perf_counter() - began
     made, refused = (images.latencies.get(status, []) for status in (200, 429))
-    answers = [(flow, status, len(times)) for flow in flows for status, times in flow.latencies.items()]
+    answers = [(stream, status, len(latencies)) for stream in streams for status, latencies in stream.latencies.items()]
     return OverloadResult(
         factor=factor,
         made=len(made) / length,
@@ -98,55 +98,61 @@ def _measure(server: Server, factor: float, capacity: float, seconds: float) -> 
         refused_p99=_p99(refused),
         hit_p99=_p99(hits.latencies.get(200, [])),
         status_p99=_p99(health.latencies.get(200, [])),
-        failures=sum(many for flow, status, many in answers if status != 200 and (flow, status) != (images, 429)),
+        failures=sum(
+            number for stream, status, number in answers if status != 200 and (stream, status) != (images, 429)
+        ),
     )
 
 
-def _row(one: OverloadResult) -> tuple[object, ...]:
-    in_ms = (f"{value * 1e3:.0f}" for value in (one.p50, one.p99, one.refused_p99, one.hit_p99, one.status_p99))
-    p50, p99, refused_p99, hit, health = in_ms
-    return f"{one.factor:g}x", f"{one.made:.1f}", p50, p99, f"{one.refused:.0f}", refused_p99, hit, health, one.failures
+def _row(result: OverloadResult) -> tuple[object, ...]:
+    milliseconds = (
+        f"{value * 1e3:.0f}"
+        for value in (result.p50, result.p99, result.refused_p99, result.hit_p99, result.status_p99)
+    )
+    p50, p99, refused_p99, hit, health = milliseconds
+    made, refused = f"{result.made:.1f}", f"{result.refused:.0f}"
+    return f"{result.factor:g}x", made, p50, p99, refused, refused_p99, hit, health, result.failures
 
 
-def latencies(loads: Sequence[Mapping[str, float]]) -> Panel:
-    """Those of the *loads* of a report, for a plot over their factors."""
+def latency_panel(loads: Sequence[Mapping[str, float]]) -> Panel:
+    """Return the panel of the latencies of *loads*, the list in a report, for a plot over their factors."""
     keys = {"image p50": "p50", "image p99": "p99", "429 p99": "refused_p99", "hit p99": "hit_p99"}
-    return Panel("latency in ms", {name: [one[key] * 1e3 for one in loads] for name, key in keys.items()})
+    return Panel("latency in ms", {name: [load[key] * 1e3 for load in loads] for name, key in keys.items()})
 
 
 def _curves(loads: Sequence[Mapping[str, float]]) -> str:
-    rates = {name: [one[name] for one in loads] for name in ("made", "refused")}
-    panels = [latencies(loads), Panel("answers per second", rates)]
-    return plot([one["factor"] for one in loads], panels, unit=UNIT)
+    rates = {name: [load[name] for load in loads] for name in ("made", "refused")}
+    panels = [latency_panel(loads), Panel("answers per second", rates)]
+    return plot([load["factor"] for load in loads], panels, unit=FACTOR_UNIT)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Offer what *argv* says and print what came of it; 1 where an answer was neither 200 nor 429."""
+    """Send the loads that *argv* names and print the results; returns 1 if an answer was neither 200 nor 429."""
     arguments = _arguments().parse_args(argv)
     settings = {"IMGFORGE_CACHE_TYPE": "memory", "IMGFORGE_REQUESTS_QUEUE_SIZE": str(arguments.queue)}
     try:
         with tempfile.TemporaryDirectory() as directory:
             root = Path(directory)
-            (root / "picture.jpg").write_bytes(stand_in(1600, 1067, grain=5, quality=82))
+            (root / "picture.jpg").write_bytes(draw_photo(1600, 1067, grain=5, quality=82))
             with imgforge_server(root, settings) as server:
-                drive(server.address, repeat(_path("hit"), 200), connections=16)  # all processes have it
+                drive(server.address, repeat(_path("hit"), 200), connections=16)  # into the caches of all processes
                 capacity = drive(
                     server.address, _new_paths(), connections=_CONNECTIONS, seconds=arguments.seconds / 2
                 ).rate
-                outcomes = [
+                results = [
                     _measure(server, factor, capacity, arguments.seconds) for factor in sorted(arguments.factors)
                 ]
     except (StartFailed, OSError) as failure:
         print_progress(str(failure))
         return 1
-    loads = [asdict(one) for one in outcomes]
+    loads = [asdict(result) for result in results]
     if arguments.plot:
         arguments.plot.write_text(_curves(loads))
     report = {"machine": describe_machine(), "capacity": capacity, "loads": loads}
     if not write_json(arguments.json, report):
         print(f"capacity: {capacity:.1f} images/s; a queue of {arguments.queue}\n")
-        print(markdown_table(_HEAD, map(_row, outcomes)))
-    return int(any(one.failures for one in outcomes))
+        print(markdown_table(_HEAD, map(_row, results)))
+    return int(any(result.failures for result in results))
 
 
 if __name__ == "__main__":

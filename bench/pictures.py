@@ -1,8 +1,7 @@
-"""The pictures that the programs here send through the servers, drawn by code: nothing binary is in the repository.
+"""Draws the pictures that the programs send through the servers, so that the repository holds no binary files.
 
-`PICTURES` are small and odd, one for each way in which a source can differ (orientation, alpha, depth, colour space,
-pages, metadata, damage), for `compare.py`. `stand_in` draws what replaces a photo in `cold.py` where the photos
-are not at hand.
+`PICTURES` are small, one for each property of a source (orientation, alpha, depth, colour space, pages, metadata,
+damage), for `compare.py`. `draw_photo` draws a picture that replaces a photo, for the other programs.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ import numpy.typing as npt
 import pyvips
 from PIL import Image
 
-__all__ = ["PICTURES", "draw_all", "scene", "stand_in"]
+__all__ = ["PICTURES", "draw_all", "draw_photo", "scene"]
 
 Pixels = npt.NDArray[np.uint8]  # height x width x bands
 
-_CORNERS = ((230, 40, 40), (40, 200, 60), (50, 80, 230), (240, 210, 50))  # red nw, green ne, blue sw, yellow se
+_CORNERS = ((230, 40, 40), (40, 200, 60), (50, 80, 230), (240, 210, 50))  # red NW, green NE, blue SW, yellow SE
 
 
 def scene(width: int, height: int, *, grain: float = 4.0, seed: int = 1) -> Pixels:
-    """An RGB picture without any symmetry: a gradient, discs, stripes, a colour per corner, and *grain* (sigma)."""
+    """Draw RGB pixels without any symmetry: a gradient, discs, stripes, four corners, noise with sigma *grain*."""
     noise = np.random.default_rng(seed).normal(0.0, grain, (height, width, 1))
     y, x = np.mgrid[0:height, 0:width]
     u, v = x / max(1, width - 1), y / max(1, height - 1)
@@ -45,7 +44,7 @@ def scene(width: int, height: int, *, grain: float = 4.0, seed: int = 1) -> Pixe
 
 
 def _translucent(width: int, height: int) -> Pixels:
-    """RGBA: the scene within a soft-edged ellipse that is off the centre, nothing around it."""
+    """Draw RGBA pixels: the scene within a soft-edged ellipse off the centre, transparent around it."""
     y, x = np.mgrid[0:height, 0:width]
     distance = np.hypot((x - 0.45 * width) / (0.4 * width), (y - 0.55 * height) / (0.4 * height))
     alpha = np.clip((1.1 - distance) * 5, 0, 1) * 255
@@ -53,7 +52,7 @@ def _translucent(width: int, height: int) -> Pixels:
 
 
 def _bordered(colour: Sequence[int]) -> Pixels:
-    """A scene of 160 x 100 with margins of 20 left, 50 right, 30 above, 10 below, in *colour* (3 or 4 bands)."""
+    """Draw a scene of 160 x 100 with margins of 20 left, 50 right, 30 above, 10 below, in *colour* (3 or 4 bands)."""
     canvas = np.empty((140, 230, len(colour)), np.uint8)
     canvas[:] = colour
     canvas[30:130, 20:180, :3] = scene(160, 100)
@@ -66,7 +65,7 @@ def _vips(pixels: npt.NDArray[Any], interpretation: str = "srgb") -> Any:
 
 
 def _jpeg(pixels: Pixels, **fields: int | str) -> bytes:
-    """A JPEG with *fields* as its EXIF: `orientation`, or names of libvips such as `exif-ifd0-Artist`."""
+    """Encode a JPEG with *fields* as its EXIF: `orientation`, or names of libvips such as `exif-ifd0-Artist`."""
     image = _vips(pixels, "srgb" if pixels.shape[-1] == 3 else "b-w")
     for name, value in fields.items():
         kind = pyvips.GValue.gint_type if isinstance(value, int) else pyvips.GValue.gstr_type
@@ -75,7 +74,7 @@ def _jpeg(pixels: Pixels, **fields: int | str) -> bytes:
 
 
 def _oriented(save: str, orientation: int, **options: Any) -> bytes:
-    """A scene in another format than JPEG, with an EXIF orientation."""
+    """Encode a scene with an EXIF *orientation* by the libvips operation *save*."""
     image = _vips(scene(240, 160))
     image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
     return bytes(getattr(image, save)(**options))
@@ -86,7 +85,7 @@ def _png(pixels: npt.NDArray[Any], interpretation: str = "srgb", **options: Any)
 
 
 def _wide_gamut() -> bytes:
-    """Display P3 numbers with that profile embedded."""
+    """Encode pixels in Display P3 with that profile embedded."""
     image = _vips(scene(300, 200))
     image.set_type(pyvips.GValue.blob_type, "icc-profile-data", pyvips.Operation.call("profile_load", "p3"))
     return bytes(image.jpegsave_buffer(Q=92))
@@ -100,15 +99,15 @@ def _pillow(pixels: Pixels, file_format: str, mode: str | None = None, **options
 
 
 def _to_16_bits(pixels: Pixels) -> npt.NDArray[np.uint16]:
-    """The same picture in 16 bits, with something in the lower byte."""
-    deep: npt.NDArray[np.uint16] = pixels.astype(np.uint16)
-    deep *= 257
-    deep ^= 0x5A
-    return deep
+    """Return the same picture in 16 bits, with a lower byte that differs from the upper one."""
+    pixels_16: npt.NDArray[np.uint16] = pixels.astype(np.uint16)
+    pixels_16 *= 257
+    pixels_16 ^= 0x5A
+    return pixels_16
 
 
 def _animation(save: str, *, alpha: bool) -> bytes:
-    """Five frames of 120 x 90 in which the whole picture moves to the left, with delays of 70 to 110 ms, 3 loops."""
+    """Encode five frames of 120 x 90 in which the picture moves left, with delays of 70 to 110 ms and 3 loops."""
     still = _translucent(120, 90) if alpha else scene(120, 90, grain=0)
     frames = [np.roll(still, -11 * index, axis=1) for index in range(5)]
     image = _vips(np.concatenate(frames)).copy()
@@ -185,16 +184,16 @@ PICTURES: dict[str, Callable[[], bytes]] = {
 
 
 def draw_all(directory: Path) -> None:
-    """Write every picture of `PICTURES` into *directory*, which is made if it is missing."""
+    """Write every picture of `PICTURES` into *directory*, which is created if it is missing."""
     directory.mkdir(parents=True, exist_ok=True)
     for name, draw in PICTURES.items():
         (directory / name).write_bytes(draw())
 
 
-def stand_in(width: int, height: int, *, grain: float, quality: int | None) -> bytes:
-    """A picture of *width* x *height* pixels as a JPEG of *quality*, or for None as an RGBA PNG.
+def draw_photo(width: int, height: int, *, grain: float, quality: int | None) -> bytes:
+    """Draw *width* x *height* pixels as a JPEG of *quality*, or as an RGBA PNG if *quality* is None.
 
-    *grain* sets how hard it is to compress, so that a stand-in can weigh as much as the photo that it stands in for.
+    *grain*, the sigma of the noise, sets the length in bytes, so that it can equal that of the photo it replaces.
     """
     pixels = scene(width, height, grain=grain)
     if quality is not None:

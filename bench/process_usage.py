@@ -1,4 +1,4 @@
-"""What processes and their descendants use, read from /proc: CPU seconds, memory, descriptors, threads."""
+"""CPU seconds, memory, descriptors and threads of processes and their descendants, read from /proc."""
 
 from __future__ import annotations
 
@@ -16,47 +16,48 @@ __all__ = ["MemorySamples", "Usage", "children", "cpu_seconds", "memory_bytes", 
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PSS = re.compile(r"^Pss:\s*(\d+) kB", re.MULTILINE)
-_THREADS, _STARTED = 17, 19  # the places of two fields in what _stats gives
-_SAMPLE_INTERVAL = 0.25  # seconds between two looks at the memory
+# Indices into the fields that _read_stats returns; the numbers in proc_pid_stat(5) are three higher.
+_PARENT, _CPU_TIMES, _THREADS, _STARTED = 1, slice(11, 15), 17, 19
+_SAMPLE_INTERVAL = 0.25  # seconds
 
 
-def _stats() -> dict[int, list[str]]:
-    """The fields of proc_pid_stat(5) from the third on, of every process."""
+def _read_stats() -> dict[int, list[str]]:
+    """Return the fields of proc_pid_stat(5) from the third on, for every process."""
     stats = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal():
             continue
         try:
             stat = (entry / "stat").read_text()
-        except OSError:  # ended between the listing and the reading
+        except OSError:  # the process ended between the listing and the reading
             continue
-        # The name in parentheses may contain anything, so count from its end.
+        # The second field, the name in parentheses, may contain anything, so count from its end.
         stats[int(entry.name)] = stat.rpartition(")")[2].split()
     return stats
 
 
 def _process_tree(pid: int, stats: dict[int, list[str]]) -> list[int]:
-    """*pid* and its descendants."""
+    """Return *pid* and its descendants."""
     if pid not in stats:
         raise ProcessLookupError(f"no process {pid}")
-    children: dict[int, list[int]] = {}
+    children_of: dict[int, list[int]] = {}
     for process, fields in stats.items():
-        children.setdefault(int(fields[1]), []).append(process)
+        children_of.setdefault(int(fields[_PARENT]), []).append(process)
     tree = [pid]
-    for member in tree:  # which grows meanwhile
-        tree += children.get(member, ())
+    for member in tree:  # grows while it is iterated
+        tree += children_of.get(member, ())
     return tree
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system seconds so far of process *pid*, its descendants, and those of them that have ended."""
-    stats = _stats()
-    return sum(int(field) for member in _process_tree(pid, stats) for field in stats[member][11:15]) / _TICKS
+    """Return the user and system seconds so far of *pid* and its descendants, including those that have ended."""
+    stats = _read_stats()
+    return sum(int(field) for member in _process_tree(pid, stats) for field in stats[member][_CPU_TIMES]) / _TICKS
 
 
 def memory_bytes(pid: int) -> int:
-    """The memory that *pid* and its descendants have resident; what they share counts once (PSS)."""
-    return sum(_pss(member) for member in _process_tree(pid, _stats()))
+    """Return the resident memory of *pid* and its descendants; pages that they share count once (PSS)."""
+    return sum(_pss(member) for member in _process_tree(pid, _read_stats()))
 
 
 def _pss(pid: int) -> int:
@@ -68,24 +69,24 @@ def _pss(pid: int) -> int:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that *pid* started itself, the oldest first."""
-    own = [(int(fields[_STARTED]), child) for child, fields in _stats().items() if int(fields[1]) == pid]
+    """Return the direct children of *pid*, the oldest first."""
+    own = [(int(fields[_STARTED]), child) for child, fields in _read_stats().items() if int(fields[_PARENT]) == pid]
     return [child for _, child in sorted(own)]
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Bytes of memory (PSS), open files and sockets, and threads."""
+    """Bytes of memory (PSS), and numbers of open descriptors and of threads."""
 
     memory: int
     descriptors: int
     threads: int
 
 
-def usage(pid: int, *, alone: bool = False) -> Usage:
-    """What *pid* and its descendants use, or *pid* alone."""
-    stats = _stats()
-    members = [pid] if alone else _process_tree(pid, stats)
+def usage(pid: int, *, descendants: bool = True) -> Usage:
+    """Return what *pid* and its *descendants* use together; all zero for a single process that has ended."""
+    stats = _read_stats()
+    members = _process_tree(pid, stats) if descendants else [pid]
     return Usage(
         sum(map(_pss, members)),
         sum(map(_open_descriptors, members)),
@@ -102,24 +103,24 @@ def _open_descriptors(pid: int) -> int:
 
 @dataclass(slots=True)
 class MemorySamples:
-    """What several process trees together had resident, seen again and again: seconds and bytes."""
+    """Pairs of a time in seconds and the resident bytes of several process trees together at that time."""
 
-    looks: list[tuple[float, int]] = field(default_factory=list)
+    samples: list[tuple[float, int]] = field(default_factory=list)
 
     @property
     def peak(self) -> int:
-        """The most that was seen."""
-        return max(size for _, size in self.looks)
+        """The largest sample, in bytes."""
+        return max(size for _, size in self.samples)
 
     @property
     def last(self) -> int:
-        """What it was in the end."""
-        return self.looks[-1][1]
+        """The last sample, in bytes."""
+        return self.samples[-1][1]
 
     @property
     def slope(self) -> float:
-        """Bytes by which it rises in a second, by the straight line through the looks of the second half."""
-        half = self.looks[len(self.looks) // 2 :]
+        """Growth in bytes per second: a linear regression over the second half of the samples."""
+        half = self.samples[len(self.samples) // 2 :]
         if len(half) < 3:
             return 0.0
         return statistics.linear_regression(*zip(*half, strict=True)).slope
@@ -127,21 +128,21 @@ class MemorySamples:
 
 @contextmanager
 def sample_memory(pids: Sequence[int]) -> Iterator[MemorySamples]:
-    """Look at the memory of *pids* and their descendants several times a second while the block runs."""
+    """Sample the memory of *pids* and their descendants four times a second while the block runs, and at its end."""
     memory, ended = MemorySamples(), threading.Event()
 
-    def look() -> None:
-        memory.looks.append((time.monotonic(), sum(map(memory_bytes, pids))))
+    def sample() -> None:
+        memory.samples.append((time.monotonic(), sum(map(memory_bytes, pids))))
 
-    def keep_looking() -> None:
+    def keep_sampling() -> None:
         while not ended.wait(_SAMPLE_INTERVAL):
-            look()
+            sample()
 
-    thread = threading.Thread(target=keep_looking, daemon=True)
+    thread = threading.Thread(target=keep_sampling, daemon=True)
     thread.start()
     try:
         yield memory
     finally:
         ended.set()
         thread.join()
-    look()
+    sample()

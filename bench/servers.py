@@ -1,4 +1,4 @@
-"""The servers under test: how they are named, started, waited for and stopped."""
+"""Starts, awaits and stops the servers under test and their origins; parses the servers of the command line."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _TWISTD = "from twisted.scripts.twistd import run; run()"
 
 
 class StartFailed(Exception):
-    """A server that was to be started ended, or did not listen in time; the text ends with what it wrote."""
+    """A server exited at its start or did not listen in time; the message ends with the output of the process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One contender: a name for the tables, its base URL, and the root of its process tree where that is known."""
+    """A name for the tables, the base URL, and the root of the process tree if it is known."""
 
     name: str
     url: str
@@ -51,7 +51,7 @@ class Server:
 
 
 def parse_server(text: str) -> Server:
-    """The value of `--server`: `NAME=URL` or `NAME=URL,PID`, with an http URL that has no path."""
+    """Parse the value of `--server`: `NAME=URL` or `NAME=URL,PID`, with an http URL that has no path."""
     name, equals, rest = text.partition("=")
     url, _, pid = rest.partition(",")
     parts = urllib.parse.urlsplit(url)
@@ -65,7 +65,7 @@ def parse_server(text: str) -> Server:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on at the moment."""
+    """Return a TCP port of 127.0.0.1 that no process listens on at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -75,7 +75,10 @@ def free_port() -> int:
 def running_process(
     command: Sequence[str], port: int, *, settings: Mapping[str, str] | None = None, listen_timeout: float = 30.0
 ) -> Iterator[int]:
-    """Start *command*, yield its process id once it listens on loopback *port*, and end its process group after."""
+    """Start *command*, yield its process id once it listens on loopback *port*, and terminate it afterwards.
+
+    Raises `StartFailed` if the process exits or does not listen within *listen_timeout* seconds.
+    """
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             command,
@@ -104,13 +107,13 @@ def _wait_until_listening(
             ended = process.poll() is not None
             if ended or time.monotonic() > deadline:
                 output.seek(0)
-                said = output.read().decode("utf-8", "replace").strip() or "it wrote nothing"
+                written = output.read().decode("utf-8", "replace").strip() or "no output"
                 how = (
                     f"ended with status {process.returncode}"
                     if ended
                     else f"did not listen within {listen_timeout:g} s"
                 )
-                raise StartFailed(f"{process.args!r} {how}:\n{said[-2000:]}") from None
+                raise StartFailed(f"{process.args!r} {how}:\n{written[-2000:]}") from None
             time.sleep(0.01)
         else:
             return
@@ -127,12 +130,13 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def imgforge_server(root: Path, settings: Mapping[str, str]) -> Iterator[Server]:
-    """This repository's imgforge on a free loopback port with *root* behind local://, unsigned.
+    """Run this repository's imgforge on a free loopback port, with *root* as the root of local://, without signatures.
 
-    *settings* come on top of ours, ours on top of the environment: `IMGFORGE_PROCESSES=1 python bench/cold.py` works.
+    *settings* override the settings made here, and these override the environment: `IMGFORGE_PROCESSES=1 python
+    bench/cold.py` works.
     """
     port = free_port()
-    ours = {
+    defaults = {
         "IMGFORGE_BIND": f"127.0.0.1:{port}",
         "IMGFORGE_ALLOW_UNSIGNED": "true",
         "IMGFORGE_ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true",
@@ -140,13 +144,13 @@ def imgforge_server(root: Path, settings: Mapping[str, str]) -> Iterator[Server]
         "IMGFORGE_LOG_LEVEL": "warn",
     }
     command = (sys.executable, "-c", _TWISTD, "-n", "--pidfile=", "imgforge")
-    with running_process(command, port, settings={**ours, **settings}) as pid:
+    with running_process(command, port, settings={**defaults, **settings}) as pid:
         yield Server("imgforge", f"http://127.0.0.1:{port}", pid)
 
 
 @contextmanager
 def file_origin(root: Path) -> Iterator[str]:
-    """An HTTP origin on loopback that serves the files in *root*; yields its base URL, which ends with a slash."""
+    """Run an HTTP origin on loopback that serves the files in *root*; yields its base URL, which ends with a slash."""
     port = free_port()
     listen = f"tcp:{port}:interface=127.0.0.1"
     with running_process(

@@ -1,13 +1,14 @@
-"""Minutes of good and hostile traffic at once: what answers were wrong, and what grows.
+"""Minutes of good and hostile traffic at once: which answers were wrong, and what grows.
 
     python bench/soak.py                                     ten minutes
     python bench/soak.py --minutes 1 --plot soak.svg
 
-Good clients ask for kept and for unseen images, and every answer must be, byte for byte, the one of a calm server. The
-others send bombs, origins that break HTTP or are silent, garbage, giant heads and floods; they read and write slowly,
-leave early, and purge. A worker is killed now and then; what was under way in it is counted apart, and so is 429. One
-worker is never killed: what "one worker" has is its own, without its children. Slopes are those of the second half of
-the run, per 1000 requests.
+Good clients request cached and uncached images; every body must equal, byte for byte, the one that the idle server
+sent before the soak. Hostile clients request decompression bombs and images of origins that break HTTP or never answer;
+they send malformed requests, giant heads and floods, read and write slowly, disconnect early, and purge. A worker is
+killed now and then; requests that fail with it are counted as "lost", and answers with 429 as "refused", not as wrong.
+The oldest worker is never killed: "one worker" is that process without its children. Slopes are per 1000 requests, over
+the second half of the run.
 """
 
 from __future__ import annotations
@@ -22,24 +23,24 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
-from bench.hostile_origin import bad_origin
+from bench.hostile_origin import start_hostile_origin
 from bench.load import fetch, percentile
 from bench.output import add_json_argument, describe_machine, markdown_table, print_progress, write_json
-from bench.pictures import stand_in
+from bench.pictures import draw_photo
 from bench.servers import Server, StartFailed, free_port, imgforge_server, running_process
 from bench.soak_clients import WIDTHS, SoakTarget, good_path
-from bench.soak_run import SoakResult, slope, soak
+from bench.soak_run import SoakPlan, SoakResult, slope_per_1000_requests, soak
 from bench.svg_plot import Panel, plot
 
 __all__ = ["main"]
 
-_SECRET = "soak"  # noqa: S105  of a server that only we reach
+_SECRET = "soak"  # noqa: S105  of a server on loopback
 _PICTURES = 8
 _MB = 1 << 20
 
 
 def _settings(directory: Path, processes: int) -> dict[str, str]:
-    """Small caches, so that they are full soon and turn over; short patience, so that much happens."""
+    """Return settings with small caches, which fill and evict soon, and with short timeouts."""
     settings = {
         "PROCESSES": processes,
         "TIMEOUT": 10,
@@ -61,10 +62,10 @@ def _settings(directory: Path, processes: int) -> dict[str, str]:
 
 @contextmanager
 def _good_origin() -> Iterator[str]:
-    """An origin with the good pictures, at the base URL that is yielded."""
+    """Serve the good pictures from an origin with 10 ms of latency; yields its base URL."""
     with tempfile.TemporaryDirectory() as directory:
         for number in range(_PICTURES):
-            picture = stand_in(400 + 40 * number, 300, grain=3, quality=80)
+            picture = draw_photo(400 + 40 * number, 300, grain=3, quality=80)
             (Path(directory) / f"{number}.jpg").write_bytes(picture)
         port = free_port()
         program = str(Path(__file__).with_name("slow_origin.py"))
@@ -72,18 +73,18 @@ def _good_origin() -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
 
 
-def _calm(server: Server, origin: str) -> dict[tuple[int, int], bytes]:
-    """The right answers, asked for before anything happens."""
-    right = {}
+def _expected_bodies(server: Server, origin_url: str) -> dict[tuple[int, int], bytes]:
+    """Return the correct body of every picture and width, requested from the server while it is idle."""
+    bodies = {}
     for picture in range(_PICTURES):
         for width in WIDTHS:
-            answer = fetch(server.address, good_path(origin, "calm", picture, width))
+            answer = fetch(server.address, good_path(origin_url, "calm", picture, width))
             if answer.status != 200:
-                raise StartFailed(f"a good image is answered with {answer.status}: {answer.body[:200]!r}")
-            right[picture, width] = answer.body
-    if len(set(right.values())) < len(right):
-        raise StartFailed("two images are alike")
-    return right
+                raise StartFailed(f"status {answer.status} for a good image: {answer.body[:200]!r}")
+            bodies[picture, width] = answer.body
+    if len(set(bodies.values())) < len(bodies):
+        raise StartFailed("two of the good images are equal, so that a mix-up of them would go unnoticed")
+    return bodies
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -93,109 +94,116 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--good", type=int, default=3, help="good clients (default: 3)")
     parser.add_argument("--hostile", type=int, default=8, help="hostile clients (default: 8)")
     parser.add_argument("--kill-every", type=float, default=45, help="seconds between two kills (default: 45)")
-    parser.add_argument("--seed", type=int, default=1, help="of what the clients do (default: 1)")
+    parser.add_argument("--seed", type=int, default=1, help="of the clients' choices (default: 1)")
     parser.add_argument("--plot", metavar="FILE", help="draw memory, descriptors, threads and wrong answers as SVG")
     add_json_argument(parser)
     return parser
 
 
-def _curves(record: SoakResult) -> dict[str, tuple[str, list[float]]]:
-    """What is plotted and fitted: by name its panel and its values."""
-    looks = record.looks
+def _curves(result: SoakResult) -> dict[str, tuple[str, list[float]]]:
+    """Return, by name of the curve, the title of its panel and its values, one for each sample."""
+    samples = result.samples
     return {
-        "MB of all": ("memory, MB", [look.tree.memory / _MB for look in looks]),
-        "MB of one worker": ("memory, MB", [look.elder.memory / _MB for look in looks]),
-        "descriptors of all": ("descriptors", [look.tree.descriptors for look in looks]),
-        "descriptors of one worker": ("descriptors", [look.elder.descriptors for look in looks]),
-        "threads of all": ("threads", [look.tree.threads for look in looks]),
-        "threads of one worker": ("threads", [look.elder.threads for look in looks]),
-        "wrong answers": ("wrong answers", [look.wrong for look in looks]),
+        "MB of all": ("memory, MB", [sample.tree.memory / _MB for sample in samples]),
+        "MB of one worker": ("memory, MB", [sample.oldest_worker.memory / _MB for sample in samples]),
+        "descriptors of all": ("descriptors", [sample.tree.descriptors for sample in samples]),
+        "descriptors of one worker": ("descriptors", [sample.oldest_worker.descriptors for sample in samples]),
+        "threads of all": ("threads", [sample.tree.threads for sample in samples]),
+        "threads of one worker": ("threads", [sample.oldest_worker.threads for sample in samples]),
+        "wrong answers": ("wrong answers", [sample.wrong_answers for sample in samples]),
     }
 
 
-def _draw(record: SoakResult) -> str:
+def _draw(result: SoakResult) -> str:
     panels: dict[str, dict[str, list[float]]] = {}
-    for name, (panel, values) in _curves(record).items():
+    for name, (panel, values) in _curves(result).items():
         panels.setdefault(panel, {})[name] = values
-    moments = [look.seconds for look in record.looks]
-    return plot(moments, [Panel(title, curves) for title, curves in panels.items()], record.kills)
+    seconds = [sample.seconds for sample in result.samples]
+    return plot(seconds, [Panel(title, curves) for title, curves in panels.items()], result.kills)
 
 
-def _report(record: SoakResult) -> dict[str, Any]:
+def _report(result: SoakResult) -> dict[str, Any]:
     slopes = {}
-    for name, (_, values) in _curves(record).items():
+    for name, (_, values) in _curves(result).items():
         eighth = max(1, len(values) // 8)
         slopes[name] = {
             "begin": sum(values[:eighth]) / eighth,
             "end": sum(values[-eighth:]) / eighth,
             "most": max(values),
             "last": values[-1],
-            "slope": slope(record.looks, values),
+            "slope": slope_per_1000_requests(result.samples, values),
         }
-    acts = {}
-    for name, done in record.done.most_common():
-        took = sorted(record.took[name])
-        acts[name] = {
+    actions = {}
+    for name, done in result.done.most_common():
+        durations = sorted(result.durations[name])
+        actions[name] = {
             "done": done,
-            "refused": record.refused[name],
-            "lost": record.lost[name],
-            "p50": percentile(took, 0.5),
-            "p99": percentile(took, 0.99),
-            "slowest": took[-1],
+            "refused": result.refused[name],
+            "lost": result.lost[name],
+            "p50": percentile(durations, 0.5),
+            "p99": percentile(durations, 0.99),
+            "slowest": durations[-1],
         }
-    return {"slopes": slopes, "acts": acts, "kills": len(record.kills), "wrong": record.wrong}
+    return {"slopes": slopes, "acts": actions, "kills": len(result.kills), "wrong": result.wrong}
 
 
-def _print(record: SoakResult) -> None:
-    report = _report(record)
+def _print(result: SoakResult) -> None:
+    report = _report(result)
     rows = [
         (name, *(f"{1000 * value:.0f}" if isinstance(value, float) else value for value in row.values()))
         for name, row in report["acts"].items()
     ]
-    print(markdown_table(("act", "done", "refused", "lost in a kill", "p50 ms", "p99 ms", "slowest ms"), rows))
-    print(f"\n{record.done.total()} requests, {len(record.kills)} kills, {len(record.wrong)} wrong answers\n")
+    print(markdown_table(("action", "done", "refused", "lost in a kill", "p50 ms", "p99 ms", "slowest ms"), rows))
+    print(f"\n{result.done.total()} requests, {len(result.kills)} kills, {len(result.wrong)} wrong answers\n")
     head = ("", "first eighth", "last eighth", "most", "left alone", "per 1000 requests")
     rows = [(name, *(f"{value:.2f}" for value in row.values())) for name, row in report["slopes"].items()]
     print(markdown_table(head, rows))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Soak as *argv* says and print what came of it; 1 where an answer was wrong."""
+    """Soak as *argv* says and print the result; returns 1 if an answer was wrong or the oldest worker died."""
     parser = _arguments()
     arguments = parser.parse_args(argv)
     if arguments.processes < 2:
-        parser.error("--processes: one worker is killed now and then, and one never")
+        parser.error("--processes: at least 2, as one worker is killed now and then and the oldest never")
     try:
         with ExitStack() as stack:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            origin = stack.enter_context(_good_origin())
-            raw, bombs, broken, large = bad_origin(stand_in(64, 48, grain=3, quality=80))
-            stack.callback(raw.close)
+            origin_url = stack.enter_context(_good_origin())
+            hostile = start_hostile_origin(draw_photo(64, 48, grain=3, quality=80))
+            stack.callback(hostile.server.close)
             server = stack.enter_context(
                 imgforge_server(directory, _settings(directory / "cache", arguments.processes))
             )
-            world = SoakTarget(server.address, origin, _calm(server, origin), bombs, broken, large, _SECRET)
-            record = soak(
-                world,
-                server.pid or 0,
-                arguments.minutes * 60,
-                good=arguments.good,
-                hostile=arguments.hostile,
-                killing=arguments.kill_every,
+            target = SoakTarget(
+                address=server.address,
+                origin_url=origin_url,
+                expected_bodies=_expected_bodies(server, origin_url),
+                bomb_urls=hostile.bomb_urls,
+                broken_urls=hostile.broken_urls,
+                large_url=hostile.large_url,
+                purge_secret=_SECRET,
+            )
+            plan = SoakPlan(
+                seconds=arguments.minutes * 60,
+                good_clients=arguments.good,
+                hostile_clients=arguments.hostile,
+                kill_interval=arguments.kill_every,
                 seed=arguments.seed,
             )
+            result = soak(target, server.pid or 0, plan)
     except (StartFailed, OSError) as failure:
         print_progress(str(failure))
         return 1
-    for line in record.wrong[:40]:
+    for line in result.wrong[:40]:
         print_progress(line)
     if arguments.plot:
-        Path(arguments.plot).write_text(_draw(record), encoding="utf-8")
-    if not write_json(arguments.json, {"machine": describe_machine(), **_report(record)}):
-        _print(record)
-    if not record.elder_lived:
-        print_progress("the worker that is never killed has died")
-    return 1 if record.wrong or not record.elder_lived else 0
+        Path(arguments.plot).write_text(_draw(result), encoding="utf-8")
+    if not write_json(arguments.json, {"machine": describe_machine(), **_report(result)}):
+        _print(result)
+    if not result.oldest_worker_survived:
+        print_progress("the oldest worker, which is never killed here, has died")
+    return 1 if result.wrong or not result.oldest_worker_survived else 0
 
 
 if __name__ == "__main__":

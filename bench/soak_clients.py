@@ -1,6 +1,7 @@
-"""What clients do to a server in a soak: each act is one request, or one misuse, and judges what came of it.
+"""The actions of the good and the hostile clients in a soak: each sends one request, or misuses one connection.
 
-An act returns "" where the server did as it should, `REFUSED` where it was too busy, and else what was wrong.
+An action returns "" where the server answered correctly, `REFUSED` where it answered 429, and otherwise a description
+of the wrong answer. Reports name an action after its function.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ __all__ = ["GOOD", "HOSTILE", "REFUSED", "WIDTHS", "ClientAction", "SoakTarget",
 
 REFUSED = "refused"
 WIDTHS = (80, 160, 320)
-_PATIENCE = 15.0  # seconds, more than any timeout of the server's
+_TIMEOUT = 15.0  # seconds, more than any timeout of the server
 
-_TARGETS = (
+_BAD_TARGETS = (
     "/unsafe/w:nan/plain/local:///a.jpg",
     "/unsafe/w:1e999/plain/local:///a.jpg",
     "/unsafe/rs:fit:99999999:1/pd:99999999/plain/local:///a.jpg",
@@ -37,7 +38,7 @@ _TARGETS = (
     "/unsafe/plain/" + "a" * 17_000,
     "/" + "/" * 300,
 )
-_GARBAGE = (
+_MALFORMED_REQUESTS = (
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(300),
     b"\x00" * 2000,
     b"GET\r\n\r\n",
@@ -54,156 +55,166 @@ _GARBAGE = (
 
 @dataclass(frozen=True, slots=True)
 class SoakTarget:
-    """The server's address, the origins' URLs, and what there is.
+    """The server under test and the URLs that the clients use.
 
-    *expected* are the right answers by picture and width; *bombs* and *broken* are URLs of pictures that are none, and
-    of answers that are none.
+    Attributes
+    ----------
+    address
+        Host and port of the server.
+    origin_url
+        Base URL of the origin that serves the good pictures.
+    expected_bodies
+        The correct response body for each pair of picture number and width.
+    bomb_urls, broken_urls, large_url
+        Decompression bombs, responses that break HTTP, and a body of several megabytes.
+    purge_secret
+        The bearer token of `/cache/purge`.
     """
 
     address: tuple[str, int]
-    origin: str
-    expected: Mapping[tuple[int, int], bytes]
-    bombs: Sequence[str]
-    broken: Sequence[str]
-    large: str
-    secret: str
+    origin_url: str
+    expected_bodies: Mapping[tuple[int, int], bytes]
+    bomb_urls: Sequence[str]
+    broken_urls: Sequence[str]
+    large_url: str
+    purge_secret: str
 
 
 ClientAction = Callable[[SoakTarget, Random], str]
 
 
-def good_path(origin: str, folder: str, picture: int, width: int) -> str:
-    """The path of a picture's rendition; in another *folder* it is another original."""
-    return image_path(f"rs:fit:{width}:0", f"{origin}/{folder}/{picture}.jpg", "jpg")
+def good_path(origin_url: str, folder: str, picture: int, width: int) -> str:
+    """Return the path of a picture's rendition; another *folder* makes it another original with the same pixels."""
+    return image_path(f"rs:fit:{width}:0", f"{origin_url}/{folder}/{picture}.jpg", "jpg")
 
 
-def _good(world: SoakTarget, chance: Random, folder: str) -> str:
-    picture, width = chance.choice(list(world.expected))
-    answer = fetch(world.address, good_path(world.origin, folder, picture, width), _PATIENCE)
+def _fetch_good_image(server: SoakTarget, rng: Random, folder: str) -> str:
+    picture, width = rng.choice(list(server.expected_bodies))
+    answer = fetch(server.address, good_path(server.origin_url, folder, picture, width), _TIMEOUT)
     if answer.status == 200:
-        return "" if answer.body == world.expected[picture, width] else "wrong pixels"
-    return _status(answer, ())
+        return "" if answer.body == server.expected_bodies[picture, width] else "wrong pixels"
+    return _check_status(answer, ())
 
 
-def _status(answer: Answer, right: Sequence[int]) -> str:
-    if answer.status in right:
+def _check_status(answer: Answer, allowed: Sequence[int]) -> str:
+    if answer.status in allowed:
         return ""
     if answer.status == 429:
         return REFUSED
     return f"status {answer.status} {answer.body[:80]!r}"
 
 
-def hit(world: SoakTarget, chance: Random) -> str:
-    """An image that is kept, mostly."""
-    return _good(world, chance, "hot")
+def hit(server: SoakTarget, rng: Random) -> str:
+    """Request an image that is cached, unless it was evicted or purged."""
+    return _fetch_good_image(server, rng, "hot")
 
 
-def cold(world: SoakTarget, chance: Random) -> str:
-    """An original that nobody has seen."""
-    return _good(world, chance, f"cold{chance.getrandbits(64):x}")
+def cold(server: SoakTarget, rng: Random) -> str:
+    """Request an image of an original that no cache has."""
+    return _fetch_good_image(server, rng, f"cold{rng.getrandbits(64):x}")
 
 
-def status(world: SoakTarget, _chance: Random) -> str:
-    """The health check."""
-    return _status(fetch(world.address, "/status", _PATIENCE), (200,))
+def status(server: SoakTarget, _rng: Random) -> str:
+    """Request the health check."""
+    return _check_status(fetch(server.address, "/status", _TIMEOUT), (200,))
 
 
-def metrics(world: SoakTarget, _chance: Random) -> str:
-    """The metrics."""
-    return _status(fetch(world.address, "/metrics", _PATIENCE), (200,))
+def metrics(server: SoakTarget, _rng: Random) -> str:
+    """Request the metrics."""
+    return _check_status(fetch(server.address, "/metrics", _TIMEOUT), (200,))
 
 
-def purge(world: SoakTarget, chance: Random) -> str:
-    """One source, or all that were cold."""
-    picture = chance.randrange(len(world.expected) // len(WIDTHS))
-    source = {"source": f"{world.origin}/hot/{picture}.jpg"}
-    wanted = chance.choice((source, {"prefix": f"{world.origin}/cold"}))
-    headers = {"Authorization": f"Bearer {world.secret}"}
-    connection = http.client.HTTPConnection(*world.address, timeout=_PATIENCE)
+def purge(server: SoakTarget, rng: Random) -> str:
+    """Purge one original, or all originals of `cold`."""
+    picture = rng.randrange(len(server.expected_bodies) // len(WIDTHS))
+    source = {"source": f"{server.origin_url}/hot/{picture}.jpg"}
+    purged = rng.choice((source, {"prefix": f"{server.origin_url}/cold"}))
+    headers = {"Authorization": f"Bearer {server.purge_secret}"}
+    connection = http.client.HTTPConnection(*server.address, timeout=_TIMEOUT)
     with closing(connection):
-        connection.request("POST", "/cache/purge", json.dumps(wanted), headers)
+        connection.request("POST", "/cache/purge", json.dumps(purged), headers)
         response = connection.getresponse()
-        return _status(Answer(response.status, "", response.read()), (200,))
+        return _check_status(Answer(response.status, "", response.read()), (200,))
 
 
-def bomb(world: SoakTarget, chance: Random) -> str:
-    """A picture that promises, hides or unpacks to more than it is: a small picture or a refusal."""
-    path = image_path(f"w:64/cb:{chance.getrandbits(64):x}", chance.choice(world.bombs), "png")
-    return _status(fetch(world.address, path, _PATIENCE), (200, 400, 408, 422, 502, 504))
+def bomb(server: SoakTarget, rng: Random) -> str:
+    """Request an image of a decompression bomb; a small image and a refusal are both correct."""
+    path = image_path(f"w:64/cb:{rng.getrandbits(64):x}", rng.choice(server.bomb_urls), "png")
+    return _check_status(fetch(server.address, path, _TIMEOUT), (200, 400, 408, 422, 502, 504))
 
 
-def broken(world: SoakTarget, chance: Random) -> str:
-    """An origin that breaks HTTP or is silent."""
-    path = image_path(f"w:64/cb:{chance.getrandbits(64):x}", chance.choice(world.broken), "png")
-    return _status(fetch(world.address, path, _PATIENCE), (404, 408, 422, 502, 504))
+def broken(server: SoakTarget, rng: Random) -> str:
+    """Request an image from an origin that breaks HTTP or never answers."""
+    path = image_path(f"w:64/cb:{rng.getrandbits(64):x}", rng.choice(server.broken_urls), "png")
+    return _check_status(fetch(server.address, path, _TIMEOUT), (404, 408, 422, 502, 504))
 
 
-def target(world: SoakTarget, chance: Random) -> str:
-    """A URL that means nothing, or nothing good."""
-    return _status(fetch(world.address, chance.choice(_TARGETS), _PATIENCE), (400, 403, 404, 414, 422))
+def target(server: SoakTarget, rng: Random) -> str:
+    """Request a malformed or forbidden URL."""
+    return _check_status(fetch(server.address, rng.choice(_BAD_TARGETS), _TIMEOUT), (400, 403, 404, 414, 422))
 
 
-def garbage(world: SoakTarget, chance: Random) -> str:
-    """Bytes that are no request: at most one answer, a refusal, and the end of the connection."""
-    with socket.create_connection(world.address, _PATIENCE) as connection:
+def garbage(server: SoakTarget, rng: Random) -> str:
+    """Send a malformed request; the server may answer once, with an error, and must close the connection."""
+    with socket.create_connection(server.address, _TIMEOUT) as connection:
         received = b""
-        # An end while something is unread comes as a reset, before or after the answer was read.
+        # A server that closes with unread data resets the connection, before or after the answer was read.
         with suppress(ConnectionError):
-            connection.sendall(chance.choice(_GARBAGE))
+            connection.sendall(rng.choice(_MALFORMED_REQUESTS))
             while data := connection.recv(65536):
                 received += data
-    good = not received or received.startswith((b"HTTP/1.1 4", b"HTTP/1.1 5"))
-    return "" if good and received.count(b"HTTP/1.1 ") < 2 else f"answered {received[:80]!r}"
+    refused = not received or received.startswith((b"HTTP/1.1 4", b"HTTP/1.1 5"))
+    return "" if refused and received.count(b"HTTP/1.1 ") < 2 else f"answered {received[:80]!r}"
 
 
-def slow_head(world: SoakTarget, _chance: Random) -> str:
-    """A head that comes byte by byte, until the server has had enough."""
-    deadline = time.monotonic() + _PATIENCE
-    with socket.create_connection(world.address, 0.3) as connection, suppress(ConnectionError):
+def slow_head(server: SoakTarget, _rng: Random) -> str:
+    """Send a request head byte by byte until the server closes the connection (slowloris)."""
+    deadline = time.monotonic() + _TIMEOUT
+    with socket.create_connection(server.address, 0.3) as connection, suppress(ConnectionError):
         while time.monotonic() < deadline:
             connection.sendall(b"G")
             with suppress(TimeoutError):
                 if not connection.recv(4096):
                     return ""
-        return "a slow head is waited for"
+        return "the server keeps waiting for a slow request head"
     return ""
 
 
-def slow_reader(world: SoakTarget, chance: Random) -> str:
-    """Megabytes that are asked for and read with long pauses."""
-    with socket.create_connection(world.address, _PATIENCE) as connection, suppress(ConnectionError):
-        _ask(connection, image_path("raw:1", world.large, ""))
-        for _ in range(chance.randrange(5, 20)):
+def slow_reader(server: SoakTarget, rng: Random) -> str:
+    """Request megabytes and read them in small pieces with long pauses."""
+    with socket.create_connection(server.address, _TIMEOUT) as connection, suppress(ConnectionError):
+        _send_get(connection, image_path("raw:1", server.large_url, ""))
+        for _ in range(rng.randrange(5, 20)):
             connection.recv(2048)
             time.sleep(0.1)
     return ""
 
 
-def leaver(world: SoakTarget, chance: Random) -> str:
-    """A client that is gone before it has its image, politely or not."""
-    picture, width = chance.choice(list(world.expected))
-    with socket.create_connection(world.address, _PATIENCE) as connection:
-        _ask(connection, good_path(world.origin, f"cold{chance.getrandbits(64):x}", picture, width))
-        time.sleep(chance.random() * 0.06)
-        if chance.random() < 0.5:
+def leaver(server: SoakTarget, rng: Random) -> str:
+    """Close the connection before the image arrives, with FIN or with RST."""
+    picture, width = rng.choice(list(server.expected_bodies))
+    with socket.create_connection(server.address, _TIMEOUT) as connection:
+        _send_get(connection, good_path(server.origin_url, f"cold{rng.getrandbits(64):x}", picture, width))
+        time.sleep(rng.random() * 0.06)
+        if rng.random() < 0.5:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     return ""
 
 
-def flood(world: SoakTarget, _chance: Random) -> str:
-    """Many requests at once on one connection, whose answers nobody reads."""
-    with socket.create_connection(world.address, _PATIENCE) as connection, suppress(ConnectionError):
-        for picture, width in world.expected:
-            _ask(connection, good_path(world.origin, "hot", picture, width))
+def flood(server: SoakTarget, _rng: Random) -> str:
+    """Pipeline many requests on one connection and read no answer."""
+    with socket.create_connection(server.address, _TIMEOUT) as connection, suppress(ConnectionError):
+        for picture, width in server.expected_bodies:
+            _send_get(connection, good_path(server.origin_url, "hot", picture, width))
         time.sleep(0.2)
     return ""
 
 
-def _ask(connection: socket.socket, path: str) -> None:
+def _send_get(connection: socket.socket, path: str) -> None:
     connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode("ascii"))
 
 
-# With weights: how often each comes among its kind.
+# Actions with their weights: how often a client picks each.
 GOOD: dict[ClientAction, float] = {hit: 80, cold: 18, status: 1, metrics: 1}
 HOSTILE: dict[ClientAction, float] = {
     bomb: 20,

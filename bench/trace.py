@@ -1,13 +1,13 @@
-"""A trace of traffic from an empty cache: popular and rare originals, several widths and formats, a slow origin.
+"""Traffic from an empty cache on: popular and rare originals, several widths and formats, a slow origin.
 
     python bench/trace.py                                    this repository's imgforge
     python bench/trace.py --start --nginx --server imgproxy=http://127.0.0.1:8081,4711
 
-`--nginx` puts nginx with proxy_cache before the first server, and counts the two as one contender. Each server gets
-the whole trace once, in URLs that no cache has seen. Servers must take sources from http://127.0.0.1.
+`--nginx` puts nginx with proxy_cache in front of the first server, and measures the two as one server. Each server gets
+the whole trace once, with URLs that no cache has. Servers must accept sources at http://127.0.0.1.
 
-"Growth" is what memory rises by in 1000 requests, by a straight line through the second half of the run; with
-`--cache none --originals 5000 --exponent 0 --requests 20000` it tells whether the making of images leaks.
+"Growth" is the rise of memory per 1000 requests, by linear regression over the second half of the run; with
+`--cache none --originals 5000 --exponent 0 --requests 20000` it shows whether processing leaks memory.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _HEAD = (
 
 @dataclass(frozen=True, slots=True)
 class TracedServer:
-    """A server, and the roots of all process trees that its answers cost."""
+    """A server, and the roots of the process trees that work on its answers; none if they are not known."""
 
     server: Server
     pids: tuple[int, ...]
@@ -53,9 +53,10 @@ class TracedServer:
 
 @dataclass(frozen=True, slots=True)
 class TraceResult:
-    """What the trace came to: latencies in seconds, memory in bytes, `hits` a share, `fetches` at the origin.
+    """Latencies in seconds, `cpu` in CPU seconds, memory in bytes, `hits` a share (0..1) of the answers.
 
-    `growth` is bytes for each request. CPU and memory are None where no process id is known.
+    `peak` is the largest resident memory during the trace, `after` that at its end, `growth` its rise in bytes per
+    request; `fetches` counts the requests at the origin. CPU and memory are None if no process id is known.
     """
 
     name: str
@@ -73,7 +74,7 @@ class TraceResult:
 
 
 def _weights(text: str) -> dict[str, float]:
-    """`webp:70,jpeg:28` as a table."""
+    """Parse `webp:70,jpeg:28` into a dictionary."""
     pairs = (part.partition(":") for part in text.split(","))
     return {name: float(weight) for name, _, weight in pairs}
 
@@ -86,18 +87,22 @@ def _arguments() -> argparse.ArgumentParser:
         default=[],
         type=parse_server,
         metavar="NAME=URL[,PID]",
-        help="a running server, several times; the first one named is what ratios are taken to",
+        help="a running server (may be repeated); ratios are relative to the first",
     )
-    parser.add_argument("--start", action="store_true", help="start this repository's imgforge, too")
-    parser.add_argument("--cache", default="hybrid", help="its IMGFORGE_CACHE_TYPE (default: hybrid)")
-    parser.add_argument("--nginx", action="store_true", help="put nginx with proxy_cache before the first server")
-    parser.add_argument("--nginx-workers", type=int, default=1, help="its worker processes (default: 1)")
-    parser.add_argument("--photos", type=Path, metavar="DIR", help="originals are made of these (default: drawn)")
     parser.add_argument(
-        "--libvips", action="store_true", help="tell how long libvips alone takes, on all CPUs: what no server can beat"
+        "--start", action="store_true", help="start this repository's imgforge too (always without --server)"
+    )
+    parser.add_argument("--cache", default="hybrid", help="its IMGFORGE_CACHE_TYPE (default: hybrid)")
+    parser.add_argument("--nginx", action="store_true", help="put nginx with proxy_cache in front of the first server")
+    parser.add_argument("--nginx-workers", type=int, default=1, help="its worker processes (default: 1)")
+    parser.add_argument(
+        "--photos", type=Path, metavar="DIR", help="make the originals of these photos (default: drawn ones)"
+    )
+    parser.add_argument(
+        "--libvips", action="store_true", help="measure libvips alone on all CPUs too: an upper bound for any server"
     )
     parser.add_argument("--requests", type=int, default=12_000, help="length of the trace (default: 12000)")
-    parser.add_argument("--originals", type=int, default=1000, help="how many there are (default: 1000)")
+    parser.add_argument("--originals", type=int, default=1000, help="number of originals (default: 1000)")
     parser.add_argument(
         "--widths",
         type=lambda text: tuple(map(int, text.split(","))),
@@ -119,8 +124,8 @@ def _arguments() -> argparse.ArgumentParser:
 
 
 @contextmanager
-def _origin(photos: Path | None, latency: float) -> Iterator[tuple[str, list[Path]]]:
-    """An origin with originals: its base URL, and the pictures that they are made of."""
+def _serve_originals(photos: Path | None, latency: float) -> Iterator[tuple[str, list[Path]]]:
+    """Start an origin; yields its base URL, and the pictures that its originals are made of."""
     with tempfile.TemporaryDirectory() as directory:
         if photos is None:
             draw_originals(Path(directory))
@@ -132,37 +137,37 @@ def _origin(photos: Path | None, latency: float) -> Iterator[tuple[str, list[Pat
             yield f"http://127.0.0.1:{port}", sorted(Path(directory).iterdir())
 
 
-def _contenders(stack: ExitStack, arguments: argparse.Namespace) -> list[TracedServer]:
+def _traced_servers(stack: ExitStack, arguments: argparse.Namespace) -> list[TracedServer]:
     servers: list[Server] = list(arguments.server)
     if arguments.start or not servers:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         settings = {"IMGFORGE_CACHE_TYPE": arguments.cache, "IMGFORGE_CACHE_DISK_PATH": str(root)}
         servers.append(stack.enter_context(imgforge_server(root, settings)))
-    contenders = [TracedServer(server, (server.pid,) if server.pid else ()) for server in servers]
+    traced = [TracedServer(server, (server.pid,) if server.pid else ()) for server in servers]
     if arguments.nginx:
-        behind = contenders[0]
-        nginx = stack.enter_context(nginx_cache(behind.server, arguments.nginx_workers))
-        front = Server(f"{behind.server.name} + {nginx.name}", nginx.url, nginx.pid)
-        pids = (*behind.pids, nginx.pid) if behind.pids and nginx.pid else ()
-        contenders[0] = TracedServer(front, pids)
-    return contenders
+        upstream = traced[0]
+        nginx = stack.enter_context(nginx_cache(upstream.server, arguments.nginx_workers))
+        front = Server(f"{upstream.server.name} + {nginx.name}", nginx.url, nginx.pid)
+        pids = (*upstream.pids, nginx.pid) if upstream.pids and nginx.pid else ()
+        traced[0] = TracedServer(front, pids)
+    return traced
 
 
-def _sent(origin: str) -> int:
-    with urllib.request.urlopen(f"{origin}/count") as answer:  # noqa: S310  our own
+def _requested(origin: str) -> int:
+    with urllib.request.urlopen(f"{origin}/count") as answer:  # noqa: S310  our own origin
         return int(answer.read())
 
 
-def _measure(contender: TracedServer, traffic: ZipfTraffic, origin: str, connections: int) -> TraceResult:
-    server, pids = contender.server, contender.pids
+def _measure(traced: TracedServer, traffic: ZipfTraffic, origin: str, connections: int) -> TraceResult:
+    server, pids = traced.server, traced.pids
     print_progress(f"{server.name}: {traffic.requests} requests")
-    base, other = (f"{origin}/{time.time_ns() + part}/" for part in range(2))  # that no cache knows
-    # Worker processes may still be starting: a few images that the trace does not have.
-    drive(server.address, islice(traffic.paths(other), 4 * connections), connections=connections)
-    before, sent = sum(map(cpu_seconds, pids)), _sent(origin)
+    base, warm_up = (f"{origin}/{time.time_ns() + part}/" for part in range(2))  # URLs that no cache has
+    # Worker processes may still be starting, so request a few images that are not in the trace.
+    drive(server.address, islice(traffic.paths(warm_up), 4 * connections), connections=connections)
+    cpu_before, requested_before = sum(map(cpu_seconds, pids)), _requested(origin)
     with sample_memory(pids) as memory:
         load = drive(server.address, traffic.paths(base), connections=connections)
-    cpu = sum(map(cpu_seconds, pids)) - before
+    cpu = sum(map(cpu_seconds, pids)) - cpu_before
     print_progress(f"  {load.rate:.1f}/s")
     return TraceResult(
         name=server.name,
@@ -175,32 +180,32 @@ def _measure(contender: TracedServer, traffic: ZipfTraffic, origin: str, connect
         peak=memory.peak if pids else None,
         after=memory.last if pids else None,
         growth=memory.slope * load.seconds / traffic.requests if pids else None,
-        fetches=_sent(origin) - sent,
+        fetches=_requested(origin) - requested_before,
         failures=load.failures,
     )
 
 
-def _ceiling(traffic: ZipfTraffic, pictures: Sequence[Path]) -> float:
-    """Requests per second of a server that takes no time for anything but what libvips does."""
+def _upper_bound(traffic: ZipfTraffic, pictures: Sequence[Path]) -> float:
+    """Return the requests per second of a server that takes no time for anything but libvips."""
     print_progress(f"libvips: {traffic.requests} requests")
-    wanted = dict.fromkeys(traffic.renditions())  # each once
+    distinct = dict.fromkeys(traffic.renditions())
     files = [str(picture) for picture in pictures]
-    renditions = [(files[number % len(files)], width, extension) for number, width, extension in wanted]
+    renditions = [(files[number % len(files)], width, extension) for number, width, extension in distinct]
     return traffic.requests / baseline_seconds(renditions, len(os.sched_getaffinity(0)))
 
 
-def _row(one: TraceResult, reference: TraceResult) -> tuple[object, ...]:
-    latencies = (f"{seconds * 1e3:.1f}" for seconds in (one.p50, one.p95, one.p99))
-    cpu = "-" if one.cpu is None else f"{one.cpu:.1f}"
-    memory = ("-" if size is None else f"{size / _MEGA:.0f}" for size in (one.peak, one.after))
-    growth = "-" if one.growth is None else f"{one.growth:.0f}"  # bytes a request are kB in a thousand
-    ratio = f"{one.rate / reference.rate:.2f}" if reference.rate else "-"
-    figures = (f"{one.rate:.1f}", ratio, f"{one.hits:.1%}", *latencies, cpu, *memory, growth)
-    return (one.name, *figures, one.fetches, one.failures)
+def _row(result: TraceResult, reference: TraceResult) -> tuple[object, ...]:
+    latencies = (f"{seconds * 1e3:.1f}" for seconds in (result.p50, result.p95, result.p99))
+    cpu = "-" if result.cpu is None else f"{result.cpu:.1f}"
+    memory = ("-" if size is None else f"{size / _MEGA:.0f}" for size in (result.peak, result.after))
+    growth = "-" if result.growth is None else f"{result.growth:.0f}"  # bytes per request equal kB per 1000 requests
+    ratio = f"{result.rate / reference.rate:.2f}" if reference.rate else "-"
+    figures = (f"{result.rate:.1f}", ratio, f"{result.hits:.1%}", *latencies, cpu, *memory, growth)
+    return (result.name, *figures, result.fetches, result.failures)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Send the trace as *argv* says and print what came of it; 1 where an answer was not 200."""
+    """Send the trace as *argv* says and print the result; returns 1 if an answer was not 200 or a server failed."""
     arguments = _arguments().parse_args(argv)
     traffic = ZipfTraffic(
         requests=arguments.requests,
@@ -213,25 +218,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     distinct = len(set(traffic.paths("")))
     try:
         with ExitStack() as stack:
-            origin, pictures = stack.enter_context(_origin(arguments.photos, arguments.latency))
-            contenders = _contenders(stack, arguments)
-            outcomes = [_measure(one, traffic, origin, arguments.connections) for one in contenders]
-            ceiling = _ceiling(traffic, pictures) if arguments.libvips else None
+            origin, pictures = stack.enter_context(_serve_originals(arguments.photos, arguments.latency))
+            servers = _traced_servers(stack, arguments)
+            results = [_measure(server, traffic, origin, arguments.connections) for server in servers]
+            upper_bound = _upper_bound(traffic, pictures) if arguments.libvips else None
     except (StartFailed, OSError) as failure:
         print_progress(str(failure))
         return 1
     report = {
         "machine": describe_machine(),
         "distinct": distinct,
-        "servers": [asdict(one) for one in outcomes],
-        "ceiling": ceiling,
+        "servers": [asdict(result) for result in results],
+        "ceiling": upper_bound,
     }
     if not write_json(arguments.json, report):
         print(f"{traffic.requests} requests, {distinct} of them distinct\n")
-        print(markdown_table(_HEAD, (_row(one, outcomes[0]) for one in outcomes)))
-        if ceiling is not None:
-            print(f"\nlibvips alone, on all CPUs: {ceiling:.1f} requests/s, {ceiling / outcomes[0].rate:.2f}")
-    return int(any(one.failures for one in outcomes))
+        print(markdown_table(_HEAD, (_row(result, results[0]) for result in results)))
+        if upper_bound is not None:
+            print(f"\nlibvips alone, on all CPUs: {upper_bound:.1f} requests/s, {upper_bound / results[0].rate:.2f}")
+    return int(any(result.failures for result in results))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The four works that `cold.py` measures, and the directory of photos that they need."""
+"""The four workloads of `cold.py` with the photos that they need, and the paths of image URLs."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.pictures import stand_in
+from bench.pictures import draw_photo
 
 __all__ = ["WORKLOADS", "Workload", "draw_missing_photos", "image_path"]
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One source and what is made of it: `fit` or `fill` into *box* x *box* pixels.
+    """One source and its rendition: *resizing_type* `fit` or `fill` into *box* x *box* pixels, encoded as *format*.
 
-    *width*, *height*, *grain* and *quality* (None: PNG with alpha) describe the stand-in for a missing photo.
+    *width*, *height*, *grain* and *quality* (None: PNG with alpha) describe the drawing that replaces a missing photo.
     """
 
     source: str
@@ -30,7 +30,7 @@ class Workload:
 
     @property
     def title(self) -> str:
-        """The work in a few words, for tables."""
+        """A title for tables."""
         return f"{self.source} {self.width}x{self.height} -> {self.resizing_type} {self.box} {self.format}"
 
     @property
@@ -48,17 +48,17 @@ WORKLOADS = (
 )
 
 
-def draw_missing_photos(directory: Path, works: Iterable[Workload]) -> list[str]:
-    """Draw stand-ins for the photos of *works* that *directory* lacks; the names of those drawn."""
-    missing = [work for work in works if not (directory / work.source).is_file()]
+def draw_missing_photos(directory: Path, workloads: Iterable[Workload]) -> list[str]:
+    """Draw replacements for the photos that *directory* lacks, and return their names."""
+    missing = [workload for workload in workloads if not (directory / workload.source).is_file()]
     directory.mkdir(parents=True, exist_ok=True)
-    for work in missing:
-        picture = stand_in(work.width, work.height, grain=work.grain, quality=work.quality)
-        (directory / work.source).write_bytes(picture)
-    return [work.source for work in missing]
+    for workload in missing:
+        picture = draw_photo(workload.width, workload.height, grain=workload.grain, quality=workload.quality)
+        (directory / workload.source).write_bytes(picture)
+    return [workload.source for workload in missing]
 
 
 def image_path(options: str, source: str, extension: str) -> str:
-    """The unsigned path of an image URL; empty *options* or *extension* are left out."""
+    """Return the unsigned path of an image URL; empty *options* or *extension* are left out."""
     path = "/unsafe/" + (f"{options}/" if options else "") + "plain/" + urllib.parse.quote(source, safe=":/")
     return f"{path}@{extension}" if extension else path

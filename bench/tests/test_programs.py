@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from bench import chart, cold, compare, entries, hits, overload, soak, start, trace
-from bench.pictures import draw_all, stand_in
+from bench.pictures import draw_all, draw_photo
 from bench.servers import imgforge_server
 from bench.workloads import WORKLOADS
 
@@ -46,7 +46,7 @@ class ProgramTests(SynchronousTestCase):
         self.assertEqual(list(self.root.iterdir()), [])
 
     def test_cold_images_cost_time_and_none_fails(self) -> None:
-        (self.root / WORKLOADS[0].source).write_bytes(stand_in(640, 400, grain=3, quality=80))
+        (self.root / WORKLOADS[0].source).write_bytes(draw_photo(640, 400, grain=3, quality=80))
         load = "--rounds 1 --requests 9 --libvips --seconds 0.2 --processes 1"
         report = self._report(cold.main, f"--photos {self.root} --work 1 {load}")
         ours, libvips = report["works"][0]["servers"]
@@ -64,7 +64,7 @@ class ProgramTests(SynchronousTestCase):
             self.assertEqual(row["failures"], 0)
 
     def test_a_trace_counts_hits_fetches_and_memory(self) -> None:
-        (self.root / "a.jpg").write_bytes(stand_in(1300, 900, grain=9, quality=90))
+        (self.root / "a.jpg").write_bytes(draw_photo(1300, 900, grain=9, quality=90))
         traffic = f"--photos {self.root} --requests 40 --originals 2 --widths 40,60 --formats jpeg:1 --latency 0"
         nginx = "--nginx" if shutil.which("nginx") else ""
         report = self._report(trace.main, f"{traffic} --connections 1 --libvips {nginx}")

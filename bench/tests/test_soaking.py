@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from bench.process_usage import Usage, children, usage
 from bench.soak_clients import REFUSED, ClientAction, SoakTarget, garbage, hit
-from bench.soak_run import ResourceSample, slope
+from bench.soak_run import ResourceSample, slope_per_1000_requests
 from bench.svg_plot import Panel, plot
 from imgforge.testing import Origin as RawOrigin
 from imgforge.testing import response as whole
@@ -71,9 +71,9 @@ class SlopeTests(SynchronousTestCase):
         nothing = Usage(0, 0, 0)
         looks = [ResourceSample(number, number * 100, 0, nothing, nothing) for number in range(20)]
         rising = [float(number) for number in range(20)]
-        self.assertAlmostEqual(slope(looks, rising), 10)
-        self.assertAlmostEqual(slope(looks, [*rising[:10], *[10.0] * 10]), 0)
-        self.assertEqual(slope(looks[:2], rising[:2]), 0)
+        self.assertAlmostEqual(slope_per_1000_requests(looks, rising), 10)
+        self.assertAlmostEqual(slope_per_1000_requests(looks, [*rising[:10], *[10.0] * 10]), 0)
+        self.assertEqual(slope_per_1000_requests(looks[:2], rising[:2]), 0)
 
 
 class PlotTests(SynchronousTestCase):
@@ -89,14 +89,14 @@ class PlotTests(SynchronousTestCase):
 
 class UsageTests(SynchronousTestCase):
     def test_descriptors_and_threads_of_a_process_are_counted(self) -> None:
-        before = usage(os.getpid(), alone=True)
+        before = usage(os.getpid(), descendants=False)
         ended = Event()
         threads = [Thread(target=ended.wait) for _ in range(3)]
         for thread in threads:
             thread.start()
         sockets = [socket.socket() for _ in range(4)]
         try:
-            after = usage(os.getpid(), alone=True)
+            after = usage(os.getpid(), descendants=False)
         finally:
             ended.set()
             for thread in threads:
@@ -113,7 +113,7 @@ class UsageTests(SynchronousTestCase):
         try:
             wait_for(lambda: children(process.pid), "the grandchild")
             self.assertEqual([child for child in children(os.getpid()) if child not in before], [process.pid])
-            alone, together = usage(process.pid, alone=True), usage(process.pid)
+            alone, together = usage(process.pid, descendants=False), usage(process.pid)
             self.assertGreater(together.threads, alone.threads)
         finally:
             process.communicate(b"\n")

@@ -16,9 +16,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
-from bench.pictures import stand_in
+from bench.pictures import draw_photo
 from bench.process_usage import MemorySamples, memory_bytes, sample_memory
-from bench.slow_origin import NumberedOriginals, with_number
+from bench.slow_origin import NumberedOriginals, add_number
 from bench.zipf_traffic import ZipfTraffic, write_photo_originals
 
 # Holds 64 MB in a grandchild that it shares with its own child, then waits.
@@ -53,7 +53,7 @@ class TrafficTests(SynchronousTestCase):
 class OriginTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.pictures = [stand_in(40, 30, grain=1, quality=80), stand_in(50, 30, grain=1, quality=80)]
+        self.pictures = [draw_photo(40, 30, grain=1, quality=80), draw_photo(50, 30, grain=1, quality=80)]
         self.originals = NumberedOriginals(self.clock, self.pictures, 0.03)
 
     def get(self, *path: bytes) -> DummyRequest:
@@ -79,7 +79,7 @@ class OriginTests(SynchronousTestCase):
 
     def test_a_numbered_picture_has_the_same_pixels(self) -> None:
         picture = self.pictures[0]
-        before, after = (pyvips.Image.jpegload_buffer(body).numpy() for body in (picture, with_number(picture, 77)))
+        before, after = (pyvips.Image.jpegload_buffer(body).numpy() for body in (picture, add_number(picture, 77)))
         self.assertEqual(before.tobytes(), after.tobytes())
 
     def test_photos_that_make_no_large_jpeg_make_no_originals(self) -> None:
@@ -89,7 +89,7 @@ class OriginTests(SynchronousTestCase):
             directory.mkdir()
             (photos / "a.jpg").write_bytes(self.pictures[0])
             self.assertEqual(write_photo_originals(photos, directory), 0)
-            (photos / "b.jpg").write_bytes(stand_in(1300, 900, grain=9, quality=90))
+            (photos / "b.jpg").write_bytes(draw_photo(1300, 900, grain=9, quality=90))
             self.assertGreater(write_photo_originals(photos, directory), 0)
             sizes = [path.stat().st_size for path in directory.iterdir()]
             self.assertTrue(all(100_000 <= size <= 1_000_000 for size in sizes), sizes)
