@@ -19,7 +19,7 @@ LONG = {
     "test_programs",
     "test_pictures",
     "test_image_comparison",
-    "test_soaking",
+    "test_comparison_grid",
     "test_svg_cost",
 }
 

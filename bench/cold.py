@@ -84,7 +84,7 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure_work(
+def _measure_workload(
     workload: Workload, servers: Sequence[Server], photos: Path, prefix: str, arguments: argparse.Namespace
 ) -> list[RoundSummary]:
     print_progress(workload.title)
@@ -134,7 +134,9 @@ def _measure(
     if arguments.start or not servers:
         servers.append(stack.enter_context(imgforge_server(photos, {"IMGFORGE_CACHE_TYPE": "none"})))
     prefix = "local:///" if arguments.sources == "local" else stack.enter_context(file_origin(photos))
-    return drawn, [(workload, _measure_work(workload, servers, photos, prefix, arguments)) for workload in workloads]
+    return drawn, [
+        (workload, _measure_workload(workload, servers, photos, prefix, arguments)) for workload in workloads
+    ]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@
 
 `--nginx` starts nginx with proxy_cache in front of the first server. Servers that were started by hand must have their
 cache enabled; with `--sources local` (the default) the root of their local:// sources must be the directory of
-`--local-root`, into which the original is drawn. A slow client does not distort summary per CPU second.
+`--local-root`, into which the original is drawn. A slow client does not distort figures per CPU second.
 """
 
 from __future__ import annotations

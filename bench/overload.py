@@ -40,7 +40,10 @@ _HEAD = ("offered", "images/s", "p50 ms", "p99 ms", "429/s", "their p99 ms", "hi
 
 @dataclass(frozen=True, slots=True)
 class OverloadResult:
-    """Rates per second and latencies in seconds at *factor* times the capacity."""
+    """Rates per second and latencies in seconds at *factor* times the capacity.
+
+    `made` and `refused` are the rates of images with status 200 and 429; `failures` counts all other outcomes.
+    """
 
     factor: float
     made: float

@@ -74,7 +74,7 @@ class TraceResult:
 
 
 def _weights(text: str) -> dict[str, float]:
-    """Parse `webp:70,jpeg:28` into a dictionary."""
+    """Parse `webp:70,jpeg:28` into weights by format."""
     pairs = (part.partition(":") for part in text.split(","))
     return {name: float(weight) for name, _, weight in pairs}
 

@@ -1,4 +1,4 @@
-"""What `bench/compare.py` says of two answers, on pictures that are drawn here."""
+"""Verdicts on two answers, with pictures that are drawn here (bench/image_comparison.py)."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def _verdict(ours: Pixels, peer: Pixels) -> Verdict:
 
 
 class PixelTests(SynchronousTestCase):
-    """Pictures of one size."""
+    """Images of the same size."""
 
-    def test_equal_pixels_in_other_bytes_are_the_same(self) -> None:
+    def test_equal_pixels_in_different_bytes_are_the_same(self) -> None:
         picture = scene(64, 48)
         peer = io.BytesIO()
         Image.fromarray(picture).save(peer, "PNG", compress_level=0)
@@ -44,21 +44,21 @@ class PixelTests(SynchronousTestCase):
         verdict = compare_answers(_ok(_png(picture)), _ok(peer.getvalue()), limits)
         self.assertEqual((verdict.name, verdict.mean), ("same", 0.0))
 
-    def test_equal_pixels_that_weigh_much_more_are_said_to(self) -> None:
+    def test_equal_pixels_in_a_much_longer_body_differ_in_weight(self) -> None:
         picture = np.full((90, 90, 3), 77, np.uint8)
         bloated = io.BytesIO()
         Image.fromarray(picture).save(bloated, "PNG", compress_level=0)
         self.assertEqual(compare_answers(_ok(bloated.getvalue()), _ok(_png(picture)), _LIMITS).name, "weight differs")
 
-    def test_a_level_more_everywhere_is_a_difference_of_one(self) -> None:
+    def test_one_level_more_everywhere_is_a_mean_difference_of_one(self) -> None:
         flat = np.full((40, 50, 3), 100, np.uint8)
         self.assertEqual(_verdict(flat + np.uint8(1), flat).mean, 1.0)
 
-    def test_a_picture_that_moved_by_a_pixel_differs(self) -> None:
+    def test_shift_by_one_pixel_differs(self) -> None:
         picture = scene(120, 90, grain=30)
         self.assertEqual(_verdict(np.roll(picture, 1, axis=1), picture).name, "pixels differ")
 
-    def test_a_small_spot_is_found_though_the_mean_hardly_moves(self) -> None:
+    def test_small_spot_differs_though_the_mean_is_below_its_limit(self) -> None:
         picture = scene(400, 300)
         spotted = picture.copy()
         spotted[290:, 390:] = 255 - spotted[290:, 390:]
@@ -66,12 +66,12 @@ class PixelTests(SynchronousTestCase):
         self.assertLess(verdict.mean or 0.0, _LIMITS.mean)
         self.assertEqual(verdict.name, "pixels differ")
 
-    def test_colours_under_full_transparency_are_not_compared(self) -> None:
+    def test_colours_of_transparent_pixels_are_not_compared(self) -> None:
         ours, peer = np.zeros((20, 20, 4), np.uint8), np.zeros((20, 20, 4), np.uint8)
         ours[:, :, 0] = 255
         self.assertEqual(_verdict(ours, peer).name, "same")
 
-    def test_an_alpha_channel_that_hides_nothing_is_a_trait(self) -> None:
+    def test_opaque_alpha_channel_is_a_trait(self) -> None:
         picture = scene(30, 20)
         opaque = np.dstack([picture, np.full((20, 30), 255, np.uint8)])
         verdict = _verdict(opaque, picture)
@@ -79,7 +79,9 @@ class PixelTests(SynchronousTestCase):
 
     @settings(max_examples=30, deadline=None)
     @given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 255))
-    def test_the_worst_tile_of_an_even_difference_is_the_mean(self, width: int, height: int, level: int) -> None:
+    def test_uniform_difference_is_the_same_in_the_mean_and_in_every_tile(
+        self, width: int, height: int, level: int
+    ) -> None:
         black = decode(_png(np.zeros((height, width, 3), np.uint8)))
         grey = decode(_png(np.full((height, width, 3), level, np.uint8)))
         mean, tile = pixel_differences(grey, black)
@@ -88,42 +90,42 @@ class PixelTests(SynchronousTestCase):
 
 
 class OtherDifferenceTests(SynchronousTestCase):
-    """What is judged before the pixels."""
+    """Differences other than those of pixels, and the order of results."""
 
-    def test_another_status_of_the_same_class_is_a_lesser_difference(self) -> None:
+    def test_two_statuses_of_class_4xx_are_a_lesser_difference(self) -> None:
         self.assertEqual(compare_answers(Answer(400, "", b""), Answer(404, "", b""), _LIMITS).name, "code differs")
         self.assertEqual(compare_answers(Answer(500, "", b""), Answer(404, "", b""), _LIMITS).name, "status differs")
         self.assertEqual(compare_answers(Answer(500, "", b""), Answer(502, "", b""), _LIMITS).name, "status differs")
 
-    def test_refusals_are_the_same_whatever_they_say(self) -> None:
+    def test_equal_error_statuses_are_the_same_whatever_their_bodies(self) -> None:
         self.assertEqual(
             compare_answers(Answer(404, "", b"no"), Answer(404, "text/plain", b"never"), _LIMITS).name, "same"
         )
 
-    def test_type_comes_before_size_and_size_before_pixels(self) -> None:
+    def test_type_is_compared_before_size_and_size_before_pixels(self) -> None:
         small, large = _png(scene(10, 10)), _png(scene(11, 10))
         self.assertEqual(compare_answers(_ok(small, "image/webp"), _ok(large), _LIMITS).name, "type differs")
         verdict = compare_answers(_ok(small), _ok(large), _LIMITS)
         self.assertEqual((verdict.name, verdict.reason), ("size differs", "10x10 for 11x10"))
 
-    def test_an_animation_is_not_its_first_frame(self) -> None:
+    def test_animation_differs_from_its_first_frame(self) -> None:
         image = PICTURES["animation.gif"]()
         still = io.BytesIO()
         Image.open(io.BytesIO(image)).convert("RGB").save(still, "GIF")
         verdict = compare_answers(_ok(still.getvalue(), "image/gif"), _ok(image, "image/gif"), _LIMITS)
         self.assertEqual(verdict.name, "animation differs")
 
-    def test_a_kept_orientation_is_a_trait(self) -> None:
-        turned = PICTURES["exif6.jpg"]()
+    def test_exif_orientation_is_a_trait(self) -> None:
+        oriented = PICTURES["exif6.jpg"]()
         plain = PICTURES["exif1.jpg"]()
-        verdict = compare_answers(_ok(turned), _ok(plain), _LIMITS)
+        verdict = compare_answers(_ok(oriented), _ok(plain), _LIMITS)
         self.assertEqual(verdict.name, "traits differ")
         self.assertIn("+orientation 6", verdict.reason)
 
-    def test_a_body_that_is_no_picture_never_counts_as_the_same(self) -> None:
+    def test_body_that_cannot_be_decoded_differs(self) -> None:
         self.assertEqual(compare_answers(_ok(b"text"), _ok(_png(scene(9, 9))), _LIMITS).name, "pixels differ")
 
-    def test_rows_come_by_kind_and_then_by_the_worst_tile(self) -> None:
+    def test_results_are_sorted_by_verdict_and_then_by_the_worst_tile(self) -> None:
         verdicts = [
             Verdict("pixels differ", tile=9.0),
             Verdict("same"),

@@ -1,0 +1,111 @@
+"""CPU time, memory, descriptors and threads of process trees (bench/process_usage.py)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from threading import Event, Thread
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from bench.process_usage import MemorySamples, children, cpu_seconds, memory_bytes, sample_memory, usage
+from tests.support.process import wait_for
+
+# A grandchild uses half a second of CPU time, reports that on standard output, then waits.
+_BUSY_GRANDCHILD = """
+import os, sys, time
+if os.fork() == 0:
+    if os.fork() == 0:
+        while time.process_time() < 0.5: pass
+        os.write(1, b"burnt")
+    time.sleep(60)
+time.sleep(60)
+"""
+
+# A grandchild holds 64 MB that it shares with a child of its own, then waits.
+_LARGE_GRANDCHILD = """
+import os, time
+if os.fork() == 0:
+    held = bytearray(os.urandom(1 << 20)) * 64
+    os.fork()
+    os.write(1, b"held")
+    time.sleep(60)
+time.sleep(60)
+"""
+
+
+class CpuTests(SynchronousTestCase):
+    """CPU seconds."""
+
+    def test_cpu_time_of_grandchildren_counts(self) -> None:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _BUSY_GRANDCHILD], stdout=subprocess.PIPE, start_new_session=True
+        )
+        self.addCleanup(os.killpg, process.pid, signal.SIGKILL)
+        if process.stdout is None:
+            self.fail("no pipe")
+        with process.stdout:
+            self.assertEqual(process.stdout.read(5), b"burnt")
+            self.assertGreaterEqual(cpu_seconds(process.pid), 0.45)
+
+
+class MemoryTests(SynchronousTestCase):
+    """Resident memory and its samples."""
+
+    def test_memory_that_descendants_share_counts_once(self) -> None:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _LARGE_GRANDCHILD], stdout=subprocess.PIPE, start_new_session=True
+        )
+        self.addCleanup(os.killpg, process.pid, signal.SIGKILL)
+        if process.stdout is None:
+            self.fail("no pipe")
+        with process.stdout:
+            self.assertEqual(process.stdout.read(4), b"held")
+            self.assertTrue(64 << 20 <= memory_bytes(process.pid) < 120 << 20)
+
+    def test_slope_is_that_of_the_second_half_and_the_peak_that_of_all_samples(self) -> None:
+        memory = MemorySamples([(0, 900), (1, 100), (2, 300), (3, 310), (4, 320), (5, 330)])
+        self.assertEqual((memory.peak, memory.last), (900, 330))
+        self.assertAlmostEqual(memory.slope, 10)
+
+    def test_memory_is_sampled_at_the_end_of_even_the_shortest_block(self) -> None:
+        with sample_memory([os.getpid()]) as memory:
+            pass
+        self.assertGreater(memory.last, 1 << 20)
+
+
+class UsageTests(SynchronousTestCase):
+    """Descriptors, threads and children."""
+
+    def test_descriptors_and_threads_of_a_process_are_counted(self) -> None:
+        before = usage(os.getpid(), descendants=False)
+        ended = Event()
+        threads = [Thread(target=ended.wait) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        sockets = [socket.socket() for _ in range(4)]
+        try:
+            after = usage(os.getpid(), descendants=False)
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join()
+            for opened in sockets:
+                opened.close()
+        self.assertEqual((after.threads - before.threads, after.descriptors - before.descriptors), (3, 4))
+        self.assertGreater(after.memory, 1 << 20)
+
+    def test_children_are_direct_and_usage_includes_grandchildren(self) -> None:
+        before = children(os.getpid())
+        script = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])"
+        process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE)
+        try:
+            wait_for(lambda: children(process.pid), "the grandchild")
+            self.assertEqual([child for child in children(os.getpid()) if child not in before], [process.pid])
+            alone, together = usage(process.pid, descendants=False), usage(process.pid)
+            self.assertGreater(together.threads, alone.threads)
+        finally:
+            process.communicate(b"\n")
