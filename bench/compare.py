@@ -86,7 +86,9 @@ def _arguments() -> argparse.ArgumentParser:
         default=1.0,
         help="largest mean difference (0..255) that counts as the same (default: 1)",
     )
-    parser.add_argument("--tile-threshold", type=float, default=8.0, help="the same for any 16x16 tile (default: 8)")
+    parser.add_argument(
+        "--tile-threshold", type=float, default=8.0, help="largest mean difference in any 16x16 tile (default: 8)"
+    )
     parser.add_argument(
         "--weight-threshold", type=float, default=0.1, help="share by which bodies may differ in length (default: 0.1)"
     )

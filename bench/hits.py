@@ -48,7 +48,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--nginx", action="store_true", help="measure nginx with proxy_cache in front of the first server too"
     )
-    parser.add_argument("--nginx-workers", type=int, default=1, help="its worker processes (default: 1)")
+    parser.add_argument("--nginx-workers", type=int, default=1, help="worker processes of nginx (default: 1)")
     parser.add_argument(
         "--generator", choices=("wrk", "own"), help="the load generator (default: wrk if it is installed)"
     )

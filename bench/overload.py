@@ -60,7 +60,11 @@ def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queue", type=int, default=8, help="IMGFORGE_REQUESTS_QUEUE_SIZE (default: 8)")
     parser.add_argument(
-        "--factors", type=float, nargs="+", default=[0.5, 1, 2, 4, 8], help="times its capacity (default: 0.5 1 2 4 8)"
+        "--factors",
+        type=float,
+        nargs="+",
+        default=[0.5, 1, 2, 4, 8],
+        help="multiples of the capacity to send (default: 0.5 1 2 4 8)",
     )
     parser.add_argument("--seconds", type=float, default=10, help="length of each load (default: 10)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the latencies as SVG")

@@ -132,8 +132,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def imgforge_server(root: Path, settings: Mapping[str, str]) -> Iterator[Server]:
     """Run this repository's imgforge on a free loopback port, with *root* as the root of local://, without signatures.
 
-    *settings* override the settings made here, and these override the environment: `IMGFORGE_PROCESSES=1 python
-    bench/cold.py` works.
+    *settings* override the settings made here, and these override the environment:
+    `IMGFORGE_PROCESSES=1 python bench/cold.py` works.
     """
     port = free_port()
     defaults = {

@@ -89,12 +89,12 @@ def _expected_bodies(server: Server, origin_url: str) -> dict[tuple[int, int], b
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=10, help="how long (default: 10)")
+    parser.add_argument("--minutes", type=float, default=10, help="length of the soak (default: 10)")
     parser.add_argument("--processes", type=int, default=2, help="worker processes, at least 2 (default: 2)")
     parser.add_argument("--good", type=int, default=3, help="good clients (default: 3)")
     parser.add_argument("--hostile", type=int, default=8, help="hostile clients (default: 8)")
     parser.add_argument("--kill-every", type=float, default=45, help="seconds between two kills (default: 45)")
-    parser.add_argument("--seed", type=int, default=1, help="of the clients' choices (default: 1)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the clients' random choices (default: 1)")
     parser.add_argument("--plot", metavar="FILE", help="draw memory, descriptors, threads and wrong answers as SVG")
     add_json_argument(parser)
     return parser

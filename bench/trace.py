@@ -92,32 +92,37 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--start", action="store_true", help="start this repository's imgforge too (always without --server)"
     )
-    parser.add_argument("--cache", default="hybrid", help="its IMGFORGE_CACHE_TYPE (default: hybrid)")
+    parser.add_argument("--cache", default="hybrid", help="IMGFORGE_CACHE_TYPE of that imgforge (default: hybrid)")
     parser.add_argument("--nginx", action="store_true", help="put nginx with proxy_cache in front of the first server")
-    parser.add_argument("--nginx-workers", type=int, default=1, help="its worker processes (default: 1)")
+    parser.add_argument("--nginx-workers", type=int, default=1, help="worker processes of nginx (default: 1)")
     parser.add_argument(
         "--photos", type=Path, metavar="DIR", help="make the originals of these photos (default: drawn ones)"
     )
     parser.add_argument(
         "--libvips", action="store_true", help="measure libvips alone on all CPUs too: an upper bound for any server"
     )
-    parser.add_argument("--requests", type=int, default=12_000, help="length of the trace (default: 12000)")
+    parser.add_argument("--requests", type=int, default=12_000, help="number of requests (default: 12000)")
     parser.add_argument("--originals", type=int, default=1000, help="number of originals (default: 1000)")
     parser.add_argument(
         "--widths",
         type=lambda text: tuple(map(int, text.split(","))),
         default=(160, 240, 320, 480, 640, 800, 1024, 1280),
-        help="of the results (default: eight from 160 to 1280)",
+        help="widths of the images, in pixels (default: eight from 160 to 1280)",
     )
     parser.add_argument(
         "--formats",
         type=_weights,
         default=_weights("webp:70,jpeg:28,avif:2"),
-        help="of the results, with weights (default: webp:70,jpeg:28,avif:2)",
+        help="formats of the images, with weights (default: webp:70,jpeg:28,avif:2)",
     )
-    parser.add_argument("--exponent", type=float, default=1.0, help="of Zipf's law (default: 1)")
-    parser.add_argument("--seed", type=int, default=1, help="of the trace (default: 1)")
-    parser.add_argument("--latency", type=float, default=0.03, help="of the origin, in seconds (default: 0.03)")
+    parser.add_argument(
+        "--exponent",
+        type=float,
+        default=1.0,
+        help="exponent of Zipf's law; 0: all originals are equally popular (default: 1)",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random choices (default: 1)")
+    parser.add_argument("--latency", type=float, default=0.03, help="latency of the origin, in seconds (default: 0.03)")
     parser.add_argument("--connections", type=int, default=16, help="simultaneous requests (default: 16)")
     add_json_argument(parser)
     return parser
