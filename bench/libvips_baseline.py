@@ -67,7 +67,7 @@ def baseline_seconds(renditions: Sequence[tuple[str, int, str]], processes: int)
 
 def _render_for(path: str, workload: Workload, seconds: float) -> tuple[list[float], float]:
     """Return the latencies of the images made within *seconds*, and the CPU seconds that they took."""
-    pyvips.cache_set_max(0)  # the second image would come from the operation cache of libvips
+    pyvips.cache_set_max(0)  # otherwise the second image comes from the operation cache of libvips
     started, used = time.perf_counter(), time.process_time()
     latencies: list[float] = []
     while True:
