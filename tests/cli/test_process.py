@@ -1,0 +1,31 @@
+"""The command in a process of its own: what the shell sees of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge import __version__
+from tests.support.cli import imgforge
+
+
+class ProcessTests(SynchronousTestCase):
+    def test_results_go_to_stdout_mistakes_to_stderr_and_the_exit_status_tells_them_apart(self) -> None:
+        printed = imgforge("--version")
+        self.assertEqual((printed.returncode, printed.stderr), (0, ""))
+        self.assertIn(__version__, printed.stdout)
+        failed = imgforge("config", "check", IMGFORGE_QUALITY="0")
+        self.assertEqual((failed.returncode, failed.stdout, len(failed.stderr.splitlines())), (1, "", 1))
+        misused = imgforge("sign")
+        self.assertEqual((misused.returncode, misused.stdout), (2, ""))
+        self.assertIn("give either PATH or --source", misused.stderr)
+
+    def test_the_version_needs_no_libvips_no_reactor_and_no_settings(self) -> None:
+        program = (
+            "import sys; from imgforge.cli import main; main(['--version'], standalone_mode=False); "
+            "print([name for name in ('pyvips', 'twisted', 'pydantic') if name in sys.modules])"
+        )
+        shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+        self.assertIn("[]", shown.stdout)
