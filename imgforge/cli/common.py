@@ -1,4 +1,4 @@
-"""What the commands have in common: settings, failures, progress."""
+"""Shared by the commands: settings, error messages, secret files and progress."""
 
 from __future__ import annotations
 
@@ -18,22 +18,28 @@ if TYPE_CHECKING:
 
 __all__ = ["CONFIG", "Progress", "checked_settings", "fail", "settings_of", "write_secret"]
 
-CONFIG = click.option("--config", "-c", "config_path", type=click.Path(), help="TOML file with settings.")
+CONFIG = click.option(
+    "--config",
+    "-c",
+    "config_path",
+    type=click.Path(),
+    help="TOML file with settings; environment variables override it.",
+)
 
-# Seconds between two signs of life, on a terminal and elsewhere.
-_OFTEN = 0.1
-_RARELY = 5.0
+# Seconds between two lines of progress, on a terminal and in a log.
+_TERMINAL_INTERVAL = 0.1
+_LOG_INTERVAL = 5.0
 
 
 def fail(*lines: str) -> NoReturn:
-    """Say *lines* on standard error and end with status 1."""
+    """Prints *lines* to standard error and ends the program with exit status 1."""
     for line in lines:
         click.echo(f"imgforge: {line}", err=True)
     raise SystemExit(1)
 
 
 def settings_of(config_path: str | None, rules: Collection[Rule] = ()) -> Settings:
-    """The settings of the environment and the file; a mistake in them ends the program."""
+    """Returns the settings of the environment and of the TOML file; mistakes in them end the program."""
     from imgforge.config import ConfigurationError, load_settings
 
     try:
@@ -43,40 +49,47 @@ def settings_of(config_path: str | None, rules: Collection[Rule] = ()) -> Settin
 
 
 def checked_settings(config_path: str | None) -> Settings:
-    """Checked as the server does at its start: the files that it needs may not be where URLs are signed."""
+    """Returns the settings, checked as the server does at its start: files and directories must exist.
+
+    Commands that only sign or verify URLs use `settings_of`: they also run on machines without those files.
+    """
     from imgforge.service import RULES
 
     return settings_of(config_path, RULES)
 
 
 def write_secret(path: str, text: str, *, replace: bool = False) -> None:
-    """Write *text* to a file that its owner alone can read; `FileExistsError` where there is one, unless *replace*."""
+    """Writes *text* to a file that only its owner can read.
+
+    Raises `FileExistsError` if *path* exists, unless *replace* is set, which replaces it in one step.
+    """
     if replace:
-        descriptor, written = tempfile.mkstemp(dir=Path(path).parent)
+        descriptor, temporary = tempfile.mkstemp(dir=Path(path).parent)
     else:
-        descriptor, written = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), path
+        descriptor, temporary = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), path
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
-    os.replace(written, path)
+    os.replace(temporary, path)
 
 
 class Progress:
-    """How far long work has come: one line that changes, on a terminal; else a line now and then. On standard error."""
+    """Reports the progress of a command on standard error: one changing line on a terminal, else a line every 5 s."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
-        self._next = time.monotonic() + (_OFTEN if self._terminal else _RARELY)
-        self._shown = False
+        self._interval = _TERMINAL_INTERVAL if self._terminal else _LOG_INTERVAL
+        self._next_report = time.monotonic() + self._interval
+        self._line_shown = False
 
-    def tell(self, text: str) -> None:
-        """Show *text*, if it is time."""
+    def update(self, text: str) -> None:
+        """Prints *text*, unless the last report is more recent than the interval."""
         now = time.monotonic()
-        if now >= self._next:
-            self._next = now + (_OFTEN if self._terminal else _RARELY)
-            self._shown = self._terminal
+        if now >= self._next_report:
+            self._next_report = now + self._interval
+            self._line_shown = self._terminal
             click.echo(f"\r\x1b[K{text}" if self._terminal else text, err=True, nl=not self._terminal)
 
     def done(self) -> None:
-        """Clear the line."""
-        if self._shown:
+        """Clears the line on a terminal."""
+        if self._line_shown:
             click.echo("\r\x1b[K", err=True, nl=False)

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 from urllib.parse import urlsplit
 
 import click
 
 from imgforge.cli.common import CONFIG, fail, settings_of
+from imgforge.cli.server_connection import ServerUnreachable, connect_to_url, request
 
 __all__ = ["purge"]
 
-# The server counts the removed entries for up to ten seconds.
-_TIMEOUT = 30.0
-_LONGEST_RESPONSE = 1000
+_TIMEOUT = 30.0  # seconds; the server counts the removed entries for up to 10
 
 
 @click.command(short_help="Remove images from the cache of a running server.")
-@click.option("--base-url", "-B", required=True, help="The server's URL, such as http://127.0.0.1:3000.")
-@click.option("--source", help="Remove the images made of the original at this URL.")
-@click.option("--prefix", help="Remove the images made of originals whose URLs begin with this.")
+@click.option("--base-url", "-B", required=True, help="URL of the server, such as http://127.0.0.1:3000.")
+@click.option("--source", help="Remove all images of the original at this URL.")
+@click.option("--prefix", help="Remove all images of originals whose URLs begin with this.")
 @click.option("--tag", help="Remove the images with this cache tag.")
-@click.option("--url", help="Remove one image, by its signed path or its whole URL.")
+@click.option("--url", help="Remove one image, by its signed path or full URL.")
 @CONFIG
 def purge(base_url: str, url: str | None, config_path: str | None, **matches: str | None) -> None:
-    """Remove cached images: give one of --source, --prefix, --tag and --url. Prints {"purged": N}."""
+    """Remove cached images by exactly one of --source, --prefix, --tag and --url; prints {"purged": N}."""
     body = {kind: value for kind, value in matches.items() if value}
     if len(body) + bool(url) != 1:
-        raise click.UsageError("give one of --source, --prefix, --tag and --url")
+        raise click.UsageError("give exactly one of --source, --prefix, --tag and --url")
     secret = settings_of(config_path).purge_secret
     if not secret:
-        fail("IMGFORGE_PURGE_SECRET is not set")
+        fail("IMGFORGE_PURGE_SECRET is not set: set it to the server's value")
     base = urlsplit(base_url).path.rstrip("/")
     if url:
         parts = urlsplit(url)
@@ -45,17 +43,8 @@ def purge(base_url: str, url: str | None, config_path: str | None, **matches: st
 
 
 def _request(base_url: str, method: str, path: str, body: str | None, secret: str) -> tuple[int, str]:
-    from imgforge.cli.health import NoAnswer, to_url
-
     try:
-        connection = to_url(base_url, _TIMEOUT)
-    except NoAnswer as error:
+        connection = connect_to_url(base_url, _TIMEOUT)
+        return request(connection, method, path, body, {"Authorization": f"Bearer {secret}"})
+    except ServerUnreachable as error:
         fail(str(error))
-    try:
-        connection.request(method, path, body, {"Authorization": f"Bearer {secret}"})
-        response = connection.getresponse()
-        return response.status, response.read(_LONGEST_RESPONSE).decode("utf-8", "replace").strip()
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        fail(f"no answer: {error or type(error).__name__}")
-    finally:
-        connection.close()

@@ -8,7 +8,7 @@ from tests.cli.runner import imgforge
 
 
 class HealthCommandTests(SynchronousTestCase):
-    def test_health_says_in_one_line_why_there_is_no_answer(self) -> None:
+    def test_failures_are_reported_in_one_line(self) -> None:
         for arguments, bind in (
             (("--url", "nonsense"), ""),
             (("--url", "http://x:999999"), ""),

@@ -21,19 +21,19 @@ class CommandTests(SynchronousTestCase):
     def test_version_is_printed(self) -> None:
         self.assertIn(__version__, imgforge("--version").stdout)
 
-    def test_no_command_is_described_by_half_a_sentence(self) -> None:
+    def test_help_cuts_no_description_short(self) -> None:
         for group in ((), ("cache",), ("config",)):
             listed = imgforge(*group, "--help").stdout.partition("Commands:")[2]
             self.assertTrue(listed)
             self.assertNotIn("...", listed)
 
-    def test_keygen_makes_a_new_pair_each_time(self) -> None:
+    def test_keygen_generates_a_new_pair_each_time(self) -> None:
         first, second = (dict(line.split("=") for line in imgforge("keygen").stdout.split()) for _ in range(2))
         self.assertEqual([len(bytes.fromhex(value)) for value in first.values()], [32, 32])
         self.assertEqual(list(first), ["IMGFORGE_KEY", "IMGFORGE_SALT"])
         self.assertNotEqual(first, second)
 
-    def test_keygen_writes_a_file_for_its_owner_alone_and_replaces_none_unasked(self) -> None:
+    def test_keygen_file_is_readable_by_its_owner_only_and_replaced_only_with_force(self) -> None:
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory, "imgforge.env")
             self.assertEqual(imgforge("keygen", "--file", str(path)).returncode, 0)
@@ -47,22 +47,22 @@ class CommandTests(SynchronousTestCase):
             self.assertEqual(imgforge("keygen", "--file", str(path), "--force").returncode, 0)
             self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
             self.assertNotEqual(path.read_text(), first)
-            self.assertEqual([one.name for one in Path(directory).iterdir()], ["imgforge.env"])
-            nowhere = imgforge("keygen", "--file", f"{directory}/no/where")
-            self.assertEqual((nowhere.returncode, len(nowhere.stderr.splitlines())), (1, 1))
+            self.assertEqual([file.name for file in Path(directory).iterdir()], ["imgforge.env"])
+            unwritable = imgforge("keygen", "--file", f"{directory}/no/where")
+            self.assertEqual((unwritable.returncode, len(unwritable.stderr.splitlines())), (1, 1))
 
-    def test_config_example_is_a_file_that_the_server_takes(self) -> None:
+    def test_config_example_prints_the_settings_file_and_the_systemd_unit(self) -> None:
         shown = imgforge("config", "example").stdout
         self.assertEqual(shown, toml_example())
         unit = imgforge("config", "example", "--unit").stdout
         self.assertIn("EnvironmentFile=-/etc/imgforge/imgforge.env\n", unit)
         self.assertIn(f"ExecStart={Path(sys.executable).with_name('twistd')} ", unit)
 
-    def test_sign_without_keys_says_how_to_make_them(self) -> None:
+    def test_sign_without_keys_names_keygen(self) -> None:
         result = imgforge("sign", "/plain/x")
         self.assertEqual((result.returncode, "keygen" in result.stderr), (1, True))
 
-    def test_config_check_gives_a_line_for_each_mistake(self) -> None:
+    def test_config_check_prints_a_line_for_each_mistake(self) -> None:
         result = imgforge("config", "check", IMGFORGE_WORKERS="x", IMGFORGE_QUALITY="0")
         self.assertEqual((result.returncode, len(result.stderr.splitlines())), (1, 2))
         self.assertEqual(imgforge("config", "check", **KEYS).returncode, 0)
@@ -73,15 +73,15 @@ class CommandTests(SynchronousTestCase):
         self.assertIn("properties", json.loads(imgforge("config", "--schema").stdout))
         self.assertIn("IMGFORGE_QUALITY", imgforge("config", "reference").stdout)
 
-    def test_config_knows_the_mistakes_that_only_the_server_would_find(self) -> None:
+    def test_config_finds_the_mistakes_that_the_server_finds_at_its_start(self) -> None:
         wrong = {"IMGFORGE_PRESETS": "bad=w:x", "IMGFORGE_WATERMARK_PATH": __file__, "IMGFORGE_QUALITY": "0"}
         for command in ("check", "show"):
             result = imgforge("config", command, **wrong)
             self.assertEqual((result.returncode, len(result.stderr.splitlines())), (1, 3), result.stderr)
 
-    def test_config_check_says_why_the_root_of_local_files_cannot_be_used(self) -> None:
-        for path, why in (("/nowhere/at/all", "does not exist"), (__file__, "it is a file")):
+    def test_config_check_says_why_the_local_filesystem_root_cannot_be_used(self) -> None:
+        for path, reason in (("/nowhere/at/all", "does not exist"), (__file__, "it is a file")):
             result = imgforge("config", "check", IMGFORGE_LOCAL_FILESYSTEM_ROOT=path)
             self.assertEqual(result.returncode, 1)
             self.assertIn(f"IMGFORGE_LOCAL_FILESYSTEM_ROOT={path!r} must name a readable directory: ", result.stderr)
-            self.assertIn(why, result.stderr)
+            self.assertIn(reason, result.stderr)

@@ -12,7 +12,7 @@ from tests.support.cli import imgforge
 
 
 class ProcessTests(SynchronousTestCase):
-    def test_results_go_to_stdout_mistakes_to_stderr_and_the_exit_status_tells_them_apart(self) -> None:
+    def test_results_go_to_stdout_and_errors_to_stderr_with_an_exit_status(self) -> None:
         printed = imgforge("--version")
         self.assertEqual((printed.returncode, printed.stderr), (0, ""))
         self.assertIn(__version__, printed.stdout)
@@ -22,7 +22,7 @@ class ProcessTests(SynchronousTestCase):
         self.assertEqual((misused.returncode, misused.stdout), (2, ""))
         self.assertIn("give either PATH or --source", misused.stderr)
 
-    def test_the_version_needs_no_libvips_no_reactor_and_no_settings(self) -> None:
+    def test_version_imports_no_libvips_no_twisted_and_no_pydantic(self) -> None:
         program = (
             "import sys; from imgforge.cli import main; main(['--version'], standalone_mode=False); "
             "print([name for name in ('pyvips', 'twisted', 'pydantic') if name in sys.modules])"

@@ -8,7 +8,7 @@ from tests.cli.runner import imgforge
 
 
 class PurgeCommandTests(SynchronousTestCase):
-    def test_what_goes_wrong_is_said_in_one_line(self) -> None:
+    def test_failures_have_an_exit_status_and_no_traceback(self) -> None:
         for arguments, secret, status in (
             (("--base-url", "http://127.0.0.1:1", "--tag", "t"), "s", 1),
             (("--base-url", "nonsense", "--tag", "t"), "s", 1),

@@ -17,7 +17,7 @@ from tests.support.process import Origin, Twistd, wait_for
 
 
 class HealthCommandTests(SynchronousTestCase):
-    def test_health_asks_the_server(self) -> None:
+    def test_health_succeeds_while_the_server_runs(self) -> None:
         server = Twistd({"PROCESSES": "1"})
         self.addCleanup(server.clean)
         server.start()
@@ -29,7 +29,7 @@ class HealthCommandTests(SynchronousTestCase):
 
 
 class EntryCommandTests(SynchronousTestCase):
-    """What a server has left on disk, its originals too, and how the commands tell of it."""
+    """`cache find` and `cache show` describe the results and originals that a server wrote to disk."""
 
     def setUp(self) -> None:
         picture = encode(gradient(40, 30), "PNG")
@@ -53,34 +53,34 @@ class EntryCommandTests(SynchronousTestCase):
         self.server.start()
 
     def run_cache(self, *arguments: str) -> tuple[int, str, str]:
-        ran = imgforge("cache", *arguments, IMGFORGE_CACHE_DISK_PATH=self.directory, IMGFORGE_CACHE_TTL="3600")
-        return ran.returncode, ran.stdout, ran.stderr
+        result = imgforge("cache", *arguments, IMGFORGE_CACHE_DISK_PATH=self.directory, IMGFORGE_CACHE_TTL="3600")
+        return result.returncode, result.stdout, result.stderr
 
     def found(self, source: str) -> list[dict[str, Any]]:
         status, output, errors = self.run_cache("find", "--source", source)
         self.assertEqual((status, errors), (0, ""))
         return [json.loads(line) for line in output.splitlines()]
 
-    def test_an_entry_is_found_by_its_source_and_shown_by_its_key(self) -> None:
+    def test_entries_are_found_by_source_and_shown_by_key(self) -> None:
         source, other = self.origin.url("/a.png"), self.origin.url("/b.png")
-        made = {}
+        replies = {}
         for options in ("w:10/plain/{}@webp", "w:20/ct:spring/plain/{}@png"):
             reply = self.server.get("/unsafe/" + options.format(source))
             self.assertEqual(reply.status, 200)
-            made[reply.headers["x-cache-key"]] = reply
+            replies[reply.headers["x-cache-key"]] = reply
         self.server.get(f"/unsafe/w:10/plain/{other}@webp")
-        wait_for(lambda: len(self.found(source)) == 3, "all to be written")
-        found = {one["key"]: one for one in self.found(source)}
-        originals = [key for key in found if key not in made]
+        wait_for(lambda: len(self.found(source)) == 3, "the entries to be written")
+        found = {entry["key"]: entry for entry in self.found(source)}
+        originals = [key for key in found if key not in replies]
         self.assertEqual([found[key]["kind"] for key in originals], ["original"])
-        for key, reply in made.items():
+        for key, reply in replies.items():
             self.assertEqual((found[key]["kind"], found[key]["size"]), ("result", len(reply.body)))
             self.assertEqual(found[key]["content_type"], reply.headers["content-type"])
             self.assertGreaterEqual(found[key]["age"], 0)
-        self.assertEqual({one["format"] for one in found.values()}, {"webp", "png", None})
+        self.assertEqual({entry["format"] for entry in found.values()}, {"webp", "png", None})
         self.assertEqual(self.found(self.origin.url("/")), [])
 
-        for key, reply in made.items():
+        for key, reply in replies.items():
             shown = self.shown(key)
             self.assertEqual((shown["source"], shown["kind"], shown["size"]), (source, "result", len(reply.body)))
             self.assertEqual((f'"{shown["etag"]}"', shown["source_etag"]), (reply.headers["etag"], '"o"'))
@@ -88,7 +88,7 @@ class EntryCommandTests(SynchronousTestCase):
             self.assertEqual(self.seconds(shown), 3600)
         shown = self.shown(originals[0])
         self.assertEqual((shown["kind"], shown["source"], shown["format"]), ("original", source, None))
-        self.assertEqual(self.seconds(shown, "origin_asked"), 600)  # by its origin's own word
+        self.assertEqual(self.seconds(shown, "origin_asked"), 600)  # the origin's max-age
 
     def shown(self, key: str) -> dict[str, Any]:
         status, output, errors = self.run_cache("show", key)
@@ -98,12 +98,12 @@ class EntryCommandTests(SynchronousTestCase):
         return shown
 
     def seconds(self, shown: dict[str, Any], since: str = "created") -> float:
-        until, begin = (datetime.fromisoformat(shown[name]) for name in ("fresh_until", since))
-        return (until - begin).total_seconds()
+        end, begin = (datetime.fromisoformat(shown[name]) for name in ("fresh_until", since))
+        return (end - begin).total_seconds()
 
 
 class PurgeCommandTests(Directory):
-    def test_a_running_server_forgets(self) -> None:
+    def test_purge_removes_entries_of_a_running_server(self) -> None:
         server = Twistd(
             {"PROCESSES": "1", "PURGE_SECRET": "s", "CACHE_TYPE": "disk", "CACHE_DISK_PATH": self.root},
             environment={"IMGFORGE_LOCAL_FILESYSTEM_ROOT": self.root},
