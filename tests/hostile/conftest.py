@@ -1,4 +1,4 @@
-"""What most modules here start from: an origin with one good picture, and a listener that nobody may connect to."""
+"""Fixtures of most modules here: an origin with one valid image, and a listener that must see no connection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.pictures import encode, gradient
 
 @pytest.fixture(scope="module")
 def origin() -> Iterator[RawOrigin]:
-    """`/a.png`, 30 by 20; modules that need more have their own."""
+    """An origin with `/a.png`, 30 by 20 pixels; modules that need more override it."""
     origin = RawOrigin()
     origin.answers["/a.png"] = whole(encode(gradient(30, 20), "PNG"))
     yield origin

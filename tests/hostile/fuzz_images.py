@@ -1,9 +1,9 @@
-"""Mutated pictures of every format through the whole engine, in child processes that may die.
+"""Processes mutated images of every format with the whole engine, in child processes that may crash.
 
     python -m tests.hostile.fuzz_images --cases 100000 --seed 1 --report report.json
 
-Each case is a seed: `--only SEED` repeats one. A finding is an exception that is none of ours, an error of 500, a case
-that takes more processor time than the limit, or a death of the process, which is libvips' or a decoder's own.
+Each case is a seed: `--only SEED` repeats one. A finding is an exception other than `ImgforgeError`, an error of status
+500, a case that takes more CPU time than `MAX_SECONDS`, or a crash of the process inside libvips or a decoder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from imgforge.processing import ProcessingSettings, configure, describe, process
 from tests.support import hostile_images
 
 BATCH = 500
-SECONDS = 30.0
+MAX_SECONDS = 30.0  # of CPU time for one case
 SVG = (
     b'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><defs><linearGradient id="g"><stop offset="0.5" '
     b'stop-color="red"/></linearGradient></defs><g transform="rotate(9)"><use href="#r"/></g><rect id="r" width="20" '
@@ -45,7 +45,7 @@ FORMATS: dict[str, Callable[[], bytes]] = {
     "gif of pixels": lambda: hostile_images.encoded("GIF"),
     "webp": lambda: hostile_images.encoded("WEBP"),
     "lossless": lambda: hostile_images.encoded("WEBP", lossless=True),
-    "webp film": lambda: hostile_images.webp_canvas(64, 48, 3),
+    "webp animation": lambda: hostile_images.webp_canvas(64, 48, 3),
     "tiff": lambda: hostile_images.encoded("TIFF"),
     "packed tiff": lambda: hostile_images.encoded("TIFF", compression="tiff_lzw"),
     "avif": lambda: hostile_images.encoded("AVIF"),
@@ -53,7 +53,7 @@ FORMATS: dict[str, Callable[[], bytes]] = {
     "ico": lambda: hostile_images.encoded("ICO", 32, 32),
     "svg": lambda: SVG,
 }
-WAYS: tuple[dict[str, Any], ...] = (
+OPTIONS: tuple[dict[str, Any], ...] = (
     {"format": "png", "width": 20},
     {"format": "jpeg"},
     {"format": "webp", "rotate": 90, "strip_metadata": False},
@@ -77,7 +77,7 @@ def original(name: str) -> bytes:
 
 
 def mutated(seed: int) -> tuple[str, bytes]:
-    """The format and the damaged file that *seed* stands for."""
+    """Returns the format and the damaged file of the case *seed*."""
     chance = random.Random(seed)
     name = chance.choice(sorted(FORMATS))
     body = bytearray(original(name))
@@ -105,32 +105,32 @@ def mutated(seed: int) -> tuple[str, bytes]:
 
 
 def run(seed: int, limits: ProcessingSettings) -> str:
-    """What became of one case: ok, a status, or what it was that should not be."""
+    """Returns the outcome of one case: `ok`, the status of an error, or `finding: ` and what happened."""
     _, body = mutated(seed)
     began = time.process_time()
     outcomes = []
-    for way in WAYS:
+    for options in OPTIONS:
         try:
-            process(body, ProcessingOptions(**way), limits)
+            process(body, ProcessingOptions(**options), limits)
             outcomes.append("ok")
         except ImgforgeError as error:
             outcomes.append(str(error.status) if error.status < 500 else f"finding: {error!r}")
         except Exception as error:
             outcomes.append(f"finding: {error!r}")
     try:
-        told = describe(body, InfoOptions(average=True, exif=True, iptc=True, xmp=True), limits)
-        json.dumps(told).encode("ascii")
+        info = describe(body, InfoOptions(average=True, exif=True, iptc=True, xmp=True), limits)
+        json.dumps(info).encode("ascii")
     except ImgforgeError as error:
         outcomes.append(str(error.status) if error.status < 500 else f"finding: {error!r}")
     except Exception as error:
         outcomes.append(f"finding: {error!r}")
-    if time.process_time() - began > SECONDS:
+    if time.process_time() - began > MAX_SECONDS:
         return "finding: too slow"
-    return next((one for one in outcomes if one.startswith("finding")), outcomes[0])
+    return next((outcome for outcome in outcomes if outcome.startswith("finding")), outcomes[0])
 
 
 def batch(first: int, count: int) -> None:
-    """In the child: a line before and a line after each case, so that its parent knows who killed it."""
+    """Runs in the child: prints a line before and after each case, so that the parent knows which case crashed it."""
     configure()
     limits = ProcessingSettings(max_animation_frames=10, max_src_resolution=5)
     for seed in range(first, first + count):
@@ -139,7 +139,7 @@ def batch(first: int, count: int) -> None:
 
 
 def campaign(first: int, count: int) -> dict[str, Any]:
-    """All cases from seed *first* on, in batches; what ended how often, and the findings by seed."""
+    """Runs *count* cases from seed *first* on, in batches; returns the count of each outcome and the findings."""
     outcomes: Counter[str] = Counter()
     findings: dict[str, str] = {}
     at, end = first, first + count
@@ -147,12 +147,12 @@ def campaign(first: int, count: int) -> dict[str, Any]:
         size = min(BATCH, end - at)
         command = [sys.executable, "-m", "tests.hostile.fuzz_images", "--batch", str(at), str(size)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=size * SECONDS, check=False)
-            lines, how = done.stdout.split("\n")[:-1], f"finding: died with {done.returncode}: {done.stderr[-300:]}"
-        except subprocess.TimeoutExpired as late:
-            lines, how = (late.stdout or b"").decode().split("\n")[:-1], "finding: hung"
+            done = subprocess.run(command, capture_output=True, text=True, timeout=size * MAX_SECONDS, check=False)
+            lines, failure = done.stdout.split("\n")[:-1], f"finding: died with {done.returncode}: {done.stderr[-300:]}"
+        except subprocess.TimeoutExpired as timeout:
+            lines, failure = (timeout.stdout or b"").decode().split("\n")[:-1], "finding: hung"
         if len(lines) % 2 or not lines:
-            lines += [how] if lines else [str(at), how]
+            lines += [failure] if lines else [str(at), failure]
         for seed, outcome in zip(lines[::2], lines[1::2], strict=True):
             if outcome.startswith("finding"):
                 findings[f"{seed} {mutated(int(seed))[0]}"] = outcome
@@ -165,9 +165,9 @@ def campaign(first: int, count: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=0, help="the first case")
-    parser.add_argument("--only", type=int, help="one case, in this process")
-    parser.add_argument("--report", type=Path, help="where the JSON goes; else to standard output")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first case")
+    parser.add_argument("--only", type=int, help="seed of a single case to run in this process")
+    parser.add_argument("--report", type=Path, help="file for the JSON report; default: standard output")
     parser.add_argument("--batch", type=int, nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.batch:

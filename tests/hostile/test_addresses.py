@@ -1,4 +1,4 @@
-"""No spelling of a refused address, by no way into the server, is ever connected to."""
+"""The server never connects to a refused address, however it is spelt and wherever a URL names it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.hostile_world import Canary, RawOrigin, ask, base64_of, servi
 from tests.support.pictures import encode, gradient
 from tests.support.process import Twistd
 
-# This machine, in the spellings that some resolver or URL parser takes for it. {port} is a canary's.
+# Spellings that some resolver or URL parser takes for a loopback address. The port is the canary's.
 LOOPBACK = """
 127.0.0.1 127.1 127.0.1 127.255.255.254 2130706433 0x7f000001 0x7f.1 0x7f.0x0.0x0.0x1 017700000001 0177.0.0.1
 0177.1 00000177.1 127.0.0.1. localhost LOCALHOST localhost. ip6-localhost foo.localhost 0.0.0.0 0 0x0 0.0.0.0. 00
@@ -25,7 +25,7 @@ LOOPBACK = """
 example.com:80@127.0.0.1 127.0.0.1\\@example.com @127.0.0.1 127.0.0.1#@example.com 127.0.0.1?@example.com
 """
 
-# What is not on this machine, but must be refused by its number: cloud metadata, neighbours, groups, reserved ranges.
+# Addresses outside this machine that must be refused: cloud metadata, private networks, multicast, reserved ranges.
 LINK_LOCAL = """
 169.254.169.254 169.254.170.2 169.254.0.1 0xa9fea9fe 2852039166 [fe80::1] [febf::1] [::ffff:169.254.169.254]
 [64:ff9b::a9fe:a9fe] [64:ff9b:1:a9fe:a9:fe00::] [::ffff:0:169.254.169.254] [2002:a9fe:a9fe::] 224.0.0.1
@@ -41,8 +41,8 @@ PRIVATE = """
 
 SCHEMES = ("file", "FILE", "ftp", "gopher", "dict", "ldap", "jar", "netdoc", "unix", "http+unix", "data", "blob", "s3")
 
-# The ways by which a URL reaches a fetch; {url} as it stands in a path, {coded} in base64.
-WAYS = {
+# Requests that make the server fetch a URL: {url} percent-encoded, {coded} in base64.
+REQUESTS = {
     "plain": "/unsafe/plain/{url}",
     "base64": "/unsafe/w:9/{coded}",
     "raw": "/unsafe/raw:1/plain/{url}",
@@ -60,8 +60,8 @@ def origin() -> Iterator[RawOrigin]:
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twistd]:
-    """Nothing but public addresses, and one file."""
+def strict_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twistd]:
+    """A server that fetches from public addresses only, and has one local file."""
     root = tmp_path_factory.mktemp("root")
     (root / "a.png").write_bytes(encode(gradient(9, 9), "PNG"))
     with serving(
@@ -71,8 +71,8 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twistd]:
 
 
 @pytest.fixture(scope="module")
-def redirected() -> Iterator[Twistd]:
-    """Loopback is allowed, so that an origin here can redirect to what is not."""
+def loopback_server() -> Iterator[Twistd]:
+    """A server that may fetch from loopback, so that an origin can redirect it to refused addresses."""
     with serving(
         ALLOW_PRIVATE_SOURCE_ADDRESSES="false", ALLOW_LOOPBACK_SOURCE_ADDRESSES="true", DOWNLOAD_TIMEOUT="5"
     ) as server:
@@ -80,69 +80,77 @@ def redirected() -> Iterator[Twistd]:
 
 
 @pytest.mark.parametrize("host", LOOPBACK.split())
-def test_no_spelling_of_this_machine_is_connected_to(strict: Twistd, canary: Canary, host: str) -> None:
-    reply = ask(strict, "", f"http://{host}:{canary.port}/a.jpg")
+def test_no_spelling_of_a_loopback_address_is_connected_to(strict_server: Twistd, canary: Canary, host: str) -> None:
+    reply = ask(strict_server, "", f"http://{host}:{canary.port}/a.jpg")
     assert reply.status in {400, 404, 502}, reply.body
-    assert not canary.sang
+    assert not canary.connections
 
 
 @pytest.mark.parametrize("host", (LINK_LOCAL + PRIVATE).split())
-def test_no_reserved_address_is_connected_to(strict: Twistd, host: str) -> None:
-    reply = ask(strict, "", f"http://{host}/latest/meta-data/")
+def test_no_reserved_address_is_connected_to(strict_server: Twistd, host: str) -> None:
+    reply = ask(strict_server, "", f"http://{host}/latest/meta-data/")
     assert reply.status == 404
     assert b"which this server refuses" in reply.body
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", REQUESTS)
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost", "0x7f.1"])
-def test_every_way_in_is_guarded(strict: Twistd, canary: Canary, way: str, host: str) -> None:
+def test_addresses_of_sources_watermarks_and_fallbacks_are_checked(
+    strict_server: Twistd, canary: Canary, kind: str, host: str
+) -> None:
     url = f"http://{host}:{canary.port}/a.png"
-    path = WAYS[way].format(url=quote(url, safe=""), coded=base64_of(url))
-    reply = strict.get(path)
+    path = REQUESTS[kind].format(url=quote(url, safe=""), coded=base64_of(url))
+    reply = strict_server.get(path)
     assert reply.status == 404, reply.body
-    assert not canary.sang
-    if way != "fallback":  # of which the log alone tells: the answer is about the source
+    assert not canary.connections
+    if kind != "fallback":  # only logged: the response is about the source
         assert b"which this server refuses" in reply.body
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("host", ["169.254.169.254", "10.0.0.1", "[fd00::1]", "2852039166", "[::ffff:10.0.0.1]"])
-def test_no_redirect_leads_there(redirected: Twistd, origin: RawOrigin, host: str, status: int) -> None:
+def test_no_redirect_leads_to_a_refused_address(
+    loopback_server: Twistd, origin: RawOrigin, host: str, status: int
+) -> None:
     origin.answers["/hop"] = whole(b"", "302 Found", "Location: /moved")
     origin.answers["/moved"] = whole(b"", f"{status} Moved", f"Location: http://{host}/latest/")
-    reply = ask(redirected, "", origin.url("/hop"))
+    reply = ask(loopback_server, "", origin.url("/hop"))
     assert (reply.status, b"which this server refuses" in reply.body) == (404, True)
 
 
 @pytest.mark.parametrize("location", ["//10.0.0.1/a", "///10.0.0.1/a", "http:\\\\10.0.0.1\\a", "http://10.0.0.1\t/a"])
-def test_no_misspelt_location_leads_there(redirected: Twistd, origin: RawOrigin, location: str) -> None:
+def test_no_malformed_location_leads_to_a_refused_address(
+    loopback_server: Twistd, origin: RawOrigin, location: str
+) -> None:
     origin.answers["/odd"] = whole(b"", "302 Found", f"Location: {location}")
-    assert ask(redirected, "", origin.url("/odd")).status in {404, 502}
+    assert ask(loopback_server, "", origin.url("/odd")).status in {404, 502}
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_no_other_scheme_is_known_or_redirected_to(redirected: Twistd, origin: RawOrigin, scheme: str) -> None:
+def test_other_schemes_are_refused_in_urls_and_redirects(
+    loopback_server: Twistd, origin: RawOrigin, scheme: str
+) -> None:
     for rest in ("///etc/passwd", "//127.0.0.1/etc/passwd", ":etc/passwd"):
-        assert ask(redirected, "", f"{scheme}:{rest}").status in {400, 404}
+        assert ask(loopback_server, "", f"{scheme}:{rest}").status in {400, 404}
     origin.answers["/away"] = whole(b"", "302 Found", f"Location: {scheme}:///etc/passwd")
-    reply = ask(redirected, "raw:1", origin.url("/away"))
+    reply = ask(loopback_server, "raw:1", origin.url("/away"))
     assert reply.status == 404
     assert b"root:" not in reply.body
 
 
-def test_redirects_in_a_circle_end(redirected: Twistd, origin: RawOrigin) -> None:
+def test_a_redirect_loop_ends_after_ten_redirects(loopback_server: Twistd, origin: RawOrigin) -> None:
     origin.answers["/circle"] = whole(b"", "302 Found", "Location: /circle")
     before = len(origin.requests)
-    assert ask(redirected, "", origin.url("/circle")).status == 502
+    assert ask(loopback_server, "", origin.url("/circle")).status == 502
     assert len(origin.requests) - before == 11
 
 
-def test_the_address_of_this_machine_in_its_network_is_private(strict: Twistd, canary: Canary) -> None:
+def test_the_network_address_of_this_machine_is_refused(strict_server: Twistd, canary: Canary) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # sends nothing
         except OSError:
-            pytest.skip("this machine is in no network")
+            pytest.skip("this machine has no network")
         own = probe.getsockname()[0]
-    assert ask(strict, "", f"http://{own}:{canary.port}/").status == 404
-    assert not canary.sang
+    assert ask(strict_server, "", f"http://{own}:{canary.port}/").status == 404
+    assert not canary.connections

@@ -1,4 +1,4 @@
-"""Disks that fail, workers that are killed, and hours of all this: images are served, and nothing piles up."""
+"""Failing disks, killed workers and repeated hostile requests: images are still served, and no resources leak."""
 
 from __future__ import annotations
 
@@ -42,36 +42,36 @@ def entries(directory: Path) -> list[Path]:
     return [path for path in directory.rglob("*.entry") if path.is_file() and not path.is_symlink()]
 
 
-def damage(path: Path, how: str) -> None:
+def damage(path: Path, kind: str) -> None:
     body = bytearray(path.read_bytes())
-    match how:
-        case "flipped in its head":
+    match kind:
+        case "bit flipped in the header":
             body[20] ^= 0x40
-        case "flipped in its middle":
+        case "bit flipped in the middle":
             body[len(body) // 2] ^= 0x40
-        case "flipped in its body":
+        case "bit flipped in the body":
             body[-5] ^= 0x40
-        case "cut":
+        case "truncated":
             del body[len(body) // 2 :]
         case "emptied":
             body.clear()
-        case "longer":
+        case "extended":
             body += bytes(1000)
         case "zeroed":
             body[:] = bytes(len(body))
-        case "its head of 4 GB":
+        case "header length of 4 GB":
             body[:16] = b"\xff" * 16
     path.write_bytes(body)
 
 
-def replaced(path: Path, how: str) -> None:
+def replace(path: Path, kind: str) -> None:
     path.unlink()
-    match how:
+    match kind:
         case "a directory":
             path.mkdir()
         case "a pipe":
             os.mkfifo(path)
-        case "a link out":
+        case "a link out of the cache":
             path.symlink_to("/etc/passwd")
         case "a link to itself":
             path.symlink_to(path)
@@ -81,21 +81,21 @@ def replaced(path: Path, how: str) -> None:
 
 DAMAGES: dict[str, tuple[Callable[[Path, str], None], str]] = {
     **{
-        how: (damage, how)
-        for how in (
-            "flipped in its head",
-            "flipped in its middle",
-            "flipped in its body",
-            "cut",
+        kind: (damage, kind)
+        for kind in (
+            "bit flipped in the header",
+            "bit flipped in the middle",
+            "bit flipped in the body",
+            "truncated",
             "emptied",
-            "longer",
+            "extended",
             "zeroed",
-            "its head of 4 GB",
+            "header length of 4 GB",
         )
     },
     **{
-        how: (replaced, how)
-        for how in ("a directory", "a pipe", "a link out", "a link to itself", "a link to a device")
+        kind: (replace, kind)
+        for kind in ("a directory", "a pipe", "a link out of the cache", "a link to itself", "a link to a device")
     },
     "gone": (lambda path, _: path.unlink(), ""),
     "unreadable": (lambda path, _: path.chmod(0), ""),
@@ -103,37 +103,37 @@ DAMAGES: dict[str, tuple[Callable[[Path, str], None], str]] = {
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Twistd, Path]]:
-    """A server that keeps everything in files, and where."""
-    directory = tmp_path_factory.mktemp("kept") / "cache"
+def disk_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Twistd, Path]]:
+    """A server with a disk cache, and the directory of the cache."""
+    directory = tmp_path_factory.mktemp("disk") / "cache"
     with serving(ALLOW_LOOPBACK_SOURCE_ADDRESSES="true", CACHE_TYPE="disk", CACHE_DISK_PATH=str(directory)) as server:
         yield server, directory
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_no_damaged_entry_is_served(origin: RawOrigin, kept: tuple[Twistd, Path], name: str) -> None:
-    server, directory = kept
+def test_no_damaged_entry_is_served(origin: RawOrigin, disk_cache: tuple[Twistd, Path], name: str) -> None:
+    server, directory = disk_cache
     options = f"w:21/cb:{name.replace(' ', '-')}"
     others = set(entries(directory)) if directory.exists() else set()
-    made = ask(server, options, origin.url("/a.png"))
+    first = ask(server, options, origin.url("/a.png"))
     wait_for(lambda: set(entries(directory)) - others, "the entry")
-    spoil, how = DAMAGES[name]
+    apply, kind = DAMAGES[name]
     for path in set(entries(directory)) - others:
-        spoil(path, how)
+        apply(path, kind)
     for _ in range(2):
         again = ask(server, options, origin.url("/a.png"))
-        assert (again.status, again.body) == (200, made.body)
+        assert (again.status, again.body) == (200, first.body)
 
 
-def full(server: Twistd, directory: Path) -> None:
-    """No file may grow beyond its first kilobytes, as on a disk without room."""
+def full_disk(server: Twistd, directory: Path) -> None:
+    """Limits the size of files, which makes writes fail as on a full disk."""
     process: Any = server.process
-    room = max(server.log.stat().st_size + 20_000, 40_000)
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, room))
+    limit = max(server.log.stat().st_size + 20_000, 40_000)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (limit, limit))
 
 
-def instead(directory: Path, make: Callable[[], None]) -> None:
-    """Have something else stand there; the server may still be writing, and then makes the directory once more."""
+def replace_directory(directory: Path, make: Callable[[], None]) -> None:
+    """Removes *directory* and calls *make*; tries again if the server, still writing, has created it once more."""
     while True:
         shutil.rmtree(directory.rename(directory.with_name("gone")))
         try:
@@ -142,25 +142,35 @@ def instead(directory: Path, make: Callable[[], None]) -> None:
             continue
 
 
-def gone(server: Twistd, directory: Path) -> None:
-    instead(directory, lambda: None)
+def directory_removed(server: Twistd, directory: Path) -> None:
+    replace_directory(directory, lambda: None)
 
 
-def a_file(server: Twistd, directory: Path) -> None:
-    instead(directory, lambda: directory.touch(exist_ok=False))
+def directory_replaced_by_a_file(server: Twistd, directory: Path) -> None:
+    replace_directory(directory, lambda: directory.touch(exist_ok=False))
 
 
-def a_dead_link(server: Twistd, directory: Path) -> None:
-    instead(directory, lambda: directory.symlink_to(directory.parent / "nowhere"))
+def directory_replaced_by_a_dead_link(server: Twistd, directory: Path) -> None:
+    replace_directory(directory, lambda: directory.symlink_to(directory.parent / "nowhere"))
 
 
-def read_only(server: Twistd, directory: Path) -> None:
+def directory_read_only(server: Twistd, directory: Path) -> None:
     for path in (directory, *directory.rglob("*")):
         path.chmod(0o500)
 
 
-@pytest.mark.parametrize("fault", [full, gone, a_file, a_dead_link, read_only], ids=lambda fault: fault.__name__)
-def test_without_its_disk_images_are_served_as_if_uncached(
+@pytest.mark.parametrize(
+    "fault",
+    [
+        full_disk,
+        directory_removed,
+        directory_replaced_by_a_file,
+        directory_replaced_by_a_dead_link,
+        directory_read_only,
+    ],
+    ids=lambda fault: fault.__name__,
+)
+def test_images_are_served_uncached_while_the_disk_cache_fails(
     origin: RawOrigin, tmp_path: Path, fault: Callable[[Twistd, Path], None]
 ) -> None:
     directory = tmp_path / "cache"
@@ -173,16 +183,16 @@ def test_without_its_disk_images_are_served_as_if_uncached(
             assert decode(reply.body).width == 280 + turn
             assert ask(server, "w:290", origin.url("/noise.png")).status == 200
         assert server.get("/status").status == 200
-        if fault is full and not os.environ.get("IMGFORGE_TEST_NO_PRLIMIT"):
+        if fault is full_disk and not os.environ.get("IMGFORGE_TEST_NO_PRLIMIT"):
             assert b"cache_faults_total" in server.get("/metrics").body
-    if fault is read_only:
+    if fault is directory_read_only:
         for path in (directory, *directory.rglob("*")):
             path.chmod(0o700)
 
 
-# Run by the interpreter before the server: while a pipe stands beside the cache directory, opening a file below that
-# waits as on a dead share, in the kernel, until somebody opens the pipe's other end.
-SHARE = """
+# A sitecustomize module, which Python imports before the server. While a pipe exists beside the cache directory,
+# opening a file in the directory blocks in the kernel, as on an unreachable network share, until the pipe has a writer.
+HANGING_SHARE = """
 import os
 opening = os.open
 def open_(path, *how, **named):
@@ -194,23 +204,25 @@ os.open = open_
 
 
 @pytest.mark.parametrize("kind", ["disk", "hybrid"])
-def test_a_share_that_hangs_holds_up_no_image(origin: RawOrigin, tmp_path: Path, kind: str) -> None:
-    """Neither images nor the health check wait for it, and when it comes back it is in use again."""
+def test_images_are_served_while_the_network_share_of_the_cache_hangs(
+    origin: RawOrigin, tmp_path: Path, kind: str
+) -> None:
+    """Neither images nor /status wait for the share, and the cache is in use again once the share responds."""
     directory, pipe = tmp_path / "cache", tmp_path / "hangs"
-    (tmp_path / "sitecustomize.py").write_text(SHARE.format(directory=str(directory), pipe=str(pipe)))
+    (tmp_path / "sitecustomize.py").write_text(HANGING_SHARE.format(directory=str(directory), pipe=str(pipe)))
     server = Twistd(
         {"PROCESSES": "1", "ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true", "CACHE_TYPE": kind, "SOURCE_CACHE_TYPE": kind}
         | {"CACHE_DISK_PATH": str(directory), "CACHE_MEMORY_CAPACITY": "1", "PURGE_SECRET": "s"},
         environment={"PYTHONPATH": f"{tmp_path}:{ROOT}"},
     )
 
-    def kept(width: int) -> bool:
+    def is_hit(width: int) -> bool:
         reply = ask(server, f"w:{width}", origin.url("/a.png"))
         assert (reply.status, decode(reply.body).width) == (200, width)
         return "hit" in reply.headers["cache-status"].lower()
 
     def cached() -> bool:
-        return kept(21) and kept(22)  # the memory has room for one of them
+        return is_hit(21) and is_hit(22)  # the memory tier holds only one of them
 
     try:
         server.start()
@@ -218,24 +230,24 @@ def test_a_share_that_hangs_holds_up_no_image(origin: RawOrigin, tmp_path: Path,
         os.mkfifo(pipe)
         wait_for(lambda: not cached(), "the share to hang")
         for turn in range(20):
-            # Of look-ups that hang there are soon more than threads.
-            assert not kept(23 + turn % 7) or kind == "hybrid"
+            # After a few turns, more look-ups hang than there are threads.
+            assert not is_hit(23 + turn % 7) or kind == "hybrid"
             assert server.get("/status").status == 200
         assert b'cache_faults_total{cache_type="disk",fault="slow"}' in server.get("/metrics").body
-        pipe.rename(tmp_path / "came back")
-        released = os.open(tmp_path / "came back", os.O_RDWR)  # wakes whoever waits for another end
-        wait_for(cached, "the share to come back")
+        pipe.rename(tmp_path / "responds")
+        released = os.open(tmp_path / "responds", os.O_RDWR)  # wakes the threads that wait for a writer
+        wait_for(cached, "the share to respond")
         os.close(released)
         assert server.stop() == 0
     finally:
         server.clean()
 
 
-def test_workers_that_are_killed_under_load_take_only_their_own_requests(origin: RawOrigin) -> None:
-    """Clients try again on a connection that broke; all get every image, and a wrong answer is never one of them."""
+def test_a_killed_worker_loses_only_its_own_requests(origin: RawOrigin) -> None:
+    """Clients retry after a broken connection; every response is the right image."""
     server = Twistd(
         {"PROCESSES": "2", "WORKERS": "4", "ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true", "CACHE_TYPE": "memory"}
-        | {"QUARANTINE_SECONDS": "0"}  # a killed worker looks like one that its only source has killed
+        | {"QUARANTINE_SECONDS": "0"}  # a killed worker looks like one that crashed on its source
     )
     broken: list[int] = []
     wrong: list[object] = []
@@ -247,7 +259,7 @@ def test_workers_that_are_killed_under_load_take_only_their_own_requests(origin:
             turn += 1
             try:
                 reply = ask(server, f"w:{10 + turn % 15}/cb:{number}-{turn}", origin.url("/a.png"), "@png")
-            except Exception:  # the connection broke with its worker
+            except Exception:  # its worker was killed
                 broken.append(number)
                 continue
             if reply.status != 200 or decode(reply.body).width != 10 + turn % 15:
@@ -256,18 +268,18 @@ def test_workers_that_are_killed_under_load_take_only_their_own_requests(origin:
     try:
         server.start()
         clients = [threading.Thread(target=client, args=(number,)) for number in range(4)]
-        for one in clients:
-            one.start()
+        for thread in clients:
+            thread.start()
         parent: Any = server.process
         for _ in range(2):
             wait_for(lambda: len(server.children()) == 2, "both workers")
             victim = server.children()[0]
             os.kill(victim, signal.SIGKILL)
-            wait_for(lambda victim=victim: victim not in server.children(), "its end")  # type: ignore[misc]
+            wait_for(lambda victim=victim: victim not in server.children(), "the killed worker to end")  # type: ignore[misc]
         wait_for(lambda: len(server.children()) == 2, "both workers again")
         stop.set()
-        for one in clients:
-            one.join()
+        for thread in clients:
+            thread.join()
         assert not wrong
         assert parent.poll() is None
         assert ask(server, "w:9", origin.url("/a.png")).status == 200
@@ -277,7 +289,7 @@ def test_workers_that_are_killed_under_load_take_only_their_own_requests(origin:
         server.clean()
 
 
-def round_of_hostility(server: Twistd, origin: RawOrigin, turn: int) -> None:
+def send_hostile_requests(server: Twistd, origin: RawOrigin, turn: int) -> None:
     for options, path in (
         (f"w:9/cb:{turn}", "/a.png"),
         (f"w:9/cb:{turn}", "/words"),
@@ -294,15 +306,15 @@ def round_of_hostility(server: Twistd, origin: RawOrigin, turn: int) -> None:
     ask(server, "", f"local:///{turn}")
 
 
-def test_hostility_leaves_no_descriptor_and_no_memory_behind(origin: RawOrigin) -> None:
-    """Twenty rounds to warm up, then the slope over fifty more."""
+def test_hostile_requests_leak_no_descriptors_and_no_memory(origin: RawOrigin) -> None:
+    """Measures the growth over fifty rounds, after twenty to warm up."""
     settings = {"ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true", "DOWNLOAD_TIMEOUT": "0.05", "LOG_LEVEL": "error"}
     with serving(WORKERS="2", CACHE_TYPE="", **settings) as server:
         origin.answers["/half"] = whole(b"half", "200 OK", "Content-Encoding: gzip")
         for turn in range(20):
-            round_of_hostility(server, origin, turn)
+            send_hostile_requests(server, origin, turn)
         opened, resident = descriptors(server), memory(server)
         for turn in range(50):
-            round_of_hostility(server, origin, 1000 + turn)
+            send_hostile_requests(server, origin, 1000 + turn)
         wait_for(lambda: descriptors(server) <= opened + 2, "the descriptors to be closed")
         assert memory(server) - resident < 30

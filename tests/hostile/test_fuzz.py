@@ -1,6 +1,6 @@
-"""Random damage by hypothesis: whatever comes, the outcome is a result or an error with a status below 500.
+"""Random input: every outcome is a result or an error with a status below 500.
 
-`IMGFORGE_FUZZ=N` makes N times as many cases; `python -m tests.hostile.fuzz_images` mutates pictures for hours.
+`IMGFORGE_FUZZ=N` runs N times as many cases; `python -m tests.hostile.fuzz_images` mutates images for hours.
 """
 
 from __future__ import annotations
@@ -23,20 +23,19 @@ from imgforge.config import Settings
 from imgforge.errors import ImgforgeError
 from imgforge.model import CacheEntry, Rendition
 from imgforge.service import url_settings
-from imgforge.urls import UrlParser
-from imgforge.urls.options import OPTIONS
+from imgforge.urls import OPTIONS, UrlParser
 from tests.support.hostile_world import serving
 from tests.support.process import ROOT
 
-TIMES = int(os.environ.get("IMGFORGE_FUZZ", "1"))
+MULTIPLIER = int(os.environ.get("IMGFORGE_FUZZ", "1"))
 
 
 def cases(count: int) -> settings:
-    return settings(max_examples=count * TIMES, deadline=None, suppress_health_check=list(HealthCheck))
+    return settings(max_examples=count * MULTIPLIER, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 NAMES = sorted({name for option in OPTIONS for name in (option.name, *option.aliases)} | {"pr", "preset", "-"})
-HOSTILE = [
+HOSTILE_ARGUMENTS = [
     "nan",
     "inf",
     "-1",
@@ -69,7 +68,7 @@ HOSTILE = [
     "\\",
 ]
 ARGUMENT = st.one_of(
-    st.sampled_from(HOSTILE), st.integers(-(2**70), 2**70).map(str), st.text(max_size=8), st.floats().map(str)
+    st.sampled_from(HOSTILE_ARGUMENTS), st.integers(-(2**70), 2**70).map(str), st.text(max_size=8), st.floats().map(str)
 )
 OPTION = st.builds(lambda name, rest: ":".join([name, *rest]), st.sampled_from(NAMES), st.lists(ARGUMENT, max_size=9))
 SOURCE = st.one_of(
@@ -96,18 +95,18 @@ PARSERS = [
 
 @cases(400)
 @given(st.one_of(TARGET.map(lambda text: text.encode("utf-8", "surrogatepass")), st.binary(max_size=200)))
-def test_any_target_is_a_request_or_an_error(target: bytes) -> None:
+def test_any_target_is_parsed_or_rejected_with_a_4xx(target: bytes) -> None:
     for parser in PARSERS:
         for parse in (parser.parse, parser.parse_info):
-            refusal = None
+            rejection = None
             try:
                 parse(target)
             except ImgforgeError as error:
-                refusal = error
-            assert refusal is None or (400 <= refusal.status < 500 and "\n" not in refusal.message)
+                rejection = error
+            assert rejection is None or (400 <= rejection.status < 500 and "\n" not in rejection.message)
 
 
-HEADS = (
+HEAD_PARTS = (
     "GET",
     "/unsafe/w:9/plain/local:///a",
     " ",
@@ -136,25 +135,25 @@ HEADS = (
 )
 
 
-def answer_to(port: int, sent: bytes) -> bytes:
-    """All that the server says to *sent*; it may hang up before all is said."""
-    answer = b""
+def response_to(port: int, request: bytes) -> bytes:
+    """Sends *request* and returns everything that the server sends back before it closes the connection."""
+    response = b""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection, contextlib.suppress(OSError):
-        connection.sendall(sent)
+        connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
         while data := connection.recv(65536):
-            answer += data
-    return answer
+            response += data
+    return response
 
 
-def test_any_head_is_answered_or_cut_and_the_server_goes_on() -> None:
+def test_any_request_head_gets_a_response_or_a_disconnect_and_never_a_500() -> None:
     chance = random.Random(11)
     with serving(CACHE_TYPE="memory", READ_REQUEST_TIMEOUT="5") as server:
-        for _ in range(150 * TIMES):
-            head = "".join(chance.choice(HEADS) for _ in range(chance.randrange(1, 25)))
-            answer = answer_to(server.port, head.encode("latin-1") + b"\r\n\r\n")
-            assert not answer or answer.startswith(b"HTTP/1.")
-            assert not answer.startswith(b"HTTP/1.1 500")
+        for _ in range(150 * MULTIPLIER):
+            head = "".join(chance.choice(HEAD_PARTS) for _ in range(chance.randrange(1, 25)))
+            response = response_to(server.port, head.encode("latin-1") + b"\r\n\r\n")
+            assert not response or response.startswith(b"HTTP/1.")
+            assert not response.startswith(b"HTTP/1.1 500")
         assert server.get("/status").status == 200
 
 
@@ -163,41 +162,41 @@ ENTRY = CacheEntry(Rendition(b"body" * 99, "png", "image/png", 9, 9, "png", 9, 9
 
 @cases(250)
 @given(st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=9), st.integers(0, 40)), min_size=1, max_size=4))
-def test_a_damaged_cache_file_is_never_an_entry(changes: list[tuple[float, bytes, int]]) -> None:
+def test_a_damaged_cache_file_is_never_read_as_an_entry(changes: list[tuple[float, bytes, int]]) -> None:
     key = bytes(32)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "entry")
         write_entry(path, key, ENTRY)
-        whole = damaged = path.read_bytes()
-        for place, noise, gone in changes:
-            at = int(place * len(damaged))
-            damaged = damaged[:at] + noise + damaged[at + gone :]
+        intact = damaged = path.read_bytes()
+        for position, noise, removed in changes:
+            at = int(position * len(damaged))
+            damaged = damaged[:at] + noise + damaged[at + removed :]
         path.write_bytes(damaged)
         try:
             entry = read_entry(path, key)
         except CorruptEntry:
             return
-    assert damaged == whole
+    assert damaged == intact
     assert entry == ENTRY
 
 
-def test_mutated_pictures_are_pictures_or_errors() -> None:
-    """In a process of their own: a decoder that dies takes no test with it, and is told by its seed."""
+def test_mutated_images_are_processed_or_rejected_without_a_crash() -> None:
+    """Runs in a process of its own, which a decoder may crash; the report names the seed."""
     with tempfile.TemporaryDirectory() as directory:
-        report = Path(directory, "report.json")
+        report_file = Path(directory, "report.json")
         command = [
             sys.executable,
             "-m",
             "tests.hostile.fuzz_images",
             "--cases",
-            str(400 * TIMES),
+            str(400 * MULTIPLIER),
             "--report",
-            str(report),
+            str(report_file),
         ]
         done = subprocess.run(
             command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        told = json.loads(report.read_text())
-    assert told["cases"] == 400 * TIMES
-    assert not told["findings"]
+        report = json.loads(report_file.read_text())
+    assert report["cases"] == 400 * MULTIPLIER
+    assert not report["findings"]

@@ -1,8 +1,8 @@
-"""Bytes that are bounded bound the work: of a document four times as long nothing takes much more than four times.
+"""The time to read a document grows linearly with its length, so that a limit of bytes is a limit of CPU time.
 
-Each shape is made of *n* pieces and read with *n* and with 4 *n* of them, in CPU time of this thread: what is linear
-takes four times as long, what is quadratic sixteen times. A shape fails that takes more than nine times as long in each
-of several tries. `fuzz` composes documents out of random pieces, and IMGFORGE_FUZZ=N composes N times as many.
+Each document is built from *n* and from 4 *n* pieces, and both are read, in CPU time of this thread. Linear work takes
+four times as long for the longer document, quadratic work sixteen times; a test fails if each of several tries takes
+more than nine times as long. IMGFORGE_FUZZ=N composes N times as many random documents.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ import pytest
 
 from imgforge.errors import ImgforgeError
 from imgforge.model import CacheControl
-from imgforge.processing.codecs.formats import detect_format
+from imgforge.processing.codecs import detect_format
 from imgforge.processing.codecs.svg import sanitised
 from imgforge.processing.codecs.svg_cost import is_costly
 from imgforge.processing.metadata import rights_of, xmp_of
 from imgforge.sources import AllowedSources
-from imgforge.web.http.forwarded import _hops
+from imgforge.web import Clients
 
-_TIMES = int(os.environ.get("IMGFORGE_FUZZ", "1"))
-_MOST = 9.0
+_MULTIPLIER = int(os.environ.get("IMGFORGE_FUZZ", "1"))
+_MAX_GROWTH = 9.0
 _TRIES = 4
-_MEASURABLE = 0.01  # seconds that the longer one must take to tell anything
+_MEASURABLE = 0.01  # seconds that the longer document must take to be compared
 
 Shape = Callable[[int], bytes]
 
@@ -42,12 +42,12 @@ def _seconds(call: Callable[[Any], object], document: Any) -> float:
 
 
 def _growth(call: Callable[[Any], object], short: Any, long: Any) -> float:
-    """How many times longer *call* takes for *long* than for *short*, in the best of several tries."""
+    """Returns how many times longer *call* takes for *long* than for *short*, in the best of several tries."""
     growths = []
     for _ in range(_TRIES):
         longer = _seconds(call, long)
         growths.append(longer / max(_seconds(call, short), longer / 100, 1e-6) if longer > _MEASURABLE else 0.0)
-        if growths[-1] <= _MOST:
+        if growths[-1] <= _MAX_GROWTH:
             break
     return min(growths)
 
@@ -92,9 +92,11 @@ SVG: dict[str, Shape] = {
 
 @pytest.mark.parametrize("name", SVG)
 @pytest.mark.parametrize("call", [sanitised, is_costly], ids=lambda call: str(call.__name__))
-def test_svg(call: Callable[[bytes], object], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_for_svg_grows_linearly(
+    call: Callable[[bytes], object], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("imgforge.processing.codecs.svg_cost.LARGE", 10 << 20)
-    assert _growth(call, SVG[name](4000), SVG[name](16000)) <= _MOST
+    assert _growth(call, SVG[name](4000), SVG[name](16000)) <= _MAX_GROWTH
 
 
 _PIECES = (
@@ -121,40 +123,44 @@ _TEXTS = ("a{b:c}", "url(", "/*", "\\41 ", "@import ", "a~b,", "&amp;", "<![CDAT
 
 
 def _composed(seed: int, n: int) -> bytes:
-    """An SVG of *n* random pieces; of one seed they are the same in the same proportions, however many there are."""
+    """Returns an SVG of *n* random pieces; one seed gives the same pieces in the same proportions for every *n*."""
     draw = random.Random(seed)
     pieces = draw.choices(_PIECES, k=3)
     attributes, text = draw.choices(_ATTRIBUTES, k=2), draw.choice(_TEXTS)
-    # Repeated beside one another, in one element, or a few levels deep.
-    crowd, depth = draw.choice(("elements", "attributes", "text")), draw.choice((1, 3, 30))
-    many = n if crowd == "attributes" else 1
-    said = " ".join(
-        _numbered(one if "#" in one and "=" in one.partition("#")[2] else f"b#='{n}'", many, " ")
+    # Repeated as siblings, within one element, or a few levels deep.
+    repeated, depth = draw.choice(("elements", "attributes", "text")), draw.choice((1, 3, 30))
+    count = n if repeated == "attributes" else 1
+    attribute_text = " ".join(
+        _numbered(one if "#" in one and "=" in one.partition("#")[2] else f"b#='{n}'", count, " ")
         for one in attributes[:1]
     )
-    words = text * (n if crowd == "text" else 1)
+    repeated_text = text * (n if repeated == "text" else 1)
     inside = ""
     for _ in range(depth):
-        unit = "".join(pieces).replace("{a}", said if crowd == "attributes" else "x='1'").replace("{t}", words)
+        unit = (
+            "".join(pieces)
+            .replace("{a}", attribute_text if repeated == "attributes" else "x='1'")
+            .replace("{t}", repeated_text)
+        )
         inside = unit.replace("{i}", inside, 1).replace("{i}", "")
-        if crowd != "elements":
+        if repeated != "elements":
             break
-    return _svg(_numbered(inside, max(1, n // (4 * depth)) if crowd == "elements" else 1))
+    return _svg(_numbered(inside, max(1, n // (4 * depth)) if repeated == "elements" else 1))
 
 
-@pytest.mark.parametrize("seed", range(20 * _TIMES))
-def test_fuzz(seed: int) -> None:
+@pytest.mark.parametrize("seed", range(20 * _MULTIPLIER))
+def test_time_for_random_svg_grows_linearly(seed: int) -> None:
     short, long = _composed(seed, 2000), _composed(seed, 8000)
     for call in (sanitised, is_costly):
-        assert _growth(call, short, long) <= _MOST, (seed, call.__name__, re.sub(rb"(.{300}).*", rb"\1...", long))
+        assert _growth(call, short, long) <= _MAX_GROWTH, (seed, call.__name__, re.sub(rb"(.{300}).*", rb"\1...", long))
 
 
 _RDF = "xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#' xmlns:dc='http://purl.org/dc/elements/1.1/' xmlns:p='u'"
 
 
 def _xmp(inside: str, attributes: str = "") -> bytes:
-    described = f"<rdf:Description {attributes}>{inside}</rdf:Description>"
-    return f"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF {_RDF}>{described}</rdf:RDF></x:xmpmeta>".encode()
+    description = f"<rdf:Description {attributes}>{inside}</rdf:Description>"
+    return f"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF {_RDF}>{description}</rdf:RDF></x:xmpmeta>".encode()
 
 
 XMP: dict[str, Shape] = {
@@ -171,8 +177,8 @@ XMP: dict[str, Shape] = {
 
 @pytest.mark.parametrize("name", XMP)
 @pytest.mark.parametrize("call", [xmp_of, rights_of], ids=lambda call: str(call.__name__))
-def test_xmp(call: Callable[[bytes], object], name: str) -> None:
-    assert _growth(call, XMP[name](3000), XMP[name](12000)) <= _MOST
+def test_time_for_xmp_grows_linearly(call: Callable[[bytes], object], name: str) -> None:
+    assert _growth(call, XMP[name](3000), XMP[name](12000)) <= _MAX_GROWTH
 
 
 PROLOGUES: dict[str, Shape] = {
@@ -184,27 +190,35 @@ PROLOGUES: dict[str, Shape] = {
 
 
 @pytest.mark.parametrize("name", PROLOGUES)
-def test_detection(name: str) -> None:
-    assert _growth(detect_format, PROLOGUES[name](1500), PROLOGUES[name](6000)) <= _MOST
+def test_time_to_detect_a_format_grows_linearly(name: str) -> None:
+    assert _growth(detect_format, PROLOGUES[name](1500), PROLOGUES[name](6000)) <= _MAX_GROWTH
 
 
 def _allow(patterns: Iterable[str]) -> Callable[[str], object]:
     return AllowedSources(tuple(patterns)).allow
 
 
+_CLIENTS = Clients(trusted=["127.0.0.1"])
+
+
+def _client_behind(forwarded: bytes) -> str:
+    """Returns the client that a trusted proxy names in Forwarded."""
+    return _CLIENTS.behind("127.0.0.1", b"", forwarded)
+
+
 LINES: dict[str, tuple[Callable[[Any], object], Callable[[int], object]]] = {
     "blanks in Cache-Control": (CacheControl.parse, lambda n: "a" + " " * n + "\x01"),
     "a long directive": (CacheControl.parse, lambda n: "a" * n + "\x01"),
     "a long value": (CacheControl.parse, lambda n: "a=" + "b" * n + '"'),
-    "blanks in Forwarded": (_hops, lambda n: b" " * n + b"\x01"),
-    "a quotation in Forwarded": (_hops, lambda n: b'a="' + b"\\a" * n),
+    "blanks in Forwarded": (_client_behind, lambda n: b" " * n + b"\x01"),
+    "a quotation in Forwarded": (_client_behind, lambda n: b'a="' + b"\\a" * n),
     "wildcards": (_allow(["https://*.*.com/"]), lambda n: "https://" + ".a" * (n // 2)),
     "many wildcards": (_allow(["https://*.*.*.*.com/"]), lambda n: "https://" + ".a" * (n // 2)),
 }
 
 
 @pytest.mark.parametrize("name", LINES)
-def test_lines_of_16_kilobytes(name: str) -> None:
+def test_time_for_headers_and_urls_up_to_16_kilobytes_grows_linearly(name: str) -> None:
     call, line = LINES[name]
-    assert _growth(call, line(250), line(1000)) <= _MOST
-    assert _growth(call, line(4000), line(16000)) <= _MOST
+    assert _growth(call, line(250), line(1000)) <= _MAX_GROWTH
+    assert _growth(call, line(4000), line(16000)) <= _MAX_GROWTH

@@ -1,4 +1,4 @@
-"""Header and log injection: no text of a client or an origin begins a line of a response, a request or the log."""
+"""Header and log injection: no text of a client starts a line of a response, a request to an origin, or the log."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BREAKS = (
     "%250d%250a",
 )
 INJECTED = "Evil: injected"
-# Where a client's text may reach a header or a log line; {} stands for the encoded text.
+# Paths whose text may reach a header or a log line; {} is the encoded text.
 PLACES = (
     "/unsafe/fn:{}/plain/{source}",
     "/unsafe/fn:a{}/att:1/plain/{source}",
@@ -67,7 +67,8 @@ def server() -> Iterator[Twistd]:
         yield server
 
 
-def judge(reply: Reply, server: Twistd, origin: RawOrigin) -> None:
+def assert_not_injected(reply: Reply, server: Twistd, origin: RawOrigin) -> None:
+    """Checks *reply*, all requests to *origin* so far, and the log of *server*."""
     assert "evil" not in reply.headers, reply.headers
     for value in reply.headers.values():
         assert value.isprintable(), value
@@ -80,13 +81,13 @@ def judge(reply: Reply, server: Twistd, origin: RawOrigin) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_no_text_of_a_url_becomes_a_line(server: Twistd, origin: RawOrigin, place: str) -> None:
+def test_no_text_of_a_url_starts_a_header_or_log_line(server: Twistd, origin: RawOrigin, place: str) -> None:
     for mark in BREAKS:
         text = f"x{mark}{INJECTED.replace(' ', '%20').replace(':', '%3A')}"
         path = place.replace("{source}", f"http:%2F%2F127.0.0.1:{origin.port}%2Fa.png").replace("{}", text)
         reply = server.get(path)
         assert reply.status in {200, 400, 403, 404, 422, 502}, (path, reply.status)
-        judge(reply, server, origin)
+        assert_not_injected(reply, server, origin)
 
 
 @pytest.mark.parametrize(
@@ -98,12 +99,12 @@ def test_no_text_of_a_url_becomes_a_line(server: Twistd, origin: RawOrigin, plac
         "/unsafe/st:{}/plain/{source}",
     ],
 )
-def test_no_text_within_base64_becomes_a_line(server: Twistd, origin: RawOrigin, place: str) -> None:
+def test_no_text_within_base64_starts_a_header_or_log_line(server: Twistd, origin: RawOrigin, place: str) -> None:
     for mark in ("\r\n", "\n", "\r", "\0", "\x85", "\u2028"):
         hidden = base64_of(f"{origin.url('/a.png')}{mark}{INJECTED}")
         reply = server.get(place.replace("{source}", origin.url("/a.png")).replace("{}", hidden))
         assert reply.status in {200, 400, 404, 422, 502}
-        judge(reply, server, origin)
+        assert_not_injected(reply, server, origin)
 
 
 @pytest.mark.parametrize(
@@ -127,12 +128,12 @@ def test_no_text_within_base64_becomes_a_line(server: Twistd, origin: RawOrigin,
         "Accept-Encoding",
     ],
 )
-def test_no_header_of_a_client_becomes_a_line_or_reaches_the_origin(
+def test_request_headers_inject_nothing_and_do_not_reach_the_origin(
     server: Twistd, origin: RawOrigin, name: str
 ) -> None:
-    """Nor does it change the cached response for other clients."""
+    """They do not change the cached response for other clients either."""
     url = f"/unsafe/w:11/plain/{origin.url('/a.png')}"
-    clean = server.get(url)
+    before = server.get(url)
     for value in (
         "evil.example",
         "a\tEvil: 1",
@@ -153,9 +154,9 @@ def test_no_header_of_a_client_becomes_a_line_or_reaches_the_origin(
         reply = Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
         connection.close()
         assert reply.status in {200, 206, 304, 400, 431}, (value, reply.status)
-        judge(reply, server, origin)
-        if name != "X-Request-ID":  # it is sent back if it is a token
+        assert_not_injected(reply, server, origin)
+        if name != "X-Request-ID":  # sent back if it is a token
             assert value not in str(reply.headers) or len(value) < 4
-    again = server.get(url)
-    assert again.body == clean.body
+    after = server.get(url)
+    assert after.body == before.body
     assert all("evil.example" not in head for _, head in origin.requests if name != "Host")

@@ -1,4 +1,4 @@
-"""Pictures that lie: they are refused or made small, within bounds of memory and time, and reach nothing outside."""
+"""Hostile images: they are rejected or processed within limits of memory and time, and make no connection."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.support.hostile_world import Canary, RawOrigin, ask, memory, peak_mem
 from tests.support.pictures import decode, encode, gradient
 from tests.support.process import Twistd, wait_for
 
-SEEN = {200, 400, 422}
-_MEGABYTES = 1200  # that the server may have at once, over all these
+ALLOWED_STATUSES = {200, 400, 422}
+_MAX_MEGABYTES = 1200  # of resident memory, over all tests of this module
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +35,8 @@ def server() -> Iterator[Twistd]:
 
 
 @pytest.fixture(scope="module")
-def careless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twistd]:
-    """The operator has switched the cleaning of SVG off."""
+def unsanitising_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twistd]:
+    """A server whose operator has turned SANITIZE_SVG off."""
     with serving(ALLOW_LOOPBACK_SOURCE_ADDRESSES="true", SANITIZE_SVG="false", WORKERS="2") as server:
         yield server
 
@@ -47,31 +47,34 @@ def bomb(name: str) -> bytes:
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_bombs_are_refused_or_made_small(server: Twistd, origin: RawOrigin, name: str) -> None:
+def test_decompression_bombs_are_rejected_or_processed_within_the_memory_limit(
+    server: Twistd, origin: RawOrigin, name: str
+) -> None:
     origin.answers["/bomb"] = whole(bomb(name), "200 OK", "Content-Type: image/png")
-    refused = BOMBS[name][1]
+    must_be_rejected = BOMBS[name][1]
     for options, extension in (("w:40", "@webp"), ("w:40/kcr:1/sm:0/scp:0", "@png"), ("rot:90", "@jpg")):
         reply = ask(server, options, origin.url("/bomb"), extension)
-        assert reply.status in (SEEN - {200} if refused else SEEN), (options, reply.status)
+        assert reply.status in (ALLOWED_STATUSES - {200} if must_be_rejected else ALLOWED_STATUSES), (
+            options,
+            reply.status,
+        )
         if reply.status == 200 and "w:40" in options:
             assert decode(reply.body).width <= 40
-    told = server.get(f"/info/unsafe/exif:1/iptc:1/xmp:1/avg:1/plain/{origin.url('/bomb')}")
-    assert told.status in SEEN, told.body
-    assert peak_memory(server) < _MEGABYTES
+    info = server.get(f"/info/unsafe/exif:1/iptc:1/xmp:1/avg:1/plain/{origin.url('/bomb')}")
+    assert info.status in ALLOWED_STATUSES, info.body
+    assert peak_memory(server) < _MAX_MEGABYTES
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_what_is_no_picture_of_ours_is_opened_by_nothing(
-    server: Twistd, origin: RawOrigin, canary: Canary, name: str
-) -> None:
-    """Neither a name nor a header makes it one."""
+def test_unsupported_formats_are_rejected(server: Twistd, origin: RawOrigin, canary: Canary, name: str) -> None:
+    """They are rejected whatever their file name and Content-Type are."""
     body = FOREIGN[name].replace(b"{port}", str(canary.port).encode())
-    for path, kind in (("/a.png", "image/png"), ("/a.svg", "image/svg+xml"), ("/a", "application/octet-stream")):
-        origin.answers[path] = whole(body, "200 OK", f"Content-Type: {kind}")
+    for path, media_type in (("/a.png", "image/png"), ("/a.svg", "image/svg+xml"), ("/a", "application/octet-stream")):
+        origin.answers[path] = whole(body, "200 OK", f"Content-Type: {media_type}")
         for extension in ("", "@png"):
             assert ask(server, "w:9", origin.url(path), extension).status == 422
         assert server.get(f"/info/unsafe/plain/{origin.url(path)}").status == 422
-    assert not canary.sang
+    assert not canary.connections
 
 
 def svg(inside: str, before: str = "", more: str = "") -> bytes:
@@ -79,8 +82,8 @@ def svg(inside: str, before: str = "", more: str = "") -> bytes:
     return f'<?xml version="1.0"?>{before}<svg {spaces} width="40" height="30" {more}>{inside}</svg>'.encode()
 
 
-# Each reaches for {here}, or runs something, if it is let.
-REACHING: dict[str, bytes] = {
+# Each refers to {here}, a file or a script, which an unsafe renderer would fetch or run.
+REFERRING: dict[str, bytes] = {
     "image": svg('<image href="{here}/a.png" width="9" height="9"/>'),
     "xlink image": svg('<image xlink:href="{here}/a.png" width="9" height="9"/>'),
     "file image": svg('<image xlink:href="file:///etc/passwd" width="9" height="9"/>'),
@@ -135,19 +138,19 @@ REACHING: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("name", REACHING)
-def test_no_svg_reaches_out_or_keeps_what_would(
-    server: Twistd, careless: Twistd, origin: RawOrigin, canary: Canary, name: str
+@pytest.mark.parametrize("name", REFERRING)
+def test_svg_fetches_nothing_and_is_served_without_references(
+    server: Twistd, unsanitising_server: Twistd, origin: RawOrigin, canary: Canary, name: str
 ) -> None:
-    """Drawn by librsvg uncleaned, and served cleaned."""
+    """The SVG is rendered unsanitised, and served sanitised."""
     host = f"127.0.0.1:{canary.port}"
-    body = REACHING[name].replace(b"{here}", f"http://{host}".encode()).replace(b"{host}", host.encode())
+    body = REFERRING[name].replace(b"{here}", f"http://{host}".encode()).replace(b"{host}", host.encode())
     origin.answers["/a.svg"] = whole(body)
     origin.answers["/a.svgz"] = whole(gzip.compress(body))
-    assert ask(careless, "w:20", origin.url("/a.svg"), "@png").status in SEEN
+    assert ask(unsanitising_server, "w:20", origin.url("/a.svg"), "@png").status in ALLOWED_STATUSES
     served = ask(server, "", origin.url("/a.svg"))
     assert ask(server, "", origin.url("/a.svgz")).body == served.body
-    assert served.status in SEEN
+    assert served.status in ALLOWED_STATUSES
     if served.status == 200:
         policy = served.headers["content-security-policy"]
         assert "default-src 'none'" in policy
@@ -155,7 +158,7 @@ def test_no_svg_reaches_out_or_keeps_what_would(
         text = served.body.lower()
         for word in (host.encode(), b"script", b"onload", b"passwd", b"<!entity", b"iframe", b"root:", b"@import"):
             assert word not in text, text
-    assert not canary.sang
+    assert not canary.connections
 
 
 BIG = 'width="3000" height="3000"'
@@ -168,7 +171,7 @@ def big(inside: str) -> bytes:
 
 
 def chain(depth: int, width: int) -> str:
-    """References to references."""
+    """Returns *depth* levels of groups with *width* references each to the level below: width ** (depth - 1) paths."""
     rows = ['<g id="a0"><path d="M0 0h9v9z"/></g>']
     for level in range(1, depth):
         uses = f'<use href="#a{level - 1}"/>' * width
@@ -207,43 +210,46 @@ COSTLY: dict[str, bytes] = {
 }
 
 
-def test_what_costs_too_much_ends_in_time_and_gives_its_thread_back(origin: RawOrigin) -> None:
-    """All at once, with a limit of three seconds: afterwards two threads are free and no child is left."""
+def test_costly_svgs_end_at_the_timeout_and_free_their_threads(origin: RawOrigin) -> None:
+    """All are requested at once under a TIMEOUT of 3 s; afterwards both threads are idle and no child is left."""
     for name, body in COSTLY.items():
         origin.answers["/" + name.replace(" ", "-")] = whole(body)
     settings = {"ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true", "TIMEOUT": "3", "WORKERS": "2", "CACHE_TYPE": ""}
     with serving(**settings) as server, ThreadPoolExecutor(8) as pool:
         before = memory(server)
         paths = [origin.url("/" + name.replace(" ", "-")) for name in COSTLY]
-        asked = {
+        responses = {
             path + extension: pool.submit(ask, server, options, path, extension)
             for path in paths
             for options, extension in (("w:2900", "@png"), ("", ""))
         }
-        for path, answer in asked.items():
-            assert answer.result().status in {200, 400, 408, 422}, path
-        wait_for(lambda: not server.children(), "the processes that drew to end")
-        wait_for(lambda: b'image_operations_active{operation="process"} 0.0' in server.get("/metrics").body, "threads")
+        for path, response in responses.items():
+            assert response.result().status in {200, 400, 408, 422}, path
+        wait_for(lambda: not server.children(), "the decoder processes to end")
+        wait_for(
+            lambda: b'image_operations_active{operation="process"} 0.0' in server.get("/metrics").body,
+            "the threads to become idle",
+        )
         assert ask(server, "w:9", origin.url("/good.png")).status == 200
-        assert peak_memory(server) - before < _MEGABYTES
+        assert peak_memory(server) - before < _MAX_MEGABYTES
 
 
-def test_after_all_that_pictures_are_made_as_ever(server: Twistd, origin: RawOrigin) -> None:
+def test_the_server_still_processes_images_after_the_hostile_ones(server: Twistd, origin: RawOrigin) -> None:
     assert decode(ask(server, "w:15", origin.url("/good.png")).body).size == (15, 10)
     assert not server.children()
 
 
-def test_documents_that_are_all_attributes_cost_no_worker(origin: RawOrigin) -> None:
-    """Four of a megabyte and a half, each under another name, while others ask."""
+def test_svgs_with_150000_attributes_kill_no_worker(origin: RawOrigin) -> None:
+    """Four SVGs of 1.5 MB are processed at once, each under a URL of its own, while /status is requested."""
     attributes = " ".join(f"a{number}='1'" for number in range(150_000))
     origin.answers["/wide.svg"] = whole(svg(f"<rect {attributes}/>"), "200 OK", "Content-Type: image/svg+xml")
     with serving(ALLOW_LOOPBACK_SOURCE_ADDRESSES="true", PROCESSES="2", WORKERS="4") as server:
         wait_for(lambda: len(server.children()) == 2, "both workers")
         workers = server.children()
         with ThreadPoolExecutor(4) as clients:
-            asked = [clients.submit(ask, server, "w:9", origin.url(f"/wide.svg?{n}"), "@png") for n in range(4)]
-            while not all(one.done() for one in asked):
+            responses = [clients.submit(ask, server, "w:9", origin.url(f"/wide.svg?{n}"), "@png") for n in range(4)]
+            while not all(response.done() for response in responses):
                 assert server.get("/status").status == 200
-        assert [one.result().status for one in asked] == [422] * 4
+        assert [response.result().status for response in responses] == [422] * 4
         assert server.children() == workers
         assert "ended" not in server.output()

@@ -1,4 +1,4 @@
-"""What is no number is a 400, and no number is more than a picture can need."""
+"""Malformed numbers get 400, and huge numbers and lists are rejected or harmless."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.support.hostile_world import RawOrigin, ask, serving
 from tests.support.process import Twistd
 
-ODD = (
+MALFORMED = (
     "nan",
     "NaN",
     "-nan",
@@ -63,7 +63,7 @@ ODD = (
     "$1",
     "1;2",
 )
-# An option with {} for its number.
+# Options with {} in place of a number.
 PLACES = (
     "w:{}",
     "h:{}",
@@ -117,7 +117,7 @@ PLACES = (
     "maf:{}",
     "mrd:{}",
 )
-HUGE = (  # beyond what fits 31, 32 and 53 bits
+HUGE = (  # beyond 31, 32 and 53 bits
     "999999999",
     "1000000000",
     "2147483647",
@@ -139,13 +139,15 @@ def server() -> Iterator[Twistd]:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_what_is_no_number_is_400(server: Twistd, origin: RawOrigin, place: str) -> None:
+def test_malformed_numbers_are_rejected_with_400_before_any_fetch(
+    server: Twistd, origin: RawOrigin, place: str
+) -> None:
     before = len(origin.requests)
     wrong = []
-    for odd in ODD:
-        reply = server.get(f"/unsafe/{quoted(place, odd)}/plain/{origin.url('/a.png')}@png")
+    for text in MALFORMED:
+        reply = server.get(f"/unsafe/{quoted(place, text)}/plain/{origin.url('/a.png')}@png")
         if reply.status != 400 or reply.body.count(b"\n") != 1 or len(reply.body) > 20_000:
-            wrong.append((odd[:20], reply.status, reply.body[:80]))
+            wrong.append((text[:20], reply.status, reply.body[:80]))
     assert not wrong
     assert len(origin.requests) == before
 
@@ -156,7 +158,7 @@ def quoted(place: str, value: str) -> str:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_huge_and_negative_numbers_end_well(server: Twistd, origin: RawOrigin, place: str) -> None:
+def test_huge_and_negative_numbers_give_an_image_or_a_4xx(server: Twistd, origin: RawOrigin, place: str) -> None:
     for huge in HUGE:
         status = server.get(f"/unsafe/{quoted(place, huge)}/plain/{origin.url('/a.png')}@png").status
         assert status in {200, 400, 403, 404, 422}, (place, huge, status)
@@ -178,7 +180,9 @@ MANY = {
 
 
 @pytest.mark.parametrize("name", MANY)
-def test_thousands_of_anything_are_refused(server: Twistd, origin: RawOrigin, name: str) -> None:
+def test_thousands_of_arguments_or_options_are_rejected_before_any_fetch(
+    server: Twistd, origin: RawOrigin, name: str
+) -> None:
     before = len(origin.requests)
     reply = server.get(f"/unsafe/{MANY[name]}/plain/{origin.url('/a.png')}")
     assert reply.status in {400, 414}, reply.body[:100]
@@ -186,5 +190,5 @@ def test_thousands_of_anything_are_refused(server: Twistd, origin: RawOrigin, na
     assert len(reply.body) < 20_000
 
 
-def test_nothing_of_this_left_a_mark(server: Twistd, origin: RawOrigin) -> None:
+def test_the_server_still_processes_images_after_the_malformed_requests(server: Twistd, origin: RawOrigin) -> None:
     assert ask(server, "w:10", origin.url("/a.png")).status == 200

@@ -1,4 +1,4 @@
-"""Origins that break HTTP: never half a picture, a kept error or a poisoned connection."""
+"""Origins that violate HTTP: no partial image is served, no error is cached, and no connection is poisoned."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def then_close(answer: bytes, *, reset: bool = False) -> Callable[[socket.socket
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
 TE = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
-# Answers of which nothing may be made, at all.
+# Responses that must not become an image.
 BROKEN: dict[str, bytes | Callable[[socket.socket], None]] = {
     "no answer": then_close(b""),
     "a reset": then_close(b"", reset=True),
@@ -112,14 +112,14 @@ BROKEN: dict[str, bytes | Callable[[socket.socket], None]] = {
     "more than allowed": then_close(whole(PICTURE + bytes(40 << 20))),
     "more than allowed in chunks": then_close(chunked(PICTURE, *[bytes(1 << 20)] * 40)),
 }
-# These are unusual and harmless, or say so little that a picture is all they can mean.
+# Unusual but harmless, or unambiguous enough to be accepted.
 TOLERATED = {"a header without a colon", "a header with a NUL", "status 1000"}
-# As a stream these are whole in some reading: the body is what the head promised.
+# Streamed (raw:1), the bodies of these are as long as their heads say, in some reading.
 STREAMED = TOLERATED | {"a bomb in a bomb", "a zlib bomb", "a bomb", "a folded length"}
 
 WHOLE = (PICTURE, HALF, PICTURE + bytes(40 << 20))
 
-# What comes with or behind a good answer on the same connection, and must never be taken for the next one.
+# Bytes that follow a valid response on the same connection, and must not be taken for the next response.
 SURPLUS = {
     "a second answer": whole(PICTURE) + whole(POISON),
     "a second answer later": whole(PICTURE),
@@ -157,7 +157,7 @@ def server() -> Iterator[Twistd]:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_of_a_broken_answer_nothing_is_made_or_kept(server: Twistd, origin: RawOrigin, name: str) -> None:
+def test_broken_responses_are_neither_processed_nor_cached(server: Twistd, origin: RawOrigin, name: str) -> None:
     path = f"/{list(BROKEN).index(name)}"
     origin.answers[path] = BROKEN[name]
     reply = ask(server, "w:20", origin.url(path), "@png")
@@ -166,7 +166,7 @@ def test_of_a_broken_answer_nothing_is_made_or_kept(server: Twistd, origin: RawO
         assert reply.headers["cache-control"] == "no-store"
     try:
         streamed = ask(server, "raw:1", origin.url(path))
-    except (OSError, http.client.HTTPException):  # a stream that is cut
+    except (OSError, http.client.HTTPException):  # a stream that was aborted
         pass
     else:
         assert name in STREAMED or streamed.status != 200 or streamed.body in WHOLE
@@ -176,17 +176,17 @@ def test_of_a_broken_answer_nothing_is_made_or_kept(server: Twistd, origin: RawO
 
 
 @pytest.mark.parametrize("name", SURPLUS)
-def test_what_comes_unasked_is_never_the_next_picture(server: Twistd, origin: RawOrigin, name: str) -> None:
+def test_surplus_bytes_are_never_taken_for_the_next_response(server: Twistd, origin: RawOrigin, name: str) -> None:
     path = f"/surplus/{list(SURPLUS).index(name)}"
     origin.answers[path] = SURPLUS[name]
     for turn in range(6):
         ask(server, f"w:20/cb:{turn}", origin.url(path), "@png")
-        for way in (f"w:21/cb:{turn}", "raw:1"):
-            reply = ask(server, way, origin.url("/good"))
-            assert decode(reply.body).size == ((21, 16) if way != "raw:1" else (64, 48))
+        for options in (f"w:21/cb:{turn}", "raw:1"):
+            reply = ask(server, options, origin.url("/good"))
+            assert decode(reply.body).size == ((21, 16) if options != "raw:1" else (64, 48))
 
 
-def test_an_origin_that_is_gone_is_soon_refused_at_once(server: Twistd) -> None:
+def test_the_circuit_breaker_opens_for_an_origin_that_refuses_connections(server: Twistd) -> None:
     with Canary() as canary:
         port = canary.port
     for _ in range(11):
@@ -205,22 +205,22 @@ SLOW: dict[str, bytes] = {
 }
 
 
-def test_silent_origins_are_given_up_together_and_leave_nothing(server: Twistd, origin: RawOrigin) -> None:
-    """More silent ones than threads: meanwhile others are served, and afterwards nothing is open."""
-    for number, answer in enumerate(SLOW.values()):
-        origin.answers[f"/slow/{number}"] = answer
+def test_silent_origins_time_out_in_parallel_and_leave_no_connections(server: Twistd, origin: RawOrigin) -> None:
+    """There are more silent origins than threads; meanwhile other images are served."""
+    for number, response in enumerate(SLOW.values()):
+        origin.answers[f"/slow/{number}"] = response
     before = descriptors(server)
     with ThreadPoolExecutor(20) as pool:
         paths = [f"/slow/{number % len(SLOW)}?{number}" for number in range(20)]
-        asked = [pool.submit(ask, server, "w:20", origin.url(path)) for path in paths]
+        responses = [pool.submit(ask, server, "w:20", origin.url(path)) for path in paths]
         assert ask(server, "w:22", origin.url("/good")).status == 200
-        assert not any(one.done() for one in asked)
-        assert {one.result().status for one in asked} == {504}
+        assert not any(response.done() for response in responses)
+        assert {response.result().status for response in responses} == {504}
     wait_for(lambda: descriptors(server) <= before + 2, "the connections to be closed")
 
 
-def test_streams_hold_no_place_that_an_image_of_their_host_needs(origin: RawOrigin) -> None:
-    """Neither those that wait for the origin's head, nor those whose clients read slowly or not at all."""
+def test_open_streams_do_not_block_images_of_the_same_host(origin: RawOrigin) -> None:
+    """Neither streams that wait for the origin's response, nor streams whose clients stop reading."""
     origin.answers |= {"/silent": b"", "/large": whole(bytes(8 << 20))}
     before = len(origin.requests)
     settings = {"ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true", "WORKERS": "1", "REQUESTS_QUEUE_SIZE": "1"}
@@ -230,7 +230,7 @@ def test_streams_hold_no_place_that_an_image_of_their_host_needs(origin: RawOrig
                 client = clients.enter_context(socket.create_connection(("127.0.0.1", server.port)))
                 source = quote(origin.url(f"{path}?{number}"), safe="")
                 client.sendall(f"GET /unsafe/raw:1/plain/{source} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        wait_for(lambda: len(origin.requests) == before + 12, "all of them at the origin")
+        wait_for(lambda: len(origin.requests) == before + 12, "all requests to reach the origin")
         for turn in range(4):
             assert ask(server, f"w:20/cb:{turn}", origin.url("/good")).status == 200
 
@@ -242,7 +242,7 @@ def test_streams_hold_no_place_that_an_image_of_their_host_needs(origin: RawOrig
     "Access-Control-Allow-Origin: *", "Clear-Site-Data: *", "Strict-Transport-Security: max-age=0", "Alt-Svc: evil",
     "ETag: \"a\\r\\nEvil: 1\"", "Last-Modified: \x01\x7f\xff", "Location: http://evil.example/", "Connection: evil",
 ])  # fmt: skip
-def test_no_header_of_an_origin_becomes_ours(server: Twistd, origin: RawOrigin, name: str) -> None:
+def test_headers_of_an_origin_are_not_passed_on(server: Twistd, origin: RawOrigin, name: str) -> None:
     path = f"/header/{abs(hash(name))}"
     origin.answers[path] = whole(PICTURE, "200 OK", name)
     header, _, value = name.partition(": ")

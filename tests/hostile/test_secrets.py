@@ -1,16 +1,14 @@
-"""What is secret is told to nobody: not in answers, logs, metrics or `imgforge config`, whatever goes wrong."""
+"""Secrets appear in no response, log line, metric, error message or output of `imgforge config`."""
 
 from __future__ import annotations
 
 import base64
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from imgforge.urls import Signer
+from tests.support.cli import imgforge
 from tests.support.hostile_world import RawOrigin, base64_of, whole
 from tests.support.pictures import encode, gradient
 from tests.support.process import Twistd
@@ -25,17 +23,17 @@ SECRETS = {
     "TRUSTED_SIGNATURES": TRUSTED,
     "FALLBACK_IMAGE_URL": f"http://somebody:{PASSWORD}@127.0.0.1:9/fallback.png",
 }
-# As they stand in the settings, and as a program that prints bytes would show them.
-FORMS = [
+# As written in the settings, as the repr of their bytes, and in base64.
+REPRESENTATIONS = [
     *(KEY, SALT, CIPHER, TOKEN, TRUSTED, PASSWORD, PRESIGNED),
     *(repr(bytes.fromhex(one))[2:-1] for one in (KEY, SALT, CIPHER)),
     *(base64.b64encode(bytes.fromhex(one)).decode().rstrip("=") for one in (KEY, SALT, CIPHER)),
 ]
 
 
-def told(text: str) -> list[str]:
-    """The secrets that *text* tells."""
-    return [form for form in FORMS if form.lower() in text.lower()]
+def leaked(text: str) -> list[str]:
+    """Returns the secrets in *text*."""
+    return [form for form in REPRESENTATIONS if form.lower() in text.lower()]
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +48,13 @@ def origin() -> Iterator[RawOrigin]:
     origin.close()
 
 
-BASED = {"BASE_URL": f"http://somebody:{PASSWORD}@127.0.0.1:9/", "PROCESSES": "2"}
+WITH_BASE_URL = {"BASE_URL": f"http://somebody:{PASSWORD}@127.0.0.1:9/", "PROCESSES": "2"}
 
 
-@pytest.mark.parametrize("settings", [{"PROCESSES": "1"}, BASED], ids=["one process", "two and a base URL"])
-def test_no_answer_log_line_or_metric_tells_a_secret(origin: RawOrigin, settings: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "settings", [{"PROCESSES": "1"}, WITH_BASE_URL], ids=["one process", "two processes and a base URL"]
+)
+def test_responses_log_lines_and_metrics_contain_no_secret(origin: RawOrigin, settings: dict[str, str]) -> None:
     signer = Signer(bytes.fromhex(KEY), bytes.fromhex(SALT))
     server = Twistd(
         SECRETS
@@ -83,40 +83,32 @@ def test_no_answer_log_line_or_metric_tells_a_secret(origin: RawOrigin, settings
             "local:///etc/passwd",
         ):
             path = f"/w:9/{base64_of(source)}"
-            for asked in (signer.sign(path), f"/{TRUSTED[:-1]}{path}", f"/unsafe{path}", "/info" + signer.sign(path)):
-                replies += [server.get(asked, bearer), server.get(asked)]
+            for target in (signer.sign(path), f"/{TRUSTED[:-1]}{path}", f"/unsafe{path}", "/info" + signer.sign(path)):
+                replies += [server.get(target, bearer), server.get(target)]
             replies.append(server.get(signer.sign(path), {"Authorization": f"bearer {TOKEN}x"}))
-        for wrong in ("/enc/AAAA", "/enc/" + "A" * 64, "/w:x/plain/http://127.0.0.1/", "/pr:none/plain/http://a/"):
-            replies.append(server.get(signer.sign(wrong), bearer))
+        for malformed in ("/enc/AAAA", "/enc/" + "A" * 64, "/w:x/plain/http://127.0.0.1/", "/pr:none/plain/http://a/"):
+            replies.append(server.get(signer.sign(malformed), bearer))
         server.stop()
         for reply in replies:
-            assert not told(reply.body.decode("latin-1")), reply.body
-            assert not told(str(reply.headers)), reply.headers
-        # What a client itself sent stands in the log; nothing else may.
-        assert not told(server.output())
+            assert not leaked(reply.body.decode("latin-1")), reply.body
+            assert not leaked(str(reply.headers)), reply.headers
+        # The log repeats what clients sent, but contains no secret.
+        assert not leaked(server.output())
     finally:
         server.clean()
 
 
-def run(command: list[str], **settings: str) -> str:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("IMGFORGE_")}
-    environment |= {f"IMGFORGE_{name}": value for name, value in settings.items()}
-    done = subprocess.run(
-        [sys.executable, "-c", "from imgforge.cli import main; main()", *command],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.stdout + done.stderr
+def output_of(command: list[str], **settings: str) -> str:
+    """Returns what `imgforge` with *command* prints, to both streams."""
+    result = imgforge(*command, **{f"IMGFORGE_{name}": value for name, value in settings.items()})
+    return result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("command", [["config"], ["config", "--schema"], ["--help"]], ids=" ".join)
-def test_the_configuration_is_shown_without_them(command: list[str]) -> None:
-    shown = run(command, **SECRETS)
+def test_output_of_config_contains_no_secret(command: list[str]) -> None:
+    shown = output_of(command, **SECRETS)
     assert shown
-    assert not told(shown)
+    assert not leaked(shown)
 
 
 @pytest.mark.parametrize(
@@ -131,14 +123,14 @@ def test_the_configuration_is_shown_without_them(command: list[str]) -> None:
         ("SECRET", f"{TOKEN}\0"),
     ],
 )
-def test_a_mistake_in_a_secret_does_not_show_it(
+def test_error_messages_about_a_malformed_secret_do_not_contain_it(
     tmp_path_factory: pytest.TempPathFactory, name: str, value: str
 ) -> None:
-    if "\0" in value:  # which no environment holds
+    if "\0" in value:  # an environment variable cannot contain it
         path = tmp_path_factory.mktemp("config") / "imgforge.toml"
         path.write_text(f'{name.lower()} = "{value[:-1]}\\u0000"\n')
-        shown = run(["config", "check", "--config", str(path)])
+        shown = output_of(["config", "check", "--config", str(path)])
     else:
-        shown = run(["config"], **SECRETS | {name: value})
+        shown = output_of(["config"], **SECRETS | {name: value})
     assert f"IMGFORGE_{name}" in shown or name.lower() in shown
-    assert not told(shown)
+    assert not leaked(shown)

@@ -1,4 +1,4 @@
-"""Only what was signed is served: no other spelling, no downgrade, and nothing is fetched before."""
+"""Only signed paths are served: no other spelling or algorithm is accepted, and nothing is fetched before the check."""
 
 from __future__ import annotations
 
@@ -39,13 +39,16 @@ def coded(digest: bytes) -> str:
 
 
 def in_standard_alphabet(path: str) -> str:
-    """Signed with letters that differ: a quarter of all signatures look the same in both alphabets."""
+    """Signs *path* in standard base64, with a cache buster for which that differs from URL-safe base64.
+
+    A quarter of all signatures are the same in both alphabets.
+    """
     paths = (f"/cb:{number}{path}" for number in count())
     texts = ((base64.b64encode(raw_digest(one.encode())).decode().rstrip("="), one) for one in paths)
     return next(f"/{text}{one}" for text, one in texts if "+" in text or "/" in text)
 
 
-# From the good signature and the path behind it to a whole path that must be refused.
+# From a valid signature and its path to a target that must be refused.
 FORGERIES: dict[str, Callable[[str, str], str]] = {
     "unsafe": lambda _, p: f"/unsafe{p}",
     "insecure": lambda _, p: f"/insecure{p}",
@@ -114,8 +117,8 @@ def test_no_forgery_is_served_or_fetched(server: Twistd, origin: RawOrigin, name
     assert len(origin.requests) == before
 
 
-def test_a_hit_opens_no_forgery(server: Twistd, origin: RawOrigin) -> None:
-    """What is in the cache, and in the fast lane, is as closed as what is not."""
+def test_forgeries_are_refused_also_while_the_image_is_cached(server: Twistd, origin: RawOrigin) -> None:
+    """The image is in the cache and in the fast lane."""
     path = f"/w:8/h:7/plain/{origin.url('/a.png')}"
     for _ in range(3):
         assert decode(server.get(SIGNER.sign(path)).body).size == (8, 5)
@@ -123,7 +126,7 @@ def test_a_hit_opens_no_forgery(server: Twistd, origin: RawOrigin) -> None:
         assert server.get(forged(SIGNER.signature(path.encode()).decode(), path)).status in {400, 403}, name
 
 
-def test_the_query_is_no_part_of_what_is_signed(server: Twistd, origin: RawOrigin) -> None:
+def test_the_query_is_not_signed(server: Twistd, origin: RawOrigin) -> None:
     path = f"/w:8/h:7/plain/{origin.url('/a.png')}"
     assert server.get(f"{SIGNER.sign(path)}?w:9").status == 200
 
@@ -145,7 +148,7 @@ def test_the_query_is_no_part_of_what_is_signed(server: Twistd, origin: RawOrigi
     ],
     ids=str,
 )
-def test_half_a_configuration_never_switches_checking_off(settings: dict[str, str]) -> None:
+def test_the_server_does_not_start_with_incomplete_or_invalid_signing_settings(settings: dict[str, str]) -> None:
     server = Twistd({"PROCESSES": "1"} | settings, ("--bind", "0.0.0.0:0"))
     try:
         server.launch()

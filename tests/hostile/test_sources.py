@@ -1,4 +1,4 @@
-"""Only allowed sources are fetched, and of the machine's files only regular ones below the root."""
+"""Only allowed sources are fetched, and only regular files below the local root are read."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.support.process import Reply, Twistd
 PICTURE = encode(gradient(30, 20), "PNG")
 SECRET = encode(gradient(11, 11), "PNG")
 
-# What stands behind local:// and leads nowhere. `outside` is beside the root and has secret.png.
-NOWHERE = (
+# Paths of local:// URLs that must not be opened. `outside` is a directory beside the root, with secret.png.
+REFUSED_PATHS = (
     "/../outside/secret.png",
     "/%2e%2e/outside/secret.png",
     "/..%2foutside/secret.png",
@@ -66,8 +66,8 @@ NOWHERE = (
     "/*.png",
     "/root-sibling/../a.png\u0000",
 )
-# These are in the root by another spelling, and not in the allowed part of it.
-NOT_ALLOWED = (
+# Files in the root but outside its allowed part, /sub/, in several spellings.
+NOT_ALLOWED_PATHS = (
     "/sub/../a.png",
     "/a.png",
     "/subway.png",
@@ -115,13 +115,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def local(root: Path) -> Iterator[Twistd]:
+def local_server(root: Path) -> Iterator[Twistd]:
     with serving(LOCAL_FILESYSTEM_ROOT=str(root), WORKERS="2", TIMEOUT="20") as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def listed(root: Path, origin: RawOrigin) -> Iterator[Twistd]:
+def restricted_server(root: Path, origin: RawOrigin) -> Iterator[Twistd]:
     with serving(
         LOCAL_FILESYSTEM_ROOT=str(root),
         ALLOW_LOOPBACK_SOURCE_ADDRESSES="true",
@@ -130,34 +130,34 @@ def listed(root: Path, origin: RawOrigin) -> Iterator[Twistd]:
         yield server
 
 
-@pytest.mark.parametrize("way", ["/unsafe/plain/{}", "/unsafe/raw:1/plain/{}", "/info/unsafe/plain/{}"])
-@pytest.mark.parametrize("path", NOWHERE, ids=lambda path: path[:40])
-def test_nothing_outside_the_root_and_no_odd_file_is_opened(local: Twistd, path: str, way: str) -> None:
-    reply = local.get(way.format(quote(f"local://{path}", safe="")))
+@pytest.mark.parametrize("request_path", ["/unsafe/plain/{}", "/unsafe/raw:1/plain/{}", "/info/unsafe/plain/{}"])
+@pytest.mark.parametrize("path", REFUSED_PATHS, ids=lambda path: path[:40])
+def test_only_regular_files_below_the_root_are_opened(local_server: Twistd, path: str, request_path: str) -> None:
+    reply = local_server.get(request_path.format(quote(f"local://{path}", safe="")))
     assert reply.status in {400, 404}, reply.body[:100]
     assert SECRET not in reply.body
-    assert b"root" not in reply.body or "root" in path  # no path of ours in the message
+    assert b"root" not in reply.body or "root" in path  # the message reveals no path of the server
 
 
-@pytest.mark.parametrize("path", NOWHERE[:12])
-def test_nor_in_base64_or_half_encoded(local: Twistd, path: str) -> None:
+@pytest.mark.parametrize("path", REFUSED_PATHS[:12])
+def test_base64_and_partly_encoded_paths_do_not_leave_the_root(local_server: Twistd, path: str) -> None:
     with contextlib.suppress(UnicodeEncodeError):
-        assert local.get(f"/unsafe/w:9/{base64_of(f'local://{path}')}").status in {400, 404}
-        assert local.get("/unsafe/plain/local://" + quote(path, safe="/%")).status in {400, 404}
+        assert local_server.get(f"/unsafe/w:9/{base64_of(f'local://{path}')}").status in {400, 404}
+        assert local_server.get("/unsafe/plain/local://" + quote(path, safe="/%")).status in {400, 404}
 
 
 @pytest.mark.parametrize("path", ["/a.png", "/sub/b.png", "/link-in.png", "/./a.png", "/sub/../a.png", "//a.png"])
-def test_what_is_inside_is_served(local: Twistd, path: str) -> None:
-    assert decode(ask(local, "", f"local://{path}").body).size == (30, 20)
+def test_files_below_the_root_are_served(local_server: Twistd, path: str) -> None:
+    assert decode(ask(local_server, "", f"local://{path}").body).size == (30, 20)
 
 
-@pytest.mark.parametrize("path", NOT_ALLOWED)
-def test_the_list_of_allowed_sources_holds_for_files(listed: Twistd, path: str) -> None:
-    assert ask(listed, "", f"local://{path}").status == 404
+@pytest.mark.parametrize("path", NOT_ALLOWED_PATHS)
+def test_allowed_sources_restrict_local_files(restricted_server: Twistd, path: str) -> None:
+    assert ask(restricted_server, "", f"local://{path}").status == 404
 
 
 # {here} is the origin, whose /public/ is allowed.
-FOREIGN = (
+NOT_ALLOWED_URLS = (
     "{here}/private/a.png",
     "{here}/publicity/a.png",
     "{here}/public",
@@ -192,15 +192,15 @@ FOREIGN = (
 )
 
 
-@pytest.mark.parametrize("url", FOREIGN)
-def test_no_url_gets_around_the_list(listed: Twistd, origin: RawOrigin, url: str) -> None:
+@pytest.mark.parametrize("url", NOT_ALLOWED_URLS)
+def test_no_url_bypasses_the_allowed_sources(restricted_server: Twistd, origin: RawOrigin, url: str) -> None:
     before = len(origin.requests)
-    reply = ask(listed, "", url.format(here=origin.url(""), port=origin.port))
+    reply = ask(restricted_server, "", url.format(here=origin.url(""), port=origin.port))
     assert reply.status in {400, 404}, reply.body
     assert len(origin.requests) == before
 
 
-def test_no_redirect_gets_around_the_list(listed: Twistd, origin: RawOrigin) -> None:
+def test_no_redirect_bypasses_the_allowed_sources(restricted_server: Twistd, origin: RawOrigin) -> None:
     for location in (
         "/private/a.png",
         "../private/a.png",
@@ -209,13 +209,13 @@ def test_no_redirect_gets_around_the_list(listed: Twistd, origin: RawOrigin) -> 
     ):
         origin.answers["/public/moved"] = whole(b"", "302 Found", f"Location: {location}")
         before = len(origin.requests)
-        assert ask(listed, "", origin.url("/public/moved")).status == 404, location
+        assert ask(restricted_server, "", origin.url("/public/moved")).status == 404, location
         assert len(origin.requests) == before + 1, location
 
 
-def test_what_is_on_the_list_is_served(listed: Twistd, origin: RawOrigin) -> None:
+def test_allowed_sources_are_served(restricted_server: Twistd, origin: RawOrigin) -> None:
     def size(reply: Reply) -> tuple[int, int]:
         return decode(reply.body).size
 
     for url in ("local:///sub/b.png", origin.url("/public/a.png"), origin.url("/public/x/y.png?q=/../")):
-        assert size(ask(listed, "", url)) == (30, 20)
+        assert size(ask(restricted_server, "", url)) == (30, 20)

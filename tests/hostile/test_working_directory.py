@@ -1,4 +1,4 @@
-"""Nothing of the directory that the server is started in is ever imported: not by it, its workers or their decoders."""
+"""The server, its workers and their decoders import no module from the working directory."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.support.hostile_world import ask
 from tests.support.process import Origin, Twistd
 
 _IMPORTED = "imported"
-# Each module says its name and ends the import.
+# Each module records its name and fails to import.
 _PLANTED = f"open({_IMPORTED!r}, 'a').write(__name__ + '\\n')\nraise ImportError('of the working directory')\n"
-# Drawn in a process of its own, for it has a filter.
+# Rendered in a process of its own because it has a filter.
 _COSTLY = (
     b'<svg xmlns="http://www.w3.org/2000/svg" width="30" height="20"><filter id="f"><feGaussianBlur stdDeviation="2"/>'
     b'</filter><rect width="30" height="20" filter="url(#f)"/></svg>'
@@ -31,13 +31,13 @@ def _plant(directory: Path) -> None:
 def test_no_process_imports_from_the_working_directory(processes: str) -> None:
     origin = Origin({"/a.svg": _COSTLY})
     server = Twistd({"PROCESSES": processes, "ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true"})
-    here = Path(server.scratch.name)
+    directory = Path(server.scratch.name)
     try:
-        _plant(here)
+        _plant(directory)
         server.start()
-        drawn = ask(server, "w:9", origin.url("/a.svg"), "@png")
-        assert drawn.status == 200, drawn.body
-        assert not here.joinpath(_IMPORTED).exists(), here.joinpath(_IMPORTED).read_text()
+        reply = ask(server, "w:9", origin.url("/a.svg"), "@png")
+        assert reply.status == 200, reply.body
+        assert not directory.joinpath(_IMPORTED).exists(), directory.joinpath(_IMPORTED).read_text()
         assert server.stop() == 0, server.output()
     finally:
         server.clean()

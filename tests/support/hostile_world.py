@@ -21,10 +21,10 @@ __all__ = ["Canary", "RawOrigin", "ask", "base64_of", "descriptors", "memory", "
 
 
 class Canary:
-    """Listens on every address of this machine; `sang` says who connected, which nobody may."""
+    """Listens on every address of this machine; `connections` are the clients that connected; none may."""
 
     def __init__(self) -> None:
-        self.sang: list[str] = []
+        self.connections: list[str] = []
         try:
             self._listener = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
         except OSError:  # no IPv6 here
@@ -36,7 +36,7 @@ class Canary:
         with contextlib.suppress(OSError):
             while True:
                 connection, address = self._listener.accept()
-                self.sang.append(str(address))
+                self.connections.append(str(address))
                 connection.close()
 
     def __enter__(self) -> Canary:
