@@ -137,8 +137,14 @@ class _Engine:
         """The rendition of *source* after all *pipelines*; the first alone decides how the source is read."""
         settings, options = self.settings, pipelines[0]
         check_hash(source, options.hashsum)
+        thumbnail = chosen(options.enforce_thumbnail, settings.enforce_thumbnail)
         original = open_original(
-            source, settings, style=options.style, cancellation=self.cancellation, partial=self.partial
+            source,
+            settings,
+            style=options.style,
+            cancellation=self.cancellation,
+            partial=self.partial,
+            megapixels=0 if thumbnail else chosen(options.max_src_resolution, settings.max_src_resolution),
         )
         original.check_type(settings.allowed_mime_types)
         size = len(source)
@@ -153,7 +159,6 @@ class _Engine:
         animated = animated and animates(names[0])
         frames = min(original.pages, max_frames) if animated else 1
         if not animated:
-            thumbnail = chosen(options.enforce_thumbnail, settings.enforce_thumbnail)
             original = original.with_thumbnail() if thumbnail else original.with_pages(options.page, options.pages)
         original = _bounded(original, options, settings, frames)
         first = start(original, self.cancellation.watch(original.image), options, context, frame=animated)

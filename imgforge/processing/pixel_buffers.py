@@ -14,9 +14,11 @@ __all__ = ["MOST_PIXELS", "check_pixels", "from_pixels"]
 MOST_PIXELS = 100_000_000
 
 
-def check_pixels(width: int, height: int, pages: int = 1) -> None:
-    """Raises `SourceTooLarge` for more pixels than can be decoded into memory at once (`MOST_PIXELS`)."""
-    if width * height * pages > MOST_PIXELS:
+def check_pixels(width: int, height: int, pages: int = 1, most: float = MOST_PIXELS) -> None:
+    """Raises `SourceTooLarge` for more than *most* pixels, or more than can be decoded into memory at once."""
+    if width * height * pages > min(most, MOST_PIXELS):
+        if most < MOST_PIXELS:
+            raise SourceTooLarge(f"the source has more than {most / 1_000_000:g} megapixels ({width}x{height})")
         raise SourceTooLarge(f"the source has too many pixels ({width}x{height}, {pages} of them)")
 
 

@@ -33,6 +33,14 @@ class LimitTests(SynchronousTestCase):
             self.made(promising(8000, 7000))
         self.assertIn("8000x7000", caught.exception.message)
 
+    def test_a_library_that_decodes_at_once_decodes_no_more_than_the_limit(self) -> None:
+        """Had it decoded, the end of the file would be missed: a BMP of 54 bytes promised 90 megapixels."""
+        source = struct.pack("<2sIIIIiiHHIIiiII", b"BM", 54, 0, 54, 40, 12, 7_500_000, 1, 24, 0, 0, 0, 0, 0, 0)
+        with self.assertRaises(SourceTooLarge) as caught:
+            self.made(source)
+        self.assertEqual(caught.exception.message, "the source has more than 50 megapixels (12x7500000)")
+        self.assertRaises(NotAnImage, self.made, source, max_src_resolution=100.0)
+
     def test_the_limit_itself_is_allowed(self) -> None:
         exact = ProcessingSettings(max_src_resolution=96 * 64 / 1e6)
         self.assertEqual(self.made(encoded(smooth()), exact).width, 96)

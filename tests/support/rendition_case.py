@@ -67,6 +67,8 @@ def check(case: Case, *, slack: float = 0.0) -> None:
     got = decoded(made.body)
     assert got.shape == wanted.pixels.shape
     mean, most = _tolerance(case, made.format, wanted)
+    if slack:  # libvips resamples also where its factor is near 1 and the rounded size stays
+        mean, most = max(mean, 0.3), max(most, 2.0)
     displaced = slack * _slope(wanted.layout)
     alike(got, wanted.pixels, mean=mean + displaced, most=most + 2 * displaced)
 

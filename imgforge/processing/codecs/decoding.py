@@ -19,6 +19,7 @@ from imgforge.processing.codecs.truncation import tiff_is_complete
 from imgforge.processing.containers import check_png, gif_is_complete
 from imgforge.processing.libvips import broken
 from imgforge.processing.metadata import with_credits
+from imgforge.processing.pixel_buffers import MOST_PIXELS
 from imgforge.processing.resources import Cancellation
 
 __all__ = ["decode"]
@@ -31,17 +32,21 @@ def decode(
     *,
     unlimited: bool = False,
     partial: bool = False,
+    most_pixels: float = MOST_PIXELS,
     **options: Any,
 ) -> Any:
     """The image in *body*, a file of the format *name*; *options* are those of the format's loader.
 
-    *unlimited* lifts the limits other than that of pixels; *partial* accepts a file that ends too early. Raises
-    `NotAnImage` where the file is broken, and `SourceTooLarge` beyond a limit.
+    *unlimited* lifts the limits other than that of pixels; *partial* accepts a file that ends too early. A library that
+    decodes at once decodes no more than *most_pixels*. Raises `NotAnImage` where the file is broken, and
+    `SourceTooLarge` beyond a limit.
     """
     codec = reader(name)
     if codec is not None:
         if FORMATS[name].isolated:
             options["cancellation"] = cancellation
+        else:
+            options["most_pixels"] = most_pixels
         if partial:
             options["partial"] = True
         return codec.load(body, name, **options)

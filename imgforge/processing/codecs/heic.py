@@ -15,7 +15,7 @@ import pyvips
 
 from imgforge.errors import ImgforgeError, NotAnImage
 from imgforge.processing.metadata import ORIENTATION, exif_block_of, set_exif_block
-from imgforge.processing.pixel_buffers import check_pixels, from_pixels
+from imgforge.processing.pixel_buffers import MOST_PIXELS, check_pixels, from_pixels
 
 __all__ = ["SAMPLE", "load", "save"]
 
@@ -34,7 +34,7 @@ SAMPLE = base64.b64decode(
 )
 
 
-def load(body: bytes, name: str, *, thumbnail: bool = False) -> Any:
+def load(body: bytes, name: str, *, most_pixels: float = MOST_PIXELS, thumbnail: bool = False) -> Any:
     """*body* as an image in memory, of 8 or 16 bits, with its profile and metadata; or the *thumbnail* in it."""
     library: Any = import_module("pillow_heif")
     library.options.DECODE_THREADS = 1
@@ -42,7 +42,7 @@ def load(body: bytes, name: str, *, thumbnail: bool = False) -> Any:
         opened = library.open_heif(body, convert_hdr_to_8bit=False)
         picture = _thumbnail(opened[opened.primary_index]) if thumbnail else opened[opened.primary_index]
         width, height = picture.size
-        check_pixels(width, height)
+        check_pixels(width, height, most=most_pixels)
         colours, _, depth = picture.mode.partition(";")
         bands, deep = _BANDS[colours.upper()], depth == "16"
         image = from_pixels(bytes(picture.data), width, height, bands, deep=deep).copy()

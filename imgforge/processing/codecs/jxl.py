@@ -14,7 +14,7 @@ import pyvips
 
 from imgforge.errors import NotAnImage
 from imgforge.processing.containers import read_boxes
-from imgforge.processing.pixel_buffers import check_pixels, from_pixels
+from imgforge.processing.pixel_buffers import MOST_PIXELS, check_pixels, from_pixels
 
 __all__ = ["load", "save"]
 
@@ -27,12 +27,12 @@ _BEST_LOSSY = 99.999
 _BANDS = {"L": (1, False), "LA": (2, False), "RGB": (3, False), "RGBA": (4, False), "I;16": (1, True)}
 
 
-def load(body: bytes, name: str) -> Any:
+def load(body: bytes, name: str, *, most_pixels: float = MOST_PIXELS) -> Any:
     """*body* as an image in memory, upright, with its profile."""
     decoder: Any = import_module("pillow_jxl").Decoder
     codestream = _codestream(body)
     width, height = _size(codestream)
-    check_pixels(width, height)
+    check_pixels(width, height, most=most_pixels)
     try:
         _, info, pixels, profile, _ = decoder(num_threads=0)(codestream)
     except Exception as error:  # its errors are RuntimeErrors with advice on how to build it

@@ -18,6 +18,7 @@ from imgforge.processing.codecs.formats import FORMATS, check_format
 from imgforge.processing.codecs.pillow_frames import frame_count
 from imgforge.processing.codecs.svg_cost import is_costly
 from imgforge.processing.codecs.svg_rendering import clean, draw_isolated
+from imgforge.processing.pixel_buffers import MOST_PIXELS
 from imgforge.processing.pyvips_compat import field_names
 from imgforge.processing.resources import Cancellation
 from imgforge.processing.settings import ProcessingSettings
@@ -53,6 +54,7 @@ class Original:
     cancellation: Cancellation = field(default_factory=Cancellation)
     unlimited: bool = False
     partial: bool = False
+    most_pixels: float = MOST_PIXELS  # that a library may decode which decodes at once
 
     def with_pages(self, first: int, count: int) -> Original:
         """The same source as one picture of *count* pages, one below the other, from *first* (0 is the first) on."""
@@ -82,7 +84,7 @@ class Original:
             options = {**self.part, **options, "scale": options.get("scale", 1.0) * self.base_scale}
         if self.isolated:
             return self._draw_isolated(options["scale"])
-        flags = {"unlimited": self.unlimited, "partial": self.partial}
+        flags: dict[str, Any] = {"unlimited": self.unlimited, "partial": self.partial, "most_pixels": self.most_pixels}
         return decode(self.body, self.format, self.cancellation, **flags, **options)
 
     def _draw_isolated(self, scale: float, *, drawn: bool = True) -> Any:
@@ -126,11 +128,14 @@ def open_original(
     style: str = "",
     cancellation: Cancellation | None = None,
     partial: bool = False,
+    megapixels: float = 0,
 ) -> Original:
     """Reads the header of *body*; *style* is CSS for an SVG; *cancellation* kills the process of an isolated decoder.
 
-    *partial* accepts a file that ends too early, and reads it as far as it goes. Raises `NotAnImage` where *body* is
-    not an image, and `UnsupportedFormat` for a format that is not read here.
+    *partial* accepts a file that ends too early, and reads it as far as it goes. *megapixels* is the limit that
+    `bounded` will be called with, 0 for none: a library that decodes at once decodes no more.
+
+    Raises `NotAnImage` where *body* is not an image, and `UnsupportedFormat` for a format that is not read here.
     """
     name = check_format(body)
     if name not in capabilities().loads:
@@ -139,6 +144,7 @@ def open_original(
         raise UnsupportedFormat("camera raw is not read here: it is switched off by IMGFORGE_ENABLE_RAW_FORMATS")
     cancellation = cancellation or Cancellation()
     isolated, lifted = False, name in settings.unlimited
+    most_pixels = megapixels * _MEGA or MOST_PIXELS
     if name == "svg":
         if settings.sanitize_svg or style:
             body = clean(body, style, cancellation, unlimited=lifted)
@@ -147,7 +153,7 @@ def open_original(
     if isolated:
         image = draw_isolated(body, cancellation, drawn=False, unlimited=lifted)
     else:
-        image = decode(body, name, cancellation, unlimited=lifted, partial=partial, **part)
+        image = decode(body, name, cancellation, unlimited=lifted, partial=partial, most_pixels=most_pixels, **part)
     fields = frozenset(field_names(image))
     frames = frame_count(body, name) if FORMATS[name].animated_by_pillow and not partial else 1
     pages = image.get("n-pages") if "n-pages" in fields else 1
@@ -165,6 +171,7 @@ def open_original(
         cancellation=cancellation,
         unlimited=lifted,
         partial=partial,
+        most_pixels=most_pixels,
     )
 
 

@@ -15,18 +15,18 @@ from imgforge.errors import ImgforgeError, NotAnImage
 from imgforge.processing.codecs.bmp import palette_depth, save_with_alpha, with_alpha
 from imgforge.processing.codecs.bmp_runs import decoded, is_run_length_encoded
 from imgforge.processing.containers import read_bmp_header
-from imgforge.processing.pixel_buffers import check_pixels, from_pixels
+from imgforge.processing.pixel_buffers import MOST_PIXELS, check_pixels, from_pixels
 
 __all__ = ["load", "save"]
 
 
-def load(body: bytes, name: str, *, partial: bool = False) -> Any:
+def load(body: bytes, name: str, *, most_pixels: float = MOST_PIXELS, partial: bool = False) -> Any:
     """*body*, a file of the format *name*, as an sRGB image in memory; *partial*: as far as it goes."""
     pillow: Any = import_module("PIL.Image")
     try:
         with pillow.open(io.BytesIO(body), formats=[name.upper()]) as opened:
             width, height = opened.size
-            check_pixels(width, height)
+            check_pixels(width, height, most=most_pixels)
             header = read_bmp_header(body) if name == "bmp" else None
             depth = palette_depth(header) if header is not None else 0
             if header is not None and is_run_length_encoded(header):

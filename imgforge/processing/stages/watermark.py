@@ -108,8 +108,9 @@ def _source(state: State) -> Original:
     text = state.options.watermark_text
     if text:
         return _text(draw_text(text))
-    original = open_original(state.watermark or b"", state.settings, cancellation=state.cancellation)
-    return original.bounded(state.settings.max_src_resolution, 1, 0)
+    most = state.settings.max_src_resolution
+    original = open_original(state.watermark or b"", state.settings, cancellation=state.cancellation, megapixels=most)
+    return original.bounded(most, 1, 0)
 
 
 def _text(image: Any) -> Original:
