@@ -88,5 +88,5 @@ def _show_caches(state: StateMetrics, caches: Iterable[Cache]) -> None:
     for cache in caches:
         for tier in cache.tiers:
             usage = tier.usage()
-            if usage is not None:
+            if usage is not None and tier.name in show:
                 show[tier.name](cache.name, usage.bytes, usage.entries)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import struct
 
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import NotAnImage
@@ -36,6 +38,14 @@ class BmpHeaderTests(SynchronousTestCase):
             read(body[:end])
             for length in range(end):
                 self.assertRaises(NotAnImage, read, body[:length])
+
+    def test_smallest_file_of_os2_is_read(self) -> None:
+        """One blue pixel: 14 bytes of file header, 12 of header, 3 of pixels and one of padding."""
+        body = struct.pack("<2sIIIIHHHH4s", b"BM", 30, 0, 26, 12, 1, 1, 1, 24, b"\xff\0\0\0")
+        self.assertEqual(len(body), 30)
+        rendition = process(body, ProcessingOptions(format="png"), ProcessingSettings())
+        picture = Image.open(io.BytesIO(rendition.body)).convert("RGB")
+        self.assertEqual((picture.size, picture.getpixel((0, 0))), ((1, 1), (0, 0, 255)))
 
     def test_truncated_file_is_shown_although_it_ends_before_the_alpha_mask(self) -> None:
         rendition = process(bmp(52, 24, b"\xff"), ProcessingOptions(format="png"), SERVE)

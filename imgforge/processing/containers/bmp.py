@@ -15,8 +15,9 @@ __all__ = ["PLAIN_HEADER", "BmpHeader", "read_alpha_mask", "read_bmp_header"]
 PLAIN_HEADER = 40  # bytes of the shortest header of Windows, which has no masks
 _FILE_HEADER = 14  # bytes before it
 _START_OFFSET = 10
-# From byte 10 on: where pixels begin, the header's length, width, height, planes, bits a pixel, compression.
-_FIXED = struct.Struct("<IIii2xHI")
+# From byte 10 on: where pixels begin and the header's length; then, of Windows, width, height, planes, bits a pixel,
+# compression.
+_BEGIN, _FIXED = struct.Struct("<II"), struct.Struct("<18xii2xHI")
 _COLOURS, _ALPHA_MASK = struct.Struct("<46xI"), struct.Struct("<66xI")
 
 
@@ -24,8 +25,8 @@ _COLOURS, _ALPHA_MASK = struct.Struct("<46xI"), struct.Struct("<66xI")
 class BmpHeader:
     """What the header says: `start` and `palette` are offsets in the file, `length` is the header's own, in bytes.
 
-    `height` is negative where rows go from the top down. `colours` of the palette are 0 where it has as many as `bits`
-    a pixel can name.
+    The others are 0 for OS/2. `height` is negative where rows go from the top down. `colours` of the palette are 0
+    where it has as many as `bits` a pixel can name.
     """
 
     start: int
@@ -48,8 +49,11 @@ class BmpHeader:
 def read_bmp_header(body: bytes) -> BmpHeader:
     """The header of *body*; `NotAnImage` where the file ends within it."""
     try:
-        start, length, _, height, bits, compression = _FIXED.unpack_from(body, _START_OFFSET)
-        colours = _COLOURS.unpack_from(body)[0] if length >= PLAIN_HEADER else 0
+        start, length = _BEGIN.unpack_from(body, _START_OFFSET)
+        if length < PLAIN_HEADER:
+            return BmpHeader(start, length, 0, 0, 0, 0)
+        _, height, bits, compression = _FIXED.unpack_from(body)
+        (colours,) = _COLOURS.unpack_from(body)
     except struct.error:
         raise NotAnImage("the source image is broken: it ends too early") from None
     return BmpHeader(start, length, height, bits, compression, colours)
