@@ -15,12 +15,9 @@ from zope.interface import implementer
 
 from imgforge.errors import ImgforgeError, OriginFailed, OriginTimeout, SourceTooLarge
 from imgforge.interfaces import Reserve, unlimited_reserve
-from imgforge.sources.http.encoding import Inflater
 
 __all__ = ["collect", "discard", "forward"]
 
-# Bytes that one read of a compressed body may unpack to: the reactor is blocked meanwhile.
-_MOST_UNPACKED_AT_ONCE = 16 * 1024 * 1024
 # Bytes by which the reservation for a body of unknown length grows at least.
 _STEP = 1024 * 1024
 
@@ -28,8 +25,7 @@ _STEP = 1024 * 1024
 class _Receiver(Protocol):
     """What `_Collector` and `_Forwarder` share: `done` fires at the end; cancelling it, or a failure, aborts."""
 
-    def __init__(self, inflater: Inflater | None) -> None:
-        self._inflater = inflater
+    def __init__(self) -> None:
         self.done: Deferred[Any] = Deferred(lambda _: self.stop())
 
     def stop(self) -> None:
@@ -47,7 +43,7 @@ class _Receiver(Protocol):
         if self.done.called:
             return
         try:
-            self.received(data if self._inflater is None else self._inflater.unpack(data, self.remaining()))
+            self.received(data)
         except ImgforgeError as error:
             self.fail(error)
 
@@ -55,20 +51,12 @@ class _Receiver(Protocol):
         if self.done.called:
             return
         # A body without a declared length ends with its connection; the decoder finds out whether it is whole.
-        if not reason.check(ResponseDone, PotentialDataLoss):
-            self.fail(OriginFailed("the origin broke off before the end").caused_by(reason.getErrorMessage()))
-            return
-        try:
-            if self._inflater is not None:
-                self._inflater.finish()
-        except ImgforgeError as error:
-            self.fail(error)
-        else:
+        if reason.check(ResponseDone, PotentialDataLoss):
             self.finished()
-
-    def remaining(self) -> int:
-        """How many unpacked bytes the next read may bring."""
-        return _MOST_UNPACKED_AT_ONCE
+        elif isinstance(reason.value, ImgforgeError):  # what unpacks the body gave up
+            self.fail(reason.value)
+        else:
+            self.fail(OriginFailed("the origin broke off before the end").caused_by(reason.getErrorMessage()))
 
     def received(self, data: bytes) -> None:
         raise NotImplementedError
@@ -80,18 +68,15 @@ class _Receiver(Protocol):
 class _Collector(_Receiver):
     """Collects the bytes; while more memory is being reserved, the connection is not read from."""
 
-    def __init__(self, inflater: Inflater | None, limit: int | None, reserve: Reserve, expected: int) -> None:
-        super().__init__(inflater)
+    def __init__(self, limit: int | None, reserve: Reserve, expected: int) -> None:
+        super().__init__()
         self._limit = limit
         self._reserve = reserve
-        self._reserved = 0 if inflater is not None else expected
+        self._reserved = expected
         self._reserving: Deferred[None] | None = None
         self._ended = False
         self._chunks: list[bytes] = []
         self._size = 0
-
-    def remaining(self) -> int:
-        return super().remaining() if self._limit is None else min(super().remaining(), self._limit - self._size)
 
     def received(self, data: bytes) -> None:
         self._size += len(data)
@@ -148,8 +133,8 @@ class _Collector(_Receiver):
 class _Forwarder(_Receiver):
     """Forwards bytes; the origin may be silent for *patience* seconds, not counting pauses of the consumer."""
 
-    def __init__(self, inflater: Inflater | None, consumer: IConsumer, clock: IReactorTime, patience: float) -> None:
-        super().__init__(inflater)
+    def __init__(self, consumer: IConsumer, clock: IReactorTime, patience: float) -> None:
+        super().__init__()
         self._consumer = consumer
         self._clock = clock
         self._patience = patience
@@ -203,32 +188,26 @@ class _Forwarder(_Receiver):
 
 
 def collect(
-    response: IResponse,
-    inflater: Inflater | None,
-    limit: int | None,
-    reserve: Reserve = unlimited_reserve,
-    expected: int = 0,
+    response: IResponse, limit: int | None, reserve: Reserve = unlimited_reserve, expected: int = 0
 ) -> Deferred[bytes]:
-    """The whole body, unpacked, copied once; `SourceTooLarge` as soon as it passes *limit*, `OriginFailed` if cut off.
+    """The whole body, copied once; `SourceTooLarge` as soon as it passes *limit*, `OriginFailed` if cut off.
 
-    The caller has reserved *expected* bytes, as they come over the wire; *reserve* is called for more.
+    The caller has reserved *expected* bytes; *reserve* is called for more.
     """
-    collector = _Collector(inflater, limit, reserve, expected)
+    collector = _Collector(limit, reserve, expected)
     response.deliverBody(collector)
     return collector.done
 
 
-def forward(
-    response: IResponse, inflater: Inflater | None, consumer: IConsumer, clock: IReactorTime, patience: float
-) -> Deferred[None]:
+def forward(response: IResponse, consumer: IConsumer, clock: IReactorTime, patience: float) -> Deferred[None]:
     """Forward the body to *consumer* under its back-pressure; `OriginTimeout` after *patience* seconds of silence."""
-    forwarder = _Forwarder(inflater, consumer, clock, patience)
+    forwarder = _Forwarder(consumer, clock, patience)
     response.deliverBody(forwarder)
     return forwarder.done
 
 
 def discard(response: IResponse) -> None:
     """Drop a response unread, and its connection, unless no more bytes are to come."""
-    unread = collect(response, None, 0)
+    unread = collect(response, 0)
     unread.addErrback(lambda _: None)
     unread.cancel()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from hyperlink import EncodedURL
 from OpenSSL import SSL
+from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed, DNSLookupError
 from twisted.logger import Logger
@@ -21,10 +25,13 @@ from imgforge.interfaces import IServerReactor
 from imgforge.sources.http.connection import ConnectionPool
 from imgforge.sources.http.endpoints import EndpointFactory
 from imgforge.sources.http.failure_causes import cause_of
+from imgforge.sources.http.origin_agent import NoCookies, OriginAgent
 from imgforge.sources.http.origin_request import OriginRequest
 from imgforge.sources.settings import SourceSettings
 
 __all__ = ["OriginClient"]
+
+_ANY_URL = EncodedURL.from_text("http://origin/")  # the agent sends the request's
 
 # What twisted.web.client and the endpoints raise when a request to an origin fails.
 _NETWORK_ERRORS = (
@@ -46,6 +53,8 @@ class OriginClient:
     log = Logger()
 
     def __init__(self, reactor: IServerReactor, settings: SourceSettings) -> None:
+        self._reactor: Any = reactor
+        self._jar: Any = NoCookies()
         self._user_agent = settings.user_agent
         self._pool = ConnectionPool(reactor, settings.keep_alive_timeout, settings.idle_connections_per_host)
         self._agent = Agent.usingEndpointFactory(reactor, EndpointFactory(reactor, settings), pool=self._pool)
@@ -64,8 +73,9 @@ class OriginClient:
             for name, value in (("User-Agent", self._user_agent), ("Accept", "*/*")):
                 if not sent.hasHeader(name):
                     sent.setRawHeaders(name, [value])
-            sent.setRawHeaders("Accept-Encoding", ["identity"])
-            response: IResponse = await self._agent.request(b"GET", request.url.encode("ascii"), sent)
+            response: IResponse = await HTTPClient(OriginAgent(self._agent, request), self._jar).get(
+                _ANY_URL, headers=sent, cookies=self._jar, allow_redirects=False, unbuffered=True, reactor=self._reactor
+            )
         except ImgforgeError:
             raise
         except ConnectingCancelledError:  # a cancelled look-up or connection ends with it

@@ -16,9 +16,10 @@ from imgforge.sources.circuit_breaker import CircuitBreaker
 from imgforge.sources.http.body import collect, discard
 from imgforge.sources.http.client import OriginClient
 from imgforge.sources.http.connection_limit import ConnectionLimit
+from imgforge.sources.http.encoding import is_unreadable
 from imgforge.sources.http.hedging import Hedging
 from imgforge.sources.http.origin_request import IOriginKind, OriginRequest, Refusal
-from imgforge.sources.http.response_headers import content_encoding, joined_headers
+from imgforge.sources.http.response_headers import joined_headers
 from imgforge.sources.http.wire_url import same_origin, target_of_redirect
 from imgforge.sources.settings import SourceSettings
 
@@ -138,7 +139,7 @@ class Exchange:
             discard(response)
         else:
             try:
-                body = await collect(response, None, _LONGEST_REFUSAL)
+                body = await collect(response, _LONGEST_REFUSAL)
             except ImgforgeError:
                 self.log.debug("the body of a refusal is too long, or broke off")
         return Refusal(sent, response.code, joined_headers(response), body)
@@ -163,11 +164,7 @@ def _harmless(headers: Mapping[str, str]) -> dict[str, str]:
 
 def _readable(response: IResponse) -> IResponse:
     """*response*; `OriginFailed` where its body has an encoding that cannot be read."""
-    try:
-        compressed = content_encoding(response) is not None
-        if response.code == 206 and compressed:
-            raise OriginFailed("the origin answered with a part of a compressed body")
-    except OriginFailed:
+    if is_unreadable(response):
         discard(response)
-        raise
+        raise OriginFailed("the origin uses a content encoding that cannot be read")
     return response

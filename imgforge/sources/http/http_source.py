@@ -20,7 +20,7 @@ from imgforge.sources.http.connection_limit import ConnectionLimit
 from imgforge.sources.http.deadline import Deadline
 from imgforge.sources.http.exchange import Exchange
 from imgforge.sources.http.origin_request import IOriginKind, OriginRequest
-from imgforge.sources.http.response_headers import content_encoding, kept_headers, named_headers
+from imgforge.sources.http.response_headers import kept_headers, named_headers
 from imgforge.sources.http.retries import Retries
 from imgforge.sources.http.web_origins import WebOrigins
 from imgforge.sources.settings import SourceSettings
@@ -84,19 +84,17 @@ class HttpSource:
             return replace(await self._read(response, limit, reserve_or_release), redirected_to=redirected_to)
 
     async def _read(self, response: IResponse, limit: int | None, reserve: Reserve) -> SourceImage:
-        inflater = content_encoding(response)
         length = response.length if isinstance(response.length, int) else 0
         try:
             if limit is not None and length > limit:
                 raise SourceTooLarge(f"the source has {length} bytes, more than {limit}")
-            if length and inflater is None and response.code != 304:
+            if length and response.code != 304:
                 await reserve(length)  # until then the connection is not read from
         except BaseException:
             discard(response)
             raise
         not_modified = response.code == 304
-        # A 304 has no body, whatever length it declares (RFC 9110, section 15.4.5).
-        body = await collect(response, None if not_modified else inflater, limit, reserve, length)
+        body = await collect(response, limit, reserve, length)
         head, for_client = kept_headers(response), named_headers(response, self._settings.response_headers)
         return SourceImage(
             body,
@@ -127,15 +125,14 @@ class HttpSource:
 
         with ExitStack() as held:
             response, _ = await self._deadline().run(self._retries.run(self._kind.origin_of(request.url), ask))
-            inflater = content_encoding(response)
-            length = response.length if inflater is None and isinstance(response.length, int) else None
+            length = response.length if isinstance(response.length, int) else None
             head = named_headers(response, self._settings.response_headers) | kept_headers(response)
             try:
                 consumer = started(SourceHead(response.code, head, length))
             except BaseException:
                 discard(response)
                 raise
-            await forward(response, inflater, consumer, self._reactor, self._settings.download_timeout)
+            await forward(response, consumer, self._reactor, self._settings.download_timeout)
 
     def _deadline(self) -> Deadline:
         return Deadline(self._reactor, self._settings.download_timeout)

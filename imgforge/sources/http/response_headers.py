@@ -6,16 +6,9 @@ from collections.abc import Collection
 
 from twisted.web.iweb import IResponse
 
-from imgforge.sources.http.encoding import Inflater, inflater_for
-
-__all__ = ["content_encoding", "joined_headers", "kept_headers", "named_headers"]
+__all__ = ["joined_headers", "kept_headers", "named_headers"]
 
 _KEPT_HEADERS = ("content-type", "etag", "last-modified", "cache-control", "expires", "content-range", "accept-ranges")
-
-
-def content_encoding(response: IResponse) -> Inflater | None:
-    """What inflates the body; None where it is not compressed. `OriginFailed` where nothing can."""
-    return inflater_for(b",".join(response.headers.getRawHeaders(b"content-encoding") or ()).decode("latin-1"))
 
 
 def kept_headers(response: IResponse) -> dict[str, str]:

@@ -100,7 +100,7 @@ class SilenceTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.consumer = MemoryConsumer()
-        self.forwarder = _Forwarder(None, self.consumer, self.clock, 10)
+        self.forwarder = _Forwarder(self.consumer, self.clock, 10)
         self.forwarder.makeConnection(StringTransport())
 
     def test_silence_times_out(self) -> None:
