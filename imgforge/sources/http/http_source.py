@@ -38,7 +38,7 @@ class HttpSource:
         self._reactor = reactor
         self._settings = settings
         self._kind: IOriginKind = kind or WebOrigins(settings)
-        self._client = OriginClient(reactor, settings)
+        self._client = OriginClient(reactor, settings, self._kind.endpoints)
         self._retries = Retries(reactor, self._kind.retries)
         self._exchange = Exchange(reactor, settings, self._client, self._kind)
         # Limits of their own: the client sets the pace of a stream, and must not be able to block images.

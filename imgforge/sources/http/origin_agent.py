@@ -10,15 +10,22 @@ from http.cookiejar import CookieJar
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.web.client import Agent
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
+from imgforge.sources.http.connection_pool import ConnectionPool
 from imgforge.sources.http.encoding import inflated
-from imgforge.sources.http.origin_request import OriginRequest
+from imgforge.sources.http.wire_url import split_wire_url
 
 __all__ = ["NoCookies", "OriginAgent"]
+
+# The connection's own, or the agent's.
+_NOT_SENT = frozenset(
+    {b"accept-encoding", b"connection", b"content-length", b"host", b"keep-alive", b"te", b"transfer-encoding",
+     b"upgrade"}
+)  # fmt: skip
+_IDENTITY = (b"Accept-Encoding", b"identity")
 
 
 class NoCookies(CookieJar):
@@ -33,11 +40,12 @@ class NoCookies(CookieJar):
 
 @implementer(IAgent)
 class OriginAgent:
-    """Sends *request*, once: the URL that `request` gets is ignored, and so are its body and its method."""
+    """Gets *url* over a connection of *pool*, with the headers that `request` gets; its other arguments are ignored."""
 
-    def __init__(self, agent: Agent, request: OriginRequest) -> None:
-        self._agent = agent
-        self._request = request
+    def __init__(self, pool: ConnectionPool, url: str, new_connection: bool = False) -> None:
+        self._pool = pool
+        self._url = url
+        self._new_connection = new_connection
 
     def request(
         self,
@@ -46,8 +54,17 @@ class OriginAgent:
         headers: Headers | None = None,
         bodyProducer: IBodyProducer | None = None,  # noqa: ARG002
     ) -> Deferred[IResponse]:
-        """See `IAgent`."""
-        sent = Headers() if headers is None else headers.copy()
-        sent.setRawHeaders(b"Accept-Encoding", [b"identity"])
-        answering: Deferred[IResponse] = self._agent.request(b"GET", self._request.url.encode("ascii"), sent)
+        """See `IAgent`; `ValueError` where the URL is no wire URL."""
+        origin, target = split_wire_url(self._url)
+        given = headers or Headers()
+        host = given.getRawHeaders(b"host")
+        sent = [
+            (name, value)
+            for name, values in given.getAllRawHeaders()
+            if name.lower() not in _NOT_SENT
+            for value in values
+        ]
+        sent.append(_IDENTITY)
+        authority = host[0] if host else origin.authority
+        answering = Deferred.fromCoroutine(self._pool.send(origin, authority, target, sent, self._new_connection))
         return answering.addCallback(inflated)

@@ -36,11 +36,14 @@ class _BodyTransport:
 
     def __init__(self, control: BodyControl) -> None:
         self._control = control
+        self.paused = False
 
     def pauseProducing(self) -> None:
+        self.paused = True
         self._control.pause_body()
 
     def resumeProducing(self) -> None:
+        self.paused = False
         self._control.resume_body()
 
     def stopProducing(self) -> None:
@@ -89,13 +92,14 @@ class OriginResponse:
     def deliverBody(self, protocol: IProtocol) -> None:
         """See `IResponse`."""
         self._reader = protocol
-        protocol.makeConnection(_BodyTransport(self._control))
+        transport = _BodyTransport(self._control)
+        protocol.makeConnection(transport)
         early, self._early = self._early, []
         for data in early:
             protocol.dataReceived(data)
         if self._end is not None:
             self._finish(self._end)
-        else:
+        elif not (transport.paused or transport.disconnecting):
             self._control.resume_body()
 
     def setPreviousResponse(self, response: IResponse) -> None:

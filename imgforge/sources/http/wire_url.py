@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv6Address
+from typing import NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
 from imgforge.errors import OriginFailed, SourceNotFound, SourceRefused
 
-__all__ = ["same_origin", "target_of_redirect", "wire_url"]
+__all__ = ["Origin", "same_origin", "split_wire_url", "target_of_redirect", "wire_url"]
 
+_PARTS = re.compile(r"(https?)://(\[[^\]/?#]+\]|[^:/?#@\[\]]+)(?::([0-9]{1,5}))?([/?].*)?", re.DOTALL)
+_PORTS = {"http": 80, "https": 443}
 _BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,254}")
 _SAFE = "%/:=&?~+!$,;'@()*[]"
@@ -32,6 +35,31 @@ def wire_url(url: str) -> str:
     netloc = _host(host) if port is None else f"{_host(host)}:{port}"
     query = f"?{_escaped(parts.query)}" if parts.query else ""
     return f"{parts.scheme.lower()}://{netloc}{_escaped(parts.path or '/')}{query}"
+
+
+class Origin(NamedTuple):
+    """What a connection leads to."""
+
+    scheme: str
+    host: str  # a name in lower case, or an address without brackets
+    port: int
+
+    @property
+    def authority(self) -> bytes:
+        """Host and port as the Host header has them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}").encode("ascii")
+
+
+def split_wire_url(url: str) -> tuple[Origin, bytes]:
+    """The origin of a wire URL, and its path and query byte for byte; `ValueError` where *url* is none."""
+    parts = _PARTS.fullmatch(url)
+    if parts is None:
+        raise ValueError("not a wire URL of http or https")
+    scheme, host, port, target = parts.groups()
+    origin = Origin(scheme, host.strip("[]").lower(), int(port) if port else _PORTS[scheme])
+    target = target or "/"
+    return origin, (target if target[0] == "/" else f"/{target}").encode("ascii")
 
 
 def target_of_redirect(url: str, location: bytes) -> str:

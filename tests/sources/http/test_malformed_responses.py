@@ -79,8 +79,11 @@ class HeadTests(HttpCase):
         await self.assert_fails(OriginFailed, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd")
 
     async def test_control_characters_are_removed_from_headers(self) -> None:
-        image = await self.fetch(response(b"x", Content_Type="image/png\0\x85;a", ETag='"a\0b"'))
+        image = await self.fetch(response(b"x", Content_Type="image/png\x01\x85;a", ETag='"a\x7fb"'))
         self.assertEqual((image.content_type, image.etag), ("image/png;a", '"ab"'))
+
+    async def test_nul_in_a_header_fails(self) -> None:
+        await self.assert_fails(OriginFailed, response(b"x", ETag='"a\0b"'))
 
     async def test_no_line_break_is_sent_in_a_request(self) -> None:
         origin = self.origin(response(b"x"))

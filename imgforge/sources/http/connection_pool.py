@@ -1,0 +1,172 @@
+"""The connections to origins that are open: idle ones of HTTP/1.1, and those of HTTP/2 that several requests share.
+
+A connection is used again for its own scheme, host and port only. HTTP/2 would allow other hosts of its certificate;
+their addresses would then be nobody's decision.
+
+Where an origin may speak HTTP/2, requests wait for the first connection's handshake in place of opening as many
+connections as there are requests. If it turns out to speak HTTP/1.1 they open their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.web.iweb import IResponse
+
+from imgforge.concurrency import Coalescer
+from imgforge.sources.http.connector import Connector, Opened
+from imgforge.sources.http.origin_connection import IOriginConnection, NotSent
+from imgforge.sources.http.wire_url import Origin
+
+__all__ = ["ConnectionPool"]
+
+
+@dataclass(eq=False, slots=True)
+class _Kept:
+    """A connection of the pool."""
+
+    connection: IOriginConnection
+    address: str
+    idle_since: float = 0.0
+    idle: bool = False
+    timer: IDelayedCall | None = None
+
+    @property
+    def usable(self) -> bool:
+        return self.connection.free > 0
+
+
+@dataclass(slots=True)
+class _Host:
+    """The connections to an origin; those that became idle last are at the end."""
+
+    kept: list[_Kept] = field(default_factory=list)
+    shares: bool = True  # unless the last connection was one of HTTP/1.1
+
+
+class ConnectionPool:
+    """Sends requests; keeps at most *per_host* idle connections to each origin, for *idle* seconds; 0 keeps none.
+
+    A request to which a kept connection brought no byte of a response is sent once more, over a new one.
+    """
+
+    def __init__(self, clock: IReactorTime, connector: Connector, idle: float, per_host: int) -> None:
+        self._clock = clock
+        self._connector = connector
+        self._idle = idle
+        self._per_host = per_host
+        self._hosts: dict[Origin, _Host] = {}
+        self._handshakes: Coalescer[Origin, Opened] = Coalescer()
+        self._closing: Deferred[None] | None = None
+
+    async def send(
+        self,
+        origin: Origin,
+        authority: bytes,
+        target: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        new_connection: bool = False,
+    ) -> IResponse:
+        """The response to the request; see `IOriginConnection.send`. *new_connection* takes no connection of others."""
+        connection = None if new_connection else self._usable(origin)
+        try:
+            if connection is None:
+                connection = await self._open(origin, alone=new_connection)
+            return await connection.send(authority, target, headers)
+        except NotSent:
+            connection = await self._open(origin, alone=new_connection)
+            return await connection.send(authority, target, headers)
+
+    async def preconnect(self, origin: Origin, number: int) -> None:
+        """Open *number* connections to *origin*, or one that is shared; they wait for requests as idle ones."""
+        for _ in range(min(number, self._per_host) if self._idle else 0):
+            opened = await self._connect(origin)
+            opened.connection.changed()
+            if opened.shared:
+                break
+
+    def close(self) -> Deferred[None]:
+        """Close the idle connections; those in use end with their requests."""
+        if self._closing is None:
+            self._closing = Deferred()
+            for host in list(self._hosts.values()):
+                for kept in list(host.kept):
+                    kept.connection.close()
+            self._check_closed()
+        return self._closing if not self._closing.called else succeed(None)
+
+    def _usable(self, origin: Origin) -> IOriginConnection | None:
+        host = self._hosts.get(origin)
+        return None if host is None else next((kept.connection for kept in reversed(host.kept) if kept.usable), None)
+
+    async def _open(self, origin: Origin, alone: bool) -> IOriginConnection:
+        """A connection that can be sent over; a new one, but for those that requests which wait together share."""
+        while True:
+            host = self._hosts.get(origin)
+            if alone or not self._connector.may_share(origin) or (host is not None and not host.shares):
+                return (await self._connect(origin)).connection
+            opened = await self._handshakes.do(origin, lambda: Deferred.fromCoroutine(self._connect(origin)))
+            if opened.connection.free:
+                return opened.connection
+            if not opened.connection.active:  # not taken by others that waited: it allows no request at all
+                raise NotSent("the origin closed the connection at once, or allows no streams")
+
+    async def _connect(self, origin: Origin) -> Opened:
+        opened = await self._connector.connect(origin)
+        host = self._hosts.setdefault(origin, _Host())
+        host.shares = opened.shared
+        kept = _Kept(opened.connection, opened.address)
+        host.kept.append(kept)
+        opened.connection.changed = lambda: self._changed(origin, host, kept)
+        return opened  # to a request that is sent over it at once
+
+    def _changed(self, origin: Origin, host: _Host, kept: _Kept) -> None:
+        connection = kept.connection
+        if connection.closed:
+            self._forget(origin, host, kept)
+        elif connection.active:
+            kept.idle = False
+        elif not kept.idle:
+            kept.idle, kept.idle_since = True, self._clock.seconds()
+            if kept in host.kept:  # the last one to become idle is the first one to be used
+                host.kept.remove(kept)
+                host.kept.append(kept)
+            self._limit(host, kept)
+
+    def _limit(self, host: _Host, kept: _Kept) -> None:
+        if self._closing is not None or not self._idle:
+            kept.connection.close()
+            return
+        if kept.timer is None:
+            kept.timer = self._clock.callLater(self._idle, self._expire, kept)
+        idle = [other for other in host.kept if other.idle]
+        for oldest in idle[: max(0, len(idle) - self._per_host)]:
+            oldest.connection.close()
+
+    def _expire(self, kept: _Kept) -> None:
+        """Close a connection that has been idle for too long; one that was used meanwhile gets the rest of its time."""
+        kept.timer = None
+        if kept.idle:
+            left = kept.idle_since + self._idle - self._clock.seconds()
+            if left <= 0:
+                kept.connection.close()
+            else:
+                kept.timer = self._clock.callLater(left, self._expire, kept)
+
+    def _forget(self, origin: Origin, host: _Host, kept: _Kept) -> None:
+        if kept.timer is not None:
+            kept.timer.cancel()
+            kept.timer = None
+        if kept in host.kept:
+            host.kept.remove(kept)
+        if not host.kept and self._hosts.get(origin) is host:
+            del self._hosts[origin]
+        self._check_closed()
+
+    def _check_closed(self) -> None:
+        idle = any(kept.idle for host in self._hosts.values() for kept in host.kept)
+        if self._closing is not None and not self._closing.called and not idle:
+            self._closing.callback(None)

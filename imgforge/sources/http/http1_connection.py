@@ -1,0 +1,282 @@
+"""A connection to an origin that is not trusted to keep to HTTP/1.1, on h11.
+
+h11 reads a response correctly; the bytes *around* responses it leaves to its user. Checks are added, each against a way
+in which one origin could spoil more than its own picture:
+
+- Bytes after a response would be read as the next one (response smuggling). A connection that has received any, or that
+  was closed meanwhile, is not used again: right before the next request is sent, the bytes read so far, the TLS layer
+  and the kernel's buffer are searched for them.
+- The head of a response, with all interim (1xx) responses before it, has a size limit and exactly one framing of the
+  body: two could be read in two ways (RFC 9112, section 6.3).
+- Closing is abrupt. An orderly close would wait for the origin's close_notify under TLS, and no bytes are unsent.
+- A body without a declared length ends with an orderly close of the connection. With any other it is cut off.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import h11
+from OpenSSL import SSL
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import RequestGenerationFailed, ResponseFailed, ResponseNeverReceived
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IResponse
+from zope.interface import implementer
+
+from imgforge.sources.http.origin_connection import IOriginConnection, NotSent
+from imgforge.sources.http.origin_response import OriginResponse
+
+__all__ = ["HEAD_LIMIT", "Http1Connection"]
+
+HEAD_LIMIT = 64 * 1024  # bytes
+_LONGEST_LENGTH = 18  # digits
+_NO_BODY = frozenset({204, 304})
+
+
+class _Exchange:
+    """A request and its response, and what the response's reader may do with the connection meanwhile."""
+
+    def __init__(self, connection: Http1Connection, reused: bool) -> None:
+        self._connection: Http1Connection | None = connection
+        self.reused = reused
+        self.received = 0  # bytes of the head so far
+        self.response: OriginResponse | None = None
+        self.answering: Deferred[IResponse] = Deferred(lambda _: self.abandon_body())
+
+    def end(self) -> None:
+        """From now on the connection belongs to others."""
+        self._connection = None
+
+    def pause_body(self) -> None:
+        if self._connection is not None:
+            self._connection.pause(True)
+
+    def resume_body(self) -> None:
+        if self._connection is not None:
+            self._connection.pause(False)
+
+    def abandon_body(self) -> None:
+        if self._connection is not None:
+            self._connection.abort()
+
+    def failure(self, reason: Failure) -> Exception:
+        """What the request fails with where the connection is lost for *reason* before the head is whole."""
+        if self.received:
+            return ResponseFailed([reason])
+        return NotSent("the connection was closed") if self.reused else ResponseNeverReceived([reason])
+
+
+@implementer(IOriginConnection)
+class Http1Connection(Protocol):
+    """See `IOriginConnection`; one request at a time."""
+
+    def __init__(self) -> None:
+        self.changed: Callable[[], None] = lambda: None
+        self.closed = False
+        self._parser = h11.Connection(h11.CLIENT, HEAD_LIMIT)
+        self._exchange: _Exchange | None = None
+        self._used = False
+        self._closing = False  # once the response is whole
+        self._aborted = False
+
+    @property
+    def free(self) -> int:
+        """See `IOriginConnection`."""
+        return int(self._exchange is None and not (self._closing or self._aborted or self.closed))
+
+    @property
+    def active(self) -> int:
+        """See `IOriginConnection`."""
+        return int(self._exchange is not None)
+
+    def send(self, authority: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Deferred[IResponse]:
+        """See `IOriginConnection`."""
+        if not self.free:
+            return fail(NotSent("the connection is in use, or closed"))
+        if self._used and _has_unread_bytes(self.transport):
+            self.abort()
+            return fail(NotSent("the origin sent bytes that nobody asked for, or closed the connection"))
+        try:
+            request = h11.Request(method=b"GET", target=target, headers=[(b"Host", authority), *headers])
+            head = self._parser.send(request)
+            self._parser.send(h11.EndOfMessage())
+        except h11.LocalProtocolError:
+            self.abort()
+            return fail(RequestGenerationFailed([Failure()]))
+        exchange = self._exchange = _Exchange(self, self._used)
+        self._used = True
+        self._transport.write(head)
+        self.changed()
+        return exchange.answering
+
+    def close(self) -> None:
+        """See `IOriginConnection`."""
+        self._closing = True
+        if self._exchange is None:
+            self.abort()
+
+    def abort(self) -> None:
+        """See `IOriginConnection`."""
+        if not (self._aborted or self.closed):
+            self._aborted = True
+            self._transport.abortConnection()
+            self.changed()
+
+    def pause(self, paused: bool) -> None:
+        """Read no more bytes from the origin, or read again."""
+        if not (self._aborted or self.closed):
+            if paused:
+                self._transport.pauseProducing()
+            else:
+                self._transport.resumeProducing()
+
+    @property
+    def _transport(self) -> Any:
+        return self.transport
+
+    def dataReceived(self, data: bytes) -> None:
+        """Read what the origin has sent."""
+        exchange = self._exchange
+        if self._aborted:
+            return
+        if exchange is None:  # nobody has asked for anything
+            self.abort()
+            return
+        try:
+            self._parser.receive_data(data)
+            self._read(exchange, len(data))
+        except h11.RemoteProtocolError:
+            self._exchange = None
+            self.abort()
+            _fail(exchange, Failure())
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """End the request under way: as it should, or with a failure."""
+        self.closed = True
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.end()
+            if exchange.response is None:
+                if not exchange.answering.called:
+                    exchange.answering.errback(exchange.failure(reason))
+            elif self._ends_with_connection(reason):
+                exchange.response.body_ended()
+            else:
+                exchange.response.body_ended(reason)
+        self.changed()
+
+    def _ends_with_connection(self, reason: Failure) -> bool:
+        if self._aborted or not reason.check(ConnectionDone):
+            return False
+        try:
+            self._parser.receive_data(b"")
+            return type(self._parser.next_event()) is h11.EndOfMessage
+        except h11.RemoteProtocolError:
+            return False
+
+    def _read(self, exchange: _Exchange, size: int) -> None:
+        """Handle the events of one read, whose body goes to its reader in one piece."""
+        began = ended = False
+        body: list[bytes] = []
+        if exchange.response is None:
+            exchange.received += size
+        while not ended:
+            event = self._parser.next_event()
+            kind = type(event)
+            if kind is h11.Data:
+                body.append(bytes(event.data))  # type: ignore[union-attr]
+            elif kind is h11.Response:
+                began = True
+                exchange.received -= len(self._parser.trailing_data[0])
+                exchange.response = _response(event, exchange)
+            elif kind is h11.EndOfMessage:
+                ended = True
+            elif kind is not h11.InformationalResponse:  # all bytes are read
+                break
+        if (began or exchange.response is None) and exchange.received > HEAD_LIMIT:
+            raise h11.RemoteProtocolError("the head is too long")
+        self._deliver(exchange, body, began, ended)
+
+    def _deliver(self, exchange: _Exchange, body: list[bytes], began: bool, ended: bool) -> None:
+        response = exchange.response
+        if response is None:
+            return
+        if ended:
+            self._finish(exchange)
+        elif began:
+            self.pause(True)  # until somebody reads the body
+        if body:
+            response.data_received(body[0] if len(body) == 1 else b"".join(body))
+        if ended:
+            response.body_ended()
+        if began:
+            exchange.answering.callback(response)
+        if ended:
+            self.changed()
+
+    def _finish(self, exchange: _Exchange) -> None:
+        """The response is whole: keep the connection for another, or close it."""
+        exchange.end()
+        self._exchange = None
+        surplus, _ = self._parser.trailing_data
+        if (
+            surplus
+            or self._closing
+            or self._parser.our_state is not h11.DONE
+            or self._parser.their_state is not h11.DONE
+        ):
+            self.abort()
+        else:
+            self._parser.start_next_cycle()
+            self.pause(False)
+
+
+def _response(event: Any, exchange: _Exchange) -> OriginResponse:
+    headers = Headers()
+    lengths, transfers = [], 0
+    for name, value in event.headers:
+        headers.addRawHeader(name, value)
+        if name == b"content-length":
+            lengths.append(value)
+        elif name == b"transfer-encoding":
+            transfers += 1
+    if transfers + bool(lengths) > 1:
+        raise h11.RemoteProtocolError("the head frames the body twice")
+    if any(len(length) > _LONGEST_LENGTH for length in lengths):
+        raise h11.RemoteProtocolError("the head has an impossible Content-Length")
+    length = 0 if event.status_code in _NO_BODY else int(lengths[0]) if lengths else None
+    major, minor = event.http_version.split(b".")
+    return OriginResponse((b"HTTP", int(major), int(minor)), event.status_code, headers, length, exchange)
+
+
+def _fail(exchange: _Exchange, reason: Failure) -> None:
+    """Fail the request, or the body that is being read, because the origin breaks HTTP."""
+    exchange.end()
+    if exchange.response is not None and exchange.answering.called:
+        exchange.response.body_ended(reason)
+    elif not exchange.answering.called:
+        exchange.answering.errback(ResponseFailed([reason]))
+
+
+def _has_unread_bytes(transport: Any) -> bool:
+    """Whether an idle connection has unread bytes, or was closed; layer by layer, TLS first."""
+    while transport is not None:
+        handle = transport.getHandle()
+        try:
+            if isinstance(handle, SSL.Connection):
+                handle.recv(1, socket.MSG_PEEK)
+            else:
+                handle.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except (BlockingIOError, SSL.WantReadError):
+            transport = getattr(transport, "transport", None)
+        except (OSError, SSL.Error):
+            return True
+        else:
+            return True
+    return False
