@@ -8,30 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import abstract
-from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.interfaces import IHostnameResolver
 from twisted.internet.task import Clock
-from twisted.internet.testing import AccumulatingProtocol, MemoryReactorClock, StringTransport
+from twisted.internet.testing import MemoryReactorClock
 from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.client import URI, Agent
-from twisted.web.iweb import IAgentEndpointFactory
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 import imgforge
-from imgforge.twisted_compat import (
-    EPOLL_GROUP,
-    RELIED_ON,
-    GAIResolver,
-    HTTPClientParser,
-    OriginConnectionPool,
-    OriginProtocol,
-    ParseError,
-    missing_names,
-)
-
-RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+from imgforge.twisted_compat import EPOLL_GROUP, RELIED_ON, GAIResolver, missing_names
 
 
 class NamesTests(SynchronousTestCase):
@@ -80,88 +65,6 @@ class FileDescriptorTests(SynchronousTestCase):
         self.assertEqual(asked, ["start"])
         descriptor.doWrite()
         self.assertEqual(asked, ["start", "stop"])
-
-
-class Recording(OriginProtocol):
-    """Notes what happens to each response."""
-
-    def __init__(self, quiescent: Any) -> None:
-        super().__init__(quiescent)
-        self.seen: list[object] = []
-
-    def response_begins(self, parser: HTTPClientParser, request: Any) -> None:
-        self.seen.append((parser.state, request.uri))
-        received, headers_received, finisher = parser.dataReceived, parser.allHeadersReceived, parser.finisher
-
-        def data(data: bytes) -> None:
-            received(data)
-            if data == b"bad":
-                raise ParseError("bad", data)
-
-        def headers() -> None:
-            self.seen.append(parser.connHeaders.getRawHeaders(b"content-length"))
-            headers_received()
-
-        def finished(rest: bytes) -> None:
-            self.seen.append((parser.state, rest))
-            if rest:
-                request.persistent = False
-            finisher(rest)
-
-        replaced: Any = parser
-        replaced.dataReceived, replaced.allHeadersReceived, replaced.finisher = data, headers, finished
-
-
-@implementer(IAgentEndpointFactory)
-class OriginTests(SynchronousTestCase):
-    """A request of an agent, over a pool that makes connections of our class."""
-
-    def setUp(self) -> None:
-        self.reactor: Any = MemoryReactorClock()
-        self.pool = OriginConnectionPool(self.reactor, True, Recording)
-        self.connections: list[tuple[Recording, StringTransport]] = []
-
-    def ask(self) -> Any:
-        asking = Agent.usingEndpointFactory(self.reactor, self, self.pool).request(b"GET", b"http://origin.test/a")
-        if len(self.reactor.tcpClients) > len(self.connections):
-            protocol = self.reactor.tcpClients[-1][2].buildProtocol(None)
-            transport = StringTransport()
-            protocol.makeConnection(transport)
-            self.connections.append((protocol._wrappedProtocol, transport))
-        return asking
-
-    def endpointForURI(self, uri: URI) -> TCP4ClientEndpoint:
-        """See `IAgentEndpointFactory`."""
-        return TCP4ClientEndpoint(self.reactor, "192.0.2.1", uri.port)
-
-    def body(self, asking: Any) -> bytes:
-        reader = AccumulatingProtocol()
-        self.successResultOf(asking).deliverBody(reader)
-        return bytes(reader.data)
-
-    def test_hooks_see_the_head_and_the_end_of_each_response(self) -> None:
-        for _ in range(2):
-            asking = self.ask()
-            self.connections[0][0].dataReceived(RESPONSE)
-            self.assertEqual(self.body(asking), b"ok")
-        ((protocol, _),) = self.connections
-        self.assertEqual(protocol.seen, [("STATUS", b"/a"), [b"2"], ("DONE", b"")] * 2)
-
-    def test_connection_that_may_not_persist_is_closed(self) -> None:
-        asking = self.ask()
-        ((protocol, transport),) = self.connections
-        protocol.dataReceived(RESPONSE + b"HTTP/1.1 200 OK\r\n")
-        self.assertEqual(self.body(asking), b"ok")
-        self.assertEqual(protocol.seen[-1], ("DONE", b"HTTP/1.1 200 OK\r\n"))
-        self.assertTrue(transport.disconnecting)
-
-    def test_parse_error_ends_the_connection_and_fails_the_request(self) -> None:
-        asking = self.ask()
-        ((protocol, transport),) = self.connections
-        protocol.dataReceived(b"bad")
-        (reason,) = self.failureResultOf(asking).value.reasons
-        reason.trap(ParseError)
-        self.assertTrue(transport.disconnecting)
 
 
 class ResolverTests(SynchronousTestCase):

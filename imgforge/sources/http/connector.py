@@ -9,7 +9,7 @@ from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IHandshakeListener
+from twisted.internet.interfaces import IAddress, IHandshakeListener, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseNeverReceived
@@ -32,7 +32,7 @@ _REFUSALS = ("alert no application protocol", "alert internal error")
 _MOST_REFUSING = 1000  # origins that are remembered
 
 # The protocols that are offered by ALPN, in this order, and what speaks them.
-CONNECTIONS: Mapping[bytes, Callable[[], Any]] = {HTTP1: Http1Connection}
+CONNECTIONS: Mapping[bytes, Callable[[IReactorTime], Any]] = {HTTP1: lambda _: Http1Connection()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ class Opened:
 class _Negotiation(Protocol):
     """Waits for the handshake, and then passes all on to a connection of the negotiated protocol."""
 
-    def __init__(self, factories: Mapping[bytes, Callable[[], Any]]) -> None:
+    def __init__(self, clock: IReactorTime, factories: Mapping[bytes, Callable[[IReactorTime], Any]]) -> None:
+        self._clock = clock
         self._factories = factories
         self._connection: Any = None
         self.negotiated = HTTP1
@@ -62,7 +63,7 @@ class _Negotiation(Protocol):
         """See `IHandshakeListener`; an origin without ALPN speaks HTTP/1.1."""
         negotiated = self._transport.negotiatedProtocol or HTTP1
         self.negotiated = negotiated if negotiated in self._factories else HTTP1
-        self._connection = self._factories[self.negotiated]()
+        self._connection = self._factories[self.negotiated](self._clock)
         self._connection.makeConnection(self.transport)
         if not self.ready.called:
             self.ready.callback(self._connection)
@@ -104,8 +105,9 @@ class Connector:
         self,
         reactor: IServerReactor,
         settings: SourceSettings,
-        connections: Mapping[bytes, Callable[[], Any]] = CONNECTIONS,
+        connections: Mapping[bytes, Callable[[IReactorTime], Any]] = CONNECTIONS,
     ) -> None:
+        self._reactor = reactor
         self._connections = {name: connections[name] for name in connections if settings.http2 or name != HTTP2}
         self._endpoints = EndpointFactory(reactor, settings)
         self._refuse_alpn: OrderedDict[Origin, None] = OrderedDict()
@@ -120,7 +122,7 @@ class Connector:
 
     async def _connect(self, origin: Origin) -> Opened:
         if origin.scheme == "http":
-            factory = _Factory(self._connections[HTTP1])
+            factory = _Factory(lambda: self._connections[HTTP1](self._reactor))
             endpoint: Any = self._endpoints.endpoint(origin)
             return Opened(await endpoint.connect(factory), False, factory.address)
         if self.may_share(origin):
@@ -136,7 +138,7 @@ class Connector:
 
     async def _negotiate(self, origin: Origin, protocols: tuple[bytes, ...]) -> Opened:
         endpoint: Any = self._endpoints.endpoint(origin, protocols)
-        factory = _Factory(lambda: _Negotiation(self._connections))
+        factory = _Factory(lambda: _Negotiation(self._reactor, self._connections))
         negotiation = await endpoint.connect(factory)
         connection = await negotiation.ready
         return Opened(connection, negotiation.negotiated == HTTP2, factory.address)

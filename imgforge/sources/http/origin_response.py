@@ -33,10 +33,10 @@ class _BodyTransport:
     """The transport of the protocol that reads the body."""
 
     disconnecting = False
+    paused = False
 
     def __init__(self, control: BodyControl) -> None:
         self._control = control
-        self.paused = False
 
     def pauseProducing(self) -> None:
         self.paused = True
@@ -99,7 +99,7 @@ class OriginResponse:
             protocol.dataReceived(data)
         if self._end is not None:
             self._finish(self._end)
-        elif not (transport.paused or transport.disconnecting):
+        elif not transport.paused:  # by the protocol, as soon as it was connected
             self._control.resume_body()
 
     def setPreviousResponse(self, response: IResponse) -> None:
