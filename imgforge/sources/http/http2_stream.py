@@ -1,0 +1,196 @@
+"""One request over HTTP/2, and its response under the back-pressure of whoever reads the body."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol as Shape
+
+from h2.errors import ErrorCodes
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionAborted
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseFailed
+from twisted.web.iweb import IResponse
+
+from imgforge.sources.http.http2_frames import Http2Error
+from imgforge.sources.http.http2_headers import LARGEST_HEAD, read_head, size_of_fields
+from imgforge.sources.http.origin_response import OriginResponse
+
+__all__ = ["Http2ResponseFailed", "Http2Stream", "MalformedResponse", "StreamOwner", "failed"]
+
+_MOST_INTERIM_RESPONSES = 10
+_VERSION = (b"HTTP", 2, 0)
+
+
+class MalformedResponse(Http2Error):
+    """A response breaks HTTP: its stream is reset, the connection goes on."""
+
+
+class Http2ResponseFailed(ResponseFailed):
+    """`ResponseFailed` whose text is that of its reasons."""
+
+    def __str__(self) -> str:
+        return "; ".join(str(reason.value) for reason in self.reasons)
+
+
+def failed(cause: BaseException) -> Failure:
+    """The failure of a response for *cause*."""
+    return Failure(Http2ResponseFailed([Failure(cause)]))
+
+
+class StreamOwner(Shape):
+    """What a connection does for its streams."""
+
+    def acknowledge(self, stream_id: int, size: int) -> None:
+        """Open the flow-control windows by *size* bytes, that have been read or dropped."""
+
+    def reset(self, stream_id: int, code: ErrorCodes) -> None:
+        """Tell the origin that the rest of a response is not wanted."""
+
+    def given_up(self, stream: Http2Stream) -> None:
+        """Nobody waits for the response of *stream* any more."""
+
+    def ended(self, stream: Http2Stream) -> None:
+        """*stream* is over; called once."""
+
+
+class Http2Stream:
+    """A request under way: `answer` fires with the response when its head is there.
+
+    Data waits here, unacknowledged, while the reader pauses; the stream's flow-control window bounds it. The stream is
+    over when the reader has got everything, when it failed, or when the response was given up.
+    """
+
+    def __init__(self, stream_id: int, owner: StreamOwner, clock: IReactorTime, reads_before: int) -> None:
+        self.stream_id = stream_id
+        self.reads_before = reads_before  # how often the connection had received anything when the request was sent
+        self.answer: Deferred[IResponse] = Deferred(lambda _: self.abandon_body())
+        self._owner = owner
+        self._clock = clock
+        self._head_size = 0
+        self._interim_responses = 0
+        self._response: OriginResponse | None = None
+        self._missing: int | None = None  # bytes of the body still to come, where its length is known
+        self._unread: deque[tuple[bytes, int]] = deque()
+        self._paused = True
+        self._delivering = False
+        self._complete = False  # the origin has sent everything
+        self._over = False
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the head of the response has come."""
+        return self._response is not None
+
+    def interim_received(self, fields: Sequence[tuple[bytes, bytes]]) -> None:
+        """Ignore an interim (1xx) response."""
+        self._interim_responses += 1
+        if self._interim_responses > _MOST_INTERIM_RESPONSES:
+            raise MalformedResponse("too many interim responses")
+        self._count(fields)
+
+    def head_received(self, fields: Sequence[tuple[bytes, bytes]], ends_stream: bool) -> None:
+        """The head of the response; *ends_stream*, where no body follows."""
+        self._count(fields)
+        try:
+            head = read_head(fields)
+        except ValueError as error:
+            raise MalformedResponse(str(error)) from None
+        self._missing = head.length
+        if ends_stream and self._missing and not head.bodiless:
+            raise MalformedResponse("the body is shorter than its Content-Length")
+        self._response = OriginResponse(_VERSION, head.status, head.headers, 0 if ends_stream else head.length, self)
+        if head.bodiless and not ends_stream:
+            # h2 would hold the length that a 304 names against the empty frame that ends it.
+            self._owner.reset(self.stream_id, ErrorCodes.CANCEL)
+            self._complete = True
+        self.answer.callback(self._response)
+        self._deliver()
+
+    def trailers_received(self, fields: Sequence[tuple[bytes, bytes]]) -> None:
+        """Ignore trailers, but for their size."""
+        self._count(fields)
+
+    def check_data(self, size: int, ends_stream: bool) -> None:
+        """`MalformedResponse` if *size* bytes more of the body contradict its length. To be asked before h2 is."""
+        if self._missing is None:
+            return
+        if size > self._missing:
+            raise MalformedResponse("the body is longer than its Content-Length")
+        if ends_stream and size < self._missing:
+            raise MalformedResponse("the body is shorter than its Content-Length")
+
+    def data_received(self, data: bytes, flow_controlled: int) -> None:
+        """Bytes of the body, which take *flow_controlled* bytes of the windows."""
+        if self._missing is not None:
+            self._missing -= len(data)
+        self._unread.append((data, flow_controlled))
+        self._deliver()
+
+    def end_received(self) -> None:
+        """The origin has sent everything."""
+        if self._missing:
+            raise MalformedResponse("the body is shorter than its Content-Length")
+        self._complete = True
+        self._deliver()
+
+    def fail(self, reason: Failure) -> None:
+        """The response fails for *reason*, unless it is here already."""
+        if self._over or self._complete:
+            return
+        self._finish()
+        if self._response is None:
+            self.answer.errback(reason)
+        else:
+            self._response.body_ended(reason)
+
+    def pause_body(self) -> None:
+        """See `BodyControl`."""
+        self._paused = True
+
+    def resume_body(self) -> None:
+        """See `BodyControl`."""
+        self._paused = False
+        self._deliver()
+
+    def abandon_body(self) -> None:
+        """See `BodyControl`. The reader is told in another turn of the reactor, as by a TCP connection."""
+        if self._over:
+            return
+        if not self._complete:
+            self._owner.given_up(self)
+        self._finish()
+        if self._response is not None:
+            self._clock.callLater(0, self._response.body_ended, failed(ConnectionAborted()))
+
+    def _count(self, fields: Sequence[tuple[bytes, bytes]]) -> None:
+        self._head_size += size_of_fields(fields)
+        if self._head_size > LARGEST_HEAD:
+            raise MalformedResponse(f"the head has more than {LARGEST_HEAD} bytes")
+
+    def _deliver(self) -> None:
+        """Hand on what is there until the reader pauses."""
+        if self._delivering or self._over or self._response is None:
+            return
+        self._delivering = True
+        try:
+            while self._unread and not self._paused:
+                data, flow_controlled = self._unread.popleft()
+                self._owner.acknowledge(self.stream_id, flow_controlled)
+                if data:
+                    self._response.data_received(data)
+        finally:
+            self._delivering = False
+        if self._complete and not self._unread and not self._over:
+            self._finish()
+            self._response.body_ended()
+
+    def _finish(self) -> None:
+        self._over = True
+        dropped = sum(flow_controlled for _, flow_controlled in self._unread)
+        self._unread.clear()
+        if dropped:
+            self._owner.acknowledge(self.stream_id, dropped)
+        self._owner.ended(self)
