@@ -1,7 +1,7 @@
 """A connection to an origin over HTTP/2 (RFC 9113), on the sans-I/O library h2.
 
 Each request is a stream of its own, with a flow-control window of 1 MiB that opens as its reader takes data. The window
-of the connection is the sum of these, so that readers that pause hold up nobody else. What the origin does to one
+of the connection has room for all of these, so that readers that pause hold up nobody else. What the origin does to one
 stream fails that response; what it does to the connection (see `FrameSplitter`, `FrameBudget`) ends the connection.
 """
 

@@ -13,7 +13,9 @@ __all__ = ["MOST_STREAMS", "STREAM_WINDOW", "client_state_machine", "limit_heade
 
 MOST_STREAMS = 64  # at once, of those that the origin allows
 STREAM_WINDOW = 1024 * 1024  # bytes of one response that may be unread
-_CONNECTION_WINDOW = MOST_STREAMS * STREAM_WINDOW  # so that unread responses hold up no other
+# Unread responses hold up no other: h2 opens a window again when half of it has been read, and the rest has room for
+# all that may be unread.
+_CONNECTION_WINDOW = 2 * MOST_STREAMS * STREAM_WINDOW
 _DEFAULT_WINDOW = 65_535  # of a connection, until it is opened further
 _HEADER_TABLE = 4096  # bytes
 

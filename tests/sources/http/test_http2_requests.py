@@ -1,0 +1,354 @@
+"""Requests over HTTP/2 and their responses: what goes to the wire, and which responses are accepted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import CancelledError
+from twisted.web.client import ResponseFailed
+from zope.interface.verify import verifyObject
+
+from imgforge.sources.http.http2_connection import Http2Connection
+from imgforge.sources.http.origin_connection import IOriginConnection, NotSent
+from tests.support.http2_origin import Answer, Http2Case, Http2Peer, Reader
+
+TARGET = b"/a%2fb//c/../d/./%7E?sig=%7E%2B+x&y=%41&&#"
+CANCEL, PROTOCOL_ERROR = 8, 1
+
+
+class RequestTests(Http2Case):
+    def test_it_is_a_connection(self) -> None:
+        verifyObject(IOriginConnection, self.connection)
+
+    def test_the_preface_goes_out_at_once(self) -> None:
+        peer = Http2Peer(start=False)
+        self.assertTrue(peer.transport.value().startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
+
+    def test_the_target_is_sent_byte_for_byte(self) -> None:
+        self.peer.get(TARGET)
+        self.assertEqual(
+            self.peer.requests[1],
+            [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", b"origin.example"), (b":path", TARGET)],
+        )
+
+    def test_names_of_headers_are_lowercased(self) -> None:
+        self.peer.get(b"/", (b"Accept", b"*/*"), (b"X-Amz-Date", b" 20261128T000000Z "))
+        self.assertEqual(self.peer.requests[1][4:], [(b"accept", b"*/*"), (b"x-amz-date", b"20261128T000000Z")])
+
+    def test_headers_of_a_connection_are_left_out(self) -> None:
+        names = (b"Connection", b"Keep-Alive", b"TE", b"Transfer-Encoding", b"Upgrade", b"Proxy-Connection", b"Host")
+        self.peer.get(b"/", *((name, b"x") for name in names))
+        self.assertEqual(len(self.peer.requests[1]), 4)
+
+    def test_what_could_become_another_request_is_refused(self) -> None:
+        for target, headers in (
+            (b"", []),
+            (b"a", []),
+            (b"/a b", []),
+            (b"/a\r\nx: y", []),
+            (b"/", [(b"a b", b"")]),
+            (b"/", [(b":path", b"/b")]),
+            (b"/", [(b"a", b"b\r\nc: d")]),
+            (b"/", [(b"a", b"\0")]),
+        ):
+            self.failureResultOf(self.connection.send(b"origin.example", target, headers), ValueError)
+        self.failureResultOf(self.connection.send(b"origin\r\n", b"/", []), ValueError)
+        self.assertEqual(self.connection.active, 0)
+        self.peer.get()
+        self.assertEqual(list(self.peer.requests), [1])
+
+    def test_targets_and_credentials_stay_out_of_the_compression_table(self) -> None:
+        for number in range(3):
+            self.peer.get(b"/%d" % number, (b"User-Agent", b"imgforge"), (b"X-Amz-Security-Token", b"secret"))
+        indexed = [bytes(name) for name, _ in self.peer.server.decoder.header_table.dynamic_entries]
+        self.assertEqual(sorted(indexed), [b":authority", b"user-agent"])
+
+
+class ResponseTests(Http2Case):
+    def test_a_response_is_read(self) -> None:
+        answer = self.peer.get()
+        self.peer.head(1, (b"content-type", b"image/png"), (b"content-length", b"6"))
+        self.assertEqual((answer.response.code, answer.response.length), (200, 6))
+        self.assertEqual(answer.response.version, (b"HTTP", 2, 0))
+        self.assertEqual(answer.response.headers.getRawHeaders(b"Content-Type"), [b"image/png"])
+        self.peer.data(1, b"abc")
+        self.peer.data(1, b"def", end_stream=True)
+        reader: Any = answer.reader
+        self.assertEqual((reader.received, reader.complete), (b"abcdef", True))
+        self.assertEqual((self.connection.active, self.peer.resets()), (0, {}))
+
+    def test_a_body_without_a_length_ends_with_its_stream(self) -> None:
+        answer = self.peer.get()
+        self.peer.head(1)
+        self.peer.data(1, b"abc", end_stream=True)
+        self.assertTrue(answer.reader is not None and answer.reader.complete)
+
+    def test_responses_come_in_any_order(self) -> None:
+        first, second = self.peer.get(b"/1"), self.peer.get(b"/2")
+        self.peer.head(3)
+        self.peer.head(1)
+        self.peer.data(3, b"second", end_stream=True)
+        self.peer.data(1, b"first", end_stream=True)
+        self.assertEqual([_body(first), _body(second)], [b"first", b"second"])
+
+    def test_the_body_waits_for_its_reader(self) -> None:
+        deferred = self.connection.send(b"origin.example", b"/", [])
+        self.peer.exchange()
+        self.peer.respond(1)
+        self.assertEqual(self.connection.active, 1)
+        reader = Reader()
+        self.successResultOf(deferred).deliverBody(reader)
+        self.assertEqual((reader.received, reader.complete, self.connection.active), (b"image", True, 0))
+
+    def test_a_response_without_a_body(self) -> None:
+        answer = self.peer.get()
+        self.peer.head(1, status=b"404", end_stream=True)
+        self.assertEqual((answer.response.code, answer.response.length, _body(answer)), (404, 0, b""))
+
+    def test_the_length_of_a_304_is_not_that_of_its_body(self) -> None:
+        for stream_id, end_stream in ((1, True), (3, False)):
+            answer = self.peer.get()
+            self.peer.head(stream_id, (b"content-length", b"5"), status=b"304", end_stream=end_stream)
+            self.assertEqual((answer.response.length, _body(answer)), (0, b""))
+        self.peer.get()
+        self.assertEqual(self.connection.active, 1)
+
+    def test_interim_responses_and_trailers_are_ignored(self) -> None:
+        answer = self.peer.get()
+        for _ in range(10):
+            self.peer.head(1, (b"link", b"</a>"), status=b"103")
+        self.peer.head(1)
+        self.peer.data(1, b"abc")
+        self.peer.server.send_headers(1, [(b"x-checksum", b"1")], end_stream=True)
+        self.peer.exchange()
+        self.assertEqual((answer.response.code, _body(answer)), (200, b"abc"))
+        self.assertFalse(answer.response.headers.hasHeader(b"x-checksum"))
+
+
+class MalformedResponseTests(Http2Case):
+    """One malformed response fails, and its stream is reset; the others go on."""
+
+    def assert_refused(self, answer: Answer, text: str = "") -> None:
+        other = self.peer.get(b"/other")
+        self.peer.respond(3, b"other")
+        self.assert_failed(answer, ResponseFailed, text)
+        self.assertEqual(self.peer.resets().get(1, PROTOCOL_ERROR), PROTOCOL_ERROR)
+        self.assertEqual((_body(other), self.connection.active), (b"other", 0))
+
+    def test_too_short_a_body(self) -> None:
+        answer = self.peer.get()
+        self.peer.head(1, (b"content-length", b"4"))
+        self.peer.data(1, b"abc", end_stream=True)
+        self.assert_refused(answer, "shorter")
+
+    def test_too_long_a_body(self) -> None:
+        answer = self.peer.get()
+        self.peer.head(1, (b"content-length", b"2"))
+        self.peer.data(1, b"abc")
+        self.assert_refused(answer, "longer")
+        self.assertEqual(answer.reader and answer.reader.received, b"")
+
+    def test_a_body_that_is_missing(self) -> None:
+        answer = self.peer.get()
+        self.peer.head(1, (b"content-length", b"4"), end_stream=True)
+        self.assert_refused(answer, "shorter")
+
+    def test_a_body_that_trailers_cut_off(self) -> None:
+        answer = self.peer.get()
+        self.peer.head(1, (b"content-length", b"4"))
+        self.peer.data(1, b"abc")
+        self.peer.server.send_headers(1, [(b"x-checksum", b"1")], end_stream=True)
+        self.peer.exchange()
+        self.assert_refused(answer, "shorter")
+
+    def test_headers_of_http_1_1(self) -> None:
+        for name in (b"connection", b"transfer-encoding", b"keep-alive", b"upgrade", b"proxy-connection"):
+            self.setUp()
+            answer = self.peer.get()
+            self.peer.head(1, (name, b"x"))
+            self.assert_refused(answer, "HTTP/1.1")
+
+    def test_two_lengths(self) -> None:
+        answer = self.peer.get()
+        self.peer.head(1, (b"content-length", b"5"), (b"content-length", b"5"))
+        self.assert_refused(answer, "Content-Length")
+
+    def test_a_length_beyond_all_bodies(self) -> None:
+        answer = self.peer.get()
+        self.peer.head(1, (b"content-length", b"9" * 30))
+        self.assert_refused(answer, "Content-Length")
+
+    def test_malformed_fields(self) -> None:
+        for name, value in (
+            (b"X-Upper", b""),
+            (b"", b""),
+            (b"a b", b""),
+            (b"a", b"b\nc"),
+            (b":path", b"/"),
+            (b"a:", b""),
+        ):
+            self.setUp()
+            answer = self.peer.get()
+            self.peer.head(1, (name, value))
+            self.assert_refused(answer, "malformed header")
+
+    def test_malformed_statuses(self) -> None:
+        for status in (b"", b"20", b"2000", b"600", b"abc", b"+20"):
+            self.setUp()
+            answer = self.peer.get()
+            self.peer.head(1, status=status)
+            self.assert_refused(answer, "status")
+
+    def test_too_many_interim_responses(self) -> None:
+        answer = self.peer.get()
+        for _ in range(11):
+            self.peer.head(1, status=b"103")
+        self.assert_refused(answer, "interim")
+
+    def test_interim_responses_and_the_head_share_one_limit(self) -> None:
+        answer = self.peer.get()
+        for _ in range(5):
+            self.peer.head(1, (b"link", b"x" * 15_000), status=b"103")
+        self.assert_refused(answer, "65536")
+
+    def test_trailers_count_as_well(self) -> None:
+        answer = self.peer.get()
+        self.peer.head(1, (b"a", b"x" * 40_000))
+        self.peer.server.send_headers(1, [(b"b", b"x" * 40_000)], end_stream=True)
+        self.peer.exchange()
+        self.assert_refused(answer, "65536")
+
+
+class StreamsTests(Http2Case):
+    """How many requests are sent at once."""
+
+    def test_sixty_four_streams_at_most(self) -> None:
+        self.assertEqual((self.connection.free, self.connection.active), (64, 0))
+        for _ in range(64):
+            self.peer.get()
+        self.assertEqual((self.connection.free, self.connection.active), (0, 64))
+        self.failureResultOf(self.connection.send(b"origin.example", b"/", []), NotSent)
+
+    def test_the_origin_may_allow_fewer(self) -> None:
+        peer = Http2Peer(max_concurrent_streams=2)
+        self.assertEqual(peer.connection.free, 2)
+        peer.get()
+        peer.get()
+        self.assertEqual(peer.connection.free, 0)
+        peer.respond(1)
+        self.assertEqual(peer.connection.free, 1)
+
+    def test_the_origin_may_change_its_mind(self) -> None:
+        peer = Http2Peer(max_concurrent_streams=2)
+        peer.get()
+        peer.settings(max_concurrent_streams=0)
+        peer.exchange()
+        self.assertEqual(peer.connection.free, 0)
+        peer.settings(max_concurrent_streams=10)
+        peer.exchange()
+        self.assertEqual(peer.connection.free, 9)
+        self.assertEqual([free for free, _, _ in peer.states], [64, 2, 1, 0, 9])
+
+    def test_each_change_is_told(self) -> None:
+        self.peer.states.clear()
+        self.peer.get()
+        self.peer.respond(1)
+        self.peer.lose(ConnectionError())
+        self.assertEqual(self.peer.states, [(63, 1, False), (64, 0, False), (0, 0, True)])
+
+    def test_nothing_is_sent_without_a_transport(self) -> None:
+        connection = Http2Connection(self.peer.clock)
+        self.assertEqual(connection.free, 0)
+        self.failureResultOf(connection.send(b"origin.example", b"/", []), NotSent)
+
+
+class CancelTests(Http2Case):
+    """A response that is given up costs its stream, not the connection."""
+
+    def assert_others_go_on(self) -> None:
+        other = self.peer.get(b"/other")
+        self.peer.respond(max(self.peer.requests), b"other")
+        self.assertEqual((_body(other), self.connection.active), (b"other", 0))
+
+    def test_before_the_head(self) -> None:
+        answer = self.peer.get()
+        answer.deferred.cancel()
+        self.peer.exchange()
+        self.assertIsInstance(answer.error, CancelledError)
+        self.assertEqual(self.peer.resets(), {1: CANCEL})
+        self.assert_others_go_on()
+
+    def test_within_the_body(self) -> None:
+        answer = self.peer.get()
+        self.peer.head(1, (b"content-length", b"10"))
+        self.peer.data(1, b"abc")
+        reader: Any = answer.reader
+        reader.control.loseConnection()
+        self.assertEqual(self.connection.active, 0)
+        self.assertIsNone(reader.end)
+        self.peer.clock.advance(0)
+        self.assert_failed(answer, ResponseFailed, "abort")
+        self.peer.exchange()
+        self.assertEqual(self.peer.resets(), {1: CANCEL})
+        self.assert_others_go_on()
+
+    def test_by_the_reader_as_it_reads(self) -> None:
+        answer = self.peer.get()
+        reader: Any = answer.reader
+        reader.on_data = lambda: reader.control.loseConnection()
+        self.peer.respond(1, b"x" * 100_000)
+        self.peer.clock.advance(0)
+        self.assertLess(len(reader.received), 100_000)
+        self.assertFalse(reader.complete)
+        self.assert_others_go_on()
+
+    def test_after_the_last_byte(self) -> None:
+        """The origin has sent everything, so that there is nothing to reset."""
+        answer = self.peer.get(reader=Reader(paused=True))
+        self.peer.respond(1)
+        self.assertEqual(self.connection.active, 1)
+        reader: Any = answer.reader
+        reader.control.stopProducing()
+        self.peer.exchange()
+        self.assertEqual((self.connection.active, self.peer.resets()), (0, {}))
+        self.assert_others_go_on()
+
+    def test_twice(self) -> None:
+        answer = self.peer.get()
+        self.peer.head(1)
+        reader: Any = answer.reader
+        reader.control.loseConnection()
+        reader.control.abortConnection()
+        self.peer.clock.advance(0)
+        self.assertFalse(reader.complete)
+        self.assert_others_go_on()
+
+
+class SplitTests(Http2Case):
+    @given(st.lists(st.integers(1, 40), min_size=1, max_size=60))
+    def test_bytes_may_be_split_anywhere(self, cuts: list[int]) -> None:
+        self.setUp()
+        answers = [self.peer.get(b"/%d" % number) for number in range(3)]
+        server = self.peer.server
+        for stream_id in (3, 1, 5):
+            server.send_headers(stream_id, [(b":status", b"103")])
+            server.send_headers(stream_id, [(b":status", b"200"), (b"content-length", b"90")])
+        for stream_id in (5, 3, 1):
+            server.send_data(stream_id, b"%d" % stream_id * 90, pad_length=3)
+        server.ping(b"01234567")
+        for stream_id in (1, 5, 3):
+            server.end_stream(stream_id)
+        sent = server.data_to_send()
+        while sent:
+            size = cuts.pop() if cuts else len(sent)
+            self.connection.dataReceived(sent[:size])
+            sent = sent[size:]
+        self.peer.exchange()
+        self.assertEqual([_body(answer) for answer in answers], [b"1" * 90, b"3" * 90, b"5" * 90])
+
+
+def _body(answer: Answer) -> bytes | None:
+    """The body if it is complete."""
+    return answer.reader.received if answer.reader is not None and answer.reader.complete else None
