@@ -1,4 +1,4 @@
-"""Origins that speak HTTP/2: one in memory, that a test drives frame by frame, and hypercorn in a process of its own."""
+"""Origins that speak HTTP/2: one in memory, driven frame by frame, and hypercorn in a process of its own."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ class HypercornOrigin:
                 pass_fds=[descriptor],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
                 stdout=subprocess.DEVNULL,
-                stderr=Path(scratch, "hypercorn.log").open("w"),
+                stderr=subprocess.DEVNULL,
             )
 
     def stop(self) -> None:

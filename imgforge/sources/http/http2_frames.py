@@ -146,9 +146,9 @@ class FrameBudget:
     MOST = 20_000
     REQUEST = 10
     GIVEN_UP = 256
+    SETTINGS = 10
 
     _SUBSTANTIAL = 64  # bytes of data
-    _SETTINGS = 10
     _LATE_HEADERS = 10
     _EARLY_RESET = 20
 
@@ -167,8 +167,7 @@ class FrameBudget:
         *under_way* says whether its stream is, *has_head* whether the response's head has come.
         """
         cost = self._cost(frame, under_way, has_head)
-        if cost <= self._tokens:
-            self._tokens -= cost
+        if not cost:
             return
         now = self._clock.seconds()
         if self._tokens < self.BURST:
@@ -185,4 +184,4 @@ class FrameBudget:
             return 0 if under_way else self._LATE_HEADERS
         if frame.type == FrameType.RST_STREAM:
             return self._EARLY_RESET if under_way and not has_head else 1
-        return self._SETTINGS if frame.type == FrameType.SETTINGS else 1
+        return self.SETTINGS if frame.type == FrameType.SETTINGS else 1

@@ -94,7 +94,7 @@ class FlowControlTests(Http2Case):
         self.assertEqual(reader.received, b"")
 
     def test_responses_that_are_given_up_leave_the_window_of_the_connection_open(self) -> None:
-        """Unread data is acknowledged, and what is still on the way as well: 200 times 1 MiB pass a window of 128 MiB."""
+        """Unread data is acknowledged, and what is still on the way: 200 times 1 MiB pass a window of 128 MiB."""
         for number in range(200):
             stream_id, reader = self.start(paused=True)
             if number % 2:
