@@ -35,7 +35,7 @@ class Reader(Protocol):
     """Reads a body; `end` is why it ended."""
 
     def __init__(self, paused: bool = False) -> None:
-        self.received = b""
+        self._chunks: list[bytes] = []
         self.end: Failure | None = None
         self.done: Deferred[bytes] = Deferred()
         self.on_data: Callable[[], None] = lambda: None
@@ -49,8 +49,12 @@ class Reader(Protocol):
     def control(self) -> Any:
         return self.transport
 
+    @property
+    def received(self) -> bytes:
+        return b"".join(self._chunks)
+
     def dataReceived(self, data: bytes) -> None:
-        self.received += data
+        self._chunks.append(data)
         self.on_data()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -250,7 +254,7 @@ class HypercornOrigin:
             pem = str(self.certificate_path)
             command = [sys.executable, "-m", "hypercorn", "--bind", f"fd://{descriptor}", "--certfile", pem]
             self.process = subprocess.Popen(
-                [*command, "--keyfile", pem, *arguments, "tests.support.http2_origin:app"],
+                [*command, "--keyfile", pem, "--graceful-timeout", "0", *arguments, "tests.support.http2_origin:app"],
                 pass_fds=[descriptor],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
                 stdout=subprocess.DEVNULL,

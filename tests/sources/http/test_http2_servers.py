@@ -41,21 +41,24 @@ class CountingConnection(Http2Connection):
 async def connect(port: int, certificate: bytes, offered: Sequence[bytes] = (b"h2", b"http/1.1")) -> CountingConnection:
     options = optionsForClientTLS("localhost", trustRoot=Certificate.loadPEM(certificate), acceptableProtocols=offered)
     endpoint = wrapClientTLS(options, TCP4ClientEndpoint(reactor, "127.0.0.1", port))
-    return await endpoint.connect(Factory.forProtocol(CountingConnection))
+    connection: CountingConnection = await endpoint.connect(Factory.forProtocol(CountingConnection))  # type: ignore[assignment]
+    return connection
 
 
 class HypercornTests(TestCase):
     timeout = 120
+    origin: HypercornOrigin
     connection: CountingConnection
 
-    def setUp(self) -> Deferred[None]:
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
         scratch = tempfile.TemporaryDirectory()
-        self.addCleanup(scratch.cleanup)
-        self.origin = HypercornOrigin(scratch.name)
-        self.addCleanup(self.origin.stop)
-        return Deferred.fromCoroutine(self._connect())
+        cls.addClassCleanup(scratch.cleanup)
+        cls.origin = HypercornOrigin(scratch.name)
+        cls.addClassCleanup(cls.origin.stop)
 
-    async def _connect(self) -> None:
+    async def setUp(self) -> None:  # type: ignore[override]
         self.connection = await connect(self.origin.port, self.origin.certificate_path.read_bytes())
         self.addCleanup(self._close)
 
