@@ -2,5 +2,6 @@
 
 from imgforge.sources.http.endpoints import read_authorities
 from imgforge.sources.http.http_source import HttpSource
+from imgforge.sources.http.origin_request import IOriginKind, OriginRequest, Refusal
 
-__all__ = ["HttpSource", "read_authorities"]
+__all__ = ["HttpSource", "IOriginKind", "OriginRequest", "Refusal", "read_authorities"]
