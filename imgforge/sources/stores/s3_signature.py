@@ -1,0 +1,95 @@
+"""Signatures of requests to S3: AWS Signature Version 4, in the Authorization header.
+
+S3 differs from AWS' other services: the path is escaped once and never normalised, so that it can name any key.
+https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from urllib.parse import quote
+
+__all__ = ["Credentials", "Scope", "authorization", "escaped_key", "escaped_query", "scope_of", "signed_headers"]
+
+_ALGORITHM = "AWS4-HMAC-SHA256"
+_EMPTY = sha256(b"").hexdigest()  # the hash of a GET request's body
+_SCOPE = re.compile(r"Credential=[^,/ ]+/\d{8}/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request")
+_BLANKS = re.compile(r" +")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An access key; temporary ones have a session token."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where a signature is valid."""
+
+    region: str
+    service: str = "s3"
+
+
+def escaped_key(key: str) -> str:
+    """*key* as it stands in a path: all bytes of its UTF-8 but letters, digits and `-._~/` are escaped."""
+    return quote(key, safe="/-._~")
+
+
+def escaped_query(parameters: Iterable[tuple[str, str]]) -> str:
+    """The query with *parameters*, in the order that a signature asks for."""
+    escaped = sorted((quote(name, safe="-._~"), quote(value, safe="-._~")) for name, value in parameters)
+    return "&".join(f"{name}={value}" for name, value in escaped)
+
+
+def authorization(
+    request: str, headers: Mapping[str, str], payload: str, credentials: Credentials, scope: Scope
+) -> str:
+    """The Authorization header of *request*, such as "GET /bucket/key?versionId=1", whose body has the hash *payload*.
+
+    All *headers* are signed; `host` and `x-amz-date` must be among them, and names are in lower case.
+    """
+    method, _, target = request.partition(" ")
+    path, _, query = target.partition("?")
+    names = ";".join(sorted(headers))
+    lines = "".join(f"{name}:{_BLANKS.sub(' ', headers[name].strip())}\n" for name in sorted(headers))
+    canonical = f"{method}\n{path}\n{query}\n{lines}\n{names}\n{payload}"
+    moment = headers["x-amz-date"]
+    parts = (moment[:8], scope.region, scope.service, "aws4_request")
+    key = f"AWS4{credentials.secret_key}".encode()
+    for part in parts:
+        key = _mac(key, part)
+    hashed = sha256(canonical.encode()).hexdigest()
+    signature = _mac(key, "\n".join((_ALGORITHM, moment, "/".join(parts), hashed))).hex()
+    credential = "/".join((credentials.access_key, *parts))
+    return f"{_ALGORITHM} Credential={credential},SignedHeaders={names},Signature={signature}"
+
+
+def signed_headers(host: str, target: str, credentials: Credentials, scope: Scope, moment: datetime) -> dict[str, str]:
+    """The headers that make GET *target* at *host* a signed request. *moment* is in UTC.
+
+    Conditions and ranges are left unsigned, as S3 allows: a proxy in front of a store may write them otherwise.
+    """
+    headers = {"x-amz-date": f"{moment:%Y%m%dT%H%M%SZ}", "x-amz-content-sha256": _EMPTY}
+    if credentials.token:
+        headers["x-amz-security-token"] = credentials.token
+    signature = authorization(f"GET {target}", {"host": host, **headers}, _EMPTY, credentials, scope)
+    return {**headers, "authorization": signature}
+
+
+def scope_of(headers: Mapping[str, str]) -> Scope | None:
+    """The scope of the signature among *headers*."""
+    match = _SCOPE.search(headers.get("authorization", ""))
+    return Scope(match[1], match[2]) if match else None
+
+
+def _mac(key: bytes, text: str) -> bytes:
+    return hmac.digest(key, text.encode(), "sha256")
