@@ -10,8 +10,8 @@ from pathlib import Path
 from imgforge.config import BindAddress, Rule, Settings
 from imgforge.processing import detect_format
 from imgforge.service.net import CredentialsError, read_credentials
-from imgforge.service.translation import url_settings
-from imgforge.sources import find_plugins, read_authorities, unknown_plugin_settings
+from imgforge.service.translation import source_settings, url_settings
+from imgforge.sources import find_plugins, read_authorities, s3_mistakes, unknown_plugin_settings
 from imgforge.urls import UrlParser
 
 __all__ = ["RULES"]
@@ -87,6 +87,12 @@ def _plugins(settings: Settings) -> Iterator[str]:
     yield from plugins.mistakes or unknown_plugin_settings(plugins.factories.values(), settings.plugin)
 
 
+def _s3(settings: Settings) -> Iterator[str]:
+    s3 = source_settings(settings).s3
+    if s3 is not None:
+        yield from s3_mistakes(s3)
+
+
 def _is_readable(path: str) -> bool:
     return os.path.isfile(path) and os.access(path, os.R_OK)
 
@@ -103,6 +109,7 @@ RULES = (
     Rule(frozenset({"ca_file"}), _authorities),
     Rule(frozenset({"local_filesystem_root"}), _root),
     Rule(frozenset({"plugin"}), _plugins),
+    Rule(frozenset({"use_s3", "s3_endpoint", "s3_access_points"}), _s3),
     _credentials("bind", lambda settings: settings.listeners),
     _credentials("prometheus_bind", lambda settings: settings.metrics_listeners),
 )

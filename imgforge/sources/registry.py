@@ -20,6 +20,7 @@ from imgforge.sources.local import LocalSource
 from imgforge.sources.plugin_settings import own_settings
 from imgforge.sources.plugins import PluginError, find_plugins, make_source
 from imgforge.sources.settings import SourceSettings
+from imgforge.sources.stores.s3 import make_s3_source
 
 __all__ = ["BUILT_IN", "SourceRegistry"]
 
@@ -49,10 +50,18 @@ class _LocalFactory:
         )
 
 
-# The setting that switches a built-in scheme on.
-_SWITCHES = {"local": "IMGFORGE_LOCAL_FILESYSTEM_ROOT"}
+@implementer(ISourceFactory)
+class _S3Factory:
+    schemes = ("s3",)
 
-BUILT_IN: tuple[ISourceFactory, ...] = (_HttpFactory(), _LocalFactory())
+    def make(self, reactor: IServerReactor, settings: Any) -> HttpSource | None:
+        return make_s3_source(reactor, settings)
+
+
+# The setting that switches a built-in scheme on.
+_SWITCHES = {"local": "IMGFORGE_LOCAL_FILESYSTEM_ROOT", "s3": "IMGFORGE_USE_S3"}
+
+BUILT_IN: tuple[ISourceFactory, ...] = (_HttpFactory(), _LocalFactory(), _S3Factory())
 
 
 @implementer(ISource)

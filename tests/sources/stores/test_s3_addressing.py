@@ -39,6 +39,8 @@ def url(addressed: S3Addressing, bucket: str, region: str = "") -> str:
 class AmazonTests(SynchronousTestCase):
     """The vendor's library finds the same hosts."""
 
+    session: Any
+
     @classmethod
     def setUpClass(cls) -> None:
         cls.session = botocore.session.Session()

@@ -1,0 +1,202 @@
+"""Originals in S3: `s3://bucket/key?version`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from imgforge.errors import OriginFailed, SourceRefused
+from imgforge.interfaces import IServerReactor
+from imgforge.sources.address_policy import AddressPolicy
+from imgforge.sources.http import HttpSource, IOriginKind, OriginRequest, Refusal
+from imgforge.sources.settings import SourceSettings
+from imgforge.sources.store_settings import S3Settings
+from imgforge.sources.stores.object_url import ObjectName, object_name
+from imgforge.sources.stores.s3_addressing import S3Addressing, addressing_mistakes
+from imgforge.sources.stores.s3_botocore import credentials_loader, profile_region, require_botocore
+from imgforge.sources.stores.s3_conditions import understood_headers
+from imgforge.sources.stores.s3_credentials import CredentialsKeeper
+from imgforge.sources.stores.s3_refusals import REJECTED_KEYS, REJECTED_TOKENS, SKEWED, S3Error, s3_error
+from imgforge.sources.stores.s3_signature import escaped_key, escaped_query, scope_of, signed_headers
+from imgforge.sources.stores.store_mistakes import StoreMistake
+
+__all__ = ["S3Source", "S3Store", "make_s3_source", "s3_mistakes"]
+
+_MOST_REGIONS = 1000  # buckets whose regions are remembered; beyond, the one that was learnt first is forgotten
+_LEAST_SKEW = 60.0  # seconds; a smaller one is not why a store refuses (Amazon allows 15 minutes)
+
+
+@implementer(IOriginKind)
+class S3Store:
+    """S3 as a kind of origin. URLs are s3:// URLs; *now* gives the seconds since the epoch."""
+
+    log = Logger()
+    follows_redirects = False
+
+    def __init__(
+        self,
+        settings: SourceSettings,
+        addressing: S3Addressing,
+        credentials: CredentialsKeeper,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.retries = settings.store_retries
+        self._separator = settings.query_separator
+        self._rules = (settings.s3 or S3Settings()).buckets
+        self._addressing = addressing
+        self._credentials = credentials
+        self._now = now
+        self._skew = 0.0  # what the store's clock is ahead of ours, in seconds
+        self._regions: OrderedDict[str, str] = OrderedDict()  # by buckets, where it is not the configured one
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The operator's endpoint, or the hosts of the buckets that are listed as allowed."""
+        if self._addressing.endpoint:
+            return (self._addressing.endpoint,)
+        return tuple(dict.fromkeys(self._addressing.address(bucket).origin for bucket in self._rules.allowed))
+
+    def checked(self, url: str) -> str:
+        """*url*, whose bucket may be named, and whose key stays in it."""
+        name = self._name(url)
+        self._rules.check(name.bucket)
+        if self._addressing.address(name.bucket).path and _climbs_out(name.key):
+            raise SourceRefused("the source's key leads out of its bucket")
+        return url
+
+    def origin_of(self, url: str) -> str:
+        """The bucket: it is what S3 throttles."""
+        return f"s3://{self._name(url).bucket}"
+
+    async def request_for(self, url: str, headers: Mapping[str, str]) -> OriginRequest:
+        """See `IOriginKind`."""
+        name = self._name(url)
+        credentials = await self._credentials.get()
+        address = self._addressing.address(name.bucket, self._regions.get(name.bucket, ""))
+        target = f"{address.path}/{escaped_key(name.key)}"
+        if name.version:
+            target += f"?{escaped_query([('versionId', name.version)])}"
+        moment = datetime.fromtimestamp(self._now() + self._skew, UTC)
+        signed = signed_headers(address.host, target, credentials, address.scope, moment)
+        return OriginRequest(f"{address.origin}{target}", {**understood_headers(headers), **signed})
+
+    async def learn_from(self, url: str, refusal: Refusal) -> bool:
+        """See `IOriginKind`."""
+        error = s3_error(refusal)
+        if error.code in REJECTED_KEYS:
+            return await self._replace_credentials(refusal, error)
+        if error.code in SKEWED:
+            return self._set_clock(refusal)
+        return self._learn_region(self._name(url).bucket, refusal, error)
+
+    def explain(self, refusal: Refusal) -> str:
+        """See `IOriginKind`."""
+        return s3_error(refusal).explain(refusal.status)
+
+    def _name(self, url: str) -> ObjectName:
+        return object_name(url, self._separator)
+
+    def _learn_region(self, bucket: str, refusal: Refusal, error: S3Error) -> bool:
+        scope = scope_of(refusal.request.headers)
+        if scope is None or error.region in {"", scope.region}:
+            return False
+        if not self._addressing.may_move(bucket, error.region):
+            return False
+        if self._regions.get(bucket) != error.region:
+            self.log.info(
+                "s3://{bucket} lies in {region}, not in {asked}: its images are asked for there",
+                bucket=bucket,
+                region=error.region,
+                asked=scope.region,
+            )
+        self._regions[bucket] = error.region
+        if len(self._regions) > _MOST_REGIONS:
+            self._regions.popitem(last=False)
+        return True
+
+    def _set_clock(self, refusal: Refusal) -> bool:
+        try:
+            stores = parsedate_to_datetime(refusal.headers.get("date", "")).timestamp()
+            sent = datetime.strptime(refusal.request.headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        except (KeyError, ValueError, OverflowError):
+            return False
+        if abs(stores - sent.timestamp()) < _LEAST_SKEW:
+            return False
+        skew = stores - self._now()
+        if abs(skew - self._skew) >= _LEAST_SKEW:
+            self._skew = skew
+            self.log.warn(
+                "s3: the clock of this machine is off by {skew:.0f} s from the store's, whose time is used to sign "
+                "requests: synchronise it",
+                skew=-skew,
+            )
+        return True
+
+    async def _replace_credentials(self, refusal: Refusal, error: S3Error) -> bool:
+        sent = refusal.request.headers
+        key = sent.get("authorization", "").partition("Credential=")[2].partition("/")[0]
+        if await self._credentials.replace(key, sent.get("x-amz-security-token", "")):
+            return True
+        if error.code in REJECTED_TOKENS:  # nothing is said about the object: its 400 must not become a 404
+            raise OriginFailed("this server cannot authenticate with the object store").caused_by(
+                error.explain(refusal.status)
+            )
+        return False
+
+
+class S3Source(HttpSource):
+    """Serves `s3://`."""
+
+    def __init__(
+        self, reactor: IServerReactor, settings: SourceSettings, kind: S3Store, credentials: CredentialsKeeper
+    ) -> None:
+        super().__init__(reactor, settings, kind)
+        self._credentials = credentials
+
+    def close(self) -> Deferred[None]:
+        """See `ISource`."""
+        closing = gatherResults([super().close(), self._credentials.close()])
+        return closing.addCallback(lambda _: None)
+
+
+def make_s3_source(reactor: IServerReactor, settings: SourceSettings) -> S3Source | None:
+    """The source of `s3://` URLs, where *settings* have S3; `StoreMistake` where it cannot be used."""
+    s3 = settings.s3
+    if s3 is None:
+        return None
+    for mistake in s3_mistakes(s3):
+        raise StoreMistake(mistake)
+    addressing = S3Addressing(s3, os.environ, profile_region())
+    credentials = CredentialsKeeper(reactor, credentials_loader(s3, addressing.region))
+    credentials.start()
+    # The operator has named the store: neither the rules for addresses nor the headers for the web are meant for it.
+    settings = replace(settings, addresses=AddressPolicy(True, True, True), custom_headers={})
+    return S3Source(reactor, settings, S3Store(settings, addressing, credentials), credentials)
+
+
+def s3_mistakes(settings: S3Settings) -> Iterator[str]:
+    """A line for each reason why S3 cannot be used with *settings* and this environment."""
+    try:
+        require_botocore()
+    except StoreMistake as mistake:
+        yield str(mistake)
+    yield from addressing_mistakes(settings, os.environ)
+
+
+def _climbs_out(key: str) -> bool:
+    """Whether `..` in *key* leads above its beginning, for a server that resolves it and merges slashes."""
+    depth = 0
+    for part in key.split("/"):
+        depth += -1 if part == ".." else part not in {"", "."}
+        if depth < 0:
+            return True
+    return False
