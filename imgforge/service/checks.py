@@ -1,4 +1,4 @@
-"""Checks of settings by the parts that use them, before the server starts: presets, files, images, plugins."""
+"""Checks of settings by the parts that use them, before the server starts: presets, files, images, plugins, stores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imgforge.config import BindAddress, Rule, Settings
 from imgforge.processing import detect_format
 from imgforge.service.net import CredentialsError, read_credentials
 from imgforge.service.translation import source_settings, url_settings
-from imgforge.sources import find_plugins, read_authorities, s3_mistakes, unknown_plugin_settings
+from imgforge.sources import find_plugins, read_authorities, store_mistakes, unknown_plugin_settings
 from imgforge.urls import UrlParser
 
 __all__ = ["RULES"]
@@ -87,10 +87,14 @@ def _plugins(settings: Settings) -> Iterator[str]:
     yield from plugins.mistakes or unknown_plugin_settings(plugins.factories.values(), settings.plugin)
 
 
-def _s3(settings: Settings) -> Iterator[str]:
-    s3 = source_settings(settings).s3
-    if s3 is not None:
-        yield from s3_mistakes(s3)
+_STORES = frozenset(
+    ["use_s3", "s3_endpoint", "s3_access_points", "use_gcs", "gcs_key", "gcs_endpoint", "use_abs", "abs_name", "abs_key", "abs_endpoint"]
+)
+
+
+def _stores(settings: Settings) -> Iterator[str]:
+    """Keys, endpoints and libraries of object stores must be usable."""
+    yield from store_mistakes(source_settings(settings))
 
 
 def _is_readable(path: str) -> bool:
@@ -109,7 +113,7 @@ RULES = (
     Rule(frozenset({"ca_file"}), _authorities),
     Rule(frozenset({"local_filesystem_root"}), _root),
     Rule(frozenset({"plugin"}), _plugins),
-    Rule(frozenset({"use_s3", "s3_endpoint", "s3_access_points"}), _s3),
+    Rule(_STORES, _stores),
     _credentials("bind", lambda settings: settings.listeners),
     _credentials("prometheus_bind", lambda settings: settings.metrics_listeners),
 )

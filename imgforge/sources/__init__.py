@@ -10,7 +10,7 @@ from imgforge.sources.registry import SourceRegistry
 from imgforge.sources.resolver import use_own_resolver
 from imgforge.sources.settings import SourceSettings
 from imgforge.sources.store_settings import AzureSettings, BucketRules, GcsSettings, S3Settings, SwiftSettings
-from imgforge.sources.stores.s3 import s3_mistakes
+from imgforge.sources.stores.start_checks import store_mistakes
 
 __all__ = [
     "AddressPolicy",
@@ -28,7 +28,7 @@ __all__ = [
     "address_class",
     "find_plugins",
     "read_authorities",
-    "s3_mistakes",
+    "store_mistakes",
     "unknown_plugin_settings",
     "use_own_resolver",
 ]

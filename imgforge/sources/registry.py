@@ -20,7 +20,9 @@ from imgforge.sources.local import LocalSource
 from imgforge.sources.plugin_settings import own_settings
 from imgforge.sources.plugins import PluginError, find_plugins, make_source
 from imgforge.sources.settings import SourceSettings
-from imgforge.sources.stores.s3 import make_s3_source
+from imgforge.sources.stores.azure import AzureFactory
+from imgforge.sources.stores.gcs import GcsFactory
+from imgforge.sources.stores.s3 import S3Factory
 
 __all__ = ["BUILT_IN", "SourceRegistry"]
 
@@ -50,18 +52,15 @@ class _LocalFactory:
         )
 
 
-@implementer(ISourceFactory)
-class _S3Factory:
-    schemes = ("s3",)
-
-    def make(self, reactor: IServerReactor, settings: Any) -> HttpSource | None:
-        return make_s3_source(reactor, settings)
-
-
 # The setting that switches a built-in scheme on.
-_SWITCHES = {"local": "IMGFORGE_LOCAL_FILESYSTEM_ROOT", "s3": "IMGFORGE_USE_S3"}
+_SWITCHES = {
+    "local": "IMGFORGE_LOCAL_FILESYSTEM_ROOT",
+    "s3": "IMGFORGE_USE_S3",
+    "gs": "IMGFORGE_USE_GCS",
+    "abs": "IMGFORGE_USE_ABS",
+}
 
-BUILT_IN: tuple[ISourceFactory, ...] = (_HttpFactory(), _LocalFactory(), _S3Factory())
+BUILT_IN: tuple[ISourceFactory, ...] = (_HttpFactory(), _LocalFactory(), S3Factory(), GcsFactory(), AzureFactory())
 
 
 @implementer(ISource)

@@ -10,12 +10,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from typing import Any
+
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from imgforge.errors import OriginFailed, SourceRefused
-from imgforge.interfaces import IServerReactor
+from imgforge.interfaces import IServerReactor, ISourceFactory
 from imgforge.sources.address_policy import AddressPolicy
 from imgforge.sources.http import HttpSource, IOriginKind, OriginRequest, Refusal
 from imgforge.sources.settings import SourceSettings
@@ -29,7 +31,7 @@ from imgforge.sources.stores.s3_refusals import REJECTED_KEYS, REJECTED_TOKENS, 
 from imgforge.sources.stores.s3_signature import escaped_key, escaped_query, scope_of, signed_headers
 from imgforge.sources.stores.store_mistakes import StoreMistake
 
-__all__ = ["S3Source", "S3Store", "make_s3_source", "s3_mistakes"]
+__all__ = ["S3Factory", "S3Source", "S3Store", ""s3_mistakes"]
 
 _MOST_REGIONS = 1000  # buckets whose regions are remembered; beyond, the one that was learnt first is forgotten
 _LEAST_SKEW = 60.0  # seconds; a smaller one is not why a store refuses (Amazon allows 15 minutes)
@@ -168,19 +170,25 @@ class S3Source(HttpSource):
         return closing.addCallback(lambda _: None)
 
 
-def make_s3_source(reactor: IServerReactor, settings: SourceSettings) -> S3Source | None:
-    """The source of `s3://` URLs, where *settings* have S3; `StoreMistake` where it cannot be used."""
-    s3 = settings.s3
-    if s3 is None:
-        return None
-    for mistake in s3_mistakes(s3):
-        raise StoreMistake(mistake)
-    addressing = S3Addressing(s3, os.environ, profile_region())
-    credentials = CredentialsKeeper(reactor, credentials_loader(s3, addressing.region))
-    credentials.start()
-    # The operator has named the store: neither the rules for addresses nor the headers for the web are meant for it.
-    settings = replace(settings, addresses=AddressPolicy(True, True, True), custom_headers={})
-    return S3Source(reactor, settings, S3Store(settings, addressing, credentials), credentials)
+@implementer(ISourceFactory)
+class S3Factory:
+    """Makes the source of s3:// URLs."""
+
+    schemes = ("s3",)
+
+    def make(self, reactor: IServerReactor, settings: Any) -> S3Source | None:
+        """See `ISourceFactory`; `StoreMistake` where the settings cannot be used."""
+        s3 = settings.s3
+        if s3 is None:
+            return None
+        for mistake in s3_mistakes(s3):
+            raise StoreMistake(mistake)
+        addressing = S3Addressing(s3, os.environ, profile_region())
+        credentials = CredentialsKeeper(reactor, credentials_loader(s3, addressing.region))
+        credentials.start()
+        # The operator has named the store: neither the rules for addresses nor the headers for the web are meant for it.
+        settings = replace(settings, addresses=AddressPolicy(True, True, True), custom_headers={})
+        return S3Source(reactor, settings, S3Store(settings, addressing, credentials), credentials)
 
 
 def s3_mistakes(settings: S3Settings) -> Iterator[str]:

@@ -66,4 +66,4 @@ class ErrorTests(SynchronousTestCase):
 
     def test_a_body_of_64_kib_costs_little(self) -> None:
         for tag in (b"<Code>", b"<Message>", b"<Region>", b"<Code>a", b"<Message>The a"):
-            s3_error(refusal((tag * (65536 // len(tag)))))  # a quadratic search would take minutes
+            s3_error(refusal(tag * (65536 // len(tag))))  # a quadratic search would take minutes

@@ -1,0 +1,110 @@
+"""How requests to Azure Blob Storage are authorized: with the account's key, or with a token of azure-identity."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from email.utils import formatdate, parsedate_to_datetime
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from imgforge.sources.http import Refusal
+from imgforge.sources.store_settings import AzureSettings
+from imgforge.sources.stores.azure_signature import shared_key_authorization
+from imgforge.sources.stores.bearer_tokens import BearerTokens, Token
+from imgforge.sources.stores.store_mistakes import StoreMistake, require
+
+__all__ = ["AzureCredentials", "SharedKey", "TokenCredentials", "account_key", "token_loader"]
+
+_SCOPE = "https://storage.azure.com/.default"
+_PATIENCE = 10.0  # seconds for one request to a token endpoint; azure-identity repeats it a few times
+_NO_SKEW = 60.0  # seconds that two clocks may differ without being the cause of a refusal: Azure takes 15 minutes
+
+
+class AzureCredentials(Protocol):
+    """Authorizes requests."""
+
+    async def authorize(self, path: str, query: Mapping[str, str], headers: dict[str, str]) -> None:
+        """Add to *headers* what makes the store take a GET request for *path* and *query*, both as signed."""
+
+    async def learn_from(self, refusal: Refusal, code: str) -> bool:
+        """Whether the next request fares better after *refusal* with the store's word *code*."""
+
+
+class SharedKey:
+    """Signs with the *key* of *account*. A clock that is wrong is corrected by the store's."""
+
+    log = Logger()
+
+    def __init__(self, clock: IReactorTime, account: str, key: bytes) -> None:
+        self._clock = clock
+        self._account = account
+        self._key = key
+        self._skew = 0.0  # seconds that the store's clock is ahead
+
+    async def authorize(self, path: str, query: Mapping[str, str], headers: dict[str, str]) -> None:
+        """See `AzureCredentials`."""
+        headers["x-ms-date"] = formatdate(self._clock.seconds() + self._skew, usegmt=True)
+        headers["authorization"] = shared_key_authorization(self._account, self._key, path, query, headers)
+
+    async def learn_from(self, refusal: Refusal, code: str) -> bool:
+        """Whether the clock has been corrected: the store then took the request for an old one."""
+        if refusal.status != 403 or code not in {"AuthenticationFailed", ""}:
+            return False
+        try:
+            skew = parsedate_to_datetime(refusal.headers.get("date", "")).timestamp() - self._clock.seconds()
+        except (ValueError, TypeError, OverflowError, IndexError):
+            return False
+        if abs(skew - self._skew) < _NO_SKEW:
+            return False
+        self._skew = skew
+        self.log.warn(
+            "the clock of Azure Blob Storage differs by {skew:.0f} s and is followed: set this machine's", skew=skew
+        )
+        return True
+
+
+class TokenCredentials:
+    """Sends a token."""
+
+    def __init__(self, clock: IReactorTime, tokens: BearerTokens) -> None:
+        self._clock = clock
+        self._tokens = tokens
+
+    async def authorize(self, path: str, query: Mapping[str, str], headers: dict[str, str]) -> None:  # noqa: ARG002
+        """See `AzureCredentials`."""
+        headers["x-ms-date"] = formatdate(self._clock.seconds(), usegmt=True)
+        headers["authorization"] = f"Bearer {await self._tokens.current()}"
+
+    async def learn_from(self, refusal: Refusal, code: str) -> bool:  # noqa: ARG002
+        """Whether there is another token than one that was refused."""
+        if refusal.status != 401:
+            return False
+        return await self._tokens.renew(refusal.request.headers["authorization"].removeprefix("Bearer "))
+
+
+def account_key(settings: AzureSettings) -> bytes:
+    """The key of the storage account; `StoreMistake` for one that cannot be used."""
+    if not settings.account:
+        raise StoreMistake("IMGFORGE_ABS_KEY needs IMGFORGE_ABS_NAME, the name of the storage account")
+    try:
+        return b64decode(settings.key, validate=True)
+    except ValueError:
+        raise StoreMistake("IMGFORGE_ABS_KEY must be the account's key in base64") from None
+
+
+def token_loader() -> Callable[[], Token]:
+    """A function that loads a new token, and blocks while it does; `StoreMistake` without azure-identity."""
+    require("IMGFORGE_USE_ABS without IMGFORGE_ABS_KEY", "azure.identity", "azure-identity", "azure")
+
+    def load() -> Token:
+        from azure.identity import DefaultAzureCredential
+
+        # Made anew each time, for it keeps its tokens until they expire, also those that the store refuses.
+        with DefaultAzureCredential(connection_timeout=_PATIENCE, read_timeout=_PATIENCE, retry_total=2) as credential:
+            token = credential.get_token(_SCOPE)
+        return Token(token.token, float(token.expires_on))
+
+    return load

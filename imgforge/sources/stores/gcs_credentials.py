@@ -1,0 +1,88 @@
+"""Tokens for Google Cloud Storage, by google-auth: of a key, a file, workload identity, or the metadata server."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC
+from functools import partial
+from time import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from imgforge.sources.store_settings import GcsSettings
+from imgforge.sources.stores.bearer_tokens import Token
+from imgforge.sources.stores.store_mistakes import StoreMistake, require
+
+__all__ = ["needs_token", "token_loader"]
+
+_SCOPES = ("https://www.googleapis.com/auth/devstorage.read_only",)
+_FILE, _METADATA_HOST = "GOOGLE_APPLICATION_CREDENTIALS", "GCE_METADATA_HOST"
+_PATIENCE = 10.0  # seconds for one request to a token endpoint; google-auth repeats it a few times
+_UNKNOWN_LIFE = 300.0  # seconds, for a token that does not say when it expires
+
+
+def needs_token(settings: GcsSettings) -> bool:
+    """Whether requests carry a token: always to Google, elsewhere where the operator names credentials.
+
+    An emulator asks for none, and gets none of Google's by chance.
+    """
+    if settings.key or not settings.endpoint or _FILE in os.environ or _METADATA_HOST in os.environ:
+        return True
+    host = urlsplit(settings.endpoint if "://" in settings.endpoint else f"//{settings.endpoint}").hostname or ""
+    return host.endswith(".googleapis.com")
+
+
+def token_loader(key: str) -> Callable[[], Token]:
+    """A function that loads a new token, and blocks while it does.
+
+    *key* is a service account's as JSON text; "" takes the account of the environment or of the machine.
+    `StoreMistake` for a key that cannot be used, and without google-auth.
+    """
+    for module in ("google.auth.transport.requests", "requests"):
+        require("IMGFORGE_USE_GCS", module, "google-auth", "gcs")
+    of_key = _credentials_of(key) if key else None
+
+    def load() -> Token:
+        from google.auth.transport.requests import Request
+
+        request = partial(Request(), timeout=_PATIENCE)
+        credentials = of_key or _found_credentials(request)
+        credentials.refresh(request)
+        expiry = credentials.expiry  # in UTC, without a zone
+        expires = time() + _UNKNOWN_LIFE if expiry is None else expiry.replace(tzinfo=UTC).timestamp()
+        return Token(credentials.token, expires)
+
+    return load
+
+
+def _credentials_of(key: str) -> Any:
+    from google.auth.exceptions import GoogleAuthError
+    from google.oauth2.service_account import Credentials
+
+    try:
+        info = json.loads(key)
+    except ValueError:  # its text would quote the key
+        raise StoreMistake("IMGFORGE_GCS_KEY must hold the key of a service account as JSON text") from None
+    if not isinstance(info, dict) or info.get("type") != "service_account":
+        raise StoreMistake("IMGFORGE_GCS_KEY must hold JSON with the type service_account")
+    try:
+        return Credentials.from_service_account_info(info, scopes=_SCOPES)
+    except (GoogleAuthError, ValueError, TypeError) as error:
+        raise StoreMistake(f"IMGFORGE_GCS_KEY holds no usable key: {_first_line(error)}") from None
+
+
+def _found_credentials(request: Any) -> Any:
+    import google.auth
+    from google.auth import compute_engine
+
+    if _METADATA_HOST in os.environ and _FILE not in os.environ:
+        # Named, so that it is not looked for at its usual address first, as google.auth.default does.
+        return compute_engine.Credentials(scopes=_SCOPES)
+    credentials, _ = google.auth.default(scopes=_SCOPES, request=request)
+    return credentials
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:200]
