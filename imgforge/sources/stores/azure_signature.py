@@ -1,4 +1,4 @@
-"""Azure's Shared Key signature of a GET request.
+"""Azure's Shared Key signature of requests.
 
 Source: "Authorize with Shared Key", Microsoft's documentation of the storage services' REST API.
 """
@@ -12,7 +12,7 @@ from hashlib import sha256
 
 __all__ = ["shared_key_authorization", "string_to_sign"]
 
-# In this order; a GET has no body, so that the headers of bodies are always empty.
+# In this order. The length is "" where there is no body.
 _SIGNED_HEADERS = (
     "content-encoding",
     "content-language",
@@ -28,14 +28,16 @@ _SIGNED_HEADERS = (
 )
 
 
-def string_to_sign(account: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> str:
-    """What is signed of a GET request.
+def string_to_sign(
+    account: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], method: str = "GET"
+) -> str:
+    """What is signed of a request.
 
     *path* is as it goes over the wire, with the account where the endpoint has it there; names and values of *query*
     are decoded; names of *headers* are in lower case.
     """
     own = sorted(name for name in headers if name.startswith("x-ms-"))
-    lines = ["GET", *(headers.get(name, "") for name in _SIGNED_HEADERS)]
+    lines = [method, *(headers.get(name, "") for name in _SIGNED_HEADERS)]
     lines += [f"{name}:{headers[name].strip()}" for name in own]
     lines += [f"/{account}{path}"]
     lines += [f"{name.lower()}:{value}" for name, value in sorted(query.items())]
@@ -43,9 +45,9 @@ def string_to_sign(account: str, path: str, query: Mapping[str, str], headers: M
 
 
 def shared_key_authorization(
-    account: str, key: bytes, path: str, query: Mapping[str, str], headers: Mapping[str, str]
+    account: str, key: bytes, path: str, query: Mapping[str, str], headers: Mapping[str, str], method: str = "GET"
 ) -> str:
     """The value of the Authorization header; *key* is the account's, decoded."""
-    text = string_to_sign(account, path, query, headers)
+    text = string_to_sign(account, path, query, headers, method)
     signature = hmac.new(key, text.encode("utf-8"), sha256).digest()
     return f"SharedKey {account}:{b64encode(signature).decode('ascii')}"
