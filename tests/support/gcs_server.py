@@ -30,7 +30,10 @@ class GcsServer:
         """Store an object with *metadata* such as contentType; its generation."""
         boundary = "imgforge-tests"
         described = json.dumps({"name": name, **metadata}).encode()
-        parts = (_part("application/json", described), _part(metadata.get("contentType", "application/octet-stream"), body))
+        parts = (
+            _part("application/json", described),
+            _part(metadata.get("contentType", "application/octet-stream"), body),
+        )
         data = b"".join(b"--%s\r\n%s\r\n" % (boundary.encode(), part) for part in parts)
         data += f"--{boundary}--\r\n".encode()
         path = f"/upload/storage/v1/b/{bucket}/o?uploadType=multipart&name={quote(name, safe='')}"

@@ -66,7 +66,9 @@ class TokenServer:
 
     def answer(self, path: str) -> tuple[int, dict[str, object]]:
         if self.refusal:
-            return 400, {"error": "invalid_grant", "error_description": self.refusal}
+            return 400, {
+                "error": "invalid_grant", "error_description": self.refusal, "statusCode": 400, "message": self.refusal,
+            }  # fmt: skip
         if path.endswith("/service-accounts/default/"):
             return 200, {"email": _ACCOUNT, "scopes": [], "aliases": ["default"]}
         with self._lock:

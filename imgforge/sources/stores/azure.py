@@ -45,7 +45,7 @@ _CURES = {
     "ContainerNotFound": "the container does not exist: check its name, and IMGFORGE_ABS_NAME",
     "AuthenticationFailed": "the signature is refused: check IMGFORGE_ABS_NAME, IMGFORGE_ABS_KEY and the clock",
     "AuthorizationPermissionMismatch": "access is denied: give the identity the role Storage Blob Data Reader",
-    "AuthorizationFailure": "access is denied: check the storage account's firewall and network rules",
+    "AuthorizationFailure": "access is denied: check IMGFORGE_ABS_KEY, and the storage account's firewall",
     "KeyBasedAuthenticationNotPermitted": "the account takes no keys: unset IMGFORGE_ABS_KEY and use an identity",
     "InvalidAuthenticationInfo": "the token is refused: check the identity's tenant and IMGFORGE_ABS_NAME",
     "BlobArchived": "the blob is archived: rehydrate it to the tier hot or cool",

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from imgforge.sources.http import Refusal
 from imgforge.sources.store_settings import AzureSettings
 from imgforge.sources.stores.azure_signature import shared_key_authorization
-from imgforge.sources.stores.bearer_tokens import BearerTokens, Token
+from imgforge.sources.stores.bearer_tokens import BearerTokens, NoToken, Token
 from imgforge.sources.stores.store_mistakes import StoreMistake, require
 
 __all__ = ["AzureCredentials", "SharedKey", "TokenCredentials", "account_key", "token_loader"]
@@ -100,11 +100,21 @@ def token_loader() -> Callable[[], Token]:
     require("IMGFORGE_USE_ABS without IMGFORGE_ABS_KEY", "azure.identity", "azure-identity", "azure")
 
     def load() -> Token:
+        from azure.core.exceptions import ClientAuthenticationError
         from azure.identity import DefaultAzureCredential
 
         # Made anew each time, for it keeps its tokens until they expire, also those that the store refuses.
         with DefaultAzureCredential(connection_timeout=_PATIENCE, read_timeout=_PATIENCE, retry_total=2) as credential:
-            token = credential.get_token(_SCOPE)
+            try:
+                token = credential.get_token(_SCOPE)
+            except ClientAuthenticationError as error:
+                raise NoToken(_reasons(str(error))) from None
         return Token(token.token, float(token.expires_on))
 
     return load
+
+
+def _reasons(text: str) -> str:
+    """What azure-identity says of each way to a token, those first that it found set up."""
+    tried = [line.strip() for line in text.splitlines() if line.startswith("\t")]
+    return "; ".join(sorted(tried, key=lambda line: "authentication unavailable" in line)) or text

@@ -18,13 +18,17 @@ from imgforge.concurrency import DaemonThreadPool
 from imgforge.errors import OriginFailed
 from imgforge.interfaces import IServerReactor
 
-__all__ = ["BearerTokens", "Token"]
+__all__ = ["BearerTokens", "NoToken", "Token"]
 
 _EARLY = 300.0  # seconds before its end that a token is renewed, if it is valid for much longer
 _SHARE_OF_LIFE = 0.75  # after which it is renewed otherwise
 _LAST_SECONDS = 10.0  # in which a token is not sent any more: it might expire on its way
 _PAUSE = 2.0  # seconds after a failed load without another
-_SETTLED = 30.0  # seconds: a token that is refused although it is younger is not renewed
+_RENEWALS = 30.0  # seconds from one renewal of a refused token to the next
+
+
+class NoToken(Exception):
+    """Says why there is no token, the cause that most likely matters first: logs show its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,7 @@ class Token:
 @dataclass(frozen=True, slots=True)
 class _Held:
     token: Token
-    since: float  # times are in seconds since the epoch
-    renew_at: float
+    renew_at: float  # times are in seconds since the epoch
     last_use: float
 
 
@@ -57,6 +60,7 @@ class BearerTokens:
         self._loading = False
         self._failure: OriginFailed | None = None  # that of the last load, until `_again_at`
         self._again_at = 0.0
+        self._no_renewal_before = 0.0
         self._pool = DaemonThreadPool(minthreads=0, maxthreads=1, name="imgforge-tokens")
         self._pool.start()
 
@@ -78,8 +82,10 @@ class BearerTokens:
         """Whether there is another token than *refused*, which the store did not take; loads one if need be."""
         held = self._held
         if held is not None and held.token.value == refused:
-            if self._reactor.seconds() < held.since + _SETTLED:
-                return False  # the store refuses what is new: another one would fare no better
+            now = self._reactor.seconds()
+            if now < self._no_renewal_before:
+                return False  # the store refused the one before as well: its age is not the cause
+            self._no_renewal_before = now + _RENEWALS
             self._held = None
         return await self.current() != refused
 
@@ -101,7 +107,7 @@ class BearerTokens:
         now = self._reactor.seconds()
         life = token.expires - now
         renew_at = max(now + _SHARE_OF_LIFE * life, token.expires - _EARLY)
-        self._held = _Held(token, now, renew_at, max(renew_at, token.expires - _LAST_SECONDS))
+        self._held = _Held(token, renew_at, max(renew_at, token.expires - _LAST_SECONDS))
         self._loading, self._failure = False, None
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
@@ -109,7 +115,9 @@ class BearerTokens:
 
     def _failed(self, failure: Failure) -> None:
         now = self._reactor.seconds()
-        error = OriginFailed("this server has no valid credentials for the store").caused_by(_reason(failure))
+        error = OriginFailed("this server has no valid credentials for the store").caused_by(
+            str(failure.value) or failure.type.__name__
+        )
         self._loading, self._failure, self._again_at = False, error, now + _PAUSE
         valid = max(0.0, self._held.token.expires - now) if self._held else 0.0
         self.log.warn(
@@ -121,8 +129,3 @@ class BearerTokens:
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             waiter.errback(OriginFailed(error.message).caused_by(error.cause))
-
-
-def _reason(failure: Failure) -> str:
-    """The exception's text, in one line; `OriginFailed` cuts it to the length of a cause."""
-    return " ".join(str(failure.value).split()) or type(failure.value).__name__

@@ -28,7 +28,7 @@ def needs_token(settings: GcsSettings) -> bool:
 
     An emulator asks for none, and gets none of Google's by chance.
     """
-    if settings.key or not settings.endpoint or _FILE in os.environ or _METADATA_HOST in os.environ:
+    if settings.key or not settings.endpoint or os.environ.get(_FILE) or os.environ.get(_METADATA_HOST):
         return True
     host = urlsplit(settings.endpoint if "://" in settings.endpoint else f"//{settings.endpoint}").hostname or ""
     return host.endswith(".googleapis.com")
@@ -76,9 +76,14 @@ def _credentials_of(key: str) -> Any:
 def _found_credentials(request: Any) -> Any:
     import google.auth
     from google.auth import compute_engine
+    from google.auth.credentials import with_scopes_if_required
 
-    if _METADATA_HOST in os.environ and _FILE not in os.environ:
-        # Named, so that it is not looked for at its usual address first, as google.auth.default does.
+    # What is named is taken as it is. google.auth.default would look for a metadata server at its usual address first,
+    # and ask Google for the project of a workload identity.
+    if os.environ.get(_FILE):
+        credentials, _ = google.auth.load_credentials_from_file(os.environ[_FILE], request=request)
+        return with_scopes_if_required(credentials, _SCOPES)
+    if os.environ.get(_METADATA_HOST):
         return compute_engine.Credentials(scopes=_SCOPES)
     credentials, _ = google.auth.default(scopes=_SCOPES, request=request)
     return credentials

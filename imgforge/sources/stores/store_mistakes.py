@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
@@ -13,10 +12,10 @@ class StoreMistake(ValueError):
     """A store that cannot be used with its settings; the message is one line for the operator."""
 
 
-def require(setting: str, module: str, package: str, extra: str, find: Callable[[str], object] = find_spec) -> None:
+def require(setting: str, module: str, package: str, extra: str) -> None:
     """`StoreMistake` with the command that installs *package*, where *module* of it is missing."""
     try:
-        found = find(module) is not None
+        found = find_spec(module) is not None
     except ModuleNotFoundError:  # not even its parent is there
         found = False
     if not found:

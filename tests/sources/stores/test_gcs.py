@@ -19,8 +19,8 @@ from tests.support.store_case import StoreCase
 from tests.support.store_proxy import Answer, StoreProxy
 from tests.support.token_server import TokenServer, service_account
 
-NAMES = ("a.jpg", "a b.jpg", "é/ü 😀.jpg", "a//b", "a/../b", "./c", "a+b", "a%2Fb", "a%252Fb", "a#b", "a&b=c", "a;b,c:d@e",
-         "..", "x/..")  # fmt: skip
+NAMES = ("a.jpg", "a b.jpg", "é/ü 😀.jpg", "a//b", "a/../b", "./c", "a+b", "a%2Fb", "a%252Fb", "a#b", "a&b=c",
+         "a;b,c:d@e")  # fmt: skip
 
 
 def store(endpoint: str = "", separator: str = "?", rules: BucketRules | None = None) -> GcsStore:
@@ -55,7 +55,7 @@ class RequestTests(SynchronousTestCase):
             self.assertEqual(wire_url("gs://b/a/../o 1?17", endpoint), expected, endpoint)
 
     def test_what_is_no_generation_is_none(self) -> None:
-        for version in ("", "v=1", "0", "-1", "1&x=y", "١", "9" * 20):
+        for version in ("", "v=1", "0", "-1", "1&x=y", "\u0661", "9" * 20):
             self.assertEqual(wire_url(f"gs://b/o?{version}"), "https://storage.googleapis.com/b/o", version)
 
     def test_the_separator_is_the_operators(self) -> None:
@@ -102,7 +102,7 @@ class ServerTests(StoreCase):
     @classmethod
     def setUpClass(cls) -> None:
         cls.server = GcsServer("pictures", "secret")
-        for number, name in enumerate(NAMES[:-2]):
+        for number, name in enumerate(NAMES):
             cls.server.put("pictures", name, b"%d" % number, contentType="image/jpeg")
 
     @classmethod
@@ -119,7 +119,7 @@ class ServerTests(StoreCase):
 
     async def test_every_name_is_read_as_it_was_written(self) -> None:
         for endpoint in (self.server.url, f"{self.server.url}/storage/v1/"):
-            for number, name in enumerate(NAMES[:-2]):
+            for number, name in enumerate(NAMES):
                 image = await self.get(f"gs://pictures/{name}", gcs=GcsSettings(endpoint=endpoint))
                 self.assertEqual(image.body, b"%d" % number, name)
 
