@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -16,8 +15,7 @@ from zope.interface import implementer
 
 from imgforge.errors import SourceNotFound
 from imgforge.interfaces import IServerReactor, ISourceFactory
-from imgforge.sources.address_policy import AddressPolicy
-from imgforge.sources.http import HttpSource, IOriginKind, OriginRequest, Refusal
+from imgforge.sources.http import IOriginKind, OriginRequest, Refusal
 from imgforge.sources.settings import SourceSettings
 from imgforge.sources.store_settings import AzureSettings
 from imgforge.sources.stores.azure_credentials import (
@@ -32,6 +30,7 @@ from imgforge.sources.stores.conditional_requests import understood_headers
 from imgforge.sources.stores.error_codes import error_code
 from imgforge.sources.stores.object_url import ObjectName, object_name
 from imgforge.sources.stores.store_mistakes import StoreMistake, endpoint_url
+from imgforge.sources.stores.store_source import StoreSource
 
 __all__ = ["AzureFactory", "AzureStore", "check_azure"]
 
@@ -144,13 +143,14 @@ class AzureFactory:
 
     schemes = ("abs",)
 
-    def make(self, reactor: IServerReactor, settings: Any) -> HttpSource | None:
+    def make(self, reactor: IServerReactor, settings: Any) -> StoreSource | None:
         """See `ISourceFactory`; `StoreMistake` where the settings cannot be used."""
         check_azure(settings)
         azure = settings.azure
         if azure is None:
             return None
         credentials: AzureCredentials
+        tokens = None
         if azure.key:
             credentials = SharedKey(reactor, azure.account, account_key(azure))
         else:
@@ -158,5 +158,4 @@ class AzureFactory:
             tokens.start()
             credentials = TokenCredentials(reactor, tokens)
         store = AzureStore(azure, credentials, settings.store_retries, settings.query_separator)
-        addresses = AddressPolicy(allow_loopback=True, allow_link_local=True, allow_private=True)
-        return HttpSource(reactor, replace(settings, addresses=addresses, custom_headers={}), store)
+        return StoreSource(reactor, settings, store, tokens)

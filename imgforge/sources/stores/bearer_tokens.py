@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from imgforge.concurrency import DaemonThreadPool
+from imgforge.concurrency import FileThreads
 from imgforge.errors import OriginFailed
 from imgforge.interfaces import IServerReactor
 
@@ -25,6 +24,7 @@ _SHARE_OF_LIFE = 0.75  # after which it is renewed otherwise
 _LAST_SECONDS = 10.0  # in which a token is not sent any more: it might expire on its way
 _PAUSE = 2.0  # seconds after a failed load without another
 _RENEWALS = 30.0  # seconds from one renewal of a refused token to the next
+_LONGEST_CLOSE = 1.0  # seconds
 
 
 class NoToken(Exception):
@@ -61,12 +61,16 @@ class BearerTokens:
         self._failure: OriginFailed | None = None  # that of the last load, until `_again_at`
         self._again_at = 0.0
         self._no_renewal_before = 0.0
-        self._pool = DaemonThreadPool(minthreads=0, maxthreads=1, name="imgforge-tokens")
-        self._pool.start()
+        self._threads = FileThreads(reactor, 1, _LONGEST_CLOSE, "imgforge-tokens")
+        self._threads.start()
 
     def start(self) -> None:
         """Load the first token; a failure is logged as a warning."""
         self._begin()
+
+    def close(self) -> Deferred[None]:
+        """End the thread; one that a silent endpoint blocks is left behind."""
+        return ensureDeferred(self._threads.stop(_LONGEST_CLOSE))
 
     async def current(self) -> str:
         """A valid token; `OriginFailed` where none can be had."""
@@ -101,7 +105,7 @@ class BearerTokens:
         """Begin to load, unless a load is under way. It goes on when nobody waits for it any more."""
         if not self._loading:
             self._loading = True
-            deferToThreadPool(self._reactor, self._pool, self._load).addCallbacks(self._loaded, self._failed)
+            self._threads.run(self._load).addCallbacks(self._loaded, self._failed)
 
     def _loaded(self, token: Token) -> None:
         now = self._reactor.seconds()
@@ -116,7 +120,7 @@ class BearerTokens:
     def _failed(self, failure: Failure) -> None:
         now = self._reactor.seconds()
         error = OriginFailed("this server has no valid credentials for the store").caused_by(
-            str(failure.value) or failure.type.__name__
+            str(failure.value) or type(failure.value).__name__
         )
         self._loading, self._failure, self._again_at = False, error, now + _PAUSE
         valid = max(0.0, self._held.token.expires - now) if self._held else 0.0

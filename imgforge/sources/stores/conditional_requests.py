@@ -18,10 +18,10 @@ _RANGE = re.compile(r"bytes=[0-9]{1,18}-[0-9]{0,18}")
 def understood_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """*headers* (names in lower case) without what a store may refuse, or ignore with wrong bytes as the result."""
     kept = dict(headers)
-    if not _ONE_ETAG.fullmatch(kept.get("if-none-match", '""')):
-        # If-Modified-Since counts only beside no If-None-Match (RFC 9110, section 13.1.3).
-        del kept["if-none-match"]
-        kept.pop("if-modified-since", None)
+    if "if-none-match" in kept:
+        kept.pop("if-modified-since", None)  # means nothing beside it (RFC 9110, section 13.1.3)
+        if not _ONE_ETAG.fullmatch(kept["if-none-match"]):
+            del kept["if-none-match"]
     if not _RANGE.fullmatch(kept.get("range", "bytes=0-")) or "if-range" in kept:
         kept.pop("range", None)
         kept.pop("if-range", None)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -18,8 +17,7 @@ from zope.interface import implementer
 
 from imgforge.errors import SourceNotFound
 from imgforge.interfaces import IServerReactor, ISourceFactory
-from imgforge.sources.address_policy import AddressPolicy
-from imgforge.sources.http import HttpSource, IOriginKind, OriginRequest, Refusal
+from imgforge.sources.http import IOriginKind, OriginRequest, Refusal
 from imgforge.sources.settings import SourceSettings
 from imgforge.sources.store_settings import GcsSettings
 from imgforge.sources.stores.bearer_tokens import BearerTokens
@@ -28,6 +26,7 @@ from imgforge.sources.stores.error_codes import error_code
 from imgforge.sources.stores.gcs_credentials import needs_token, token_loader
 from imgforge.sources.stores.object_url import ObjectName, object_name
 from imgforge.sources.stores.store_mistakes import endpoint_url
+from imgforge.sources.stores.store_source import StoreSource
 
 __all__ = ["GcsFactory", "GcsStore", "check_gcs"]
 
@@ -126,7 +125,7 @@ class GcsFactory:
 
     schemes = ("gs",)
 
-    def make(self, reactor: IServerReactor, settings: Any) -> HttpSource | None:
+    def make(self, reactor: IServerReactor, settings: Any) -> StoreSource | None:
         """See `ISourceFactory`; `StoreMistake` where the settings cannot be used."""
         check_gcs(settings)
         gcs = settings.gcs
@@ -137,5 +136,4 @@ class GcsFactory:
             tokens = BearerTokens(reactor, "Google Cloud Storage", token_loader(gcs.key))
             tokens.start()
         store = GcsStore(gcs, tokens, settings.store_retries, settings.query_separator)
-        addresses = AddressPolicy(allow_loopback=True, allow_link_local=True, allow_private=True)
-        return HttpSource(reactor, replace(settings, addresses=addresses, custom_headers={}), store)
+        return StoreSource(reactor, settings, store, tokens)

@@ -23,9 +23,10 @@ class BearerTokenTests(TestCase):
         self.life = 3600.0
         self.open = Event()
         self.open.set()
-        self.addCleanup(self.open.set)
         self.failure: Exception | None = None
         self.tokens = BearerTokens(cast("IServerReactor", self.clock), "The Store", self.load)
+        self.addCleanup(self.tokens.close)
+        self.addCleanup(self.open.set)
 
     def load(self) -> Token:
         """Blocks a thread, as vendors' libraries do."""

@@ -13,7 +13,7 @@ class UnderstoodHeadersTests(SynchronousTestCase):
     def test_plain_conditions_and_ranges_are_kept(self) -> None:
         for headers in (
             {},
-            {"if-none-match": '"0x8D"', "if-modified-since": DATE},
+            {"if-none-match": '"0x8D"'},
             {"if-modified-since": DATE},
             {"range": "bytes=0-"},
             {"range": "bytes=5-10", "accept": "image/*"},
@@ -23,6 +23,10 @@ class UnderstoodHeadersTests(SynchronousTestCase):
     def test_conditions_that_a_store_may_refuse_are_left_out_together(self) -> None:
         for etags in ("*", '"a", "b"', 'W/"a"', "a", '"a', ""):
             self.assertEqual(understood_headers({"if-none-match": etags, "if-modified-since": DATE}), {}, etags)
+
+    def test_a_date_means_nothing_beside_an_etag(self) -> None:
+        headers = {"if-none-match": '"a"', "if-modified-since": DATE}
+        self.assertEqual(understood_headers(headers), {"if-none-match": '"a"'})
 
     def test_ranges_that_a_store_may_refuse_are_left_out(self) -> None:
         for ranges in ("bytes=-5", "bytes=0-1,3-4", "items=0-1", "bytes=a-", "bytes=\u0661-", f"bytes={'1' * 19}-"):
