@@ -20,6 +20,7 @@ from imgforge.web.http import (
     aging_since,
     canonical,
     conditioned,
+    confirmed_etag,
     content_disposition,
     image_answer,
     joined_header,
@@ -125,6 +126,8 @@ class ImageEndpoint:
             self._set_source_headers(request, image, head)
             if head.status == 304 or not_modified(etag, modified, conditions):
                 request.setResponseCode(304)
+                if not etag and confirmed_etag(conditions):  # some stores send none
+                    request.setHeader(b"ETag", confirmed_etag(conditions).encode("latin-1", "replace"))
                 for name in (b"Content-Type", b"Content-Range", b"Content-Disposition"):
                     request.responseHeaders.removeHeader(name)
                 raise _HeadOnly

@@ -12,6 +12,7 @@ from imgforge.web.http.client_hints import HINTS, AppliedHints, ClientHints, hin
 from imgforge.web.http.conditions import (
     Conditions,
     conditioned,
+    confirmed_etag,
     not_modified,
     not_satisfiable,
     precondition_failed,
@@ -70,6 +71,7 @@ __all__ = [
     "cache_tag_headers",
     "canonical",
     "conditioned",
+    "confirmed_etag",
     "content_disposition",
     "error_headers",
     "hints_in",

@@ -10,7 +10,15 @@ from email.utils import parsedate_to_datetime
 from imgforge.model import Unsatisfiable, byte_range
 from imgforge.web.http.answer import Answer, error_headers
 
-__all__ = ["Conditions", "conditioned", "not_modified", "not_satisfiable", "precondition_failed", "precondition_fails"]
+__all__ = [
+    "Conditions",
+    "conditioned",
+    "confirmed_etag",
+    "not_modified",
+    "not_satisfiable",
+    "precondition_failed",
+    "precondition_fails",
+]
 
 _TAG = re.compile(r'"[^"]*"')
 _WHOLE_TAG = re.compile(r'(?:W/)?"[^"]*"')
@@ -70,6 +78,11 @@ def not_modified(etag: str, modified: str, conditions: Conditions) -> bool:
         return bool(etag) and etag.removeprefix("W/") in _TAG.findall(conditions.if_none_match)
     since, changed = _moment(conditions.if_modified_since), _moment(modified)
     return since is not None and changed is not None and changed <= since
+
+
+def confirmed_etag(conditions: Conditions) -> str:
+    """The ETag that an origin's 304 without one confirms: that of the condition, if there is only one (else "")."""
+    return conditions.if_none_match if _WHOLE_TAG.fullmatch(conditions.if_none_match) else ""
 
 
 def precondition_failed() -> Answer:
