@@ -19,17 +19,21 @@ KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr
 
 
 class AzureServer:
-    """A running Azurite; *containers* are created. Its telemetry is off: nothing leaves this machine."""
+    """A running Azurite; *containers* are created, for the account's key or, where *public*, for everybody.
 
-    def __init__(self, *containers: str) -> None:
+    Its telemetry is off: nothing leaves this machine.
+    """
+
+    def __init__(self, *containers: str, public: bool = False) -> None:
         self._program = StoreProgram(
             "azurite-blob", "--blobHost=127.0.0.1", "--blobPort={port}", "--inMemoryPersistence", "--silent",
             "--disableTelemetry",
         )  # fmt: skip
         self.port = self._program.port
         self.url = f"http://127.0.0.1:{self.port}/{ACCOUNT}"
+        access = {"x-ms-blob-public-access": "blob"} if public else {}
         for container in containers:
-            self._put(f"/{container}", {"restype": "container"}, b"", {})
+            self._put(f"/{container}", {"restype": "container"}, b"", access)
 
     def put(self, container: str, name: str, body: bytes, media_type: str = "image/jpeg", **headers: str) -> str:
         """Store a blob; *headers* are further ones with underscores for hyphens. Its ETag."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -18,10 +18,16 @@ Answer = tuple[int, dict[str, str], bytes]
 class StoreProxy:
     """Forwards GET requests, byte for byte, to the store on *port* unless *judge* answers them itself.
 
-    *judge* gets path and headers (names in lower case); None forwards. `requests` are all requests so far.
+    *judge* gets path and headers (names in lower case); None forwards, without the headers
+    *dropped*. `requests` are all requests so far.
     """
 
-    def __init__(self, port: int, judge: Callable[[str, Mapping[str, str]], Answer | None] = lambda *_: None) -> None:
+    def __init__(
+        self,
+        port: int,
+        judge: Callable[[str, Mapping[str, str]], Answer | None] = lambda *_: None,
+        dropped: Collection[str] = (),
+    ) -> None:
         self.judge = judge
         self.requests: list[tuple[str, dict[str, str]]] = []
         proxy = self
@@ -32,7 +38,9 @@ class StoreProxy:
             def do_GET(self) -> None:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 proxy.requests.append((self.path, headers))
-                status, answer, body = proxy.judge(self.path, headers) or _forwarded(port, self.path, headers)
+                status, answer, body = proxy.judge(self.path, headers) or _forwarded(
+                    port, self.path, {name: value for name, value in headers.items() if name not in dropped}
+                )
                 self.send_response_only(status)
                 for name, value in answer.items():
                     self.send_header(name, value)
