@@ -87,9 +87,12 @@ def _plugins(settings: Settings) -> Iterator[str]:
     yield from plugins.mistakes or unknown_plugin_settings(plugins.factories.values(), settings.plugin)
 
 
-_STORES = frozenset(
-    ["use_s3", "s3_endpoint", "s3_access_points", "use_gcs", "gcs_key", "gcs_endpoint", "use_abs", "abs_name", "abs_key", "abs_endpoint"]
-)
+_STORES = frozenset({"use_s3", "s3_endpoint", "s3_access_points", "use_gcs", "gcs_key", "gcs_endpoint"}) | {
+    "use_abs",
+    "abs_name",
+    "abs_key",
+    "abs_endpoint",
+}
 
 
 def _stores(settings: Settings) -> Iterator[str]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -31,7 +30,7 @@ from imgforge.sources.stores.s3_refusals import REJECTED_KEYS, REJECTED_TOKENS, 
 from imgforge.sources.stores.s3_signature import escaped_key, escaped_query, scope_of, signed_headers
 from imgforge.sources.stores.store_mistakes import StoreMistake
 
-__all__ = ["S3Factory", "S3Source", "S3Store", ""s3_mistakes"]
+__all__ = ["S3Factory", "S3Source", "S3Store", "s3_mistakes"]
 
 _MOST_REGIONS = 1000  # buckets whose regions are remembered; beyond, the one that was learnt first is forgotten
 _LEAST_SKEW = 60.0  # seconds; a smaller one is not why a store refuses (Amazon allows 15 minutes)
@@ -186,7 +185,7 @@ class S3Factory:
         addressing = S3Addressing(s3, os.environ, profile_region())
         credentials = CredentialsKeeper(reactor, credentials_loader(s3, addressing.region))
         credentials.start()
-        # The operator has named the store: neither the rules for addresses nor the headers for the web are meant for it.
+        # The operator has named the store: neither the rules for addresses nor the headers for the web are for it.
         settings = replace(settings, addresses=AddressPolicy(True, True, True), custom_headers={})
         return S3Source(reactor, settings, S3Store(settings, addressing, credentials), credentials)
 

@@ -153,6 +153,4 @@ class MissingLibraryTests(SynchronousTestCase):
         require_botocore()
         with self.assertRaises(StoreMistake) as caught:
             require("IMGFORGE_USE_S3", "botocore_that_is_missing.session", "botocore", "s3")
-        self.assertEqual(
-            str(caught.exception), "IMGFORGE_USE_S3 needs botocore: pip install 'twisted-imgforge[s3]'"
-        )
+        self.assertEqual(str(caught.exception), "IMGFORGE_USE_S3 needs botocore: pip install 'twisted-imgforge[s3]'")
