@@ -74,6 +74,17 @@ def _custom_answers(settings: Settings) -> Iterator[str]:
     )
 
 
+def _swift(settings: Settings) -> Iterator[str]:
+    if not settings.use_swift:
+        return
+    for name in ("swift_username", "swift_api_key", "swift_auth_url"):
+        if not getattr(settings, name):
+            yield f"IMGFORGE_USE_SWIFT needs IMGFORGE_{name.upper()}"
+    url = settings.swift_auth_url
+    if url and not settings.swift_auth_version and not any(version in url for version in ("v1", "v2", "v3")):
+        yield "IMGFORGE_SWIFT_AUTH_VERSION must be 1, 2 or 3, for IMGFORGE_SWIFT_AUTH_URL has no v1, v2 or v3"
+
+
 def _reach(settings: Settings) -> Iterator[str]:
     if settings.key or settings.allow_unsigned or settings.on_loopback:
         return
@@ -102,6 +113,7 @@ _RULES = (
     Rule(frozenset({"request_headers_passthrough", "secret"}), _request_headers),
     Rule(frozenset({"response_headers_passthrough"}), _response_headers),
     Rule(frozenset({"autoquality_min", "autoquality_max"}), _quality_search),
+    Rule(frozenset({"use_swift", "swift_username", "swift_api_key", "swift_auth_url", "swift_auth_version"}), _swift),
     Rule(frozenset({"key", "salt", "bind", "allow_unsigned"}), _reach),
 )
 

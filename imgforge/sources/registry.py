@@ -23,6 +23,7 @@ from imgforge.sources.settings import SourceSettings
 from imgforge.sources.stores.azure import AzureFactory
 from imgforge.sources.stores.gcs import GcsFactory
 from imgforge.sources.stores.s3 import S3Factory
+from imgforge.sources.stores.swift import SwiftFactory
 
 __all__ = ["BUILT_IN", "SourceRegistry"]
 
@@ -58,9 +59,17 @@ _SWITCHES = {
     "s3": "IMGFORGE_USE_S3",
     "gs": "IMGFORGE_USE_GCS",
     "abs": "IMGFORGE_USE_ABS",
+    "swift": "IMGFORGE_USE_SWIFT",
 }
 
-BUILT_IN: tuple[ISourceFactory, ...] = (_HttpFactory(), _LocalFactory(), S3Factory(), GcsFactory(), AzureFactory())
+BUILT_IN: tuple[ISourceFactory, ...] = (
+    _HttpFactory(),
+    _LocalFactory(),
+    S3Factory(),
+    GcsFactory(),
+    AzureFactory(),
+    SwiftFactory(),
+)
 
 
 @implementer(ISource)

@@ -79,7 +79,7 @@ class OriginClient:
             for name, value in (("User-Agent", self._user_agent), ("Accept", "*/*")):
                 if not sent.hasHeader(name):
                     sent.setRawHeaders(name, [value])
-            agent = OriginAgent(self._pool, request.url, request.new_connection)
+            agent = OriginAgent(self._pool, request)
             response: IResponse = await HTTPClient(agent, self._jar).get(
                 _ANY_URL, headers=sent, cookies=self._jar, allow_redirects=False, unbuffered=True, reactor=self._reactor
             )

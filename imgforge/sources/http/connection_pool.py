@@ -68,6 +68,7 @@ class ConnectionPool:
         authority: bytes,
         target: bytes,
         headers: Sequence[tuple[bytes, bytes]],
+        body: bytes | None = None,
         new_connection: bool = False,
     ) -> IResponse:
         """The response to the request; see `IOriginConnection.send`. *new_connection* takes no connection of others."""
@@ -75,10 +76,10 @@ class ConnectionPool:
         try:
             if connection is None:
                 connection = await self._open(origin, alone=new_connection)
-            return await connection.send(authority, target, headers)
+            return await connection.send(authority, target, headers, body)
         except NotSent:
             connection = await self._open(origin, alone=new_connection)
-            return await connection.send(authority, target, headers)
+            return await connection.send(authority, target, headers, body)
 
     async def preconnect(self, origin: Origin, number: int) -> None:
         """Open *number* connections to *origin*, or one that is shared; they wait for requests as idle ones."""

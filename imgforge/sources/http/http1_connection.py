@@ -95,7 +95,9 @@ class Http1Connection(Protocol):
         """See `IOriginConnection`."""
         return int(self._exchange is not None)
 
-    def send(self, authority: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Deferred[IResponse]:
+    def send(
+        self, authority: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes | None = None
+    ) -> Deferred[IResponse]:
         """See `IOriginConnection`."""
         if not self.free:
             return fail(NotSent("the connection is in use, or closed"))
@@ -103,15 +105,20 @@ class Http1Connection(Protocol):
             self.abort()
             return fail(NotSent("the origin sent bytes that nobody asked for, or closed the connection"))
         try:
-            request = h11.Request(method=b"GET", target=target, headers=[(b"Host", authority), *headers])
-            head = self._parser.send(request)
+            fields = [(b"Host", authority), *headers]
+            if body is None:
+                sent = self._parser.send(h11.Request(method=b"GET", target=target, headers=fields)) or b""
+            else:
+                fields.append((b"Content-Length", b"%d" % len(body)))
+                sent = self._parser.send(h11.Request(method=b"POST", target=target, headers=fields)) or b""
+                sent += self._parser.send(h11.Data(data=body)) or b""
             self._parser.send(h11.EndOfMessage())
         except h11.LocalProtocolError:
             self.abort()
             return fail(RequestGenerationFailed([Failure()]))
         exchange = self._exchange = _Exchange(self, self._used)
         self._used = True
-        self._transport.write(head)
+        self._transport.write(sent)
         self.changed()
         return exchange.answering
 

@@ -83,14 +83,18 @@ class Http2Connection(Protocol):
         self._wire = Http2Transport(self.transport, self._clock, self._settle)
         self._settle()
 
-    def send(self, authority: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Deferred[IResponse]:
+    def send(
+        self, authority: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes | None = None
+    ) -> Deferred[IResponse]:
         """See `IOriginConnection`; `ValueError` for a target or a header that no request can have."""
         if not self.free:
             return fail(NotSent("the connection takes no more requests"))
         try:
-            fields = request_fields(authority, target, headers)
+            fields = request_fields(b"GET" if body is None else b"POST", authority, target, headers)
             stream_id = self._h2.get_next_available_stream_id()
-            self._h2.send_headers(stream_id, fields, end_stream=True)
+            self._h2.send_headers(stream_id, fields, end_stream=not body)
+            if body:  # it is short: a window is 64 KiB at first
+                self._h2.send_data(stream_id, body, end_stream=True)
         except ValueError as error:
             return fail(error)
         except H2Error as error:  # 2**30 requests have been sent

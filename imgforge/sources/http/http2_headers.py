@@ -37,13 +37,13 @@ class ResponseHead:
 
 
 def request_fields(
-    authority: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]
+    method: bytes, authority: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]
 ) -> list[tuple[bytes, bytes]]:
-    """The fields of `GET target`; `ValueError` for bytes that a gateway to HTTP/1.1 could take for another request."""
+    """The fields of a request; `ValueError` for bytes that a gateway to HTTP/1.1 could take for another request."""
     if not target.startswith(b"/") or _UNSAFE_TARGET.search(target) or _UNSAFE_TARGET.search(authority):
         raise ValueError("a target or an authority that no request can have")
     fields = [
-        (b":method", b"GET"),
+        (b":method", method),
         (b":scheme", b"https"),
         (b":authority", authority),
         NeverIndexedHeaderTuple(b":path", target),

@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from imgforge.sources.http.connection_pool import ConnectionPool
 from imgforge.sources.http.encoding import inflated
+from imgforge.sources.http.origin_request import OriginRequest
 from imgforge.sources.http.wire_url import split_wire_url
 
 __all__ = ["NoCookies", "OriginAgent"]
@@ -40,12 +41,11 @@ class NoCookies(CookieJar):
 
 @implementer(IAgent)
 class OriginAgent:
-    """Gets *url* over a connection of *pool*, with the headers that `request` gets; its other arguments are ignored."""
+    """Sends *wired* over a connection of *pool*, with the headers that `request` gets, and ignores its other arguments."""
 
-    def __init__(self, pool: ConnectionPool, url: str, new_connection: bool = False) -> None:
+    def __init__(self, pool: ConnectionPool, wired: OriginRequest) -> None:
         self._pool = pool
-        self._url = url
-        self._new_connection = new_connection
+        self._wired = wired
 
     def request(
         self,
@@ -55,7 +55,7 @@ class OriginAgent:
         bodyProducer: IBodyProducer | None = None,  # noqa: ARG002
     ) -> Deferred[IResponse]:
         """See `IAgent`; `ValueError` where the URL is no wire URL."""
-        origin, target = split_wire_url(self._url)
+        origin, target = split_wire_url(self._wired.url)
         given = headers or Headers()
         host = given.getRawHeaders(b"host")
         sent = [
@@ -66,5 +66,7 @@ class OriginAgent:
         ]
         sent.append(_IDENTITY)
         authority = host[0] if host else origin.authority
-        answering = Deferred.fromCoroutine(self._pool.send(origin, authority, target, sent, self._new_connection))
+        answering = Deferred.fromCoroutine(
+            self._pool.send(origin, authority, target, sent, self._wired.body, self._wired.new_connection)
+        )
         return answering.addCallback(inflated)

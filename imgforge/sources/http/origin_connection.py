@@ -28,8 +28,12 @@ class IOriginConnection(Interface):
     )
     closed: bool = Attribute("Whether the transport is gone.")
 
-    def send(authority: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Deferred[IResponse]:
+    def send(
+        authority: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes | None = None
+    ) -> Deferred[IResponse]:
         """Send `GET target` to *authority* (the Host); fires with the response once its head is there.
+
+        A *body*, of a few KiB at most, is sent with POST.
 
         The bytes of *target* go to the wire unchanged. *headers* have neither Host nor Connection. `NotSent` where the
         origin cannot have begun to answer: the connection was closed meanwhile, or HTTP/2 refused the stream. Other

@@ -12,11 +12,12 @@ __all__ = ["IOriginKind", "OriginRequest", "Refusal"]
 
 @dataclass(frozen=True, slots=True)
 class OriginRequest:
-    """A GET request as it goes over the wire."""
+    """A request as it goes over the wire."""
 
     url: str  # ASCII, with the path and query that are sent byte for byte
     headers: Mapping[str, str]  # names in lower case
     new_connection: bool = False  # whether no connection that is open already will do: for retries and hedges
+    body: bytes | None = None  # sent with POST: for services beside the origins, such as those that give tokens
 
 
 @dataclass(frozen=True, slots=True)

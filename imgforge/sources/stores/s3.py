@@ -6,22 +6,19 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from imgforge.errors import OriginFailed, SourceRefused
 from imgforge.interfaces import IServerReactor, ISourceFactory
-from imgforge.sources.address_policy import AddressPolicy
-from imgforge.sources.http import HttpSource, IOriginKind, OriginRequest, Refusal
+from imgforge.sources.http import IOriginKind, OriginRequest, Refusal
 from imgforge.sources.settings import SourceSettings
 from imgforge.sources.store_settings import S3Settings
-from imgforge.sources.stores.object_url import ObjectName, object_name
+from imgforge.sources.stores.object_url import ObjectName, climbs_out, object_name
 from imgforge.sources.stores.s3_addressing import S3Addressing, addressing_mistakes
 from imgforge.sources.stores.s3_botocore import credentials_loader, profile_region, require_botocore
 from imgforge.sources.stores.s3_conditions import understood_headers
@@ -29,8 +26,9 @@ from imgforge.sources.stores.s3_credentials import CredentialsKeeper
 from imgforge.sources.stores.s3_refusals import REJECTED_KEYS, REJECTED_TOKENS, SKEWED, S3Error, s3_error
 from imgforge.sources.stores.s3_signature import escaped_key, escaped_query, scope_of, signed_headers
 from imgforge.sources.stores.store_mistakes import StoreMistake
+from imgforge.sources.stores.store_source import StoreSource
 
-__all__ = ["S3Factory", "S3Source", "S3Store", "s3_mistakes"]
+__all__ = ["S3Factory", "S3Store", "s3_mistakes"]
 
 _MOST_REGIONS = 1000  # buckets whose regions are remembered; beyond, the one that was learnt first is forgotten
 _LEAST_SKEW = 60.0  # seconds; a smaller one is not why a store refuses (Amazon allows 15 minutes)
@@ -70,7 +68,7 @@ class S3Store:
         """*url*, whose bucket may be named, and whose key stays in it."""
         name = self._name(url)
         self._rules.check(name.bucket)
-        if self._addressing.address(name.bucket).path and _climbs_out(name.key):
+        if self._addressing.address(name.bucket).path and climbs_out(name.key):
             raise SourceRefused("the source's key leads out of its bucket")
         return url
 
@@ -154,28 +152,13 @@ class S3Store:
         return False
 
 
-class S3Source(HttpSource):
-    """Serves `s3://`."""
-
-    def __init__(
-        self, reactor: IServerReactor, settings: SourceSettings, kind: S3Store, credentials: CredentialsKeeper
-    ) -> None:
-        super().__init__(reactor, settings, kind)
-        self._credentials = credentials
-
-    def close(self) -> Deferred[None]:
-        """See `ISource`."""
-        closing = gatherResults([super().close(), self._credentials.close()])
-        return closing.addCallback(lambda _: None)
-
-
 @implementer(ISourceFactory)
 class S3Factory:
     """Makes the source of s3:// URLs."""
 
     schemes = ("s3",)
 
-    def make(self, reactor: IServerReactor, settings: Any) -> S3Source | None:
+    def make(self, reactor: IServerReactor, settings: Any) -> StoreSource | None:
         """See `ISourceFactory`; `StoreMistake` where the settings cannot be used."""
         s3 = settings.s3
         if s3 is None:
@@ -185,9 +168,7 @@ class S3Factory:
         addressing = S3Addressing(s3, os.environ, profile_region())
         credentials = CredentialsKeeper(reactor, credentials_loader(s3, addressing.region))
         credentials.start()
-        # The operator has named the store: neither the rules for addresses nor the headers for the web are for it.
-        settings = replace(settings, addresses=AddressPolicy(True, True, True), custom_headers={})
-        return S3Source(reactor, settings, S3Store(settings, addressing, credentials), credentials)
+        return StoreSource(reactor, settings, S3Store(settings, addressing, credentials), credentials)
 
 
 def s3_mistakes(settings: S3Settings) -> Iterator[str]:
@@ -197,13 +178,3 @@ def s3_mistakes(settings: S3Settings) -> Iterator[str]:
     except StoreMistake as mistake:
         yield str(mistake)
     yield from addressing_mistakes(settings, os.environ)
-
-
-def _climbs_out(key: str) -> bool:
-    """Whether `..` in *key* leads above its beginning, for a server that resolves it and merges slashes."""
-    depth = 0
-    for part in key.split("/"):
-        depth += -1 if part == ".." else part not in {"", "."}
-        if depth < 0:
-            return True
-    return False

@@ -1,0 +1,89 @@
+"""`swift://container/object`: originals in OpenStack Swift."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from zope.interface import implementer
+
+from imgforge.errors import SourceNotFound, SourceRefused
+from imgforge.interfaces import IServerReactor, ISourceFactory
+from imgforge.sources.http import IOriginKind, OriginRequest, Refusal
+from imgforge.sources.settings import SourceSettings
+from imgforge.sources.store_settings import SwiftSettings
+from imgforge.sources.stores.object_url import climbs_out, object_name
+from imgforge.sources.stores.store_source import StoreSource
+from imgforge.sources.stores.swift_tokens import SwiftTokens
+
+__all__ = ["SwiftFactory", "SwiftOrigins"]
+
+_DOTS = frozenset({".", ".."})
+_LONGEST_SHOWN = 80  # characters of a header of Swift in a log line
+
+
+@implementer(IOriginKind)
+class SwiftOrigins:
+    """The containers of one account. URLs are `swift://container/object`, without a query: Swift has no versions."""
+
+    follows_redirects = False
+    endpoints: tuple[str, ...] = ()  # the store's URL comes with the token
+
+    def __init__(self, settings: SourceSettings, swift: SwiftSettings, tokens: SwiftTokens) -> None:
+        self.retries = settings.store_retries
+        self._separator = settings.query_separator
+        self._containers = swift.buckets
+        self._tokens = tokens
+
+    def checked(self, url: str) -> str:
+        """See `IOriginKind`."""
+        name = object_name(url, self._separator)
+        self._containers.check(name.bucket)
+        if name.bucket in _DOTS:
+            raise SourceNotFound("the source's URL has no valid container")
+        if climbs_out(name.key):
+            raise SourceRefused("the source's path leads out of its container")
+        return f"swift://{name.bucket}/{name.key}"
+
+    def origin_of(self, url: str) -> str:
+        """The container."""
+        return "/".join(url.split("/", 3)[:3])
+
+    async def request_for(self, url: str, headers: Mapping[str, str]) -> OriginRequest:
+        """See `IOriginKind`."""
+        token = await self._tokens.current()
+        path = quote(url.removeprefix("swift://"), safe="/")
+        return OriginRequest(f"{token.storage_url}/{path}", {**headers, "x-auth-token": token.value})
+
+    async def learn_from(self, url: str, refusal: Refusal) -> bool:  # noqa: ARG002
+        """Whether a new token may do better: the store says 401 for one that expired or was revoked."""
+        return refusal.status == 401 and self._tokens.refused(refusal.request.headers.get("x-auth-token", ""))
+
+    def explain(self, refusal: Refusal) -> str:
+        """See `IOriginKind`."""
+        if refusal.status == 404:
+            return ""
+        causes = {
+            401: "the store refuses the token, though it is new: does IMGFORGE_SWIFT_AUTH_URL belong to this store?",
+            403: "IMGFORGE_SWIFT_USERNAME may not read the container: give it a read ACL (swift post -r) or a role",
+        }
+        cause = causes.get(refusal.status, "")
+        transaction = refusal.headers.get("x-trans-id", "")[:_LONGEST_SHOWN]
+        return "; ".join(filter(None, (cause, transaction and f"transaction {transaction}")))
+
+
+@implementer(ISourceFactory)
+class SwiftFactory:
+    """Makes the source of swift:// URLs."""
+
+    schemes = ("swift",)
+
+    def make(self, reactor: IServerReactor, settings: Any) -> StoreSource | None:
+        """See `ISourceFactory`."""
+        swift = settings.swift
+        if swift is None:
+            return None
+        tokens = SwiftTokens(reactor, settings, swift)
+        reactor.callWhenRunning(tokens.authenticate)
+        return StoreSource(reactor, settings, SwiftOrigins(settings, swift, tokens), tokens)
