@@ -41,7 +41,7 @@ class NoCookies(CookieJar):
 
 @implementer(IAgent)
 class OriginAgent:
-    """Sends *wired* over a connection of *pool*, with the headers that `request` gets, and ignores its other arguments."""
+    """Sends *wired* over a connection of *pool*, with the headers that `request` gets; ignores its other arguments."""
 
     def __init__(self, pool: ConnectionPool, wired: OriginRequest) -> None:
         self._pool = pool

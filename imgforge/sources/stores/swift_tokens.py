@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -70,25 +71,24 @@ class SwiftTokens:
 
     def authenticate(self) -> None:
         """Get a token ahead of the first request; a failure is a warning."""
-
-        def warn(failure: Failure) -> None:
-            line = _line(failure)
-            self.log.warn("Swift: no token at the start, and no swift:// source until there is one: {line}", line=line)
-
-        Deferred.fromCoroutine(self.current()).addErrback(warn).addErrback(self._log_bug)
+        self._run_in_background(self.current(), "no token at the start, and no swift:// source until there is one")
 
     def _renew_early(self) -> None:
         """Renew the token while the old one still serves."""
-
-        def warn(failure: Failure) -> None:
-            self.log.warn("Swift: the token is not renewed, the old one serves: {line}", line=_line(failure))
-
         if self._clock.seconds() >= self._asks_at:
             self._asks_at = self._clock.seconds() + _PATIENCE
-            self._renew(early=True).addErrback(warn).addErrback(self._log_bug)
+            self._run_in_background(self._renew(early=True), "the token is not renewed, the old one still serves")
 
-    def _log_bug(self, failure: Failure) -> None:
-        self.log.failure("Swift: authentication failed in an unexpected way; the next request tries again", failure)
+    def _run_in_background(self, work: Awaitable[SwiftToken], consequence: str) -> None:
+        async def run() -> None:
+            try:
+                await work
+            except ImgforgeError as error:
+                self.log.warn("Swift: {consequence}: {line}", consequence=consequence, line=error.logged)
+            except Exception:
+                self.log.failure("Swift: authentication failed unexpectedly; the next request tries again")
+
+        Deferred.fromCoroutine(run())
 
     def _renew(self, *, early: bool = False) -> Deferred[SwiftToken]:
         if self._refusal is not None and not early and self._clock.seconds() < self._asks_at:
@@ -143,12 +143,6 @@ class SwiftTokens:
         error = self._failure(f"refuses the credentials ({status})")
         self._refusal = error
         return error
-
-
-def _line(failure: Failure) -> str:
-    """The error of imgforge in one line; any other failure is raised."""
-    failure.trap(ImgforgeError)
-    return getattr(failure.value, "logged", "")
 
 
 def _failed(error: ImgforgeError) -> Deferred[SwiftToken]:
