@@ -3,6 +3,7 @@
 from imgforge.model.byte_ranges import Unsatisfiable, byte_range
 from imgforge.model.cache_control import CacheControl, delta_seconds
 from imgforge.model.client_hints import NO_HINTS, Hints
+from imgforge.model.data_url import is_data_url
 from imgforge.model.effects import (
     AutoQuality,
     AutoQualityOptions,
@@ -79,4 +80,5 @@ __all__ = [
     "WebpOptions",
     "byte_range",
     "delta_seconds",
+    "is_data_url",
 ]

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from imgforge.model import is_data_url
+
 __all__ = ["RequestRecord", "Stage", "WorkRecord", "shown_source"]
 
 _LONGEST_SOURCE = 500
@@ -68,7 +70,7 @@ class RequestRecord:
 
 def shown_source(url: str) -> str:
     """*url* for a log: without secrets (query, fragment, user and password); of a data URL the media type only."""
-    if url[:5].lower() == "data:":
+    if is_data_url(url):
         return url[:_LONGEST_SOURCE].partition(",")[0]
     shown = url.partition("?")[0].partition("#")[0]
     scheme, separator, rest = shown.partition("://")

@@ -11,16 +11,13 @@ from twisted.logger import Logger
 
 from imgforge import processing
 from imgforge.model import CacheEntry, ImageRequest, ProcessingOptions, Rendition, SourceImage
-from imgforge.observability import Stage, WorkRecord
+from imgforge.observability import Stage, WorkRecord, shown_source
 from imgforge.pipeline.limits import BudgetLease
 from imgforge.pipeline.original_fetcher import OriginalFetcher, OriginalRequest
 from imgforge.pipeline.parts import PipelineParts, PipelineSettings
 from imgforge.processing import Cancellation
 
 __all__ = ["Renderer"]
-
-# Characters of a source in a log line.
-_LONGEST_SHOWN = 500
 
 
 class Renderer:
@@ -70,7 +67,7 @@ class Renderer:
         self._metrics.image_processed(rendition.format, self._clock.seconds() - began)
         if rendition.truncated:
             self._metrics.truncated_image()
-            shown = request.source.partition("?")[0][:_LONGEST_SHOWN]
+            shown = shown_source(request.source)
             self.log.info("{source} ends too early: it is shown as far as it goes", source=shown)
         return CacheEntry(
             rendition=rendition,

@@ -13,8 +13,9 @@ from zope.interface import implementer
 
 from imgforge.errors import ImgforgeError, SourceRefused, UnknownScheme
 from imgforge.interfaces import IServerReactor, ISource, ISourceFactory, Reserve, unlimited_reserve
-from imgforge.model import SourceHead, SourceImage
+from imgforge.model import SourceHead, SourceImage, is_data_url
 from imgforge.sources.allowed_sources import AllowedSources
+from imgforge.sources.data_urls import DataSource
 from imgforge.sources.http import HttpSource
 from imgforge.sources.local import LocalSource
 from imgforge.sources.plugin_settings import own_settings
@@ -53,8 +54,17 @@ class _LocalFactory:
         )
 
 
+@implementer(ISourceFactory)
+class _DataFactory:
+    schemes = ("data",)
+
+    def make(self, reactor: IServerReactor, settings: Any) -> DataSource | None:  # noqa: ARG002
+        return DataSource(settings.media_type_of) if settings.data_urls else None
+
+
 # The setting that switches a built-in scheme on.
 _SWITCHES = {
+    "data": "IMGFORGE_ALLOW_DATA_SOURCES",
     "local": "IMGFORGE_LOCAL_FILESYSTEM_ROOT",
     "s3": "IMGFORGE_USE_S3",
     "gs": "IMGFORGE_USE_GCS",
@@ -65,6 +75,7 @@ _SWITCHES = {
 BUILT_IN: tuple[ISourceFactory, ...] = (
     _HttpFactory(),
     _LocalFactory(),
+    _DataFactory(),
     S3Factory(),
     GcsFactory(),
     AzureFactory(),
@@ -148,10 +159,10 @@ class SourceRegistry:
                 self.log.failure("cannot close {source}: its connections and files end with the process", source=name)
 
     def _source(self, url: str) -> ISource:
-        scheme = url.partition("://")[0].lower()
+        scheme = "data" if is_data_url(url) else url.partition("://")[0].lower()
         source = self._by_scheme.get(scheme)
         if source is None:
-            known = ", ".join(f"{name}://" for name in self.schemes)
+            known = ", ".join("data:" if name == "data" else f"{name}://" for name in self.schemes)
             why = f"{_SWITCHES[scheme]} is not set" if scheme in _SWITCHES else f"this server knows {known}"
             raise UnknownScheme(f"no source for {scheme[:40]!r}: {why}")
         if not self._allowed.allow(url):

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from urllib.parse import quote, unquote_to_bytes
 
 from imgforge.errors import BadPath
+from imgforge.model import is_data_url
 from imgforge.urls.encryption import SourceCipher
 from imgforge.urls.options import CONTROL, FORMATS, base64_bytes, did_you_mean
 
@@ -134,13 +135,18 @@ def _unfolded(source: str) -> str:
 
 
 class SourceRewriter:
-    """Rewrites source URLs: replacements first, then the base URL is prepended where it is missing."""
+    """Rewrites source URLs: replacements first, then the base URL is prepended where it is missing.
+
+    A data: URL stays as it is.
+    """
 
     def __init__(self, base_url: str, replacements: Sequence[tuple[str, str]]) -> None:
         self._base_url = base_url
         self._replacements = tuple((_pattern(pattern), replacement) for pattern, replacement in replacements)
 
     def __call__(self, source: str) -> str:
+        if is_data_url(source):
+            return source
         for pattern, replacement in self._replacements:
             match = pattern.match(source)
             if match is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from urllib.parse import quote, unquote, urlsplit
 
-from imgforge.model import ImageRequest
+from imgforge.model import ImageRequest, is_data_url
 
 __all__ = ["content_disposition"]
 
@@ -33,7 +33,7 @@ def content_disposition(request: ImageRequest, format_name: str, attachment: boo
 
 
 def _basename(source: str) -> str:
-    if source.startswith("data:"):
+    if is_data_url(source):
         return "image"
     if source[:6].lower() == "local:":  # a file name, not a URL: its percent signs stand for themselves
         return posixpath.basename(source.partition("?")[0]) or "image"
