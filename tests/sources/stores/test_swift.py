@@ -17,6 +17,7 @@ from imgforge.errors import OriginFailed, OriginTimeout, SourceMissing, SourceNo
 from imgforge.sources import BucketRules, SourceRegistry, SourceSettings, SwiftSettings
 from imgforge.sources.http import IOriginKind
 from imgforge.sources.stores.swift import SwiftOrigins
+from imgforge.sources.stores.swift_tokens import SwiftTokens
 from imgforge.testing.memory_source import MemoryConsumer
 from tests.support.scripted_origin import reactor, until
 from tests.support.swift_server import SmallSwift
@@ -71,7 +72,8 @@ class SwiftCase(TestCase):
 class NameTests(SwiftCase):
     def kind(self, **chosen: Any) -> SwiftOrigins:
         swift = SwiftSettings("u", "k", "http://127.0.0.1/v1", buckets=BucketRules(**chosen))
-        return SwiftOrigins(reactor, SourceSettings(store_retries=5), swift)
+        settings = SourceSettings(store_retries=5)
+        return SwiftOrigins(settings, swift, SwiftTokens(reactor, settings, swift))
 
     def test_it_is_a_kind_of_origin(self) -> None:
         kind = self.kind()

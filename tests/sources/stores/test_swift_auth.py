@@ -40,7 +40,7 @@ class VersionTests(SynchronousTestCase):
 class RequestTests(SynchronousTestCase):
     def test_version_1_has_two_headers(self) -> None:
         (request,) = token_requests(settings("http://proxy/auth/v1.0"))
-        self.assertEqual((request.method, request.url), ("GET", "http://proxy/auth/v1.0"))
+        self.assertEqual((request.body, request.url), (None, "http://proxy/auth/v1.0"))
         self.assertEqual(request.headers, {"x-auth-user": "user", "x-auth-key": "secret"})
 
     def test_headers_of_version_1_have_no_line_breaks(self) -> None:
@@ -49,19 +49,19 @@ class RequestTests(SynchronousTestCase):
 
     def test_version_2_sends_a_password_and_falls_back_to_an_api_key(self) -> None:
         first, second = token_requests(settings("http://keystone/v2.0", tenant="images"))
-        self.assertEqual((first.method, first.url), ("POST", "http://keystone/v2.0/tokens"))
+        self.assertEqual(first.url, "http://keystone/v2.0/tokens")
         self.assertEqual(
-            json.loads(first.body),
+            json.loads(first.body or b""),
             {"auth": {"passwordCredentials": {"username": "user", "password": "secret"}, "tenantName": "images"}},
         )
         self.assertEqual(
-            json.loads(second.body),
+            json.loads(second.body or b""),
             {"auth": {"RAX-KSKEY:apiKeyCredentials": {"username": "user", "apiKey": "secret"}, "tenantName": "images"}},
         )
 
     def test_long_secret_of_version_2_is_taken_for_an_api_key_first(self) -> None:
         first, _ = token_requests(SwiftSettings("user", "0123456789abcdef" * 2, "http://keystone/v2.0/"))
-        self.assertIn(b"RAX-KSKEY", first.body)
+        self.assertIn(b"RAX-KSKEY", first.body or b"")
 
     def test_version_3_is_scoped_to_the_project_in_its_domain(self) -> None:
         (request,) = token_requests(settings("http://keystone:5000/v3/", tenant="images", domain="Corp"))
@@ -72,11 +72,11 @@ class RequestTests(SynchronousTestCase):
             "password": {"user": {"name": "user", "domain": domain, "password": "secret"}},
         }
         scope = {"project": {"name": "images", "domain": domain}}
-        self.assertEqual(json.loads(request.body), {"auth": {"identity": identity, "scope": scope}})
+        self.assertEqual(json.loads(request.body or b""), {"auth": {"identity": identity, "scope": scope}})
 
     def test_version_3_without_domain_and_project(self) -> None:
         (request,) = token_requests(settings())
-        auth = json.loads(request.body)["auth"]
+        auth = json.loads(request.body or b"")["auth"]
         self.assertEqual(auth["identity"]["password"]["user"]["domain"], {"name": "Default"})
         self.assertNotIn("scope", auth)
 
