@@ -11,7 +11,7 @@ from imgforge.config import BindAddress, Rule, Settings
 from imgforge.processing import detect_format
 from imgforge.service.net import CredentialsError, read_credentials
 from imgforge.service.translation import source_settings, url_settings
-from imgforge.sources import find_plugins, read_authorities, store_mistakes, unknown_plugin_settings
+from imgforge.sources import Proxies, find_plugins, read_authorities, store_mistakes, unknown_plugin_settings
 from imgforge.urls import UrlParser
 
 __all__ = ["RULES"]
@@ -55,6 +55,13 @@ def _authorities(settings: Settings) -> Iterator[str]:
             read_authorities(path)
         except ValueError as error:
             yield f"IMGFORGE_CA_FILE={path!r} must hold PEM certificates: there is {error}"
+
+
+def _proxies(_: Settings) -> Iterator[str]:
+    try:
+        Proxies(os.environ)
+    except ValueError as error:
+        yield str(error)
 
 
 def _root(settings: Settings) -> Iterator[str]:
@@ -114,6 +121,7 @@ RULES = (
     _image("watermark"),
     _image("fallback_image"),
     Rule(frozenset({"ca_file"}), _authorities),
+    Rule(frozenset(), _proxies),
     Rule(frozenset({"local_filesystem_root"}), _root),
     Rule(frozenset({"plugin"}), _plugins),
     Rule(_STORES, _stores),

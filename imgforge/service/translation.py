@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from imgforge.model import AutoQuality, Unsharp
 from imgforge.pipeline import CachesSettings, PipelineSettings, StalenessPolicy
 from imgforge.processing import ProcessingSettings, sniffed_media_type
 from imgforge.sources import (
+    PROXY_VARIABLES,
     AddressPolicy,
     AzureSettings,
     BucketRules,
@@ -111,6 +113,7 @@ def source_settings(settings: Settings) -> SourceSettings:
         connections_per_host=settings.source_connections_per_host,
         ignore_ssl_verification=settings.ignore_ssl_verification,
         ca_file=settings.ca_file,
+        proxies={name: os.environ[name] for name in PROXY_VARIABLES if name in os.environ},
         addresses=AddressPolicy(
             allow_loopback=settings.allow_loopback_source_addresses,
             allow_link_local=settings.allow_link_local_source_addresses,

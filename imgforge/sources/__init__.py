@@ -2,7 +2,7 @@
 
 from imgforge.sources.address_policy import AddressPolicy, address_class
 from imgforge.sources.allowed_sources import AllowedSources
-from imgforge.sources.http import HttpSource, read_authorities
+from imgforge.sources.http import PROXY_VARIABLES, HttpSource, Proxies, read_authorities
 from imgforge.sources.local import LocalSource
 from imgforge.sources.plugin_settings import unknown_plugin_settings
 from imgforge.sources.plugins import PluginError, find_plugins
@@ -13,6 +13,7 @@ from imgforge.sources.store_settings import AzureSettings, BucketRules, GcsSetti
 from imgforge.sources.stores.start_checks import store_mistakes
 
 __all__ = [
+    "PROXY_VARIABLES",
     "AddressPolicy",
     "AllowedSources",
     "AzureSettings",
@@ -21,6 +22,7 @@ __all__ = [
     "HttpSource",
     "LocalSource",
     "PluginError",
+    "Proxies",
     "S3Settings",
     "SourceRegistry",
     "SourceSettings",

@@ -30,7 +30,7 @@ from imgforge.interfaces import IServerReactor
 from imgforge.observability import keeping_request_id
 from imgforge.sources.address_policy import AddressPolicy, address_class
 
-__all__ = ["GuardedEndpoint"]
+__all__ = ["GuardedEndpoint", "check_literal_address"]
 
 
 @dataclass(slots=True)
@@ -127,13 +127,23 @@ class GuardedEndpoint:
     def _explain(self, failure: Failure, decisions: _Decisions) -> Failure:
         if decisions.allowed or not decisions.refused:
             return failure
-        kind, address = decisions.refused[0]
-        setting = f"IMGFORGE_ALLOW_{kind.upper().replace('-', '_')}_SOURCE_ADDRESSES"
-        self.log.info(
-            "refused to connect to {host}: {address} is a {kind} address ({setting})",
-            host=self._host,
-            address=address,
-            kind=kind,
-            setting=setting,
-        )
-        raise SourceRefused(f"the source's address is {kind}, which this server refuses ({setting})")
+        raise _refusal(self._host, *decisions.refused[0])
+
+
+def check_literal_address(host: str, address: str | None, policy: AddressPolicy) -> None:
+    """Check a *host* that somebody else will look up: `SourceRefused` where it is an *address* that is not allowed."""
+    kind = "public" if address is None else address_class(address)
+    if not policy.allows(kind):
+        raise _refusal(host, kind, address or "")
+
+
+def _refusal(host: str, kind: str, address: str) -> SourceRefused:
+    setting = f"IMGFORGE_ALLOW_{kind.upper().replace('-', '_')}_SOURCE_ADDRESSES"
+    GuardedEndpoint.log.info(
+        "refused to connect to {host}: {address} is a {kind} address ({setting})",
+        host=host,
+        address=address,
+        kind=kind,
+        setting=setting,
+    )
+    return SourceRefused(f"the source's address is {kind}, which this server refuses ({setting})")

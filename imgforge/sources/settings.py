@@ -38,6 +38,7 @@ class SourceSettings:
     idle_connections_per_host: int = 16
     ignore_ssl_verification: bool = False
     ca_file: str = ""  # PEM; "" is the system's certificate authorities
+    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)  # `PROXY_VARIABLES` of the environment
     addresses: AddressPolicy = field(default_factory=AddressPolicy)
     allowed_sources: tuple[str, ...] = ()  # patterns of URLs, see `AllowedSources`; none allows all
     local_filesystem_root: str = ""  # "" serves no files

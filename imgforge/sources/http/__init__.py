@@ -3,13 +3,16 @@
 from imgforge.sources.http.endpoints import read_authorities
 from imgforge.sources.http.http_source import HttpSource
 from imgforge.sources.http.origin_request import IOriginKind, OriginRequest, Refusal
+from imgforge.sources.http.proxies import PROXY_VARIABLES, Proxies
 from imgforge.sources.http.service_client import ServiceClient, ServiceResponse
 from imgforge.sources.http.wire_url import wire_url as to_wire_url
 
 __all__ = [
+    "PROXY_VARIABLES",
     "HttpSource",
     "IOriginKind",
     "OriginRequest",
+    "Proxies",
     "Refusal",
     "ServiceClient",
     "ServiceResponse",

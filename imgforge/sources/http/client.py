@@ -24,6 +24,7 @@ from imgforge.sources.http.failure_causes import cause_of
 from imgforge.sources.http.origin_agent import NoCookies, OriginAgent
 from imgforge.sources.http.origin_connection import NotSent
 from imgforge.sources.http.origin_request import OriginRequest
+from imgforge.sources.http.proxy_connections import ProxyFailed
 from imgforge.sources.http.wire_url import split_wire_url
 from imgforge.sources.settings import SourceSettings
 
@@ -35,6 +36,7 @@ _NETWORK_ERRORS = (
     ConnectionClosed,
     DNSLookupError,
     NotSent,
+    ProxyFailed,
     RequestGenerationFailed,
     ResponseFailed,
     ResponseNeverReceived,

@@ -19,6 +19,7 @@ from imgforge.interfaces import IServerReactor
 from imgforge.sources.http.endpoints import EndpointFactory
 from imgforge.sources.http.http1_connection import Http1Connection
 from imgforge.sources.http.origin_connection import IOriginConnection
+from imgforge.sources.http.proxy_connections import ForwardedConnection
 from imgforge.sources.http.wire_url import Origin
 from imgforge.sources.settings import SourceSettings
 
@@ -122,7 +123,10 @@ class Connector:
 
     async def _connect(self, origin: Origin) -> Opened:
         if origin.scheme == "http":
-            factory = _Factory(lambda: self._connections[HTTP1](self._reactor))
+            proxy = self._endpoints.proxy_for(origin)
+            factory = _Factory(
+                lambda: self._connections[HTTP1](self._reactor) if proxy is None else ForwardedConnection(proxy, origin)
+            )
             endpoint: Any = self._endpoints.endpoint(origin)
             return Opened(await endpoint.connect(factory), False, factory.address)
         if self.may_share(origin):

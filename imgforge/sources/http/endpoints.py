@@ -21,7 +21,9 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from imgforge.interfaces import IServerReactor
-from imgforge.sources.guarded_endpoint import GuardedEndpoint
+from imgforge.sources.guarded_endpoint import GuardedEndpoint, check_literal_address
+from imgforge.sources.http.proxies import Proxies, Proxy, numeric_address
+from imgforge.sources.http.proxy_connections import ProxyEndpoint, TunnelEndpoint
 from imgforge.sources.http.wire_url import Origin
 from imgforge.sources.settings import SourceSettings
 
@@ -73,14 +75,27 @@ class EndpointFactory:
     def __init__(self, reactor: IServerReactor, settings: SourceSettings) -> None:
         self._reactor = reactor
         self._settings = settings
+        self._proxies = Proxies(settings.proxies)
         # A TLS context loads the trusted certificates, which costs milliseconds: keep those of recent hosts.
         self._creator = lru_cache(maxsize=64)(_creator(settings))
 
+    def proxy_for(self, origin: Origin) -> Proxy | None:
+        """The proxy through which `endpoint` connects to *origin*."""
+        return self._proxies.proxy_for(origin)
+
     def endpoint(self, origin: Origin, protocols: tuple[bytes, ...] = ()) -> IStreamClientEndpoint:
         """The endpoint that connects to *origin*; TLS offers *protocols* by ALPN."""
-        endpoint = GuardedEndpoint(
-            self._reactor, origin.host, origin.port, self._settings.addresses, self._settings.download_timeout
-        )
+        settings, proxy = self._settings, self.proxy_for(origin)
+        endpoint: IStreamClientEndpoint
+        if proxy is None:
+            endpoint = GuardedEndpoint(
+                self._reactor, origin.host, origin.port, settings.addresses, settings.download_timeout
+            )
+        else:  # which looks the name up: only an address can be checked here
+            check_literal_address(origin.host, numeric_address(origin.host), settings.addresses)
+            endpoint = ProxyEndpoint(self._reactor, proxy, settings.download_timeout)
+            if origin.scheme == "https":
+                endpoint = TunnelEndpoint(endpoint, proxy, origin)
         if origin.scheme == "http":
             return endpoint
         return wrapClientTLS(self._creator(origin.host, protocols), endpoint)
