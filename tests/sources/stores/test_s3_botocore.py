@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -26,17 +27,17 @@ class BotocoreCase(SynchronousTestCase):
         self.addCleanup(home.cleanup)
         self.home = Path(home.name)
 
-    def load(self, environment: dict[str, str], **settings: str) -> LoadedCredentials:
+    def load(self, environment: dict[str, str], **settings: Any) -> LoadedCredentials:
         clean = {"PATH": os.environ["PATH"], "HOME": str(self.home), "AWS_EC2_METADATA_DISABLED": "true"}
         with patch.dict(os.environ, clean | environment, clear=True):
             return credentials_loader(S3Settings(**settings), "eu-west-1")()
 
-    def failure(self, environment: dict[str, str], **settings: str) -> str:
+    def failure(self, environment: dict[str, str], **settings: Any) -> str:
         with self.assertRaises(CredentialsError) as caught:
             self.load(environment, **settings)
         return str(caught.exception)
 
-    def key(self, environment: dict[str, str], **settings: str) -> str:
+    def key(self, environment: dict[str, str], **settings: Any) -> str:
         return self.load(environment, **settings).credentials.access_key
 
     def file(self, name: str, text: str) -> str:

@@ -50,8 +50,9 @@ class KeeperCase(TestCase):
     def setUp(self) -> None:
         self.clock = ThreadedClock()
         self.lines: list[str] = []
-        globalLogPublisher.addObserver(self._observe)
-        self.addCleanup(globalLogPublisher.removeObserver, self._observe)
+        observer: Any = self._observe
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
 
     def _observe(self, event: LogEvent) -> None:
         if event.get("log_namespace", "").endswith("CredentialsKeeper"):

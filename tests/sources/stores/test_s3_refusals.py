@@ -32,12 +32,15 @@ class ErrorTests(SynchronousTestCase):
             (refusal(xml("X" * 65, "<Region>a/b</Region>")), S3Error("", "", "")),
         ):  # fmt: skip
             self.assertEqual(s3_error(given_), error)
-        opt_in = "<Message>The me-south-1 location constraint is incompatible for this endpoint</Message>"
+        opt_in = (
+            "<Message>The me-south-1 location constraint is incompatible for the region specific endpoint</Message>"
+        )
         self.assertEqual(s3_error(refusal(xml("IllegalLocationConstraintException", opt_in))).region, "me-south-1")
 
     def test_no_entity_is_expanded(self) -> None:
-        entities = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>'
-        bomb = f"{entities}<Error><Code>&b;</Code><Message>&b;</Message></Error>"
+        bomb = (
+            '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><Error><Code>&b;</Code><Message>&b;</Message></Error>'
+        )
         self.assertEqual(s3_error(refusal(bomb)), S3Error("", "", "&b;"))
 
     def test_a_line_says_what_the_operator_can_do(self) -> None:
