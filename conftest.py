@@ -1,8 +1,10 @@
-"""For tests/ and bench/tests/: settings of Hypothesis, and the marker of the tests that quick leaves out."""
+"""For tests/ and bench/tests/: settings of Hypothesis, the marker of the tests that quick leaves out, what was left out."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,7 +13,8 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("imgforge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("imgforge")
 
-STARTING = {f"tests.support.{name}" for name in ("process", "cli", "service_case", "live_server", "hostile_world")}
+STARTERS = ("process", "cli", "service_case", "live_server", "hostile_world", "gcs_server", "azure_server")
+STARTING = {f"tests.support.{name}" for name in STARTERS}
 # Programs that take traffic, decoders that run in processes of their own, and fuzzers.
 LONG = {
     "test_pdf",
@@ -31,3 +34,14 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
         origins = {getattr(value, "__module__", "") for value in vars(module).values()} if module else set()
         if origins & STARTING or item.path.stem in LONG or item.path.parent.name == "hostile":
             item.add_marker(pytest.mark.process)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Name what was left out, and why: a program that is not installed."""
+    left_out = Counter(
+        (report.nodeid.partition("::")[0], str(report.longrepr[2]).removeprefix("Skipped: "))
+        for report in terminalreporter.stats.get("skipped", ())
+        if isinstance(report.longrepr, tuple)
+    )
+    for (path, reason), count in sorted(left_out.items()):
+        terminalreporter.write_line(f"LEFT OUT: {count} of {path}: {reason}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from email.utils import formatdate, parsedate_to_datetime
@@ -103,6 +104,7 @@ def token_loader() -> Callable[[], Token]:
         from azure.core.exceptions import ClientAuthenticationError
         from azure.identity import DefaultAzureCredential
 
+        logging.getLogger("azure.identity").setLevel(logging.CRITICAL)  # what it logs is in its exceptions as well
         # Made anew each time, for it keeps its tokens until they expire, also those that the store refuses.
         with DefaultAzureCredential(connection_timeout=_PATIENCE, read_timeout=_PATIENCE, retry_total=2) as credential:
             try:

@@ -119,17 +119,15 @@ class BearerTokens:
 
     def _failed(self, failure: Failure) -> None:
         now = self._reactor.seconds()
-        error = OriginFailed("this server has no valid credentials for the store").caused_by(
-            str(failure.value) or type(failure.value).__name__
-        )
+        cause = str(failure.value) or type(failure.value).__name__
+        error = OriginFailed("this server cannot authenticate with the object store").caused_by(cause)
         self._loading, self._failure, self._again_at = False, error, now + _PAUSE
-        valid = max(0.0, self._held.token.expires - now) if self._held else 0.0
-        self.log.warn(
-            "{store} gives no token: {cause}; the present one is valid for {valid:.0f} s",
-            store=self._store,
-            cause=error.cause,
-            valid=valid,
-        )
+        valid = self._held.last_use - now if self._held else 0.0
+        if valid > 0:
+            message = "the token for {store} cannot be renewed, and is valid for another {valid:.0f} s: {cause}"
+        else:
+            message = "there is no token for {store}, so that requests to it fail: {cause}"
+        self.log.warn(message, store=self._store, cause=error.cause, valid=valid)
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             waiter.errback(OriginFailed(error.message).caused_by(error.cause))

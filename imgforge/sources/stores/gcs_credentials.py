@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from imgforge.sources.store_settings import GcsSettings
-from imgforge.sources.stores.bearer_tokens import Token
+from imgforge.sources.stores.bearer_tokens import NoToken, Token
 from imgforge.sources.stores.store_mistakes import StoreMistake, require
 
 __all__ = ["needs_token", "token_loader"]
@@ -45,11 +45,15 @@ def token_loader(key: str) -> Callable[[], Token]:
     of_key = _credentials_of(key) if key else None
 
     def load() -> Token:
+        from google.auth.exceptions import GoogleAuthError
         from google.auth.transport.requests import Request
 
         request = partial(Request(), timeout=_PATIENCE)
-        credentials = of_key or _found_credentials(request)
-        credentials.refresh(request)
+        try:
+            credentials = of_key or _found_credentials(request)
+            credentials.refresh(request)
+        except GoogleAuthError as error:  # further arguments repeat what the first says
+            raise NoToken(str(error.args[0] if error.args else error)) from None
         expiry = credentials.expiry  # in UTC, without a zone
         expires = time() + _UNKNOWN_LIFE if expiry is None else expiry.replace(tzinfo=UTC).timestamp()
         return Token(credentials.token, expires)

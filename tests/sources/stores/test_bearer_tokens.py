@@ -106,7 +106,7 @@ class BearerTokenTests(TestCase):
             with self.assertRaises(OriginFailed) as caught:
                 await self.current()
         self.assertEqual(self.loads, 1)
-        self.assertEqual(caught.exception.message, "this server has no valid credentials for the store")
+        self.assertEqual(caught.exception.message, "this server cannot authenticate with the object store")
         self.assertEqual(caught.exception.cause, "no such account")
         self.clock.advance(2.1)
         self.failure = None
