@@ -1,4 +1,4 @@
-"""For tests/ and bench/tests/: settings of Hypothesis, the marker of the tests that quick leaves out, what was left out."""
+"""For tests/ and bench/tests/: settings of Hypothesis, the marker that quick leaves out, and what else was left out."""
 
 from __future__ import annotations
 
