@@ -57,9 +57,11 @@ class ForwardedConnection(Http1Connection):
         self._proxy = proxy
         self._prefix = b"http://" + origin.authority
 
-    def send(self, authority: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Deferred[IResponse]:
+    def send(
+        self, authority: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes | None = None
+    ) -> Deferred[IResponse]:
         """See `IOriginConnection`."""
-        answering = super().send(authority, self._prefix + target, [*headers, *self._proxy.headers])
+        answering = super().send(authority, self._prefix + target, [*headers, *self._proxy.headers], body)
         return answering.addCallback(self._checked)
 
     def _checked(self, response: IResponse) -> IResponse:

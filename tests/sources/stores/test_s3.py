@@ -29,10 +29,11 @@ from imgforge.model import SourceHead
 from imgforge.sources import BucketRules, S3Settings, SourceRegistry, SourceSettings
 from imgforge.sources.http import IOriginKind
 from imgforge.sources.resolver import Resolver
-from imgforge.sources.stores.s3 import S3Source, S3Store, make_s3_source
+from imgforge.sources.stores.s3 import S3Factory, S3Store
 from imgforge.sources.stores.s3_addressing import S3Addressing
 from imgforge.sources.stores.s3_signature import scope_of
 from imgforge.sources.stores.store_mistakes import StoreMistake
+from imgforge.sources.stores.store_source import StoreSource
 from tests.support.fault_proxy import PASS, RESET, Fault, FaultProxy, ProxiedRequest, answer
 from tests.support.s3_server import S3Server
 from tests.support.scripted_origin import reactor
@@ -80,23 +81,23 @@ class S3Case(TestCase):
         patcher.start()
         self.addCleanup(patcher.stop)
 
-    def source(self, timeout: float = 20, retries: int = 2, **s3: Any) -> S3Source:
+    def source(self, timeout: float = 20, retries: int = 2, **s3: Any) -> StoreSource:
         settings = SourceSettings(
             download_timeout=timeout,
             store_retries=retries,
             custom_headers={"x-for-the-web": "yes"},
             s3=S3Settings(**{"endpoint": self.proxy.host, "region": "us-east-1"} | s3),
         )
-        made = make_s3_source(server_reactor, settings)
+        made = S3Factory().make(server_reactor, settings)
         assert made is not None
         self.addCleanup(made.close)
         return made
 
-    async def body(self, source: S3Source, url: str = "s3://photos/a.jpg") -> bytes:
+    async def body(self, source: StoreSource, url: str = "s3://photos/a.jpg") -> bytes:
         return (await source.fetch(url, 1 << 20, {})).body
 
     async def failure(
-        self, kind: type[ImgforgeError], source: S3Source, url: str = "s3://photos/a.jpg"
+        self, kind: type[ImgforgeError], source: StoreSource, url: str = "s3://photos/a.jpg"
     ) -> ImgforgeError:
         try:
             await self.body(source, url)
@@ -215,7 +216,7 @@ class PolicyTests(S3Case):
 
     def test_settings_that_cannot_be_used_end_the_start(self) -> None:
         with self.assertRaises(StoreMistake):
-            make_s3_source(server_reactor, SourceSettings(s3=S3Settings(endpoint="http://")))
+            S3Factory().make(server_reactor, SourceSettings(s3=S3Settings(endpoint="http://")))
 
     def test_connections_that_are_opened_at_the_start(self) -> None:
         def store(**s3: Any) -> S3Store:
