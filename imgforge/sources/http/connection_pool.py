@@ -84,7 +84,7 @@ class ConnectionPool:
     async def preconnect(self, origin: Origin, number: int) -> None:
         """Open *number* connections to *origin*, or one that is shared; they wait for requests as idle ones."""
         for _ in range(min(number, self._per_host) if self._idle else 0):
-            opened = await self._connect(origin)
+            opened = await self._handshake(origin)
             opened.connection.changed()
             if opened.shared:
                 break
@@ -109,11 +109,15 @@ class ConnectionPool:
             host = self._hosts.get(origin)
             if alone or not self._connector.may_share(origin) or (host is not None and not host.shares):
                 return (await self._connect(origin)).connection
-            opened = await self._handshakes.do(origin, lambda: Deferred.fromCoroutine(self._connect(origin)))
+            opened = await self._handshake(origin)
             if opened.connection.free:
                 return opened.connection
             if not opened.connection.active:  # not taken by others that waited: it allows no request at all
                 raise NotSent("the origin closed the connection at once, or allows no streams")
+
+    def _handshake(self, origin: Origin) -> Deferred[Opened]:
+        """A connection that is being opened already, or a new one."""
+        return self._handshakes.do(origin, lambda: Deferred.fromCoroutine(self._connect(origin)))
 
     async def _connect(self, origin: Origin) -> Opened:
         opened = await self._connector.connect(origin)
