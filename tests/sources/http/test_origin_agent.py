@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from treq.client import HTTPClient
+from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent
 from zope.interface.verify import verifyObject
 
@@ -29,7 +30,11 @@ class AgentTests(HttpCase):
         agent = OriginAgent(pool, origin.url(path))
         self.assertTrue(verifyObject(IAgent, agent))
         jar: Any = NoCookies()
-        answer = await HTTPClient(agent, jar).get("http://other/?a", headers=dict(headers or {}), unbuffered=True)
+        answer = await HTTPClient(agent, jar).get(
+            "http://other/?a",
+            headers=Headers({name: [value] for name, value in (headers or {}).items()}),
+            unbuffered=True,
+        )
         return answer, await answer.content()
 
     async def test_the_bytes_of_the_wire_url_are_sent(self) -> None:
