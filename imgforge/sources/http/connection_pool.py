@@ -95,6 +95,7 @@ class ConnectionPool:
             self._closing = Deferred()
             for host in list(self._hosts.values()):
                 for kept in list(host.kept):
+                    kept.idle = not kept.connection.active  # it may be about to tell so
                     kept.connection.close()
             self._check_closed()
         return self._closing if not self._closing.called else succeed(None)
