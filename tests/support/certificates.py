@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from twisted.internet.ssl import CertificateOptions, PrivateCertificate
 
-__all__ = ["certificate"]
+__all__ = ["certificate", "server_options"]
 
 
 def certificate(name: str) -> bytes:
@@ -37,3 +40,9 @@ def certificate(name: str) -> bytes:
     return built.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+
+
+def server_options(pem: bytes, protocols: Sequence[bytes] | None = (b"http/1.1",)) -> CertificateOptions:
+    """For a TLS server with the certificate *pem*, which chooses one of *protocols* by ALPN; None is without ALPN."""
+    own: Any = PrivateCertificate.loadPEM(pem)
+    return CertificateOptions(own.privateKey.original, own.original, acceptableProtocols=protocols)

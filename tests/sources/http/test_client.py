@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.protocol import Protocol
-from twisted.internet.ssl import CertificateOptions, PrivateCertificate
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import provider
 
 from imgforge.sources.http.connector import HTTP1, HTTP2, Connector
 from imgforge.sources.http.http1_connection import Http1Connection
 from imgforge.sources.http.wire_url import Origin
-from tests.support.certificates import certificate
+from tests.support.certificates import certificate, server_options
 from tests.support.http_case import SETTINGS, HttpCase
 from tests.support.scripted_origin import reactor, response, until
 
@@ -74,8 +73,7 @@ class HandshakeTests(HttpCase):
         self.addCleanup(scratch.cleanup)
         path = Path(scratch.name, "origin.pem")
         path.write_bytes(certificate("localhost"))
-        own: Any = PrivateCertificate.loadPEM(path.read_bytes())
-        options = CertificateOptions(own.privateKey.original, own.original, acceptableProtocols=offered)
+        options = server_options(path.read_bytes(), offered)
         origin = self.origin(response(b"x"))
         port: Any = reactor.listenSSL(0, origin, options, interface="127.0.0.1")
         self.addCleanup(port.stopListening)

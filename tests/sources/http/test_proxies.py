@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.ssl import PrivateCertificate
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import provider
@@ -16,7 +15,7 @@ from zope.interface import provider
 from imgforge.errors import OriginFailed, SourceRefused
 from imgforge.sources import AddressPolicy, Proxies
 from imgforge.sources.http.wire_url import Origin
-from tests.support.certificates import certificate
+from tests.support.certificates import certificate, server_options
 from tests.support.http_case import HttpCase
 from tests.support.proxy import Proxy
 from tests.support.scripted_origin import ScriptedOrigin, reactor, response, until
@@ -162,8 +161,7 @@ class TunnelTests(ProxyCase):
         path = Path(scratch.name, "origin.pem")
         path.write_bytes(certificate("origin.test"))
         origin = self.origin(response(b"image"))
-        context = PrivateCertificate.loadPEM(path.read_bytes()).options()
-        port: Any = reactor.listenSSL(0, origin, context, interface="127.0.0.1")
+        port: Any = reactor.listenSSL(0, origin, server_options(path.read_bytes()), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         return origin, f"https://origin.test:{port.getHost().port}/a.jpg", str(path)
 

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.ssl import PrivateCertificate
 from twisted.internet.task import deferLater
 
 from imgforge.errors import OriginFailed, SourceTooLarge
-from tests.support.certificates import certificate
+from tests.support.certificates import certificate, server_options
 from tests.support.http_case import HttpCase
 from tests.support.scripted_origin import ScriptedOrigin, reactor, response, until
 
@@ -28,9 +27,7 @@ class TlsTests(HttpCase):
         path = Path(scratch.name, "origin.pem")
         path.write_bytes(certificate(name))
         origin = self.scripted = ScriptedOrigin(lambda _: answer)
-        port: Any = reactor.listenSSL(
-            0, origin, PrivateCertificate.loadPEM(path.read_bytes()).options(), interface="127.0.0.1"
-        )
+        port: Any = reactor.listenSSL(0, origin, server_options(path.read_bytes()), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         self.addCleanup(lambda: Deferred.fromCoroutine(origin.close()))
         return f"https://localhost:{port.getHost().port}/a.jpg", str(path)
