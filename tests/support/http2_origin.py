@@ -1,13 +1,16 @@
-"""Origins that speak HTTP/2: one in memory, driven frame by frame, and hypercorn in a process of its own."""
+"""Origins that speak HTTP/2: one in memory, driven frame by frame; hypercorn and nginx in processes of their own."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,17 @@ from twisted.web.iweb import IResponse
 from imgforge.sources.http.http2_connection import Http2Connection
 from tests.support.certificates import certificate
 
-__all__ = ["Answer", "Http2Case", "Http2Peer", "HypercornOrigin", "Reader", "app", "content"]
+__all__ = [
+    "Answer",
+    "Http2Case",
+    "Http2Peer",
+    "HypercornOrigin",
+    "NginxOrigin",
+    "Reader",
+    "SubprocessOrigin",
+    "app",
+    "content",
+]
 
 
 class Reader(Protocol):
@@ -240,27 +253,75 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-class HypercornOrigin:
-    """hypercorn with `app`, over TLS on a free port of loopback; `certificate_path` has its certificate."""
+class SubprocessOrigin:
+    """A server over TLS on a free port of loopback; `certificate` is its own."""
 
-    def __init__(self, scratch: str, arguments: Sequence[str] = ()) -> None:
-        self.certificate_path = Path(scratch, "hypercorn.pem")
-        self.certificate_path.write_bytes(certificate("localhost"))
-        with socket.socket() as listening:
-            listening.bind(("127.0.0.1", 0))
-            listening.listen(128)
-            self.port: int = listening.getsockname()[1]
-            descriptor = listening.fileno()
-            pem = str(self.certificate_path)
-            command = [sys.executable, "-m", "hypercorn", "--bind", f"fd://{descriptor}", "--certfile", pem]
-            self.process = subprocess.Popen(
-                [*command, "--keyfile", pem, "--graceful-timeout", "0", *arguments, "tests.support.http2_origin:app"],
-                pass_fds=[descriptor],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
+    process: subprocess.Popen[bytes]
+
+    def __init__(self, scratch: str) -> None:
+        self.scratch = scratch
+        self.pem = str(Path(scratch, "origin.pem"))
+        self.certificate = certificate("localhost")
+        Path(self.pem).write_bytes(self.certificate)
+        listening = socket.socket()
+        listening.bind(("127.0.0.1", 0))
+        self.port: int = listening.getsockname()[1]
+        with listening:
+            self.start(listening)
+
+    def start(self, listening: socket.socket) -> None:
+        """Start the server, which may inherit the socket that is bound to its port."""
+        raise NotImplementedError
 
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait()
+
+
+class HypercornOrigin(SubprocessOrigin):
+    """hypercorn with `app`."""
+
+    def start(self, listening: socket.socket) -> None:
+        listening.listen(128)
+        descriptor = listening.fileno()
+        command = [sys.executable, "-m", "hypercorn", "--bind", f"fd://{descriptor}", "--graceful-timeout", "0"]
+        self.process = subprocess.Popen(
+            [*command, "--certfile", self.pem, "--keyfile", self.pem, "tests.support.http2_origin:app"],
+            pass_fds=[descriptor],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+
+class NginxOrigin(SubprocessOrigin):
+    """nginx, which serves 100 requests per connection, 8 at once; /<name> is the file *scratch*/files/<name>."""
+
+    program = shutil.which("nginx", path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin")))
+
+    def start(self, listening: socket.socket) -> None:
+        listening.close()  # nginx that inherits a socket and has one process crashes
+        Path(self.scratch, "files").mkdir()
+        configuration = Path(self.scratch, "nginx.conf")
+        configuration.write_text(f"""
+            daemon off; master_process off; pid {self.scratch}/pid; error_log {self.scratch}/error.log;
+            events {{ worker_connections 256; }}
+            http {{
+                access_log off; client_body_temp_path {self.scratch}/body; proxy_temp_path {self.scratch}/proxy;
+                fastcgi_temp_path {self.scratch}/f; uwsgi_temp_path {self.scratch}/u; scgi_temp_path {self.scratch}/s;
+                server {{
+                    listen 127.0.0.1:{self.port} ssl http2;
+                    ssl_certificate {self.pem}; ssl_certificate_key {self.pem};
+                    http2_max_concurrent_streams 8; keepalive_requests 100;
+                    root {self.scratch}/files;
+                    location /target/ {{ add_header X-Target $request_uri; return 204; }}
+                }}
+            }}
+        """)
+        command = [str(self.program), "-p", self.scratch, "-c", str(configuration), "-e", f"{self.scratch}/error.log"]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while self.process.poll() is None:
+            with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", self.port)):
+                return
+            time.sleep(0.01)
+        raise AssertionError(Path(self.scratch, "error.log").read_text())

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 
 __all__ = ["LARGEST_FRAME", "Frame", "FrameBudget", "FrameSplitter", "FrameType", "Http2Error"]
 
-LARGEST_FRAME = 64 * 1024  # bytes of payload: SETTINGS_MAX_FRAME_SIZE
+LARGEST_FRAME = 16 * 1024  # bytes of payload: SETTINGS_MAX_FRAME_SIZE
 _LONGEST_HEADER_BLOCK = 64 * 1024  # compressed bytes: HEADERS with its CONTINUATIONs
 _SETTINGS_OF_A_FRAME = 32
 _SETTINGS_OF_A_CONNECTION = 1024  # h2 keeps each identifier that it was sent

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from hpack import Encoder
 from hyperframe.frame import (
     AltSvcFrame,
     ContinuationFrame,
@@ -26,7 +27,7 @@ from twisted.web.client import ResponseFailed
 from imgforge.sources.http.http2_connection import Http2Connection
 from imgforge.sources.http.http2_frames import FrameBudget
 from imgforge.sources.http.origin_connection import NotSent
-from tests.support.http2_origin import Http2Case, Http2Peer, Reader
+from tests.support.http2_origin import Answer, Http2Case, Http2Peer, Reader
 
 FLOOD = FrameBudget.BURST + 2 * FrameBudget.REQUEST + 1
 
@@ -308,28 +309,61 @@ class ProtocolTests(HostileCase):
         self.assertTrue(self.peer.aborted)
 
 
-def _frames() -> st.SearchStrategy[bytes]:
-    header = st.tuples(st.integers(0, 12), st.integers(0, 255), st.sampled_from((0, 0, 1, 1, 2, 3, 5, 2**31 - 1)))
-    return st.builds(
-        lambda head, payload: len(payload).to_bytes(3, "big") + bytes(head[:2]) + head[2].to_bytes(4, "big") + payload,
-        header,
-        st.binary(max_size=40),
-    )
+def frame(kind: int, flags: int, stream_id: int, payload: bytes) -> bytes:
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream_id.to_bytes(4, "big") + payload
+
+
+STREAM_IDS = st.sampled_from((0, 1, 1, 2, 3, 3, 5, 2**31 - 1))
+FIELDS = st.lists(
+    st.tuples(
+        st.sampled_from((b":status", b"content-length", b"connection", b":path", b"a", b"B", b"")),
+        st.sampled_from((b"200", b"103", b"304", b"5", b"-1", b"x", b"")),
+    ),
+    max_size=4,
+)
+PIECES = st.one_of(
+    st.builds(frame, st.integers(0, 12), st.integers(0, 255), STREAM_IDS, st.binary(max_size=40)),
+    st.builds(frame, st.just(0), st.sampled_from((0, 1, 8, 9)), STREAM_IDS, st.binary(max_size=12)),
+    st.builds(frame, st.sampled_from((3, 7, 8)), st.just(0), STREAM_IDS, st.binary(min_size=4, max_size=8)),
+    st.builds(
+        lambda fields, flags, stream_id: frame(1, flags, stream_id, Encoder().encode(fields)),
+        st.one_of(FIELDS, st.just([(b":status", b"200")])),
+        st.sampled_from((4, 5, 0, 0x24)),
+        st.sampled_from((1, 3)),
+    ),
+    st.binary(max_size=30),
+)
+ACTIONS = st.sampled_from(("cancel", "close", "tick", "pauseProducing", "resumeProducing", "loseConnection"))
 
 
 class FuzzTests(HostileCase):
-    @given(st.lists(st.one_of(_frames(), st.binary(max_size=30)), max_size=30), st.booleans())
-    def test_whatever_comes_each_request_ends_once(self, pieces: Iterable[bytes], whole: bool) -> None:
-        self.peer = Http2Peer()
-        self.connection = self.peer.connection
-        answers = [self.peer.get(b"/%d" % number) for number in range(2)]
-        if whole:
-            self.peer.head(1)
-        for piece in pieces:
-            self.connection.dataReceived(piece)
-        self.peer.lose(ConnectionError())
+    @given(st.lists(st.one_of(PIECES, PIECES, ACTIONS), max_size=25))
+    def test_whatever_comes_each_request_ends_once(self, steps: list[bytes | str]) -> None:
+        peer = Http2Peer()
+        connection = peer.connection
+        answers = [peer.get(b"/%d" % number) for number in range(2)]
+        for step in steps:
+            if isinstance(step, bytes):
+                connection.dataReceived(step)
+            elif step == "cancel":
+                answers[0].deferred.cancel()
+            elif step == "close":
+                connection.close()
+            elif step == "tick":
+                peer.clock.advance(1)
+            else:
+                self.read(answers, step)
+        peer.lose(ConnectionError())
+        peer.clock.advance(0)
+        self.read(answers, "resumeProducing")
         for answer in answers:
-            self.assertTrue(answer.error is not None or answer.response is not None)
-            self.assertTrue(answer.failure is not None or (answer.reader is not None and answer.reader.end is not None))
-        self.assertEqual((self.connection.active, self.connection.free), (0, 0))
-        self.assertEqual(self.peer.clock.getDelayedCalls(), [])
+            self.assertTrue((answer.failure is None) != (answer.response is None))
+            self.assertIsNotNone(answer.error)
+        self.assertEqual(peer.states[-1], (0, 0, True))
+        self.assertEqual(peer.clock.getDelayedCalls(), [])
+
+    def read(self, answers: Iterable[Answer], action: str) -> None:
+        for answer in answers:
+            reader: Any = answer.reader
+            if answer.response is not None and reader.end is None:
+                getattr(reader.control, action)()

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
+from unittest import skipUnless
 
-from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import Certificate, optionsForClientTLS
-from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from imgforge.sources.http.http2_connection import Http2Connection
-from tests.support.http2_origin import Answer, HypercornOrigin, Reader, content
+from imgforge.sources.http.origin_connection import NotSent
+from tests.support.http2_origin import Answer, HypercornOrigin, NginxOrigin, Reader, SubprocessOrigin, content
+from tests.support.scripted_origin import reactor, until
 
 MIB = 1024 * 1024
-reactor: Any = _reactor
 
 
 class CountingConnection(Http2Connection):
@@ -45,9 +47,12 @@ async def connect(port: int, certificate: bytes, offered: Sequence[bytes] = (b"h
     return connection
 
 
-class HypercornTests(TestCase):
+class ServerCase(TestCase):
+    """One server for all tests of a class, and a connection for each."""
+
     timeout = 120
-    origin: HypercornOrigin
+    kind: type[SubprocessOrigin]
+    origin: SubprocessOrigin
     connection: CountingConnection
 
     @classmethod
@@ -55,11 +60,11 @@ class HypercornTests(TestCase):
         super().setUpClass()
         scratch = tempfile.TemporaryDirectory()
         cls.addClassCleanup(scratch.cleanup)
-        cls.origin = HypercornOrigin(scratch.name)
+        cls.origin = cls.kind(scratch.name)
         cls.addClassCleanup(cls.origin.stop)
 
     async def setUp(self) -> None:  # type: ignore[override]
-        self.connection = await connect(self.origin.port, self.origin.certificate_path.read_bytes())
+        self.connection = await connect(self.origin.port, self.origin.certificate)
         self.addCleanup(self._close)
 
     def _close(self) -> Deferred[None]:
@@ -69,6 +74,10 @@ class HypercornTests(TestCase):
     def get(self, target: bytes, paused: bool = False) -> tuple[Answer, Any]:
         reader = Reader(paused)
         return Answer(self.connection.send(b"localhost", target, [(b"User-Agent", b"imgforge")]), reader), reader
+
+
+class HypercornTests(ServerCase):
+    kind = HypercornOrigin
 
     async def test_the_target_arrives_byte_for_byte(self) -> None:
         target = b"/5/a%2fb//c/../d?sig=%7E%2B+x&y=%41"
@@ -96,8 +105,7 @@ class HypercornTests(TestCase):
     async def test_readers_that_pause_bound_what_is_received(self) -> None:
         """16 readers pause: 1 MiB comes for each of their 8 MiB; another reader is served meanwhile."""
         paused = [self.get(f"/{8 * MIB}/{number}".encode(), paused=True)[1] for number in range(16)]
-        while self.connection.received < 16 * MIB:
-            await deferLater(reactor, 0.01)
+        await until(lambda: self.connection.received >= 16 * MIB)
         body = await self.get(f"/{4 * MIB}/other".encode())[1].done
         self.assertEqual(body, content("other", 4 * MIB))
         self.assertLess(self.connection.received, 20.5 * MIB)
@@ -111,8 +119,7 @@ class HypercornTests(TestCase):
         for number in range(40):
             _, reader = self.get(f"/{8 * MIB}/{number}".encode())
             reader.on_data = lambda reader=reader: reader.control.loseConnection()
-            while reader.end is None:
-                await deferLater(reactor, 0.005)
+            await until(partial(getattr, reader, "end"))
         self.assertEqual(await self.get(b"/1000/other")[1].done, content("other", 1000))
         self.assertEqual(self.connection.active, 0)
 
@@ -122,3 +129,41 @@ class HypercornTests(TestCase):
         await reader.done
         await self.connection.lost
         self.assertTrue(self.connection.closed)
+
+
+@skipUnless(NginxOrigin.program, "nginx is not installed")
+class NginxTests(ServerCase):
+    kind = NginxOrigin
+
+    async def test_the_target_arrives_byte_for_byte(self) -> None:
+        target = b"/target/a%2fb//c/../d?sig=%7E%2B+x&y=%41"
+        answer, reader = self.get(target)
+        self.assertEqual(await reader.done, b"")
+        self.assertEqual((answer.response.code, answer.response.length), (204, 0))
+        self.assertEqual(answer.response.headers.getRawHeaders(b"x-target"), [target])
+
+    async def test_as_many_streams_as_it_allows(self) -> None:
+        for number in range(8):
+            Path(self.origin.scratch, "files", str(number)).write_bytes(content(str(number), 3 * MIB))
+        await self.get(b"/0")[1].done
+        self.assertEqual(self.connection.free, 8)
+        readers = [self.get(b"/%d" % number)[1] for number in range(8)]
+        self.assertEqual(self.connection.free, 0)
+        bodies = await gatherResults([reader.done for reader in readers])
+        self.assertEqual(bodies, [content(str(number), 3 * MIB) for number in range(8)])
+        self.assertEqual((self.connection.free, self.connection.active), (8, 0))
+
+    async def test_goaway_after_100_requests(self) -> None:
+        Path(self.origin.scratch, "files", "small").write_bytes(b"image")
+        answers = []
+        while self.connection.free:
+            answers.append(self.get(b"/small")[0])
+            if len(answers) % 3 == 0:
+                await until(lambda: answers[-1].error)
+        await self.connection.lost
+        self.assertEqual(self.connection.active, 0)
+        finished = [answer for answer in answers if answer.failure is None]
+        self.assertGreaterEqual(len(finished), 99)
+        self.assertEqual({answer.reader.received for answer in finished if answer.reader}, {b"image"})
+        for answer in answers[len(finished) :]:
+            self.assertIsInstance(answer.error, NotSent)
