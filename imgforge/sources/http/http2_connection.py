@@ -41,6 +41,7 @@ __all__ = ["Http2Connection"]
 
 _PING = b"imgforge"
 _PING_TIMEOUT = 5.0
+_LONGEST_TEXT = 120  # characters of an error of h2
 
 
 @implementer(IOriginConnection)
@@ -125,8 +126,10 @@ class Http2Connection(Protocol):
         try:
             while not self._ended and (frame := self._frames.next()) is not None:
                 self._receive(frame)
-        except (Http2Error, H2Error) as error:
+        except Http2Error as error:
             self._break(error)
+        except H2Error as error:  # its text may quote all that the origin sent
+            self._break(Http2Error(str(error)[:_LONGEST_TEXT] or type(error).__name__))
         finally:
             self._receiving = False
         self._settle()
@@ -234,12 +237,12 @@ class Http2Connection(Protocol):
         self._break(Http2Error(f"nothing came for {_PING_TIMEOUT:g} seconds after a PING"), dead=True)
         self._settle()
 
-    def _break(self, error: Exception, dead: bool = False) -> None:
+    def _break(self, error: Http2Error, dead: bool = False) -> None:
         self.log.warn(
             "aborted the HTTP/2 connection to {origin}, on which {count} requests fail: {error}",
             origin=self._origin(),
             count=len(self._streams),
-            error=str(error) or type(error).__name__,
+            error=error,
         )
         self._end(error, dead)
 

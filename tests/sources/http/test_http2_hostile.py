@@ -221,6 +221,11 @@ class HeaderTests(HostileCase):
     def test_a_block_that_is_no_hpack(self) -> None:
         self.assert_aborted(lambda: self.peer.raw(self.headers(b"\xff" * 20, "END_HEADERS")))
 
+    def test_what_the_origin_sent_does_not_fill_the_log(self) -> None:
+        block = b"\x7f" + b"\xff" * 16000  # a number without end, which hpack quotes
+        self.assert_aborted(lambda: self.peer.raw(self.headers(block, "END_HEADERS")), "integer")
+        self.assertLess(len(self.lines()[0]), 300)
+
     def test_a_table_that_grows(self) -> None:
         self.assert_aborted(lambda: self.peer.raw(self.headers(b"\x3f\xff\xff\x7f", "END_HEADERS")))
 
