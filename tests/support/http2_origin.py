@@ -17,7 +17,7 @@ from typing import Any
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, Event, RequestReceived, StreamReset, WindowUpdated
-from h2.settings import SettingCodes
+from h2.settings import SettingCodes, Settings
 from hyperframe.frame import Frame
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol, connectionDone
@@ -111,9 +111,14 @@ class Answer:
 
 
 class Http2Peer:
-    """A connection of imgforge and h2 as its server, in memory; `requests` are the fields of each stream."""
+    """A connection of imgforge and h2 as its server, in memory; `requests` are the fields of each stream.
 
-    def __init__(self, start: bool = True, **settings: int) -> None:
+    *settings* are those of the server at first, by the names of `SettingCodes` in lower case. While it is `silent` it
+    sends nothing.
+    """
+
+    def __init__(self, silent: bool = False, **settings: int) -> None:
+        self.silent = silent
         self.clock = Clock()
         self.transport = StringTransport()
         self.connection = Http2Connection(self.clock)
@@ -124,18 +129,19 @@ class Http2Peer:
         )
         self.requests: dict[int, list[tuple[bytes, bytes]]] = {}
         self.events: list[Event] = []
+        initial = {SettingCodes[name.upper()]: value for name, value in settings.items()}
+        self.server.local_settings = Settings(
+            client=False, initial_values={SettingCodes.MAX_CONCURRENT_STREAMS: 100, **initial}
+        )
+        self.server.initiate_connection()
         self.connection.makeConnection(self.transport)
-        if start:
-            self.server.initiate_connection()
-            if settings:
-                self.settings(**settings)
-            self.exchange()
+        self.exchange()
 
     def _changed(self) -> None:
         self.states.append((self.connection.free, self.connection.active, self.connection.closed))
 
     def settings(self, **settings: int) -> None:
-        """Change the server's settings; the names are those of `SettingCodes`, in lower case."""
+        """Change the server's settings."""
         self.server.update_settings({SettingCodes[name.upper()]: value for name, value in settings.items()})
 
     def exchange(self) -> None:
@@ -145,7 +151,7 @@ class Http2Peer:
             self.transport.clear()
             if sent:
                 self.see(self.server.receive_data(sent))
-            answer = self.server.data_to_send()
+            answer = b"" if self.silent else self.server.data_to_send()
             if answer:
                 self.connection.dataReceived(answer)
             if not sent and not answer:

@@ -7,20 +7,12 @@ stream fails that response; what it does to the connection (see `FrameSplitter`,
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from h2.errors import ErrorCodes
-from h2.events import (
-    DataReceived,
-    Event,
-    InformationalResponseReceived,
-    RemoteSettingsChanged,
-    ResponseReceived,
-    StreamEnded,
-    StreamReset,
-    TrailersReceived,
-)
-from h2.exceptions import H2Error, StreamClosedError
+from h2.events import DataReceived, Event, RemoteSettingsChanged
+from h2.exceptions import H2Error, NoAvailableStreamIDError, StreamClosedError
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionAborted, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -33,7 +25,7 @@ from zope.interface import implementer
 from imgforge.sources.http.http2_frames import Frame, FrameBudget, FrameSplitter, FrameType, Http2Error
 from imgforge.sources.http.http2_headers import request_fields
 from imgforge.sources.http.http2_settings import MOST_STREAMS, client_state_machine, limit_header_table
-from imgforge.sources.http.http2_stream import Http2Stream, MalformedResponse, failed
+from imgforge.sources.http.http2_stream import Http2Stream, MalformedResponse, error_name, failed
 from imgforge.sources.http.http2_transport import Http2Transport
 from imgforge.sources.http.origin_connection import IOriginConnection, NotSent
 
@@ -58,6 +50,9 @@ class Http2Connection(Protocol):
         self._frames = FrameSplitter()
         self._budget = FrameBudget(clock)
         self._streams: dict[int, Http2Stream] = {}
+        # Requests that are not sent yet: until the origin's SETTINGS say how many it takes at once, it gets one.
+        self._held: deque[tuple[Http2Stream, list[tuple[bytes, bytes]], bytes]] = deque()
+        self._allowed = 1
         self._wire: Http2Transport | None = None
         self._closing = False  # no more requests are sent
         self._ended = False  # nothing more is sent or read
@@ -73,12 +68,12 @@ class Http2Connection(Protocol):
         if self._closing or self._wire is None or self._wire.full:
             return 0
         allowed = min(self._h2.remote_settings.max_concurrent_streams, MOST_STREAMS)
-        return max(0, allowed - len(self._streams))
+        return max(0, allowed - self.active)
 
     @property
     def active(self) -> int:
         """See `IOriginConnection`. A response counts until its reader has it, since it takes memory until then."""
-        return len(self._streams)
+        return len(self._streams) + len(self._held)
 
     def connectionMade(self) -> None:
         self._wire = Http2Transport(self.transport, self._clock, self._settle)
@@ -92,17 +87,10 @@ class Http2Connection(Protocol):
             return fail(NotSent("the connection takes no more requests"))
         try:
             fields = request_fields(b"GET" if body is None else b"POST", authority, target, headers)
-            stream_id = self._h2.get_next_available_stream_id()
-            self._h2.send_headers(stream_id, fields, end_stream=not body)
-            if body:  # it is short: a window is 64 KiB at first
-                self._h2.send_data(stream_id, body, end_stream=True)
         except ValueError as error:
             return fail(error)
-        except H2Error as error:  # 2**30 requests have been sent
-            self.close()
-            return fail(NotSent(str(error)))
-        stream = self._streams[stream_id] = Http2Stream(stream_id, self, self._clock, self._reads)
-        self._budget.earn(FrameBudget.REQUEST)
+        stream = Http2Stream(self, self._clock)
+        self._held.append((stream, fields, body or b""))
         self._settle()
         return stream.answer
 
@@ -159,14 +147,33 @@ class Http2Connection(Protocol):
 
     def given_up(self, stream: Http2Stream) -> None:
         """Where the origin has sent nothing at all since the request, the connection may be dead: a PING finds out."""
+        if not stream.stream_id:
+            return
         self.reset(stream.stream_id, ErrorCodes.CANCEL)
         if stream.reads_before == self._reads and self._ping is None and not self._ended:
             self._h2.ping(_PING)
             self._ping = self._clock.callLater(_PING_TIMEOUT, self._ping_unanswered)
 
     def ended(self, stream: Http2Stream) -> None:
-        self._streams.pop(stream.stream_id, None)
+        if self._streams.pop(stream.stream_id, None) is None:
+            self._held = deque(held for held in self._held if held[0] is not stream)
         self._settle()
+
+    def _send_held(self) -> None:
+        while self._held and len(self._streams) < self._allowed:
+            stream, fields, body = self._held.popleft()
+            try:
+                stream_id = self._h2.get_next_available_stream_id()
+            except NoAvailableStreamIDError as error:  # 2**30 requests have been sent
+                self._closing = True
+                stream.fail(Failure(NotSent(str(error))))
+                continue
+            self._h2.send_headers(stream_id, fields, end_stream=not body)
+            if body:  # it is short: a window is 64 KiB at first
+                self._h2.send_data(stream_id, body, end_stream=True)
+            stream.stream_id, stream.reads_before = stream_id, self._reads
+            self._streams[stream_id] = stream
+            self._budget.earn(FrameBudget.REQUEST)
 
     # What the origin sends.
 
@@ -187,6 +194,7 @@ class Http2Connection(Protocol):
     def _handle(self, event: Event) -> None:
         if isinstance(event, RemoteSettingsChanged):
             limit_header_table(self._h2)
+            self._allowed = min(self._h2.remote_settings.max_concurrent_streams, MOST_STREAMS)
             return
         stream = self._streams.get(getattr(event, "stream_id", None) or 0)
         if stream is None:
@@ -194,40 +202,21 @@ class Http2Connection(Protocol):
                 self.acknowledge(event.stream_id, event.flow_controlled_length)
             return
         try:
-            self._respond(stream, event)
+            stream.receive(event)
+            self._answered = self._answered or stream.has_head
         except MalformedResponse as error:
             self._refuse(stream, error)
-
-    def _respond(self, stream: Http2Stream, event: Event) -> None:
-        if isinstance(event, DataReceived):
-            stream.data_received(event.data, event.flow_controlled_length)
-        elif isinstance(event, ResponseReceived):
-            self._answered = True
-            stream.head_received(event.headers, event.stream_ended is not None)
-        elif isinstance(event, StreamEnded):
-            stream.end_received()
-        elif isinstance(event, InformationalResponseReceived):
-            stream.interim_received(event.headers)
-        elif isinstance(event, TrailersReceived):
-            stream.trailers_received(event.headers)
-        elif isinstance(event, StreamReset):
-            self._reset_by_origin(stream, event.error_code)
 
     def _refuse(self, stream: Http2Stream, error: MalformedResponse) -> None:
         self.reset(stream.stream_id, ErrorCodes.PROTOCOL_ERROR)
         stream.fail(failed(error))
 
-    def _reset_by_origin(self, stream: Http2Stream, code: int | None) -> None:
-        if code == ErrorCodes.REFUSED_STREAM and not stream.has_head:
-            stream.fail(Failure(NotSent("the origin refused the stream")))
-        else:
-            stream.fail(failed(Http2Error(f"the origin reset the stream: {_name_of(code)}")))
-
     def _goaway(self, last: int, code: int) -> None:
         if code != ErrorCodes.NO_ERROR and not self._closing:
-            self.log.info("{origin} ends the HTTP/2 connection: {code}", origin=self._origin(), code=_name_of(code))
+            self.log.info("{origin} ends the HTTP/2 connection: {code}", origin=self._origin(), code=error_name(code))
         self._closing = True
-        for stream in [stream for stream in self._streams.values() if stream.stream_id > last]:
+        refused = [stream for stream in self._streams.values() if stream.stream_id > last]
+        for stream in [*refused, *(held[0] for held in self._held)]:
             stream.fail(Failure(NotSent("the origin ends the connection")))
 
     # The end.
@@ -241,7 +230,7 @@ class Http2Connection(Protocol):
         self.log.warn(
             "aborted the HTTP/2 connection to {origin}, on which {count} requests fail: {error}",
             origin=self._origin(),
-            count=len(self._streams),
+            count=self.active,
             error=error,
         )
         self._end(error, dead)
@@ -257,6 +246,8 @@ class Http2Connection(Protocol):
             self._stop_ping()
             if self._wire is not None and not self.closed:
                 self._wire.abort()
+        for stream, *_ in list(self._held):
+            stream.fail(Failure(NotSent(str(cause))))
         for stream in list(self._streams.values()):
             unseen = dead and self._answered and stream.reads_before == self._reads
             stream.fail(Failure(NotSent(str(cause))) if unseen else failed(cause))
@@ -266,14 +257,15 @@ class Http2Connection(Protocol):
         if self._receiving:
             return
         if self._wire is not None and not self._ended:
-            if self._closing and not self._streams:
+            self._send_held()
+            if self._closing and not self.active:
                 self._h2.close_connection()
             try:
                 if sent := self._h2.data_to_send():
                     self._wire.write(sent)
             except Http2Error as error:
                 self._break(error)
-            if self._closing and not self._streams and not self._ended:
+            if self._closing and not self.active and not self._ended:
                 self._ended = True
                 self._stop_ping()
                 self._wire.close()
@@ -289,8 +281,3 @@ class Http2Connection(Protocol):
 
     def _origin(self) -> str:
         return self._wire.origin if self._wire is not None else "an origin"
-
-
-def _name_of(code: int | None) -> str:
-    """The name of an error code."""
-    return next((known.name for known in ErrorCodes if known == code), str(code))

@@ -7,6 +7,15 @@ from collections.abc import Sequence
 from typing import Protocol as Shape
 
 from h2.errors import ErrorCodes
+from h2.events import (
+    DataReceived,
+    Event,
+    InformationalResponseReceived,
+    ResponseReceived,
+    StreamEnded,
+    StreamReset,
+    TrailersReceived,
+)
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IReactorTime
@@ -16,9 +25,10 @@ from twisted.web.iweb import IResponse
 
 from imgforge.sources.http.http2_frames import Http2Error
 from imgforge.sources.http.http2_headers import LARGEST_HEAD, read_head, size_of_fields
+from imgforge.sources.http.origin_connection import NotSent
 from imgforge.sources.http.origin_response import OriginResponse
 
-__all__ = ["Http2ResponseFailed", "Http2Stream", "MalformedResponse", "StreamOwner", "failed"]
+__all__ = ["Http2ResponseFailed", "Http2Stream", "MalformedResponse", "StreamOwner", "error_name", "failed"]
 
 _MOST_INTERIM_RESPONSES = 10
 _VERSION = (b"HTTP", 2, 0)
@@ -38,6 +48,11 @@ class Http2ResponseFailed(ResponseFailed):
 def failed(cause: BaseException) -> Failure:
     """The failure of a response for *cause*."""
     return Failure(Http2ResponseFailed([Failure(cause)]))
+
+
+def error_name(code: int | None) -> str:
+    """The name of an error code of HTTP/2."""
+    return next((known.name for known in ErrorCodes if known == code), str(code))
 
 
 class StreamOwner(Shape):
@@ -63,9 +78,9 @@ class Http2Stream:
     over when the reader has got everything, when it failed, or when the response was given up.
     """
 
-    def __init__(self, stream_id: int, owner: StreamOwner, clock: IReactorTime, reads_before: int) -> None:
-        self.stream_id = stream_id
-        self.reads_before = reads_before  # how often the connection had received anything when the request was sent
+    def __init__(self, owner: StreamOwner, clock: IReactorTime) -> None:
+        self.stream_id = 0  # until the request is sent
+        self.reads_before = 0  # how often the connection had received anything by then
         self.answer: Deferred[IResponse] = Deferred(lambda _: self.abandon_body())
         self._owner = owner
         self._clock = clock
@@ -84,15 +99,28 @@ class Http2Stream:
         """Whether the head of the response has come."""
         return self._response is not None
 
-    def interim_received(self, fields: Sequence[tuple[bytes, bytes]]) -> None:
-        """Ignore an interim (1xx) response."""
+    def receive(self, event: Event) -> None:
+        """Handle what the origin has sent; `MalformedResponse` if it may not."""
+        if isinstance(event, DataReceived):
+            self._data_received(event.data, event.flow_controlled_length)
+        elif isinstance(event, ResponseReceived):
+            self._head_received(event.headers, event.stream_ended is not None)
+        elif isinstance(event, StreamEnded):
+            self._end_received()
+        elif isinstance(event, InformationalResponseReceived):
+            self._interim_received(event.headers)
+        elif isinstance(event, TrailersReceived):
+            self._count(event.headers)
+        elif isinstance(event, StreamReset):
+            self._reset_received(event.error_code)
+
+    def _interim_received(self, fields: Sequence[tuple[bytes, bytes]]) -> None:
         self._interim_responses += 1
         if self._interim_responses > _MOST_INTERIM_RESPONSES:
             raise MalformedResponse("too many interim responses")
         self._count(fields)
 
-    def head_received(self, fields: Sequence[tuple[bytes, bytes]], ends_stream: bool) -> None:
-        """The head of the response; *ends_stream*, where no body follows."""
+    def _head_received(self, fields: Sequence[tuple[bytes, bytes]], ends_stream: bool) -> None:
         self._count(fields)
         try:
             head = read_head(fields)
@@ -109,10 +137,6 @@ class Http2Stream:
         self.answer.callback(self._response)
         self._deliver()
 
-    def trailers_received(self, fields: Sequence[tuple[bytes, bytes]]) -> None:
-        """Ignore trailers, but for their size."""
-        self._count(fields)
-
     def check_data(self, size: int, ends_stream: bool) -> None:
         """`MalformedResponse` if *size* bytes more of the body contradict its length. To be asked before h2 is."""
         if self._missing is None:
@@ -122,19 +146,23 @@ class Http2Stream:
         if ends_stream and size < self._missing:
             raise MalformedResponse("the body is shorter than its Content-Length")
 
-    def data_received(self, data: bytes, flow_controlled: int) -> None:
-        """Bytes of the body, which take *flow_controlled* bytes of the windows."""
+    def _data_received(self, data: bytes, flow_controlled: int) -> None:
         if self._missing is not None:
             self._missing -= len(data)
         self._unread.append((data, flow_controlled))
         self._deliver()
 
-    def end_received(self) -> None:
-        """The origin has sent everything."""
+    def _end_received(self) -> None:
         if self._missing:
             raise MalformedResponse("the body is shorter than its Content-Length")
         self._complete = True
         self._deliver()
+
+    def _reset_received(self, code: int | None) -> None:
+        if code == ErrorCodes.REFUSED_STREAM and not self.has_head:
+            self.fail(Failure(NotSent("the origin refused the stream")))
+        else:
+            self.fail(failed(Http2Error(f"the origin reset the stream: {error_name(code)}")))
 
     def fail(self, reason: Failure) -> None:
         """The response fails for *reason*, unless it is here already."""

@@ -297,7 +297,7 @@ class ProtocolTests(HostileCase):
             unknown(),
         ):
             self.setUp()
-            self.peer = Http2Peer(start=False)
+            self.peer = Http2Peer(silent=True)
             self.connection = self.peer.connection
             answer = self.peer.connection.send(b"origin.example", b"/", [])
             self.peer.raw(greeting)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from hyperframe.frame import GoAwayFrame
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.web.client import ResponseFailed
 from zope.interface.verify import verifyObject
 
@@ -23,8 +26,9 @@ class RequestTests(Http2Case):
         verifyObject(IOriginConnection, self.connection)
 
     def test_the_preface_goes_out_at_once(self) -> None:
-        peer = Http2Peer(start=False)
-        self.assertTrue(peer.transport.value().startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
+        connection, transport = Http2Connection(Clock()), StringTransport()
+        connection.makeConnection(transport)
+        self.assertTrue(transport.value().startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
 
     def test_the_target_is_sent_byte_for_byte(self) -> None:
         self.peer.get(TARGET)
@@ -262,6 +266,77 @@ class StreamsTests(Http2Case):
         connection = Http2Connection(self.peer.clock)
         self.assertEqual(connection.free, 0)
         self.failureResultOf(connection.send(b"origin.example", b"/", []), NotSent)
+
+
+class BeforeSettingsTests(Http2Case):
+    """Until the origin says how many requests it takes at once, it gets one; the others wait for their turn."""
+
+    def setUp(self, streams: int = 100) -> None:
+        self.peer = Http2Peer(silent=True, max_concurrent_streams=streams)
+        self.connection = self.peer.connection
+
+    def settle(self) -> None:
+        self.peer.silent = False
+        self.peer.exchange()
+
+    def test_one_is_sent(self) -> None:
+        for number in range(3):
+            self.peer.get(b"/%d" % number)
+        self.assertEqual((list(self.peer.requests), self.connection.active, self.connection.free), ([1], 3, 61))
+        self.settle()
+        self.assertEqual((list(self.peer.requests), self.connection.active, self.connection.free), ([1, 3, 5], 3, 61))
+
+    def test_an_origin_that_takes_few_gets_no_more(self) -> None:
+        self.setUp(2)
+        answers = [self.peer.get(b"/%d" % number) for number in range(6)]
+        self.settle()
+        self.assertEqual((list(self.peer.requests), self.connection.active, self.connection.free), ([1, 3], 6, 0))
+        for stream_id in range(1, 13, 2):
+            self.peer.respond(stream_id, b"%d" % stream_id)
+        self.assertEqual([_body(answer) for answer in answers], [b"1", b"3", b"5", b"7", b"9", b"11"])
+        self.assertEqual((self.connection.active, self.connection.free), (0, 2))
+
+    def test_a_request_that_waits_can_be_given_up(self) -> None:
+        answers = [self.peer.get(b"/%d" % number) for number in range(3)]
+        answers[1].deferred.cancel()
+        self.assertEqual(self.peer.clock.getDelayedCalls(), [])
+        self.settle()
+        self.assertEqual([dict(fields)[b":path"] for fields in self.peer.requests.values()], [b"/0", b"/2"])
+        self.assertEqual((self.connection.active, self.peer.resets()), (2, {}))
+
+    def test_requests_that_wait_are_sent_elsewhere_if_the_connection_ends(self) -> None:
+        for end in (
+            lambda: self.peer.lose(ConnectionError()),
+            lambda: self.connection.abort(),
+            lambda: self.peer.raw(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        ):
+            self.setUp()
+            answers = [self.peer.get(b"/%d" % number) for number in range(3)]
+            end()
+            self.assert_failed(answers[0], ResponseFailed)
+            self.assert_failed(answers[1], NotSent)
+            self.assert_failed(answers[2], NotSent)
+            self.assertEqual(self.connection.active, 0)
+
+    def test_requests_that_wait_are_sent_elsewhere_after_a_goaway(self) -> None:
+        self.setUp(1)
+        answers = [self.peer.get(b"/%d" % number) for number in range(4)]
+        self.settle()
+        self.peer.raw(GoAwayFrame(0, last_stream_id=1))
+        for answer in answers[1:]:
+            self.assert_failed(answer, NotSent)
+        self.peer.respond(1)
+        self.assertTrue(self.peer.closing)
+
+    def test_close_waits_for_requests_that_wait(self) -> None:
+        self.setUp(1)
+        answers = [self.peer.get(b"/%d" % number) for number in range(2)]
+        self.connection.close()
+        self.settle()
+        self.peer.respond(1)
+        self.peer.respond(3)
+        self.assertEqual([_body(answer) for answer in answers], [b"image", b"image"])
+        self.assertTrue(self.peer.closing)
 
 
 class CancelTests(Http2Case):
