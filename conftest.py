@@ -24,6 +24,7 @@ LONG = {
     "test_image_comparison",
     "test_comparison_grid",
     "test_svg_cost",
+    "test_http2_servers",
 }
 
 

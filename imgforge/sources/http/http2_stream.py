@@ -31,6 +31,7 @@ from imgforge.sources.http.origin_response import OriginResponse
 __all__ = ["Http2ResponseFailed", "Http2Stream", "MalformedResponse", "StreamOwner", "error_name", "failed"]
 
 _MOST_INTERIM_RESPONSES = 10
+_SMALL = 4096  # bytes of unread data to which more is joined: a piece by itself takes a hundred
 _VERSION = (b"HTTP", 2, 0)
 
 
@@ -149,6 +150,9 @@ class Http2Stream:
     def _data_received(self, data: bytes, flow_controlled: int) -> None:
         if self._missing is not None:
             self._missing -= len(data)
+        if self._unread and len(self._unread[-1][0]) < _SMALL:
+            before, taken = self._unread.pop()
+            data, flow_controlled = before + data, taken + flow_controlled
         self._unread.append((data, flow_controlled))
         self._deliver()
 

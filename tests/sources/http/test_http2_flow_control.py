@@ -72,6 +72,17 @@ class FlowControlTests(Http2Case):
         self.assertEqual((len(reader.received), self.connection.active), (WINDOW, 0))
         self.assertGreaterEqual(turns, WINDOW // 16384 - 1)
 
+    def test_small_pieces_wait_as_large_ones(self) -> None:
+        stream_id, reader = self.start(paused=True)
+        pieces: list[int] = []
+        reader.on_data = lambda: pieces.append(len(reader.received))
+        for number in range(WINDOW // 64):
+            self.peer.server.send_data(stream_id, b"%064d" % number)
+        self.peer.exchange()
+        reader.control.resumeProducing()
+        self.assertEqual(reader.received, b"".join(b"%064d" % number for number in range(WINDOW // 64)))
+        self.assertEqual(len(pieces), WINDOW // 4096)
+
     def test_a_reader_may_resume_while_it_reads(self) -> None:
         stream_id, reader = self.start(paused=False)
         reader.on_data = lambda: (reader.control.pauseProducing(), reader.control.resumeProducing())
