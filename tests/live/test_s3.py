@@ -56,7 +56,7 @@ class S3Case(SynchronousTestCase):
         # Nothing of the machine that runs the tests, and no address policy that lets loopback in.
         variables = {"HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true"}
         made = Twistd(
-            {"USE_S3": "true", "S3_ENDPOINT": self.store.host, "PROCESSES": "1", "DOWNLOAD_TIMEOUT": "5"} | settings,
+            {"USE_S3": "true", "S3_ENDPOINT": self.store.host, "PROCESSES": "1", "DOWNLOAD_TIMEOUT": "30"} | settings,
             environment=variables | dict(self.user if environment is None else environment),
         )
         self.addCleanup(made.clean)

@@ -16,7 +16,8 @@ from imgforge.sources.stores.store_mistakes import require
 
 __all__ = ["credentials_loader", "profile_region", "require_botocore"]
 
-_STS_TIMEOUT = 5.0  # seconds to connect, and for each silence
+_TIMEOUT = 5.0  # seconds in which STS has to accept a connection, and for each of its silences
+_TRIES = 3  # of a request to STS
 _LONGEST_VALID = 1 << 30  # seconds, some 34 years
 _NONE_FOUND = (
     "botocore finds none: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or the like, or give this "
@@ -46,6 +47,11 @@ def credentials_loader(settings: S3Settings, region: str) -> Callable[[], Loaded
     def load() -> LoadedCredentials:
         session = botocore.session.Session()
         session.set_config_variable("region", region)
+        session.set_default_client_config(
+            botocore.config.Config(
+                connect_timeout=_TIMEOUT, read_timeout=_TIMEOUT, retries={"total_max_attempts": _TRIES}
+            )
+        )
         try:
             found = session.get_credentials()
             if found is None:
@@ -61,13 +67,11 @@ def credentials_loader(settings: S3Settings, region: str) -> Callable[[], Loaded
 
 
 def _assumed_role(session: Any, frozen: Any, settings: S3Settings) -> LoadedCredentials:
-    timeouts = _botocore().config.Config(connect_timeout=_STS_TIMEOUT, read_timeout=_STS_TIMEOUT)
     client = session.create_client(
         "sts",
         aws_access_key_id=frozen.access_key,
         aws_secret_access_key=frozen.secret_key,
         aws_session_token=frozen.token,
-        config=timeouts,
     )
     role = {"RoleArn": settings.assume_role_arn, "RoleSessionName": "imgforge"}
     if settings.assume_role_external_id:

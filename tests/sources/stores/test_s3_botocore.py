@@ -14,6 +14,7 @@ from imgforge.sources import S3Settings
 from imgforge.sources.stores.s3_botocore import credentials_loader, profile_region, require_botocore
 from imgforge.sources.stores.s3_credentials import CredentialsError, LoadedCredentials
 from imgforge.sources.stores.store_mistakes import StoreMistake, require
+from tests.support.fault_proxy import Fault, FaultProxy
 from tests.support.metadata_server import MetadataServer
 from tests.support.s3_server import ACCOUNT, S3Server
 
@@ -141,6 +142,15 @@ class StsTests(BotocoreCase):
         self.file(".aws/credentials", "[base]\naws_access_key_id = B\naws_secret_access_key = s\n")
         self.file(".aws/config", f"[profile images]\nrole_arn = {ROLE}\nsource_profile = base\n")
         self.check(self.load({"AWS_PROFILE": "images"} | self.sts))
+
+    def test_a_sts_that_is_silent_is_given_up(self) -> None:
+        proxy = FaultProxy(self.server.host, lambda _: Fault(b"", stall=True))
+        self.addCleanup(proxy.close)
+        token = self.file("token", "header.payload.signature")
+        sts = {"AWS_ENDPOINT_URL_STS": proxy.url, "AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": token}
+        with patch("imgforge.sources.stores.s3_botocore._TIMEOUT", 0.1):
+            self.assertIn("ReadTimeoutError", self.failure(sts))
+        self.assertEqual(len(proxy.requests), 3)
 
     def test_a_role_that_may_not_be_assumed(self) -> None:
         self.server.check_access()
