@@ -57,8 +57,7 @@ class S3Addressing:
     """
 
     def __init__(self, settings: S3Settings, environment: Mapping[str, str], profile_region: str = "") -> None:
-        region = settings.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
-        self.region = region or profile_region or _DEFAULT_REGION
+        self.region = settings.region or _region(environment)[1] or profile_region or _DEFAULT_REGION
         if self.region == "aws-global":
             self.region = "us-east-1"
         self._endpoint = _endpoint(_endpoint_text(settings, environment))
@@ -120,6 +119,9 @@ def addressing_mistakes(settings: S3Settings, environment: Mapping[str, str]) ->
     except ValueError:
         name = "IMGFORGE_S3_ENDPOINT" if settings.endpoint else "AWS_ENDPOINT_URL"
         yield f"{name}={text!r} must be the URL of an S3 store, such as http://minio:9000"
+    variable, region = _region(environment)
+    if not settings.region and region and not _REGION.fullmatch(region):
+        yield f"{variable}={region!r} must be the name of a region, such as eu-west-1"
     for name, arn in settings.access_points.items():
         where = f"IMGFORGE_S3_ACCESS_POINTS: {name}={arn}"
         try:
@@ -131,6 +133,12 @@ def addressing_mistakes(settings: S3Settings, environment: Mapping[str, str]) ->
             yield f"{where} is neither an ARN nor a bucket's name or alias"
         elif isinstance(found, AccessPoint) and endpoint is not None and _is_numeric(endpoint):
             yield f"{where} needs a store with a host name: {endpoint.netloc} is an address"
+
+
+def _region(environment: Mapping[str, str]) -> tuple[str, str]:
+    """The variable that names a region, and the region; both "" where none does."""
+    found = ((name, environment.get(name, "")) for name in ("AWS_REGION", "AWS_DEFAULT_REGION"))
+    return next((each for each in found if each[1]), ("", ""))
 
 
 def _endpoint_text(settings: S3Settings, environment: Mapping[str, str]) -> str:

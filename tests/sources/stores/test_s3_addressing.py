@@ -198,6 +198,11 @@ class MistakeTests(SynchronousTestCase):
         (line,) = self.lines({"AWS_ENDPOINT_URL": "http://"})
         self.assertIn("AWS_ENDPOINT_URL", line)
 
+    def test_regions(self) -> None:
+        (line,) = self.lines({"AWS_REGION": "evil.example/"})
+        self.assertIn("AWS_REGION='evil.example/' must be the name of a region", line)
+        self.assertEqual(self.lines({"AWS_REGION": "evil.example/"}, region="eu-west-1"), [])
+
     def test_access_points(self) -> None:
         for arn, why in {
             "arn:aws:s3:::bucket": "no ARN of an S3 access point",
