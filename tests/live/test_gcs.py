@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from tests.support.gcs_server import GcsServer
 from tests.support.pictures import decode, encode, gradient
@@ -171,14 +173,36 @@ class GcsFaultTests(StoreServer):
 
 
 class GcsStartTests(StoreServer):
-    def test_a_broken_key_ends_the_start_with_one_line(self) -> None:
-        server = Twistd({"USE_GCS": "true", "GCS_KEY": '{"type": "service_account", "private_key": "s3cret"}'})
+    def twistd(self, settings: dict[str, str]) -> Twistd:
+        server = Twistd(settings)
         self.addCleanup(server.clean)
+        return server
+
+    def assert_ends(self, server: Twistd) -> None:
         server.launch()
         wait_for(lambda: server.ended, "the end")
+        self.assertNotIn("Traceback", server.output())
+
+    def test_a_broken_key_ends_the_start_with_one_line(self) -> None:
+        server = self.twistd({"USE_GCS": "true", "GCS_KEY": '{"type": "service_account", "private_key": "s3cret"}'})
+        self.assert_ends(server)
         self.assertIn("IMGFORGE_GCS_KEY holds no usable key", server.output())
         self.assertNotIn("s3cret", server.output())
-        self.assertNotIn("Traceback", server.output())
+
+    def test_a_missing_library_ends_the_start_with_the_command_that_installs_it(self) -> None:
+        for package, settings, extra in (
+            ("google", {"USE_GCS": "true"}, "gcs"),
+            ("azure", {"USE_ABS": "true", "ABS_NAME": "account"}, "azure"),
+        ):
+            server = self.twistd(settings)
+            # An empty package of the same name hides the real one.
+            hiding = Path(server.scratch.name, "hiding", package)
+            hiding.mkdir(parents=True)
+            (hiding / "__init__.py").touch()
+            path = os.pathsep.join(filter(None, [str(hiding.parent), os.environ.get("PYTHONPATH")]))
+            server.environment = {"PYTHONPATH": path}
+            self.assert_ends(server)
+            self.assertIn(f"pip install 'twisted-imgforge[{extra}]'", server.output())
 
     def test_a_scheme_that_is_not_switched_on_says_so(self) -> None:
         self.server = Twistd({"PROCESSES": "1"})

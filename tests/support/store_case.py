@@ -44,7 +44,7 @@ class StoreCase(HttpCase):
         raise NotImplementedError
 
     def sources(self, **changes: Any) -> SourceRegistry:
-        return super().sources(addresses=_NO_LOOPBACK, **self.store_settings() | changes)
+        return super().sources(**{"addresses": _NO_LOOPBACK} | self.store_settings() | changes)
 
     async def get(self, url: str, headers: Mapping[str, str] | None = None, **changes: Any) -> SourceImage:
         image: SourceImage = await self.sources(**changes).fetch(url, None, headers or {})

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from imgforge.errors import OriginFailed, SourceMissing, SourceNotFound, SourceRefused
-from imgforge.sources import BucketRules, GcsSettings
+from imgforge.sources import AddressPolicy, BucketRules, GcsSettings
 from imgforge.sources.http import IOriginKind, OriginRequest, Refusal
 from imgforge.sources.stores.gcs import GcsStore
 from tests.support.gcs_server import GcsServer
@@ -123,6 +123,12 @@ class ServerTests(StoreCase):
                 image = await self.get(f"gs://pictures/{name}", gcs=GcsSettings(endpoint=endpoint))
                 self.assertEqual(image.body, b"%d" % number, name)
 
+    async def test_the_xml_api_has_the_same_names(self) -> None:
+        sources = self.sources(addresses=AddressPolicy(allow_loopback=True))
+        for number, name in enumerate(NAMES):
+            url = wire_url(f"gs://pictures/{name}").replace("https://storage.googleapis.com", self.server.url)
+            self.assertEqual((await sources.fetch(url, None, {})).body, b"%d" % number, name)
+
     async def test_an_object_has_its_validators(self) -> None:
         image = await self.get("gs://pictures/a.jpg")
         self.assertRegex(image.etag, '^".+"$')
@@ -209,6 +215,26 @@ class ServerTests(StoreCase):
         self.assertEqual((image.body, len(tokens.issued)), (b"0", 1))
         (asked,) = tokens.requests
         self.assertEqual(asked[2]["grant_type"], ["urn:ietf:params:oauth:grant-type:jwt-bearer"])
+
+    async def test_a_store_that_refuses_every_token_is_an_outage_and_not_asked_without_end(self) -> None:
+        tokens = TokenServer()
+        self.addCleanup(tokens.close)
+        proxy = self.proxy(lambda *_: (401, {}, b"<Error><Code>AuthenticationRequired</Code></Error>"))
+        gcs = GcsSettings(service_account(f"{tokens.url}/token"), proxy.url)
+        with self.assertRaises(OriginFailed) as caught:
+            await self.get("gs://pictures/a.jpg", gcs=gcs, store_retries=0)
+        self.assertEqual(caught.exception.message, "this server cannot authenticate with the object store")
+        self.assertIn("credentials are missing or refused", caught.exception.cause)
+        self.assertEqual((len(tokens.issued), len(proxy.requests)), (2, 2))
+
+    async def test_the_list_of_allowed_sources_takes_prefixes_of_buckets(self) -> None:
+        self.server.put("pictures", "public/a.jpg", b"public")
+        allowed = ("gs://pictures/public/",)
+        image = await self.get("gs://pictures/public/a.jpg", allowed_sources=allowed)
+        self.assertEqual(image.body, b"public")
+        for url in ("gs://pictures/a.jpg", "gs://pictures//public/a.jpg", "gs://pictures/public/../a.jpg"):
+            with self.assertRaises(SourceRefused):
+                await self.get(url, allowed_sources=allowed)
 
     async def test_without_a_key_an_emulator_is_asked_without_a_token(self) -> None:
         proxy = self.proxy()
