@@ -23,6 +23,8 @@ from imgforge.config.value_types import named_texts
 __all__ = ["ConfigurationError", "load_settings"]
 
 _PREFIX = "IMGFORGE_"
+# What this project's own tests read.
+_OF_TESTS = frozenset({"IMGFORGE_TESTS", "IMGFORGE_TEST_STORES"})
 # Variables that Kubernetes sets in every container of a namespace with a service called imgforge.
 _SERVICE_LINK = re.compile(
     r"SERVICE_HOST=|SERVICE_PORT(_[A-Z0-9_]+)?=\d|PORT=\w+://|PORT_\d+_(TCP|UDP|SCTP)(=\w+://|_(PROTO|PORT|ADDR)=)"
@@ -101,7 +103,10 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name.removeprefix(_PREFIX).lower(): value
         for name, value in environ.items()
-        if name.startswith(_PREFIX) and value and not _SERVICE_LINK.match(f"{name.removeprefix(_PREFIX)}={value}")
+        if name.startswith(_PREFIX)
+        and value
+        and name not in _OF_TESTS
+        and not _SERVICE_LINK.match(f"{name.removeprefix(_PREFIX)}={value}")
     }
 
 

@@ -57,6 +57,10 @@ class PrecedenceTests(LoadingCase):
         self.assertTrue(self.load(**links).embedded)
         self.assertEqual(len(self.mistakes(PORT="3000", SERVICE="x", PORT_X="tcp://x")), 3)
 
+    def test_what_says_how_to_run_the_tests_is_no_mistake(self) -> None:
+        self.assertTrue(self.load(TESTS="full", TEST_STORES="/stores").embedded)
+        self.assertEqual(len(self.mistakes('tests = "full"', TEST="x")), 2)
+
     def test_older_names_are_taken(self) -> None:
         settings = self.load(
             ENABLE_WEBP_DETECTION="1", LAST_MODIFIED_ENABLED="false", CACHE_USE="fs", CACHE_DISK_PATH="/x"

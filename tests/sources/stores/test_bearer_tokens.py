@@ -136,3 +136,12 @@ class BearerTokenTests(TestCase):
         self.assertNoResult(waiting)
         self.open.set()
         self.assertEqual(await waiting, "t1")
+
+    async def test_closing_waits_for_no_endpoint_that_hangs(self) -> None:
+        self.open.clear()
+        waiting = self.current()
+        closed = self.tokens.close()
+        self.clock.advance(1.1)
+        await closed
+        self.open.set()
+        self.assertEqual(await waiting, "t1")
