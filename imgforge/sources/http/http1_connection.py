@@ -1,6 +1,7 @@
 """A connection to an origin that is not trusted to keep to HTTP/1.1, on h11.
 
-h11 reads a response correctly; the bytes *around* responses it leaves to its user. Checks are added, each against a way
+h11 reads heads and chunks correctly; the bytes *around* responses it leaves to its user. Bodies of declared length are
+counted here, for h11 would copy them several times. Checks are added, each against a way
 in which one origin could spoil more than its own picture:
 
 - Bytes after a response would be read as the next one (response smuggling). A connection that has received any, or that
@@ -47,6 +48,7 @@ class _Exchange:
         self.reused = reused
         self.received = 0  # bytes of the head so far
         self.response: OriginResponse | None = None
+        self.left: int | None = None  # bytes of a body of declared length that are to come
         self.answering: Deferred[IResponse] = Deferred(lambda _: self.abandon_body())
 
     def end(self) -> None:
@@ -79,7 +81,7 @@ class Http1Connection(Protocol):
     def __init__(self) -> None:
         self.changed: Callable[[], None] = lambda: None
         self.closed = False
-        self._parser = h11.Connection(h11.CLIENT, HEAD_LIMIT)
+        self._parser: h11.Connection  # for one request
         self._exchange: _Exchange | None = None
         self._used = False
         self._closing = False  # once the response is whole
@@ -104,6 +106,7 @@ class Http1Connection(Protocol):
         if self._used and _has_unread_bytes(self.transport):
             self.abort()
             return fail(NotSent("the origin sent bytes that nobody asked for, or closed the connection"))
+        self._parser = h11.Connection(h11.CLIENT, HEAD_LIMIT)
         try:
             fields = [(b"Host", authority), *headers]
             if body is None:
@@ -155,6 +158,9 @@ class Http1Connection(Protocol):
         if exchange is None:  # nobody has asked for anything
             self.abort()
             return
+        if exchange.left is not None:
+            self._deliver(exchange, data, False, False)
+            return
         try:
             self._parser.receive_data(data)
             self._read(exchange, len(data))
@@ -172,7 +178,7 @@ class Http1Connection(Protocol):
             if exchange.response is None:
                 if not exchange.answering.called:
                     exchange.answering.errback(exchange.failure(reason))
-            elif self._ends_with_connection(reason):
+            elif exchange.left is None and self._ends_with_connection(reason):
                 exchange.response.body_ended()
             else:
                 exchange.response.body_ended(reason)
@@ -200,26 +206,37 @@ class Http1Connection(Protocol):
                 body.append(bytes(event.data))  # type: ignore[union-attr]
             elif kind is h11.Response:
                 began = True
-                exchange.received -= len(self._parser.trailing_data[0])
+                rest, _ = self._parser.trailing_data
+                exchange.received -= len(rest)
                 exchange.response = _response(event, exchange)
+                if isinstance(exchange.response.length, int):
+                    exchange.left = exchange.response.length
+                    body.append(rest)
+                    break
             elif kind is h11.EndOfMessage:
                 ended = True
             elif kind is not h11.InformationalResponse:  # all bytes are read
                 break
         if (began or exchange.response is None) and exchange.received > HEAD_LIMIT:
             raise h11.RemoteProtocolError("the head is too long")
-        self._deliver(exchange, body, began, ended)
+        if exchange.response is not None:
+            self._deliver(exchange, body[0] if len(body) == 1 else b"".join(body), began, ended)
 
-    def _deliver(self, exchange: _Exchange, body: list[bytes], began: bool, ended: bool) -> None:
-        response = exchange.response
-        if response is None:
-            return
+    def _deliver(self, exchange: _Exchange, body: bytes, began: bool, ended: bool) -> None:
+        """Pass on what one read has brought."""
+        response: Any = exchange.response
+        surplus = ended and bool(self._parser.trailing_data[0])
+        if exchange.left is not None:
+            surplus = len(body) > exchange.left
+            body = body[: exchange.left]
+            exchange.left -= len(body)
+            ended = not exchange.left
         if ended:
-            self._finish(exchange)
+            self._finish(exchange, surplus)
         elif began:
             self.pause(True)  # until somebody reads the body
         if body:
-            response.data_received(body[0] if len(body) == 1 else b"".join(body))
+            response.data_received(body)
         if ended:
             response.body_ended()
         if began:
@@ -227,20 +244,14 @@ class Http1Connection(Protocol):
         if ended:
             self.changed()
 
-    def _finish(self, exchange: _Exchange) -> None:
+    def _finish(self, exchange: _Exchange, surplus: bool) -> None:
         """The response is whole: keep the connection for another, or close it."""
         exchange.end()
         self._exchange = None
-        surplus, _ = self._parser.trailing_data
-        if (
-            surplus
-            or self._closing
-            or self._parser.our_state is not h11.DONE
-            or self._parser.their_state is not h11.DONE
-        ):
+        # In another state than DONE the origin has said that it closes the connection, or speaks HTTP/1.0.
+        if surplus or self._closing or self._parser.our_state is not h11.DONE:
             self.abort()
         else:
-            self._parser.start_next_cycle()
             self.pause(False)
 
 
