@@ -74,6 +74,7 @@ class ISource(Interface):
 
         The arguments are passed by position. *headers* (names in lower case) are sent along where the scheme knows
         headers; with `if-none-match` or `if-modified-since` among them the result may be `not_modified`, without bytes.
+        Only `HttpSource` is asked for a `range`, from the first byte on: it then may give a part, with a `whole_size`.
         *reserve* is called before bytes are read, with as many as are known to come, and again when more come; the
         wait for it does not count as the origin's time. Fails with `SourceTooLarge` as soon as the limit is passed,
         `SourceNotFound`, `SourceRefused`, `OriginFailed` or `OriginTimeout`.

@@ -36,6 +36,8 @@ class SourceImage:
     stored_at
         When a stale original that is served instead of a failed fetch was stored; its renditions count as that old.
         0 for any other.
+    whole_size
+        Where the body is only the beginning of the original: how many bytes that has. 0 for a whole one.
     redirected_to
         The URL where redirects ended, without its query; "" without redirects. For logs only.
     """
@@ -51,6 +53,7 @@ class SourceImage:
     asked_at: float = 0.0
     stored_at: float = 0.0
     redirected_to: str = ""
+    whole_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,14 @@ class InfoOptions:
     max_src_resolution: float | None = None  # megapixels
     max_src_file_size: int | None = None  # bytes
 
+    @property
+    def header_only(self) -> bool:
+        """Whether the header of the source has all fields: neither pixels nor all bytes of the file are needed."""
+        pixels = self.palette, self.average, self.dominant_colors, self.thumb_hash, self.perceptual_hash, self.crop
+        blurhash = self.blurhash_x and self.blurhash_y
+        transparency = self.alpha and self.check_transparency
+        return not (any(pixels) or blurhash or transparency or self.calc_hashsums or self.hashsum or self.page)
+
 
 @dataclass(frozen=True, slots=True)
 class InfoRequest:

@@ -53,8 +53,9 @@ class OriginalRequest:
 
     The original has at most *limit* bytes (0 is any). *validators* are the request headers (name, value) for what the
     caller has cached; if they match, the original is `not_modified`. *since* is when the image was last purged: what
-    was cached until then is fetched anew. *passed* are headers that tell the origin of the client; only an
-    `OriginalFetcher` that stores nothing takes them.
+    was cached until then is fetched anew. *passed* are headers that tell the origin of the client, *first* is how many
+    bytes from the beginning on suffice (0: the whole is wanted); only an `OriginalFetcher` that stores nothing takes
+    these two.
     """
 
     source: str
@@ -62,6 +63,7 @@ class OriginalRequest:
     validators: tuple[tuple[str, str], ...] = ()
     since: float = -math.inf
     passed: PassedHeaders = ()
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,11 @@ class OriginalFetcher:
         self._fetches: StatefulCoalescer[OriginalRequest, SourceImage, Reservation] = StatefulCoalescer(
             budget.reservation
         )
+
+    @property
+    def stores(self) -> bool:
+        """Whether originals are cached."""
+        return self._cache is not None
 
     def get(self, request: OriginalRequest, lease: BudgetLease, *, has_stale: bool = False) -> Deferred[SourceImage]:
         """The original of *request*, whose bytes *lease* holds from now on.
@@ -213,8 +220,12 @@ class OriginalFetcher:
         await reserve(min(request.limit or _FIRST_RESERVATION, _FIRST_RESERVATION))
         began = self._clock.seconds()
         headers = {**dict(request.passed), **conditions}
+        if request.first:
+            headers["range"] = f"bytes=0-{request.first - 1}"
         try:
             original = await self._sources.fetch(request.source, request.limit or None, headers, reserve)
+            if original.whole_size and not request.first:
+                raise OriginFailed("the origin answered with a part of the source")
         except ImgforgeError as error:
             self._metrics.source_fetched(self._clock.seconds() - began, ok=False)
             if isinstance(error, CircuitOpen):  # the circuit breaker remembers the failure itself

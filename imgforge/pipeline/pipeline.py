@@ -18,7 +18,6 @@ from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from imgforge import processing
 from imgforge.cache import URL_BYTES, PurgeKind, entry_key
 from imgforge.errors import (
     ImgforgeError,
@@ -29,9 +28,10 @@ from imgforge.errors import (
     RequestTimeout,
     SourceMissing,
 )
-from imgforge.model import ImageRequest, InfoOptions, InfoRequest, ProcessingOptions, SourceHead, SourceImage
+from imgforge.model import ImageRequest, InfoOptions, InfoRequest, SourceHead, SourceImage
 from imgforge.observability import RequestRecord, Stage, WorkRecord, keeping_request_id, shown_source
 from imgforge.pipeline.fallback_images import FallbackImages
+from imgforge.pipeline.inspector import Inspected, Inspector
 from imgforge.pipeline.limits import BudgetLease
 from imgforge.pipeline.original_fetcher import OriginalRequest, PassedHeaders, check_format, renewed
 from imgforge.pipeline.parts import PipelineParts, PipelineSettings
@@ -43,7 +43,6 @@ from imgforge.pipeline.stateful_coalescing import StatefulCoalescer
 __all__ = ["Pipeline"]
 
 T = TypeVar("T")
-Inspected = tuple[dict[str, object], SourceImage]  # the fields of `/info`, and the original without its body
 
 # Failures that may pass: a stale result is better. An origin's 404 is final.
 _TRANSIENT = (OriginFailed, OriginTimeout, Overloaded, Quarantined, RequestTimeout)
@@ -82,6 +81,7 @@ class Pipeline:
         self._quarantine = parts.quarantine
         self._pixel_budget = parts.pixel_budget
         self._renderer = Renderer(clock, settings, parts)
+        self._inspector = Inspector(clock, settings, parts, self._renderer)
         self._fallbacks = FallbackImages(settings, parts.caches, self._renderer)
         self._renders: StatefulCoalescer[tuple[bytes, float, ResultCache], CachedResult, WorkRecord] = (
             StatefulCoalescer(WorkRecord)
@@ -158,7 +158,9 @@ class Pipeline:
         work = self._inspections.state(key)
         if record is not None:
             record.work = work
-        fields, original = await self._inspections.do(key, lambda: self._with_timeout(self._inspect(request, work)))
+        fields, original = await self._inspections.do(
+            key, lambda: self._with_timeout(self._inspector.inspect(request, work))
+        )
         on_original(original)
         return fields
 
@@ -255,32 +257,6 @@ class Pipeline:
         if served:
             self.log.info("served a stale result: {line}", line=error.logged)
         return served
-
-    async def _inspect(self, request: InfoRequest, work: WorkRecord) -> Inspected:
-        wanted = request.options
-        self._quarantine.check(request.source)
-        limit = self._renderer.limit(ProcessingOptions(max_src_file_size=wanted.max_src_file_size))
-        originals = self._caches.originals_for(request)
-        with self._caches.budget.lease() as lease:
-            with work.timed(Stage.FETCH, self._clock.seconds), self._admission.fetch(request.source):
-                original = await originals.get(OriginalRequest(request.source, limit, passed=request.passed), lease)
-            work.bytes_in = len(original.body)
-            check_format(original)
-            with self._admission.render():
-                fields = await self._threads.run(
-                    "info",
-                    lambda cancellation: processing.describe(
-                        original.body,
-                        wanted,
-                        self._settings.processing,
-                        content_type=original.content_type,
-                        cancellation=cancellation,
-                        pixel_budget=self._pixel_budget,
-                    ),
-                    request.source,
-                    work,
-                )
-        return fields, replace(original, body=b"")
 
     def _log_failed_revalidation(self, failure: Failure) -> None:
         """Log it: the client has got the stale result, and the next request for it tries again."""

@@ -8,6 +8,8 @@ from imgforge.processing.codecs import (
     capabilities,
     check_format,
     detect_format,
+    header_comes_first,
+    header_is_complete,
     needed_for,
     sniffed_media_type,
 )
@@ -34,6 +36,8 @@ __all__ = [
     "describe",
     "detect_format",
     "geometry",
+    "header_comes_first",
+    "header_is_complete",
     "needed_for",
     "plan",
     "process",

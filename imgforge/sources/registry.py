@@ -125,6 +125,11 @@ class SourceRegistry:
         """The schemes that are served, in alphabetical order."""
         return tuple(sorted(self._by_scheme))
 
+    def gives_parts(self, url: str) -> bool:
+        """Whether `fetch` takes a range from the beginning of *url* on, and may then give that part only."""
+        source = self._by_scheme.get(_scheme_of(url))
+        return isinstance(source, HttpSource)
+
     def fetch(
         self, url: str, limit: int | None, headers: Mapping[str, str], reserve: Reserve = unlimited_reserve
     ) -> Deferred[SourceImage]:
@@ -159,7 +164,7 @@ class SourceRegistry:
                 self.log.failure("cannot close {source}: its connections and files end with the process", source=name)
 
     def _source(self, url: str) -> ISource:
-        scheme = "data" if is_data_url(url) else url.partition("://")[0].lower()
+        scheme = _scheme_of(url)
         source = self._by_scheme.get(scheme)
         if source is None:
             known = ", ".join("data:" if name == "data" else f"{name}://" for name in self.schemes)
@@ -168,3 +173,7 @@ class SourceRegistry:
         if not self._allowed.allow(url):
             raise SourceRefused("the source is not among those that this server allows")
         return source
+
+
+def _scheme_of(url: str) -> str:
+    return "data" if is_data_url(url) else url.partition("://")[0].lower()

@@ -18,6 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
 
+from imgforge.model import Unsatisfiable, byte_range
+
 ROOT = Path(__file__).parents[2]
 TWISTD = Path(sys.executable).with_name("twistd")
 # Passes a socket on as systemd does: as descriptor 3, with the process's own id in the environment.
@@ -219,6 +221,7 @@ class Origin:
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     status: int = 0
+    ranges: bool = False  # whether it obeys Range
     # Which of the files it is, by the request's headers: for what is another picture for each client.
     choose: Callable[[str, Mapping[str, str]], str] = lambda path, _: path
 
@@ -240,7 +243,13 @@ class Origin:
                 status = origin.status or (404 if body is None else 200)
                 if status == 200 and self.headers.get("If-None-Match") == origin.headers.get("ETag", "-"):
                     status, body = 304, b""
+                part = None
+                if origin.ranges and status == 200:
+                    status, part = origin._part(told.get("range", ""), len(body or b""))
                 self.send_response(status)
+                if part is not None:
+                    self.send_header("Content-Range", f"bytes {part[0]}-{part[1] - 1}/{len(body or b'')}")
+                    body = (body or b"")[slice(*part)]
                 for name, value in origin.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body or b"")))
@@ -253,6 +262,15 @@ class Origin:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    @staticmethod
+    def _part(header: str, length: int) -> tuple[int, tuple[int, int] | None]:
+        """The status for a Range header, and the part."""
+        try:
+            part = byte_range(header, length)
+        except Unsatisfiable:
+            return 416, (0, 0)
+        return (200 if part is None else 206), part
 
     def url(self, path: str) -> str:
         """The address of *path* here."""

@@ -44,9 +44,11 @@ def describe(
     content_type: str = "",
     cancellation: Cancellation | None = None,
     pixel_budget: PixelBudget | None = None,
+    size: int = 0,
 ) -> dict[str, object]:
     """The fields of *source* that *options* ask for, ready for JSON; *content_type* is the origin's header.
 
+    Where *size* is not 0, *source* is the beginning of a file of *size* bytes, and has its header.
     *pixel_budget* is the bytes of pixels that all threads share: decoding waits until its own are available. Raises
     `NotAnImage`, `UnsupportedFormat`, `SourceTooLarge`, or `RequestTimeout` once *cancellation* was cancelled.
     """
@@ -57,7 +59,7 @@ def describe(
         original = open_original(source, settings, cancellation=cancellation, partial=partial)
         original.check_type(settings.allowed_mime_types)
         page = original.with_pages(options.page, 1)
-        result = _header_fields(source, page, options, content_type)
+        result = _header_fields(source, page, options, content_type, size or len(source))
         with ExitStack() as reserved:
             budget = pixel_budget or PixelBudget()
             return result | _pixel_fields(_Pixels(page, options, settings, cancellation, budget, reserved))
@@ -66,12 +68,14 @@ def describe(
     return result | {"truncated": True} if truncated else result
 
 
-def _header_fields(source: bytes, page: Original, options: InfoOptions, content_type: str) -> dict[str, object]:
+def _header_fields(
+    source: bytes, page: Original, options: InfoOptions, content_type: str, size: int
+) -> dict[str, object]:
     """The fields from the header; each of the first three options adds the Rust imgforge's fields to imgproxy's."""
     image = page.image
     result: dict[str, object] = {}
     if options.size:
-        result |= {"size": len(source), "size_bytes": len(source)}
+        result |= {"size": size, "size_bytes": size}
     if options.format:
         mime_type = FORMATS[page.format].mime_type
         result |= {"format": page.format, "mime_type": mime_type, "content_type": content_type or None}

@@ -18,6 +18,7 @@ from imgforge.processing.codecs.available_formats import (
     reader,
     writer,
 )
+from imgforge.processing.codecs.first_bytes import header_comes_first, header_is_complete
 from imgforge.processing.codecs.formats import FORMATS, Format, check_format, detect_format, sniffed_media_type
 from imgforge.processing.codecs.original import Original, check_hash, jpeg_shrink, open_original
 from imgforge.processing.codecs.partial_files import whole_or_part
@@ -32,6 +33,8 @@ __all__ = [
     "check_format",
     "check_hash",
     "detect_format",
+    "header_comes_first",
+    "header_is_complete",
     "holds",
     "jpeg_shrink",
     "missing",

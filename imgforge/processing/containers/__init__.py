@@ -5,6 +5,7 @@ from __future__ import annotations
 from imgforge.processing.containers.bmff import Box, brands, read_boxes
 from imgforge.processing.containers.bmp import PLAIN_HEADER, BmpHeader, read_alpha_mask, read_bmp_header
 from imgforge.processing.containers.gif import gif_is_complete
+from imgforge.processing.containers.jpeg import jpeg_header_is_complete
 from imgforge.processing.containers.png import Chunk, check_png, read_chunks
 from imgforge.processing.containers.tiff import Entry, Tiff, read_tiff
 
@@ -18,6 +19,7 @@ __all__ = [
     "brands",
     "check_png",
     "gif_is_complete",
+    "jpeg_header_is_complete",
     "read_alpha_mask",
     "read_bmp_header",
     "read_boxes",

@@ -20,6 +20,7 @@ from imgforge.sources.http.connection_limit import ConnectionLimit
 from imgforge.sources.http.deadline import Deadline
 from imgforge.sources.http.exchange import Exchange
 from imgforge.sources.http.origin_request import IOriginKind, OriginRequest
+from imgforge.sources.http.parts import FirstBytes
 from imgforge.sources.http.response_headers import kept_headers, named_headers
 from imgforge.sources.http.retries import Retries
 from imgforge.sources.http.web_origins import WebOrigins
@@ -72,6 +73,8 @@ class HttpSource:
 
     async def _fetch_once(self, request: OriginRequest, limit: int | None, reserve: Reserve) -> SourceImage:
         wanted = {200} if _CONDITIONS.isdisjoint(request.headers) else {200, 304}
+        if "range" in request.headers:
+            wanted.add(206)
         with ExitStack() as held:
 
             def reserve_or_release(size: int) -> Deferred[None]:
@@ -85,9 +88,12 @@ class HttpSource:
 
     async def _read(self, response: IResponse, limit: int | None, reserve: Reserve) -> SourceImage:
         length = response.length if isinstance(response.length, int) else 0
+        head, for_client = kept_headers(response), named_headers(response, self._settings.response_headers)
         try:
-            if limit is not None and length > limit:
-                raise SourceTooLarge(f"the source has {length} bytes, more than {limit}")
+            part = FirstBytes(head.get("content-range", "")) if response.code == 206 else None
+            whole_size = part.whole_size if part is not None else length
+            if limit is not None and whole_size > limit:
+                raise SourceTooLarge(f"the source has {whole_size} bytes, more than {limit}")
             if length and response.code != 304:
                 await reserve(length)  # until then the connection is not read from
         except BaseException:
@@ -95,7 +101,6 @@ class HttpSource:
             raise
         not_modified = response.code == 304
         body = await collect(response, limit, reserve, length)
-        head, for_client = kept_headers(response), named_headers(response, self._settings.response_headers)
         return SourceImage(
             body,
             head.get("content-type", ""),
@@ -105,6 +110,7 @@ class HttpSource:
             head.get("expires", ""),
             not_modified,
             headers=tuple(for_client.items()),
+            whole_size=whole_size if part is not None and part.remaining_of(body) else 0,
         )
 
     async def _stream(self, url: str, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]) -> None:

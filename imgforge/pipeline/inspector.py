@@ -1,0 +1,128 @@
+"""The way of a request to `/info`: fetch the original, or its first bytes where these have all fields, and describe it.
+
+fields of the header only? ── yes ── ask for 64 KiB ── header complete? ── yes ── describe
+                            └ no ── fetch the whole ──────── no: ask for more, twice; then fetch the whole
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from twisted.internet.interfaces import IReactorTime
+
+from imgforge import processing
+from imgforge.errors import (
+    CircuitOpen,
+    NotAnImage,
+    OriginFailed,
+    SourceMissing,
+    SourceNotFound,
+    SourceTooLarge,
+    UnknownScheme,
+)
+from imgforge.model import InfoRequest, ProcessingOptions, SourceImage
+from imgforge.observability import Stage, WorkRecord
+from imgforge.pipeline.original_fetcher import OriginalFetcher, OriginalRequest, check_format
+from imgforge.pipeline.parts import PipelineParts, PipelineSettings
+from imgforge.pipeline.renderer import Renderer
+
+__all__ = ["Inspected", "Inspector"]
+
+Inspected = tuple[dict[str, object], SourceImage]  # the fields of `/info`, and the original without its body
+
+# Bytes that are asked for one after the other. Profiles, thumbnails and texts rarely take more than the first.
+_FIRST_BYTES = (64 << 10, 256 << 10, 1 << 20)
+
+
+class Inspector:
+    """Describes originals."""
+
+    def __init__(
+        self, clock: IReactorTime, settings: PipelineSettings, parts: PipelineParts, renderer: Renderer
+    ) -> None:
+        self._clock = clock
+        self._settings = settings
+        self._sources = parts.sources
+        self._caches = parts.caches
+        self._threads = parts.threads
+        self._admission = parts.admission
+        self._quarantine = parts.quarantine
+        self._pixel_budget = parts.pixel_budget
+        self._renderer = renderer
+
+    async def inspect(self, request: InfoRequest, work: WorkRecord) -> Inspected:
+        """The fields that *request* asks for of its source, and the source's headers."""
+        self._quarantine.check(request.source)
+        originals = self._caches.originals_for(request)
+        limit = self._renderer.limit(ProcessingOptions(max_src_file_size=request.options.max_src_file_size))
+        wanted = OriginalRequest(request.source, limit, passed=request.passed)
+        # Where originals are cached, the whole is: its images are likely to be asked for next.
+        if request.options.header_only and not originals.stores and self._sources.gives_parts(request.source):
+            inspected = await self._inspect_first_bytes(request, wanted, originals, work)
+            if inspected is not None:
+                return inspected
+        return await self._inspect(request, wanted, originals, work)
+
+    async def _inspect_first_bytes(
+        self, request: InfoRequest, wanted: OriginalRequest, originals: OriginalFetcher, work: WorkRecord
+    ) -> Inspected | None:
+        """The fields, from the first bytes of the source; None where these do not suffice, or the origin has no ranges.
+
+        Whatever fails here is tried with the whole source, so that errors are the same.
+        """
+        for size in _FIRST_BYTES:
+            try:
+                return await self._inspect(request, replace(wanted, first=size), originals, work)
+            except _HeaderIncomplete as incomplete:
+                if not incomplete.more_may_do:
+                    return None
+            except (SourceMissing, UnknownScheme, CircuitOpen):
+                raise
+            except (OriginFailed, SourceNotFound):
+                return None
+        return None
+
+    async def _inspect(
+        self, request: InfoRequest, wanted: OriginalRequest, originals: OriginalFetcher, work: WorkRecord
+    ) -> Inspected:
+        with self._caches.budget.lease() as lease:
+            with work.timed(Stage.FETCH, self._clock.seconds), self._admission.fetch(request.source):
+                original = await originals.get(wanted, lease)
+            work.bytes_in += len(original.body)
+            if original.whole_size:
+                return await self._describe_part(request, original, work)
+            check_format(original)
+            return await self._describe(request, original, work), replace(original, body=b"")
+
+    async def _describe_part(self, request: InfoRequest, part: SourceImage, work: WorkRecord) -> Inspected:
+        if not processing.header_is_complete(part.body):
+            raise _HeaderIncomplete(more_may_do=processing.header_comes_first(part.body))
+        try:
+            return await self._describe(request, part, work), replace(part, body=b"")
+        except (NotAnImage, SourceTooLarge):
+            raise _HeaderIncomplete(more_may_do=False) from None
+
+    async def _describe(self, request: InfoRequest, original: SourceImage, work: WorkRecord) -> dict[str, object]:
+        with self._admission.render():
+            return await self._threads.run(
+                "info",
+                lambda cancellation: processing.describe(
+                    original.body,
+                    request.options,
+                    self._settings.processing,
+                    content_type=original.content_type,
+                    cancellation=cancellation,
+                    pixel_budget=self._pixel_budget,
+                    size=original.whole_size,
+                ),
+                request.source,
+                work,
+            )
+
+
+class _HeaderIncomplete(Exception):
+    """The first bytes of a source do not tell; *more_may_do*: a few more of them may."""
+
+    def __init__(self, *, more_may_do: bool) -> None:
+        super().__init__()
+        self.more_may_do = more_may_do
