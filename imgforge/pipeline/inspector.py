@@ -57,7 +57,8 @@ class Inspector:
         limit = self._renderer.limit(ProcessingOptions(max_src_file_size=request.options.max_src_file_size))
         wanted = OriginalRequest(request.source, limit, passed=request.passed)
         # Where originals are cached, the whole is: its images are likely to be asked for next.
-        if request.options.header_only and not originals.stores and self._sources.gives_parts(request.source):
+        whole = originals.stores or originals.is_fetching(wanted)
+        if request.options.header_only and not whole and self._sources.gives_parts(request.source):
             inspected = await self._inspect_first_bytes(request, wanted, originals, work)
             if inspected is not None:
                 return inspected

@@ -103,6 +103,10 @@ class OriginalFetcher:
         """Whether originals are cached."""
         return self._cache is not None
 
+    def is_fetching(self, request: OriginalRequest) -> bool:
+        """Whether the fetch that *request* would share is under way."""
+        return request in self._fetches
+
     def get(self, request: OriginalRequest, lease: BudgetLease, *, has_stale: bool = False) -> Deferred[SourceImage]:
         """The original of *request*, whose bytes *lease* holds from now on.
 

@@ -31,9 +31,20 @@ class OriginalFetcherTests(PipelineCase):
     async def test_an_info_request_shares_the_fetch_of_its_source(self) -> None:
         pipeline = self.pipeline()
         self.photo.held = Deferred()
-        info = Deferred.fromCoroutine(pipeline.info(InfoRequest(self.url, InfoOptions())))
+        info = Deferred.fromCoroutine(pipeline.info(InfoRequest(self.url, InfoOptions(average=True))))
         result = self.begin(pipeline, self.request())
         await until(lambda: self.photo.fetches)
+        self.photo.held.callback(None)
+        await info
+        await result
+        self.assertEqual(self.photo.fetches, 1)
+
+    async def test_an_info_request_for_the_header_joins_a_fetch_under_way(self) -> None:
+        pipeline = self.pipeline()
+        self.photo.held = Deferred()
+        result = self.begin(pipeline, self.request())
+        await until(lambda: self.photo.fetches)
+        info = Deferred.fromCoroutine(pipeline.info(InfoRequest(self.url, InfoOptions())))
         self.photo.held.callback(None)
         await info
         await result
