@@ -129,6 +129,16 @@ class RealSwiftTests(ImageTests):
         self.assertEqual(self.server.output().count("Swift: authenticated"), 2)
 
 
+    def test_user_without_a_read_acl_is_named_in_the_log(self) -> None:
+        reader = {"SWIFT_USERNAME": "test:reader", "SWIFT_API_KEY": "reading"}
+        server = Twistd({"PROCESSES": "1"} | self.store.settings | reader)
+        self.addCleanup(server.clean)
+        self.addCleanup(server.stop)
+        reply = server.start().get(_path("a.png"))
+        self.assertEqual((reply.status, reply.body.strip()), (404, b"the origin answered 403"))
+        self.assertIn("IMGFORGE_SWIFT_USERNAME may not read the container", server.output())
+
+
 class RealKeystoneTests(ImageTests):
     """Against OpenStack Swift with Keystone."""
 

@@ -2,7 +2,8 @@
 
 python run_store.py DIRECTORY [keystone] prints the URL for authentication once it serves. The Python that runs it has
 the packages swift and, for Keystone, keystone and keystonemiddleware. Without Keystone the user is test:tester with the
-key testing (tempauth); with it admin, secret, in the project admin. `GET /forget` on the proxy revokes all tokens.
+key testing (tempauth), and test:reader with the key reading may read what a container allows; with it admin, secret, in
+the project admin. `GET /forget` on the proxy revokes all tokens.
 """
 
 # mypy: disable-error-code="import-not-found"
@@ -180,7 +181,7 @@ def main() -> None:
         app = auth_token.filter_factory(settings)(app)
     else:
         url = f"http://127.0.0.1:{port_of(proxy)}/auth/v1.0"
-        app = tempauth.filter_factory(conf, user_test_tester="testing .admin")(app)
+        app = tempauth.filter_factory(conf, user_test_tester="testing .admin", user_test_reader="reading")(app)
     serve(proxy, catch_errors.filter_factory(conf)(Cache(app)), protocol=SwiftHttpProtocol)
     print(f"serving {url}", flush=True)
     while True:
