@@ -128,7 +128,6 @@ class RealSwiftTests(ImageTests):
         self.assertEqual(self.get(_path("a.png")).status, 200)
         self.assertEqual(self.server.output().count("Swift: authenticated"), 2)
 
-
     def test_user_without_a_read_acl_is_named_in_the_log(self) -> None:
         reader = {"SWIFT_USERNAME": "test:reader", "SWIFT_API_KEY": "reading"}
         server = Twistd({"PROCESSES": "1"} | self.store.settings | reader)

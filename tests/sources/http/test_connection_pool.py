@@ -42,7 +42,13 @@ class MemoryConnection:
     def free(self) -> int:
         return 0 if self.closing or self.closed else self.streams - self.active
 
-    def send(self, authority: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Deferred[IResponse]:
+    def send(
+        self,
+        authority: bytes,
+        target: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes | None = None,
+    ) -> Deferred[IResponse]:
         if self.refuses:
             self.abort()
             return fail(NotSent())
@@ -110,7 +116,7 @@ class PoolCase(SynchronousTestCase):
         self.pool = ConnectionPool(self.clock, connector, self.idle, 2)
 
     def send(self, origin: Origin = PLAIN, target: bytes = b"/", new: bool = False) -> Deferred[IResponse]:
-        return Deferred.fromCoroutine(self.pool.send(origin, origin.authority, target, [], new))
+        return Deferred.fromCoroutine(self.pool.send(origin, origin.authority, target, [], None, new))
 
     def idle_connection(self, origin: Origin = PLAIN) -> MemoryConnection:
         answering = self.send(origin, new=True)

@@ -15,6 +15,7 @@ from imgforge.errors import ImgforgeError, OriginFailed, SourceMissing
 from imgforge.sources.http.connection_pool import ConnectionPool
 from imgforge.sources.http.connector import Connector
 from imgforge.sources.http.origin_agent import NoCookies, OriginAgent
+from imgforge.sources.http.origin_request import OriginRequest
 from imgforge.testing import MemoryConsumer
 from tests.support.http_case import SETTINGS, HttpCase
 from tests.support.scripted_origin import ScriptedOrigin, reactor, response
@@ -27,7 +28,7 @@ class AgentTests(HttpCase):
         """treq's response for another URL, and its body."""
         pool = ConnectionPool(reactor, Connector(reactor, SETTINGS), 90, 4)
         self.addCleanup(pool.close)
-        agent = OriginAgent(pool, origin.url(path))
+        agent = OriginAgent(pool, OriginRequest(origin.url(path), {}))
         self.assertTrue(verifyObject(IAgent, agent))
         jar: Any = NoCookies()
         answer = await HTTPClient(agent, jar).get(
