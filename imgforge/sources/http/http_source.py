@@ -65,7 +65,7 @@ class HttpSource:
         return ensureDeferred(self._stream(url, headers, started))
 
     async def _fetch(self, url: str, limit: int | None, headers: Mapping[str, str], reserve: Reserve) -> SourceImage:
-        request = OriginRequest(self._kind.checked(url), headers)
+        request = self._first_request(url, headers)
         return await self._retries.run(
             self._kind.origin_of(request.url),
             lambda number: self._fetch_once(replace(request, new_connection=number > 0), limit, reserve),
@@ -119,7 +119,7 @@ class HttpSource:
             wanted |= {206, 416}
         if not _CONDITIONS.isdisjoint(headers):
             wanted.add(304)
-        request = OriginRequest(self._kind.checked(url), headers)
+        request = self._first_request(url, headers)
 
         async def ask(number: int) -> tuple[IResponse, str]:
             fresh = replace(request, new_connection=number > 0)
@@ -139,6 +139,10 @@ class HttpSource:
                 discard(response)
                 raise
             await forward(response, consumer, self._reactor, self._settings.download_timeout)
+
+    def _first_request(self, url: str, headers: Mapping[str, str]) -> OriginRequest:
+        """The request with the operator's custom headers, which do not follow a redirect to another origin."""
+        return OriginRequest(self._kind.checked(url), {**self._settings.custom_headers, **headers})
 
     def _deadline(self) -> Deadline:
         return Deadline(self._reactor, self._settings.download_timeout)

@@ -15,14 +15,13 @@ __all__ = ["WebOrigins"]
 
 @implementer(IOriginKind)
 class WebOrigins:
-    """Sends what the URL says, with the operator's custom headers. URLs are wire URLs."""
+    """Sends what the URL says. URLs are wire URLs."""
 
     follows_redirects = True
 
     def __init__(self, settings: SourceSettings) -> None:
         self.retries = settings.retries
         self.endpoints = settings.preconnect_urls
-        self._headers = settings.custom_headers
 
     def checked(self, url: str) -> str:
         """The wire URL."""
@@ -34,7 +33,7 @@ class WebOrigins:
 
     async def request_for(self, url: str, headers: Mapping[str, str]) -> OriginRequest:
         """See `IOriginKind`."""
-        return OriginRequest(url, {**self._headers, **headers})
+        return OriginRequest(url, headers)
 
     async def learn_from(self, url: str, refusal: Refusal) -> bool:  # noqa: ARG002
         """Nothing: a refusal of the web is one."""

@@ -209,6 +209,17 @@ class BadOriginTests(HttpCase):
         while origin.open:
             await deferLater(reactor, 0.01)
 
+    async def test_headers_that_may_be_credentials_do_not_follow_a_redirect_to_another_origin(self) -> None:
+        other = self.origin(response(b"picture"))
+        first = self.origin(response(b"", "302 Found", Location=other.url()))
+        sources = self.sources(custom_headers={"x-token": "hush"})
+        await sources.fetch(first.url(), None, {"cookie": "client=1", "if-none-match": '"v1"'})
+        for name in (b"x-token", b"cookie", b"if-none-match"):
+            self.assertIn(name, first.heads[0].lower())
+        self.assertIn(b"if-none-match", other.heads[0].lower())
+        self.assertNotIn(b"x-token", other.heads[0].lower())
+        self.assertNotIn(b"cookie", other.heads[0].lower())
+
     async def test_too_many_redirects_fail(self) -> None:
         await self.assert_fails(OriginFailed, response(b"", "302 Found", Location="/a.jpg"), max_redirects=3)
 
