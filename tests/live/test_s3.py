@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.fault_proxy import PASS, FaultProxy, ProxiedRequest, answer
 from tests.support.metadata_server import MetadataServer
 from tests.support.pictures import decode, encode, gradient
-from tests.support.process import Origin, Reply, Twistd, wait_for
+from tests.support.process import ROOT, Origin, Reply, Twistd, wait_for
 from tests.support.s3_server import S3Server
 
 PICTURE = encode(gradient(64, 40), "PNG")
@@ -189,6 +190,15 @@ class OtherSettingsTests(S3Case):
     def test_it_is_off_by_default(self) -> None:
         server = self.server(USE_S3="false").start()
         self.assertIn("IMGFORGE_USE_S3 is not set", self.assert_refuses(404, server, "s3://photos/a.png"))
+
+    def test_without_botocore_the_start_says_what_to_install(self) -> None:
+        scratch = tempfile.TemporaryDirectory(prefix="imgforge-test-")
+        self.addCleanup(scratch.cleanup)
+        Path(scratch.name, "botocore.py").write_text("")  # hides the package
+        server = self.server({"PYTHONPATH": os.pathsep.join([scratch.name, str(ROOT)])})
+        server.launch()
+        wait_for(lambda: server.ended, "the end of a start that fails")
+        self.assertIn("imgforge: IMGFORGE_USE_S3 needs botocore: pip install 'twisted-imgforge[s3]'\n", server.output())
 
     def test_mistakes_end_the_start_with_a_line_each(self) -> None:
         server = self.server(
