@@ -24,8 +24,7 @@ _THREADS = 4
 _LONGEST_LOAD = 60.0  # seconds; a thread that takes longer is left behind, and another is tried later
 _EARLY = 900.0  # seconds before they expire that credentials are asked for anew; half their time where that is less
 _LEAST_PAUSE = 5.0  # seconds between two loads
-_FIRST_PAUSE = 1.0  # seconds after a load that failed; each further failure doubles it
-_LONGEST_PAUSE = 60.0
+_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)  # seconds after loads that failed in a row, the last for all further
 _CLOSE_TIMEOUT = 1.0  # seconds
 _LONGEST_CAUSE = 300
 _CLIENTS_LINE = "this server cannot authenticate with the object store"
@@ -141,8 +140,8 @@ class CredentialsKeeper:
             self._kept = _Kept(loaded.credentials, now + loaded.seconds, now + loaded.seconds - early)
 
     def _failed(self, cause: str) -> None:
-        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._failures)
-        self._failures += 1
+        pause = _PAUSES[self._failures]
+        self._failures = min(self._failures + 1, len(_PAUSES) - 1)
         self._not_before = self._reactor.seconds() + pause
         self._cause = " ".join(cause.split())[:_LONGEST_CAUSE]
         state = "the present ones are valid still" if self._valid() is not None else "s3:// sources fail with 502"
