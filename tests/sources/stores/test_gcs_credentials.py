@@ -62,8 +62,7 @@ class GcsCredentialsTests(SynchronousTestCase):
         environment = {"GCE_METADATA_HOST": self.server.host, "PYTHONPATH": os.pathsep.join(sys.path)}
         done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
         self.assertEqual((done.stdout, done.stderr), ("token-0\n", ""))
-        paths = [path for path, _, _ in self.server.requests]
-        self.assertIn("/computeMetadata/v1/instance/service-accounts/default/token", paths)
+        self.assertRegex(self.server.requests[-1][0], "^/computeMetadata/v1/instance/service-accounts/[^/]+/token$")
 
     def test_workload_identity(self) -> None:
         described = {
