@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
+import http.client
+import select
 import time
-from threading import Thread
 from urllib.parse import quote
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.pictures import decode, encode, gradient
-from tests.support.process import Origin, Reply, Twistd, wait_for
+from tests.support.process import DEADLINE, Origin, Reply, Twistd, wait_for
 from tests.support.swift_server import RealSwift, SmallSwift
 
 _PICTURE = encode(gradient(64, 40), "PNG")
@@ -196,19 +197,26 @@ class FaultTests(SynchronousTestCase):
         origin = Origin({"/a.png": _PICTURE})
         self.addCleanup(origin.close)
         self.store.hold()
-        server = self.start(DOWNLOAD_TIMEOUT="4", ALLOW_LOOPBACK_SOURCE_ADDRESSES="true", WORKERS="2")
-        replies: list[Reply] = []
-        clients = [Thread(target=lambda: replies.append(server.get(_path("a.png", options="w:8")))) for _ in range(12)]
-        for client in clients:
-            client.start()
-        wait_for(lambda: (server.metric("imgforge_requests_in_flight") or 12) >= 12, "the stalled requests")
+        server = self.start(DOWNLOAD_TIMEOUT="60", ALLOW_LOOPBACK_SOURCE_ADDRESSES="true", WORKERS="2")
+        stalled = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE) for _ in range(12)]
+        for client in stalled:
+            self.addCleanup(client.close)
+            client.request("GET", _path("a.png", options="w:8"))
         for width in range(1, 20):
             reply = server.get(f"/unsafe/w:{width}/plain/{quote(origin.url('/a.png'), safe='')}")
             self.assertEqual(reply.status, 200)
-        self.assertEqual(replies, [], "others were served while the authentication hung")
-        for client in clients:
-            client.join()
-        self.assertEqual({reply.status for reply in replies}, {504})
+        self.assertEqual(select.select([client.sock for client in stalled], [], [], 0)[0], [])
+        self.assertEqual(len(self.store.authentications), 1)
+        self.store.release()
+        self.assertEqual({client.getresponse().status for client in stalled}, {200})
+
+    def test_hanging_authentication_is_a_timeout(self) -> None:
+        self.store.hold()
+        server = self.start(DOWNLOAD_TIMEOUT="1")
+        reply = server.get(_path("a.png", options="w:8"))
+        self.assertEqual(reply.status, 504)
+        self.assertIn(b"the store's authentication service does not answer", reply.body)
+        self.assertIn(self.store.auth_url.rstrip("/"), server.output())
 
     def test_settings_that_are_missing_stop_the_start(self) -> None:
         server = Twistd({"USE_SWIFT": "true", "SWIFT_AUTH_URL": "http://127.0.0.1:1/", "SWIFT_USERNAME": "u"})

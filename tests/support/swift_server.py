@@ -24,16 +24,13 @@ from unittest import SkipTest
 from urllib.parse import quote, unquote, urlsplit
 
 from imgforge.model import Unsatisfiable, byte_range
-from tests.support.process import DEADLINE, wait_for
+from tests.support.process import DEADLINE
 
 __all__ = ["RealSwift", "SmallSwift"]
 
 _SCRIPT = Path(__file__).with_name("openstack") / "run_store.py"
-_PYTHON = "IMGFORGE_TEST_OPENSTACK"
-_MISSING = (
-    "no OpenStack: python3 -m venv DIR; DIR/bin/pip install swift keystone keystonemiddleware; "
-    f"{_PYTHON}=DIR/bin/python"
-)
+_PYTHON = "openstack-python"  # has the packages swift, keystone and keystonemiddleware
+_PATIENCE = 240.0  # seconds: Keystone makes a database first
 _MODIFIED = formatdate(1445412480, usegmt=True)
 
 
@@ -59,16 +56,23 @@ class RealSwift:
     """OpenStack Swift, started for the tests of a class; SkipTest, which says what to install, where it is missing."""
 
     def __init__(self, *, keystone: bool = False) -> None:
-        python = os.environ.get(_PYTHON, "")
-        if not python:
-            raise SkipTest(_MISSING)
+        directory = os.environ.get("IMGFORGE_TEST_STORES", "")
+        python = Path(directory, "bin", _PYTHON).resolve()
+        if not directory or not os.access(python, os.X_OK):
+            raise SkipTest(
+                f"{_PYTHON} is not installed: .ci/stores DIR installs it, IMGFORGE_TEST_STORES=DIR names where"
+            )
         self._scratch = tempfile.TemporaryDirectory(prefix="imgforge-swift-")
         log = Path(self._scratch.name, "log")
         with log.open("wb") as output:
-            command = [python, str(_SCRIPT), f"{self._scratch.name}/swift", *(["keystone"] if keystone else [])]
+            command = [str(python), str(_SCRIPT), f"{self._scratch.name}/swift", *(["keystone"] if keystone else [])]
             self._process = subprocess.Popen(command, stdout=output, stderr=output)
         try:
-            wait_for(lambda: self._process.poll() is not None or b"\nserving " in b"\n" + log.read_bytes(), "Swift")
+            end = time.monotonic() + _PATIENCE
+            while self._process.poll() is None and b"\nserving " not in b"\n" + log.read_bytes():
+                if time.monotonic() > end:
+                    raise AssertionError(f"waited {_PATIENCE:g} s in vain for Swift:\n{log.read_text()}")
+                time.sleep(0.1)
             (line,) = [line for line in log.read_text().splitlines() if line.startswith("serving ")] or [""]
             self.auth_url = line.removeprefix("serving ")
             if not self.auth_url:
