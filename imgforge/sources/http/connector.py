@@ -18,6 +18,7 @@ from zope.interface import implementer
 from imgforge.interfaces import IServerReactor
 from imgforge.sources.http.endpoints import EndpointFactory
 from imgforge.sources.http.http1_connection import Http1Connection
+from imgforge.sources.http.http2_connection import Http2Connection
 from imgforge.sources.http.origin_connection import IOriginConnection
 from imgforge.sources.http.proxy_connections import ForwardedConnection
 from imgforge.sources.http.wire_url import Origin
@@ -33,7 +34,10 @@ _REFUSALS = ("alert no application protocol", "alert internal error")
 _MOST_REFUSING = 1000  # origins that are remembered
 
 # The protocols that are offered by ALPN, in this order, and what speaks them.
-CONNECTIONS: Mapping[bytes, Callable[[IReactorTime], Any]] = {HTTP1: lambda _: Http1Connection()}
+CONNECTIONS: Mapping[bytes, Callable[[IReactorTime], Any]] = {
+    HTTP2: Http2Connection,
+    HTTP1: lambda _: Http1Connection(),
+}
 
 
 @dataclass(frozen=True, slots=True)
