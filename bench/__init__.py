@@ -3,6 +3,9 @@
 Programs; each has `--help` and runs as `python bench/NAME.py`:
 
     cold.py      images per second when no cache helps
+    stores.py    the same with originals from an S3 server, beside imgproxy
+    http2.py     originals over HTTP/1.1 and HTTP/2 from one server: fetches per second, CPU per fetch
+    faults.py    images that succeed, and requests that it takes, while a store fails now and then
     hits.py      cached images per second and per server CPU second
     trace.py     traffic of popular and rare images from an empty cache on, with its memory
     overload.py  latency, refusals and health when more requests arrive than the server can answer
@@ -18,10 +21,14 @@ Parts:
     nginx_cache.py          starts nginx with proxy_cache before another server (nginx_cache.conf)
     slow_origin.py          an origin with a given latency, a process that trace.py and soak.py start
     hostile_origin.py       an origin that serves decompression bombs and broken HTTP
+    http2_origin.py         starts nginx as an origin with TLS and HTTP/2 (http2_origin.conf)
+    object_store.py         starts an S3 server with a bucket of files: versitygw, else moto
+    fault_injection.py      a proxy before a store that harms a share of its answers
     load.py                 closed-loop load: each connection sends its next request after an answer (wrk_report.lua)
     open_loop_load.py       open-loop load: requests arrive at a fixed rate, whatever the server answers
     zipf_traffic.py         request mixes with originals by Zipf's law
     workloads.py            the four workloads of cold.py; paths of image URLs
+    cold_rounds.py          rounds of workloads whose requests no cache can answer, and their tables
     pictures.py             draws every picture that is sent through a server
     alternating_rounds.py   measures contenders in alternating rounds; medians and ratios
     libvips_baseline.py     libvips without a server: the upper bound of a server's throughput

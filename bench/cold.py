@@ -11,51 +11,24 @@ local:// sources of the servers that were started by hand. Photos that are missi
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
-import statistics
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
-from bench.alternating_rounds import Contender, RoundSummary, measure_alternately, server_contender
+from bench.alternating_rounds import RoundSummary
+from bench.cold_rounds import RoundSettings, measure_workload, print_workloads
 from bench.libvips_baseline import libvips_contender
-from bench.load import LoadResult, drive
-from bench.output import add_server_arguments, describe_machine, markdown_table, print_progress, write_json
+from bench.output import add_server_arguments, describe_machine, print_progress, write_json
 from bench.servers import Server, StartFailed, file_origin, imgforge_server
-from bench.workloads import WORKLOADS, Workload, draw_missing_photos, image_path
+from bench.workloads import WORKLOADS, Workload, draw_missing_photos
 
 __all__ = ["main"]
-
-_HEAD = ("server", "images/s", "ratio", "CPU ms/image", "p50 ms", "p95 ms", "p99 ms", "failed")
-_cachebusters = itertools.count(int.from_bytes(os.urandom(5)) * 1_000_000)  # no run repeats a URL of another run
-
-
-@dataclass(frozen=True, slots=True)
-class RoundSettings:
-    """The number of connections, and the length of a round: *requests* if set, otherwise *seconds*."""
-
-    connections: int
-    seconds: float
-    requests: int | None
-
-    def drive(self, server: Server, workload: Workload, prefix: str) -> LoadResult:
-        """Send one round of *workload* to *server*."""
-        paths = _fresh_paths(workload, prefix)
-        if self.requests is not None:
-            return drive(server.address, itertools.islice(paths, self.requests), connections=self.connections)
-        return drive(server.address, paths, connections=self.connections, seconds=self.seconds)
-
-
-def _fresh_paths(workload: Workload, prefix: str) -> Iterator[str]:
-    """Yield new paths of *workload*: they differ in the cachebuster, which does not change the image."""
-    for number in _cachebusters:
-        yield image_path(f"{workload.options}/cb:{number}", prefix + workload.source, workload.format)
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -87,38 +60,13 @@ def _arguments() -> argparse.ArgumentParser:
 def _measure_workload(
     workload: Workload, servers: Sequence[Server], photos: Path, prefix: str, arguments: argparse.Namespace
 ) -> list[RoundSummary]:
-    print_progress(workload.title)
     settings = RoundSettings(arguments.connections, arguments.seconds, arguments.requests)
-    warm_up = RoundSettings(arguments.connections, 0.0, arguments.connections)
-    contenders: list[Contender] = []
-    for server in servers:
-        if warm_up.drive(server, workload, prefix).failures:
-            print_progress(f"  {server.name} does not answer this workload with 200")
-        contenders.append(server_contender(server, lambda server: settings.drive(server, workload, prefix)))
     with ExitStack() as stack:
+        others = []
         if arguments.libvips:
             baseline = libvips_contender(photos, workload, arguments.processes, arguments.seconds)
-            contenders.append(stack.enter_context(baseline))
-        return measure_alternately(contenders, arguments.rounds, servers[0].name)
-
-
-def _row(summary: RoundSummary) -> tuple[object, ...]:
-    cpu = "-" if summary.cpu is None else f"{summary.cpu * 1e3:.1f}"
-    latencies = (f"{seconds * 1e3:.0f}" for seconds in (summary.p50, summary.p95, summary.p99))
-    return (summary.name, f"{summary.rate:.1f}", f"{summary.ratio:.2f}", cpu, *latencies, summary.failures)
-
-
-def _print(results: Sequence[tuple[Workload, list[RoundSummary]]]) -> None:
-    for workload, summaries in results:
-        print(f"\n{workload.title}\n\n{markdown_table(_HEAD, map(_row, summaries))}")
-    by_name: dict[str, list[float]] = {}
-    for _, summaries in results:
-        for contender in summaries:
-            by_name.setdefault(contender.name, []).append(contender.ratio)
-    means = (
-        (name, f"{statistics.geometric_mean(ratios) if all(ratios) else 0:.2f}") for name, ratios in by_name.items()
-    )
-    print(f"\nGeometric mean of the ratios\n\n{markdown_table(('server', 'ratio'), means)}")
+            others.append(stack.enter_context(baseline))
+        return measure_workload(workload, servers, prefix, settings, arguments.rounds, others)
 
 
 def _measure(
@@ -156,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ],
     }
     if not write_json(arguments.json, report):
-        _print(results)
+        print_workloads(results)
     return int(any(row.failures for _, summaries in results for row in summaries))
 
 

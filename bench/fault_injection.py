@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.support.fault_proxy import PASS, RESET, Fault, FaultProxy, ProxiedRequest, answer
 
-__all__ = ["FAULTS", "FaultCounts", "FaultyStore", "faulty_store"]
+__all__ = ["FAULTS", "FaultChoice", "FaultCounts", "FaultyStore", "faulty_store"]
 
 _STALL = 30.0  # seconds
 _SLOW = 2.0  # seconds
@@ -40,7 +40,7 @@ FAULTS: Mapping[str, Callable[[], Fault]] = {
 }
 
 
-class _Choice:
+class FaultChoice:
     """Picks the faults of a run: of the same *seed* the same numbers of requests get the same faults."""
 
     def __init__(self, share: float, names: tuple[str, ...], seed: int) -> None:
@@ -68,7 +68,7 @@ class FaultCounts:
 
 def _serve(upstream: str, share: float, names: tuple[str, ...], seed: int, parent: Connection) -> None:
     """Send the proxy's URL, then a `FaultCounts` for each message, until the parent is gone."""
-    choice = _Choice(share, names, seed)
+    choice = FaultChoice(share, names, seed)
     proxy = FaultProxy(upstream, choice)
     parent.send(proxy.url)
     try:

@@ -3,9 +3,10 @@
     python bench/faults.py                                  10,000 images with hedged requests, and as many without
     python bench/faults.py --share 0.05 --fault "503 SlowDown"
 
-A proxy before the store injects faults (errors, resets, truncation, stalls, slow first bytes) at random. This repository's
-imgforge makes a small image of each original, without any cache; it is measured with IMGFORGE_SOURCE_HEDGE=auto and off,
-in alternating rounds. The S3 server is versitygw, or moto's where versitygw is not in PATH.
+A proxy before the store injects faults (errors, resets, truncation, stalls, slow first bytes) at random. This
+repository's imgforge makes a small image of each original, without any cache. It is measured with
+IMGFORGE_SOURCE_HEDGE=auto and off, in alternating rounds. The S3 server is versitygw, or moto's where versitygw is not
+in PATH.
 """
 
 from __future__ import annotations

@@ -11,17 +11,19 @@ from pathlib import Path
 
 from bench.servers import Server, free_port, running_process
 
-__all__ = ["nginx_cache"]
+__all__ = ["Template", "nginx_cache"]
 
 
-class _Template(string.Template):
+class Template(string.Template):
+    """A configuration of nginx with placeholders that begin with an at sign."""
+
     delimiter = "@"  # "$" begins nginx's own variables
 
 
 @contextmanager
 def nginx_cache(upstream: Server, workers: int) -> Iterator[Server]:
     """Run nginx with *workers* processes and a cache in front of *upstream*; needs the program `nginx` in PATH."""
-    template = _Template(Path(__file__).with_name("nginx_cache.conf").read_text(encoding="utf-8"))
+    template = Template(Path(__file__).with_name("nginx_cache.conf").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as directory:
         port = free_port()
         text = template.substitute(

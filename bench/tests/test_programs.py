@@ -15,9 +15,10 @@ from xml.etree import ElementTree
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from bench import chart, cold, compare, entries, hits, overload, soak, start, trace
+from bench import chart, cold, compare, entries, faults, hits, http2, overload, soak, start, stores, trace
 from bench.pictures import draw_all, draw_photo
 from bench.servers import imgforge_server
+from bench.stores import STORE_WORKLOADS
 from bench.workloads import WORKLOADS
 
 _SVG = "{http://www.w3.org/2000/svg}"
@@ -54,6 +55,35 @@ class ProgramTests(SynchronousTestCase):
         self.assertGreater(ours["cpu"], 0)
         self.assertGreater(libvips["answers"], 0)
         self.assertEqual(report["drawn"], [])
+
+    def test_stores_measures_us_with_originals_from_a_bucket(self) -> None:
+        report = self._report(stores.main, "--work 0 --rounds 1 --requests 9")
+        self.assertEqual((report["works"][0]["work"], report["drawn"]), (STORE_WORKLOADS[0].title, ["Small.jpg"]))
+        (ours,) = report["works"][0]["servers"]
+        self.assertEqual((ours["name"], ours["answers"], ours["failures"], ours["ratio"]), ("imgforge", 9, 0, 1.0))
+        self.assertIn(report["store"], ("versitygw", "moto"))
+
+    def test_faults_counts_the_requests_that_failed_and_were_sent_again(self) -> None:
+        harm = '--share 0.1 --fault 500 --fault "reset in the body" --fault "truncated body"'
+        load = "--images 100 --rounds 1 --connections 4 --originals 20 --hedge auto"
+        (result,) = self._report(faults.main, f"{load} {harm}")["hedges"]
+        injected = sum(result["injected"].values())
+        self.assertGreater(injected, 0)
+        self.assertLessEqual(set(result["injected"]), {"500", "reset in the body", "truncated body"})
+        self.assertGreaterEqual(result["succeeded"], 0.9)
+        self.assertEqual(result["load"]["answers"], round(100 * result["succeeded"]))
+        self.assertEqual(result["requests"], round(100 * (1 + result["more_requests"])))
+        self.assertGreaterEqual(result["requests"], 100 + injected - result["load"]["failures"])
+
+    def test_http2_names_the_protocols_of_both_settings(self) -> None:
+        if not shutil.which("nginx"):
+            raise SkipTest("nginx is not installed")
+        report = self._report(http2.main, "--size 3000 --requests 20 --rounds 1 --connections 4")
+        (size,) = report["sizes"]
+        self.assertEqual([row["name"] for row in size["rounds"]], ["off", "auto"])
+        self.assertEqual([(row["answers"], row["failures"]) for row in size["rounds"]], [(20, 0)] * 2)
+        self.assertEqual(size["protocols"]["off"]["requests"], {"HTTP/1.1": 20})
+        self.assertEqual(sum(size["protocols"]["auto"]["requests"].values()), 20)
 
     def test_hits_measures_us_and_nginx_in_front_of_us(self) -> None:
         nginx = "--nginx" if shutil.which("nginx") else ""

@@ -1,4 +1,4 @@
-"""The example of etc/storage: one command starts an S3 server, imgforge and nginx, and a page shows images of a bucket."""
+"""The example of etc/storage: one command starts an S3 server, imgforge and nginx; a page shows images of a bucket."""
 
 from __future__ import annotations
 

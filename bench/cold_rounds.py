@@ -1,0 +1,81 @@
+"""Rounds of the workloads of `cold.py` and `stores.py`: requests that no cache can answer, and their tables."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from bench.alternating_rounds import Contender, RoundSummary, measure_alternately, server_contender
+from bench.load import LoadResult, drive
+from bench.output import markdown_table, print_progress
+from bench.servers import Server
+from bench.workloads import Workload, image_path
+
+__all__ = ["RoundSettings", "measure_workload", "print_workloads"]
+
+_HEAD = ("server", "images/s", "ratio", "CPU ms/image", "p50 ms", "p95 ms", "p99 ms", "failed")
+_cachebusters = itertools.count(int.from_bytes(os.urandom(5)) * 1_000_000)  # no run repeats a URL of another run
+
+
+@dataclass(frozen=True, slots=True)
+class RoundSettings:
+    """The number of connections, and the length of a round: *requests* if set, otherwise *seconds*."""
+
+    connections: int
+    seconds: float
+    requests: int | None
+
+    def drive(self, server: Server, workload: Workload, prefix: str) -> LoadResult:
+        """Send one round of *workload* to *server*."""
+        paths = _fresh_paths(workload, prefix)
+        if self.requests is not None:
+            return drive(server.address, itertools.islice(paths, self.requests), connections=self.connections)
+        return drive(server.address, paths, connections=self.connections, seconds=self.seconds)
+
+
+def _fresh_paths(workload: Workload, prefix: str) -> Iterator[str]:
+    """Yield new paths of *workload*: they differ in the cachebuster, which does not change the image."""
+    for number in _cachebusters:
+        yield image_path(f"{workload.options}/cb:{number}", prefix + workload.source, workload.format)
+
+
+def measure_workload(
+    workload: Workload,
+    servers: Sequence[Server],
+    prefix: str,
+    settings: RoundSettings,
+    rounds: int,
+    others: Sequence[Contender] = (),
+) -> list[RoundSummary]:
+    """Measure *servers* and *others* in alternation; originals are named *prefix* and the name of the workload's."""
+    print_progress(workload.title)
+    warm_up = RoundSettings(settings.connections, 0.0, settings.connections)
+    contenders: list[Contender] = []
+    for server in servers:
+        if warm_up.drive(server, workload, prefix).failures:
+            print_progress(f"  {server.name} does not answer this workload with 200")
+        contenders.append(server_contender(server, lambda server: settings.drive(server, workload, prefix)))
+    return measure_alternately([*contenders, *others], rounds, servers[0].name)
+
+
+def _row(summary: RoundSummary) -> tuple[object, ...]:
+    cpu = "-" if summary.cpu is None else f"{summary.cpu * 1e3:.1f}"
+    latencies = (f"{seconds * 1e3:.0f}" for seconds in (summary.p50, summary.p95, summary.p99))
+    return (summary.name, f"{summary.rate:.1f}", f"{summary.ratio:.2f}", cpu, *latencies, summary.failures)
+
+
+def print_workloads(results: Sequence[tuple[Workload, list[RoundSummary]]]) -> None:
+    """Print a table of each workload, and the geometric means of the ratios."""
+    for workload, summaries in results:
+        print(f"\n{workload.title}\n\n{markdown_table(_HEAD, map(_row, summaries))}")
+    by_name: dict[str, list[float]] = {}
+    for _, summaries in results:
+        for contender in summaries:
+            by_name.setdefault(contender.name, []).append(contender.ratio)
+    means = (
+        (name, f"{statistics.geometric_mean(ratios) if all(ratios) else 0:.2f}") for name, ratios in by_name.items()
+    )
+    print(f"\nGeometric mean of the ratios\n\n{markdown_table(('server', 'ratio'), means)}")
