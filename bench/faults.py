@@ -67,7 +67,12 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--images", type=int, default=10_000, help="images of each setting (default: 10000)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each setting, in alternation (default: 5)")
     parser.add_argument("--connections", type=int, default=16, help="simultaneous requests (default: 16)")
-    parser.add_argument("--originals", type=int, default=500, help="objects in the bucket (default: 500)")
+    parser.add_argument(
+        "--originals",
+        type=int,
+        default=2000,
+        help="objects in the bucket; images of one original that wait together share a request (default: 2000)",
+    )
     parser.add_argument("--share", type=float, default=0.01, help="share of answers with a fault (default: 0.01)")
     parser.add_argument(
         "--fault", action="append", choices=tuple(FAULTS), help="only this fault (may be repeated; default: all)"

@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +55,12 @@ class ObjectStore:
         )
         if BUCKET not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
             client.create_bucket(Bucket=BUCKET)
-        for path in sorted(directory.iterdir()):
+
+        def put(path: Path) -> None:
             client.put_object(Bucket=BUCKET, Key=path.name, Body=path.read_bytes())
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(put, sorted(directory.iterdir())))
 
 
 @contextmanager
