@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IConsumer, IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IConsumer, IPushProducer, IReactorTime
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from imgforge.errors import ImgforgeError, OriginFailed, OriginTimeout, SourceTooLarge
 from imgforge.interfaces import Reserve, unlimited_reserve
+from imgforge.sources.http.silence_limit import NoSilenceLimit, SilenceLimit
 
 __all__ = ["collect", "discard", "forward"]
 
@@ -68,8 +69,10 @@ class _Receiver(Protocol):
 class _Collector(_Receiver):
     """Collects the bytes; while more memory is being reserved, the connection is not read from."""
 
-    def __init__(self, limit: int | None, reserve: Reserve, expected: int) -> None:
+    def __init__(self, limit: int | None, reserve: Reserve, expected: int, silence: SilenceLimit) -> None:
         super().__init__()
+        self._silence = silence
+        self._silence.late = self._late
         self._limit = limit
         self._reserve = reserve
         self._reserved = expected
@@ -78,7 +81,14 @@ class _Collector(_Receiver):
         self._chunks: list[bytes] = []
         self._size = 0
 
+    def connectionMade(self) -> None:
+        self._silence.start()
+
+    def _late(self, seconds: float) -> None:
+        self.fail(OriginFailed(f"the origin was silent for {seconds:g} seconds in the middle of the body"))
+
     def received(self, data: bytes) -> None:
+        self._silence.heard()
         self._size += len(data)
         if self._limit is not None and self._size > self._limit:
             raise SourceTooLarge(f"the source has more than {self._limit} bytes")
@@ -97,6 +107,7 @@ class _Collector(_Receiver):
             return
         connection: Any = self.transport
         connection.pauseProducing()
+        self._silence.stop()
         self._reserving = reserving.addCallbacks(self._granted, self._refused, (wanted,))
 
     def _granted(self, _: None, reserved: int) -> None:
@@ -105,6 +116,7 @@ class _Collector(_Receiver):
             self._finish()
         else:
             connection: Any = self.transport
+            self._silence.start()
             connection.resumeProducing()
 
     def _refused(self, failure: Failure) -> None:
@@ -114,6 +126,7 @@ class _Collector(_Receiver):
             self.done.errback(failure)
 
     def stop(self) -> None:
+        self._silence.stop()
         self._chunks.clear()
         reserving, self._reserving = self._reserving, None
         if reserving is not None:
@@ -121,6 +134,7 @@ class _Collector(_Receiver):
         super().stop()
 
     def finished(self) -> None:
+        self._silence.stop()
         self._ended = True
         if self._reserving is None:
             self._finish()
@@ -136,17 +150,15 @@ class _Forwarder(_Receiver):
     def __init__(self, consumer: IConsumer, clock: IReactorTime, patience: float) -> None:
         super().__init__()
         self._consumer = consumer
-        self._clock = clock
-        self._patience = patience
-        self._silence: IDelayedCall | None = None
+        self._silence = SilenceLimit(clock, patience)
+        self._silence.late = self._late
 
     def connectionMade(self) -> None:
-        self._start_timer()
+        self._silence.start()
         self._consumer.registerProducer(self, True)
 
     def received(self, data: bytes) -> None:
-        if self._silence is not None:
-            self._silence.reset(self._patience)
+        self._silence.heard()
         self._consumer.write(data)
 
     def finished(self) -> None:
@@ -158,13 +170,12 @@ class _Forwarder(_Receiver):
         super().stop()
 
     def pauseProducing(self) -> None:
-        self._stop_timer()
+        self._silence.stop()
         self._origin().pauseProducing()
 
     def resumeProducing(self) -> None:
-        self._stop_timer()
         if not self.done.called:
-            self._start_timer()
+            self._silence.start()
             self._origin().resumeProducing()
 
     def stopProducing(self) -> None:
@@ -173,28 +184,26 @@ class _Forwarder(_Receiver):
     def _origin(self) -> Any:
         return self.transport
 
-    def _start_timer(self) -> None:
-        late = OriginTimeout(f"the origin was silent for {self._patience:g} seconds")
-        self._silence = self._clock.callLater(self._patience, self.fail, late)
-
-    def _stop_timer(self) -> None:
-        if self._silence is not None and self._silence.active():
-            self._silence.cancel()
-        self._silence = None
+    def _late(self, seconds: float) -> None:
+        self.fail(OriginTimeout(f"the origin was silent for {seconds:g} seconds"))
 
     def _release(self) -> None:
-        self._stop_timer()
+        self._silence.stop()
         self._consumer.unregisterProducer()
 
 
 def collect(
-    response: IResponse, limit: int | None, reserve: Reserve = unlimited_reserve, expected: int = 0
+    response: IResponse,
+    limit: int | None,
+    reserve: Reserve = unlimited_reserve,
+    expected: int = 0,
+    silence: SilenceLimit | None = None,
 ) -> Deferred[bytes]:
     """The whole body, copied once; `SourceTooLarge` as soon as it passes *limit*, `OriginFailed` if cut off.
 
-    The caller has reserved *expected* bytes; *reserve* is called for more.
+    The caller has reserved *expected* bytes; *reserve* is called for more. `OriginFailed` beyond the limit *silence*.
     """
-    collector = _Collector(limit, reserve, expected)
+    collector = _Collector(limit, reserve, expected, silence or NoSilenceLimit())
     response.deliverBody(collector)
     return collector.done
 

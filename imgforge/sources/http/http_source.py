@@ -23,12 +23,14 @@ from imgforge.sources.http.origin_request import IOriginKind, OriginRequest
 from imgforge.sources.http.parts import FirstBytes
 from imgforge.sources.http.response_headers import kept_headers, named_headers
 from imgforge.sources.http.retries import Retries
+from imgforge.sources.http.silence_limit import SilenceLimit
 from imgforge.sources.http.web_origins import WebOrigins
 from imgforge.sources.settings import SourceSettings
 
 __all__ = ["HttpSource"]
 
 _CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
+_SILENCE = 0.25  # of the time for a fetch, in the middle of a body: there is time for another attempt then
 
 
 @implementer(ISource)
@@ -68,10 +70,20 @@ class HttpSource:
         request = self._first_request(url, headers)
         return await self._retries.run(
             self._kind.origin_of(request.url),
-            lambda number: self._fetch_once(replace(request, new_connection=number > 0), limit, reserve),
+            lambda number: self._fetch_once(
+                replace(request, new_connection=number > 0), limit, reserve, self._silence_limit(number)
+            ),
         )
 
-    async def _fetch_once(self, request: OriginRequest, limit: int | None, reserve: Reserve) -> SourceImage:
+    def _silence_limit(self, attempt: int) -> SilenceLimit | None:
+        """For the body of an attempt after which another is left; the last one has all the time that there is."""
+        if attempt >= self._kind.retries:
+            return None
+        return SilenceLimit(self._reactor, _SILENCE * self._settings.download_timeout)
+
+    async def _fetch_once(
+        self, request: OriginRequest, limit: int | None, reserve: Reserve, silence: SilenceLimit | None
+    ) -> SourceImage:
         wanted = {200} if _CONDITIONS.isdisjoint(request.headers) else {200, 304}
         if "range" in request.headers:
             wanted.add(206)
@@ -84,9 +96,11 @@ class HttpSource:
                 return reserving
 
             response, redirected_to = await self._exchange.response(request, wanted, self._image_limit, held)
-            return replace(await self._read(response, limit, reserve_or_release), redirected_to=redirected_to)
+            return replace(await self._read(response, limit, reserve_or_release, silence), redirected_to=redirected_to)
 
-    async def _read(self, response: IResponse, limit: int | None, reserve: Reserve) -> SourceImage:
+    async def _read(
+        self, response: IResponse, limit: int | None, reserve: Reserve, silence: SilenceLimit | None
+    ) -> SourceImage:
         length = response.length if isinstance(response.length, int) else 0
         head, for_client = kept_headers(response), named_headers(response, self._settings.response_headers)
         try:
@@ -100,7 +114,7 @@ class HttpSource:
             discard(response)
             raise
         not_modified = response.code == 304
-        body = await collect(response, limit, reserve, length)
+        body = await collect(response, limit, reserve, length, silence)
         return SourceImage(
             body,
             head.get("content-type", ""),
