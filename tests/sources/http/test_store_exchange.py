@@ -12,7 +12,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer, provider
 from zope.interface.verify import verifyObject
 
-from imgforge.errors import OriginFailed, SourceMissing, SourceNotFound, SourceRefused
+from imgforge.errors import OriginFailed, OriginTimeout, SourceMissing, SourceNotFound, SourceRefused
 from imgforge.sources.http import HttpSource
 from imgforge.sources.http.origin_request import IOriginKind, OriginRequest, Refusal
 from tests.support.http_case import SETTINGS
@@ -171,3 +171,39 @@ class OutageTests(StoreCase):
         self.addCleanup(source.close)
         await self.assertFailure(self.fetch(source), OriginFailed)
         self.assertEqual(len(self.origin.heads), 1)
+
+
+class SilentStoreTests(StoreCase):
+    @staticmethod
+    def silent(transport: Any) -> None:
+        transport.write(response(b"picture")[:-3])
+
+    async def test_a_body_that_falls_silent_is_asked_for_again_on_another_connection(self) -> None:
+        source = self.store(self.silent, self.silent, response(b"picture"), download_timeout=2.0)
+        image = await source.fetch("s3://photos/a.jpg", None, {})
+        self.assertEqual((image.body, len(self.origin.heads), self.origin.connected), (b"picture", 3, 3))
+        self.assertTrue(any("silent for 0.5 seconds in the middle of the body" in line for line in self.lines))
+
+    async def test_the_last_attempt_has_all_the_time_that_is_left(self) -> None:
+        fetching = self.store(self.silent, download_timeout=1.0).fetch("s3://photos/a.jpg", None, {})
+        await self.assertFailure(fetching, OriginTimeout)
+        self.assertEqual(len(self.origin.heads), 3)
+
+    async def test_time_in_which_the_store_has_to_wait_for_memory_does_not_count(self) -> None:
+        body = b"picture " * 200_000
+        granted: list[Deferred[None]] = []
+
+        def reserve(_: int) -> Deferred[None]:
+            granted.append(Deferred())
+            reactor.callLater(0.6, granted[-1].callback, None)  # twice the limit
+            return granted[-1]
+
+        unframed = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body
+
+        def send(transport: Any) -> None:
+            transport.write(unframed)
+            transport.loseConnection()
+
+        image = await self.store(send, download_timeout=1.0).fetch("s3://photos/a.jpg", None, {}, reserve)
+        self.assertEqual((len(image.body), len(self.origin.heads)), (len(body), 1))
+        self.assertGreater(len(granted), 0)
