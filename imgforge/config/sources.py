@@ -147,8 +147,8 @@ class SourcesSettings(BaseModel):
     local_filesystem_root: str = Field("", description="Path of the directory of local:// sources; empty serves none.")
     source_url_query_separator: str = Field(
         "?",
-        max_length=8,
-        description="The text of at most 8 characters that begins a query in sources other than http(s): it is not "
+        max_length=64,
+        description="The text of at most 64 characters that begins a query in sources other than http(s): it is not "
         "part of the name of the file or object, but may be its version. Empty allows no query.",
     )
     max_src_file_size: int = Field(

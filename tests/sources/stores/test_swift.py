@@ -195,7 +195,7 @@ class TokenTests(SwiftCase):
         self.clock.ahead = 5
         store.statuses = [401] * 100
         for _ in range(5):
-            error: Any = await self.assertFailure(sources.fetch("swift://images/a.png", None, {}), SourceNotFound)
+            error: Any = await self.assertFailure(sources.fetch("swift://images/a.png", None, {}), OriginFailed)
             self.assertIn("refuses the token", error.cause)
         self.assertEqual(len(store.authentications), 2)
 
