@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from imgforge import testing
 from tests.support.pictures import decode, encode, gradient
 from tests.support.process import DEADLINE, Origin, Twistd, wait_for
 
@@ -154,6 +155,31 @@ class SourceTests(SettingsCase):
             running = self.server(LOCAL_FILESYSTEM_ROOT=root.name, SOURCE_URL_QUERY_SEPARATOR=separator).start()
             got = {name: running.get(f"/unsafe/w:8/plain/local:///{name}@png").status for name in found}
             self.assertEqual(got, found, separator)
+
+
+class ProxyTests(SettingsCase):
+    def test_origins_are_asked_through_the_proxy_of_the_environment(self) -> None:
+        with testing.Origin() as proxy:
+            url = "http://origin.test/a.png"
+            proxy.answers[url] = testing.response(encode(gradient(40, 30), "PNG"))
+            running = self.server()
+            running.environment = {"http_proxy": f"http://user:secret@127.0.0.1:{proxy.port}", "NO_PROXY": "other.test"}
+            running.start()
+            reply = running.get(f"/unsafe/w:20/plain/{url}@png")
+            self.assertEqual((reply.status, decode(reply.body).width), (200, 20))
+            ((target, head),) = proxy.requests
+            self.assertEqual(target, url)
+            self.assertIn("Proxy-Authorization: Basic ", head)
+        self.assertNotIn("secret", running.output())
+
+    def test_a_proxy_of_another_kind_ends_the_start(self) -> None:
+        refused = self.server()
+        refused.environment = {"HTTPS_PROXY": "socks5://user:secret@proxy.test"}
+        refused.launch()
+        wait_for(lambda: refused.ended, "the end")
+        self.assertEqual(refused.stop(), 1)
+        self.assertIn("imgforge: HTTPS_PROXY must be http://host:port", refused.output())
+        self.assertNotIn("secret", refused.output())
 
 
 class LogTests(SettingsCase):
