@@ -18,7 +18,8 @@ from twisted.trial.unittest import TestCase
 
 from imgforge.sources.http.http2_connection import Http2Connection
 from imgforge.sources.http.origin_connection import NotSent
-from tests.support.http2_origin import Answer, HypercornOrigin, NginxOrigin, Reader, SubprocessOrigin, content
+from tests.support.http2_origin import Answer, Reader
+from tests.support.http2_servers import HypercornOrigin, NginxOrigin, SubprocessOrigin, content
 from tests.support.scripted_origin import reactor, until
 
 MIB = 1024 * 1024
