@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hyperframe.frame import (
-    Frame,
-)
+from hyperframe.frame import Frame
 from twisted.logger import LogEvent, globalLogPublisher
 from twisted.web.client import ResponseFailed
 
