@@ -13,7 +13,16 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("imgforge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("imgforge")
 
-STARTERS = ("process", "cli", "service_case", "live_server", "hostile_world", "gcs_server", "azure_server")
+STARTERS = (
+    "process",
+    "cli",
+    "service_case",
+    "live_server",
+    "hostile_world",
+    "gcs_server",
+    "azure_server",
+    "swift_server",
+)
 STARTING = {f"tests.support.{name}" for name in STARTERS}
 # Programs that take traffic, decoders that run in processes of their own, and fuzzers.
 LONG = {
