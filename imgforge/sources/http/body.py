@@ -140,7 +140,9 @@ class _Collector(_Receiver):
             self._finish()
 
     def _finish(self) -> None:
-        self.done.callback(b"".join(self._chunks))
+        body = b"".join(self._chunks)
+        self._chunks.clear()  # response and collector refer to each other: they go with the next garbage collection
+        self.done.callback(body)
 
 
 @implementer(IPushProducer)

@@ -44,6 +44,7 @@ _NETWORK_ERRORS = (
     ValueError,
 )
 _ANY_URL = EncodedURL.from_text("http://origin/")  # for treq: the agent sends the request's
+_SECRETS = re.compile(r"(?<=://)[^/?#]*@|[?#].*")  # of a URL: user information, which is refused besides, and query
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -105,7 +106,7 @@ class OriginClient:
                 opening.addBoth(self._preconnected, opening)
 
     async def _preconnect(self, url: str, number: int) -> None:
-        origin = url.partition("?")[0]
+        origin = _SECRETS.sub("", url)
         try:
             connecting = Deferred.fromCoroutine(self._pool.preconnect(split_wire_url(url)[0], number))
             await connecting.addTimeout(self._timeout, self._reactor)
