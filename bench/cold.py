@@ -66,7 +66,7 @@ def _measure_workload(
         if arguments.libvips:
             baseline = libvips_contender(photos, workload, arguments.processes, arguments.seconds)
             others.append(stack.enter_context(baseline))
-        return measure_workload(workload, servers, prefix, settings, arguments.rounds, others)
+        return measure_workload(workload, servers, [prefix], settings, arguments.rounds, others)
 
 
 def _measure(

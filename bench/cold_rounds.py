@@ -28,36 +28,41 @@ class RoundSettings:
     seconds: float
     requests: int | None
 
-    def drive(self, server: Server, workload: Workload, prefix: str) -> LoadResult:
+    def drive(self, server: Server, workload: Workload, prefixes: Sequence[str]) -> LoadResult:
         """Send one round of *workload* to *server*."""
-        paths = _fresh_paths(workload, prefix)
+        paths = _fresh_paths(workload, prefixes)
         if self.requests is not None:
             return drive(server.address, itertools.islice(paths, self.requests), connections=self.connections)
         return drive(server.address, paths, connections=self.connections, seconds=self.seconds)
 
 
-def _fresh_paths(workload: Workload, prefix: str) -> Iterator[str]:
+def _fresh_paths(workload: Workload, prefixes: Sequence[str]) -> Iterator[str]:
     """Yield new paths of *workload*: they differ in the cachebuster, which does not change the image."""
     for number in _cachebusters:
-        yield image_path(f"{workload.options}/cb:{number}", prefix + workload.source, workload.format)
+        source = prefixes[number % len(prefixes)] + workload.source
+        yield image_path(f"{workload.options}/cb:{number}", source, workload.format)
 
 
 def measure_workload(
     workload: Workload,
     servers: Sequence[Server],
-    prefix: str,
+    prefixes: Sequence[str],
     settings: RoundSettings,
     rounds: int,
     others: Sequence[Contender] = (),
 ) -> list[RoundSummary]:
-    """Measure *servers* and *others* in alternation; originals are named *prefix* and the name of the workload's."""
+    """Measure *servers* and *others* in alternation.
+
+    The workload's source is asked for under each of the *prefixes* in turn: images of one original that are made at the
+    same time may share a fetch.
+    """
     print_progress(workload.title)
     warm_up = RoundSettings(settings.connections, 0.0, settings.connections)
     contenders: list[Contender] = []
     for server in servers:
-        if warm_up.drive(server, workload, prefix).failures:
+        if warm_up.drive(server, workload, prefixes).failures:
             print_progress(f"  {server.name} does not answer this workload with 200")
-        contenders.append(server_contender(server, lambda server: settings.drive(server, workload, prefix)))
+        contenders.append(server_contender(server, lambda server: settings.drive(server, workload, prefixes)))
     return measure_alternately([*contenders, *others], rounds, servers[0].name)
 
 

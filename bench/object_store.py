@@ -41,7 +41,7 @@ class ObjectStore:
         return {f"{prefix}_{name}": value for name, value in names.items()} | dict(self.credentials) | files
 
     def put_all(self, directory: Path) -> None:
-        """Store each file of *directory* under its name, after making the bucket if there is none."""
+        """Store each file below *directory* under its relative path, after making the bucket if there is none."""
         from botocore.config import Config
         from botocore.session import Session
 
@@ -57,15 +57,15 @@ class ObjectStore:
             client.create_bucket(Bucket=BUCKET)
 
         def put(path: Path) -> None:
-            client.put_object(Bucket=BUCKET, Key=path.name, Body=path.read_bytes())
+            client.put_object(Bucket=BUCKET, Key=path.relative_to(directory).as_posix(), Body=path.read_bytes())
 
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(put, sorted(directory.iterdir())))
+            list(pool.map(put, sorted(path for path in directory.rglob("*") if path.is_file())))
 
 
 @contextmanager
 def s3_server(objects: Path) -> Iterator[ObjectStore]:
-    """Run an S3 server with the files of *objects* in its bucket."""
+    """Run an S3 server with the files below *objects* in its bucket."""
     port = free_port()
     credentials = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": secrets.token_hex(20)}
     name = "versitygw" if shutil.which("versitygw") else "moto"

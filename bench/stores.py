@@ -5,8 +5,9 @@
     python bench/stores.py --imgproxy /opt/imgproxy --photos /usr/share/backgrounds/mate/nature
 
 The workloads are those of cold.py and one more, a thumbnail of a small JPEG, of which the store's part is largest. No
-request can be answered from a cache, and no server keeps originals: each image takes one request to the store. The S3
-server is versitygw, or moto's where versitygw is not in PATH; moto's is slow, and then is what is measured.
+request can be answered from a cache, no server keeps originals, and images that are made at the same time have other
+keys: each image takes one request to the store. The S3 server is versitygw, or moto's where versitygw is not in PATH;
+moto's is slow, and then is what is measured.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from bench.workloads import WORKLOADS, Workload, draw_missing_photos
 
 __all__ = ["STORE_WORKLOADS", "main"]
 
+_COPIES = 32  # of each original, by other keys
 STORE_WORKLOADS = (Workload("Small.jpg", "fit", 120, "jpg", 640, 400, 4.0, 85), *WORKLOADS)
 
 
@@ -70,11 +72,12 @@ def _measure(
     photos = arguments.photos or Path(stack.enter_context(tempfile.TemporaryDirectory()))
     chosen = sorted(set(arguments.work if arguments.work is not None else range(len(STORE_WORKLOADS))))
     workloads = [STORE_WORKLOADS[number] for number in chosen]
+    drawn = draw_missing_photos(photos, workloads)
     objects = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    for workload in workloads:
-        if (photos / workload.source).is_file():
-            (objects / workload.source).write_bytes((photos / workload.source).read_bytes())
-    drawn = draw_missing_photos(objects, workloads)
+    for copy in range(_COPIES):
+        (objects / str(copy)).mkdir()
+        for workload in workloads:
+            (objects / str(copy) / workload.source).symlink_to((photos / workload.source).resolve())
     store = stack.enter_context(s3_server(objects))
     servers: list[Server] = []
     if arguments.imgproxy:
@@ -82,11 +85,12 @@ def _measure(
     ours = {"IMGFORGE_CACHE_TYPE": "none", "IMGFORGE_SOURCE_CACHE_TYPE": ""} | store.settings("IMGFORGE")
     servers.append(stack.enter_context(imgforge_server(objects, ours)))
     settings = RoundSettings(arguments.connections, arguments.seconds, arguments.requests)
+    prefixes = [f"s3://{BUCKET}/{copy}/" for copy in range(_COPIES)]
     return (
         store.name,
         drawn,
         [
-            (workload, measure_workload(workload, servers, f"s3://{BUCKET}/", settings, arguments.rounds))
+            (workload, measure_workload(workload, servers, prefixes, settings, arguments.rounds))
             for workload in workloads
         ],
     )
