@@ -48,6 +48,7 @@ __all__ = [
 ]
 
 _NO_LIMIT = 1 << 40
+_IDLE_CONNECTIONS = 64  # that are kept where there is no limit of connections
 _STORE_RETRIES = 2  # where the operator sets no number
 
 _TAG_HEADERS = {
@@ -111,6 +112,7 @@ def source_settings(settings: Settings) -> SourceSettings:
         response_headers=settings.response_headers_passthrough,
         keep_alive_timeout=settings.client_keep_alive_timeout,
         connections_per_host=settings.source_connections_per_host,
+        idle_connections_per_host=settings.source_connections_per_host or _IDLE_CONNECTIONS,
         ignore_ssl_verification=settings.ignore_ssl_verification,
         ca_file=settings.ca_file,
         proxies={name: os.environ[name] for name in PROXY_VARIABLES if name in os.environ},
