@@ -25,7 +25,7 @@ class BucketRules:
 
 @dataclass(frozen=True, slots=True)
 class S3Settings:
-    """Amazon S3 and stores that are compatible. Credentials come from the environment, see `s3_credentials`."""
+    """Amazon S3 and stores that are compatible. Credentials come from the environment, see `s3_botocore`."""
 
     region: str = ""  # "" is AWS_REGION, else us-west-1
     endpoint: str = ""  # "" is Amazon's; without a scheme it is http

@@ -144,7 +144,7 @@ class AzureIdentityTests(StoreServer):
     def test_no_token_at_the_start_is_a_warning_and_later_a_bad_gateway(self) -> None:
         self.tokens.refusal = "no identity is assigned"
         self.start()
-        wait_for(lambda: "there is no token for Azure Blob Storage" in self.server.output(), "the warning")
+        wait_for(lambda: "abs: cannot get credentials" in self.server.output(), "the warning")
         self.assertIn("no identity is assigned", self.server.output())
         self.assert_refused(self.image("abs://pictures/photo.jpg"), 502, "identity")
         self.tokens.refusal = ""

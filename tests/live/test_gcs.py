@@ -148,7 +148,7 @@ class GcsFaultTests(StoreServer):
     def test_no_token_at_the_start_is_a_warning_and_later_a_bad_gateway(self) -> None:
         self.tokens.refusal = "Invalid JWT signature."
         self.start()
-        wait_for(lambda: "there is no token for Google Cloud Storage" in self.server.output(), "the warning")
+        wait_for(lambda: "gs: cannot get credentials" in self.server.output(), "the warning")
         self.assertIn("Invalid JWT signature.", self.server.output())
         self.assert_refused(self.image("gs://pictures/photo.jpg"), 502, "JWT")
         self.tokens.refusal = ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import http.client
 import select
-import time
 from urllib.parse import quote
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -124,10 +123,9 @@ class RealSwiftTests(ImageTests):
 
     def test_revoked_token_is_renewed(self) -> None:
         self.assertEqual(self.get(_path("a.png")).status, 200)
-        time.sleep(1.1)  # a token that is refused sooner is not replaced
         self.store.forget_tokens()
         self.assertEqual(self.get(_path("a.png")).status, 200)
-        self.assertEqual(self.server.output().count("Swift: authenticated"), 2)
+        self.assertEqual(self.server.output().count("swift: authenticated"), 2)
 
     def test_user_without_a_read_acl_is_named_in_the_log(self) -> None:
         reader = {"SWIFT_USERNAME": "test:reader", "SWIFT_API_KEY": "reading"}
@@ -164,7 +162,6 @@ class FaultTests(SynchronousTestCase):
     def test_token_is_renewed_once(self) -> None:
         server = self.start()
         self.assertEqual(server.get(_path("a.png")).status, 200)
-        time.sleep(1.1)
         self.store.forget_tokens()
         self.assertEqual(server.get(_path("a.png")).status, 200)
         self.assertEqual(server.get(_path("a.png")).status, 200)
@@ -186,11 +183,13 @@ class FaultTests(SynchronousTestCase):
     def test_wrong_key_is_named_in_the_log_and_not_to_clients(self) -> None:
         server = self.start(SWIFT_API_KEY="a-wrong-key")
         reply = server.get(_path("a.png"))
-        self.assertEqual((reply.status, reply.body.strip()), (502, b"the store's authentication failed"))
+        self.assertEqual(
+            (reply.status, reply.body.strip()), (502, b"this server cannot authenticate with the object store")
+        )
         output = server.output()
         self.assertIn("refuses the credentials (401)", output)
         self.assertIn("IMGFORGE_SWIFT_DOMAIN", output)
-        self.assertIn("no token at the start", output)
+        self.assertIn("swift: cannot get credentials", output)
         self.assertNotIn("a-wrong-key", output)
 
     def test_hanging_authentication_holds_up_no_other_origin(self) -> None:

@@ -25,8 +25,8 @@ from imgforge.sources.stores.azure_credentials import (
     account_key,
     token_loader,
 )
-from imgforge.sources.stores.bearer_tokens import BearerTokens
 from imgforge.sources.stores.conditional_requests import understood_headers
+from imgforge.sources.stores.credentials_threads import keeper_on_threads
 from imgforge.sources.stores.error_codes import error_code
 from imgforge.sources.stores.object_url import ObjectName, object_name
 from imgforge.sources.stores.store_mistakes import StoreMistake, endpoint_url
@@ -154,7 +154,7 @@ class AzureFactory:
         if azure.key:
             credentials = SharedKey(reactor, azure.account, account_key(azure))
         else:
-            tokens = BearerTokens(reactor, "Azure Blob Storage", token_loader())
+            tokens = keeper_on_threads(reactor, "abs", token_loader())
             tokens.start()
             credentials = TokenCredentials(reactor, tokens)
         store = AzureStore(azure, credentials, settings.store_retries, settings.query_separator)

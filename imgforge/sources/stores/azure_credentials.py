@@ -6,6 +6,7 @@ import logging
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from email.utils import formatdate, parsedate_to_datetime
+from time import time
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -14,7 +15,7 @@ from twisted.logger import Logger
 from imgforge.sources.http import Refusal
 from imgforge.sources.store_settings import AzureSettings
 from imgforge.sources.stores.azure_signature import shared_key_authorization
-from imgforge.sources.stores.bearer_tokens import BearerTokens, NoToken, Token
+from imgforge.sources.stores.credentials_keeper import CredentialsError, CredentialsKeeper, Loaded
 from imgforge.sources.stores.store_mistakes import StoreMistake, require
 
 __all__ = ["AzureCredentials", "SharedKey", "TokenCredentials", "account_key", "token_loader"]
@@ -70,20 +71,20 @@ class SharedKey:
 class TokenCredentials:
     """Sends a token."""
 
-    def __init__(self, clock: IReactorTime, tokens: BearerTokens) -> None:
+    def __init__(self, clock: IReactorTime, tokens: CredentialsKeeper[str]) -> None:
         self._clock = clock
         self._tokens = tokens
 
     async def authorize(self, path: str, query: Mapping[str, str], headers: dict[str, str]) -> None:  # noqa: ARG002
         """See `AzureCredentials`."""
         headers["x-ms-date"] = formatdate(self._clock.seconds(), usegmt=True)
-        headers["authorization"] = f"Bearer {await self._tokens.current()}"
+        headers["authorization"] = await self._tokens.get()
 
     async def learn_from(self, refusal: Refusal, code: str) -> bool:  # noqa: ARG002
         """Whether there is another token than one that was refused."""
         if refusal.status != 401:
             return False
-        return await self._tokens.renew(refusal.request.headers["authorization"].removeprefix("Bearer "))
+        return await self._tokens.replace(refusal.request.headers["authorization"])
 
 
 def account_key(settings: AzureSettings) -> bytes:
@@ -96,11 +97,11 @@ def account_key(settings: AzureSettings) -> bytes:
         raise StoreMistake("IMGFORGE_ABS_KEY must be the account's key in base64") from None
 
 
-def token_loader() -> Callable[[], Token]:
-    """A function that loads a new token, and blocks while it does; `StoreMistake` without azure-identity."""
+def token_loader() -> Callable[[], Loaded[str]]:
+    """A function that loads an Authorization header, and blocks meanwhile; `StoreMistake` without azure-identity."""
     require("IMGFORGE_USE_ABS without IMGFORGE_ABS_KEY", "azure.identity", "azure-identity", "azure")
 
-    def load() -> Token:
+    def load() -> Loaded[str]:
         from azure.core.exceptions import ClientAuthenticationError
         from azure.identity import DefaultAzureCredential
 
@@ -110,8 +111,8 @@ def token_loader() -> Callable[[], Token]:
             try:
                 token = credential.get_token(_SCOPE)
             except ClientAuthenticationError as error:
-                raise NoToken(_reasons(str(error))) from None
-        return Token(token.token, float(token.expires_on))
+                raise CredentialsError(f"set IMGFORGE_ABS_KEY, or an identity: {_reasons(str(error))}") from None
+        return Loaded(f"Bearer {token.token}", token.expires_on - time())
 
     return load
 

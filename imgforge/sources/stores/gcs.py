@@ -20,8 +20,9 @@ from imgforge.interfaces import IServerReactor, ISourceFactory
 from imgforge.sources.http import IOriginKind, OriginRequest, Refusal
 from imgforge.sources.settings import SourceSettings
 from imgforge.sources.store_settings import GcsSettings
-from imgforge.sources.stores.bearer_tokens import BearerTokens
 from imgforge.sources.stores.conditional_requests import understood_headers
+from imgforge.sources.stores.credentials_keeper import CredentialsKeeper
+from imgforge.sources.stores.credentials_threads import keeper_on_threads
 from imgforge.sources.stores.error_codes import error_code
 from imgforge.sources.stores.gcs_credentials import needs_token, token_loader
 from imgforge.sources.stores.object_url import ObjectName, object_name
@@ -55,7 +56,9 @@ class GcsStore:
 
     follows_redirects = False
 
-    def __init__(self, settings: GcsSettings, tokens: BearerTokens | None, retries: int, separator: str) -> None:
+    def __init__(
+        self, settings: GcsSettings, tokens: CredentialsKeeper[str] | None, retries: int, separator: str
+    ) -> None:
         self.retries = retries
         self._buckets = settings.buckets
         self._tokens = tokens
@@ -81,14 +84,14 @@ class GcsStore:
         """See `IOriginKind`."""
         sent = understood_headers(headers)
         if self._tokens is not None:
-            sent["authorization"] = f"Bearer {await self._tokens.current()}"
+            sent["authorization"] = await self._tokens.get()
         return OriginRequest(self._wire_url(self._name(url)), sent)
 
     async def learn_from(self, url: str, refusal: Refusal) -> bool:  # noqa: ARG002
         """Whether there is another token than one that was refused."""
         if refusal.status != 401 or self._tokens is None:
             return False
-        return await self._tokens.renew(refusal.request.headers["authorization"].removeprefix("Bearer "))
+        return await self._tokens.replace(refusal.request.headers["authorization"])
 
     def explain(self, refusal: Refusal) -> str:
         """See `IOriginKind`; nothing of an object that is just missing."""
@@ -133,7 +136,7 @@ class GcsFactory:
             return None
         tokens = None
         if needs_token(gcs):
-            tokens = BearerTokens(reactor, "Google Cloud Storage", token_loader(gcs.key))
+            tokens = keeper_on_threads(reactor, "gs", token_loader(gcs.key))
             tokens.start()
         store = GcsStore(gcs, tokens, settings.store_retries, settings.query_separator)
         return StoreSource(reactor, settings, store, tokens)

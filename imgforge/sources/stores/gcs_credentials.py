@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from imgforge.sources.store_settings import GcsSettings
-from imgforge.sources.stores.bearer_tokens import NoToken, Token
+from imgforge.sources.stores.credentials_keeper import CredentialsError, Loaded
 from imgforge.sources.stores.store_mistakes import StoreMistake, require
 
 __all__ = ["needs_token", "token_loader"]
@@ -34,8 +34,8 @@ def needs_token(settings: GcsSettings) -> bool:
     return host.endswith(".googleapis.com")
 
 
-def token_loader(key: str) -> Callable[[], Token]:
-    """A function that loads a new token, and blocks while it does.
+def token_loader(key: str) -> Callable[[], Loaded[str]]:
+    """A function that loads an Authorization header, and blocks while it does.
 
     *key* is a service account's as JSON text; "" takes the account of the environment or of the machine.
     `StoreMistake` for a key that cannot be used, and without google-auth.
@@ -44,7 +44,7 @@ def token_loader(key: str) -> Callable[[], Token]:
         require("IMGFORGE_USE_GCS", module, "google-auth", "gcs")
     of_key = _credentials_of(key) if key else None
 
-    def load() -> Token:
+    def load() -> Loaded[str]:
         from google.auth.exceptions import GoogleAuthError
         from google.auth.transport.requests import Request
 
@@ -53,10 +53,11 @@ def token_loader(key: str) -> Callable[[], Token]:
             credentials = of_key or _found_credentials(request)
             credentials.refresh(request)
         except GoogleAuthError as error:  # further arguments repeat what the first says
-            raise NoToken(str(error.args[0] if error.args else error)) from None
+            reason = str(error.args[0] if error.args else error).strip()
+            raise CredentialsError(f"{reason} (check IMGFORGE_GCS_KEY or {_FILE})") from None
         expiry = credentials.expiry  # in UTC, without a zone
-        expires = time() + _UNKNOWN_LIFE if expiry is None else expiry.replace(tzinfo=UTC).timestamp()
-        return Token(credentials.token, expires)
+        seconds = _UNKNOWN_LIFE if expiry is None else expiry.replace(tzinfo=UTC).timestamp() - time()
+        return Loaded(f"Bearer {credentials.token}", seconds)
 
     return load
 

@@ -18,13 +18,21 @@ from imgforge.interfaces import IServerReactor, ISourceFactory
 from imgforge.sources.http import IOriginKind, OriginRequest, Refusal
 from imgforge.sources.settings import SourceSettings
 from imgforge.sources.store_settings import S3Settings
+from imgforge.sources.stores.credentials_keeper import CredentialsKeeper
+from imgforge.sources.stores.credentials_threads import keeper_on_threads
 from imgforge.sources.stores.object_url import ObjectName, climbs_out, object_name
 from imgforge.sources.stores.s3_addressing import S3Addressing, addressing_mistakes
 from imgforge.sources.stores.s3_botocore import credentials_loader, profile_region, require_botocore
 from imgforge.sources.stores.s3_conditions import understood_headers
-from imgforge.sources.stores.s3_credentials import CredentialsKeeper
 from imgforge.sources.stores.s3_refusals import REJECTED_KEYS, REJECTED_TOKENS, SKEWED, S3Error, s3_error
-from imgforge.sources.stores.s3_signature import escaped_key, escaped_query, scope_of, signed_headers
+from imgforge.sources.stores.s3_signature import (
+    Credentials,
+    escaped_key,
+    escaped_query,
+    scope_of,
+    signed_headers,
+    signer_of,
+)
 from imgforge.sources.stores.store_mistakes import StoreMistake
 from imgforge.sources.stores.store_source import StoreSource
 
@@ -45,7 +53,7 @@ class S3Store:
         self,
         settings: SourceSettings,
         addressing: S3Addressing,
-        credentials: CredentialsKeeper,
+        credentials: CredentialsKeeper[Credentials],
         now: Callable[[], float] = time.time,
     ) -> None:
         self.retries = settings.store_retries
@@ -141,9 +149,7 @@ class S3Store:
         return True
 
     async def _replace_credentials(self, refusal: Refusal, error: S3Error) -> bool:
-        sent = refusal.request.headers
-        key = sent.get("authorization", "").partition("Credential=")[2].partition("/")[0]
-        if await self._credentials.replace(key, sent.get("x-amz-security-token", "")):
+        if await self._credentials.replace(signer_of(refusal.request.headers)):
             return True
         if error.code in REJECTED_TOKENS:  # nothing is said about the object: its 400 must not become a 404
             raise OriginFailed("this server cannot authenticate with the object store").caused_by(
@@ -166,7 +172,7 @@ class S3Factory:
         for mistake in s3_mistakes(s3):
             raise StoreMistake(mistake)
         addressing = S3Addressing(s3, os.environ, profile_region())
-        credentials = CredentialsKeeper(reactor, credentials_loader(s3, addressing.region))
+        credentials = keeper_on_threads(reactor, "s3", credentials_loader(s3, addressing.region))
         credentials.start()
         return StoreSource(reactor, settings, S3Store(settings, addressing, credentials), credentials)
 

@@ -5,12 +5,13 @@ These functions block: they read files, and ask metadata services and STS.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from imgforge.sources.store_settings import S3Settings
-from imgforge.sources.stores.s3_credentials import CredentialsError, LoadedCredentials
+from imgforge.sources.stores.credentials_keeper import CredentialsError, Loaded
 from imgforge.sources.stores.s3_signature import Credentials
 from imgforge.sources.stores.store_mistakes import require
 
@@ -40,11 +41,11 @@ def profile_region() -> str:
         return ""
 
 
-def credentials_loader(settings: S3Settings, region: str) -> Callable[[], LoadedCredentials]:
+def credentials_loader(settings: S3Settings, region: str) -> Callable[[], Loaded[Credentials]]:
     """A function that loads the credentials anew each time; STS is asked in *region*."""
     botocore = _botocore()
 
-    def load() -> LoadedCredentials:
+    def load() -> Loaded[Credentials]:
         session = botocore.session.Session()
         session.set_config_variable("region", region)
         session.set_default_client_config(
@@ -61,12 +62,12 @@ def credentials_loader(settings: S3Settings, region: str) -> Callable[[], Loaded
             frozen = found.get_frozen_credentials()
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
             raise CredentialsError(f"{type(error).__name__}: {error}") from None
-        return LoadedCredentials(_credentials(frozen), _seconds_left(found))
+        return Loaded(_credentials(frozen), _seconds_left(found))
 
     return load
 
 
-def _assumed_role(session: Any, frozen: Any, settings: S3Settings) -> LoadedCredentials:
+def _assumed_role(session: Any, frozen: Any, settings: S3Settings) -> Loaded[Credentials]:
     client = session.create_client(
         "sts",
         aws_access_key_id=frozen.access_key,
@@ -78,23 +79,21 @@ def _assumed_role(session: Any, frozen: Any, settings: S3Settings) -> LoadedCred
         role["ExternalId"] = settings.assume_role_external_id
     answer = client.assume_role(**role)["Credentials"]
     left = (answer["Expiration"] - datetime.now(UTC)).total_seconds()
-    return LoadedCredentials(
-        Credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"]), left
-    )
+    return Loaded(Credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"]), left)
 
 
 def _credentials(frozen: Any) -> Credentials:
     return Credentials(frozen.access_key, frozen.secret_key, frozen.token or "")
 
 
-def _seconds_left(credentials: Any) -> float | None:
-    """How long botocore's *credentials* are valid, None for ever.
+def _seconds_left(credentials: Any) -> float:
+    """How long botocore's *credentials* are valid.
 
     botocore tells only whether they expire within a given time: a binary search finds the shortest such time.
     """
     expires_within = getattr(credentials, "refresh_needed", None)
     if expires_within is None or not expires_within(_LONGEST_VALID):
-        return None
+        return math.inf
     less, enough = 0, _LONGEST_VALID
     while enough - less > 1:
         middle = (less + enough) // 2

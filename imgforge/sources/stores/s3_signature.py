@@ -14,7 +14,16 @@ from datetime import datetime
 from hashlib import sha256
 from urllib.parse import quote
 
-__all__ = ["Credentials", "Scope", "authorization", "escaped_key", "escaped_query", "scope_of", "signed_headers"]
+__all__ = [
+    "Credentials",
+    "Scope",
+    "authorization",
+    "escaped_key",
+    "escaped_query",
+    "scope_of",
+    "signed_headers",
+    "signer_of",
+]
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _EMPTY = sha256(b"").hexdigest()  # the hash of a GET request's body
@@ -24,10 +33,10 @@ _BLANKS = re.compile(r" +")
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An access key; temporary ones have a session token."""
+    """An access key; temporary ones have a session token. The secret key tells no two apart."""
 
     access_key: str
-    secret_key: str = field(repr=False)
+    secret_key: str = field(repr=False, compare=False)
     token: str = field(default="", repr=False)
 
 
@@ -83,6 +92,12 @@ def signed_headers(host: str, target: str, credentials: Credentials, scope: Scop
         headers["x-amz-security-token"] = credentials.token
     signature = authorization(f"GET {target}", {"host": host, **headers}, _EMPTY, credentials, scope)
     return {**headers, "authorization": signature}
+
+
+def signer_of(headers: Mapping[str, str]) -> Credentials:
+    """The credentials that made the signature among *headers*, without the secret key."""
+    access_key = headers.get("authorization", "").partition("Credential=")[2].partition("/")[0]
+    return Credentials(access_key, "", headers.get("x-amz-security-token", ""))
 
 
 def scope_of(headers: Mapping[str, str]) -> Scope | None:

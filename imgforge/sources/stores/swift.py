@@ -13,9 +13,11 @@ from imgforge.interfaces import IServerReactor, ISourceFactory
 from imgforge.sources.http import IOriginKind, OriginRequest, Refusal
 from imgforge.sources.settings import SourceSettings
 from imgforge.sources.store_settings import SwiftSettings
+from imgforge.sources.stores.credentials_keeper import CredentialsKeeper
 from imgforge.sources.stores.object_url import climbs_out, object_name
 from imgforge.sources.stores.store_source import StoreSource
-from imgforge.sources.stores.swift_tokens import SwiftTokens
+from imgforge.sources.stores.swift_auth import SwiftToken
+from imgforge.sources.stores.swift_login import swift_tokens
 
 __all__ = ["SwiftFactory", "SwiftOrigins"]
 
@@ -30,7 +32,7 @@ class SwiftOrigins:
     follows_redirects = False
     endpoints: tuple[str, ...] = ()  # the store's URL comes with the token
 
-    def __init__(self, settings: SourceSettings, swift: SwiftSettings, tokens: SwiftTokens) -> None:
+    def __init__(self, settings: SourceSettings, swift: SwiftSettings, tokens: CredentialsKeeper[SwiftToken]) -> None:
         self.retries = settings.store_retries
         self._separator = settings.query_separator
         self._containers = swift.buckets
@@ -52,13 +54,15 @@ class SwiftOrigins:
 
     async def request_for(self, url: str, headers: Mapping[str, str]) -> OriginRequest:
         """See `IOriginKind`."""
-        token = await self._tokens.current()
+        token = await self._tokens.get()
         path = quote(url.removeprefix("swift://"), safe="/")
         return OriginRequest(f"{token.storage_url}/{path}", {**headers, "x-auth-token": token.value})
 
     async def learn_from(self, url: str, refusal: Refusal) -> bool:  # noqa: ARG002
-        """Whether a new token may do better: the store says 401 for one that expired or was revoked."""
-        return refusal.status == 401 and self._tokens.refused(refusal.request.headers.get("x-auth-token", ""))
+        """Whether there is another token: the store says 401 for one that expired or was revoked."""
+        if refusal.status != 401:
+            return False
+        return await self._tokens.replace(SwiftToken(refusal.request.headers["x-auth-token"], ""))
 
     def explain(self, refusal: Refusal) -> str:
         """See `IOriginKind`."""
@@ -84,6 +88,6 @@ class SwiftFactory:
         swift = settings.swift
         if swift is None:
             return None
-        tokens = SwiftTokens(reactor, settings, swift)
-        reactor.callWhenRunning(tokens.authenticate)
+        tokens = swift_tokens(reactor, settings, swift)
+        reactor.callWhenRunning(tokens.start)
         return StoreSource(reactor, settings, SwiftOrigins(settings, swift, tokens), tokens)

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from msgspec import DecodeError, Struct, field, json
+import msgspec
+from msgspec import DecodeError, Struct, json
 
-from imgforge.errors import ImgforgeError, OriginFailed
+from imgforge.errors import ImgforgeError
 from imgforge.sources.http import OriginRequest, ServiceResponse, to_wire_url
 from imgforge.sources.store_settings import SwiftSettings
+from imgforge.sources.stores.credentials_keeper import CredentialsError, Loaded
 
 __all__ = ["SwiftToken", "auth_version", "read_token", "token_requests"]
 
@@ -26,11 +28,10 @@ _OBJECT_STORE = "object-store"
 
 @dataclass(frozen=True, slots=True)
 class SwiftToken:
-    """A token, and what came with it."""
+    """A token, and what came with it. Equal values are the same token."""
 
-    value: str
-    storage_url: str  # of the account, without a slash at the end
-    lifetime: float  # seconds from its issue on; infinite where the service does not tell
+    value: str = field(repr=False)
+    storage_url: str = field(compare=False)  # of the account, without a slash at the end
 
 
 class _Endpoint(Struct):
@@ -38,7 +39,7 @@ class _Endpoint(Struct):
 
     interface: str | None = None
     url: str | None = None
-    public_url: str | None = field(name="publicURL", default=None)
+    public_url: str | None = msgspec.field(name="publicURL", default=None)
 
 
 class _Service(Struct):
@@ -64,7 +65,9 @@ class _TokenV2(Struct):
 
 class _AccessV2(Struct):
     token: _TokenV2
-    services: list[_Service] | dict[str, Any] = field(name="serviceCatalog", default_factory=list)  # {} without any
+    services: list[_Service] | dict[str, Any] = msgspec.field(
+        name="serviceCatalog", default_factory=list
+    )  # {} without any
 
 
 class _AnswerV2(Struct):
@@ -119,10 +122,10 @@ def _header_value(text: str) -> str:
     return "".join(" " if character in "\r\n\0" else character for character in text.encode().decode("latin-1"))
 
 
-def read_token(version: int, response: ServiceResponse, now: float) -> SwiftToken:
+def read_token(version: int, response: ServiceResponse, now: float) -> Loaded[SwiftToken]:
     """The token in *response*, which has a status of success, at *now* (seconds of the epoch).
 
-    `OriginFailed` where there is none, or no object store.
+    `CredentialsError` where there is none, or no object store.
     """
     try:
         if version == 1:
@@ -131,10 +134,10 @@ def read_token(version: int, response: ServiceResponse, now: float) -> SwiftToke
             return _read_v2(response.body, now)
         return _read_v3(response.headers, response.body, now)
     except DecodeError as error:
-        raise _unreadable(f"its answer is not what version {version} says: {error}") from None
+        raise CredentialsError(f"its answer is not what version {version} says: {error}") from None
 
 
-def _read_v1(headers: Mapping[str, str]) -> SwiftToken:
+def _read_v1(headers: Mapping[str, str]) -> Loaded[SwiftToken]:
     lifetime = headers.get("x-auth-token-expires", "")
     return _token(
         headers.get("x-auth-token") or headers.get("x-storage-token", ""),
@@ -143,7 +146,7 @@ def _read_v1(headers: Mapping[str, str]) -> SwiftToken:
     )
 
 
-def _read_v2(body: bytes, now: float) -> SwiftToken:
+def _read_v2(body: bytes, now: float) -> Loaded[SwiftToken]:
     access = json.decode(body, type=_AnswerV2).access
     services = access.services if isinstance(access.services, list) else []
     urls = (endpoint.public_url for endpoint in _object_stores(services))
@@ -151,7 +154,7 @@ def _read_v2(body: bytes, now: float) -> SwiftToken:
     return _token(access.token.id, url, _lifetime(access.token.issued_at, access.token.expires, now))
 
 
-def _read_v3(headers: Mapping[str, str], body: bytes, now: float) -> SwiftToken:
+def _read_v3(headers: Mapping[str, str], body: bytes, now: float) -> Loaded[SwiftToken]:
     token = json.decode(body, type=_AnswerV3).token
     urls = (endpoint.url for endpoint in _object_stores(token.catalog) if endpoint.interface == "public")
     url = next(filter(None, urls), "")
@@ -180,19 +183,15 @@ def _seconds(text: str | None) -> float | None:
     return (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp()
 
 
-def _token(value: str, url: str, lifetime: float) -> SwiftToken:
+def _token(value: str, url: str, lifetime: float) -> Loaded[SwiftToken]:
     if not 0 < len(value) <= _LONGEST_TOKEN or not all("!" <= character <= "~" for character in value):
-        raise _unreadable("its answer has no token")
+        raise CredentialsError("its answer has no token")
     if not url:
-        raise _unreadable("its answer names no object store: check IMGFORGE_SWIFT_TENANT")
+        raise CredentialsError("its answer names no object store: check IMGFORGE_SWIFT_TENANT")
     try:
         checked = to_wire_url(url)
     except ImgforgeError:
         checked = ""
     if not checked.startswith(("http://", "https://")) or "?" in checked:
-        raise _unreadable("its answer names an object store whose URL is invalid")
-    return SwiftToken(value, checked.rstrip("/"), lifetime)
-
-
-def _unreadable(cause: str) -> OriginFailed:
-    return OriginFailed("the store's authentication failed").caused_by(cause)
+        raise CredentialsError("its answer names an object store whose URL is invalid")
+    return Loaded(SwiftToken(value, checked.rstrip("/")), lifetime)

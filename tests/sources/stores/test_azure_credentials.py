@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from email.utils import formatdate
 from unittest.mock import patch
 
@@ -13,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.sources import AzureSettings
 from imgforge.sources.http import OriginRequest, Refusal
 from imgforge.sources.stores.azure_credentials import SharedKey, account_key, token_loader
-from imgforge.sources.stores.bearer_tokens import NoToken
+from imgforge.sources.stores.credentials_keeper import CredentialsError
 from imgforge.sources.stores.store_mistakes import StoreMistake
 from tests.support.token_server import TokenServer
 
@@ -33,9 +32,9 @@ class TokenTests(SynchronousTestCase):
     def assert_loads(self, path: str) -> None:
         load = token_loader()
         for number in range(2):
-            token = load()
-            self.assertEqual(token.value, f"token-{number}")
-            self.assertApproximates(token.expires, time.time() + 3600, 60)
+            loaded = load()
+            self.assertEqual(loaded.credentials, f"Bearer token-{number}")
+            self.assertApproximates(loaded.seconds, 3600, 60)
         asked, _, query = self.server.requests[-1]
         self.assertEqual((asked, query["resource"]), (path, ["https://storage.azure.com"]))
 
@@ -52,7 +51,7 @@ class TokenTests(SynchronousTestCase):
     def test_a_refusal_says_why(self) -> None:
         self.environment(IDENTITY_ENDPOINT=f"{self.server.url}/msi/token", IDENTITY_HEADER="code")
         self.server.refusal = "no identity here"
-        with self.assertRaises(NoToken) as caught:
+        with self.assertRaises(CredentialsError) as caught:
             token_loader()()
         self.assertIn("no identity here", str(caught.exception))
 

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from base64 import urlsafe_b64decode
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +14,7 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.sources import GcsSettings
-from imgforge.sources.stores.bearer_tokens import NoToken
+from imgforge.sources.stores.credentials_keeper import CredentialsError
 from imgforge.sources.stores.gcs_credentials import needs_token, token_loader
 from imgforge.sources.stores.store_mistakes import StoreMistake
 from tests.support.token_server import TokenServer, service_account
@@ -44,9 +43,9 @@ class GcsCredentialsTests(SynchronousTestCase):
     def assert_loads(self, key: str = "") -> None:
         load = token_loader(key)
         for number in range(2):
-            token = load()
-            self.assertEqual(token.value, f"token-{number}")
-            self.assertApproximates(token.expires, time.time() + 3600, 60)
+            loaded = load()
+            self.assertEqual(loaded.credentials, f"Bearer token-{number}")
+            self.assertApproximates(loaded.seconds, 3600, 60)
 
     def test_a_key_in_a_setting(self) -> None:
         self.assert_loads(service_account(f"{self.server.url}/token"))
@@ -58,10 +57,12 @@ class GcsCredentialsTests(SynchronousTestCase):
 
     def test_the_metadata_server(self) -> None:
         # In a process of its own: google-auth reads the variable when it is imported.
-        program = "from imgforge.sources.stores.gcs_credentials import token_loader; print(token_loader('')().value)"
+        program = (
+            "from imgforge.sources.stores.gcs_credentials import token_loader; print(token_loader('')().credentials)"
+        )
         environment = {"GCE_METADATA_HOST": self.server.host, "PYTHONPATH": os.pathsep.join(sys.path)}
         done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
-        self.assertEqual((done.stdout, done.stderr), ("token-0\n", ""))
+        self.assertEqual((done.stdout, done.stderr), ("Bearer token-0\n", ""))
         self.assertRegex(self.server.requests[-1][0], "^/computeMetadata/v1/instance/service-accounts/[^/]+/token$")
 
     def test_workload_identity(self) -> None:
@@ -86,9 +87,11 @@ class GcsCredentialsTests(SynchronousTestCase):
 
     def test_a_refusal_says_why(self) -> None:
         self.server.refusal = "Invalid grant: account not found"
-        with self.assertRaises(NoToken) as caught:
+        with self.assertRaises(CredentialsError) as caught:
             token_loader(service_account(f"{self.server.url}/token"))()
-        self.assertEqual(str(caught.exception), "invalid_grant: Invalid grant: account not found")
+        reason, _, check = str(caught.exception).partition(" (")
+        self.assertEqual(reason, "invalid_grant: Invalid grant: account not found")
+        self.assertEqual(check, "check IMGFORGE_GCS_KEY or GOOGLE_APPLICATION_CREDENTIALS)")
 
     def test_broken_keys_are_mistakes_that_quote_nothing_of_them(self) -> None:
         whole = json.loads(service_account(self.server.url))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,8 +12,9 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.sources import S3Settings
+from imgforge.sources.stores.credentials_keeper import CredentialsError, Loaded
 from imgforge.sources.stores.s3_botocore import credentials_loader, profile_region, require_botocore
-from imgforge.sources.stores.s3_credentials import CredentialsError, LoadedCredentials
+from imgforge.sources.stores.s3_signature import Credentials
 from imgforge.sources.stores.store_mistakes import StoreMistake, require
 from tests.support.fault_proxy import Fault, FaultProxy
 from tests.support.metadata_server import MetadataServer
@@ -28,7 +30,7 @@ class BotocoreCase(SynchronousTestCase):
         self.addCleanup(home.cleanup)
         self.home = Path(home.name)
 
-    def load(self, environment: dict[str, str], **settings: Any) -> LoadedCredentials:
+    def load(self, environment: dict[str, str], **settings: Any) -> Loaded[Credentials]:
         clean = {"PATH": os.environ["PATH"], "HOME": str(self.home), "AWS_EC2_METADATA_DISABLED": "true"}
         with patch.dict(os.environ, clean | environment, clear=True):
             return credentials_loader(S3Settings(**settings), "eu-west-1")()
@@ -53,7 +55,7 @@ class FileTests(BotocoreCase):
         loaded = self.load(KEYS | {"AWS_SESSION_TOKEN": "token"})
         found = loaded.credentials
         self.assertEqual((found.access_key, found.secret_key, found.token), ("AKID", "secret", "token"))
-        self.assertIsNone(loaded.seconds)
+        self.assertEqual(loaded.seconds, math.inf)
         self.assertEqual(self.load(KEYS).credentials.token, "")
 
     def test_shared_files_and_profiles(self) -> None:
@@ -93,7 +95,7 @@ class MetadataTests(BotocoreCase):
     def check(self, environment: dict[str, str]) -> None:
         loaded = self.load(environment)
         self.assertEqual((loaded.credentials.access_key, loaded.credentials.token), ("M", "token"))
-        self.assertTrue(7100 < (loaded.seconds or 0) <= 7200, loaded)
+        self.assertTrue(7100 < loaded.seconds <= 7200, loaded)
 
     def test_machine(self) -> None:
         self.check({"AWS_EC2_METADATA_SERVICE_ENDPOINT": self.service.url, "AWS_EC2_METADATA_DISABLED": "false"})
@@ -126,10 +128,10 @@ class StsTests(BotocoreCase):
         self.addCleanup(self.server.close)
         self.sts = {"AWS_ENDPOINT_URL_STS": self.server.url}
 
-    def check(self, loaded: LoadedCredentials) -> None:
+    def check(self, loaded: Loaded[Credentials]) -> None:
         self.assertTrue(loaded.credentials.access_key.startswith("ASIA"), loaded)
         self.assertTrue(loaded.credentials.token)
-        self.assertTrue(800 < (loaded.seconds or 0) <= 3700, loaded)
+        self.assertTrue(800 < loaded.seconds <= 3700, loaded)
 
     def test_assumed_role(self) -> None:
         self.check(self.load(KEYS | self.sts, assume_role_arn=ROLE, assume_role_external_id="imgforge-test"))

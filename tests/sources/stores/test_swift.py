@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import deferLater
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 from zope.interface import provider
@@ -17,7 +16,7 @@ from imgforge.errors import OriginFailed, OriginTimeout, SourceMissing, SourceNo
 from imgforge.sources import BucketRules, SourceRegistry, SourceSettings, SwiftSettings
 from imgforge.sources.http import IOriginKind
 from imgforge.sources.stores.swift import SwiftOrigins
-from imgforge.sources.stores.swift_tokens import SwiftTokens
+from imgforge.sources.stores.swift_login import swift_tokens
 from imgforge.testing.memory_source import MemoryConsumer
 from tests.support.scripted_origin import reactor, until
 from tests.support.swift_server import SmallSwift
@@ -61,7 +60,7 @@ class SwiftCase(TestCase):
         settings = SourceSettings(swift=replace(own, **(swift or {})), **({"store_retries": 0} | chosen))
         sources = SourceRegistry(self.clock, settings)  # type: ignore[arg-type]
         self.addCleanup(sources.close)
-        await until(lambda: any(line.startswith("Swift: ") for line in self.lines))
+        await until(lambda: any(line.startswith("swift: ") for line in self.lines))
         return sources
 
     async def fetch(self, sources: SourceRegistry, url: str = "swift://images/a.png", **headers: str) -> bytes:
@@ -73,7 +72,7 @@ class NameTests(SwiftCase):
     def kind(self, **chosen: Any) -> SwiftOrigins:
         swift = SwiftSettings("u", "k", "http://127.0.0.1/v1", buckets=BucketRules(**chosen))
         settings = SourceSettings(store_retries=5)
-        return SwiftOrigins(settings, swift, SwiftTokens(reactor, settings, swift))
+        return SwiftOrigins(settings, swift, swift_tokens(reactor, settings, swift))
 
     def test_it_is_a_kind_of_origin(self) -> None:
         kind = self.kind()
@@ -230,7 +229,7 @@ class TokenTests(SwiftCase):
         store.auth_status = 503
         for _ in range(3):
             self.assertEqual(await self.fetch(sources), b"picture")
-            await until(lambda: any("the old one still serves" in line for line in self.lines))
+            await until(lambda: any("the present ones are valid still" in line for line in self.lines))
         self.assertEqual(len(store.authentications), 2, "the next attempt comes after a while")
 
     async def test_token_without_an_end_is_kept(self) -> None:
@@ -261,9 +260,9 @@ class AuthenticationFailureTests(SwiftCase):
             sources = await self.sources(store, {"api_key": "wrong"}, store_retries=2)
             sent = len(store.authentications)
             self.assertTrue(any("refuses the credentials (401)" in line and hint in line for line in self.lines))
-            await until(lambda: any("no token at the start" in line for line in self.lines))
+            await until(lambda: any("swift: cannot get credentials" in line for line in self.lines))
             error: Any = await self.assertFailure(sources.fetch("swift://images/a.png", None, {}), OriginFailed)
-            self.assertEqual(error.message, "the store's authentication failed")
+            self.assertEqual(error.message, "this server cannot authenticate with the object store")
             self.assertEqual(len(store.authentications), sent)
             self.assertFalse(any("wrong" in line for line in self.lines))
             self.clock.ahead = 11
@@ -277,6 +276,7 @@ class AuthenticationFailureTests(SwiftCase):
         error: Any = await self.assertFailure(sources.fetch("swift://images/a.png", None, {}), OriginFailed)
         self.assertIn("answered 503", error.cause)
         store.auth_status = 0
+        self.clock.ahead = 2
         self.assertEqual(await self.fetch(sources), b"picture")
 
     async def test_answers_without_a_token(self) -> None:
@@ -286,6 +286,7 @@ class AuthenticationFailureTests(SwiftCase):
         error: Any = await self.assertFailure(sources.fetch("swift://images/a.png", None, {}), OriginFailed)
         self.assertIn("names no object store: check IMGFORGE_SWIFT_TENANT", error.cause)
         store.auth_answer = b" " * 2_000_000
+        self.clock.ahead = 2
         error = await self.assertFailure(sources.fetch("swift://images/a.png", None, {}), OriginFailed)
         self.assertIn("more than 1048576 bytes", error.cause)
 
@@ -301,5 +302,5 @@ class AuthenticationFailureTests(SwiftCase):
             self.assertIn(store.auth_url, error.cause)
         self.assertEqual(len(store.authentications), 2)
         store.release()
-        await deferLater(reactor, 0)
+        self.clock.ahead += 2
         self.assertEqual(await self.fetch(sources), b"picture")
