@@ -27,7 +27,6 @@ __all__ = ["Exchange"]
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _GATEWAY_ERRORS = frozenset({502, 503, 504})  # count as failures of the origin
-_UNAUTHORIZED = 401
 _TOO_MANY_REQUESTS = 429
 _SLOW_DOWN = 503  # a store asks for fewer requests; on the web it may as well be the one page
 _MISSING = frozenset({404, 410})
@@ -152,8 +151,7 @@ class Exchange:
             url = request.url.partition("?")[0]
             self.log.info("{url}: the origin answered {status}: {cause}", url=url, status=status, cause=cause)
         message = f"the origin answered {status}"
-        if status == _UNAUTHORIZED and not self._kind.follows_redirects:
-            # The store takes this server's credentials no more, and says nothing of the object.
+        if self._kind.rejects_credentials(refusal):
             return OriginFailed("this server cannot authenticate with the object store").caused_by(cause or message)
         if status in _MISSING:
             return SourceMissing(message).caused_by(cause)

@@ -60,5 +60,8 @@ class IOriginKind(Interface):
         The request is then sent once more.
         """
 
+    def rejects_credentials(refusal: Refusal) -> bool:
+        """Whether the store rejects this server's credentials, and so says nothing of the original."""
+
     def explain(refusal: Refusal) -> str:
         """Why the request was refused, in one line for the operator's log; no secrets."""

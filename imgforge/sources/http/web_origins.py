@@ -39,6 +39,10 @@ class WebOrigins:
         """Nothing: a refusal of the web is one."""
         return False
 
+    def rejects_credentials(self, refusal: Refusal) -> bool:  # noqa: ARG002
+        """Never: this server has no credentials on the web."""
+        return False
+
     def explain(self, refusal: Refusal) -> str:  # noqa: ARG002
         """Nothing: what a page says is for its readers."""
         return ""

@@ -27,7 +27,7 @@ from imgforge.sources.stores.azure_credentials import (
 )
 from imgforge.sources.stores.conditional_requests import understood_headers
 from imgforge.sources.stores.credentials_threads import keeper_on_threads
-from imgforge.sources.stores.error_codes import error_code
+from imgforge.sources.stores.error_codes import error_code, explanation
 from imgforge.sources.stores.object_url import ObjectName, object_name
 from imgforge.sources.stores.store_mistakes import StoreMistake, endpoint_url
 from imgforge.sources.stores.store_source import StoreSource
@@ -40,7 +40,7 @@ _SEPARATORS = re.compile(r"[/\\]")
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
 
 # What the operator can do, by the store's word or else by the status.
-_CURES = {
+_CURES: dict[str | int, str] = {
     "ContainerNotFound": "the container does not exist: check its name, and IMGFORGE_ABS_NAME",
     "AuthenticationFailed": "the signature is refused: check IMGFORGE_ABS_NAME, IMGFORGE_ABS_KEY and the clock",
     "AuthorizationPermissionMismatch": "access is denied: give the identity the role Storage Blob Data Reader",
@@ -50,8 +50,6 @@ _CURES = {
     "BlobArchived": "the blob is archived: rehydrate it to the tier hot or cool",
     "AccountIsDisabled": "the storage account is disabled",
     "ServerBusy": "the store throttles: the account or the blob has too many requests",
-}
-_CURES_BY_STATUS = {
     401: "credentials are missing or refused: set IMGFORGE_ABS_KEY, or an identity",
     403: "access is denied: check IMGFORGE_ABS_KEY, or the role of the identity",
     429: "the store throttles: too many requests",
@@ -103,11 +101,13 @@ class AzureStore:
         """Whether there is another token, or the clock has been corrected."""
         return await self._credentials.learn_from(refusal, _code(refusal))
 
+    def rejects_credentials(self, refusal: Refusal) -> bool:
+        """See `IOriginKind`."""
+        return refusal.status == 401
+
     def explain(self, refusal: Refusal) -> str:
         """See `IOriginKind`; nothing of a blob that is just missing."""
-        code = _code(refusal)
-        cure = _CURES.get(code) or _CURES_BY_STATUS.get(refusal.status, "")
-        return ": ".join(filter(None, [code if refusal.status != 404 or cure else "", cure]))
+        return explanation(refusal.status, _code(refusal), _CURES)
 
     def _name(self, url: str) -> ObjectName:
         return object_name(url, self._separator)

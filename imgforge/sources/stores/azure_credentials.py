@@ -10,19 +10,18 @@ from time import time
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from imgforge.sources.http import Refusal
 from imgforge.sources.store_settings import AzureSettings
 from imgforge.sources.stores.azure_signature import shared_key_authorization
 from imgforge.sources.stores.credentials_keeper import CredentialsError, CredentialsKeeper, Loaded
+from imgforge.sources.stores.store_clock import StoreClock
 from imgforge.sources.stores.store_mistakes import StoreMistake, require
 
 __all__ = ["AzureCredentials", "SharedKey", "TokenCredentials", "account_key", "token_loader"]
 
 _SCOPE = "https://storage.azure.com/.default"
 _PATIENCE = 10.0  # seconds for one request to a token endpoint; azure-identity repeats it a few times
-_NO_SKEW = 60.0  # seconds that two clocks may differ without being the cause of a refusal: Azure takes 15 minutes
 
 
 class AzureCredentials(Protocol):
@@ -38,34 +37,21 @@ class AzureCredentials(Protocol):
 class SharedKey:
     """Signs with the *key* of *account*. A clock that is wrong is corrected by the store's."""
 
-    log = Logger()
-
     def __init__(self, clock: IReactorTime, account: str, key: bytes) -> None:
-        self._clock = clock
+        self._clock = StoreClock("abs", clock.seconds)
         self._account = account
         self._key = key
-        self._skew = 0.0  # seconds that the store's clock is ahead
 
     async def authorize(self, path: str, query: Mapping[str, str], headers: dict[str, str]) -> None:
         """See `AzureCredentials`."""
-        headers["x-ms-date"] = formatdate(self._clock.seconds() + self._skew, usegmt=True)
+        headers["x-ms-date"] = formatdate(self._clock.seconds(), usegmt=True)
         headers["authorization"] = shared_key_authorization(self._account, self._key, path, query, headers)
 
     async def learn_from(self, refusal: Refusal, code: str) -> bool:
         """Whether the clock has been corrected: the store then took the request for an old one."""
         if refusal.status != 403 or code not in {"AuthenticationFailed", ""}:
             return False
-        try:
-            skew = parsedate_to_datetime(refusal.headers.get("date", "")).timestamp() - self._clock.seconds()
-        except (ValueError, TypeError, OverflowError, IndexError):
-            return False
-        if abs(skew - self._skew) < _NO_SKEW:
-            return False
-        self._skew = skew
-        self.log.warn(
-            "the clock of Azure Blob Storage differs by {skew:.0f} s and is followed: set this machine's", skew=skew
-        )
-        return True
+        return self._clock.correct(refusal, parsedate_to_datetime(refusal.request.headers["x-ms-date"]).timestamp())
 
 
 class TokenCredentials:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from imgforge.sources.http import Refusal
 
-__all__ = ["error_code"]
+__all__ = ["error_code", "explanation"]
 
 _NO_WORD = re.compile(r"[^A-Za-z0-9]")
 _LONGEST = 64
@@ -24,6 +24,12 @@ def error_code(refusal: Refusal) -> str:
     if not refusal.body.lstrip().startswith(b"{"):
         return ""
     return next((_word(reason) for reason in _reasons(refusal.body)), "")
+
+
+def explanation(status: int, code: str, cures: Mapping[str | int, str]) -> str:
+    """A line for the operator's log: *code*, and the cure for it, else for *status*; "" for what is just missing."""
+    cure = cures.get(code) or cures.get(status, "")
+    return ": ".join(filter(None, [code if status != 404 or cure else "", cure]))
 
 
 def _reasons(body: bytes) -> Iterable[str]:

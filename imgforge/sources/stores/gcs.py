@@ -23,7 +23,7 @@ from imgforge.sources.store_settings import GcsSettings
 from imgforge.sources.stores.conditional_requests import understood_headers
 from imgforge.sources.stores.credentials_keeper import CredentialsKeeper
 from imgforge.sources.stores.credentials_threads import keeper_on_threads
-from imgforge.sources.stores.error_codes import error_code
+from imgforge.sources.stores.error_codes import error_code, explanation
 from imgforge.sources.stores.gcs_credentials import needs_token, token_loader
 from imgforge.sources.stores.object_url import ObjectName, object_name
 from imgforge.sources.stores.store_mistakes import endpoint_url
@@ -37,12 +37,10 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,221}")
 _GENERATION = re.compile(r"[1-9][0-9]{0,18}")
 
 # What the operator can do, by the store's word or else by the status.
-_CURES = {
+_CURES: dict[str | int, str] = {
     "NoSuchBucket": "the bucket does not exist: check its name, and IMGFORGE_GCS_ENDPOINT",
     "UserProjectMissing": "the bucket makes requesters pay, which is not supported",
     "AccountProblem": "the account of the bucket's project has a problem: see the console of Google Cloud",
-}
-_CURES_BY_STATUS = {
     401: "credentials are missing or refused: check IMGFORGE_GCS_KEY or GOOGLE_APPLICATION_CREDENTIALS",
     403: "access is denied: grant the service account roles/storage.objectViewer on the bucket",
     429: "the store throttles: too many requests for the bucket",
@@ -93,11 +91,13 @@ class GcsStore:
             return False
         return await self._tokens.replace(refusal.request.headers["authorization"])
 
+    def rejects_credentials(self, refusal: Refusal) -> bool:
+        """See `IOriginKind`."""
+        return refusal.status == 401
+
     def explain(self, refusal: Refusal) -> str:
         """See `IOriginKind`; nothing of an object that is just missing."""
-        code = error_code(refusal)
-        cure = _CURES.get(code) or _CURES_BY_STATUS.get(refusal.status, "")
-        return ": ".join(filter(None, [code if refusal.status != 404 or cure else "", cure]))
+        return explanation(refusal.status, error_code(refusal), _CURES)
 
     def _name(self, url: str) -> ObjectName:
         return object_name(url, self._separator)

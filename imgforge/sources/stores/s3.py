@@ -7,23 +7,22 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from imgforge.errors import OriginFailed, SourceRefused
+from imgforge.errors import SourceRefused
 from imgforge.interfaces import IServerReactor, ISourceFactory
 from imgforge.sources.http import IOriginKind, OriginRequest, Refusal
 from imgforge.sources.settings import SourceSettings
 from imgforge.sources.store_settings import S3Settings
+from imgforge.sources.stores.conditional_requests import understood_headers
 from imgforge.sources.stores.credentials_keeper import CredentialsKeeper
 from imgforge.sources.stores.credentials_threads import keeper_on_threads
 from imgforge.sources.stores.object_url import ObjectName, climbs_out, object_name
 from imgforge.sources.stores.s3_addressing import S3Addressing, addressing_mistakes
 from imgforge.sources.stores.s3_botocore import credentials_loader, profile_region, require_botocore
-from imgforge.sources.stores.s3_conditions import understood_headers
 from imgforge.sources.stores.s3_refusals import REJECTED_KEYS, REJECTED_TOKENS, SKEWED, S3Error, s3_error
 from imgforge.sources.stores.s3_signature import (
     Credentials,
@@ -32,14 +31,15 @@ from imgforge.sources.stores.s3_signature import (
     scope_of,
     signed_headers,
     signer_of,
+    time_of,
 )
+from imgforge.sources.stores.store_clock import StoreClock
 from imgforge.sources.stores.store_mistakes import StoreMistake
 from imgforge.sources.stores.store_source import StoreSource
 
 __all__ = ["S3Factory", "S3Store", "s3_mistakes"]
 
 _MOST_REGIONS = 1000  # buckets whose regions are remembered; beyond, the one that was learnt first is forgotten
-_LEAST_SKEW = 60.0  # seconds; a smaller one is not why a store refuses (Amazon allows 15 minutes)
 
 
 @implementer(IOriginKind)
@@ -61,8 +61,7 @@ class S3Store:
         self._rules = (settings.s3 or S3Settings()).buckets
         self._addressing = addressing
         self._credentials = credentials
-        self._now = now
-        self._skew = 0.0  # what the store's clock is ahead of ours, in seconds
+        self._clock = StoreClock("s3", now)
         self._regions: OrderedDict[str, str] = OrderedDict()  # by buckets, where it is not the configured one
 
     @property
@@ -92,18 +91,22 @@ class S3Store:
         target = f"{address.path}/{escaped_key(name.key)}"
         if name.version:
             target += f"?{escaped_query([('versionId', name.version)])}"
-        moment = datetime.fromtimestamp(self._now() + self._skew, UTC)
+        moment = datetime.fromtimestamp(self._clock.seconds(), UTC)
         signed = signed_headers(address.host, target, credentials, address.scope, moment)
-        return OriginRequest(f"{address.origin}{target}", {**understood_headers(headers), **signed})
+        return OriginRequest(f"{address.origin}{target}", {**understood_headers(headers, last_bytes=True), **signed})
 
     async def learn_from(self, url: str, refusal: Refusal) -> bool:
         """See `IOriginKind`."""
         error = s3_error(refusal)
         if error.code in REJECTED_KEYS:
-            return await self._replace_credentials(refusal, error)
+            return await self._credentials.replace(signer_of(refusal.request.headers))
         if error.code in SKEWED:
-            return self._set_clock(refusal)
+            return self._clock.correct(refusal, time_of(refusal.request.headers))
         return self._learn_region(self._name(url).bucket, refusal, error)
+
+    def rejects_credentials(self, refusal: Refusal) -> bool:
+        """See `IOriginKind`; a token that has expired is refused with the status 400."""
+        return refusal.status == 401 or s3_error(refusal).code in REJECTED_TOKENS
 
     def explain(self, refusal: Refusal) -> str:
         """See `IOriginKind`."""
@@ -129,33 +132,6 @@ class S3Store:
         if len(self._regions) > _MOST_REGIONS:
             self._regions.popitem(last=False)
         return True
-
-    def _set_clock(self, refusal: Refusal) -> bool:
-        try:
-            stores = parsedate_to_datetime(refusal.headers.get("date", "")).timestamp()
-            sent = datetime.strptime(refusal.request.headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        except (KeyError, ValueError, OverflowError):
-            return False
-        if abs(stores - sent.timestamp()) < _LEAST_SKEW:
-            return False
-        skew = stores - self._now()
-        if abs(skew - self._skew) >= _LEAST_SKEW:
-            self._skew = skew
-            self.log.warn(
-                "s3: the clock of this machine is off by {skew:.0f} s from the store's, whose time is used to sign "
-                "requests: synchronise it",
-                skew=-skew,
-            )
-        return True
-
-    async def _replace_credentials(self, refusal: Refusal, error: S3Error) -> bool:
-        if await self._credentials.replace(signer_of(refusal.request.headers)):
-            return True
-        if error.code in REJECTED_TOKENS:  # nothing is said about the object: its 400 must not become a 404
-            raise OriginFailed("this server cannot authenticate with the object store").caused_by(
-                error.explain(refusal.status)
-            )
-        return False
 
 
 @implementer(ISourceFactory)

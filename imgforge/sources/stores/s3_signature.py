@@ -10,7 +10,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from urllib.parse import quote
 
@@ -23,11 +23,13 @@ __all__ = [
     "scope_of",
     "signed_headers",
     "signer_of",
+    "time_of",
 ]
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _EMPTY = sha256(b"").hexdigest()  # the hash of a GET request's body
 _SCOPE = re.compile(r"Credential=[^,/ ]+/\d{8}/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request")
+_TIME = "%Y%m%dT%H%M%SZ"
 _BLANKS = re.compile(r" +")
 
 
@@ -87,7 +89,7 @@ def signed_headers(host: str, target: str, credentials: Credentials, scope: Scop
 
     Conditions and ranges are left unsigned, as S3 allows: a proxy in front of a store may write them otherwise.
     """
-    headers = {"x-amz-date": f"{moment:%Y%m%dT%H%M%SZ}", "x-amz-content-sha256": _EMPTY}
+    headers = {"x-amz-date": moment.strftime(_TIME), "x-amz-content-sha256": _EMPTY}
     if credentials.token:
         headers["x-amz-security-token"] = credentials.token
     signature = authorization(f"GET {target}", {"host": host, **headers}, _EMPTY, credentials, scope)
@@ -98,6 +100,11 @@ def signer_of(headers: Mapping[str, str]) -> Credentials:
     """The credentials that made the signature among *headers*, without the secret key."""
     access_key = headers.get("authorization", "").partition("Credential=")[2].partition("/")[0]
     return Credentials(access_key, "", headers.get("x-amz-security-token", ""))
+
+
+def time_of(headers: Mapping[str, str]) -> float:
+    """The time of the signature among *headers*, in seconds since the epoch."""
+    return datetime.strptime(headers["x-amz-date"], _TIME).replace(tzinfo=UTC).timestamp()
 
 
 def scope_of(headers: Mapping[str, str]) -> Scope | None:

@@ -64,6 +64,10 @@ class SwiftOrigins:
             return False
         return await self._tokens.replace(SwiftToken(refusal.request.headers["x-auth-token"], ""))
 
+    def rejects_credentials(self, refusal: Refusal) -> bool:
+        """See `IOriginKind`."""
+        return refusal.status == 401
+
     def explain(self, refusal: Refusal) -> str:
         """See `IOriginKind`."""
         if refusal.status == 404:

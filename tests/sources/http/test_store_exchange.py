@@ -50,6 +50,9 @@ class Store:
         learnt, self.region = region != self.region, region
         return learnt
 
+    def rejects_credentials(self, refusal: Refusal) -> bool:
+        return b"ExpiredToken" in refusal.body
+
     def explain(self, refusal: Refusal) -> str:
         return refusal.body.decode()
 
@@ -120,6 +123,17 @@ class RefusalTests(StoreCase):
         moved = [response(b"moved", "400 Bad Request", X_Region=region) for region in ("there", "elsewhere")]
         await self.assertFailure(self.fetch(self.store(*moved, response(b"picture"))), SourceNotFound)
         self.assertEqual(len(self.origin.heads), 2)
+
+    async def test_credentials_that_are_rejected_are_an_outage_on_the_first_try_and_on_the_second(self) -> None:
+        expired = response(b"ExpiredToken", "400 Bad Request", X_Region="there")
+        for answers in ((expired,), (expired, response(b"ExpiredToken", "403 Forbidden", X_Region="elsewhere"))):
+            self.store(*answers)
+            self.kind.retries = 0
+            source = HttpSource(reactor, SETTINGS, self.kind)
+            self.addCleanup(source.close)
+            error = await self.assertFailure(self.fetch(source), OriginFailed)
+            self.assertEqual(error.message, "this server cannot authenticate with the object store")
+            self.assertEqual((error.cause, len(self.origin.heads)), ("ExpiredToken", 2))
 
     async def test_the_cause_is_for_the_log_and_not_for_the_client(self) -> None:
         source = self.store(response(b"AccessDenied: key AKIA7 may not", "403 Forbidden"))

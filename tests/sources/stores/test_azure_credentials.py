@@ -58,7 +58,7 @@ class TokenTests(SynchronousTestCase):
 
 class SharedKeyTests(SynchronousTestCase):
     def refused(self, status: int, code: str, date: str) -> bool:
-        refusal = Refusal(OriginRequest("http://x", {}), status, {"date": date}, b"")
+        refusal = Refusal(OriginRequest("http://x", {"x-ms-date": self.date()}), status, {"date": date}, b"")
         learnt: bool = self.successResultOf(ensureDeferred(self.key.learn_from(refusal, code)))
         return learnt
 
