@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from hyperframe.frame import Frame
-from twisted.logger import LogEvent, globalLogPublisher
 from twisted.web.client import ResponseFailed
 
 from imgforge.sources.http.http2_connection import Http2Connection
 from imgforge.sources.http.http2_frames import FrameBudget
 from imgforge.sources.http.origin_connection import NotSent
 from tests.support.http2_origin import Http2Case
+from tests.support.logged_lines import logged_lines
 
 __all__ = ["FLOOD", "HostileCase", "unknown"]
 
@@ -30,17 +30,7 @@ class HostileCase(Http2Case):
 
     def setUp(self) -> None:
         super().setUp()
-        self.logged: list[LogEvent] = []
-        observer: Any = self.logged.append
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
-
-    def lines(self) -> list[str]:
-        return [
-            str(event["log_format"]).format(**event)
-            for event in self.logged
-            if event.get("log_namespace") == Http2Connection.log.namespace
-        ]
+        self.lines = logged_lines(self, Http2Connection.log.namespace)
 
     def assert_aborted(self, attack: Callable[[], Any], text: str = "", streams: int = 2) -> None:
         """*attack*, on a connection with *streams* requests under way, one of which has begun to be answered."""
@@ -54,10 +44,9 @@ class HostileCase(Http2Case):
         self.assertEqual((self.connection.free, self.connection.active), (0, 0))
         self.peer.raw(b"more")
         self.failureResultOf(self.connection.send(b"origin.example", b"/", []), NotSent)
-        lines = self.lines()
-        self.assertEqual(len(lines), 1, lines)
-        self.assertIn(f"192.168.1.1:54321, on which {streams} requests fail: ", lines[0])
-        self.assertIn(text, lines[0])
+        (line,) = self.lines
+        self.assertIn(f"192.168.1.1:54321, on which {streams} requests fail: ", line)
+        self.assertIn(text, line)
 
     def assert_survives(self, attack: Callable[[], Any]) -> None:
         answer = self.peer.get()
@@ -65,7 +54,7 @@ class HostileCase(Http2Case):
         attack()
         self.peer.data(1, b"image", end_stream=True)
         self.assertTrue(answer.reader and answer.reader.complete)
-        self.assertEqual(self.lines(), [])
+        self.assertEqual(self.lines, [])
 
     def flood(self, frame: Frame | bytes, count: int = FLOOD) -> None:
         raw = frame if isinstance(frame, bytes) else frame.serialize()

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.protocol import Protocol
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
-from zope.interface import provider
 
 from imgforge.sources.http.connector import HTTP1, HTTP2, Connector
 from imgforge.sources.http.http1_connection import Http1Connection
 from imgforge.sources.http.wire_url import Origin
 from tests.support.certificates import certificate, server_options
 from tests.support.http_case import SETTINGS, HttpCase
+from tests.support.logged_lines import logged_lines
 from tests.support.scripted_origin import reactor, response, until
 
 
@@ -35,15 +34,7 @@ class PreconnectTests(HttpCase):
         self.assertEqual(origin.connected, 1)
 
     async def test_a_failure_is_one_log_line_without_the_query(self) -> None:
-        lines: list[str] = []
-
-        @provider(ILogObserver)
-        def observe(event: LogEvent) -> None:
-            lines.append(formatEvent(event))
-
-        observer: ILogObserver = observe
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        lines = logged_lines(self)
         origin = self.origin(b"")
         url = origin.url()
         await origin.close()

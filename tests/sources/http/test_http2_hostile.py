@@ -49,7 +49,7 @@ class HeaderTests(HostileCase):
     def test_what_the_origin_sent_does_not_fill_the_log(self) -> None:
         block = b"\x7f" + b"\xff" * 16000  # a number without end, which hpack quotes
         self.assert_aborted(lambda: self.peer.raw(self.headers(block, "END_HEADERS")), "integer")
-        self.assertLess(len(self.lines()[0]), 300)
+        self.assertLess(len(self.lines[0]), 300)
 
     def test_a_table_that_grows(self) -> None:
         self.assert_aborted(lambda: self.peer.raw(self.headers(b"\x3f\xff\xff\x7f", "END_HEADERS")))
@@ -131,7 +131,7 @@ class ProtocolTests(HostileCase):
             self.peer.raw(greeting)
             self.failureResultOf(answer, ResponseFailed)
             self.assertTrue(self.peer.aborted)
-            self.assertIn("no SETTINGS", self.lines()[0])
+            self.assertIn("no SETTINGS", self.lines[0])
 
     def test_a_response_before_the_breach_stays_whole(self) -> None:
         answer = self.peer.get()

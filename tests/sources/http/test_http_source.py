@@ -7,8 +7,6 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.task import deferLater
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
-from zope.interface import provider
 
 from imgforge.errors import (
     ImgforgeError,
@@ -22,6 +20,7 @@ from imgforge.errors import (
 from imgforge.model import SourceImage
 from imgforge.sources import AddressPolicy
 from tests.support.http_case import HttpCase
+from tests.support.logged_lines import logged_lines
 from tests.support.scripted_origin import ScriptedOrigin, reactor, response
 
 _LOOPBACK = """127.0.0.1 localhost LOCALHOST. 2130706433 0x7f000001 0177.0.0.1 127.1 0.0.0.0 [::1] [::ffff:127.0.0.1]
@@ -30,18 +29,10 @@ _LOOPBACK = """127.0.0.1 localhost LOCALHOST. 2130706433 0x7f000001 0177.0.0.1 1
 
 class LogTests(HttpCase):
     async def test_the_query_of_a_url_is_not_logged(self) -> None:
-        events: list[LogEvent] = []
-
-        @provider(ILogObserver)
-        def observe(event: LogEvent) -> None:
-            events.append(event)
-
-        observer: ILogObserver = observe
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        lines = logged_lines(self)
         origin = self.origin(lambda _: lambda transport: transport.loseConnection())
         await self.assertFailure(self.sources().fetch(origin.url() + "?signature=secret", None, {}), OriginFailed)
-        (line,) = [formatEvent(event) for event in events if "cannot fetch" in formatEvent(event)]
+        (line,) = [line for line in lines if "cannot fetch" in line]
         self.assertIn(origin.url(), line)
         self.assertNotIn("signature", line)
 

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import provider
 
 from imgforge.errors import OriginFailed, SourceRefused
 from imgforge.sources import AddressPolicy, Proxies
 from imgforge.sources.http.wire_url import Origin
 from tests.support.certificates import certificate, server_options
 from tests.support.http_case import HttpCase
+from tests.support.logged_lines import logged_lines
 from tests.support.proxy import Proxy
 from tests.support.scripted_origin import ScriptedOrigin, reactor, response, until
 
@@ -88,19 +87,6 @@ class ProxyCase(HttpCase):
         self.addCleanup(lambda: Deferred.fromCoroutine(proxy.close()))
         return proxy
 
-    def lines(self) -> list[str]:
-        """The log's, from now on."""
-        lines: list[str] = []
-
-        @provider(ILogObserver)
-        def observe(event: LogEvent) -> None:
-            lines.append(formatEvent(event))
-
-        observer: ILogObserver = observe
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
-        return lines
-
 
 class HttpTests(ProxyCase):
     async def test_requests_have_the_absolute_form_and_credentials(self) -> None:
@@ -136,7 +122,7 @@ class HttpTests(ProxyCase):
         self.assertEqual(proxy.heads, [])
 
     async def test_a_proxy_that_refuses_its_credentials_is_a_failure_with_its_cause_in_the_log(self) -> None:
-        lines, proxy = self.lines(), self.proxy(response(b"", "407 No"))
+        lines, proxy = logged_lines(self), self.proxy(response(b"", "407 No"))
         for scheme, answer in (("http", "the proxy asks for other credentials"), ("https", "the proxy answered 407")):
             sources = self.sources(proxies={f"{scheme.upper()}_PROXY": proxy.url("user:secret@")})
             with self.assertRaises(OriginFailed):
@@ -145,7 +131,7 @@ class HttpTests(ProxyCase):
         self.assertNotIn("secret", "\n".join(lines))
 
     async def test_a_proxy_that_is_gone_is_a_failure_with_its_cause_in_the_log(self) -> None:
-        lines, proxy = self.lines(), self.proxy()
+        lines, proxy = logged_lines(self), self.proxy()
         url = proxy.url()
         await proxy.close()
         with self.assertRaises(OriginFailed):

@@ -7,15 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
-from zope.interface import implementer, provider
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from imgforge.errors import OriginFailed, OriginTimeout, SourceMissing, SourceNotFound, SourceRefused
 from imgforge.sources.http import HttpSource
 from imgforge.sources.http.origin_request import IOriginKind, OriginRequest, Refusal
 from tests.support.http_case import SETTINGS
+from tests.support.logged_lines import logged_lines
 from tests.support.scripted_origin import ScriptedOrigin, reactor, response
 
 
@@ -61,15 +61,7 @@ class StoreCase(TestCase):
     """Fetches s3://photos/a.jpg from an origin that a test scripts."""
 
     def setUp(self) -> None:
-        self.lines: list[str] = []
-
-        @provider(ILogObserver)
-        def observe(event: LogEvent) -> None:
-            self.lines.append(formatEvent(event))
-
-        observer: ILogObserver = observe
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.lines = logged_lines(self)
 
     def store(self, *answers: Any, **changes: Any) -> HttpSource:
         """A source whose store gives *answers*, one after the other, the last one for ever."""

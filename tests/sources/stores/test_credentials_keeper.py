@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from threading import Event
-from typing import Any, cast
+from typing import cast
 
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, fail
 from twisted.internet.task import deferLater
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 
 from imgforge.errors import ImgforgeError, OriginFailed, OriginTimeout
@@ -20,6 +19,7 @@ from imgforge.sources.stores.credentials_keeper import (
     Loaded,
 )
 from imgforge.sources.stores.credentials_threads import keeper_on_threads
+from tests.support.logged_lines import logged_lines
 from tests.support.scripted_origin import reactor, until
 from tests.support.stepping_reactor import SteppingReactor
 
@@ -47,14 +47,7 @@ class Loads:
 class KeeperCase(TestCase):
     def setUp(self) -> None:
         self.clock = SteppingReactor()
-        self.lines: list[str] = []
-        observer: Any = self._observe
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
-
-    def _observe(self, event: LogEvent) -> None:
-        if event.get("log_namespace", "").endswith("CredentialsKeeper"):
-            self.lines.append(formatEvent(event))
+        self.lines = logged_lines(self, "CredentialsKeeper")
 
     def keeper(self, *results: Loaded[str] | Exception) -> CredentialsKeeper[str]:
         """A keeper of what `self.loads` gives."""

@@ -11,7 +11,6 @@ from unittest.mock import patch
 
 from twisted.internet.interfaces import IConsumer
 from twisted.internet.testing import StringTransport
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
@@ -35,6 +34,7 @@ from imgforge.sources.stores.s3_signature import scope_of
 from imgforge.sources.stores.store_mistakes import StoreMistake
 from imgforge.sources.stores.store_source import StoreSource
 from tests.support.fault_proxy import PASS, RESET, Fault, FaultProxy, ProxiedRequest, answer
+from tests.support.logged_lines import logged_lines
 from tests.support.s3_server import S3Server
 from tests.support.scripted_origin import reactor
 from tests.support.server_reactor import server_reactor
@@ -65,15 +65,8 @@ class S3Case(TestCase):
     def setUp(self) -> None:
         self.proxy = FaultProxy(self.server.host)
         self.addCleanup(self.proxy.close)
-        self.lines: list[str] = []
-        observer: Any = self._observe
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.lines = logged_lines(self, "imgforge")
         self.set_environment({"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "sesame"})
-
-    def _observe(self, event: LogEvent) -> None:
-        if event.get("log_namespace", "").startswith("imgforge"):
-            self.lines.append(formatEvent(event))
 
     def set_environment(self, variables: dict[str, str]) -> None:
         clean = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true"}

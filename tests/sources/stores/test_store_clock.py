@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 from email.utils import formatdate
-from typing import Any
 
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.sources.http import OriginRequest, Refusal
 from imgforge.sources.stores.store_clock import StoreClock
+from tests.support.logged_lines import logged_lines
 
 NOW = 1_700_000_000.0
 
 
 class StoreClockTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.lines: list[str] = []
-        observer: Any = self._observe
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.lines = logged_lines(self, "StoreClock")
         self.machine = Clock()
         self.machine.advance(NOW)
         self.clock = StoreClock("s3", self.machine.seconds)
-
-    def _observe(self, event: LogEvent) -> None:
-        if event.get("log_namespace", "").endswith("StoreClock"):
-            self.lines.append(formatEvent(event))
 
     def corrected(self, date: str, sent: float = NOW) -> bool:
         return self.clock.correct(Refusal(OriginRequest("http://x", {}), 403, {"date": date}, b""), sent)

@@ -7,9 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
-from zope.interface import provider
 from zope.interface.verify import verifyObject
 
 from imgforge.errors import OriginFailed, OriginTimeout, SourceMissing, SourceNotFound, SourceRefused
@@ -18,6 +16,7 @@ from imgforge.sources.http import IOriginKind
 from imgforge.sources.stores.swift import SwiftOrigins
 from imgforge.sources.stores.swift_login import swift_tokens
 from imgforge.testing.memory_source import MemoryConsumer
+from tests.support.logged_lines import logged_lines
 from tests.support.scripted_origin import reactor, until
 from tests.support.swift_server import SmallSwift
 
@@ -37,15 +36,7 @@ class LaterReactor:
 
 class SwiftCase(TestCase):
     def setUp(self) -> None:
-        self.lines: list[str] = []
-
-        @provider(ILogObserver)
-        def observe(event: LogEvent) -> None:
-            self.lines.append(formatEvent(event))
-
-        observer: ILogObserver = observe
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.lines = logged_lines(self)
         self.clock = LaterReactor()
 
     def store(self, version: int = 1) -> SmallSwift:
