@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from zope.interface import implementer
 
@@ -24,14 +24,12 @@ from imgforge.sources.stores.conditional_requests import understood_headers
 from imgforge.sources.stores.credentials_keeper import CredentialsKeeper
 from imgforge.sources.stores.credentials_threads import keeper_on_threads
 from imgforge.sources.stores.error_codes import error_code, explanation
-from imgforge.sources.stores.gcs_credentials import needs_token, token_loader
+from imgforge.sources.stores.gcs_credentials import endpoint_of, is_google, needs_token, token_loader
 from imgforge.sources.stores.object_url import ObjectName, object_name
-from imgforge.sources.stores.store_mistakes import endpoint_url
 from imgforge.sources.stores.store_source import StoreSource
 
 __all__ = ["GcsFactory", "GcsStore", "check_gcs"]
 
-_GOOGLE = "https://storage.googleapis.com"
 _JSON_API = "/storage/v1"
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,221}")
 _GENERATION = re.compile(r"[1-9][0-9]{0,18}")
@@ -61,9 +59,9 @@ class GcsStore:
         self._buckets = settings.buckets
         self._tokens = tokens
         self._separator = separator
-        endpoint = endpoint_url("IMGFORGE_GCS_ENDPOINT", settings.endpoint or _GOOGLE)
+        endpoint = endpoint_of(settings)
         self._endpoint = endpoint.removesuffix(_JSON_API)
-        self._is_google = (urlsplit(endpoint).hostname or "").endswith(".googleapis.com")
+        self._is_google = is_google(endpoint)
         self.endpoints: tuple[str, ...] = (self._endpoint,)
 
     def checked(self, url: str) -> str:
@@ -117,7 +115,7 @@ def check_gcs(settings: SourceSettings) -> None:
     """`StoreMistake` where *settings* switch Google Cloud Storage on, but cannot be used."""
     gcs = settings.gcs
     if gcs is not None:
-        endpoint_url("IMGFORGE_GCS_ENDPOINT", gcs.endpoint or _GOOGLE)
+        endpoint_of(gcs)
         if needs_token(gcs):
             token_loader(gcs.key)
 

@@ -1,4 +1,7 @@
-"""Tokens for Google Cloud Storage, by google-auth: of a key, a file, workload identity, or the metadata server."""
+"""Tokens for Google Cloud Storage, by google-auth: of a key, a file, workload identity, or the metadata server.
+
+They are sent to Google, and to other endpoints only where the operator names credentials.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,25 @@ from urllib.parse import urlsplit
 
 from imgforge.sources.store_settings import GcsSettings
 from imgforge.sources.stores.credentials_keeper import CredentialsError, Loaded
-from imgforge.sources.stores.store_mistakes import StoreMistake, require
+from imgforge.sources.stores.store_mistakes import StoreMistake, endpoint_url, require
 
-__all__ = ["needs_token", "token_loader"]
+__all__ = ["endpoint_of", "is_google", "needs_token", "token_loader"]
 
 _SCOPES = ("https://www.googleapis.com/auth/devstorage.read_only",)
+_GOOGLE = "https://storage.googleapis.com"
 _FILE, _METADATA_HOST = "GOOGLE_APPLICATION_CREDENTIALS", "GCE_METADATA_HOST"
 _PATIENCE = 10.0  # seconds for one request to a token endpoint; google-auth repeats it a few times
 _UNKNOWN_LIFE = 300.0  # seconds, for a token that does not say when it expires
+
+
+def endpoint_of(settings: GcsSettings) -> str:
+    """The URL of the endpoint; `StoreMistake` for one that cannot be used."""
+    return endpoint_url("IMGFORGE_GCS_ENDPOINT", settings.endpoint or _GOOGLE)
+
+
+def is_google(endpoint: str) -> bool:
+    """Whether the URL *endpoint* is one of Google's own."""
+    return (urlsplit(endpoint).hostname or "").endswith(".googleapis.com")
 
 
 def needs_token(settings: GcsSettings) -> bool:
@@ -28,10 +42,8 @@ def needs_token(settings: GcsSettings) -> bool:
 
     An emulator asks for none, and gets none of Google's by chance.
     """
-    if settings.key or not settings.endpoint or os.environ.get(_FILE) or os.environ.get(_METADATA_HOST):
-        return True
-    host = urlsplit(settings.endpoint if "://" in settings.endpoint else f"//{settings.endpoint}").hostname or ""
-    return host.endswith(".googleapis.com")
+    named = settings.key or os.environ.get(_FILE) or os.environ.get(_METADATA_HOST)
+    return bool(named) or is_google(endpoint_of(settings))
 
 
 def token_loader(key: str) -> Callable[[], Loaded[str]]:

@@ -313,6 +313,21 @@ class CorrectionTests(S3Case):
             caught = await self.failure(OriginFailed, self.source(retries=0))
             self.assertIn(code, caught.cause)
 
+    async def test_a_store_that_rejects_the_new_token_as_well_is_an_outage(self) -> None:
+        keys = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "sesame"}
+        for code, status in (("ExpiredToken", 400), ("InvalidToken", 400), ("TokenRefreshRequired", 403), ("", 401)):
+            self.set_environment(keys | {"AWS_SESSION_TOKEN": "old"})
+            self.proxy.choose = lambda _: PASS
+            source = self.source(retries=0)
+            self.assertEqual(await self.body(source), b"picture")
+            self.set_environment(keys | {"AWS_SESSION_TOKEN": "new"})
+            self.proxy.choose = lambda _, code=code, status=status: error(code, status)  # type: ignore[misc]
+            before = len(self.proxy.requests)
+            caught = await self.failure(OriginFailed, source)
+            self.assertEqual(caught.message, "this server cannot authenticate with the object store")
+            tokens = [request.headers["x-amz-security-token"] for request in self.proxy.requests[before:]]
+            self.assertEqual(tokens, ["old", "new"] if code else ["old"])
+
     async def test_an_unknown_key_is_no_outage(self) -> None:
         self.proxy.choose = lambda _: error("InvalidAccessKeyId", 403)
         caught = await self.failure(SourceNotFound, self.source())
