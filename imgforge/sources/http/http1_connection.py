@@ -9,18 +9,17 @@ in which one origin could spoil more than its own picture:
   and the kernel's buffer are searched for them.
 - The head of a response, with all interim (1xx) responses before it, has a size limit and exactly one framing of the
   body: two could be read in two ways (RFC 9112, section 6.3).
+- A body of many small chunks is refused (`ChunkLimit`).
 - Closing is abrupt. An orderly close would wait for the origin's close_notify under TLS, and no bytes are unsent.
 - A body without a declared length ends with an orderly close of the connection. With any other it is cut off.
 """
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import h11
-from OpenSSL import SSL
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol, connectionDone
@@ -30,8 +29,10 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 from zope.interface import implementer
 
+from imgforge.sources.http.chunk_limit import ChunkLimit
 from imgforge.sources.http.origin_connection import IOriginConnection, NotSent
 from imgforge.sources.http.origin_response import OriginResponse
+from imgforge.sources.http.unread_bytes import has_unread_bytes
 
 __all__ = ["HEAD_LIMIT", "Http1Connection"]
 
@@ -48,6 +49,7 @@ class _Exchange:
         self.reused = reused
         self.received = 0  # bytes of the head so far
         self.response: OriginResponse | None = None
+        self.chunks = ChunkLimit()
         self.left: int | None = None  # bytes of a body of declared length that are to come
         self.answering: Deferred[IResponse] = Deferred(lambda _: self.abandon_body())
 
@@ -103,7 +105,7 @@ class Http1Connection(Protocol):
         """See `IOriginConnection`."""
         if not self.free:
             return fail(NotSent("the connection is in use, or closed"))
-        if self._used and _has_unread_bytes(self.transport):
+        if self._used and has_unread_bytes(self.transport):
             self.abort()
             return fail(NotSent("the origin sent bytes that nobody asked for, or closed the connection"))
         self._parser = h11.Connection(h11.CLIENT, HEAD_LIMIT)
@@ -203,6 +205,7 @@ class Http1Connection(Protocol):
             event = self._parser.next_event()
             kind = type(event)
             if kind is h11.Data:
+                exchange.chunks.count(event)  # type: ignore[arg-type]
                 body.append(bytes(event.data))  # type: ignore[union-attr]
             elif kind is h11.Response:
                 began = True
@@ -280,21 +283,3 @@ def _fail(exchange: _Exchange, reason: Failure) -> None:
         exchange.response.body_ended(reason)
     elif not exchange.answering.called:
         exchange.answering.errback(ResponseFailed([reason]))
-
-
-def _has_unread_bytes(transport: Any) -> bool:
-    """Whether an idle connection has unread bytes, or was closed; layer by layer, TLS first."""
-    while transport is not None:
-        handle = transport.getHandle()
-        try:
-            if isinstance(handle, SSL.Connection):
-                handle.recv(1, socket.MSG_PEEK)
-            else:
-                handle.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except (BlockingIOError, SSL.WantReadError):
-            transport = getattr(transport, "transport", None)
-        except (OSError, SSL.Error):
-            return True
-        else:
-            return True
-    return False

@@ -184,6 +184,35 @@ class BodyTests(ConnectionCase):
         self.assertTrue(self.transport.disconnected)
 
 
+class ChunkTests(ConnectionCase):
+    HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    def read(self, *pieces: bytes) -> Reader:
+        reader = Reader()
+        response = self.receive(self.HEAD)
+        response.deliverBody(reader)
+        for piece in pieces:
+            self.connection.dataReceived(piece)
+        return reader
+
+    def test_a_body_of_many_small_chunks_is_given_up(self) -> None:
+        reader = self.read(b"1\r\na\r\n" * 10_000)
+        self.assertIsNone(reader.ended)
+        self.connection.dataReceived(b"1\r\na\r\n" * 100)
+        assert reader.ended is not None
+        self.assertIn("too many small chunks", str(reader.ended.value))
+        self.assertTrue(self.transport.disconnecting)
+
+    def test_any_number_of_larger_chunks_is_read(self) -> None:
+        reader = self.read(*[(b"80\r\n" + b"a" * 128 + b"\r\n") * 5000] * 4, b"0\r\n\r\n")
+        self.assertIsNotNone(reader.ended)
+        self.assertEqual(len(reader.body), 128 * 20_000)
+
+    def test_a_chunk_that_comes_in_many_reads_is_one(self) -> None:
+        reader = self.read(b"3e80\r\n", *[b"a"] * 16_000)
+        self.assertEqual((len(reader.body), reader.ended), (16_000, None))
+
+
 class ReuseTests(ConnectionCase):
     def test_not_after_surplus_bytes_or_where_the_origin_closes(self) -> None:
         for answer in (
