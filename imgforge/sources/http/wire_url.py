@@ -14,7 +14,8 @@ __all__ = ["Origin", "same_origin", "split_wire_url", "target_of_redirect", "wir
 _PARTS = re.compile(r"(https?)://(\[[^\]/?#]+\]|[^:/?#@\[\]]+)(?::([0-9]{1,5}))?([/?].*)?", re.DOTALL)
 _PORTS = {"http": 80, "https": 443}
 _BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,254}")
+_LONGEST_NAME = 254
+_NAME = re.compile(rf"[A-Za-z0-9_.-]{{1,{_LONGEST_NAME}}}")
 _SAFE = "%/:=&?~+!$,;'@()*[]"
 
 
@@ -85,8 +86,8 @@ def _escaped(text: str) -> str:
 def _host(host: str) -> str:
     if ":" in host:
         return _literal(host.partition("%")[0])
-    try:
-        name = host if host.isascii() else host.encode("idna").decode("ascii")
+    try:  # the time that IDNA takes grows faster than a name
+        name = host if host.isascii() or len(host) > _LONGEST_NAME else host.encode("idna").decode("ascii")
     except UnicodeError:
         name = ""
     if not _NAME.fullmatch(name):
