@@ -68,7 +68,8 @@ class ConnectionLimit:
         self._throttled[origin] = _Throttled(window, self._clock.seconds())
         self._throttled.move_to_end(origin)
         if len(self._throttled) > _MOST_THROTTLED:
-            self._throttled.popitem(last=False)
+            forgotten, _ = self._throttled.popitem(last=False)
+            self._limits.resize(forgotten, self._maximum)
         self._limits.resize(origin, int(window))
 
     def answered(self, origin: str) -> None:

@@ -37,6 +37,15 @@ class ThrottlingTests(SynchronousTestCase):
         self.held[20].close()
         self.successResultOf(waiting)
 
+    def test_an_origin_that_is_forgotten_gets_all_its_requests_again(self) -> None:
+        self.under_way(2)
+        self.limit.throttled("s3://photos", 0)
+        waiting = self.acquire()
+        self.assertNoResult(waiting)
+        for number in range(1000):
+            self.limit.throttled(f"s3://{number}", 0)
+        self.successResultOf(waiting)
+
     def test_requests_that_were_under_way_together_halve_it_once(self) -> None:
         self.under_way(40)
         self.clock.advance(1)
