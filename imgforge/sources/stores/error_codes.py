@@ -35,7 +35,7 @@ def explanation(status: int, code: str, cures: Mapping[str | int, str]) -> str:
 def _reasons(body: bytes) -> Iterable[str]:
     try:
         answer: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):  # UnicodeDecodeError, or msgspec's, which is a ValueError too
         return
     error = answer.get("error")
     errors = error.get("errors") if isinstance(error, dict) else None

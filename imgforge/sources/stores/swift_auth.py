@@ -135,6 +135,8 @@ def read_token(version: int, response: ServiceResponse, now: float) -> Loaded[Sw
         return _read_v3(response.headers, response.body, now)
     except DecodeError as error:
         raise CredentialsError(f"its answer is not what version {version} says: {error}") from None
+    except (UnicodeDecodeError, RecursionError):
+        raise CredentialsError(f"its answer is not what version {version} says: it is no JSON") from None
 
 
 def _read_v1(headers: Mapping[str, str]) -> Loaded[SwiftToken]:

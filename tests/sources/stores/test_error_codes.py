@@ -22,6 +22,7 @@ class ErrorCodeTests(SynchronousTestCase):
             (b"{", ""),
             (b'{"error":' * 7000, ""),
             (b'{"a":' * 7000 + b"1" + b"}" * 7000, ""),
+            (b'{"error": {"errors": [{"reason": "\xff"}]}}', ""),
             (b"[" * 30000, ""),
         ):
             refusal = Refusal(OriginRequest("http://x", {}), 403, {}, body)

@@ -20,6 +20,21 @@ def settings(url: str = "http://keystone:5000/v3", **chosen: Any) -> SwiftSettin
     return SwiftSettings(username="user", api_key="secret", auth_url=url, **chosen)
 
 
+class UnreadableTests(SynchronousTestCase):
+    def test_an_answer_that_is_no_text_is_a_failure_of_the_service(self) -> None:
+        for version in (2, 3):
+            for body in (
+                b'{"access": {"token": {"id": "\xff"}}, "token": {"expires_at": "\xff"}}',
+                b'{"token":' * 30_000,
+            ):
+                response = ServiceResponse(200, {"x-subject-token": "token"}, body)
+                with self.assertRaises(OriginFailed):
+                    read_token(version, response, _NOW)
+
+    def test_a_token_is_not_shown(self) -> None:
+        self.assertNotIn("hunter2", repr(SwiftToken("hunter2", "http://store", 1)))
+
+
 class VersionTests(SynchronousTestCase):
     def test_the_url_names_the_version_where_the_operator_does_not(self) -> None:
         for url, version in (
