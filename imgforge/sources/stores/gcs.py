@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from zope.interface import implementer
 
-from imgforge.errors import SourceNotFound
+from imgforge.errors import SourceNotFound, SourceRefused
 from imgforge.interfaces import IServerReactor, ISourceFactory
 from imgforge.sources.http import IOriginKind, OriginRequest, Refusal
 from imgforge.sources.settings import SourceSettings
@@ -25,7 +25,7 @@ from imgforge.sources.stores.credentials_keeper import CredentialsKeeper
 from imgforge.sources.stores.credentials_threads import keeper_on_threads
 from imgforge.sources.stores.error_codes import error_code, explanation
 from imgforge.sources.stores.gcs_credentials import endpoint_of, is_google, needs_token, token_loader
-from imgforge.sources.stores.object_url import ObjectName, object_name
+from imgforge.sources.stores.object_url import ObjectName, climbs_out, object_name
 from imgforge.sources.stores.store_source import StoreSource
 
 __all__ = ["GcsFactory", "GcsStore", "check_gcs"]
@@ -70,6 +70,8 @@ class GcsStore:
         self._buckets.check(name.bucket)
         if not _BUCKET.fullmatch(name.bucket) or name.key in {".", ".."}:
             raise SourceNotFound("the source's URL names no valid bucket or object of Google Cloud Storage")
+        if not self._is_google and climbs_out(name.key):  # a proxy before an emulator may unescape the slashes
+            raise SourceRefused("the source's object leads out of its bucket")
         return url
 
     def origin_of(self, url: str) -> str:

@@ -69,6 +69,11 @@ class RequestTests(SynchronousTestCase):
             with self.assertRaises(SourceNotFound, msg=key):
                 store().checked(f"gs://b/{key}")
 
+    def test_no_object_of_an_emulator_leads_out_of_its_bucket_where_a_proxy_unescapes_slashes(self) -> None:
+        for key in ("../private/a.jpg", "a/../../private/o/a.jpg", "a//..//../x"):
+            self.assertRaises(SourceRefused, store("http://gcs:4443").checked, f"gs://pictures/{key}")
+            self.assertTrue(store().checked(f"gs://pictures/{key}"))  # Google's own hosts do not
+
     def test_a_bucket_that_is_denied_is_refused_even_where_it_is_allowed(self) -> None:
         kind = store(rules=BucketRules(("a", "b"), ("b", "c")))
         kind.checked("gs://a/o")
