@@ -285,6 +285,13 @@ class CorrectionTests(S3Case):
         (line,) = [line for line in self.lines if "clock" in line]
         self.assertRegex(line, "the clock of this machine is off by -(10800|10799|10801) s from the store's")
 
+    async def test_a_date_that_python_cannot_count_on_from_is_not_followed(self) -> None:
+        self.proxy.choose = lambda _: error("RequestTimeTooSkewed", 403, Date="Fri, 31 Dec 9999 23:59:59 GMT")
+        source = self.source()
+        await self.failure(SourceNotFound, source)
+        self.proxy.choose = lambda _: PASS
+        self.assertEqual(await self.body(source), b"picture")
+
     async def test_a_store_that_refuses_every_clock(self) -> None:
         for date in ("", "nonsense", f"{datetime.now(UTC):%a, %d %b %Y %H:%M:%S GMT}"):
             self.proxy.choose = lambda _, date=date: error("RequestTimeTooSkewed", 403, Date=date)  # type: ignore[misc]
