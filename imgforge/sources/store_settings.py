@@ -31,7 +31,7 @@ class S3Settings:
     endpoint: str = ""  # "" is Amazon's; without a scheme it is http
     path_style: bool = True  # of `endpoint`
     assume_role_arn: str = ""
-    assume_role_external_id: str = ""
+    assume_role_external_id: str = field(default="", repr=False)
     access_points: Mapping[str, str] = field(default_factory=dict)  # ARNs by the names that URLs use for buckets
     buckets: BucketRules = BucketRules()
 
@@ -40,7 +40,9 @@ class S3Settings:
 class GcsSettings:
     """Google Cloud Storage."""
 
-    key: str = ""  # a service account's, as JSON text; "" is the environment's or the machine's
+    key: str = field(
+        default="", repr=False
+    )  # a service account's, as JSON text; "" is the environment's or the machine's
     endpoint: str = ""  # "" is Google's
     buckets: BucketRules = BucketRules()
 
@@ -50,7 +52,7 @@ class AzureSettings:
     """Azure Blob Storage."""
 
     account: str = ""
-    key: str = ""  # base64; "" is the identity of the environment or the machine
+    key: str = field(default="", repr=False)  # base64; "" is the identity of the environment or the machine
     endpoint: str = ""  # "" is Azure's
     buckets: BucketRules = BucketRules()
 
@@ -60,7 +62,7 @@ class SwiftSettings:
     """OpenStack Swift."""
 
     username: str = ""
-    api_key: str = ""
+    api_key: str = field(default="", repr=False)
     auth_url: str = ""
     auth_version: int = 0  # 0 takes it from the URL
     tenant: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zope.interface import Attribute, Interface
 
@@ -15,9 +15,11 @@ class OriginRequest:
     """A request as it goes over the wire."""
 
     url: str  # ASCII, with the path and query that are sent byte for byte
-    headers: Mapping[str, str]  # names in lower case
+    headers: Mapping[str, str] = field(repr=False)  # names in lower case; they may be credentials, as the body
     new_connection: bool = False  # whether no connection that is open already will do: for retries and hedges
-    body: bytes | None = None  # sent with POST: for services beside the origins, such as those that give tokens
+    body: bytes | None = field(
+        default=None, repr=False
+    )  # sent with POST: for services beside the origins, such as those that give tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,10 @@ class Refusal:
 
     request: OriginRequest
     status: int
-    headers: Mapping[str, str]  # names in lower case; several lines of a header are joined by commas
-    body: bytes  # at most 64 KiB; empty where it is longer or broken off
+    headers: Mapping[str, str] = field(
+        repr=False
+    )  # names in lower case; several lines of a header are joined by commas
+    body: bytes = field(repr=False)  # at most 64 KiB; empty where it is longer or broken off
 
 
 class IOriginKind(Interface):

@@ -15,6 +15,7 @@ from imgforge.errors import SourceNotFound
 from imgforge.sources.store_settings import S3Settings
 from imgforge.sources.stores.s3_access_points import AccessPoint, access_point
 from imgforge.sources.stores.s3_signature import Scope, escaped_key
+from imgforge.sources.stores.store_mistakes import shown_url
 
 __all__ = ["BucketAddress", "S3Addressing", "addressing_mistakes"]
 
@@ -118,7 +119,7 @@ def addressing_mistakes(settings: S3Settings, environment: Mapping[str, str]) ->
         endpoint = _endpoint(text)
     except ValueError:
         name = "IMGFORGE_S3_ENDPOINT" if settings.endpoint else "AWS_ENDPOINT_URL"
-        yield f"{name}={text!r} must be the URL of an S3 store, such as http://minio:9000"
+        yield f"{name}={shown_url(text)!r} must be the URL of an S3 store, such as http://minio:9000"
     variable, region = _region(environment)
     if not settings.region and region and not _REGION.fullmatch(region):
         yield f"{variable}={region!r} must be the name of a region, such as eu-west-1"
@@ -157,7 +158,7 @@ def _endpoint(text: str) -> SplitResult | None:
         raise ValueError("no URL of a store")
     if ":" in host:
         host = f"[{ip_address(host).compressed}]"
-    elif not _HOST.fullmatch(host):
+    elif not _HOST.fullmatch(host) or host in _DEFAULT_PORTS:  # "http:/host" has a slash too few
         raise ValueError("no host")
     netloc = host if port in {None, _DEFAULT_PORTS[scheme]} else f"{host}:{port}"
     return SplitResult(scheme, netloc, escaped_key(parts.path.rstrip("/")), "", "")

@@ -9,10 +9,11 @@ from imgforge.sources.stores.azure import check_azure
 from imgforge.sources.stores.gcs import check_gcs
 from imgforge.sources.stores.s3 import s3_mistakes
 from imgforge.sources.stores.store_mistakes import StoreMistake
+from imgforge.sources.stores.swift import check_swift
 
 __all__ = ["store_mistakes"]
 
-_CHECKS = (check_gcs, check_azure)
+_CHECKS = (check_gcs, check_azure, check_swift)
 
 
 def store_mistakes(settings: SourceSettings) -> Iterator[str]:

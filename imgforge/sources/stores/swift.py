@@ -15,11 +15,12 @@ from imgforge.sources.settings import SourceSettings
 from imgforge.sources.store_settings import SwiftSettings
 from imgforge.sources.stores.credentials_keeper import CredentialsKeeper
 from imgforge.sources.stores.object_url import climbs_out, object_name
+from imgforge.sources.stores.store_mistakes import endpoint_url
 from imgforge.sources.stores.store_source import StoreSource
 from imgforge.sources.stores.swift_auth import SwiftToken
 from imgforge.sources.stores.swift_login import swift_tokens
 
-__all__ = ["SwiftFactory", "SwiftOrigins"]
+__all__ = ["SwiftFactory", "SwiftOrigins", "check_swift"]
 
 _DOTS = frozenset({".", ".."})
 _LONGEST_SHOWN = 80  # characters of a header of Swift in a log line
@@ -81,6 +82,12 @@ class SwiftOrigins:
         return "; ".join(filter(None, (cause, transaction and f"transaction {transaction}")))
 
 
+def check_swift(settings: SourceSettings) -> None:
+    """`StoreMistake` where *settings* switch Swift on, but cannot be used."""
+    if settings.swift is not None:
+        endpoint_url("IMGFORGE_SWIFT_AUTH_URL", settings.swift.auth_url)
+
+
 @implementer(ISourceFactory)
 class SwiftFactory:
     """Makes the source of swift:// URLs."""
@@ -88,7 +95,8 @@ class SwiftFactory:
     schemes = ("swift",)
 
     def make(self, reactor: IServerReactor, settings: Any) -> StoreSource | None:
-        """See `ISourceFactory`."""
+        """See `ISourceFactory`; `StoreMistake` where the settings cannot be used."""
+        check_swift(settings)
         swift = settings.swift
         if swift is None:
             return None

@@ -31,7 +31,7 @@ class CancellationTests(TestCase):
         self.random = Random(13)
         self.outcomes: dict[str, int] = {}
 
-    def answer(self, head: bytes) -> Callable[[Any], None]:  # noqa: ARG002
+    def answer(self, head: bytes) -> Callable[[Any], None]:
         whole = response(_PICTURE)
         delay = self.random.choice((0, 0, 0.05, 0.6))
         return self.random.choice(

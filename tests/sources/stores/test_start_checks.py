@@ -6,7 +6,9 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.sources import AzureSettings, GcsSettings, SourceSettings, store_mistakes
+from imgforge.sources import AzureSettings, GcsSettings, S3Settings, SourceSettings, SwiftSettings, store_mistakes
+from imgforge.sources.http import OriginRequest, Refusal
+from imgforge.sources.stores.s3_addressing import addressing_mistakes
 from imgforge.sources.stores.store_mistakes import StoreMistake, endpoint_url, require
 
 
@@ -44,6 +46,40 @@ class StoreMistakesTests(SynchronousTestCase):
             ("https://[::1]:8/x", "https://[::1]:8/x"),
         ):
             self.assertEqual(endpoint_url("X", value), url)
-        for value in ("ftp://a", "http://", "http://a:b", "http://a?b", "http://a#b", "http://u:p@a", "http://[a"):
+        for value in ("ftp://a", "http://", "http://a:b", "http://a?b", "http://a#b", "http://u:p@a", "http://[a", "http:/a", "http://a,b"):
             with self.assertRaises(StoreMistake, msg=value):
                 endpoint_url("X", value)
+
+    def test_secrets_in_a_mistaken_endpoint_are_not_shown(self) -> None:
+        for value, shown in (
+            ("https://account:hunter2@a/b", "https://...@a/b"),
+            ("https://account:hunt@er2@a", "https://...@a"),
+            ("account:hunter2@a", "...@a"),
+            ("https://a/?sv=1&sig=hunter2", "https://a/?..."),
+            ("https://a/#hunter2", "https://a/#..."),
+        ):
+            with self.assertRaises(StoreMistake) as caught:
+                endpoint_url("X", value)
+            self.assertIn(f"X={shown!r} must be", str(caught.exception))
+            self.assertNotIn("hunt", str(caught.exception))
+            (line,) = addressing_mistakes(S3Settings(endpoint=value), {})
+            self.assertNotIn("hunt", line)
+
+    def test_the_url_of_swifts_authentication(self) -> None:
+        for url in ("http://user:hunter2@a/v3", "http://a:99999/v3", "http://a/v3?x=hunter2", "http://a,b/v3"):
+            (line,) = store_mistakes(SourceSettings(swift=SwiftSettings("user", "key", url)))
+            self.assertIn("IMGFORGE_SWIFT_AUTH_URL=", line)
+            self.assertNotIn("hunter2", line)
+
+    def test_settings_show_no_secrets(self) -> None:
+        shown = repr(
+            SourceSettings(
+                s3=S3Settings(assume_role_external_id="hunter2"),
+                gcs=GcsSettings("hunter2"),
+                azure=AzureSettings("account", "hunter2"),
+                swift=SwiftSettings("user", "hunter2"),
+            )
+        )
+        self.assertNotIn("hunter2", shown)
+        request = OriginRequest("http://store", {"authorization": "hunter2"}, body=b"hunter2")
+        self.assertNotIn("hunter2", repr(Refusal(request, 403, {"x": "hunter2"}, b"hunter2")))
