@@ -46,7 +46,17 @@ class StoreMistakesTests(SynchronousTestCase):
             ("https://[::1]:8/x", "https://[::1]:8/x"),
         ):
             self.assertEqual(endpoint_url("X", value), url)
-        for value in ("ftp://a", "http://", "http://a:b", "http://a?b", "http://a#b", "http://u:p@a", "http://[a", "http:/a", "http://a,b"):
+        for value in (
+            "ftp://a",
+            "http://",
+            "http://a:b",
+            "http://a?b",
+            "http://a#b",
+            "http://u:p@a",
+            "http://[a",
+            "http:/a",
+            "http://a,b",
+        ):
             with self.assertRaises(StoreMistake, msg=value):
                 endpoint_url("X", value)
 
