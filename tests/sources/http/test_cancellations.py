@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 from imgforge.errors import ImgforgeError
 from imgforge.pipeline.limits import MemoryBudget
 from imgforge.sources.http import HttpSource
-from tests.sources.http.test_store_exchange import Store
+from tests.support.corrected_store import CorrectedStore
 from tests.support.http_case import SETTINGS
 from tests.support.scripted_origin import ScriptedOrigin, reactor, response, until
 
@@ -73,7 +73,7 @@ class CancellationTests(TestCase):
         settings = replace(
             SETTINGS, hedge=True, connections_per_host=12, download_timeout=2, breaker_failures=0, keep_alive_timeout=30
         )
-        source = HttpSource(reactor, settings, Store(origin))
+        source = HttpSource(reactor, settings, CorrectedStore(origin))
         budget = MemoryBudget(3_000_000)
         before = _sockets()
         fetches = [Deferred.fromCoroutine(self.fetch(source, budget, number)) for number in range(_FETCHES)]
@@ -83,7 +83,7 @@ class CancellationTests(TestCase):
         self.assertEqual(set(self.outcomes), {"whole", "CancelledError", "OriginFailed", "OriginTimeout"})
         self.assertEqual((budget.held, budget.waiting), (0, 0))
         await source.close()
-        await until(lambda: not origin.open and _sockets() == before)  # or the test's timeout
+        await until(lambda: not origin.open and _sockets() <= before)  # or the test's timeout
         limits, pool = source._image_limit._limits, source._client._pool
         self.assertEqual((len(limits), pool._hosts), (0, {}))
         await deferLater(reactor, 0.7)  # the origin's last answers, to nobody

@@ -2,59 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from imgforge.errors import OriginFailed, OriginTimeout, SourceMissing, SourceNotFound, SourceRefused
 from imgforge.sources.http import HttpSource
-from imgforge.sources.http.origin_request import IOriginKind, OriginRequest, Refusal
+from imgforge.sources.http.origin_request import IOriginKind
+from tests.support.corrected_store import CorrectedStore
 from tests.support.http_case import SETTINGS
 from tests.support.logged_lines import logged_lines
 from tests.support.scripted_origin import ScriptedOrigin, reactor, response
-
-
-@implementer(IOriginKind)
-class Store:
-    """A store behind *origin*, whose signature is a header; a wrong region is corrected by the refusal's header."""
-
-    follows_redirects = False
-    retries = 2
-    endpoints = ()
-
-    def __init__(self, origin: ScriptedOrigin) -> None:
-        self.origin = origin
-        self.region = "here"
-        self.refusals: list[Refusal] = []
-
-    def checked(self, url: str) -> str:
-        if "/secret/" in url:
-            raise SourceRefused("the source's bucket is not among those that this server allows")
-        return url
-
-    def origin_of(self, url: str) -> str:
-        return "/".join(url.split("/", 3)[:3])
-
-    async def request_for(self, url: str, headers: Mapping[str, str]) -> OriginRequest:
-        path = "/" + url.split("://")[1]
-        return OriginRequest(self.origin.url(path), {**headers, "authorization": f"signed for {self.region}"})
-
-    async def learn_from(self, url: str, refusal: Refusal) -> bool:
-        self.refusals.append(refusal)
-        region = refusal.headers.get("x-region", self.region)
-        learnt, self.region = region != self.region, region
-        return learnt
-
-    def rejects_credentials(self, refusal: Refusal) -> bool:
-        return b"ExpiredToken" in refusal.body
-
-    def explain(self, refusal: Refusal) -> str:
-        return refusal.body.decode()
 
 
 class StoreCase(TestCase):
@@ -68,7 +29,7 @@ class StoreCase(TestCase):
         left = list(answers)
         origin = self.origin = ScriptedOrigin(lambda _: left.pop(0) if len(left) > 1 else left[0])
         self.addCleanup(lambda: Deferred.fromCoroutine(origin.close()))
-        self.kind = Store(self.origin)
+        self.kind = CorrectedStore(self.origin)
         source = HttpSource(reactor, replace(SETTINGS, **changes), self.kind)
         self.addCleanup(source.close)
         return source
