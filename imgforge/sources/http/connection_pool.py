@@ -4,7 +4,8 @@ A connection is used again for its own scheme, host and port only. HTTP/2 would 
 their addresses would then be nobody's decision.
 
 Where an origin may speak HTTP/2, requests wait for the first connection's handshake in place of opening as many
-connections as there are requests. If it turns out to speak HTTP/1.1 they open their own.
+connections as there are requests. If it turns out to speak HTTP/1.1 they open their own. If it speaks HTTP/2 the first
+one is sent at once, and the others when the origin has said how many it takes: those beyond get further connections.
 """
 
 from __future__ import annotations
@@ -33,10 +34,28 @@ class _Kept:
     idle_since: float = 0.0
     idle: bool = False
     timer: IDelayedCall | None = None
+    waiting: list[Deferred[None]] = field(default_factory=list)  # for the next change
 
     @property
     def usable(self) -> bool:
-        return self.connection.free > 0
+        """Whether a request can be sent now, and will not wait for those before it."""
+        return self.connection.free > 0 and (self.connection.settled or not self.connection.active)
+
+    @property
+    def promising(self) -> bool:
+        """Whether requests may be sent as soon as the origin has said how many it takes."""
+        return self.connection.free > 0 and not self.connection.settled
+
+    def change(self) -> Deferred[None]:
+        """Fires at the next change of the connection."""
+        self.waiting.append(Deferred())
+        return self.waiting[-1]
+
+    def changed(self) -> None:
+        """The connection has changed; who waited takes it, or waits again."""
+        waiting, self.waiting = self.waiting, []
+        for waiter in waiting:
+            waiter.callback(None)
 
 
 @dataclass(slots=True)
@@ -50,7 +69,8 @@ class _Host:
 class ConnectionPool:
     """Sends requests; keeps at most *per_host* idle connections to each origin, for *idle* seconds; 0 keeps none.
 
-    A request to which a kept connection brought no byte of a response is sent once more, over a new one.
+    A request to which a kept connection brought no byte of a response is sent once more, over a new one; and once more
+    over one of its own, where it shared that with others and the origin took too few of them.
     """
 
     def __init__(self, clock: IReactorTime, connector: Connector, idle: float, per_host: int) -> None:
@@ -78,8 +98,16 @@ class ConnectionPool:
                 connection = await self._open(origin, alone=new_connection)
             return await connection.send(authority, target, headers, body)
         except NotSent:
-            connection = await self._open(origin, alone=new_connection)
+            pass
+        alone = new_connection or not self._connector.may_share(origin)
+        try:
+            connection = await self._open(origin, alone)
             return await connection.send(authority, target, headers, body)
+        except NotSent:
+            if alone:
+                raise
+        connection = await self._open(origin, alone=True)
+        return await connection.send(authority, target, headers, body)
 
     async def preconnect(self, origin: Origin, number: int) -> None:
         """Open *number* connections to *origin*, or one that is shared; they wait for requests as idle ones."""
@@ -110,10 +138,18 @@ class ConnectionPool:
             host = self._hosts.get(origin)
             if alone or not self._connector.may_share(origin) or (host is not None and not host.shares):
                 return (await self._connect(origin)).connection
+            promising = None if host is None else next((kept for kept in host.kept if kept.promising), None)
+            if promising is not None:
+                await promising.change()
+                usable = self._usable(origin)
+                if usable is not None:
+                    return usable
+                continue
             opened = await self._handshake(origin)
-            if opened.connection.free:
-                return opened.connection
-            if not opened.connection.active:  # not taken by others that waited: it allows no request at all
+            connection = opened.connection
+            if connection.free and (connection.settled or not connection.active):
+                return connection
+            if not connection.active:  # not taken by others that waited: it allows no request at all
                 raise NotSent("the origin closed the connection at once, or allows no streams")
 
     def _handshake(self, origin: Origin) -> Deferred[Opened]:
@@ -141,6 +177,7 @@ class ConnectionPool:
                 host.kept.remove(kept)
                 host.kept.append(kept)
             self._limit(host, kept)
+        kept.changed()
 
     def _limit(self, host: _Host, kept: _Kept) -> None:
         if self._closing is not None or not self._idle:

@@ -80,6 +80,8 @@ class _Exchange:
 class Http1Connection(Protocol):
     """See `IOriginConnection`; one request at a time."""
 
+    settled = True
+
     def __init__(self) -> None:
         self.changed: Callable[[], None] = lambda: None
         self.closed = False

@@ -44,7 +44,7 @@ class Http2Connection(Protocol):
 
     def __init__(self, clock: IReactorTime) -> None:
         self.changed: Callable[[], None] = lambda: None
-        self.closed = False
+        self.closed = self.settled = False
         self._clock = clock
         self._h2 = client_state_machine()
         self._frames = FrameSplitter()
@@ -60,7 +60,7 @@ class Http2Connection(Protocol):
         self._reads = 0  # how often anything was received
         self._answered = False  # whether any response has come
         self._ping: IDelayedCall | None = None
-        self._told = (0, 0, False)  # what the pool knows
+        self._told = (0, 0, False, False)  # what the pool knows
 
     @property
     def free(self) -> int:
@@ -195,6 +195,7 @@ class Http2Connection(Protocol):
         if isinstance(event, RemoteSettingsChanged):
             limit_header_table(self._h2)
             self._allowed = min(self._h2.remote_settings.max_concurrent_streams, MOST_STREAMS)
+            self.settled = True
             return
         stream = self._streams.get(getattr(event, "stream_id", None) or 0)
         if stream is None:
@@ -269,7 +270,7 @@ class Http2Connection(Protocol):
                 self._ended = True
                 self._stop_ping()
                 self._wire.close()
-        state = (self.free, self.active, self.closed)
+        state = (self.free, self.active, self.settled, self.closed)
         if state != self._told:
             self._told = state
             self.changed()

@@ -22,9 +22,10 @@ class IOriginConnection(Interface):
         "How many requests can be sent now: 1 or 0 for HTTP/1.1, the streams that the origin still allows for HTTP/2. "
         "0 for good once the connection is closing."
     )
+    settled: bool = Attribute("Whether the origin has said how many requests it takes at once.")
     active: int = Attribute("How many requests are under way, their bodies included.")
     changed: Callable[[], None] = Attribute(
-        "Set by the pool; called whenever `free` or `active` has changed, and when the connection is closed."
+        "Set by the pool; called whenever `free`, `active` or `settled` has changed, and when the connection is closed."
     )
     closed: bool = Attribute("Whether the transport is gone.")
 

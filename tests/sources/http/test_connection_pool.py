@@ -30,6 +30,7 @@ class MemoryConnection:
         self.changed: Callable[[], None] = lambda: None
         self.closed = False
         self.closing = False
+        self.settled = True
         self.refuses = False
         self.requests: list[Deferred[Any]] = []
         self.targets: list[bytes] = []
@@ -52,6 +53,8 @@ class MemoryConnection:
         if self.refuses:
             self.abort()
             return fail(NotSent())
+        if not self.streams:
+            return fail(NotSent())
         assert self.free > 0
         self.targets.append(target)
         answering: Deferred[IResponse] = Deferred(lambda _: self.end(answering))
@@ -70,6 +73,11 @@ class MemoryConnection:
         answering = self.requests[0]
         self.end(answering)
         answering.callback(self)
+
+    def settle(self, streams: int) -> None:
+        """The origin says how many requests it takes."""
+        self.streams, self.settled = streams, True
+        self.changed()
 
     def close(self) -> None:
         self.closing = True
@@ -99,9 +107,10 @@ class MemoryConnector:
         self.opening.append((origin, connecting))
         return connecting
 
-    def open(self, streams: int = 1, shared: bool = False) -> MemoryConnection:
+    def open(self, streams: int = 1, shared: bool = False, settled: bool = True) -> MemoryConnection:
         """Open the connection that was asked for first."""
         connection = MemoryConnection(streams)
+        connection.settled = settled
         self.opening.pop(0)[1].callback(Opened(connection, shared, "192.0.2.1"))
         return connection
 
@@ -248,10 +257,41 @@ class SharedConnectionTests(PoolCase):
         third = self.connector.open(2, shared=True)
         self.assertEqual((third.active, self.connector.opening), (1, []))
 
+    def test_all_but_the_first_request_wait_until_the_origin_says_how_many_it_takes(self) -> None:
+        for _ in range(4):
+            self.send(SECURE)
+        first = self.connector.open(64, shared=True, settled=False)
+        self.send(SECURE)  # while the handshake is over, and nothing is known yet
+        self.assertEqual((first.active, self.connector.opening), (1, []))
+        first.settle(2)
+        self.assertEqual((first.active, len(self.connector.opening)), (2, 1))
+        second = self.connector.open(64, shared=True, settled=False)
+        self.assertEqual(second.active, 1)
+        second.settle(64)
+        self.assertEqual((second.active, self.connector.opening), (3, []))
+
+    def test_who_gives_up_while_nothing_is_known_takes_no_place(self) -> None:
+        _, second, _ = (self.send(SECURE) for _ in range(3))
+        connection = self.connector.open(64, shared=True, settled=False)
+        second.cancel()
+        self.failureResultOf(second, CancelledError)
+        connection.settle(64)
+        self.assertEqual((connection.active, self.connector.opening), (2, []))
+
+    def test_who_waits_for_a_connection_that_closes_gets_another(self) -> None:
+        first, second = self.send(SECURE), self.send(SECURE)
+        closing = self.connector.open(64, shared=True, settled=False)
+        closing.close()
+        closing.changed()
+        self.assertEqual((closing.active, len(self.connector.opening)), (1, 1))
+        self.assertEqual(self.connector.open(64, shared=True).active, 1)
+        self.assertNoResult(first)
+        self.assertNoResult(second)
+
     def test_an_origin_that_allows_no_streams_fails_the_request(self) -> None:
         answering = self.send(SECURE)
-        self.connector.open(0, shared=True)
-        self.connector.open(0, shared=True)
+        for _ in range(3):
+            self.connector.open(0, shared=True)
         self.failureResultOf(answering, NotSent)
         self.assertEqual(self.connector.opening, [])
 
