@@ -200,12 +200,13 @@ class AttackTests(HttpCase):
 
         origin = self.attacked(attack, max_concurrent_streams=20)
         sources = self.sources(ignore_ssl_verification=True, breaker_failures=0, download_timeout=5)
-        fetches = []
+        fetches, given_up = [], []
         for number in range(300):
             fetch = sources.fetch(origin.url(f"/{number}"), None, {})
-            reactor.callLater(0.001 * (number * 7919 % 400), fetch.cancel)
+            given_up.append(reactor.callLater(0.001 * (number * 7919 % 400), fetch.cancel))
             fetches.append(fetch)
         outcomes = await DeferredList(fetches, consumeErrors=True)
+        await until(lambda: not any(call.active() for call in given_up))
         failures = {type(outcome.value) for succeeded, outcome in outcomes if not succeeded}  # type: ignore[attr-defined]
         self.assertLessEqual(failures, {CancelledError, OriginFailed})
         source: Any = sources._by_scheme["https"]
