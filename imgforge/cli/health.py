@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from imgforge.cli.common import CONFIG, fail, settings_of
-from imgforge.cli.server_connection import ServerUnreachable, connect_to_listener, connect_to_url, request
+from imgforge.cli.server_connection import ServerRequest, ServerUnreachable, address_of_listener, address_of_url, send
 
 __all__ = ["health"]
 
@@ -18,8 +18,8 @@ __all__ = ["health"]
 def health(url: str | None, config_path: str | None) -> None:
     """Request /health of a running server, with a timeout of 5 seconds: exit status 0 if it answers 200, else 1."""
     try:
-        connection = connect_to_url(url) if url else connect_to_listener(settings_of(config_path).listeners)
-        status, text = request(connection, "GET", "/health")
+        address = address_of_url(url) if url else address_of_listener(settings_of(config_path).listeners)
+        status, text = send(address, ServerRequest("GET", "/health"))
     except ServerUnreachable as error:
         fail(str(error))
     click.echo(text)

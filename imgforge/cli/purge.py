@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import click
 
 from imgforge.cli.common import CONFIG, fail, settings_of
-from imgforge.cli.server_connection import ServerUnreachable, connect_to_url, request
+from imgforge.cli.server_connection import ServerRequest, ServerUnreachable, address_of_url, send
 
 __all__ = ["purge"]
 
@@ -44,7 +44,7 @@ def purge(base_url: str, url: str | None, config_path: str | None, **matches: st
 
 def _request(base_url: str, method: str, path: str, body: str | None, secret: str) -> tuple[int, str]:
     try:
-        connection = connect_to_url(base_url, _TIMEOUT)
-        return request(connection, method, path, body, {"Authorization": f"Bearer {secret}"})
+        authorization = {"Authorization": f"Bearer {secret}"}
+        return send(address_of_url(base_url), ServerRequest(method, path, body, authorization, _TIMEOUT))
     except ServerUnreachable as error:
         fail(str(error))
