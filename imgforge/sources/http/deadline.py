@@ -48,6 +48,7 @@ class Deadline:
 
     def _ended(self, outcome: T | Failure) -> T | Failure:
         self._pause()
+        self._work = None  # it keeps its outcome, which may be large, and leads back here
         if self._late and isinstance(outcome, Failure):  # however the cancelled work ended
             raise OriginTimeout(f"the origin took longer than {self._seconds:g} seconds")
         return outcome
