@@ -21,6 +21,7 @@ __all__ = [
     "Expired",
     "ImgforgeError",
     "MethodNotAllowed",
+    "NoCredentials",
     "NotAnImage",
     "NotFound",
     "OptionForbidden",
@@ -249,6 +250,10 @@ class OriginTimeout(ImgforgeError):
     """The origin took longer than IMGFORGE_DOWNLOAD_TIMEOUT."""
 
     status = 504
+
+
+class NoCredentials(OriginFailed):
+    """This server has no valid credentials for the store: another try at once would fare no better."""
 
 
 class CircuitOpen(OriginFailed):

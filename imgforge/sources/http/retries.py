@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from imgforge.errors import CircuitOpen, OriginFailed
+from imgforge.errors import CircuitOpen, NoCredentials, OriginFailed
 from imgforge.sources.http.origin_budget import OriginBudget
 
 __all__ = ["Retries"]
@@ -44,7 +44,7 @@ class Retries:
         for number in range(self._retries):
             try:
                 return await attempt(number)
-            except CircuitOpen:
+            except (CircuitOpen, NoCredentials):
                 raise
             except OriginFailed as error:
                 if not self._budget.spend(origin):

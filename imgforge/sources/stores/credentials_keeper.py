@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from imgforge.concurrency import Coalescer
-from imgforge.errors import ImgforgeError, OriginFailed, OriginTimeout
+from imgforge.errors import ImgforgeError, NoCredentials, OriginTimeout
 
 __all__ = ["CredentialsError", "CredentialsKeeper", "CredentialsLate", "CredentialsRefused", "Loaded"]
 
@@ -96,7 +96,7 @@ class CredentialsKeeper(Generic[T]):
     async def get(self) -> T:
         """Valid credentials. Waits only while there are none.
 
-        `OriginFailed` where none can be had, `OriginTimeout` where the authentication service is silent.
+        `NoCredentials` where none can be had, `OriginTimeout` where the authentication service is silent.
         """
         kept = self._valid()
         if kept is None:
@@ -182,4 +182,4 @@ class CredentialsKeeper(Generic[T]):
         """The last failure, as each request gets it."""
         if isinstance(self._failure, CredentialsLate):
             return OriginTimeout(_LATE_LINE).caused_by(str(self._failure))
-        return OriginFailed(_FAILED_LINE).caused_by(str(self._failure))
+        return NoCredentials(_FAILED_LINE).caused_by(str(self._failure))

@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.errors import CircuitOpen, ImgforgeError, OriginFailed, SourceMissing
+from imgforge.errors import CircuitOpen, ImgforgeError, NoCredentials, OriginFailed, SourceMissing
 from imgforge.sources.http.retries import Retries
 
 
@@ -57,7 +57,7 @@ class RetryTests(SynchronousTestCase):
         self.assertEqual(self.attempts, [0])
 
     def test_what_another_attempt_cannot_change_is_not_tried_again(self) -> None:
-        for error in (SourceMissing("404"), CircuitOpen("left alone", 502)):
+        for error in (SourceMissing("404"), CircuitOpen("left alone", 502), NoCredentials("none")):
             self.attempts.clear()
             self.failureResultOf(self.run_with(self.retries(3), error), type(error))
             self.assertEqual(self.attempts, [0])
