@@ -14,15 +14,11 @@ from imgforge.config import Settings
 from imgforge.model import AutoQuality, Unsharp
 from imgforge.pipeline import CachesSettings, PipelineSettings, StalenessPolicy
 from imgforge.processing import ProcessingSettings, sniffed_media_type
+from imgforge.service.store_translation import azure_settings, gcs_settings, s3_settings, swift_settings
 from imgforge.sources import (
     PROXY_VARIABLES,
     AddressPolicy,
-    AzureSettings,
-    BucketRules,
-    GcsSettings,
-    S3Settings,
     SourceSettings,
-    SwiftSettings,
 )
 from imgforge.urls import UrlSettings
 from imgforge.web import AnswerSettings, Clients, ConnectionLimits, Negotiation, Passthrough, ServerSettings
@@ -126,51 +122,10 @@ def source_settings(settings: Settings) -> SourceSettings:
         query_separator=settings.source_url_query_separator,
         media_type_of=sniffed_media_type,
         plugins=settings.plugin,
-        s3=_s3(settings) if settings.use_s3 else None,
-        gcs=_gcs(settings) if settings.use_gcs else None,
-        azure=_azure(settings) if settings.use_abs else None,
-        swift=_swift(settings) if settings.use_swift else None,
-    )
-
-
-def _s3(settings: Settings) -> S3Settings:
-    return S3Settings(
-        region=settings.s3_region,
-        endpoint=settings.s3_endpoint,
-        path_style=settings.s3_endpoint_use_path_style,
-        assume_role_arn=settings.s3_assume_role_arn,
-        assume_role_external_id=settings.s3_assume_role_external_id,
-        access_points=dict(settings.s3_access_points),
-        buckets=BucketRules(settings.s3_allowed_buckets, settings.s3_denied_buckets),
-    )
-
-
-def _gcs(settings: Settings) -> GcsSettings:
-    return GcsSettings(
-        key=settings.gcs_key,
-        endpoint=settings.gcs_endpoint,
-        buckets=BucketRules(settings.gcs_allowed_buckets, settings.gcs_denied_buckets),
-    )
-
-
-def _azure(settings: Settings) -> AzureSettings:
-    return AzureSettings(
-        account=settings.abs_name,
-        key=settings.abs_key,
-        endpoint=settings.abs_endpoint,
-        buckets=BucketRules(settings.abs_allowed_buckets, settings.abs_denied_buckets),
-    )
-
-
-def _swift(settings: Settings) -> SwiftSettings:
-    return SwiftSettings(
-        username=settings.swift_username,
-        api_key=settings.swift_api_key,
-        auth_url=settings.swift_auth_url,
-        auth_version=settings.swift_auth_version,
-        tenant=settings.swift_tenant,
-        domain=settings.swift_domain,
-        buckets=BucketRules(settings.swift_allowed_buckets, settings.swift_denied_buckets),
+        s3=s3_settings(settings) if settings.use_s3 else None,
+        gcs=gcs_settings(settings) if settings.use_gcs else None,
+        azure=azure_settings(settings) if settings.use_abs else None,
+        swift=swift_settings(settings) if settings.use_swift else None,
     )
 
 

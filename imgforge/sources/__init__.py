@@ -10,7 +10,7 @@ from imgforge.sources.registry import SourceRegistry
 from imgforge.sources.resolver import use_own_resolver
 from imgforge.sources.settings import SourceSettings
 from imgforge.sources.store_settings import AzureSettings, BucketRules, GcsSettings, S3Settings, SwiftSettings
-from imgforge.sources.stores.start_checks import store_mistakes
+from imgforge.sources.stores import store_mistakes
 
 __all__ = [
     "PROXY_VARIABLES",

@@ -21,10 +21,7 @@ from imgforge.sources.local import LocalSource
 from imgforge.sources.plugin_settings import own_settings
 from imgforge.sources.plugins import PluginError, find_plugins, make_source
 from imgforge.sources.settings import SourceSettings
-from imgforge.sources.stores.azure import AzureFactory
-from imgforge.sources.stores.gcs import GcsFactory
-from imgforge.sources.stores.s3 import S3Factory
-from imgforge.sources.stores.swift import SwiftFactory
+from imgforge.sources.stores import AzureFactory, GcsFactory, S3Factory, SwiftFactory
 
 __all__ = ["BUILT_IN", "SourceRegistry"]
 

@@ -29,7 +29,7 @@ from imgforge.sources.stores.conditional_requests import understood_headers
 from imgforge.sources.stores.credentials_threads import keeper_on_threads
 from imgforge.sources.stores.error_codes import error_code, explanation
 from imgforge.sources.stores.object_url import ObjectName, object_name
-from imgforge.sources.stores.store_mistakes import StoreMistake, endpoint_url
+from imgforge.sources.stores.setting_mistakes import StoreMistake, endpoint_url
 from imgforge.sources.stores.store_source import StoreSource
 
 __all__ = ["AzureFactory", "AzureStore", "check_azure"]

@@ -15,8 +15,8 @@ from imgforge.sources.http import Refusal
 from imgforge.sources.store_settings import AzureSettings
 from imgforge.sources.stores.azure_signature import shared_key_authorization
 from imgforge.sources.stores.credentials_keeper import CredentialsError, CredentialsKeeper, Loaded
+from imgforge.sources.stores.setting_mistakes import StoreMistake, require
 from imgforge.sources.stores.store_clock import StoreClock
-from imgforge.sources.stores.store_mistakes import StoreMistake, require
 
 __all__ = ["AzureCredentials", "SharedKey", "TokenCredentials", "account_key", "token_loader"]
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from imgforge.sources.store_settings import GcsSettings
 from imgforge.sources.stores.credentials_keeper import CredentialsError, Loaded
-from imgforge.sources.stores.store_mistakes import StoreMistake, endpoint_url, require
+from imgforge.sources.stores.setting_mistakes import StoreMistake, endpoint_url, require
 
 __all__ = ["endpoint_of", "is_google", "needs_token", "token_loader"]
 

@@ -33,8 +33,8 @@ from imgforge.sources.stores.s3_signature import (
     signer_of,
     time_of,
 )
+from imgforge.sources.stores.setting_mistakes import StoreMistake
 from imgforge.sources.stores.store_clock import StoreClock
-from imgforge.sources.stores.store_mistakes import StoreMistake
 from imgforge.sources.stores.store_source import StoreSource
 
 __all__ = ["S3Factory", "S3Store", "s3_mistakes"]

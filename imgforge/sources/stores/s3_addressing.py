@@ -15,7 +15,7 @@ from imgforge.errors import SourceNotFound
 from imgforge.sources.store_settings import S3Settings
 from imgforge.sources.stores.s3_access_points import AccessPoint, access_point
 from imgforge.sources.stores.s3_signature import Scope, escaped_key
-from imgforge.sources.stores.store_mistakes import shown_url
+from imgforge.sources.stores.setting_mistakes import shown_url
 
 __all__ = ["BucketAddress", "S3Addressing", "addressing_mistakes"]
 

@@ -13,7 +13,7 @@ from typing import Any
 from imgforge.sources.store_settings import S3Settings
 from imgforge.sources.stores.credentials_keeper import CredentialsError, Loaded
 from imgforge.sources.stores.s3_signature import Credentials
-from imgforge.sources.stores.store_mistakes import require
+from imgforge.sources.stores.setting_mistakes import require
 
 __all__ = ["credentials_loader", "profile_region", "require_botocore"]
 

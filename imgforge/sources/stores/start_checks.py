@@ -8,7 +8,7 @@ from imgforge.sources.settings import SourceSettings
 from imgforge.sources.stores.azure import check_azure
 from imgforge.sources.stores.gcs import check_gcs
 from imgforge.sources.stores.s3 import s3_mistakes
-from imgforge.sources.stores.store_mistakes import StoreMistake
+from imgforge.sources.stores.setting_mistakes import StoreMistake
 from imgforge.sources.stores.swift import check_swift
 
 __all__ = ["store_mistakes"]

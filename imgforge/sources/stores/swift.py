@@ -15,7 +15,7 @@ from imgforge.sources.settings import SourceSettings
 from imgforge.sources.store_settings import SwiftSettings
 from imgforge.sources.stores.credentials_keeper import CredentialsKeeper
 from imgforge.sources.stores.object_url import climbs_out, object_name
-from imgforge.sources.stores.store_mistakes import endpoint_url
+from imgforge.sources.stores.setting_mistakes import endpoint_url
 from imgforge.sources.stores.store_source import StoreSource
 from imgforge.sources.stores.swift_auth import SwiftToken
 from imgforge.sources.stores.swift_login import swift_tokens

@@ -13,7 +13,7 @@ from imgforge.sources import AzureSettings
 from imgforge.sources.http import OriginRequest, Refusal
 from imgforge.sources.stores.azure_credentials import SharedKey, account_key, token_loader
 from imgforge.sources.stores.credentials_keeper import CredentialsError
-from imgforge.sources.stores.store_mistakes import StoreMistake
+from imgforge.sources.stores.setting_mistakes import StoreMistake
 from tests.support.token_server import TokenServer
 
 

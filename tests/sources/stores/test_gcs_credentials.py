@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.sources import GcsSettings
 from imgforge.sources.stores.credentials_keeper import CredentialsError
 from imgforge.sources.stores.gcs_credentials import needs_token, token_loader
-from imgforge.sources.stores.store_mistakes import StoreMistake
+from imgforge.sources.stores.setting_mistakes import StoreMistake
 from tests.support.token_server import TokenServer, service_account
 
 

@@ -31,7 +31,7 @@ from imgforge.sources.resolver import Resolver
 from imgforge.sources.stores.s3 import S3Factory, S3Store
 from imgforge.sources.stores.s3_addressing import S3Addressing
 from imgforge.sources.stores.s3_signature import scope_of
-from imgforge.sources.stores.store_mistakes import StoreMistake
+from imgforge.sources.stores.setting_mistakes import StoreMistake
 from imgforge.sources.stores.store_source import StoreSource
 from tests.support.fault_proxy import PASS, RESET, Fault, FaultProxy, ProxiedRequest, answer
 from tests.support.logged_lines import logged_lines

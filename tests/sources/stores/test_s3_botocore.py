@@ -15,7 +15,7 @@ from imgforge.sources import S3Settings
 from imgforge.sources.stores.credentials_keeper import CredentialsError, Loaded
 from imgforge.sources.stores.s3_botocore import credentials_loader, profile_region, require_botocore
 from imgforge.sources.stores.s3_signature import Credentials
-from imgforge.sources.stores.store_mistakes import StoreMistake, require
+from imgforge.sources.stores.setting_mistakes import StoreMistake, require
 from tests.support.fault_proxy import Fault, FaultProxy
 from tests.support.metadata_server import MetadataServer
 from tests.support.s3_server import ACCOUNT, S3Server

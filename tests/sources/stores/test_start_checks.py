@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.sources import AzureSettings, GcsSettings, S3Settings, SourceSettings, SwiftSettings, store_mistakes
 from imgforge.sources.http import OriginRequest, Refusal
 from imgforge.sources.stores.s3_addressing import addressing_mistakes
-from imgforge.sources.stores.store_mistakes import StoreMistake, endpoint_url, require
+from imgforge.sources.stores.setting_mistakes import StoreMistake, endpoint_url, require
 
 
 class StoreMistakesTests(SynchronousTestCase):
@@ -27,7 +27,7 @@ class StoreMistakesTests(SynchronousTestCase):
         self.assertIn("IMGFORGE_ABS_NAME", azure)
 
     def test_a_missing_library_is_named_with_the_command_that_installs_it(self) -> None:
-        with patch("imgforge.sources.stores.store_mistakes.find_spec", lambda _: None):
+        with patch("imgforge.sources.stores.setting_mistakes.find_spec", lambda _: None):
             gcs, azure = self.mistakes(GcsSettings(), AzureSettings("account"))
             self.assertIn("pip install 'twisted-imgforge[gcs]'", gcs)
             self.assertIn("pip install 'twisted-imgforge[azure]'", azure)
