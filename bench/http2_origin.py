@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from bench.servers import free_port, running_process
 from tests.support.certificates import certificate
 
 __all__ = ["Http2Origin", "Protocols", "http2_origin"]
+
+_QUIET = 0.5  # seconds without a new line, after which the log has them all
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,10 @@ class Http2Origin:
     _log: Path
 
     def take_protocols(self) -> Protocols:
-        """Return what requests came over since the last call."""
+        """Return what requests came over since the last call; nginx logs them a moment after their last bytes."""
+        size = -1
+        while size != (size := self._log.stat().st_size):
+            time.sleep(_QUIET)
         lines = self._log.read_text("ascii").splitlines()
         os.truncate(self._log, 0)  # nginx appends
         pairs = [line.split() for line in lines]
