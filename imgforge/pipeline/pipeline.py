@@ -75,11 +75,9 @@ class Pipeline:
         self._settings = settings
         self._sources = parts.sources
         self._caches = parts.caches
-        self._threads = parts.threads
         self._admission = parts.admission
         self._metrics = parts.metrics
         self._quarantine = parts.quarantine
-        self._pixel_budget = parts.pixel_budget
         self._renderer = Renderer(clock, settings, parts)
         self._inspector = Inspector(clock, settings, parts, self._renderer)
         self._fallbacks = FallbackImages(settings, parts.caches, self._renderer)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-__all__ = ["AddressPolicy", "address_class"]
+__all__ = ["EVERY_ADDRESS", "AddressPolicy", "address_class"]
 
 Address = IPv4Address | IPv6Address
 
@@ -95,3 +95,7 @@ class AddressPolicy:
             "private": not self.allow_private,
         }
         return not refused.get(kind, False)
+
+
+# For what the operator, and no URL, has named.
+EVERY_ADDRESS = AddressPolicy(allow_loopback=True, allow_link_local=True, allow_private=True)

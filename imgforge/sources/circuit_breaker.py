@@ -10,7 +10,6 @@ Failures of requests that were under way together count once: a burst of them is
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 
 from imgforge.errors import CircuitOpen, OriginFailed, OriginTimeout
+from imgforge.sources.recent_dict import RecentDict
 
 __all__ = ["CircuitBreaker"]
 
@@ -48,7 +48,7 @@ class CircuitBreaker:
         self._failures = failures
         self._seconds = seconds
         self._patience = patience
-        self._circuits: OrderedDict[str, _Circuit] = OrderedDict()
+        self._circuits: RecentDict[str, _Circuit] = RecentDict(_MOST_ORIGINS)
         self._counted = 0  # failures of all origins: unlike a clock it never goes backwards
 
     def __len__(self) -> int:
@@ -98,10 +98,7 @@ class CircuitBreaker:
     def _failed(self, origin: str, counted: int, status: int, cause: str) -> None:
         if not self._failures:
             return
-        circuit = self._circuits.setdefault(origin, _Circuit())
-        self._circuits.move_to_end(origin)
-        if len(self._circuits) > _MOST_ORIGINS:
-            self._circuits.popitem(last=False)
+        circuit = self._circuits[origin] = self._circuits.get(origin) or _Circuit()
         circuit.status, circuit.cause = status, cause
         if counted < circuit.last_failure:
             return

@@ -9,13 +9,13 @@ again: additive increase and multiplicative decrease, as TCP shares a link.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 
 from imgforge.concurrency import ConcurrencyLimit, ConcurrencyLimits
+from imgforge.sources.recent_dict import RecentDict
 
 __all__ = ["ConnectionLimit"]
 
@@ -40,7 +40,9 @@ class ConnectionLimit:
     def __init__(self, clock: IReactorTime, name: str, maximum: int) -> None:
         self._clock = clock
         self._maximum = maximum
-        self._throttled: OrderedDict[str, _Throttled] = OrderedDict()
+        self._throttled: RecentDict[str, _Throttled] = RecentDict(
+            _MOST_THROTTLED, lambda forgotten: self._limits.resize(forgotten, maximum)
+        )
         self._limits: ConcurrencyLimits[str] = ConcurrencyLimits(
             lambda origin: ConcurrencyLimit(name, self.maximum(origin))
         )
@@ -66,10 +68,6 @@ class ConnectionLimit:
         active = max(1, self._limits.active_under(origin))
         window = max(1.0, min(active, known.window if known is not None else active) / 2)
         self._throttled[origin] = _Throttled(window, self._clock.seconds())
-        self._throttled.move_to_end(origin)
-        if len(self._throttled) > _MOST_THROTTLED:
-            forgotten, _ = self._throttled.popitem(last=False)
-            self._limits.resize(forgotten, self._maximum)
         self._limits.resize(origin, int(window))
 
     def answered(self, origin: str) -> None:

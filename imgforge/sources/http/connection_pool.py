@@ -30,7 +30,6 @@ class _Kept:
     """A connection of the pool."""
 
     connection: IOriginConnection
-    address: str
     idle_since: float = 0.0
     idle: bool = False
     timer: IDelayedCall | None = None
@@ -160,7 +159,7 @@ class ConnectionPool:
         opened = await self._connector.connect(origin)
         host = self._hosts.setdefault(origin, _Host())
         host.shares = opened.shared
-        kept = _Kept(opened.connection, opened.address)
+        kept = _Kept(opened.connection)
         host.kept.append(kept)
         opened.connection.changed = lambda: self._changed(origin, host, kept)
         return opened  # to a request that is sent over it at once

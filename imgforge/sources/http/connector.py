@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from imgforge.sources.http.http2_connection import Http2Connection
 from imgforge.sources.http.origin_connection import IOriginConnection
 from imgforge.sources.http.proxy_connections import ForwardedConnection
 from imgforge.sources.http.wire_url import Origin
+from imgforge.sources.recent_dict import RecentDict
 from imgforge.sources.settings import SourceSettings
 
 __all__ = ["CONNECTIONS", "HTTP1", "HTTP2", "Connector", "Opened"]
@@ -115,7 +115,7 @@ class Connector:
         self._reactor = reactor
         self._connections = {name: connections[name] for name in connections if settings.http2 or name != HTTP2}
         self._endpoints = EndpointFactory(reactor, settings)
-        self._refuse_alpn: OrderedDict[Origin, None] = OrderedDict()
+        self._refuse_alpn: RecentDict[Origin, None] = RecentDict(_MOST_REFUSING)
 
     def may_share(self, origin: Origin) -> bool:
         """Whether a connection to *origin* may turn out to be shared."""
@@ -140,8 +140,6 @@ class Connector:
                 if not _refuses_alpn(error):
                     raise
             self._refuse_alpn[origin] = None
-            if len(self._refuse_alpn) > _MOST_REFUSING:
-                self._refuse_alpn.popitem(last=False)
         return await self._negotiate(origin, ())
 
     async def _negotiate(self, origin: Origin, protocols: tuple[bytes, ...]) -> Opened:

@@ -64,8 +64,17 @@ class Exchange:
         """The response for a URL, with one of the *wanted* statuses, and where redirects ended ("" without any).
 
         The *request* is as the caller has it; the kind of origin signs it. The place that it has under its origin's
-        *limit* is given back when *held* is closed, once the body has been read.
+        *limit* is given back when *held* is closed, once the body has been read; here where there is no response.
         """
+        try:
+            return await self._response(request, wanted, limit, held)
+        except BaseException:
+            held.close()
+            raise
+
+    async def _response(
+        self, request: OriginRequest, wanted: Collection[int], limit: ConnectionLimit, held: ExitStack
+    ) -> tuple[IResponse, str]:
         first = request.url
         if not self._kind.follows_redirects:
             request = replace(request, headers=_harmless(request.headers))

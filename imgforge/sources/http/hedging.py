@@ -6,7 +6,7 @@ time within which 95 % of the origin's responses began, so that it is rare; a bu
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from imgforge.sources.http.origin_budget import OriginBudget
+from imgforge.sources.recent_dict import RecentDict
 
 __all__ = ["Hedging"]
 
@@ -33,7 +34,7 @@ class Hedging:
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._budget = OriginBudget(_SHARE, 0)
-        self._times: OrderedDict[str, deque[float]] = OrderedDict()
+        self._times: RecentDict[str, deque[float]] = RecentDict(_MOST_ORIGINS)
 
     def delay(self, origin: str) -> float | None:
         """Seconds after which a second request is sent; None while too little is known of *origin*."""
@@ -60,11 +61,8 @@ class Hedging:
         return race.run(self._clock, delay).addCallback(answered)
 
     def _remember(self, origin: str, seconds: float) -> None:
-        times = self._times.setdefault(origin, deque(maxlen=_REMEMBERED))
+        times = self._times[origin] = self._times.get(origin) or deque(maxlen=_REMEMBERED)
         times.append(seconds)
-        self._times.move_to_end(origin)
-        if len(self._times) > _MOST_ORIGINS:
-            self._times.popitem(last=False)
 
 
 class _Race(Generic[T]):

@@ -137,11 +137,7 @@ class HttpSource:
 
         async def ask(number: int) -> tuple[IResponse, str]:
             fresh = replace(request, new_connection=number > 0)
-            try:
-                return await self._exchange.response(fresh, wanted, self._stream_limit, held)
-            except BaseException:
-                held.close()
-                raise
+            return await self._exchange.response(fresh, wanted, self._stream_limit, held)
 
         with ExitStack() as held:
             response, _ = await self._deadline().run(self._retries.run(self._kind.origin_of(request.url), ask))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from imgforge.sources.recent_dict import RecentDict
 
 __all__ = ["OriginBudget"]
 
@@ -19,14 +19,11 @@ class OriginBudget:
     def __init__(self, share: float, initial: float) -> None:
         self._share = share
         self._initial = initial
-        self._saved: OrderedDict[str, float] = OrderedDict()
+        self._saved: RecentDict[str, float] = RecentDict(_MOST_ORIGINS)
 
     def earn(self, origin: str) -> None:
         """Count a request to *origin*."""
         self._saved[origin] = min(_MOST_SAVED, self._saved.get(origin, self._initial) + self._share)
-        self._saved.move_to_end(origin)
-        if len(self._saved) > _MOST_ORIGINS:
-            self._saved.popitem(last=False)
 
     def spend(self, origin: str) -> bool:
         """Whether a further request to *origin* is within the budget, which then has one less."""

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from imgforge.errors import OriginFailed
 from imgforge.interfaces import IServerReactor
-from imgforge.sources.address_policy import AddressPolicy
+from imgforge.sources.address_policy import EVERY_ADDRESS
 from imgforge.sources.http.body import collect, discard
 from imgforge.sources.http.client import OriginClient
 from imgforge.sources.http.deadline import Deadline
@@ -42,8 +42,7 @@ class ServiceClient:
     def __init__(self, reactor: IServerReactor, settings: SourceSettings) -> None:
         self._reactor = reactor
         self._timeout = _SHARE * settings.download_timeout
-        everywhere = AddressPolicy(allow_loopback=True, allow_link_local=True, allow_private=True)
-        self._client = OriginClient(reactor, replace(settings, addresses=everywhere, keep_alive_timeout=0))
+        self._client = OriginClient(reactor, replace(settings, addresses=EVERY_ADDRESS, keep_alive_timeout=0))
 
     def ask(self, request: OriginRequest) -> Deferred[ServiceResponse]:
         """The response to *request*; redirects are not followed.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +14,7 @@ from zope.interface import implementer
 from imgforge.errors import SourceRefused
 from imgforge.interfaces import IServerReactor, ISourceFactory
 from imgforge.sources.http import IOriginKind, OriginRequest, Refusal
+from imgforge.sources.recent_dict import RecentDict
 from imgforge.sources.settings import SourceSettings
 from imgforge.sources.store_settings import S3Settings
 from imgforge.sources.stores.conditional_requests import understood_headers
@@ -39,7 +39,7 @@ from imgforge.sources.stores.store_source import StoreSource
 
 __all__ = ["S3Factory", "S3Store", "s3_mistakes"]
 
-_MOST_REGIONS = 1000  # buckets whose regions are remembered; beyond, the one that was learnt first is forgotten
+_MOST_REGIONS = 1000  # buckets whose regions are remembered; beyond, the one that was learnt longest ago is forgotten
 
 
 @implementer(IOriginKind)
@@ -62,7 +62,9 @@ class S3Store:
         self._addressing = addressing
         self._credentials = credentials
         self._clock = StoreClock("s3", now)
-        self._regions: OrderedDict[str, str] = OrderedDict()  # by buckets, where it is not the configured one
+        self._regions: RecentDict[str, str] = RecentDict(
+            _MOST_REGIONS
+        )  # by buckets, where it is not the configured one
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -129,8 +131,6 @@ class S3Store:
                 asked=scope.region,
             )
         self._regions[bucket] = error.region
-        if len(self._regions) > _MOST_REGIONS:
-            self._regions.popitem(last=False)
         return True
 
 

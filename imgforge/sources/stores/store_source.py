@@ -8,13 +8,11 @@ from typing import Protocol
 from twisted.internet.defer import Deferred, gatherResults
 
 from imgforge.interfaces import IServerReactor
-from imgforge.sources.address_policy import AddressPolicy
+from imgforge.sources.address_policy import EVERY_ADDRESS
 from imgforge.sources.http import HttpSource, IOriginKind
 from imgforge.sources.settings import SourceSettings
 
 __all__ = ["StoreSource"]
-
-_ANY_ADDRESS = AddressPolicy(allow_loopback=True, allow_link_local=True, allow_private=True)
 
 
 class Closable(Protocol):
@@ -33,7 +31,7 @@ class StoreSource(HttpSource):
     def __init__(
         self, reactor: IServerReactor, settings: SourceSettings, kind: IOriginKind, credentials: Closable | None
     ) -> None:
-        super().__init__(reactor, replace(settings, addresses=_ANY_ADDRESS, custom_headers={}), kind)
+        super().__init__(reactor, replace(settings, addresses=EVERY_ADDRESS, custom_headers={}), kind)
         self._credentials = credentials
 
     def close(self) -> Deferred[None]:
