@@ -22,7 +22,7 @@ from imgforge.model.effects import (
     WebpOptions,
 )
 from imgforge.model.entry import CacheEntry
-from imgforge.model.image import Rendition, SourceHead, SourceImage
+from imgforge.model.image import Rendition, SourceHead, SourceImage, head_of_part
 from imgforge.model.info import InfoOptions, InfoRequest
 from imgforge.model.options import (
     CENTRE,
@@ -80,5 +80,6 @@ __all__ = [
     "WebpOptions",
     "byte_range",
     "delta_seconds",
+    "head_of_part",
     "is_data_url",
 ]

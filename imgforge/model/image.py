@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Rendition", "SourceHead", "SourceImage"]
+from imgforge.model.byte_ranges import Unsatisfiable, byte_range
+
+__all__ = ["Rendition", "SourceHead", "SourceImage", "head_of_part"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,22 @@ class SourceHead:
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     length: int | None = None
+
+
+def head_of_part(header: str, size: int, headers: Mapping[str, str]) -> tuple[SourceHead, slice]:
+    """The answer to a Range *header* ("" asks for all) for a body of *size* bytes, and which of its bytes are sent.
+
+    The head has *headers* besides; with the status 416 it has none of them, and nothing is sent.
+    """
+    try:
+        part = byte_range(header, size)
+    except Unsatisfiable:
+        return SourceHead(416, {"content-range": f"bytes */{size}"}, 0), slice(0, 0)
+    if part is None:
+        return SourceHead(200, dict(headers), size), slice(0, size)
+    start, end = part
+    ranged = {**headers, "content-range": f"bytes {start}-{end - 1}/{size}"}
+    return SourceHead(206, ranged, end - start), slice(start, end)
 
 
 @dataclass(frozen=True, slots=True)

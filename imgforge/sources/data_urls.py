@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 from imgforge.errors import SourceNotFound, SourceTooLarge
 from imgforge.interfaces import ISource, Reserve, unlimited_reserve
-from imgforge.model import SourceHead, SourceImage, Unsatisfiable, byte_range
+from imgforge.model import SourceHead, SourceImage, head_of_part
 
 __all__ = ["DataSource"]
 
@@ -63,17 +63,11 @@ class DataSource:
         media_type, body = _decoded(url)
         if not media_type.startswith("image/"):  # a page would be one of this server's
             media_type = self._media_type_of(body) or "application/octet-stream"
-        head, size = {"content-type": media_type, "accept-ranges": "bytes"}, len(body)
-        try:
-            part = byte_range(headers.get("range", ""), size)
-        except Unsatisfiable:
-            started(SourceHead(416, {"content-range": f"bytes */{size}"}, 0))
-            return
-        start, end = part or (0, size)
-        if part is not None:
-            head["content-range"] = f"bytes {start}-{end - 1}/{size}"
-        consumer = started(SourceHead(200 if part is None else 206, head, end - start))
-        await FileSender().beginFileTransfer(BytesIO(body[start:end]), consumer)
+        own = {"content-type": media_type, "accept-ranges": "bytes"}
+        head, part = head_of_part(headers.get("range", ""), len(body), own)
+        consumer = started(head)
+        if head.status != 416:
+            await FileSender().beginFileTransfer(BytesIO(body[part]), consumer)
 
     def close(self) -> Deferred[None]:
         """See `ISource`; it keeps nothing open."""

@@ -23,7 +23,7 @@ from zope.interface import implementer
 from imgforge.concurrency import FileThreads, Stalled
 from imgforge.errors import OriginFailed, OriginTimeout, SourceNotFound, SourceTooLarge
 from imgforge.interfaces import IServerReactor, ISource, Reserve, unlimited_reserve
-from imgforge.model import SourceHead, SourceImage, Unsatisfiable, byte_range
+from imgforge.model import SourceHead, SourceImage, head_of_part
 from imgforge.sources.bounded_file import OpenFile, read_at
 from imgforge.sources.thread_producer import ThreadProducer
 
@@ -109,20 +109,11 @@ class LocalSource:
                 "last-modified": _modified(file.status),
                 "accept-ranges": "bytes",
             }
-            size = file.status.st_size
             unchanged = headers.get("if-range", head["etag"]) in {head["etag"], head["last-modified"]}
-            try:
-                part = byte_range(headers.get("range", ""), size) if unchanged else None
-            except Unsatisfiable:
-                started(SourceHead(416, {"content-range": f"bytes */{size}"}, 0))
-                return
-            if part is None:
-                start, end, code = 0, size, 200
-            else:
-                start, end, code = *part, 206
-                head["content-range"] = f"bytes {start}-{end - 1}/{size}"
-            consumer = started(SourceHead(code, head, end - start))
-            await self._answered(ensureDeferred(ThreadProducer(file.read, consumer).run(start, end)))
+            answer, part = head_of_part(headers.get("range", "") if unchanged else "", file.status.st_size, head)
+            consumer = started(answer)
+            if answer.status != 416:
+                await self._answered(ensureDeferred(ThreadProducer(file.read, consumer).run(part.start, part.stop)))
         finally:
             file.close()
 

@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from imgforge.errors import SourceNotFound, SourceTooLarge
 from imgforge.interfaces import ISource, Reserve, unlimited_reserve
-from imgforge.model import SourceHead, SourceImage, Unsatisfiable, byte_range
+from imgforge.model import SourceHead, SourceImage, head_of_part
 
 __all__ = ["MemoryConsumer", "MemorySource"]
 
@@ -54,19 +54,12 @@ class MemorySource:
 
     async def _stream(self, url: str, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]) -> None:
         image = self._image(url, headers)
-        size = len(image.body)
-        head = {"content-type": image.content_type, "etag": image.etag, "last-modified": image.last_modified}
-        head = {name: value for name, value in head.items() if value} | {"accept-ranges": "bytes"}
-        try:
-            part = byte_range(headers.get("range", ""), size)
-        except Unsatisfiable:
-            started(SourceHead(416, {"content-range": f"bytes */{size}"}, 0))
-            return
-        start, end = part or (0, size)
-        if part is not None:
-            head["content-range"] = f"bytes {start}-{end - 1}/{size}"
-        consumer = started(SourceHead(200 if part is None else 206, head, end - start))
-        await FileSender().beginFileTransfer(BytesIO(image.body[start:end]), consumer)
+        own = {"content-type": image.content_type, "etag": image.etag, "last-modified": image.last_modified}
+        own = {name: value for name, value in own.items() if value} | {"accept-ranges": "bytes"}
+        head, part = head_of_part(headers.get("range", ""), len(image.body), own)
+        consumer = started(head)
+        if head.status != 416:
+            await FileSender().beginFileTransfer(BytesIO(image.body[part]), consumer)
 
     def close(self) -> Deferred[None]:
         """See `ISource`."""
