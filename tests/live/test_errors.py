@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 from imgforge.urls import Signer
 from tests.support.live_server import KEY, SALT, LiveServer
+from tests.support.loopback_server import DEADLINE
 from tests.support.pictures import encode, gradient
-from tests.support.process import DEADLINE, Reply
+from tests.support.process import Reply
 
 SIGNER = Signer(KEY, SALT)
 

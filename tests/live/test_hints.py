@@ -6,8 +6,9 @@ import socket
 
 from imgforge.urls import Signer
 from tests.support.live_server import KEY, SALT, LiveServer
+from tests.support.loopback_server import DEADLINE
 from tests.support.pictures import decode, encode, gradient
-from tests.support.process import DEADLINE, Reply, Twistd
+from tests.support.process import Reply, Twistd
 
 
 class ClientHintTests(LiveServer):

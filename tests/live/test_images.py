@@ -292,7 +292,7 @@ class GuardTests(LiveServer):
     settings = {"ALLOW_LOOPBACK_SOURCE_ADDRESSES": "false"}
 
     def test_loopback_is_refused_by_default_without_a_connection(self) -> None:
-        port = self.origin.server.server_address[1]
+        port = self.origin.port
         for host in ("127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "0.0.0.0"):  # noqa: S104
             reply = self.server.get(f"/unsafe/plain/{quote(f'http://{host}:{port}/photo.jpg', safe='')}")
             self.assertEqual(reply.status // 100, 4, host)

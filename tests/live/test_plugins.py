@@ -13,8 +13,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.loopback_server import DEADLINE
 from tests.support.pictures import decode, encode, gradient
-from tests.support.process import DEADLINE, ROOT, Twistd, wait_for
+from tests.support.process import ROOT, Twistd, wait_for
 
 PLUGIN = """
 from io import BytesIO

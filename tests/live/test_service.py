@@ -568,7 +568,7 @@ class LogTests(ServiceCase):
         origin = self.slow_origin(0.1)
         broken = Origin(status=500)
         self.addCleanup(broken.close)
-        port = origin.server.server_address[1]
+        port = origin.port
         running = self.server(PROCESSES="1", LOG_LEVEL="debug", LOG_FORMAT="json", TIMEOUT="2").start()
         running.get(f"/unsafe/w:5/plain/http://localhost:{port}/a.png", {"X-Request-ID": "refused"})
         self.assertEqual(running.stop(), 0)

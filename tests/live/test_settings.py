@@ -15,8 +15,9 @@ from typing import ClassVar
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge import testing
+from tests.support.loopback_server import DEADLINE
 from tests.support.pictures import decode, encode, gradient
-from tests.support.process import DEADLINE, Origin, Twistd, wait_for
+from tests.support.process import Origin, Twistd, wait_for
 
 
 class SettingsCase(SynchronousTestCase):

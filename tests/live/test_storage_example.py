@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from tests.support.loopback_server import DEADLINE
 from tests.support.pictures import decode
-from tests.support.process import DEADLINE, ROOT, Reply, wait_for
+from tests.support.process import ROOT, Reply, wait_for
 
 EXAMPLE = ROOT / "etc" / "storage" / "try"
 # Where .ci/stores has put programs, and where ordinary users do not find nginx.

@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.loopback_server import DEADLINE
 from tests.support.pictures import decode, encode, gradient
-from tests.support.process import DEADLINE, Origin, Reply, Twistd, wait_for
+from tests.support.process import Origin, Reply, Twistd, wait_for
 from tests.support.swift_server import RealSwift, SmallSwift
 
 _PICTURE = encode(gradient(64, 40), "PNG")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.loopback_server import DEADLINE
 from tests.support.pictures import encode, gradient
-from tests.support.process import DEADLINE, Twistd, wait_for
+from tests.support.process import Twistd, wait_for
 
 PATH = "/unsafe/w:20/plain/local:///a.png@png"
 

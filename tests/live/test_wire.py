@@ -10,9 +10,10 @@ from threading import Thread
 from urllib.parse import quote
 
 from tests.support.live_server import LiveServer
+from tests.support.loopback_server import DEADLINE
 from tests.support.malformed_requests import MALFORMED
 from tests.support.pictures import encode, gradient
-from tests.support.process import DEADLINE, Reply, Twistd, wait_for
+from tests.support.process import Reply, Twistd, wait_for
 
 
 class WireCase(LiveServer):

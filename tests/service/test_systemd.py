@@ -14,7 +14,8 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.service.platform import Notifier, sockets_from_systemd
-from tests.support.process import DEADLINE, Twistd, wait_for
+from tests.support.loopback_server import DEADLINE
+from tests.support.process import Twistd, wait_for
 
 
 class ManagerCase(SynchronousTestCase):

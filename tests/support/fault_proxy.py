@@ -7,10 +7,9 @@ import socket
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from http.server import BaseHTTPRequestHandler
 
-from tests.support.process import DEADLINE
+from tests.support.loopback_server import DEADLINE, LoopbackServer, QuietHandler
 
 __all__ = ["PASS", "RESET", "Fault", "FaultProxy", "ProxiedRequest", "answer"]
 
@@ -53,7 +52,7 @@ def answer(status: int, body: bytes | str = b"", **headers: str) -> Fault:
     return Fault("\r\n".join(lines).encode() + b"\r\n\r\n" + content)
 
 
-class FaultProxy:
+class FaultProxy(LoopbackServer):
     """Listens on a free port, in front of *upstream* ("host:port").
 
     *choose* gets each request and says what is done to its answer; it is called on a thread of the request's own and
@@ -64,12 +63,9 @@ class FaultProxy:
         self.upstream = upstream
         self.choose = choose
         self.requests: list[ProxiedRequest] = []
-        self.released = Event()
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(QuietHandler):
             def handle_one_request(self) -> None:
                 try:
                     super().handle_one_request()
@@ -81,27 +77,13 @@ class FaultProxy:
 
             do_HEAD = do_PUT = do_POST = do_GET
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
-                """Quiet."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.host = f"127.0.0.1:{self._server.server_address[1]}"
+        super().__init__(Handler)
+        self.hold()
         self.url = f"http://{self.host}"
-        Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def targets(self) -> list[str]:
         """The targets of all requests so far."""
         return [request.target for request in self.requests]
-
-    def release(self) -> None:
-        """End all silences, and those to come."""
-        self.released.set()
-
-    def close(self) -> None:
-        self.release()
-        self._server.shutdown()
-        self._server.server_close()
 
     def _handle(self, handler: BaseHTTPRequestHandler) -> None:
         headers = {name.lower(): value for name, value in handler.headers.items()}
@@ -115,7 +97,7 @@ class FaultProxy:
         else:
             handler.wfile.write(fault.head)
         if fault.stall:
-            self.released.wait(DEADLINE)
+            self.wait()
         if fault.reset:
             # With this option close() sends a reset.
             handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
 
-from tests.support.process import DEADLINE
+from tests.support.loopback_server import LoopbackServer, QuietHandler
 
 __all__ = ["MetadataServer"]
 
@@ -15,7 +13,7 @@ _ROLE = "image-server"
 _IMDS = "/latest/meta-data/iam/security-credentials/"
 
 
-class MetadataServer:
+class MetadataServer(LoopbackServer):
     """Gives *credentials* (AccessKeyId, SecretAccessKey, SessionToken) that are valid for *seconds*.
 
     `asked` are the paths of all requests. While it is held it is silent.
@@ -26,11 +24,11 @@ class MetadataServer:
         self.seconds = seconds
         self.status = 200
         self.asked: list[str] = []
-        self._open = Event()
-        self._open.set()
         service = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
+            protocol_version = "HTTP/1.0"
+
             def do_PUT(self) -> None:
                 self._send(b"a-session-of-imds", self.path == "/latest/api/token")
 
@@ -46,31 +44,14 @@ class MetadataServer:
 
             def _send(self, body: bytes, good: bool) -> None:
                 service.asked.append(self.path)
-                service._open.wait(DEADLINE)
+                service.wait()
                 self.send_response(service.status if good else 401)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
-                """Quiet."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def hold(self) -> None:
-        """Be silent until `release`."""
-        self._open.clear()
-
-    def release(self) -> None:
-        self._open.set()
-
-    def close(self) -> None:
-        self.release()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(Handler)
+        self.url = f"http://{self.host}"
 
     def _document(self) -> bytes:
         ends = datetime.now(UTC) + timedelta(seconds=self.seconds)

@@ -14,11 +14,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
 
 from imgforge.model import Unsatisfiable, byte_range
+from tests.support.loopback_server import DEADLINE, LoopbackServer, QuietHandler
 
 ROOT = Path(__file__).parents[2]
 TWISTD = Path(sys.executable).with_name("twistd")
@@ -28,7 +27,6 @@ _AS_SYSTEMD = (
     "os.execv(sys.argv[2], sys.argv[2:])"
 )
 LISTENING = re.compile(r"listening on http://127\.0\.0\.1:(\d+)")
-DEADLINE = 60.0  # seconds that anything may take before a test gives up on it
 
 
 def free_port() -> int:
@@ -211,7 +209,7 @@ def twistd(*arguments: str, **settings: str) -> Iterator[Twistd]:
 
 
 @dataclass
-class Origin:
+class Origin(LoopbackServer):
     """An HTTP origin on loopback that serves *files* by path and remembers what it was asked.
 
     With an ETag among the *headers* it answers 304 to who knows that; with a *status* it answers all that.
@@ -227,18 +225,14 @@ class Origin:
 
     def __post_init__(self) -> None:
         self.requests: list[tuple[str, dict[str, str]]] = []
-        self._open = Event()
-        self._open.set()
         origin = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 told = {k.lower(): v for k, v in self.headers.items()}
                 origin.requests.append((self.path, told))
                 time.sleep(origin.delay)
-                origin._open.wait(DEADLINE)
+                origin.wait()
                 body = origin.files.get(origin.choose(self.path.partition("?")[0], told))
                 status = origin.status or (404 if body is None else 200)
                 if status == 200 and self.headers.get("If-None-Match") == origin.headers.get("ETag", "-"):
@@ -256,12 +250,7 @@ class Origin:
                 self.end_headers()
                 self.wfile.write(body or b"")
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
-                """Quiet."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        super().__init__(Handler)
 
     @staticmethod
     def _part(header: str, length: int) -> tuple[int, tuple[int, int] | None]:
@@ -274,17 +263,4 @@ class Origin:
 
     def url(self, path: str) -> str:
         """The address of *path* here."""
-        return f"http://127.0.0.1:{self.server.server_address[1]}{path}"
-
-    def hold(self) -> None:
-        """Be silent until `release`."""
-        self._open.clear()
-
-    def release(self) -> None:
-        """Answer what came meanwhile, and what comes."""
-        self._open.set()
-
-    def close(self) -> None:
-        self._open.set()
-        self.server.shutdown()
-        self.server.server_close()
+        return f"http://{self.host}{path}"

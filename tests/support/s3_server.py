@@ -11,7 +11,7 @@ import botocore.session
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
-from tests.support.process import DEADLINE
+from tests.support.loopback_server import DEADLINE
 
 __all__ = ["ACCOUNT", "S3Server"]
 

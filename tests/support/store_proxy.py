@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Callable, Collection, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Any
 
-from tests.support.process import DEADLINE
+from tests.support.loopback_server import DEADLINE, LoopbackServer, QuietHandler
 
 __all__ = ["Answer", "StoreProxy"]
 
 Answer = tuple[int, dict[str, str], bytes]
 
 
-class StoreProxy:
+class StoreProxy(LoopbackServer):
     """Forwards GET requests, byte for byte, to the store on *port* unless *judge* answers them itself.
 
     *judge* gets path and headers (names in lower case); None forwards, without the headers
@@ -32,9 +29,7 @@ class StoreProxy:
         self.requests: list[tuple[str, dict[str, str]]] = []
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 proxy.requests.append((self.path, headers))
@@ -49,18 +44,8 @@ class StoreProxy:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
-                """Quiet."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(Handler)
+        self.url = f"http://{self.host}"
 
 
 def _forwarded(port: int, path: str, headers: Mapping[str, str]) -> Answer:

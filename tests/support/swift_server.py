@@ -16,15 +16,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 from unittest import SkipTest
 from urllib.parse import quote, unquote, urlsplit
 
 from imgforge.model import Unsatisfiable, byte_range
-from tests.support.process import DEADLINE
+from tests.support.loopback_server import DEADLINE, LoopbackServer, QuietHandler
 
 __all__ = ["RealSwift", "SmallSwift"]
 
@@ -129,7 +128,7 @@ class RealSwift:
         self._scratch.cleanup()
 
 
-class SmallSwift:
+class SmallSwift(LoopbackServer):
     """Swift and its authentication of *version*, for the user test:tester with the key testing.
 
     `authentications` are the requests for tokens, `requests` those for objects: (path, headers, body). `lifetime` is
@@ -148,29 +147,20 @@ class SmallSwift:
         self.statuses: list[int] = []
         self.storage_url = ""  # in place of its own
         self.api_key_form_only = False
-        self._open = Event()
-        self._open.set()
         store = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 store._handle(self, b"")
 
             def do_POST(self) -> None:
                 store._handle(self, self.rfile.read(int(self.headers["Content-Length"])))
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
-                """Quiet."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        super().__init__(Handler)
 
     @property
     def base(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://{self.host}"
 
     @property
     def auth_url(self) -> str:
@@ -195,19 +185,6 @@ class SmallSwift:
         """Revoke all tokens."""
         self.tokens.clear()
 
-    def hold(self) -> None:
-        """Answer no request for a token until `release`."""
-        self._open.clear()
-
-    def release(self) -> None:
-        """Answer those that came meanwhile, and those that come."""
-        self._open.set()
-
-    def close(self) -> None:
-        self._open.set()
-        self._server.shutdown()
-        self._server.server_close()
-
     def _handle(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
         told = {name.lower(): value for name, value in handler.headers.items()}
         if handler.path.startswith("/v1/AUTH_test/"):
@@ -215,7 +192,7 @@ class SmallSwift:
             status, headers, content = self._object(handler.path.removeprefix("/v1/AUTH_test/"), told)
         else:
             self.authentications.append((handler.path, told, body))
-            self._open.wait(DEADLINE)
+            self.wait()
             status, headers, content = self._authenticate(handler.command, handler.path, told, body)
         handler.send_response(status)
         for name, value in {"Content-Length": str(len(content)), **headers}.items():

@@ -7,7 +7,8 @@ import http.client
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.fault_proxy import PASS, RESET, Fault, FaultProxy, answer
-from tests.support.process import DEADLINE, Origin
+from tests.support.loopback_server import DEADLINE
+from tests.support.process import Origin
 
 
 class FaultProxyTests(SynchronousTestCase):

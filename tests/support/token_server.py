@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Lock, Thread
+from threading import Lock
 from urllib.parse import parse_qs, urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.support.process import DEADLINE
+from tests.support.loopback_server import LoopbackServer, QuietHandler
 
 __all__ = ["TokenServer", "service_account"]
 
 _ACCOUNT = "imgforge@test.iam.gserviceaccount.com"
 
 
-class TokenServer:
+class TokenServer(LoopbackServer):
     """Hands out tokens that are valid for *life* seconds; with *refusal* it refuses in these words."""
 
     def __init__(self, life: float = 3600.0) -> None:
@@ -28,13 +27,9 @@ class TokenServer:
         self.issued: list[str] = []
         self._valid: dict[str, float] = {}
         self._lock = Lock()
-        self._open = Event()
-        self._open.set()
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 self._answer(parse_qs(urlsplit(self.path).query))
 
@@ -45,7 +40,7 @@ class TokenServer:
             def _answer(self, form: dict[str, list[str]]) -> None:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 server.requests.append((urlsplit(self.path).path, headers, form))
-                server._open.wait(DEADLINE)
+                server.wait()
                 status, answer = server.answer(urlsplit(self.path).path)
                 body = json.dumps(answer).encode()
                 self.send_response(status)
@@ -55,14 +50,8 @@ class TokenServer:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
-                """Quiet."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.host = f"127.0.0.1:{self._server.server_address[1]}"
+        super().__init__(Handler)
         self.url = f"http://{self.host}"
-        Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def answer(self, path: str) -> tuple[int, dict[str, object]]:
         if self.refusal:
@@ -90,18 +79,6 @@ class TokenServer:
     def revoke(self) -> None:
         """Have no token handed out so far be valid."""
         self._valid.clear()
-
-    def hold(self) -> None:
-        """Answer nothing until `release`."""
-        self._open.clear()
-
-    def release(self) -> None:
-        self._open.set()
-
-    def close(self) -> None:
-        self.release()
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def service_account(token_url: str) -> str:
