@@ -6,7 +6,7 @@ import itertools
 import os
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from bench.alternating_rounds import Contender, RoundSummary, measure_alternately, server_contender
 from bench.load import LoadResult, drive
@@ -14,7 +14,7 @@ from bench.output import markdown_table, print_progress
 from bench.servers import Server
 from bench.workloads import Workload, image_path
 
-__all__ = ["RoundSettings", "measure_workload", "print_workloads"]
+__all__ = ["RoundSettings", "measure_workload", "print_workloads", "report_workloads"]
 
 _HEAD = ("server", "images/s", "ratio", "CPU ms/image", "p50 ms", "p95 ms", "p99 ms", "failed")
 _cachebusters = itertools.count(int.from_bytes(os.urandom(5)) * 1_000_000)  # no run repeats a URL of another run
@@ -84,3 +84,8 @@ def print_workloads(results: Sequence[tuple[Workload, list[RoundSummary]]]) -> N
         (name, f"{statistics.geometric_mean(ratios) if all(ratios) else 0:.2f}") for name, ratios in by_name.items()
     )
     print(f"\nGeometric mean of the ratios\n\n{markdown_table(('server', 'ratio'), means)}")
+
+
+def report_workloads(results: Sequence[tuple[Workload, list[RoundSummary]]]) -> list[dict[str, object]]:
+    """Return *results* for the JSON report."""
+    return [{"work": workload.title, "servers": [asdict(row) for row in summaries]} for workload, summaries in results]

@@ -27,9 +27,15 @@ from bench.alternating_rounds import Contender, RoundSample, RoundSummary, measu
 from bench.fault_injection import FAULTS, FaultyStore, faulty_store
 from bench.load import LoadResult, drive
 from bench.object_store import BUCKET, ObjectStore, s3_server
-from bench.output import add_json_argument, describe_machine, markdown_table, print_progress, write_json
+from bench.output import (
+    add_json_argument,
+    describe_machine,
+    markdown_table,
+    measure_with_servers,
+    write_json,
+)
 from bench.pictures import draw_photo
-from bench.servers import Server, StartFailed, imgforge_server
+from bench.servers import Server, imgforge_server
 from bench.slow_origin import add_number
 from bench.workloads import image_path
 
@@ -168,12 +174,10 @@ def _print(results: Sequence[HedgeResult]) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure as *argv* says and print the result; returns 1 if a server did not start."""
     arguments = _arguments().parse_args(argv)
-    try:
-        with ExitStack() as stack:
-            store, results = _measure(stack, arguments)
-    except (StartFailed, OSError) as failure:
-        print_progress(str(failure))
+    measured = measure_with_servers(_measure, arguments)
+    if measured is None:
         return 1
+    store, results = measured
     report = {
         "machine": describe_machine(),
         "store": store,

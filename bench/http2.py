@@ -25,9 +25,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the f
 from bench.alternating_rounds import RoundSummary, measure_alternately, server_contender
 from bench.http2_origin import Http2Origin, Protocols, http2_origin
 from bench.load import LoadResult, drive
-from bench.output import add_json_argument, describe_machine, markdown_table, print_progress, write_json
+from bench.output import (
+    add_json_argument,
+    describe_machine,
+    markdown_table,
+    measure_with_servers,
+    print_progress,
+    write_json,
+)
 from bench.pictures import draw_photo
-from bench.servers import Server, StartFailed, imgforge_server
+from bench.servers import Server, imgforge_server
 from bench.workloads import image_path
 
 __all__ = ["main"]
@@ -129,11 +136,8 @@ def _print(results: Sequence[SizeResult]) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure as *argv* says and print the result; returns 1 if an answer was not 200 or a server did not start."""
     arguments = _arguments().parse_args(argv)
-    try:
-        with ExitStack() as stack:
-            results = _measure(stack, arguments)
-    except (StartFailed, OSError) as failure:
-        print_progress(str(failure))
+    results = measure_with_servers(_measure, arguments)
+    if results is None:
         return 1
     report = {
         "machine": describe_machine(),

@@ -7,21 +7,38 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 import pyvips
 
-from bench.servers import parse_server
+from bench.servers import StartFailed, parse_server
 
 __all__ = [
     "add_json_argument",
     "add_server_arguments",
     "describe_machine",
     "markdown_table",
+    "measure_with_servers",
     "print_progress",
     "write_json",
 ]
+
+T = TypeVar("T")
+
+
+def measure_with_servers(
+    measure: Callable[[ExitStack, argparse.Namespace], T], arguments: argparse.Namespace
+) -> T | None:
+    """Return what *measure* finds; its servers end with the stack. None, and a line why, where one does not start."""
+    try:
+        with ExitStack() as stack:
+            return measure(stack, arguments)
+    except (StartFailed, OSError) as failure:
+        print_progress(str(failure))
+        return None
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -17,16 +17,15 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
 from bench.alternating_rounds import RoundSummary
-from bench.cold_rounds import RoundSettings, measure_workload, print_workloads
+from bench.cold_rounds import RoundSettings, measure_workload, print_workloads, report_workloads
 from bench.object_store import BUCKET, ObjectStore, s3_server
-from bench.output import add_json_argument, describe_machine, print_progress, write_json
-from bench.servers import Server, StartFailed, free_port, imgforge_server, running_process
+from bench.output import add_json_argument, describe_machine, measure_with_servers, write_json
+from bench.servers import Server, free_port, imgforge_server, running_process
 from bench.workloads import WORKLOADS, Workload, draw_missing_photos
 
 __all__ = ["STORE_WORKLOADS", "main"]
@@ -99,19 +98,15 @@ def _measure(
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure as *argv* says and print the result; returns 1 if an answer was not 200 or a server did not start."""
     arguments = _arguments().parse_args(argv)
-    try:
-        with ExitStack() as stack:
-            store, drawn, results = _measure(stack, arguments)
-    except (StartFailed, OSError) as failure:
-        print_progress(str(failure))
+    measured = measure_with_servers(_measure, arguments)
+    if measured is None:
         return 1
+    store, drawn, results = measured
     report = {
         "machine": describe_machine(),
         "store": store,
         "drawn": drawn,
-        "works": [
-            {"work": workload.title, "servers": [asdict(row) for row in summaries]} for workload, summaries in results
-        ],
+        "works": report_workloads(results),
     }
     if not write_json(arguments.json, report):
         print_workloads(results)
