@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 from tests.support.azure_server import ACCOUNT, KEY, AzureServer
 from tests.support.pictures import decode, encode, gradient
-from tests.support.process import Origin, Twistd, wait_for
+from tests.support.process import Twistd, wait_for
 from tests.support.store_proxy import Answer, StoreProxy
 from tests.support.store_server import StoreServer
+from tests.support.token_renewal import TokenRenewal
 from tests.support.token_server import TokenServer
 
 PHOTO = encode(gradient(64, 40), "JPEG")
@@ -79,8 +79,10 @@ class AzureTests(StoreServer):
         self.assertNotEqual(decode(marked).tobytes(), decode(plain).tobytes())
 
 
-class AzureIdentityTests(StoreServer):
+class AzureIdentityTests(TokenRenewal, StoreServer):
     """A store that checks tokens, between a public container and a server that has to get them first."""
+
+    scheme, refusal, hidden = "abs", "no identity is assigned", "identity"
 
     def setUp(self) -> None:
         self.store = AzureServer("pictures", public=True)
@@ -111,44 +113,6 @@ class AzureIdentityTests(StoreServer):
         self.addCleanup(self.server.clean)
         self.addCleanup(self.server.stop)
         self.server.start()
-
-    def test_tokens_that_expire_and_that_are_revoked_are_renewed(self) -> None:
-        self.tokens.life = 2
-        self.start()
-        self.assert_image(self.image("abs://pictures/photo.jpg"))
-        first = self.tokens.issued[0]
-        wait_for(lambda: not self.tokens.accepts(f"Bearer {first}"), "the token to expire")
-        self.tokens.life = 3600
-        self.assert_image(self.image("abs://pictures/photo.jpg"))
-        before = len(self.tokens.issued)
-        self.tokens.revoke()
-        self.assert_image(self.image("abs://pictures/photo.jpg"))
-        self.assertEqual(len(self.tokens.issued), before + 1)
-        for token in self.tokens.issued:
-            self.assertNotIn(token, self.server.output())
-
-    def test_while_the_token_endpoint_hangs_other_origins_are_served(self) -> None:
-        origin = Origin({"/photo.jpg": PHOTO})
-        self.addCleanup(origin.close)
-        self.tokens.hold()
-        self.start()
-        with ThreadPoolExecutor() as clients:
-            waiting = clients.submit(self.image, "abs://pictures/photo.jpg")
-            wait_for(lambda: self.tokens.requests, "a request for a token")
-            for _ in range(10):
-                self.assert_image(self.image(origin.url("/photo.jpg")))
-            self.assertFalse(waiting.done())
-            self.tokens.release()
-            self.assert_image(waiting.result())
-
-    def test_no_token_at_the_start_is_a_warning_and_later_a_bad_gateway(self) -> None:
-        self.tokens.refusal = "no identity is assigned"
-        self.start()
-        wait_for(lambda: "abs: cannot get credentials" in self.server.output(), "the warning")
-        self.assertIn("no identity is assigned", self.server.output())
-        self.assert_refused(self.image("abs://pictures/photo.jpg"), 502, "identity")
-        self.tokens.refusal = ""
-        wait_for(lambda: self.image("abs://pictures/photo.jpg").status == 200, "an image, with a token at last")
 
     def test_an_outage_is_a_bad_gateway_and_access_denied_is_404_with_its_cure_in_the_log(self) -> None:
         self.start()

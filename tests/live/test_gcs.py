@@ -5,14 +5,14 @@ from __future__ import annotations
 import gzip
 import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.support.gcs_server import GcsServer
 from tests.support.pictures import decode, encode, gradient
-from tests.support.process import Origin, Twistd, wait_for
+from tests.support.process import Twistd, wait_for
 from tests.support.store_proxy import Answer, StoreProxy
 from tests.support.store_server import StoreServer, source_path
+from tests.support.token_renewal import TokenRenewal
 from tests.support.token_server import TokenServer, service_account
 
 PHOTO = encode(gradient(64, 40), "JPEG")
@@ -82,8 +82,10 @@ class GcsTests(StoreServer):
         self.assertNotEqual(decode(marked).tobytes(), decode(plain).tobytes())
 
 
-class GcsFaultTests(StoreServer):
+class GcsFaultTests(TokenRenewal, StoreServer):
     """A store that checks tokens, between fake-gcs-server and a server that has to get them first."""
+
+    scheme, refusal, hidden = "gs", "Invalid JWT signature.", "JWT"
 
     def setUp(self) -> None:
         self.store = GcsServer("pictures")
@@ -112,47 +114,9 @@ class GcsFaultTests(StoreServer):
         self.addCleanup(self.server.stop)
         self.server.start()
 
-    def test_tokens_that_expire_and_that_are_revoked_are_renewed(self) -> None:
-        self.tokens.life = 2
-        self.start()
-        self.assert_image(self.image("gs://pictures/photo.jpg"))
-        first = self.tokens.issued[0]
-        wait_for(lambda: not self.tokens.accepts(f"Bearer {first}"), "the token to expire")
-        self.tokens.life = 3600
-        self.assert_image(self.image("gs://pictures/photo.jpg"))
-        wait_for(lambda: self.tokens.accepts(f"Bearer {self.tokens.issued[-1]}"), "a token that lasts")
-        self.assert_image(self.image("gs://pictures/photo.jpg"))
-        before = len(self.tokens.issued)
-        self.tokens.revoke()
-        self.assert_image(self.image("gs://pictures/photo.jpg"))
-        self.assertEqual(len(self.tokens.issued), before + 1)
-
     def test_the_metadata_server(self) -> None:
         self.start({"GCE_METADATA_HOST": self.tokens.host})
         self.assert_image(self.image("gs://pictures/photo.jpg"))
-
-    def test_while_the_token_endpoint_hangs_other_origins_are_served(self) -> None:
-        origin = Origin({"/photo.jpg": PHOTO})
-        self.addCleanup(origin.close)
-        self.tokens.hold()
-        self.start()
-        with ThreadPoolExecutor() as clients:
-            waiting = clients.submit(self.image, "gs://pictures/photo.jpg")
-            wait_for(lambda: self.tokens.requests, "a request for a token")
-            for _ in range(10):
-                self.assert_image(self.image(origin.url("/photo.jpg")))
-            self.assertFalse(waiting.done())
-            self.tokens.release()
-            self.assert_image(waiting.result())
-
-    def test_no_token_at_the_start_is_a_warning_and_later_a_bad_gateway(self) -> None:
-        self.tokens.refusal = "Invalid JWT signature."
-        self.start()
-        wait_for(lambda: "gs: cannot get credentials" in self.server.output(), "the warning")
-        self.assertIn("Invalid JWT signature.", self.server.output())
-        self.assert_refused(self.image("gs://pictures/photo.jpg"), 502, "JWT")
-        self.tokens.refusal = ""
-        wait_for(lambda: self.image("gs://pictures/photo.jpg").status == 200, "an image, with a token at last")
 
     def test_an_outage_is_a_bad_gateway_and_access_denied_is_404_with_its_cure_in_the_log(self) -> None:
         self.start()
