@@ -3,6 +3,7 @@
 Programs; each has `--help` and runs as `python bench/NAME.py`:
 
     cold.py      images per second when no cache helps
+    small.py     the same for small images
     stores.py    the same with originals from an S3 server, beside imgproxy
     http2.py     originals over HTTP/1.1 and HTTP/2 from one server: fetches per second, CPU per fetch
     faults.py    images that succeed, and requests that it takes, while a store fails now and then
@@ -27,7 +28,8 @@ Parts:
     load.py                 closed-loop load: each connection sends its next request after an answer (wrk_report.lua)
     open_loop_load.py       open-loop load: requests arrive at a fixed rate, whatever the server answers
     zipf_traffic.py         request mixes with originals by Zipf's law
-    workloads.py            the four workloads of cold.py; paths of image URLs
+    workloads.py            the workloads of cold.py and small.py; paths of image URLs
+    cold_program.py         the program that cold.py and small.py are
     cold_rounds.py          rounds of workloads whose requests no cache can answer, and their tables
     pictures.py             draws every picture that is sent through a server
     alternating_rounds.py   measures contenders in alternating rounds; medians and ratios

@@ -1,4 +1,4 @@
-"""Rounds of the workloads of `cold.py` and `stores.py`: requests that no cache can answer, and their tables."""
+"""Rounds of the workloads of `cold.py`, `small.py` and `stores.py`: no cache can answer them; and their tables."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def measure_workload(
 
 
 def _row(summary: RoundSummary) -> tuple[object, ...]:
-    cpu = "-" if summary.cpu is None else f"{summary.cpu * 1e3:.1f}"
-    latencies = (f"{seconds * 1e3:.0f}" for seconds in (summary.p50, summary.p95, summary.p99))
+    cpu = "-" if summary.cpu is None else f"{summary.cpu * 1e3:.2f}"
+    latencies = (f"{seconds * 1e3:.1f}" for seconds in (summary.p50, summary.p95, summary.p99))
     return (summary.name, f"{summary.rate:.1f}", f"{summary.ratio:.2f}", cpu, *latencies, summary.failures)
 
 

@@ -32,6 +32,7 @@ _ENVIRONMENT = {
 _SAVERS: dict[str, tuple[str, dict[str, Any]]] = {
     "jpg": ("jpegsave_buffer", {"Q": 80, "optimize_coding": True}),
     "webp": ("webpsave_buffer", {"Q": 79, "effort": 4}),
+    "png": ("pngsave_buffer", {"filter": "all"}),
     "avif": ("heifsave_buffer", {"Q": 63, "effort": 1, "compression": "av1", "subsample_mode": "on"}),
 }
 _SAVERS["jpeg"] = _SAVERS["jpg"]

@@ -1,4 +1,4 @@
-"""The four workloads of `cold.py` with the photos that they need, and the paths of image URLs."""
+"""The workloads of `cold.py` and `small.py` with the pictures that they need, and the paths of image URLs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.pictures import draw_photo
 
-__all__ = ["WORKLOADS", "Workload", "draw_missing_photos", "image_path"]
+__all__ = ["SMALL_WORKLOADS", "WORKLOADS", "Workload", "draw_missing_photos", "image_path"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,12 @@ WORKLOADS = (
     Workload("Blinds.jpg", "fill", 300, "webp", 1920, 1200, 9.0, 92),
     Workload("Gulp.png", "fit", 500, "webp", 1920, 1200, 0.45, None),
     Workload("Elephants_3840x2160.jpg", "fit", 1000, "jpg", 3840, 2160, 22.0, 96),
+)
+
+SMALL_WORKLOADS = (
+    Workload("small.jpg", "fit", 160, "jpg", 640, 400, 4.0, 82),
+    Workload("tiny.jpg", "fill", 96, "webp", 320, 200, 4.0, 82),
+    Workload("icon.png", "fit", 64, "png", 128, 80, 0.45, None),
 )
 
 

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from bench import chart, cold, compare, entries, faults, hits, http2, overload, soak, start, stores, trace
+from bench import chart, cold, compare, entries, faults, hits, http2, overload, small, soak, start, stores, trace
 from bench.pictures import draw_all, draw_photo
 from bench.servers import imgforge_server
 from bench.stores import STORE_WORKLOADS
@@ -55,6 +55,14 @@ class ProgramTests(SynchronousTestCase):
         self.assertGreater(ours["cpu"], 0)
         self.assertGreater(libvips["answers"], 0)
         self.assertEqual(report["drawn"], [])
+
+    def test_small_measures_us_and_libvips_without_failures(self) -> None:
+        report = self._report(small.main, "--rounds 1 --requests 9 --libvips --seconds 0.2 --processes 1")
+        self.assertEqual(len(report["works"]), 3)
+        for work in report["works"]:
+            ours, libvips = work["servers"]
+            self.assertEqual((ours["name"], ours["answers"], ours["failures"]), ("imgforge", 9, 0))
+            self.assertGreater(libvips["answers"], 0)
 
     def test_stores_measures_us_with_originals_from_a_bucket(self) -> None:
         report = self._report(stores.main, "--work 0 --rounds 1 --requests 9")
