@@ -129,11 +129,13 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def imgforge_server(root: Path, settings: Mapping[str, str]) -> Iterator[Server]:
+def imgforge_server(
+    root: Path, settings: Mapping[str, str], *, launcher: Sequence[str] = (), listen_timeout: float = 30.0
+) -> Iterator[Server]:
     """Run this repository's imgforge on a free loopback port, with *root* as the root of local://, without signatures.
 
     *settings* override the settings made here, and these override the environment:
-    `IMGFORGE_PROCESSES=1 python bench/cold.py` works.
+    `IMGFORGE_PROCESSES=1 python bench/cold.py` works. *launcher* precedes the command, as `callgrind.py` does.
     """
     port = free_port()
     defaults = {
@@ -143,8 +145,9 @@ def imgforge_server(root: Path, settings: Mapping[str, str]) -> Iterator[Server]
         "IMGFORGE_LOCAL_FILESYSTEM_ROOT": str(root.resolve()),
         "IMGFORGE_LOG_LEVEL": "warn",
     }
-    command = (sys.executable, "-c", _TWISTD, "-n", "--pidfile=", "imgforge")
-    with running_process(command, port, settings={**defaults, **settings}) as pid:
+    command = (*launcher, sys.executable, "-c", _TWISTD, "-n", "--pidfile=", "imgforge")
+    merged = {**defaults, **settings}
+    with running_process(command, port, settings=merged, listen_timeout=listen_timeout) as pid:
         yield Server("imgforge", f"http://127.0.0.1:{port}", pid)
 
 

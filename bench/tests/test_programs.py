@@ -15,7 +15,24 @@ from xml.etree import ElementTree
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from bench import chart, cold, compare, entries, faults, hits, http2, overload, small, soak, start, stores, trace
+from bench import (
+    chart,
+    cold,
+    compare,
+    entries,
+    faults,
+    hits,
+    http2,
+    instructions,
+    overload,
+    small,
+    soak,
+    start,
+    stores,
+    trace,
+)
+from bench.callgrind import missing_programs
+from bench.instruction_counts import ExpectedCounts, environment, read_counts, write_counts
 from bench.pictures import draw_all, draw_photo
 from bench.servers import imgforge_server
 from bench.stores import STORE_WORKLOADS
@@ -63,6 +80,38 @@ class ProgramTests(SynchronousTestCase):
             ours, libvips = work["servers"]
             self.assertEqual((ours["name"], ours["answers"], ours["failures"]), ("imgforge", 9, 0))
             self.assertGreater(libvips["answers"], 0)
+
+    def _counts(self, arguments: str) -> tuple[int, str]:
+        """Return the status of instructions.py for one work of the engine, and what it says besides its tables."""
+        output, progress = StringIO(), StringIO()
+        with redirect_stdout(output), redirect_stderr(progress):
+            status = instructions.main(
+                ["--only", "engine: small", "--times", "1", "--repeats", "1", "--expected", str(self.root / "expected")]
+                + shlex.split(arguments)
+            )
+        return status, progress.getvalue()
+
+    def test_instructions_writes_counts_and_fails_once_they_are_above(self) -> None:
+        if missing_programs():
+            raise SkipTest("valgrind is not installed")
+        path = self.root / "expected"
+        self.assertEqual(self._counts("--write")[0], 0)
+        written = read_counts(path)
+        ((name, count),) = written.instructions.items()
+        self.assertGreater(count, 1_000_000)
+        write_counts(path, ExpectedCounts(written.environment, {name: count // 2}))
+        status, said = self._counts("--check")
+        self.assertEqual(status, 1)
+        self.assertIn("--write", said)
+
+    def test_instructions_does_not_compare_counts_of_another_environment(self) -> None:
+        if missing_programs():
+            raise SkipTest("valgrind is not installed")
+        write_counts(self.root / "expected", ExpectedCounts(environment() | {"python": "2.7"}, {"hit": 1}))
+        status, said = self._counts("--check")
+        self.assertEqual(status, 0)
+        self.assertIn("not compared", said)
+        self.assertIn("2.7", said)
 
     def test_stores_measures_us_with_originals_from_a_bucket(self) -> None:
         report = self._report(stores.main, "--work 0 --rounds 1 --requests 9")
