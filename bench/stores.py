@@ -15,17 +15,18 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
 from bench.alternating_rounds import RoundSummary
 from bench.cold_rounds import RoundSettings, measure_workload, print_workloads, report_workloads
-from bench.object_store import BUCKET, ObjectStore, s3_server
+from bench.object_store import BUCKET, s3_server
 from bench.output import add_json_argument, describe_machine, measure_with_servers, write_json
-from bench.servers import Server, free_port, imgforge_server, running_process
+from bench.peers import imgproxy_server
+from bench.servers import Server, imgforge_server
 from bench.workloads import WORKLOADS, Workload, draw_missing_photos
 
 __all__ = ["STORE_WORKLOADS", "main"]
@@ -55,15 +56,6 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-@contextmanager
-def _imgproxy(program: str, store: ObjectStore) -> Iterator[Server]:
-    """Run imgproxy on the same store, without signatures."""
-    port = free_port()
-    settings = {"IMGPROXY_BIND": f"127.0.0.1:{port}", "IMGPROXY_LOG_LEVEL": "error"}
-    with running_process((program,), port, settings=settings | store.settings("IMGPROXY")) as pid:
-        yield Server("imgproxy", f"http://127.0.0.1:{port}", pid)
-
-
 def _measure(
     stack: ExitStack, arguments: argparse.Namespace
 ) -> tuple[str, list[str], list[tuple[Workload, list[RoundSummary]]]]:
@@ -80,7 +72,7 @@ def _measure(
     store = stack.enter_context(s3_server(objects))
     servers: list[Server] = []
     if arguments.imgproxy:
-        servers.append(stack.enter_context(_imgproxy(arguments.imgproxy, store)))
+        servers.append(stack.enter_context(imgproxy_server(arguments.imgproxy, store.settings("IMGPROXY"))))
     ours = {"IMGFORGE_CACHE_TYPE": "none", "IMGFORGE_SOURCE_CACHE_TYPE": ""} | store.settings("IMGFORGE")
     servers.append(stack.enter_context(imgforge_server(objects, ours)))
     settings = RoundSettings(arguments.connections, arguments.seconds, arguments.requests)

@@ -25,6 +25,7 @@ from bench import (
     http2,
     instructions,
     overload,
+    public,
     small,
     soak,
     start,
@@ -32,11 +33,11 @@ from bench import (
     trace,
 )
 from bench.callgrind import missing_programs
-from bench.instruction_counts import ExpectedCounts, environment, read_counts, write_counts
+from bench.instruction_counts import ExpectedCounts, environment, write_counts
 from bench.pictures import draw_all, draw_photo
 from bench.servers import imgforge_server
 from bench.stores import STORE_WORKLOADS
-from bench.workloads import WORKLOADS
+from bench.workloads import SMALL_WORKLOADS, WORKLOADS
 
 _SVG = "{http://www.w3.org/2000/svg}"
 
@@ -81,37 +82,36 @@ class ProgramTests(SynchronousTestCase):
             self.assertEqual((ours["name"], ours["answers"], ours["failures"]), ("imgforge", 9, 0))
             self.assertGreater(libvips["answers"], 0)
 
-    def _counts(self, arguments: str) -> tuple[int, str]:
+    def _count_engine(self, expected: ExpectedCounts, *arguments: str) -> tuple[int, str]:
         """Return the status of instructions.py for one work of the engine, and what it says besides its tables."""
-        output, progress = StringIO(), StringIO()
-        with redirect_stdout(output), redirect_stderr(progress):
-            status = instructions.main(
-                ["--only", "engine: small", "--times", "1", "--repeats", "1", "--expected", str(self.root / "expected")]
-                + shlex.split(arguments)
-            )
+        write_counts(self.root / "expected", expected)
+        options = ["--only", "engine: small", "--times", "1", "--repeats", "1"]
+        progress = StringIO()
+        with redirect_stdout(StringIO()), redirect_stderr(progress):
+            status = instructions.main([*options, "--expected", str(self.root / "expected"), *arguments])
         return status, progress.getvalue()
 
-    def test_instructions_writes_counts_and_fails_once_they_are_above(self) -> None:
+    def test_instructions_fails_if_a_count_is_above_the_expected_one(self) -> None:
         if missing_programs():
             raise SkipTest("valgrind is not installed")
-        path = self.root / "expected"
-        self.assertEqual(self._counts("--write")[0], 0)
-        written = read_counts(path)
-        ((name, count),) = written.instructions.items()
-        self.assertGreater(count, 1_000_000)
-        write_counts(path, ExpectedCounts(written.environment, {name: count // 2}))
-        status, said = self._counts("--check")
-        self.assertEqual(status, 1)
-        self.assertIn("--write", said)
+        name = f"engine: {SMALL_WORKLOADS[0].title}"
+        status, said = self._count_engine(ExpectedCounts(environment(), {name: 1_000_000}), "--check")
+        self.assertEqual(status, 1, said)
+        self.assertIn("more than the expected 1,000,000", said)
 
     def test_instructions_does_not_compare_counts_of_another_environment(self) -> None:
         if missing_programs():
             raise SkipTest("valgrind is not installed")
-        write_counts(self.root / "expected", ExpectedCounts(environment() | {"python": "2.7"}, {"hit": 1}))
-        status, said = self._counts("--check")
-        self.assertEqual(status, 0)
-        self.assertIn("not compared", said)
+        status, said = self._count_engine(ExpectedCounts(environment() | {"python": "2.7"}, {"hit": 1}), "--check")
+        self.assertEqual(status, 0, said)
         self.assertIn("2.7", said)
+
+    def test_public_measures_us_in_the_format_that_is_chosen(self) -> None:
+        report = self._report(public.main, f"--photos {self.root} --images 1 --format jpg --rounds 1 --requests 3")
+        ((ours,),) = (work["servers"] for work in report["works"])
+        self.assertEqual((ours["rounds"]["name"], ours["rounds"]["answers"]), ("imgforge", 3))
+        self.assertEqual((ours["rounds"]["failures"], report["drawn"], ours["published"]), (0, 1, None))
+        self.assertGreater(ours["weight"], 10_000)
 
     def test_stores_measures_us_with_originals_from_a_bucket(self) -> None:
         report = self._report(stores.main, "--work 0 --rounds 1 --requests 9")
