@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from pathlib import Path
 from typing import Any
 
-from twisted.internet import abstract
+from twisted.internet import abstract, reactor
+from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.interfaces import IHostnameResolver
+from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.threadpool import ThreadPool
@@ -16,12 +19,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 import imgforge
-from imgforge.twisted_compat import EPOLL_GROUP, RELIED_ON, GAIResolver, missing_names
+from imgforge.twisted_compat import EPOLL_GROUP, RELIED_ON, GAIResolver, epoll_descriptor, missing_names
 
 
 class NamesTests(SynchronousTestCase):
     def test_all_names_exist(self) -> None:
-        self.assertEqual([str(row) for row in RELIED_ON if not hasattr(row.owner, row.name)], [])
+        owners = ((row, reactor if row.of_instances else row.owner) for row in RELIED_ON)
+        self.assertEqual([str(row) for row, owner in owners if not hasattr(owner, row.name)], [])
 
     def test_each_row_says_why_it_is_needed_and_what_would_replace_it(self) -> None:
         for row in RELIED_ON:
@@ -39,6 +43,22 @@ class NamesTests(SynchronousTestCase):
         self.addCleanup(setattr, abstract.FileDescriptor, "bufferSize", abstract.FileDescriptor.bufferSize)
         del abstract.FileDescriptor.bufferSize
         self.assertEqual(missing_names(EPOLL_GROUP), ("twisted.internet.abstract.FileDescriptor.bufferSize",))
+
+
+class ReactorTests(SynchronousTestCase):
+    def test_reactor_waits_on_the_epoll_of_the_descriptor(self) -> None:
+        self.assertEqual(os.readlink(f"/proc/self/fd/{epoll_descriptor(reactor)}"), "anon_inode:[eventpoll]")
+
+    def test_main_loop_waits_by_an_attribute_of_the_reactor(self) -> None:
+        waits: list[float | None] = []
+        own: Any = EPollReactor()
+        own.callWhenRunning(own.stop)
+        own.doIteration = waits.append
+        own.run(installSignalHandlers=False)
+        self.assertGreater(len(waits), 0)
+
+    def test_other_reactors_have_no_epoll(self) -> None:
+        self.assertEqual(epoll_descriptor(SelectReactor()), -1)
 
 
 class FileDescriptorTests(SynchronousTestCase):

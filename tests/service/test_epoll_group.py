@@ -6,17 +6,20 @@ import os
 import socket
 import struct
 from dataclasses import replace
+from threading import Event
 from typing import Any
 
 from twisted.internet import abstract, reactor, tcp
 from twisted.internet.defer import ensureDeferred, maybeDeferred
+from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from imgforge.config import parse_bind
 from imgforge.service.net import adopt, epoll_group_usable, open_listeners
-from imgforge.service.net.epoll_group import GroupedServer
+from imgforge.service.net.epoll_group import EpollGroup, GroupedServer
 from imgforge.web import Offer
 from tests.support.fast_lane_case import BODY, ENTRY, Site, request
 from tests.support.server_reactor import server_reactor
@@ -86,6 +89,27 @@ class EpollGroupTests(TestCase):
             await deferLater(reactor, 0)
             received += client.recv(1 << 20)
 
+    async def test_timers_and_threads_have_their_turn_while_hits_come_without_a_pause(self) -> None:
+        client = self.connect()
+        client.setblocking(True)
+        turns: list[str] = []
+        ended = Event()
+
+        def ask_on() -> None:
+            reactor.callFromThread(turns.append, "of a thread")  # type: ignore[attr-defined]
+            while not ended.is_set():
+                client.send(request())
+                received = b""
+                while BODY not in received:
+                    received += client.recv(1 << 20)
+
+        asking = deferToThread(ask_on)
+        while self.site.hits < 100:
+            await deferLater(reactor, 0.01)
+        ended.set()
+        await asking
+        self.assertEqual(turns, ["of a thread"])
+
     async def test_client_that_stops_reading_is_paused_and_gets_everything_later(self) -> None:
         big, lane = os.urandom(3_000_001), self.site.fast_lane
         assert lane is not None
@@ -149,14 +173,23 @@ class EpollGroupTests(TestCase):
 
 class UnavailableTests(SynchronousTestCase):
     def test_with_a_missing_name_the_group_is_off_and_one_line_says_so(self) -> None:
-        self.assertTrue(epoll_group_usable())
+        self.assertTrue(epoll_group_usable(server_reactor))
         self.addCleanup(setattr, abstract.FileDescriptor, "bufferSize", abstract.FileDescriptor.bufferSize)
         del abstract.FileDescriptor.bufferSize
         with capturedLogs() as events:
-            self.assertFalse(epoll_group_usable())
+            self.assertFalse(epoll_group_usable(server_reactor))
         (event,) = events
         self.assertIn("the epoll group is off", formatEvent(event))
         self.assertIn("twisted.internet.abstract.FileDescriptor.bufferSize", formatEvent(event))
+
+    def test_with_another_reactor_the_group_is_off(self) -> None:
+        other: Any = SelectReactor()
+        with capturedLogs() as events:
+            self.assertFalse(epoll_group_usable(other))
+        self.assertIn("because SelectReactor waits otherwise", formatEvent(events[0]))
+
+    def test_reactor_has_one_group(self) -> None:
+        self.assertIs(EpollGroup.of(server_reactor), EpollGroup.of(server_reactor))
 
     def test_switched_off_a_listener_is_a_port_of_the_reactor(self) -> None:
         (listener,) = open_listeners(parse_bind("127.0.0.1:0"))

@@ -1,12 +1,14 @@
-"""One descriptor for many connections, so that requests that arrive together are answered together.
+"""One wait for all connections, so that hits are received, answered and sent without a turn of the reactor.
 
-    reactor ── wakes for ──> the group's epoll ── lists ──> connections ─┬─ a hit: received, answered and sent here
-                                                                         ├─ else: the protocol's `take`, as usual
-                                                                         └─ the end: back to the reactor, which sees it
+    the group's epoll ─┬─ connections ─┬─ a hit: received, answered and sent here; then the next wait
+                       │               ├─ else: the protocol's `take`, as usual, and the reactor's turn
+                       │               └─ the end: back to the reactor, which sees it
+                       └─ the reactor's epoll: the reactor's turn
 
-For each descriptor that is ready a reactor enters a logging context, asks for a prefix and looks at flags, which takes
-about as long as finding an answer in the fast lane. The connections of a listener are thus watched by an epoll of their
-own, which is a descriptor too: the reactor watches that one. A group does not change how a connection writes or ends.
+For each turn a reactor looks at its timers, and for each descriptor that is ready it enters a logging context, asks for
+a prefix and looks at flags: together that takes longer than finding an answer in the fast lane. The clients'
+connections are thus watched by an epoll of their own, and the reactor's epoll, which is a descriptor too, by that one.
+A group does not change how a connection writes or ends.
 
 The group is optional (IMGFORGE_EPOLL_GROUP): without it the reactor reads from each connection, and answers are the
 same.
@@ -16,16 +18,18 @@ from __future__ import annotations
 
 import select
 import socket
+import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet import tcp, unix
-from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.internet.main import CONNECTION_LOST
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 import twisted
-from imgforge.twisted_compat import EPOLL_GROUP, missing_names
+from imgforge.interfaces import IServerReactor
+from imgforge.twisted_compat import EPOLL_GROUP, epoll_descriptor, missing_names
 
 __all__ = ["EpollGroup", "GroupedServer", "GroupedUnixServer", "epoll_group_usable"]
 
@@ -34,8 +38,8 @@ _MAX_EVENTS = 256  # connections that are answered before the reactor has its tu
 log = Logger()
 
 
-def epoll_group_usable() -> bool:
-    """Whether this Twisted has all names that the group relies on; logs a line where it lacks some."""
+def epoll_group_usable(reactor: IServerReactor) -> bool:
+    """Whether *reactor* waits on an epoll, and this Twisted has all names that the group relies on; logs what lacks."""
     missing = missing_names(EPOLL_GROUP)
     if missing:
         log.warn(
@@ -44,7 +48,15 @@ def epoll_group_usable() -> bool:
             version=twisted.__version__,
             names=", ".join(missing),
         )
-    return not missing
+        return False
+    if epoll_descriptor(reactor) < 0:
+        log.info(
+            "the epoll group is off because {reactor} waits otherwise: images are served as before, cached ones more "
+            "slowly; start twistd with --reactor=epoll",
+            reactor=type(reactor).__name__,
+        )
+        return False
+    return True
 
 
 class _GroupProtocol(Protocol):
@@ -57,74 +69,89 @@ class _GroupProtocol(Protocol):
         """Handles *data* that `answer_at_once` has no answer to."""
 
 
-@implementer(IReadDescriptor)
 class EpollGroup:
-    """The connections of one listener that are read from."""
+    """The connections of a process that are read from. While it has some, the reactor waits through it."""
 
     log = Logger()
 
-    def __init__(self, reactor: IReactorFDSet) -> None:
-        self._reactor = reactor
+    def __init__(self, reactor: IServerReactor) -> None:
         self._epoll = select.epoll()
         self._connections: dict[int, Any] = {}
+        # The reactor's own wait, and the descriptor that is ready when that has something to do.
+        self._iterate: Callable[[float | None], None] = reactor.doIteration  # type: ignore[attr-defined]
+        self._epoll.register(epoll_descriptor(reactor), select.EPOLLIN)
+        reactor.doIteration = self.iterate  # type: ignore[attr-defined]
+        reactor.addSystemEventTrigger("during", "shutdown", self._end)
+
+    @classmethod
+    def of(cls, reactor: IServerReactor) -> EpollGroup:
+        """The group of *reactor*, made if there is none."""
+        waiting = getattr(reactor.doIteration, "__self__", None)  # type: ignore[attr-defined]
+        return waiting if isinstance(waiting, cls) else cls(reactor)
 
     def add(self, connection: Any) -> None:
         """Reads from *connection* from now on."""
         descriptor = connection.fileno()
-        if descriptor in self._connections:
-            return
-        if not self._connections:
-            self._reactor.addReader(self)
-        self._epoll.register(descriptor, select.EPOLLIN)
-        self._connections[descriptor] = connection
+        if descriptor not in self._connections:
+            self._epoll.register(descriptor, select.EPOLLIN)
+            self._connections[descriptor] = connection
 
     def discard(self, connection: Any) -> None:
         """Stops reading from *connection*."""
         descriptor = connection.fileno()
-        if self._connections.pop(descriptor, None) is None:
-            return
-        self._epoll.unregister(descriptor)
+        if self._connections.pop(descriptor, None) is not None:
+            self._epoll.unregister(descriptor)
+
+    def iterate(self, delay: float | None) -> None:
+        """Takes the place of the reactor's `doIteration`: waits for *delay* seconds at most, without an end if None.
+
+        Returns when the reactor has something to do, or may have: hits alone change nothing for it.
+        """
         if not self._connections:
-            self._reactor.removeReader(self)
+            self._iterate(delay)
+            return
+        poll, clock = self._epoll.poll, time.monotonic
+        end = None if delay is None else clock() + delay
+        while self._answer(poll(delay, _MAX_EVENTS)):
+            if end is not None:
+                delay = end - clock()
+                if delay <= 0:
+                    return
+        self._iterate(0)
 
-    def fileno(self) -> int:
-        """See `IFileDescriptor`."""
-        return self._epoll.fileno()
-
-    def logPrefix(self) -> str:
-        """See `ILoggingContext`."""
-        return "EpollGroup"
-
-    def doRead(self) -> None:
-        """Serves the connections on which something has arrived."""
+    def _answer(self, ready: list[tuple[int, int]]) -> bool:
+        """Serves the connections that are *ready*; whether all of that, and something, was hits."""
         connections = self._connections
-        for descriptor, _ in self._epoll.poll(0, _MAX_EVENTS):
+        hits = 0
+        for descriptor, _ in ready:
             connection = connections.get(descriptor)
-            if connection is None:  # one before it in the list has closed it
+            if connection is None:  # the reactor's own, or one before it in the list has closed it
                 continue
             try:
-                self._serve(connection)
+                hits += self._serve(connection)
             except Exception:
                 # What a reactor does with the connection of a protocol that raises.
                 self.log.failure("a client's connection was closed after an error")
                 connection.connectionLost(Failure())
+        return 0 < hits == len(ready)
 
-    def _serve(self, connection: Any) -> None:
+    def _serve(self, connection: Any) -> bool:
+        """Serves *connection*; whether that was a hit, sent whole."""
         try:
             received = connection.socket.recv(connection.bufferSize)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             received = b""
         if not received:
             # The reactor knows which kind of end it is, and what to do about it.
             connection.leave_group()
-            return
+            return False
         protocol: _GroupProtocol = connection.protocol
         answer = protocol.answer_at_once(received)
         if answer is None:
             protocol.take(received)
-            return
+            return False
         if not connection.writing:
             # To the socket directly where nothing waits before it: through the reactor it takes a third longer.
             try:
@@ -133,15 +160,15 @@ class EpollGroup:
                 sent = 0
             head, body = answer
             if sent == len(head) + len(body):
-                return
+                return True
             answer = head[sent:], body[max(0, sent - len(head)) :]
         connection.writeSequence(answer)
+        return False
 
-    def connectionLost(self, reason: Failure) -> None:
-        """See `IReadDescriptor`: the reactor ends."""
+    def _end(self) -> None:
+        """The reactor ends, and all connections with it."""
         for connection in list(self._connections.values()):
-            connection.connectionLost(reason)
-        self._epoll.close()
+            connection.connectionLost(Failure(CONNECTION_LOST))
 
 
 class _EpollGrouped:

@@ -187,7 +187,7 @@ def adopt(
     """
     if listener.credentials is not None:
         factory = TLSMemoryBIOFactory(listener.credentials.options(), False, factory)
-    group = EpollGroup(reactor) if grouped and listener.credentials is None else None
+    group = EpollGroup.of(reactor) if grouped and listener.credentials is None else None
     opened, backlog = listener.socket, _backlog(listener.address)
     over_unix = opened.family == socket.AF_UNIX
     if share is not None:
