@@ -62,8 +62,8 @@ class Channel(StrictChannel):
             # Nobody else gets it meanwhile.
             self._request_begins(min(_SPARE_TIME, self.factory.limits.read_timeout))
 
-    def answer_at_once(self, data: bytes) -> tuple[bytes, bytes] | None:
-        """Head and body of the fast lane's response to *data*; None if it has none, or a request is in flight here."""
+    def answer_at_once(self, data: bytes) -> tuple[bytes, bytes, bytes] | None:
+        """The pieces of the fast lane's response to *data*; None if it has none, or a request is in flight here."""
         fast_lane = self.fast_lane
         if fast_lane is None or self._arriving is not None or self.requests or self._line_begun or not self.persistent:
             return None

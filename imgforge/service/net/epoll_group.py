@@ -62,8 +62,8 @@ def epoll_group_usable(reactor: IServerReactor) -> bool:
 class _GroupProtocol(Protocol):
     """What the group needs of a connection's protocol; the site's `Channel` has it."""
 
-    def answer_at_once(self, data: bytes) -> tuple[bytes, bytes] | None:
-        """The head and body that answer *data*, or None where that takes more than a look."""
+    def answer_at_once(self, data: bytes) -> tuple[bytes, bytes, bytes] | None:
+        """The pieces of the response to *data*, or None where that takes more than a look."""
 
     def take(self, data: bytes) -> None:
         """Handles *data* that `answer_at_once` has no answer to."""
@@ -158,11 +158,12 @@ class EpollGroup:
                 sent = connection.socket.sendmsg(answer)
             except OSError:  # full, or gone: the transport finds out which
                 sent = 0
-            head, body = answer
-            if sent == len(head) + len(body):
+            head, end, body = answer
+            if sent == len(head) + len(end) + len(body):
                 return True
-            answer = head[sent:], body[max(0, sent - len(head)) :]
-        connection.writeSequence(answer)
+            connection.write(b"".join(answer)[sent:])
+        else:
+            connection.writeSequence(answer)
         return False
 
     def _end(self) -> None:

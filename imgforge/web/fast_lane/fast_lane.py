@@ -34,8 +34,9 @@ from twisted.web.http import datetimeToString
 
 from imgforge.interfaces import IMemoryTier
 from imgforge.model import Hints
-from imgforge.web.fast_lane.deciding_headers import read_direct_headers, read_headers
+from imgforge.web.fast_lane.deciding_headers import DecidingHeaders, read_direct_headers, read_headers
 from imgforge.web.fast_lane.prebuilt import Prebuilt, RawHeaders, prebuild
+from imgforge.web.fast_lane.prepared import END_OF_GIVEN_ID, ENDS, Prepared
 from imgforge.web.http import Clients, Offer, accepted_formats
 
 __all__ = ["FastLane", "FastLaneSettings"]
@@ -43,6 +44,9 @@ __all__ = ["FastLane", "FastLaneSettings"]
 # Requests that are written differently share an entry.
 _MOST_SPELLINGS = 8
 _LONGEST_REQUEST = 8192
+# Responses that are kept for equal requests, for a second: so many, for requests of so many bytes.
+_MOST_KEPT = 1024
+_LONGEST_KEPT = 1024
 # A request line up to its version, if its method or its query is not the one in the table.
 _REQUEST_LINE = re.compile(rb"(GET|HEAD) ([\x21-\x3e\x40-\xff]+)(?:\?[\x21-\xff]*)?\Z")
 
@@ -84,8 +88,9 @@ class FastLane:
         # A new request id: these digits belong to the process, the others count.
         self._id_prefix = os.urandom(8).hex().encode("ascii")
         self._number = count()
-        self._next_second = 0.0  # by time.perf_counter, which is read anyway
+        self._second = -1.0  # the one that `_date` is of, by the clock
         self._date = b""
+        self._prepared: dict[bytes, Prepared] = {}  # by whole requests
         self.last = 0.0  # the moment of the last hit, by the clock
         # (method, status) -> hits and the seconds that they took together; the metrics take them.
         self.answered: dict[tuple[str, int], list[float]] = {}
@@ -117,13 +122,38 @@ class FastLane:
         if len(spellings) > _MOST_SPELLINGS:
             self._forget(spellings.pop(0))
 
-    def answer(self, data: bytes, client: str = "", *, proxied: bool = False) -> tuple[bytes, bytes] | None:
-        """Head and body of the response to the request *data*, or None if twisted.web must answer.
+    def answer(self, data: bytes, client: str = "", *, proxied: bool = False) -> tuple[bytes, bytes, bytes] | None:
+        """The response to the request *data* in pieces, the body last, or None if twisted.web must answer.
 
         *data* is all that has arrived. *client* is the address of the connection: an allowed client, or a trusted
         proxy if *proxied*.
         """
-        began = time.perf_counter()
+        now = self._clock()
+        prepared = self._prepared.get(data)
+        if prepared is None or proxied or not prepared.since <= now < prepared.until:
+            prepared = self._prepare(data, client, now, proxied=proxied)
+            if prepared is None:
+                return None
+        try:
+            end = next(prepared.ends)
+        except StopIteration:
+            del self._prepared[data]
+            return self.answer(data, client)
+        self.last = now
+        prepared.visit_mark.visited = True
+        counted = prepared.counted
+        counted[0] += 1
+        seconds = self._clock() - now
+        counted[1] += seconds
+        if self._hits is not None:
+            # The fields of a `Hit`: making one takes longer than all the rest of this.
+            target, method, status, headers = prepared.logged
+            logged = method, target, status, len(prepared.body), seconds, prepared.request_id + end[:-4], headers
+            self._hits.append((now, prepared.client or client, *logged))
+        return prepared.head, end, prepared.body
+
+    def _prepare(self, data: bytes, client: str, now: float, *, proxied: bool) -> Prepared | None:
+        """The response to *data*, kept for equal requests if it is the same for all clients; None as in `answer`."""
         if len(data) > _LONGEST_REQUEST:
             return None
         line, _, rest = data.partition(b" HTTP/1.1\r\n")
@@ -137,42 +167,47 @@ class FastLane:
             client = self._clients.behind(client, *headers.forwarded)
             if not self._clients.allows(client):
                 return None
-        now = self._clock()
         if prebuilt.until < now:
             self._drop(prebuilt.key)
             return None
-        if not headers.if_none_match:
-            status, head, body = 200, prebuilt.head, prebuilt.body
-        elif prebuilt.etag and headers.if_none_match in {prebuilt.etag, b"W/" + prebuilt.etag}:
-            status, head, body = 304, prebuilt.not_modified, b""
-        else:
+        response = prebuilt.response(headers.if_none_match)
+        if response is None:
             return None
-        self.last = now
-        prebuilt.visit_mark.visited = True
-        if began >= self._next_second:
-            self._begin_second(began)
-        head = self._finish(head, now - prebuilt.aging_since if prebuilt.aging_since else 0.0, headers.request_id)
-        try:
-            counted = self.answered[prebuilt.method, status]
-        except KeyError:
-            counted = self.answered[prebuilt.method, status] = [0, 0.0]
-        seconds = time.perf_counter() - began
-        counted[0] += 1
-        counted[1] += seconds
-        if self._hits is not None:
-            # The fields of a `Hit`: making one takes longer than all the rest of this.
-            request_id = head[head.rfind(b" ") + 1 : -4]
-            logged = prebuilt.target, status, len(body), seconds, request_id, headers.logged
-            self._hits.append((now, client, prebuilt.method, *logged))
-        return head, body
+        prepared = self._finish(prebuilt, response, headers, now)
+        if proxied:
+            prepared.client = client
+        elif not headers.request_id and len(data) <= _LONGEST_KEPT:
+            if len(self._prepared) >= _MOST_KEPT:
+                self._prepared.clear()
+            self._prepared[data] = prepared
+        return prepared
 
-    def _finish(self, head: bytes, age: float, request_id: bytes) -> bytes:
-        """*head* with the headers that are new each time, the request id last, and the empty line."""
-        if age >= 1:
-            head = b"%sAge: %d\r\n" % (head, age)
-        if request_id:
-            return b"%s%s%s\r\n\r\n" % (head, self._date, request_id)
-        return b"%s%s%s%016x\r\n\r\n" % (head, self._date, self._id_prefix, next(self._number))
+    def _finish(
+        self, prebuilt: Prebuilt, response: tuple[int, bytes, bytes], headers: DecidingHeaders, now: float
+    ) -> Prepared:
+        """*response* with the headers that are new each time, the request id last."""
+        if not self._second <= now < self._second + 1:
+            self._begin_second(now)
+        status, head, body = response
+        until = min(self._second + 1, prebuilt.until)
+        if prebuilt.aging_since:
+            age = int(now - prebuilt.aging_since)
+            until = min(until, prebuilt.aging_since + age + 1)
+            if age >= 1:
+                head = b"%sAge: %d\r\n" % (head, age)
+        given = headers.request_id
+        request_id = given or b"%s%013x" % (self._id_prefix, next(self._number))
+        return Prepared(
+            self._second,
+            until,
+            b"%s%s%s" % (head, self._date, request_id),
+            iter(END_OF_GIVEN_ID if given else ENDS),
+            body,
+            prebuilt.visit_mark,
+            self.answered.setdefault((prebuilt.method, status), [0, 0.0]),
+            request_id,
+            (prebuilt.target, prebuilt.method, status, headers.logged),
+        )
 
     def _find(self, line: bytes, rest: bytes) -> Prebuilt | None:
         """The response to a HEAD, a request with a query, or a target whose responses vary; *rest* has its headers."""
@@ -197,17 +232,18 @@ class FastLane:
             return None
         return self._table.get((line, headers.formats & variants.formats, headers.hints if variants.hints else None))
 
-    def _begin_second(self, began: float) -> None:
-        """Writes the headers that are new each second, up to the request id."""
-        now = time.time()
-        self._next_second = began + int(now) + 1 - now
-        self._date = b"Date: " + datetimeToString(int(now)) + b"\r\nX-Request-Id: "
+    def _begin_second(self, now: float) -> None:
+        """Writes the headers that are new each second, up to the request id; responses with others are of no use."""
+        self._second = int(now)
+        self._date = b"Date: " + datetimeToString(int(time.time())) + b"\r\nX-Request-Id: "
+        self._prepared.clear()
 
     def _drop(self, key: bytes) -> None:
         for spelling in self._spellings.pop(key, ()):
             self._forget(spelling)
 
     def _forget(self, spelling: _Spelling) -> None:
+        self._prepared.clear()
         if self._table.pop(spelling, None) is not None and isinstance(spelling, tuple):
             variants = self._varying[spelling[0]]
             variants.count -= 1
@@ -216,8 +252,12 @@ class FastLane:
 
     def take_answered(self) -> dict[tuple[str, int], list[Any]]:
         """The counts since the last call."""
-        answered, self.answered = self.answered, {}
-        return answered
+        taken = {}
+        for key, counted in self.answered.items():
+            if counted[0]:
+                taken[key] = [counted[0], max(0.0, counted[1])]  # clocks are set back
+                counted[:] = 0, 0.0
+        return taken
 
     def take_hits(self) -> list[tuple[Any, ...]]:
         """The fields for `hit_access` of each hit since the last call; none unless hits are logged."""

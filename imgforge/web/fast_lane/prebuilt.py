@@ -32,6 +32,14 @@ class Prebuilt:
     target: LoggedTarget
     method: str = "GET"
 
+    def response(self, if_none_match: bytes) -> tuple[int, bytes, bytes] | None:
+        """Status, head and body for a request with that If-None-Match, b"" for none; None if twisted.web must tell."""
+        if not if_none_match:
+            return 200, self.head, self.body
+        if self.etag and if_none_match in {self.etag, b"W/" + self.etag}:
+            return 304, self.not_modified, b""
+        return None
+
 
 def prebuild(offer: Offer, visit_mark: VisitMark, target: bytes, headers: RawHeaders, body: bytes) -> Prebuilt:
     """The response to GET *target*, from the *headers* that twisted.web wrote."""
