@@ -34,8 +34,10 @@ _DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 _REQUEST_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _WORK_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
-# Responses by method, path label and status: the number in each bucket, and last the sum of their seconds.
-_Answers = dict[tuple[str, str, int], list[float]]
+# Observations: the number in each bucket, one of which is beyond the last bound, and last the sum of their seconds.
+_Observed = list[float]
+# Responses by method, path label and status.
+_Answers = dict[tuple[str, str, int], _Observed]
 
 # Labels whose series are shown with zeros from the start.
 _REASONS = (
@@ -58,10 +60,12 @@ class Metrics:
         disable_created_metrics()  # several processes together have none
         self.registry = registry if registry is not None else CollectorRegistry()
         self._multiprocess = os.environ.get(_DIRECTORY, "")
-        self._answers: _Answers = defaultdict(_no_answers)
-        self._hits: dict[str, int] = defaultdict(int)
-        self._misses: dict[str, int] = defaultdict(int)
-        self._tier_hits: dict[tuple[str, str], int] = defaultdict(int)
+        # What is not handed over yet; besides the answers by metric and labels.
+        self._answers: _Answers = defaultdict(lambda: [0.0] * (len(_REQUEST_SECONDS) + 2))
+        self._added: dict[tuple[Counter | Gauge, tuple[str, ...]], int] = defaultdict(int)
+        self._observed: dict[tuple[Histogram, tuple[str, ...]], _Observed] = defaultdict(
+            lambda: [0.0] * (len(_WORK_SECONDS) + 2)
+        )
         self.state = StateMetrics(self.registry, namespace)
 
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -151,17 +155,17 @@ class Metrics:
         answers = self._answers[method, path, status]
         answers[bisect_left(_REQUEST_SECONDS, seconds / count)] += count
         answers[-1] += seconds
-        self._hits[cache] += count
-        self._tier_hits[cache, "memory"] += count
+        self._add(self._cache_hits, cache, count=count)
+        self._add(self._cache_tier_hits, cache, "memory", count=count)
 
     def cache_hit(self, cache: str, tier: str = "memory") -> None:
         """Counts a look-up that found an entry in *tier*."""
-        self._hits[cache] += 1
-        self._tier_hits[cache, tier] += 1
+        self._add(self._cache_hits, cache)
+        self._add(self._cache_tier_hits, cache, tier)
 
     def cache_miss(self, cache: str) -> None:
         """Counts a look-up that found no entry."""
-        self._misses[cache] += 1
+        self._add(self._cache_misses, cache)
 
     def cache_fault(self, cache: str, fault: str) -> None:
         """Counts an entry that was lost; *fault* is one of a few words (corrupt, full, io, slow, too_large)."""
@@ -169,13 +173,13 @@ class Metrics:
 
     def source_fetched(self, seconds: float, *, ok: bool) -> None:
         """Counts the fetch of an original that took so many *seconds*, and whether it succeeded."""
-        self._fetching.observe(seconds)
-        self._fetched.labels("success" if ok else "error").inc()
+        self._observe(self._fetching, seconds)
+        self._add(self._fetched, "success" if ok else "error")
 
     def image_processed(self, format_name: str, seconds: float) -> None:
         """Counts an image made in *seconds*, the wait for a thread included."""
-        self._processing.labels(format_name).observe(seconds)
-        self._processed.labels(format_name).inc()
+        self._observe(self._processing, seconds, format_name)
+        self._add(self._processed, format_name)
 
     def truncated_image(self) -> None:
         """Counts an image made of a source that ends too early."""
@@ -187,17 +191,17 @@ class Metrics:
 
     def operation_waiting(self, operation: str, change: int) -> None:
         """Counts one more (1) or one fewer (-1) operation that waits for a slot."""
-        self._waiting.labels(operation).inc(change)
+        self._add(self._waiting, operation, count=change)
 
     def operation_active(self, operation: str, change: int) -> None:
         """Counts one more (1) or one fewer (-1) operation on a thread."""
-        self._active.labels(operation).inc(change)
+        self._add(self._active, operation, count=change)
 
     def operation_timed(self, operation: str, waited: float, queued: float, ran: float) -> None:
         """Counts an operation that ended; seconds that it waited for a slot, then for its thread, and ran."""
-        self._waits.labels(operation).observe(waited)
-        self._queues.labels(operation).observe(queued)
-        self._runs.labels(operation).observe(ran)
+        self._observe(self._waits, waited, operation)
+        self._observe(self._queues, queued, operation)
+        self._observe(self._runs, ran, operation)
 
     def refused(self, reason: str) -> None:
         """Counts a refused request; *reason* is one of a few words (queue, rate, ...), never a client's."""
@@ -215,19 +219,25 @@ class Metrics:
         """Counts a worker process that was replaced."""
         self._restarts.inc()
 
+    def _add(self, metric: Counter | Gauge, *labels: str, count: int = 1) -> None:
+        self._added[metric, labels] += count
+
+    def _observe(self, metric: Histogram, seconds: float, *labels: str) -> None:
+        observed = self._observed[metric, labels]
+        observed[bisect_left(_WORK_SECONDS, seconds)] += 1
+        observed[-1] += seconds
+
     def flush(self) -> None:
         """Hands what has been added up since the last time to prometheus_client."""
-        answers, self._answers = self._answers, defaultdict(_no_answers)
-        for (method, path, status), (*counts, seconds) in answers.items():
+        for (method, path, status), (*counts, seconds) in self._answers.items():
             self._statuses.labels(str(status)).inc(sum(counts))
             observe_many(self._requests.labels(method, path), counts, seconds)
-        for lookups, metric in ((self._hits, self._cache_hits), (self._misses, self._cache_misses)):
-            for cache, count in lookups.items():
-                metric.labels(cache).inc(count)
-            lookups.clear()
-        for (cache, tier), count in self._tier_hits.items():
-            self._cache_tier_hits.labels(cache, tier).inc(count)
-        self._tier_hits.clear()
+        for (histogram, labels), (*counts, seconds) in self._observed.items():
+            observe_many(histogram.labels(*labels) if labels else histogram, counts, seconds)
+        for (metric, labels), count in self._added.items():
+            metric.labels(*labels).inc(count)
+        for handed_over in (self._answers, self._observed, self._added):
+            handed_over.clear()
 
     def render(self) -> tuple[bytes, str]:
         """The metrics of all processes in Prometheus' text format, and its content type."""
@@ -239,11 +249,6 @@ class Metrics:
         if self._multiprocess:
             return render_directory(self._multiprocess)
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
-
-
-def _no_answers() -> list[float]:
-    """Zeros for all buckets (one is beyond the last bound) and for the sum of seconds."""
-    return [0.0] * (len(_REQUEST_SECONDS) + 2)
 
 
 def render_directory(directory: str) -> tuple[bytes, str]:

@@ -45,7 +45,7 @@ class Renderer:
         """The entry for *request*, rendered from *original*; *lease* holds the bytes of its watermarks too."""
         watermarks = await self._watermarks((request.options, *request.chained), lease, work)
         hinted = {name: value for name, value in request.hints._asdict().items() if value}
-        options = replace(request.options, **hinted)
+        options = replace(request.options, **hinted) if hinted else request.options
 
         def render(cancellation: Cancellation) -> tuple[Rendition, str]:
             rendition = processing.process(

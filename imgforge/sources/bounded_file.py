@@ -23,6 +23,13 @@ class OpenFile:
         self._reading = self._closed = False
         self.status = status
         self.content_type = content_type
+        self.body: bytes | None = None  # all of it, where `read_whole` has read it
+
+    def read_whole(self) -> None:
+        """Read it up to its size and one byte more, and close it. On the thread that has opened it."""
+        self.body = read_at(self._descriptor, 0, self.status.st_size + 1)
+        os.close(self._descriptor)
+        self._closed = True
 
     def read(self, start: int, size: int) -> Deferred[bytes]:
         """Up to *size* bytes from *start* on, fewer at the end only; one read at a time. OSError or `Stalled`."""

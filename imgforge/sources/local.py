@@ -32,6 +32,8 @@ __all__ = ["LocalSource"]
 T = TypeVar("T")
 
 _THREADS = 16  # the files that a process reads at once
+# Bytes of a file that are read as soon as it is open, by the same thread: less than a fetcher reserves for any original.
+_READ_AT_ONCE = 256 << 10
 _CLOSE_TIMEOUT = 1.0  # seconds that `close` waits for the threads
 # Errors of the medium or the process, which do not say whether the file exists.
 _FAULTS = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
@@ -56,6 +58,7 @@ class LocalSource:
         media_type_of: Callable[[bytes], str],
     ) -> None:
         self._root = Path(root).resolve()
+        self._below_root = f"{str(self._root).rstrip('/')}/"
         self._timeout = timeout
         self._query_separator = query_separator
         self._media_type_of = media_type_of
@@ -78,7 +81,7 @@ class LocalSource:
         return ensureDeferred(self._fetch(self._name(url), limit, headers.get("if-none-match", ""), reserve))
 
     async def _fetch(self, name: str, limit: int | None, if_none_match: str, reserve: Reserve) -> SourceImage:
-        file = await self._opened(name)
+        file = await self._opened(name, read_at_once=_READ_AT_ONCE)
         try:
             etag, modified, size = _etag(file.status), _modified(file.status), file.status.st_size
             if if_none_match == etag:
@@ -87,7 +90,7 @@ class LocalSource:
                 raise SourceTooLarge(f"the source has {size} bytes, more than {limit}")
             await reserve(size)
             # One byte more than its size: a file that grows meanwhile does not pass the limit.
-            body = await self._answered(file.read(0, size + 1))
+            body = file.body if file.body is not None else await self._answered(file.read(0, size + 1))
         finally:
             file.close()
         if len(body) != size:
@@ -117,8 +120,16 @@ class LocalSource:
         finally:
             file.close()
 
-    async def _opened(self, name: str) -> OpenFile:
-        return await self._answered(self._threads.run_with_timeout(lambda: self._open(name), discard=OpenFile.close))
+    async def _opened(self, name: str, read_at_once: int = 0) -> OpenFile:
+        """The file *name*; the `body` of one that has at most *read_at_once* bytes is there, and it is closed."""
+
+        def open_file() -> OpenFile:
+            file = self._open(name)
+            if file.status.st_size <= read_at_once:
+                file.read_whole()
+            return file
+
+        return await self._answered(self._threads.run_with_timeout(open_file, discard=OpenFile.close))
 
     async def _answered(self, work: Deferred[T]) -> T:
         """The outcome of *work* with files; failures of the medium become those of an origin."""
@@ -152,8 +163,8 @@ class LocalSource:
             raise SourceNotFound("no such file")
         try:
             status = os.fstat(descriptor)
-            real = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
-            if not stat.S_ISREG(status.st_mode) or not real.is_relative_to(self._root):
+            real = os.readlink(f"/proc/self/fd/{descriptor}")
+            if not stat.S_ISREG(status.st_mode) or not real.startswith(self._below_root):
                 raise SourceNotFound("no such file")
             return OpenFile(self._threads, descriptor, status, self._content_type(name, descriptor))
         except BaseException:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import select
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from twisted.internet import tcp, unix
@@ -212,6 +212,21 @@ class _EpollGrouped:
         self.writing = False
         connection: Any = super()
         connection.stopWriting()
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        """See `ITransport`; to the socket at once where nothing waits before it: the reactor would ask for an event."""
+        connection: Any = self
+        parts = list(iovec)
+        if connection.connected and not self.writing:
+            try:
+                sent = connection.socket.sendmsg(parts)
+            except OSError:  # full, or gone: the transport finds out which
+                sent = 0
+            if sent == sum(map(len, parts)):
+                return
+            parts = [b"".join(parts)[sent:]]
+        connection = super()
+        connection.writeSequence(parts)
 
     def leave_group(self) -> None:
         """Has the reactor read from the connection from now on."""

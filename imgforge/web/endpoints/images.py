@@ -69,7 +69,8 @@ class ImageEndpoint:
         record = record_of(request)
         record.format = image.options.format or ""
         passed, passed_names = services.passthrough.of(request, image.source)
-        image = replace(image, passed=passed)
+        if passed:
+            image = replace(image, passed=passed)
         if image.delivery.raw:
             services.rates.of(request)()
             if passed_names:
@@ -78,7 +79,8 @@ class ImageEndpoint:
         formats = services.negotiation.accepted(image, _header(request, b"accept"))
         varies = services.negotiation.varies(image)
         hints = services.hints.of(request, image)
-        image = replace(image, hints=hints.used)
+        if any(hints.used):
+            image = replace(image, hints=hints.used)
         admit = services.rates.of(request)
         result = await services.pipeline.image(image, formats, admit, client=services.key.of(request), record=record)
         record.format = result.entry.rendition.format

@@ -36,9 +36,12 @@ class Conditions:
     if_unmodified_since: str = ""
 
 
+_UNCONDITIONAL = Conditions()
+
+
 def conditioned(answer: Answer, conditions: Conditions, now: float) -> Answer:
     """*answer*, or what *conditions* make of it: 206, 304, 412 or 416. *now* is in seconds since the epoch."""
-    if answer.status != 200:
+    if answer.status != 200 or conditions == _UNCONDITIONAL:
         return answer
     headers = dict(answer.headers)
     etag = headers.get(b"ETag", b"").decode("ascii")

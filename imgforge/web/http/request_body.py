@@ -41,6 +41,12 @@ class SiteRequest(BoundedBody):
         """Puts the client's own bytes in the place of *path*, in which `StrictChannel` has replaced some."""
         super().requestReceived(command, self.uri, version)
 
+    def write(self, data: bytes) -> None:
+        """Sends a head without the beginning of a body at once; else the channel sends both together."""
+        super().write(data)
+        channel: Any = self.channel
+        channel.send_head()
+
     def process(self) -> None:
         """Leaves out what twisted.web does first: it writes its own name in Server, and answers `*` itself."""
         channel: Any = self.channel

@@ -8,6 +8,10 @@ at once, two lengths and spaces around names. tests/web/http/test_strict_channel
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.interfaces import IAddress
 
 from imgforge.errors import ImgforgeError, Unreadable
 from imgforge.twisted_compat_http import ParsingChannel
@@ -29,9 +33,39 @@ class StrictChannel(ParsingChannel):
     _head_bytes = 0
     _head_headers = 0
 
+    _host: IAddress | None = None
+    _head = b""  # of a response, until the beginning of the body is sent with it
+
     def reject(self, error: ImgforgeError) -> None:
         """Answers with *error* and closes; sets `rejected`. To be overridden."""
         raise NotImplementedError
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:
+        """Keeps the head for `write` and `send_head`: head and body in one packet are read in one go."""
+        lines = [version + b" " + code + b" " + reason]
+        lines += [name + b": " + value for name, values in headers.getAllRawHeaders() for value in values]
+        self._head = b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def write(self, data: bytes) -> None:
+        """Sends *data*, after the head that is kept."""
+        self.writeSequence([data])
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        """Sends all of *iovec*, after the head that is kept."""
+        head, self._head = self._head, b""
+        transport: Any = self.transport
+        transport.writeSequence([head, *iovec] if head else list(iovec))
+
+    def send_head(self) -> None:
+        """Sends the head, if it is kept."""
+        if self._head:
+            self.writeSequence([])
+
+    def getHost(self) -> IAddress:
+        """The local address; twisted.web asks for it with each request."""
+        if self._host is None:
+            self._host = super().getHost()
+        return self._host
 
     def malformed_request(self) -> None:
         """Rejects what twisted.web cannot parse."""
