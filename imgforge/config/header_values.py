@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
-
+from imgforge.config.fields import Checks, Reads
 from imgforge.config.value_types import Words
 
 __all__ = ["ANSWERED", "FRAMING", "SEPARATOR", "CookieNames", "CustomHeaders", "HeaderNames", "header_pairs"]
@@ -54,11 +53,10 @@ def header_pairs(value: Any, separator: str = SEPARATOR) -> dict[str, str]:
     return pairs  # type: ignore[return-value]  # None was refused above
 
 
-HeaderNames = Annotated[Words, AfterValidator(_tokens), AfterValidator(lambda names: tuple(map(str.lower, names)))]
-CookieNames = Annotated[Words, AfterValidator(_tokens)]
+HeaderNames = Annotated[Words, Checks(_tokens), Checks(lambda names: tuple(map(str.lower, names)))]
+CookieNames = Annotated[Words, Checks(_tokens)]
 _TEXT = {"type": "string"}
 CustomHeaders = Annotated[
     dict[str, str],
-    BeforeValidator(header_pairs),
-    WithJsonSchema({"anyOf": [_TEXT, {"type": "object", "additionalProperties": _TEXT}]}),
+    Reads(header_pairs, {"anyOf": [_TEXT, {"type": "object", "additionalProperties": _TEXT}]}),
 ]

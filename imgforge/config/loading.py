@@ -11,8 +11,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from imgforge.config.fields import SettingMistakes
 from imgforge.config.header_values import header_pairs
 from imgforge.config.peer_settings import peer_setting, unread_imgproxy_variables
 from imgforge.config.plugins import fold_plugins
@@ -30,11 +29,6 @@ _SERVICE_LINK = re.compile(
     r"SERVICE_HOST=|SERVICE_PORT(_[A-Z0-9_]+)?=\d|PORT=\w+://|PORT_\d+_(TCP|UDP|SCTP)(=\w+://|_(PROTO|PORT|ADDR)=)"
 )
 _LONGEST_SHOWN = 80
-# In place of pydantic's messages that do not name the allowed values.
-_MESSAGES = {
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-}
 
 
 class ConfigurationError(Exception):
@@ -126,7 +120,7 @@ def _known(
     known = []
     # Aliases first: a setting that is also given by its own name comes later and wins.
     for name, value in sorted(values.items(), key=lambda item: item[0] not in ALIASES):
-        if name in Settings.model_fields:
+        if name in Settings.fields:
             known.append((name, value, origin))
         elif name in ALIASES:
             known.append((ALIASES[name], value, f"{origin}, as {written(name)}"))
@@ -136,7 +130,7 @@ def _known(
             elif peer.why:
                 idle[written(name)] = peer.why
         else:
-            near = difflib.get_close_matches(name, [*Settings.model_fields, *ALIASES], 1)
+            near = difflib.get_close_matches(name, [*Settings.fields, *ALIASES], 1)
             hint = f"; did you mean {written(near[0])}?" if near else ""
             mistakes.append(f"{written(name)} {origin} is not a setting{hint}")
     return known
@@ -183,21 +177,17 @@ def _validated(
     unusable: set[str] = set()
     try:
         settings = Settings.from_given(dict(given))
-    except ValidationError as error:
-        errors = error.errors(include_url=False)
-        mistakes += [_line(one, given, origins) for one in errors]
-        unusable = {str(one["loc"][0]) for one in errors}
+    except SettingMistakes as error:
+        mistakes += [_line(name, allowed, given, origins) for name, allowed in error.by_name.items()]
+        unusable = set(error.by_name)
         settings = Settings.from_given({name: value for name, value in given.items() if name not in unusable})
     mistakes += broken_rules(settings, unusable, rules)
     return settings
 
 
-def _line(error: Any, given: Mapping[str, Any], origins: Mapping[str, str]) -> str:
-    """The line for one of pydantic's errors: setting, value, origin, allowed values."""
-    name = str(error["loc"][0])
+def _line(name: str, allowed: str, given: Mapping[str, Any], origins: Mapping[str, str]) -> str:
+    """The line for one mistake: setting, value, origin, what is *allowed*."""
     value = "***" if name in SECRET else _shown(given[name])
-    message = _MESSAGES.get(error["type"], error["msg"].removeprefix("Value error, "))
-    allowed = re.sub(r"^\w+ should ", "must ", message)
     return f"{_PREFIX}{name.upper()}={value} {origins[name]}: {allowed}"
 
 

@@ -1,12 +1,10 @@
 """Settings of plugins: texts by plugin and name, which the plugins themselves validate."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
+from imgforge.config.fields import Reads, Section, setting
 
 __all__ = ["PluginsSettings", "fold_plugins"]
 
@@ -39,10 +37,10 @@ def _tables(value: Any) -> dict[str, dict[str, str]]:
 _SCHEMA = {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": True}}
 
 
-class PluginsSettings(BaseModel):
+class PluginsSettings(Section):
     """Plugins."""
 
-    plugin: Annotated[dict[str, dict[str, str]], BeforeValidator(_tables), WithJsonSchema(_SCHEMA)] = Field(
+    plugin: Annotated[dict[str, dict[str, str]], Reads(_tables, _SCHEMA)] = setting(
         {},
         description="Settings of plugins: x of the plugin zip is the variable IMGFORGE_PLUGIN_ZIP_X, or the key x in "
         "the table [plugin.zip]; a name that no plugin declares ends the start.",

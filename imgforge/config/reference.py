@@ -8,10 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-
+from imgforge.config.fields import Field, Section
 from imgforge.config.settings import Settings
 
 __all__ = ["json_schema", "markdown_reference", "toml_example"]
@@ -34,22 +31,21 @@ class _Row:
 
 def _rows() -> Iterator[tuple[str, list[_Row]]]:
     """Each section's title and its settings, in the order of the bases of `Settings`."""
-    defaults = Settings.model_construct().model_dump(mode="json")
     for section in Settings.__bases__:
-        if not issubclass(section, BaseModel):
+        if not issubclass(section, Section):
             continue
         rows = [
-            _Row(name, _toml(defaults[name]), _allowed(field), field.description or "")
-            for name, field in section.model_fields.items()
+            _Row(name, _toml(field.write(field.read(field.default))), _allowed(field), field.description)
+            for name, field in section.fields.items()
         ]
         yield (section.__doc__ or "").strip().rstrip("."), rows
 
 
-def _allowed(field: FieldInfo) -> str:
+def _allowed(field: Field) -> str:
     """The allowed values of *field*: its type and its bounds."""
     kind = field.annotation
     if kind in {int, float}:
-        return _bounds(field, "whole number" if kind is int else "number")
+        return f"{'whole number' if kind is int else 'number'} {field.bounds}".rstrip()
     if get_origin(kind) is Literal:
         return ", ".join(choice or "empty" for choice in get_args(kind))
     if kind is bool:
@@ -57,13 +53,6 @@ def _allowed(field: FieldInfo) -> str:
     if bool in get_args(kind):
         return "true, false, empty"
     return _WRITTEN[get_origin(kind) or kind]
-
-
-def _bounds(field: FieldInfo, noun: str) -> str:
-    least = next((f"from {one.ge}" for one in field.metadata if isinstance(one, Ge)), "")
-    above = next((f"above {one.gt}" for one in field.metadata if isinstance(one, Gt)), "")
-    most = next((f"to {one.le:.10g}" for one in field.metadata if isinstance(one, Le)), "")
-    return " ".join(filter(None, (noun, least or above, most)))
 
 
 def _toml(value: Any) -> str:
@@ -101,4 +90,9 @@ def markdown_reference() -> str:
 
 def json_schema() -> dict[str, Any]:
     """The JSON schema of a TOML file."""
-    return Settings.model_json_schema()
+    return {
+        "title": "Settings",
+        "type": "object",
+        "properties": {name: field.schema() for name, field in Settings.fields.items()},
+        "additionalProperties": False,
+    }

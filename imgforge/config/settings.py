@@ -6,11 +6,10 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any
-
-from pydantic import ConfigDict, PrivateAttr, ValidationInfo, field_validator
 
 from imgforge.config.access import AccessSettings
 from imgforge.config.answers import AnswersSettings
@@ -94,10 +93,12 @@ class Settings(
 ):
     """All settings; frozen."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    _given: dict[str, Any]
+    _notes: tuple[str, ...]
 
-    _given: dict[str, Any] = PrivateAttr(default_factory=dict)
-    _notes: tuple[str, ...] = PrivateAttr(())
+    def __init__(self, given: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
+        super().__init__({**(defaults or {}), **given})
+        self.__dict__.update(_given=dict(given), _notes=())
 
     @property
     def given(self) -> dict[str, Any]:
@@ -106,27 +107,15 @@ class Settings(
 
     @classmethod
     def from_given(cls, given: dict[str, Any]) -> Settings:
-        """The settings of *given*, each validated by itself; `pydantic.ValidationError` with all mistakes."""
-        settings = cls.model_validate(given)
-        if settings.embedded:
-            settings = cls.model_validate(_EMBEDDED_DEFAULTS | given)
-        settings._given.update(given)  # noqa: SLF001  # its own
-        return settings
+        """The settings of *given*, each validated by itself; `SettingMistakes` with all mistakes."""
+        settings = cls(given)
+        return cls(given, _EMBEDDED_DEFAULTS) if settings.embedded else settings
 
     def with_notes(self, notes: Iterable[str]) -> Settings:
         """These settings, with *notes* to the operator among their warnings."""
-        self._notes = tuple(notes)
-        return self
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _plain(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse what pydantic would accept: `true` as the number 1, and NUL, which no file name or header can hold."""
-        if isinstance(value, bool) and cls.model_fields[info.field_name or ""].annotation in {int, float}:
-            raise ValueError("must be a number, not a boolean")
-        if isinstance(value, str) and "\0" in value:
-            raise ValueError("must not contain NUL")
-        return value
+        noted = copy(self)
+        noted.__dict__.update(_notes=tuple(notes))
+        return noted
 
     @property
     def embedded(self) -> bool:
@@ -221,5 +210,5 @@ class Settings(
 
     def masked(self) -> dict[str, Any]:
         """All values by name, with secrets, and the names and passwords in URLs, replaced."""
-        values = json.loads(_USER_INFO.sub("***@", self.model_dump_json()))
+        values = json.loads(_USER_INFO.sub("***@", json.dumps(self.written())))
         return {name: "***" if name in SECRET and value else value for name, value in values.items()}

@@ -5,14 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
 from datetime import datetime
 from ipaddress import ip_network
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
-
 from imgforge.config.bind import parse_bind
+from imgforge.config.fields import Checks, Reads
 
 __all__ = [
     "FORMAT_NAMES",
@@ -174,26 +172,16 @@ def _table(value: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [_TEXT, {"type": "object", "additionalProperties": value}]}
 
 
-def _kind(convert: Callable[[Any], object], schema: dict[str, Any]) -> tuple[BeforeValidator, WithJsonSchema]:
-    return BeforeValidator(convert), WithJsonSchema(schema)
-
-
-Words = Annotated[tuple[str, ...], *_kind(_words, _LIST)]
-Networks = Annotated[tuple[str, ...], *_kind(_networks, _LIST)]
-HexKeys = Annotated[
-    tuple[bytes, ...],
-    *_kind(_hex_keys, _LIST),
-    PlainSerializer(lambda keys: ",".join(key.hex() for key in keys), return_type=str),
-]
-ResultFormat = Annotated[str, *_kind(_result_format, _TEXT)]
-Formats = Annotated[tuple[str, ...], *_kind(_formats, _LIST)]
-FormatQuality = Annotated[dict[str, int], *_kind(_format_quality, _table({"type": "integer"}))]
-Pairs = Annotated[tuple[tuple[str, str], ...], *_kind(_pairs, _LIST)]
-NamedTexts = Annotated[dict[str, str], *_kind(named_texts, _table(_TEXT))]
-Bind = Annotated[str, AfterValidator(_bind)]
-Path = Annotated[str, AfterValidator(_path)]
-Levels = Annotated[str, AfterValidator(_levels)]
-Moment = Annotated[str, AfterValidator(_moment)]
-Base64 = Annotated[
-    bytes, *_kind(_base64, _TEXT), PlainSerializer(lambda data: base64.b64encode(data).decode(), return_type=str)
-]
+Words = Annotated[tuple[str, ...], Reads(_words, _LIST)]
+Networks = Annotated[tuple[str, ...], Reads(_networks, _LIST)]
+HexKeys = Annotated[tuple[bytes, ...], Reads(_hex_keys, _LIST, lambda keys: ",".join(key.hex() for key in keys))]
+ResultFormat = Annotated[str, Reads(_result_format, _TEXT)]
+Formats = Annotated[tuple[str, ...], Reads(_formats, _LIST)]
+FormatQuality = Annotated[dict[str, int], Reads(_format_quality, _table({"type": "integer"}))]
+Pairs = Annotated[tuple[tuple[str, str], ...], Reads(_pairs, _LIST)]
+NamedTexts = Annotated[dict[str, str], Reads(named_texts, _table(_TEXT))]
+Bind = Annotated[str, Checks(_bind)]
+Path = Annotated[str, Checks(_path)]
+Levels = Annotated[str, Checks(_levels)]
+Moment = Annotated[str, Checks(_moment)]
+Base64 = Annotated[bytes, Reads(_base64, _TEXT, lambda data: base64.b64encode(data).decode())]

@@ -30,20 +30,20 @@ class DocumentTests(SynchronousTestCase):
             line.removeprefix("# ") for line in toml_example().splitlines() if " = " in line and line.startswith("# ")
         ]
         values = tomllib.loads("\n".join(lines))
-        self.assertEqual(set(values), set(Settings.model_fields))
+        self.assertEqual(set(values), set(Settings.fields))
 
     def test_the_example_changes_nothing(self) -> None:
         self.assertEqual(load_settings(str(ROOT / "etc" / "imgforge.toml"), {}), load_settings(None, {}))
 
     def test_every_description_is_a_sentence_of_its_own(self) -> None:
-        for name, field in Settings.model_fields.items():
+        for name, field in Settings.fields.items():
             self.assertRegex(field.description or "", r"\A[A-Z].*\.\Z", name)
             self.assertGreater(len((field.description or "").split()), 5, name)
             # Such a word would stand for something in another description.
             self.assertNotRegex(field.description or "", r"\b(likewise|of it\.|they are,)", name)
 
     def test_every_number_has_its_unit(self) -> None:
-        numbers = {name: field for name, field in Settings.model_fields.items() if field.annotation in {int, float}}
+        numbers = {name: field for name, field in Settings.fields.items() if field.annotation in {int, float}}
         self.assertGreater(len(numbers), 50)
         for name, field in numbers.items():
             self.assertRegex(field.description or "", UNITS, name)
@@ -52,9 +52,8 @@ class DocumentTests(SynchronousTestCase):
         """Where 0 is allowed although there is no unit of which there might be none."""
         scales = {"webp_effort", "avif_speed", "watermark_opacity", "autoquality_allowed_error"}
         without = {"cache_control_swr", "ttl"}  # none of these seconds is what 0 says
-        for name, field in Settings.model_fields.items():
-            least = next((one.ge for one in field.metadata if hasattr(one, "ge")), None)
-            if least == 0 and name not in scales | without:
+        for name, field in Settings.fields.items():
+            if field.bounds.ge == 0 and name not in scales | without:
                 self.assertRegex(field.description or "", r"\b0 \w+", name)
 
     def test_the_references_tell_the_allowed_values(self) -> None:

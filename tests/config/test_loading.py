@@ -217,7 +217,7 @@ class MistakeTests(LoadingCase):
     def test_the_disk_needs_a_directory(self) -> None:
         self.assertIn("CACHE_DISK_PATH", self.mistakes(CACHE_TYPE="hybrid")[0])
 
-    @given(st.sampled_from(sorted(Settings.model_fields)), st.text(max_size=30))
+    @given(st.sampled_from(sorted(Settings.fields)), st.text(max_size=30))
     def test_no_text_raises_anything_but_a_configuration_error(self, name: str, value: str) -> None:
         try:
             load_settings(None, {f"IMGFORGE_{name.upper()}": value})
@@ -315,7 +315,7 @@ class ShowingTests(LoadingCase):
         self.assertEqual(masked["base_url"], "https://***@x/a@b/")
 
     def test_the_schema_knows_every_setting(self) -> None:
-        self.assertEqual(set(json_schema()["properties"]), set(Settings.model_fields))
+        self.assertEqual(set(json_schema()["properties"]), set(Settings.fields))
 
     def test_the_schema_allows_lists_and_tables_in_both_notations(self) -> None:
         properties = json_schema()["properties"]
