@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from imgforge.config import Rule, Settings
+    from imgforge.config import Settings, SettingsCheck
 
 __all__ = ["CONFIG", "Progress", "checked_settings", "fail", "settings_of", "write_secret"]
 
@@ -38,12 +36,12 @@ def fail(*lines: str) -> NoReturn:
     raise SystemExit(1)
 
 
-def settings_of(config_path: str | None, rules: Collection[Rule] = ()) -> Settings:
+def settings_of(config_path: str | None, check: SettingsCheck = lambda _settings, _unusable: ()) -> Settings:
     """Returns the settings of the environment and of the TOML file; mistakes in them end the program."""
     from imgforge.config import ConfigurationError, load_settings
 
     try:
-        return load_settings(config_path, os.environ, rules=rules)
+        return load_settings(config_path, os.environ, check=check)
     except ConfigurationError as error:
         fail(*error.lines)
 
@@ -53,9 +51,9 @@ def checked_settings(config_path: str | None) -> Settings:
 
     Commands that only sign or verify URLs use `settings_of`: they also run on machines without those files.
     """
-    from imgforge.service import RULES
+    from imgforge.service import check_settings
 
-    return settings_of(config_path, RULES)
+    return settings_of(config_path, check_settings)
 
 
 def write_secret(path: str, text: str, *, replace: bool = False) -> None:

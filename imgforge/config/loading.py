@@ -7,7 +7,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from imgforge.config.fields import SettingMistakes
 from imgforge.config.header_values import header_pairs
 from imgforge.config.peer_settings import peer_setting, unread_imgproxy_variables
 from imgforge.config.plugins import fold_plugins
-from imgforge.config.rules import Rule, broken_rules
+from imgforge.config.rules import SettingsCheck, broken_rules
 from imgforge.config.settings import ALIASES, SECRET, Settings
 from imgforge.config.value_types import named_texts
 
@@ -43,11 +43,11 @@ def load_settings(
     config_path: str | None,
     environ: Mapping[str, str],
     overrides: Mapping[str, str] | None = None,
-    rules: Collection[Rule] = (),
+    check: SettingsCheck = lambda _settings, _unusable: (),
 ) -> Settings:
     """The settings from *overrides* (by name), *environ* (IMGFORGE_*) and the TOML file, in this order of precedence.
 
-    Raises `ConfigurationError` with all mistakes at once, including violations of further *rules*.
+    Raises `ConfigurationError` with all mistakes at once, including those that *check* finds.
     """
     mistakes: list[str] = []
     idle: dict[str, str] = {}
@@ -65,7 +65,7 @@ def load_settings(
     for name in ("presets", "info_presets"):
         _read_presets(name, given, mistakes)
     _split_headers(given)
-    settings = _validated(given, origins, mistakes, rules)
+    settings = _validated(given, origins, mistakes, check)
     renaming = unread_imgproxy_variables(environ, _PREFIX)
     if mistakes:
         raise ConfigurationError([*mistakes, *filter(None, [renaming])])
@@ -171,7 +171,7 @@ def _split_headers(given: dict[str, Any]) -> None:
 
 
 def _validated(
-    given: Mapping[str, Any], origins: Mapping[str, str], mistakes: list[str], rules: Collection[Rule]
+    given: Mapping[str, Any], origins: Mapping[str, str], mistakes: list[str], check: SettingsCheck
 ) -> Settings:
     """The settings; mistakes in some are added to *mistakes*, and their defaults used in their place."""
     unusable: set[str] = set()
@@ -181,7 +181,7 @@ def _validated(
         mistakes += [_line(name, allowed, given, origins) for name, allowed in error.by_name.items()]
         unusable = set(error.by_name)
         settings = Settings.from_given({name: value for name, value in given.items() if name not in unusable})
-    mistakes += broken_rules(settings, unusable, rules)
+    mistakes += [*broken_rules(settings, unusable), *check(settings, unusable)]
     return settings
 
 

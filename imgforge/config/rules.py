@@ -11,7 +11,10 @@ from imgforge.config.header_values import ANSWERED, FRAMING
 if TYPE_CHECKING:
     from imgforge.config.settings import Settings
 
-__all__ = ["Rule", "broken_rules"]
+__all__ = ["Rule", "SettingsCheck", "broken_rules"]
+
+# Checks the settings, without those that are unusable; returns one line for each mistake.
+SettingsCheck = Callable[["Settings", Collection[str]], Iterable[str]]
 
 
 def _keys_and_salts(settings: Settings) -> Iterator[str]:
@@ -118,10 +121,10 @@ _RULES = (
 )
 
 
-def broken_rules(settings: Settings, unusable: Collection[str], further: Collection[Rule] = ()) -> list[str]:
-    """One line for each violation of the rules here and of *further* ones.
+def broken_rules(settings: Settings, unusable: Collection[str], rules: Iterable[Rule] = _RULES) -> list[str]:
+    """One line for each violation of *rules*, those here unless others are given.
 
     Rules that involve an *unusable* setting are skipped: its value is not what the operator meant.
     """
-    applied = [rule for rule in (*_RULES, *further) if rule.names.isdisjoint(unusable)]
+    applied = [rule for rule in rules if rule.names.isdisjoint(unusable)]
     return [line for rule in applied for line in rule.broken(settings)]

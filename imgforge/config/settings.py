@@ -112,9 +112,9 @@ class Settings(
         return cls(given, _EMBEDDED_DEFAULTS) if settings.embedded else settings
 
     def with_notes(self, notes: Iterable[str]) -> Settings:
-        """These settings, with *notes* to the operator among their warnings."""
+        """These settings, with further *notes* to the operator among their warnings."""
         noted = copy(self)
-        noted.__dict__.update(_notes=tuple(notes))
+        noted.__dict__.update(_notes=(*self._notes, *notes))
         return noted
 
     @property

@@ -27,25 +27,23 @@ from imgforge.pipeline import (
     RenderThreads,
     make_caches,
 )
+from imgforge.service.cache_translation import cache_settings, original_cache_settings
 from imgforge.service.drain import Drain
 from imgforge.service.lifecycle import Component, OrderedServices, PeriodicCall
 from imgforge.service.platform import IdleTrim, pixel_bytes
 from imgforge.service.process_metrics import ObservedParts, ProcessMetrics
+from imgforge.service.shares import clients_per_process, queue_per_process
 from imgforge.service.translation import (
     answer_settings,
-    cache_settings,
     caches_settings,
-    clients_per_process,
     connection_limits,
     negotiation,
-    original_cache_settings,
     passthrough,
     pipeline_settings,
-    queue_per_process,
     server_settings,
     source_settings,
-    url_settings,
 )
+from imgforge.service.url_translation import url_settings
 from imgforge.sources import SourceRegistry, use_own_resolver
 from imgforge.urls import UrlParser
 from imgforge.web import (

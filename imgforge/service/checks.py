@@ -1,20 +1,18 @@
-"""Checks of settings by the parts that use them, before the server starts: presets, files, images, plugins, stores."""
+"""Checks of settings by the parts that use them, before the server starts: presets, files, images, plugins, stores.
+
+The parts are imported by the checks that need them. Those of `LIGHT` need URLs and files only; the others need what
+the supervisor of several processes does not import: libvips, TLS, the sources (see `start_checks`).
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
-from imgforge.config import BindAddress, Rule, Settings
-from imgforge.processing import detect_format
-from imgforge.service.net import CredentialsError, read_credentials
-from imgforge.service.translation import source_settings, url_settings
-from imgforge.sources import Proxies, find_plugins, read_authorities, store_mistakes, unknown_plugin_settings
-from imgforge.urls import UrlParser
+from imgforge.config import BindAddress, Rule, Settings, broken_rules
 
-__all__ = ["RULES"]
+__all__ = ["HEAVY", "LIGHT", "check_settings"]
 
 # Settings that the URL parser checks, each by itself.
 _CHECKED_BY_URLS = ("allowed_processing_options", "allowed_info_options", "presets", "info_presets")
@@ -22,6 +20,13 @@ _CHECKED_BY_URLS = ("allowed_processing_options", "allowed_info_options", "prese
 
 def _urls(settings: Settings) -> Iterator[str]:
     """Presets may use each other, so that all of a kind are checked together."""
+    if all(getattr(settings, name) == Settings.fields[name].default for name in _CHECKED_BY_URLS):
+        return
+    from dataclasses import replace
+
+    from imgforge.service.url_translation import url_settings
+    from imgforge.urls import UrlParser
+
     rules = url_settings(settings)
     unbound = replace(rules, **{name: type(getattr(rules, name))() for name in _CHECKED_BY_URLS})
     for name in _CHECKED_BY_URLS:
@@ -35,6 +40,8 @@ def _image(name: str) -> Rule:
     """The operator's watermark or fallback image must be an image: otherwise the first client would get the error."""
 
     def broken(settings: Settings) -> Iterator[str]:
+        from imgforge.processing import detect_format
+
         data, path = getattr(settings, f"{name}_data"), getattr(settings, f"{name}_path")
         if data and detect_format(data) is None:
             yield f"IMGFORGE_{name.upper()}_DATA ({len(data)} bytes) must be an image of a known format, as base64"
@@ -51,6 +58,8 @@ def _authorities(settings: Settings) -> Iterator[str]:
     if path:
         yield from _unreadable("ca_file", path)
     if path and _is_readable(path):
+        from imgforge.sources import read_authorities
+
         try:
             read_authorities(path)
         except ValueError as error:
@@ -58,6 +67,8 @@ def _authorities(settings: Settings) -> Iterator[str]:
 
 
 def _proxies(_: Settings) -> Iterator[str]:
+    from imgforge.sources import Proxies
+
     try:
         Proxies(os.environ)
     except ValueError as error:
@@ -81,6 +92,8 @@ def _credentials(name: str, listeners: Callable[[Settings], Iterable[BindAddress
     def broken(settings: Settings) -> Iterator[str]:
         for address in listeners(settings):
             if address.kind == "ssl":
+                from imgforge.service.net import CredentialsError, read_credentials
+
                 try:
                     read_credentials(address)
                 except CredentialsError as error:
@@ -90,6 +103,8 @@ def _credentials(name: str, listeners: Callable[[Settings], Iterable[BindAddress
 
 
 def _plugins(settings: Settings) -> Iterator[str]:
+    from imgforge.sources import find_plugins, unknown_plugin_settings
+
     plugins = find_plugins()
     yield from plugins.mistakes or unknown_plugin_settings(plugins.factories.values(), settings.plugin)
 
@@ -104,6 +119,9 @@ _STORES = frozenset({"use_s3", "s3_endpoint", "s3_access_points", "use_gcs", "gc
 
 def _stores(settings: Settings) -> Iterator[str]:
     """Keys, endpoints and libraries of object stores must be usable."""
+    from imgforge.service.translation import source_settings
+    from imgforge.sources import store_mistakes
+
     yield from store_mistakes(source_settings(settings))
 
 
@@ -116,15 +134,22 @@ def _unreadable(name: str, path: str) -> Iterator[str]:
         yield f"IMGFORGE_{name.upper()}={path!r} must name a readable file"
 
 
-RULES = (
+LIGHT = (
     Rule(frozenset({*_CHECKED_BY_URLS, "arguments_separator"}), _urls),
+    Rule(frozenset({"local_filesystem_root"}), _root),
+    _credentials("bind", lambda settings: settings.listeners),
+    _credentials("prometheus_bind", lambda settings: settings.metrics_listeners),
+)
+HEAVY = (
     _image("watermark"),
     _image("fallback_image"),
     Rule(frozenset({"ca_file"}), _authorities),
     Rule(frozenset(), _proxies),
-    Rule(frozenset({"local_filesystem_root"}), _root),
     Rule(frozenset({"plugin"}), _plugins),
     Rule(_STORES, _stores),
-    _credentials("bind", lambda settings: settings.listeners),
-    _credentials("prometheus_bind", lambda settings: settings.metrics_listeners),
 )
+
+
+def check_settings(settings: Settings, unusable: Collection[str]) -> list[str]:
+    """One line for each mistake that the parts find in *settings*; those that involve an *unusable* one are skipped."""
+    return broken_rules(settings, unusable, (*LIGHT, *HEAVY))

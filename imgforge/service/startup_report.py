@@ -1,28 +1,13 @@
-"""Log lines at the start: what runs, and warnings about risky or ineffective settings."""
+"""Log lines of a serving process at the start: versions, formats, threads, caches."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 from imgforge import __version__, processing
-from imgforge.cache import CacheSettings, usable_directory
-from imgforge.config import BindAddress, Settings
-from imgforge.service.translation import cache_settings, clients_per_process, original_cache_settings
-from imgforge.sources import find_plugins
+from imgforge.cache import CacheSettings
+from imgforge.config import Settings
+from imgforge.service.cache_translation import cache_settings, original_cache_settings
 
-__all__ = ["StartupReport", "counted", "listening", "missing_formats", "summary", "warnings"]
-
-# Descriptors of a process besides its clients: files, listeners, the reactor's own, connections to some origins.
-_OTHER_DESCRIPTORS = 128
-
-
-class StartupReport(NamedTuple):
-    """Log lines of the start: information, warnings, and the addresses, once they accept requests."""
-
-    lines: Sequence[str]
-    warnings: Sequence[str]
-    listening: Sequence[str]
+__all__ = ["counted", "missing_formats", "summary"]
 
 
 def summary(settings: Settings, processes: int, threads: int) -> list[str]:
@@ -37,17 +22,6 @@ def summary(settings: Settings, processes: int, threads: int) -> list[str]:
         f"{work} each" if processes > 1 else work,
         f"cache: {_where(results)}" + (f"; originals: {_where(originals)}" if originals.type else ""),
     ]
-
-
-def listening(settings: Settings, addresses: Sequence[BindAddress]) -> list[str]:
-    """The *addresses* that accept requests now: those of the listeners, then those of the metrics' own."""
-    served, metrics = addresses[: len(settings.listeners)], addresses[len(settings.listeners) :]
-    lines = [f"listening on {', '.join(map(str, served))}"]
-    if settings.embedded and served[0].kind != "unix":
-        lines.append(f"a page to try it out on: {served[0]}/")
-    if metrics:
-        lines.append(f"metrics on {', '.join(map(str, metrics))}")
-    return lines
 
 
 def missing_formats(able: processing.Capabilities) -> list[str]:
@@ -65,21 +39,6 @@ def missing_formats(able: processing.Capabilities) -> list[str]:
             for name in names
             if name not in separate
         ]
-    return lines
-
-
-def warnings(settings: Settings, processes: int, descriptors: int) -> list[str]:
-    """Warnings for the operator; each process may have *descriptors* files open."""
-    lines = [*settings.warnings(), *find_plugins().warnings]
-    path = settings.prepare_state_directory()
-    if path and not usable_directory(path):
-        lines.append(f"the cache directory {path} cannot be written: images are served as if uncached")
-    clients = clients_per_process(settings, processes)
-    if clients + _OTHER_DESCRIPTORS > descriptors:
-        lines.append(
-            f"IMGFORGE_MAX_CLIENTS: {clients} clients of a process and its other files need "
-            f"{clients + _OTHER_DESCRIPTORS} descriptors, and {descriptors} is the limit (ulimit -n, LimitNOFILE=)"
-        )
     return lines
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from imgforge import __version__, processing
-from imgforge.cache import CacheSettings, fingerprint
+from imgforge.cache import fingerprint
 from imgforge.config import Settings
 from imgforge.model import AutoQuality, Unsharp
 from imgforge.pipeline import CachesSettings, PipelineSettings, StalenessPolicy
@@ -20,30 +19,22 @@ from imgforge.sources import (
     AddressPolicy,
     SourceSettings,
 )
-from imgforge.urls import UrlSettings
 from imgforge.web import AnswerSettings, Clients, ConnectionLimits, Negotiation, Passthrough, ServerSettings
 
 __all__ = [
     "answer_headers",
     "answer_settings",
-    "cache_settings",
     "caches_settings",
-    "clients_per_process",
     "connection_limits",
     "negotiation",
     "operators_image",
-    "original_cache_settings",
     "passthrough",
     "pipeline_settings",
     "processing_settings",
-    "queue_per_process",
     "server_settings",
     "source_settings",
-    "threads_per_process",
-    "url_settings",
 ]
 
-_NO_LIMIT = 1 << 40
 _IDLE_CONNECTIONS = 64  # that are kept where there is no limit of connections
 _STORE_RETRIES = 2  # where the operator sets no number
 
@@ -53,33 +44,6 @@ _TAG_HEADERS = {
     "cloudfront": ("X-Amz-Meta-Cache-Tag",),
     "none": (),
 }
-
-
-def url_settings(settings: Settings) -> UrlSettings:
-    """The settings of the URL parser."""
-    return UrlSettings(
-        keys=tuple(zip(settings.key, settings.salt, strict=False)),  # another rule compares their numbers
-        signature_size=settings.signature_size,
-        trusted_signatures=settings.trusted_signatures,
-        allow_unsigned=settings.unsigned_allowed,
-        path_prefix=settings.path_prefix,
-        arguments_separator=settings.arguments_separator,
-        presets=settings.presets,
-        info_presets=settings.info_presets,
-        only_presets=settings.only_presets,
-        info_only_presets=settings.only_presets if settings.info_only_presets == "" else settings.info_only_presets,
-        allow_security_options=settings.allow_security_options,
-        allow_bypass_cache=settings.allow_bypass_cache,
-        allowed_processing_options=frozenset(settings.allowed_processing_options),
-        allowed_info_options=frozenset(settings.allowed_info_options),
-        max_chained_pipelines=settings.max_chained_pipelines,
-        base_url=settings.base_url,
-        url_replacements=settings.url_replacements,
-        watermark_preprocess_url=settings.watermark_preprocess_url,
-        fallback_image_preprocess_url=settings.fallback_image_preprocess_url,
-        base64_url_includes_filename=settings.base64_url_includes_filename,
-        encryption_key=settings.source_url_encryption_key[0] if settings.source_url_encryption_key else b"",
-    )
 
 
 def operators_image(settings: Settings, name: str) -> bytes | None:
@@ -243,38 +207,6 @@ def passthrough(settings: Settings) -> Passthrough:
     )
 
 
-def cache_settings(settings: Settings, directory: str = "") -> CacheSettings:
-    """The cache of results; *directory* is shared by all processes of the server."""
-    kind, path = settings.prepare_cache()
-    return CacheSettings(
-        type=kind,
-        memory_max_bytes=settings.cache_memory_max_bytes,
-        memory_capacity=settings.cache_memory_capacity,
-        disk_path=path,
-        disk_max_bytes=settings.cache_disk_max_bytes,
-        disk_capacity=settings.cache_disk_capacity,
-        disk_min_free=settings.cache_disk_min_free_bytes,
-        directory=directory,
-    )
-
-
-def original_cache_settings(settings: Settings, processes: int, directory: str = "") -> CacheSettings:
-    """The cache of originals, in a directory beside the results; its memory is shared out over *processes*."""
-    kind, total = settings.source_cache_type, settings.source_cache_max_bytes
-    return CacheSettings(
-        type=kind,
-        memory_max_bytes=(total if kind == "memory" else total // 8) // processes,
-        memory_capacity=_NO_LIMIT,
-        disk_path=str(Path(settings.cache_disk_path, "originals")),
-        disk_max_bytes=total,
-        disk_capacity=0,
-        disk_min_free=settings.cache_disk_min_free_bytes,
-        # A purge journal of their own: the purge of one image purges its original, but not the original's other images.
-        directory=directory and str(Path(directory, "originals")),
-        name="originals",
-    )
-
-
 def caches_settings(settings: Settings) -> CachesSettings:
     """Staleness and capacities of the caches."""
     return CachesSettings(
@@ -289,18 +221,3 @@ def caches_settings(settings: Settings) -> CachesSettings:
         watermarks=settings.watermarks_cache_size,
         fallbacks=settings.fallback_images_cache_size,
     )
-
-
-def threads_per_process(settings: Settings, processes: int, cpus: int) -> int:
-    """The number of image threads of each process: IMGFORGE_WORKERS in all of them together, 0 is two per CPU."""
-    return max(1, math.ceil((settings.workers or 2 * cpus) / processes))
-
-
-def clients_per_process(settings: Settings, processes: int) -> int:
-    """The number of connections that each process accepts; 0 is unlimited."""
-    return math.ceil(settings.max_clients / processes)
-
-
-def queue_per_process(settings: Settings, processes: int) -> int:
-    """The number of requests that may wait for an image thread of each process; 0 is unlimited."""
-    return math.ceil(settings.requests_queue_size / processes)

@@ -1,4 +1,8 @@
-"""`twistd imgforge`: its command line, and the service that it makes."""
+"""`twistd imgforge`: its command line, and the service that it makes.
+
+The modules of the supervisor, and those of a process that serves, are imported once the settings say which of them this
+process is: a supervisor has neither libvips nor the web stack in memory.
+"""
 
 from __future__ import annotations
 
@@ -6,41 +10,29 @@ import atexit
 import os
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
-from typing import Any, NoReturn, TextIO, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO, cast
 
-from twisted.application.service import IService, MultiService
-from twisted.logger import ILogObserver, Logger
+from twisted.application.service import IService
 from twisted.python import usage
 
 from imgforge import __version__
 from imgforge.config import ConfigurationError, Settings, load_settings
-from imgforge.interfaces import IServerReactor
-from imgforge.observability import share_metrics
-from imgforge.service.assembly import ApplicationParts
-from imgforge.service.checks import RULES
-from imgforge.service.log_output import catch_uncaught, log_stream, observer_for
-from imgforge.service.net import ListenError, open_listeners
-from imgforge.service.platform import (
-    Notifier,
-    call_on_hangup,
-    confine,
-    end_with_failure,
-    raise_descriptor_limit,
-    stop_on_signals,
-    tune_allocator,
-    usable_cpus,
-)
-from imgforge.service.startup_report import StartupReport, listening, summary, warnings
-from imgforge.service.supervisor import MetricsDirectory, PoolOutput, Supervisor, SupervisorParts
-from imgforge.service.translation import threads_per_process
-from imgforge.service.worker import ServingParts, ServingProcess
+from imgforge.service.log_output import log_stream
+from imgforge.service.main_service import ImgforgeService
+from imgforge.service.platform import confine, raise_descriptor_limit, tls_left_out, tune_allocator, usable_cpus
+from imgforge.service.shares import threads_per_process
+from imgforge.service.start_checks import StartChecks, is_alone
+from imgforge.service.startup_lines import StartupLines, listening, warnings
+
+if TYPE_CHECKING:
+    from imgforge.interfaces import IServerReactor
+    from imgforge.service.net import Listener
+    from imgforge.service.supervisor import PoolOutput
 
 __all__ = ["Options", "makeService"]
 
-# Seconds that the stop may take beyond the grace of requests: more than workers have before they are killed.
-_STOP_MARGIN = 8.0
 _PIDFILE = "twistd.pid"  # twistd's default
 
 
@@ -70,77 +62,6 @@ class Options(usage.Options):
         raise SystemExit(0)
 
 
-class ImgforgeService(MultiService):
-    """The service that twistd runs: it sets the log observer, logs *report* at its start, and handles signals.
-
-    *tidy* removes what the server has put into the file system; it runs before the process ends in whatever way.
-    """
-
-    log = Logger()
-
-    def __init__(
-        self,
-        reactor: IServerReactor,
-        settings: Settings,
-        stream: TextIO | None,
-        report: StartupReport,
-        tidy: Callable[[], None],
-    ) -> None:
-        super().__init__()
-        self._reactor = reactor
-        self._settings = settings
-        self._stream = stream
-        self._report = report
-        self._tidy = tidy
-        self.notifier = Notifier(os.environ)
-
-    def setServiceParent(self, parent: Any) -> None:
-        """Give the application a log observer: twistd asks for it when logging starts."""
-        if self._stream is not None:
-            parent.setComponent(ILogObserver, observer_for(self._settings, self._stream))
-            catch_uncaught()
-        super().setServiceParent(parent)
-
-    def startService(self) -> None:
-        """Log the report, then start the server."""
-        child: Any = self.services[0]
-
-        def handle_signals() -> None:
-            stop_on_signals(self._reactor, lambda: child.grace + _STOP_MARGIN, self._tidy)
-
-        # At once, since Python's own handler raises KeyboardInterrupt, which some Deferred would swallow. And again
-        # after the reactor has set its own handlers, by which twistd would end by the signal itself.
-        handle_signals()
-        self._reactor.callWhenRunning(handle_signals)
-        for line in self._report.lines:
-            self.log.info("{line}", line=line)
-        for line in self._report.warnings:
-            self.log.warn("{line}", line=line)
-        self._reactor.callWhenRunning(call_on_hangup, self._reactor, child.reload)
-        try:
-            super().startService()
-        except Exception as error:
-            self.log.failure("a part of the server could not be started")
-            self.log.critical("imgforge cannot start: {error}", error=f"{type(error).__name__}: {error}")
-            raise SystemExit(1) from None
-
-    def log_listening(self) -> None:
-        """Log the addresses that accept requests."""
-        for line in self._report.listening:
-            self.log.info("{line}", line=line)
-
-    def fail(self) -> None:
-        """End with status 1: no worker can be started."""
-        end_with_failure(self._reactor, self._tidy)
-
-    def stopService(self) -> Any:
-        """Announce the stop, and stop the server."""
-        self.notifier.stopping()
-        child: Any = self.services[0]
-        self.log.info("stopping: requests under way have {grace:g} s", grace=child.grace)
-        return super().stopService()
-
-
 def _remove_pidfile(path: str) -> None:
     """Remove twistd's pid file where the process ends before twistd does it."""
     with suppress(OSError, ValueError):
@@ -164,80 +85,133 @@ def _settings_of_try(directory: str | None) -> tuple[dict[str, str], list[str]]:
     return {"local_filesystem_root": path}, []
 
 
+class _Configuration:
+    """The configuration that *options* name; it is read at the start and at each reload."""
+
+    def __init__(self, options: Options, cpus: int) -> None:
+        self._path = options["config"]
+        self._overrides = {"bind": options["bind"]} if options["bind"] else {}
+        settings_of_try, self.remarks = _settings_of_try(options["try"])
+        self._overrides |= settings_of_try
+        self._is_try = options["try"] is not None
+        self._cpus = cpus
+
+    def load(self) -> Settings:
+        """The settings; `ConfigurationError` with a line for each mistake."""
+        checks = StartChecks(self._cpus)
+        settings = load_settings(self._path, os.environ, self._overrides, checks)
+        if self._is_try and not settings.embedded:
+            raise ConfigurationError(["--try is for a server without IMGFORGE_KEY and IMGFORGE_ALLOW_UNSIGNED"])
+        return settings.with_notes(checks.warnings)
+
+
+class _Start(NamedTuple):
+    """The settings, the number of render threads of each process, and the listeners, with those of the metrics last."""
+
+    settings: Settings
+    threads: int
+    opened: tuple[Listener, ...]
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """Those for images."""
+        return self.opened[: len(self.settings.listeners)]
+
+    @property
+    def metrics_listeners(self) -> tuple[Listener, ...]:
+        """The separate ones for metrics."""
+        return self.opened[len(self.settings.listeners) :]
+
+
+def _serving_process(reactor: IServerReactor, service: ImgforgeService, start: _Start, output: TextIO) -> Any:
+    """The part of *service* that serves in this process; *output* gets the access log."""
+    from imgforge.service.assembly import ApplicationParts
+    from imgforge.service.worker import ServingParts, ServingProcess
+
+    tune_allocator()
+    if start.settings.sandbox:
+        confine()
+    parts = ServingParts(
+        start.listeners,
+        ApplicationParts(start.threads, output=output),
+        metrics_listeners=start.metrics_listeners,
+        notifier=service.notifier,
+        on_listening=service.log_listening,
+        announces=True,
+    )
+    return ServingProcess(reactor, start.settings, parts)
+
+
+def _supervisor(
+    reactor: IServerReactor,
+    service: ImgforgeService,
+    start: _Start,
+    output: PoolOutput,
+    load: Callable[[], Settings],
+    workers: int,
+) -> Any:
+    """The part of *service* that has *workers* serve; *load* reads the configuration again."""
+    from imgforge.service.supervisor import Supervisor, SupervisorParts
+
+    parts = SupervisorParts(
+        listeners=start.listeners,
+        workers=workers,
+        threads=start.threads,
+        output=output,
+        load=load,
+        metrics_listeners=start.metrics_listeners,
+        notifier=service.notifier,
+        on_listening=service.log_listening,
+        on_failure=service.fail,
+    )
+    return Supervisor(reactor, start.settings, parts)
+
+
 def makeService(options: Options) -> IService:
     """The service for *options*; mistakes in the configuration end the process with one line for each."""
-    overrides = {"bind": options["bind"]} if options["bind"] else {}
-    settings_of_try, remarks = _settings_of_try(options["try"])
-    overrides |= settings_of_try
+    cpus = usable_cpus()
+    configuration = _Configuration(options, cpus)
     leftovers = ExitStack()  # files to remove at the end
     atexit.register(leftovers.close)
-
-    def load() -> Settings:
-        return load_settings(options["config"], os.environ, overrides, RULES)
-
     try:
-        settings = load()
-        if options["try"] is not None and not settings.embedded:
-            raise ConfigurationError(["--try is for a server without IMGFORGE_KEY and IMGFORGE_ALLOW_UNSIGNED"])
-        addresses = (*settings.listeners, *settings.metrics_listeners)
-        opened = open_listeners(addresses, reuse_port=settings.so_reuseport)
+        settings = configuration.load()
     except ConfigurationError as error:
         _exit_with(error.lines)
+    addresses = (*settings.listeners, *settings.metrics_listeners)
+    alone = is_alone(settings, cpus)
+    without_tls = not alone and all(address.kind != "ssl" for address in addresses)
+    with tls_left_out() if without_tls else nullcontext():
+        from twisted.internet import reactor as installed  # installs it: not when this module is imported
+
+        from imgforge.service.net import ListenError, open_listeners
+    try:
+        opened = open_listeners(addresses, reuse_port=settings.so_reuseport)
     except ListenError as error:
         _exit_with(error.args)
     for listener in opened:
         leftovers.callback(listener.remove)
-    listeners, metrics_listeners = opened[: len(settings.listeners)], opened[len(settings.listeners) :]
-    cpus = usable_cpus()
-    count = settings.processes or cpus
-    from twisted.internet import reactor as installed  # installs it: not when this module is imported
-
-    reactor = cast("IServerReactor", installed)
-
-    threads = threads_per_process(settings, count, cpus)
     twistd_options: Any = options.parent
     leftovers.callback(_remove_pidfile, twistd_options["pidfile"])
-    stream = log_stream(twistd_options)
-    report = StartupReport(
-        summary(settings, count, threads),
-        [*remarks, *warnings(settings, count, raise_descriptor_limit())],
+    count = settings.processes or cpus
+    lines = StartupLines(
+        [*configuration.remarks, *warnings(settings, count, raise_descriptor_limit())],
         listening(settings, [listener.address for listener in opened]),
     )
-    service = ImgforgeService(reactor, settings, stream, report, leftovers.close)
-    if count > 1:
+    stream = log_stream(twistd_options)
+    reactor = cast("IServerReactor", installed)
+    service = ImgforgeService(reactor, settings, stream, lines, leftovers.close)
+    start = _Start(settings, threads_per_process(settings, count, cpus), opened)
+    if alone:
+        # The stream as it is now: twistd is about to turn sys.stdout into a log.
+        child = _serving_process(reactor, service, start, stream or sys.stdout)
+    else:
+        from imgforge.observability import share_metrics
+        from imgforge.service.supervisor import MetricsDirectory, PoolOutput
+
         directory = MetricsDirectory(twistd_options["uid"])
         leftovers.callback(directory.remove)
         share_metrics(directory.path, "parent")
-        child: Any = Supervisor(
-            reactor,
-            settings,
-            SupervisorParts(
-                listeners=listeners,
-                workers=count,
-                threads=threads,
-                output=PoolOutput(directory.path, stream),
-                load=load,
-                metrics_listeners=metrics_listeners,
-                notifier=service.notifier,
-                on_listening=service.log_listening,
-                on_failure=service.fail,
-            ),
-        )
-    else:
-        tune_allocator()
-        if settings.sandbox:
-            confine()
-        child = ServingProcess(
-            reactor,
-            settings,
-            ServingParts(
-                listeners,
-                # As it is now: twistd is about to turn sys.stdout into a log.
-                ApplicationParts(threads, output=stream or sys.stdout),
-                metrics_listeners=metrics_listeners,
-                notifier=service.notifier,
-                on_listening=service.log_listening,
-            ),
-        )
+        output = PoolOutput(directory.path, stream)
+        child = _supervisor(reactor, service, start, output, configuration.load, count)
     child.setServiceParent(service)
     return service

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from imgforge.config import BindAddress
 from imgforge.interfaces import IServerReactor
@@ -186,6 +185,8 @@ def adopt(
     from by an `EpollGroup`; those under TLS never are. The protocols of the factory are `Channel`s then.
     """
     if listener.credentials is not None:
+        from twisted.protocols.tls import TLSMemoryBIOFactory
+
         factory = TLSMemoryBIOFactory(listener.credentials.options(), False, factory)
     group = EpollGroup.of(reactor) if grouped and listener.credentials is None else None
     opened, backlog = listener.socket, _backlog(listener.address)

@@ -1,7 +1,7 @@
 """The credentials of TLS listeners: read once, by the process that starts, and passed on to its workers.
 
 The files are read while that process still has the privileges that it started with, which twistd's --uid may take away
-later. An error in one of them ends the start.
+later. An error in one of them ends the start. OpenSSL is imported where there is such a listener.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from cryptography.x509 import load_pem_x509_certificates
-from OpenSSL.crypto import X509, PKey
-from OpenSSL.SSL import Error as OpenSSLError
-from twisted.internet.ssl import CertificateOptions
+from typing import TYPE_CHECKING
 
 from imgforge.config import BindAddress
+
+if TYPE_CHECKING:
+    from twisted.internet.ssl import CertificateOptions
 
 __all__ = ["Credentials", "CredentialsError", "read_credentials"]
 
@@ -34,6 +32,11 @@ class Credentials:
 
     def options(self) -> CertificateOptions:
         """As Twisted takes them; `ValueError` or `TypeError` where malformed, OpenSSL's error for a mismatch."""
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+        from cryptography.x509 import load_pem_x509_certificates
+        from OpenSSL.crypto import X509, PKey
+        from twisted.internet.ssl import CertificateOptions
+
         own, *chain = load_pem_x509_certificates(self.certificates.encode())
         options = CertificateOptions(
             # Without a password: OpenSSL would ask for it on the terminal.
@@ -47,6 +50,8 @@ class Credentials:
 
 def read_credentials(address: BindAddress) -> Credentials:
     """Reads the files that an `ssl:` address names; `CredentialsError` where they cannot be used."""
+    from OpenSSL.SSL import Error as OpenSSLError
+
     key_path = address.options["privateKey"]
     certificate_path = address.options.get("certKey", key_path)
     credentials = Credentials(_read("privateKey", key_path), _read("certKey", certificate_path))

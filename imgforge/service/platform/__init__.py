@@ -19,6 +19,7 @@ from imgforge.service.platform.signals import (
 )
 from imgforge.service.platform.systemd import Notifier, sockets_from_systemd
 from imgforge.service.platform.usable_memory import pixel_bytes, usable_memory
+from imgforge.service.platform.without_tls import tls_left_out
 
 __all__ = [
     "IdleTrim",
@@ -35,6 +36,7 @@ __all__ = [
     "sockets_from_systemd",
     "stop_on_signals",
     "stop_when_told",
+    "tls_left_out",
     "tune_allocator",
     "usable_cpus",
     "usable_memory",

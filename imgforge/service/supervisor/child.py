@@ -16,8 +16,6 @@ in which the heartbeats that wait in the pipe are read.
 from __future__ import annotations
 
 import json
-import os
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
@@ -30,30 +28,13 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-__all__ = ["HEARTBEAT_INTERVAL", "Child", "StartFailure", "report_failure", "send_heartbeat"]
+from imgforge.service.supervisor.heartbeat import FAILED
 
-HEARTBEAT_INTERVAL = 1.0
+__all__ = ["Child", "StartFailure"]
+
 _MOST_SILENCE = 10.0
 _MOST_START = 60.0
 _READ_PIPE_FIRST = 2.0
-_HEARTBEAT = b"."
-_FAILED = b"!"
-# Characters of an error and of its traceback, so that both go into a pipe at once, whatever they are in JSON.
-_LONGEST_ERROR, _LONGEST_TRACEBACK = 500, 8000
-
-
-def send_heartbeat(descriptor: int) -> None:
-    """In the worker: tell the supervisor that this worker's reactor turns."""
-    with suppress(OSError):  # a supervisor that is gone ends its workers in another way
-        os.write(descriptor, _HEARTBEAT)
-
-
-def report_failure(descriptor: int, error: BaseException) -> None:
-    """In the worker: tell the supervisor that this worker cannot start, and why."""
-    line = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_ERROR]
-    trace = "".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]
-    with suppress(OSError):
-        os.write(descriptor, _FAILED + json.dumps([line, trace]).encode() + b"\n")
 
 
 class StartFailure(Failure):
@@ -139,7 +120,7 @@ class Child(ProcessProtocol):
     def start_failure(self) -> StartFailure | None:
         """Why it could not start, if it has reported that."""
         with suppress(ValueError):
-            error, trace = json.loads(self._report[len(_FAILED) :])
+            error, trace = json.loads(self._report[len(FAILED) :])
             return StartFailure(str(error), str(trace))
         return None
 
@@ -152,7 +133,7 @@ class Child(ProcessProtocol):
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: ARG002  # the only pipe that is read
         """Take a heartbeat, or a part of the report of a failed start."""
-        if self._report or data.startswith(_FAILED):
+        if self._report or data.startswith(FAILED):
             self._report += data
             return
         self._life.heartbeat()

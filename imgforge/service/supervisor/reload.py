@@ -27,10 +27,10 @@ import imgforge
 from imgforge.config import ConfigurationError, Settings
 from imgforge.service.net import CredentialsError, read_credentials
 from imgforge.service.platform import Notifier, raise_descriptor_limit, usable_cpus
-from imgforge.service.startup_report import warnings
+from imgforge.service.shares import threads_per_process
+from imgforge.service.startup_lines import warnings
 from imgforge.service.supervisor.child import Child
 from imgforge.service.supervisor.worker_pool import Plan, Replacement, WorkerPool
-from imgforge.service.translation import threads_per_process
 
 __all__ = ["ReloadObserver", "Reloader", "installed_code"]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
@@ -14,13 +15,13 @@ from imgforge.config import Settings
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import Metrics
 from imgforge.service.lifecycle import OrderedServices, PeriodicCall
-from imgforge.service.listening import Listening
-from imgforge.service.metrics_listener import metrics_site
 from imgforge.service.net import Listener
 from imgforge.service.platform import Notifier
 from imgforge.service.supervisor.reload import Reloader
 from imgforge.service.supervisor.worker_pool import Plan, PoolOutput, WorkerPool
-from imgforge.web import ImageSite
+
+if TYPE_CHECKING:
+    from imgforge.web import ImageSite
 
 __all__ = ["Supervisor", "SupervisorParts"]
 
@@ -74,6 +75,10 @@ class Supervisor(OrderedServices):
             PeriodicCall(self._reactor, _STATE_INTERVAL, self._observe, "the supervisor's gauges are not updated")
         )
         if self._parts.metrics_listeners:
+            # Only then: with it this process has the web stack.
+            from imgforge.service.listening import Listening
+            from imgforge.service.metrics_listener import metrics_site
+
             self._metrics_site = metrics_site(self._reactor, self._settings, self._metrics)
             self.addService(Listening(self._reactor, self._parts.metrics_listeners, self._metrics_site))
 
@@ -132,4 +137,6 @@ class Supervisor(OrderedServices):
     def configuration_changed(self, settings: Settings) -> None:
         """See `ReloadObserver`: secret and headers of the metrics' listeners may have changed."""
         if self._metrics_site is not None:
+            from imgforge.service.metrics_listener import metrics_site
+
             self._metrics_site.resource = metrics_site(self._reactor, settings, self._metrics).resource

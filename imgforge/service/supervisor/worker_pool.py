@@ -55,8 +55,8 @@ class Plan:
     listeners: tuple[Listener, ...]
     threads: int
 
-    def document(self, processes: int, metrics_directory: str, name: str, slots: int) -> bytes:
-        """The JSON line for the worker called *name*."""
+    def document(self, processes: int, metrics_directory: str, name: str, slots: int, *, announces: bool) -> bytes:
+        """The JSON line for the worker *name*; it *announces* versions and formats in the log, or another one does."""
         sockets = [
             (asdict(one.address), asdict(one.credentials) if one.credentials else None) for one in self.listeners
         ]
@@ -67,6 +67,7 @@ class Plan:
             "processes": processes,
             "metrics": [metrics_directory, name],
             "slots": slots,
+            "announces": announces,
         }
         return json.dumps(document).encode() + b"\n"
 
@@ -169,7 +170,8 @@ class WorkerPool(Service):
         taken = {worker.name for worker in self._workers}
         slots = self._connection_counts.slots
         name = next(name for name in map(str, range(slots)) if name not in taken)
-        document = self.plan.document(self.count, self._output.metrics_directory, name, slots)
+        announces = name == "0" and not self._any_has_served
+        document = self.plan.document(self.count, self._output.metrics_directory, name, slots, announces=announces)
         worker = Child(self._reactor, name, document, self._ended)
         log = self._output.log_stream.fileno() if self._output.log_stream is not None else 1
         sockets = [listener.socket.fileno() for listener in self.plan.listeners]

@@ -92,6 +92,7 @@ def _start(reactor: IServerReactor, document: dict[str, Any], heartbeats: int) -
             listeners,
             ApplicationParts(document["threads"], document["processes"], stream, directory, crash_tracker),
             share=counts.share(int(name)),
+            announces=document["announces"],
         ),
     )
     reactor.callWhenRunning(stop_when_told, reactor, service.hand_over)

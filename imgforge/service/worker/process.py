@@ -17,6 +17,7 @@ from imgforge.service.listening import Listening
 from imgforge.service.metrics_listener import metrics_site
 from imgforge.service.net import Listener, WorkerShare, epoll_group_usable
 from imgforge.service.platform import Notifier
+from imgforge.service.startup_report import summary
 
 __all__ = ["ServingParts", "ServingProcess"]
 
@@ -26,7 +27,7 @@ class ServingParts:
     """What a `ServingProcess` works with.
 
     `share` compares this worker's connections with those of the others; `on_listening` is called when requests are
-    accepted.
+    accepted. One process of a server *announces* its versions and formats in the log.
     """
 
     listeners: Sequence[Listener]
@@ -35,6 +36,7 @@ class ServingParts:
     share: WorkerShare | None = None
     notifier: Notifier = field(default_factory=Notifier)
     on_listening: Callable[[], None] = lambda: None
+    announces: bool = False
 
 
 class ServingProcess(OrderedServices):
@@ -61,6 +63,10 @@ class ServingProcess(OrderedServices):
         if self._parts.application.processes == 1:  # otherwise the supervisor has this gauge
             self._metrics.state.reloaded(self._reactor.seconds(), worked=True)
         self._add_services(self._metrics)
+        if self._parts.announces:
+            application = self._parts.application
+            for line in summary(self._settings, application.processes, application.threads):
+                self.log.info("{line}", line=line)
         super().startService()
         self._reactor.callWhenRunning(self._report_ready)
 

@@ -1,0 +1,44 @@
+"""Translates the settings of the caches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from imgforge.cache import CacheSettings
+from imgforge.config import Settings
+
+__all__ = ["cache_settings", "original_cache_settings"]
+
+_NO_LIMIT = 1 << 40
+
+
+def cache_settings(settings: Settings, directory: str = "") -> CacheSettings:
+    """The cache of results; *directory* is shared by all processes of the server."""
+    kind, path = settings.prepare_cache()
+    return CacheSettings(
+        type=kind,
+        memory_max_bytes=settings.cache_memory_max_bytes,
+        memory_capacity=settings.cache_memory_capacity,
+        disk_path=path,
+        disk_max_bytes=settings.cache_disk_max_bytes,
+        disk_capacity=settings.cache_disk_capacity,
+        disk_min_free=settings.cache_disk_min_free_bytes,
+        directory=directory,
+    )
+
+
+def original_cache_settings(settings: Settings, processes: int, directory: str = "") -> CacheSettings:
+    """The cache of originals, in a directory beside the results; its memory is shared out over *processes*."""
+    kind, total = settings.source_cache_type, settings.source_cache_max_bytes
+    return CacheSettings(
+        type=kind,
+        memory_max_bytes=(total if kind == "memory" else total // 8) // processes,
+        memory_capacity=_NO_LIMIT,
+        disk_path=str(Path(settings.cache_disk_path, "originals")),
+        disk_max_bytes=total,
+        disk_capacity=0,
+        disk_min_free=settings.cache_disk_min_free_bytes,
+        # A purge journal of their own: the purge of one image purges its original, but not the original's other images.
+        directory=directory and str(Path(directory, "originals")),
+        name="originals",
+    )

@@ -1,0 +1,92 @@
+"""The checks of settings at the start and at a reload, without what a supervisor would keep in memory for them.
+
+Where several processes are to serve, checks that need libvips, OpenSSL or the libraries of stores run in a process of
+their own, which ends with them: `python -P -m imgforge.service.start_checks`. None is started for settings that need no
+such check.
+
+    supervisor ── stdin: the settings and the names of unusable ones, in JSON ──> checks
+               <─ stdout: mistakes and warnings, in JSON
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Collection
+
+import twisted.plugins
+from imgforge.config import Settings, broken_rules
+from imgforge.service.checks import HEAVY, LIGHT, check_settings
+
+__all__ = ["StartChecks", "is_alone"]
+
+_OWN_PROCESS = (
+    *("watermark_data", "watermark_path", "fallback_image_data", "fallback_image_path"),
+    *("ca_file", "plugin", "use_s3", "use_gcs", "use_abs"),
+)
+# The modules below twisted/plugins that Twisted brings, and imgforge's own.
+_KNOWN_PLUGINS = ("cred_", "twisted_", "imgforge_plugin")
+
+
+class StartChecks:
+    """Checks settings, as `load_settings` has it; `warnings` has what the last check found worth a warning."""
+
+    def __init__(self, cpus: int) -> None:
+        self._cpus = cpus
+        self.warnings: tuple[str, ...] = ()
+
+    def __call__(self, settings: Settings, unusable: Collection[str]) -> list[str]:
+        """One line for each mistake."""
+        self.warnings = ()
+        if is_alone(settings, self._cpus):
+            self.warnings = _plugin_warnings()
+            return check_settings(settings, unusable)
+        mistakes = broken_rules(settings, unusable, LIGHT)
+        if _need_own_process(settings):
+            found = _found_in_own_process(settings, unusable)
+            mistakes += found["mistakes"]
+            self.warnings = tuple(found["warnings"])
+        return mistakes
+
+
+def is_alone(settings: Settings, cpus: int) -> bool:
+    """Whether one process serves, without a supervisor."""
+    return (settings.processes or cpus) == 1
+
+
+def _need_own_process(settings: Settings) -> bool:
+    return (
+        any(getattr(settings, name) for name in _OWN_PROCESS)
+        or any(name.lower().endswith("_proxy") for name in os.environ)
+        or any(not one.name.startswith(_KNOWN_PLUGINS) for one in pkgutil.iter_modules(twisted.plugins.__path__))
+    )
+
+
+def _found_in_own_process(settings: Settings, unusable: Collection[str]) -> dict[str, list[str]]:
+    question = json.dumps({"settings": settings.given, "unusable": sorted(unusable)})
+    command = [sys.executable, "-P", "-m", "imgforge.service.start_checks"]
+    answer = subprocess.run(command, input=question, capture_output=True, text=True, check=False)  # noqa: S603
+    if answer.returncode:
+        reason = (answer.stderr.strip().splitlines() or [f"status {answer.returncode}"])[-1]
+        return {"mistakes": [f"the settings cannot be checked: {reason}"], "warnings": []}
+    found: dict[str, list[str]] = json.loads(answer.stdout.splitlines()[-1])
+    return found
+
+
+def _plugin_warnings() -> tuple[str, ...]:
+    from imgforge.sources import find_plugins
+
+    return find_plugins().warnings
+
+
+def _main() -> None:
+    question = json.load(sys.stdin)
+    mistakes = broken_rules(Settings.from_given(question["settings"]), question["unusable"], HEAVY)
+    print(json.dumps({"mistakes": mistakes, "warnings": _plugin_warnings()}))
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,48 @@
+"""Log lines of the main process at the start: addresses, and warnings about risky or ineffective settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from imgforge.cache import usable_directory
+from imgforge.config import BindAddress, Settings
+from imgforge.service.shares import clients_per_process
+
+__all__ = ["StartupLines", "listening", "warnings"]
+
+# Descriptors of a process besides its clients: files, listeners, the reactor's own, connections to some origins.
+_OTHER_DESCRIPTORS = 128
+
+
+class StartupLines(NamedTuple):
+    """Log lines of the start: warnings, and the addresses, once they accept requests."""
+
+    warnings: Sequence[str]
+    listening: Sequence[str]
+
+
+def listening(settings: Settings, addresses: Sequence[BindAddress]) -> list[str]:
+    """The *addresses* that accept requests now: those of the listeners, then those of the metrics' own."""
+    served, metrics = addresses[: len(settings.listeners)], addresses[len(settings.listeners) :]
+    lines = [f"listening on {', '.join(map(str, served))}"]
+    if settings.embedded and served[0].kind != "unix":
+        lines.append(f"a page to try it out on: {served[0]}/")
+    if metrics:
+        lines.append(f"metrics on {', '.join(map(str, metrics))}")
+    return lines
+
+
+def warnings(settings: Settings, processes: int, descriptors: int) -> list[str]:
+    """Warnings for the operator; each process may have *descriptors* files open."""
+    lines = [*settings.warnings()]
+    path = settings.prepare_state_directory()
+    if path and not usable_directory(path):
+        lines.append(f"the cache directory {path} cannot be written: images are served as if uncached")
+    clients = clients_per_process(settings, processes)
+    if clients + _OTHER_DESCRIPTORS > descriptors:
+        lines.append(
+            f"IMGFORGE_MAX_CLIENTS: {clients} clients of a process and its other files need "
+            f"{clients + _OTHER_DESCRIPTORS} descriptors, and {descriptors} is the limit (ulimit -n, LimitNOFILE=)"
+        )
+    return lines
