@@ -116,25 +116,27 @@ def process(
     engine = _Engine(settings, accepted, watermarks or {}, cancellation, pixel_budget or PixelBudget())
 
     def render(partial: bool) -> Rendition:
-        return replace(engine, partial=partial).process(source, (options, *chained))
+        return engine.process(source, (options, *chained), partial=partial)
 
     rendition, truncated = whole_or_part(source, settings, cancellation, render)
-    return replace(rendition, truncated=truncated)
+    return replace(rendition, truncated=True) if truncated else rendition
 
 
 @dataclass(frozen=True, slots=True)
 class _Engine:
-    """The arguments of one call besides its source and options; *partial* accepts a truncated source."""
+    """The arguments of one call besides its source and options."""
 
     settings: ProcessingSettings
     accepted: tuple[str, ...]
     watermarks: Mapping[str, bytes]
     cancellation: Cancellation
     pixel_budget: PixelBudget
-    partial: bool = False
 
-    def process(self, source: bytes, pipelines: Sequence[ProcessingOptions]) -> Rendition:
-        """The rendition of *source* after all *pipelines*; the first alone decides how the source is read."""
+    def process(self, source: bytes, pipelines: Sequence[ProcessingOptions], *, partial: bool) -> Rendition:
+        """The rendition of *source* after all *pipelines*; the first alone decides how the source is read.
+
+        *partial* accepts a truncated source.
+        """
         settings, options = self.settings, pipelines[0]
         check_hash(source, options.hashsum)
         thumbnail = chosen(options.enforce_thumbnail, settings.enforce_thumbnail)
@@ -143,7 +145,7 @@ class _Engine:
             settings,
             style=options.style,
             cancellation=self.cancellation,
-            partial=self.partial,
+            partial=partial,
             megapixels=0 if thumbnail else chosen(options.max_src_resolution, settings.max_src_resolution),
         )
         original.check_type(settings.allowed_mime_types)
@@ -207,12 +209,15 @@ _OUTPUT = (
     "preserve_hdr",
     "auto_rotate",
 )
+_DEFAULTS = ProcessingOptions()
 
 
 def _output_options(pipelines: Sequence[ProcessingOptions]) -> ProcessingOptions:
-    output, default = pipelines[0], ProcessingOptions()
+    output = pipelines[0]
     for options in pipelines[1:]:
-        changes = {name: getattr(options, name) for name in _OUTPUT if getattr(options, name) != getattr(default, name)}
+        changes = {
+            name: getattr(options, name) for name in _OUTPUT if getattr(options, name) != getattr(_DEFAULTS, name)
+        }
         output = replace(output, **changes)
     return output
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyvips
 
-__all__ = ["RELIED_ON", "field_names", "log_warnings_only", "remove_field", "usage"]
+__all__ = ["RELIED_ON", "AddressedImage", "field_names", "library_path", "log_warnings_only", "remove_field", "usage"]
 
 # Names of the module pyvips: why they are needed, and the public hook that would replace them.
 RELIED_ON = {
@@ -21,8 +21,51 @@ RELIED_ON = {
     "_log_handler_cb": ("pyvips' own handler, for warnings.", "As above."),
     "glib_lib": ("Sets the log handler, and frees GLib's memory.", "As above; get_fields that takes any bytes."),
     "vips_lib": ("Reads and removes fields whose names are not UTF-8.", "get_fields and remove that take bytes."),
-    "ffi": ("Strings and null pointers of the two.", "As above."),
+    "ffi": ("Strings and null pointers of the two, and images by their address.", "As above; Image.from_address."),
+    "gobject_lib": ("References to images by their address.", "Image.from_address."),
 }
+
+
+class AddressedImage(pyvips.Image):  # type: ignore[misc]
+    """An image of libvips by its address, with a reference to it that a subclass gives up at its end.
+
+    pyvips' own pointer, which costs a call and a finalizer, is made when an operation of pyvips wants it. `_references`
+    are the objects, such as the buffer that the image is read from, that have to live as long: pyvips hands them on to
+    the results of its operations.
+    """
+
+    __slots__ = ("_owned", "address")
+
+    def __init__(self, address: int, references: list[Any]) -> None:
+        self.address = address
+        self._references = references  # type: ignore[misc]
+        self._handles: list[Any] = []  # type: ignore[misc]
+        self._owned: Any = None
+
+    @property
+    def references(self) -> list[Any]:
+        """The objects that have to live as long as the image."""
+        return self._references
+
+    @property
+    def pointer(self) -> Any:
+        """The image for functions of pyvips."""
+        if self._owned is None:
+            library: Any = pyvips
+            pointer = library.ffi.cast("VipsImage *", self.address)
+            library.gobject_lib.g_object_ref(pointer)
+            self._owned = library.ffi.gc(pointer, library.gobject_lib.g_object_unref)
+        return self._owned
+
+    @property
+    def vobject(self) -> Any:
+        """The image for functions that take any object of libvips."""
+        return pyvips.ffi.cast("VipsObject *", self.pointer)
+
+    @property
+    def gobject(self) -> Any:
+        """The image for functions that take any object of GLib."""
+        return pyvips.ffi.cast("GObject *", self.pointer)
 
 
 @cache
@@ -61,11 +104,20 @@ def remove_field(image: Any, name: str) -> None:
 
 
 @cache
+def library_path() -> str | None:
+    """The path of the libvips that pyvips has loaded; None if it cannot be found."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
+            paths = {line.split(None, 5)[5].strip() for line in maps if "/libvips" in line}
+    except OSError:
+        return None
+    return next((path for path in sorted(paths) if "libvips-cpp" not in path), None)
+
+
+@cache
 def _library() -> ctypes.CDLL | None:
     """The loaded libvips, for functions that pyvips does not declare; None if it cannot be found."""
-    with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
-        paths = {line.split(None, 5)[5].strip() for line in maps if "/libvips" in line}
-    path = next((path for path in sorted(paths) if "libvips-cpp" not in path), None)
+    path = library_path()
     if path is None:
         return None
     library = ctypes.CDLL(path)

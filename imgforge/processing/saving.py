@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pyvips
-
 from imgforge.processing.codecs import FORMATS, writer
 from imgforge.processing.metadata import write_credits
 from imgforge.processing.quality_search import fit_max_bytes, search_quality
 from imgforge.processing.settings import chosen
 from imgforge.processing.state import State
+from imgforge.processing.vips_image import encode
 
 __all__ = ["save"]
 
@@ -133,5 +132,5 @@ def _encoded(state: State, quality: int) -> bytes:
     codec = writer(state.format_name)
     if codec is not None and codec.save is not None:
         return codec.save(image, state.format_name, **options)
-    body = bytes(pyvips.Operation.call(one.saver, image, **one.saver_options, **options))
+    body = encode(one.saver, image, **one.saver_options, **options)
     return write_credits(image, body) if state.format_name == "tiff" else body

@@ -12,6 +12,8 @@ __all__ = ["ProcessingSettings", "chosen", "merged"]
 
 T = TypeVar("T")
 
+_NO_SEARCH = AutoQuality()  # its method is none
+
 
 def chosen(url: T | None, operator: T) -> T:
     """The URL's value; the operator's where the URL leaves it unset (None)."""
@@ -86,12 +88,16 @@ class ProcessingSettings:
 
     def quality_of(self, format_name: str, options: ProcessingOptions) -> int:
         """The quality to save with: the URL's own, the URL's by format, the operator's by format, the operator's."""
+        if options.quality:
+            return options.quality
         by_format = dict(options.format_quality).get(format_name) or self.format_quality.get(format_name)
-        return options.quality or by_format or self.quality
+        return by_format or self.quality
 
     def search_of(self, format_name: str, options: ProcessingOptions, megapixels: float) -> AutoQuality:
         """The quality search for a result of *megapixels*; the URL's bounds override those by format."""
         operator = self.autoquality
+        if chosen(options.autoquality.method, operator.method) == "none":
+            return _NO_SEARCH
         operator = replace(
             operator,
             minimum=operator.format_min.get(format_name, operator.minimum),

@@ -76,6 +76,12 @@ class State:
         return chosen(self.options.auto_rotate, self.settings.auto_rotate)
 
     @property
+    def keeps_profile(self) -> bool:
+        """Whether the result keeps the source's ICC profile, where it has one."""
+        strip = chosen(self.options.strip_color_profile, self.settings.strip_color_profile)
+        return not strip and self.format.profile
+
+    @property
     def flattens(self) -> bool:
         """Whether this pipeline's result has no alpha. A following pipeline can take alpha whatever the format."""
         return self.options.background is not None or (self.last and not self.format.alpha)

@@ -21,6 +21,7 @@ from imgforge.processing.libvips import broken
 from imgforge.processing.metadata import with_credits
 from imgforge.processing.pixel_buffers import MOST_PIXELS
 from imgforge.processing.resources import Cancellation
+from imgforge.processing.vips_image import load
 
 __all__ = ["decode"]
 
@@ -61,7 +62,7 @@ def decode(
     try:
         # Truncated files fail rather than end in grey.
         options |= {"access": "sequential", "fail_on": "none" if partial else "truncated"}
-        image = pyvips.Operation.call(FORMATS[name].loader, body, **options)
+        image = load(FORMATS[name].loader, body, **options)
     except pyvips.Error as error:
         raise broken(error) from None
     if not partial and name in _COMPLETE and not _COMPLETE[name](body, options.get("page", 0), options.get("n", 1)):

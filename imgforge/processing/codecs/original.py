@@ -19,7 +19,6 @@ from imgforge.processing.codecs.pillow_frames import frame_count
 from imgforge.processing.codecs.svg_cost import is_costly
 from imgforge.processing.codecs.svg_rendering import clean, draw_isolated
 from imgforge.processing.pixel_buffers import MOST_PIXELS
-from imgforge.processing.pyvips_compat import field_names
 from imgforge.processing.resources import Cancellation
 from imgforge.processing.settings import ProcessingSettings
 
@@ -154,18 +153,17 @@ def open_original(
         image = draw_isolated(body, cancellation, drawn=False, unlimited=lifted)
     else:
         image = decode(body, name, cancellation, unlimited=lifted, partial=partial, most_pixels=most_pixels, **part)
-    fields = frozenset(field_names(image))
     frames = frame_count(body, name) if FORMATS[name].animated_by_pillow and not partial else 1
-    pages = image.get("n-pages") if "n-pages" in fields else 1
+    pages = image.get("n-pages") if image.get_typeof("n-pages") else 1
     return Original(
         body=body,
         format=name,
         image=image,
         width=image.width,
-        height=image.get("page-height") if "page-height" in fields else image.height,
+        height=image.get("page-height") if image.get_typeof("page-height") else image.height,
         pages=max(pages, frames),
-        orientation=_orientation(image, fields),
-        animated=frames > 1 or (pages > 1 and "delay" in fields and "loop" in fields),
+        orientation=_orientation(image),
+        animated=frames > 1 or (pages > 1 and bool(image.get_typeof("delay") and image.get_typeof("loop"))),
         part=part,
         isolated=isolated,
         cancellation=cancellation,
@@ -186,6 +184,6 @@ def check_hash(body: bytes, hashsum: tuple[str, str] | None) -> None:
         raise NotAnImage(f"the source does not have the {hashsum[0]} hash that the URL names")
 
 
-def _orientation(image: Any, fields: frozenset[str]) -> int:
-    value = image.get("orientation") if "orientation" in fields else 1
+def _orientation(image: Any) -> int:
+    value = image.get("orientation") if image.get_typeof("orientation") else 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1

@@ -16,6 +16,7 @@ from imgforge.processing.settings import chosen
 from imgforge.processing.state import State
 
 __all__ = [
+    "COLOUR_FIELDS",
     "embed_profile",
     "full_scale",
     "interpretation",
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 _PROFILE = "icc-profile-data"
-_COLOUR_FIELDS = (_PROFILE, "exif-ifd0-WhitePoint", "exif-ifd0-PrimaryChromaticities", "exif-ifd2-ColorSpace")
+COLOUR_FIELDS = frozenset({_PROFILE, "exif-ifd0-WhitePoint", "exif-ifd0-PrimaryChromaticities", "exif-ifd2-ColorSpace"})
 _BUILT_IN = frozenset({"srgb", "cmyk", "p3"})
 _NATIVE = frozenset({"rgb", "srgb", "rgb16", "scrgb", "grey16", "b-w"})
 _DEEP = frozenset({"rgb16", "grey16", "scrgb"})
@@ -99,9 +100,7 @@ def standard_rgb(state: State, image: Any) -> Any:
 
 def to_result_colours(state: State) -> None:
     """Keep the profile, or transform from its space to sRGB (sGrey) and drop it."""
-    options, settings = state.options, state.settings
-    strip = chosen(options.strip_color_profile, settings.strip_color_profile)
-    keep = not strip and state.format.profile
+    options, keep = state.options, state.keeps_profile
     image, profile = state.image, state.profile
     if profile is not None and keep:
         image = _with_profile(image, profile)
@@ -110,7 +109,8 @@ def to_result_colours(state: State) -> None:
     elif profile is not None and not state.imported:
         image = _in_standard(image, profile)
     if not keep:
-        image = _without_profile(image)
+        # strip_metadata takes the fields away, but a new profile must not find the old one.
+        image = _without_profile(image) if options.color_profile else image
         state.profile = None
     state.image = image
 
@@ -134,7 +134,7 @@ def _with_profile(image: Any, profile: bytes) -> Any:
 
 def _without_profile(image: Any) -> Any:
     """*image* without its profile and without the EXIF fields on its colours."""
-    present = [field for field in _COLOUR_FIELDS if image.get_typeof(field)]
+    present = [field for field in COLOUR_FIELDS if image.get_typeof(field)]
     image = image.copy() if present else image
     for field in present:
         image.remove(field)

@@ -7,15 +7,22 @@ from typing import Any
 import pyvips
 
 from imgforge.processing.metadata import credits_of, iptc_in, rights_of
-from imgforge.processing.pyvips_compat import field_names, remove_field
 from imgforge.processing.settings import chosen
+from imgforge.processing.stages.colour_space import COLOUR_FIELDS
 from imgforge.processing.state import State
+from imgforge.processing.vips_image import field_names, remove_fields
 
 __all__ = ["ORIENTATION_FIELDS", "strip_metadata"]
 
-# Needed by the encoders, not shown to anybody.
-_TECHNICAL = frozenset(
+# The image's own geometry, which is no metadata and cannot be removed...
+_GEOMETRY = (
+    *("width", "height", "bands", "format", "coding", "interpretation"),
+    *("xoffset", "yoffset", "xres", "yres", "filename"),
+)
+# ... and what the encoders need, and do not show to anybody.
+_KEPT = frozenset(
     {
+        *_GEOMETRY,
         "icc-profile-data",
         "bits-per-sample",
         "palette",
@@ -26,7 +33,7 @@ _TECHNICAL = frozenset(
     }
 )
 _ANIMATION = frozenset({"page-height", "delay", "loop", "n-pages"})
-_COPYRIGHT = frozenset({"exif-data", "exif-ifd0-Copyright", "exif-ifd0-Artist"})
+_KEPT_WITH_COPYRIGHT = _KEPT | {"exif-data", "exif-ifd0-Copyright", "exif-ifd0-Artist"}
 # An image that has been turned must not be turned again by its viewer.
 ORIENTATION_FIELDS = frozenset({"orientation", "exif-ifd0-Orientation"})
 _IPTC = "iptc-data"
@@ -34,21 +41,24 @@ _INCH = 25.4  # millimetres
 
 
 def strip_metadata(state: State, *, animated: bool) -> None:
-    """Remove EXIF, IPTC, XMP and the rest, unless asked to keep them; the orientation goes once it has been obeyed."""
+    """Remove EXIF, IPTC, XMP and the rest, unless asked to keep them.
+
+    What no longer holds goes in any case: the orientation once it has been obeyed, what told of a profile that the
+    pixels have left, and what told of other pages.
+    """
     options, settings = state.options, state.settings
     strip = chosen(options.strip_metadata, settings.strip_metadata)
     copyright_stays = chosen(options.keep_copyright, settings.keep_copyright)
-    kept = _TECHNICAL | (_ANIMATION if animated else frozenset()) | (_COPYRIGHT if copyright_stays else frozenset())
     image = state.image
     fields = field_names(image)
     rights = _rights(image, fields) if strip and copyright_stays else {}
     resolution = settings.strip_metadata_dpi / _INCH  # pixels per millimetre
     image = image.copy(xres=resolution, yres=resolution) if strip else image.copy()
-    for name in fields:
-        # The first fields are the image's own geometry, which is no metadata: removing them does nothing.
-        obeyed = name in ORIENTATION_FIELDS and state.auto_rotate
-        if obeyed or (strip and name not in kept) or (not animated and name in _ANIMATION):
-            remove_field(image, name)
+    gone = _outdated(state, animated=animated)
+    kept = _KEPT_WITH_COPYRIGHT if copyright_stays else _KEPT
+    if animated:
+        kept |= _ANIMATION
+    remove_fields(image, [name for name in fields if name in gone or (strip and name not in kept)])
     for name, value in rights.items():
         image.set_type(pyvips.GValue.blob_type, name, value)
     if image.get_typeof(_IPTC):
@@ -56,6 +66,16 @@ def strip_metadata(state: State, *, animated: bool) -> None:
     if options.dpi:
         image = image.copy(xres=options.dpi / _INCH, yres=options.dpi / _INCH)
     state.image = image
+
+
+def _outdated(state: State, *, animated: bool) -> frozenset[str]:
+    """The fields that do not hold for the result; a profile that `color_profile` has embedded does."""
+    gone = frozenset() if animated else _ANIMATION
+    if state.auto_rotate:
+        gone |= ORIENTATION_FIELDS
+    if not state.keeps_profile and not state.options.color_profile:
+        gone |= COLOUR_FIELDS
+    return gone
 
 
 def _set_iptc(image: Any, value: bytes) -> None:
