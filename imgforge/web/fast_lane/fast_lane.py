@@ -122,23 +122,23 @@ class FastLane:
         if len(spellings) > _MOST_SPELLINGS:
             self._forget(spellings.pop(0))
 
-    def answer(self, data: bytes, client: str = "", *, proxied: bool = False) -> tuple[bytes, bytes, bytes] | None:
+    def answer(self, data: bytes, client: str = "", proxy: str | None = None) -> tuple[bytes, bytes, bytes] | None:
         """The response to the request *data* in pieces, the body last, or None if twisted.web must answer.
 
         *data* is all that has arrived. *client* is the address of the connection: an allowed client, or a trusted
-        proxy if *proxied*.
+        *proxy*, which is None otherwise.
         """
         now = self._clock()
         prepared = self._prepared.get(data)
-        if prepared is None or proxied or not prepared.since <= now < prepared.until:
-            prepared = self._prepare(data, client, now, proxied=proxied)
+        if prepared is None or proxy is not None or not prepared.since <= now < prepared.until:
+            prepared = self._prepare(data, proxy, now)
             if prepared is None:
                 return None
         try:
             end = next(prepared.ends)
         except StopIteration:
             del self._prepared[data]
-            return self.answer(data, client)
+            return self.answer(data, client, proxy)
         self.last = now
         prepared.visit_mark.visited = True
         counted = prepared.counted
@@ -152,7 +152,7 @@ class FastLane:
             self._hits.append((now, prepared.client or client, *logged))
         return prepared.head, end, prepared.body
 
-    def _prepare(self, data: bytes, client: str, now: float, *, proxied: bool) -> Prepared | None:
+    def _prepare(self, data: bytes, proxy: str | None, now: float) -> Prepared | None:
         """The response to *data*, kept for equal requests if it is the same for all clients; None as in `answer`."""
         if len(data) > _LONGEST_REQUEST:
             return None
@@ -163,10 +163,9 @@ class FastLane:
         headers = self._read(rest)
         if headers is None or (self._token and not hmac.compare_digest(headers.authorization, self._token)):
             return None  # twisted.web refuses a wrong token
-        if proxied:
-            client = self._clients.behind(client, *headers.forwarded)
-            if not self._clients.allows(client):
-                return None
+        client = "" if proxy is None else self._clients.behind(proxy, *headers.forwarded)
+        if proxy is not None and not self._clients.allows(client):
+            return None
         if prebuilt.until < now:
             self._drop(prebuilt.key)
             return None
@@ -174,9 +173,8 @@ class FastLane:
         if response is None:
             return None
         prepared = self._finish(prebuilt, response, headers, now)
-        if proxied:
-            prepared.client = client
-        elif not headers.request_id and len(data) <= _LONGEST_KEPT:
+        prepared.client = client
+        if proxy is None and not headers.request_id and len(data) <= _LONGEST_KEPT:
             if len(self._prepared) >= _MOST_KEPT:
                 self._prepared.clear()
             self._prepared[data] = prepared
@@ -234,7 +232,7 @@ class FastLane:
 
     def _begin_second(self, now: float) -> None:
         """Writes the headers that are new each second, up to the request id; responses with others are of no use."""
-        self._second = int(now)
+        self._second = float(int(now))  # no int: comparing one to a float takes longer
         self._date = b"Date: " + datetimeToString(int(time.time())) + b"\r\nX-Request-Id: "
         self._prepared.clear()
 
