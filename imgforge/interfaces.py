@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
@@ -23,7 +23,8 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import Attribute, Interface
 
-from imgforge.model import CacheEntry, Purge, SourceHead, SourceImage
+if TYPE_CHECKING:
+    from imgforge.model import CacheEntry, Purge, SourceHead, SourceImage
 
 __all__ = [
     "ICacheTier",

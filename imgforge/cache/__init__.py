@@ -1,15 +1,21 @@
 """Caches results and originals: their keys, the tiers that store them, and the cache that combines tiers."""
 
-from imgforge.cache.atomic_file import replacing
-from imgforge.cache.directory_walk import entries, remove
-from imgforge.cache.disk import DiskTier, usable_directory
-from imgforge.cache.entry_file import CorruptEntry, OldEntry, entry_path, read_entry, read_metadata, write_entry
-from imgforge.cache.eviction import DiskLimits, Sweep, SweepOptions, sweep
-from imgforge.cache.keys import KEY_BYTES, URL_BYTES, entry_key, fingerprint, original_key
-from imgforge.cache.memory import MemoryTier
-from imgforge.cache.purge import Purges
-from imgforge.cache.tiered import Cache, CacheSettings, make_cache
-from imgforge.model import Purge, PurgeKind
+from typing import TYPE_CHECKING
+
+from imgforge.lazy_door import lazy_door
+
+if TYPE_CHECKING:
+    from imgforge.cache.atomic_file import replacing
+    from imgforge.cache.directory_walk import entries, remove
+    from imgforge.cache.disk import DiskTier
+    from imgforge.cache.entry_file import CorruptEntry, OldEntry, entry_path, read_entry, read_metadata, write_entry
+    from imgforge.cache.eviction import DiskLimits, Sweep, SweepOptions, sweep
+    from imgforge.cache.keys import KEY_BYTES, URL_BYTES, entry_key, fingerprint, original_key
+    from imgforge.cache.memory import MemoryTier
+    from imgforge.cache.purge import Purges
+    from imgforge.cache.tiered import Cache, CacheSettings, make_cache
+    from imgforge.cache.writable_directory import usable_directory
+    from imgforge.model import Purge, PurgeKind
 
 __all__ = [
     "KEY_BYTES",
@@ -40,3 +46,45 @@ __all__ = [
     "usable_directory",
     "write_entry",
 ]
+
+__getattr__ = lazy_door(
+    __name__,
+    {
+        ".atomic_file": ("replacing",),
+        ".directory_walk": (
+            "entries",
+            "remove",
+        ),
+        ".disk": ("DiskTier",),
+        ".writable_directory": ("usable_directory",),
+        ".entry_file": (
+            "CorruptEntry",
+            "OldEntry",
+            "entry_path",
+            "read_entry",
+            "read_metadata",
+            "write_entry",
+        ),
+        ".eviction": (
+            "DiskLimits",
+            "Sweep",
+            "SweepOptions",
+            "sweep",
+        ),
+        ".keys": (
+            "KEY_BYTES",
+            "URL_BYTES",
+            "entry_key",
+            "fingerprint",
+            "original_key",
+        ),
+        ".memory": ("MemoryTier",),
+        ".purge": ("Purges",),
+        ".tiered": (
+            "Cache",
+            "CacheSettings",
+            "make_cache",
+        ),
+        "imgforge.model": ("Purge", "PurgeKind"),
+    },
+)

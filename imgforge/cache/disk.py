@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 from twisted.application.service import Service
@@ -27,7 +26,7 @@ from imgforge.concurrency import FileThreads, Stalled, TimeLimit
 from imgforge.interfaces import IServerReactor, ISharedTier, TierUsage
 from imgforge.model import CacheEntry, Purge
 
-__all__ = ["DiskTier", "FaultObserver", "usable_directory"]
+__all__ = ["DiskTier", "FaultObserver"]
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -258,12 +257,3 @@ def _kind(error: object) -> str:
         return "slow"
     code = error.errno if isinstance(error, OSError) else None
     return "full" if code in DISK_FULL else "too_large" if code == errno.EFBIG else "io"
-
-
-def usable_directory(path: str) -> bool:
-    """Whether entries can be written below *path*, which is created if need be."""
-    try:
-        Path(path).mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError:
-        return False
-    return os.access(path, os.W_OK | os.X_OK)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -83,6 +81,8 @@ def _merged(weaker: Any, value: Any) -> Any:
 def _from_file(path: str | None, mistakes: list[str]) -> dict[str, Any]:
     if not path:
         return {}
+    import tomllib  # where there is a file only
+
     try:
         return tomllib.loads(Path(path).read_text("utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -130,6 +130,8 @@ def _known(
             elif peer.why:
                 idle[written(name)] = peer.why
         else:
+            import difflib  # for a mistake only
+
             near = difflib.get_close_matches(name, [*Settings.fields, *ALIASES], 1)
             hint = f"; did you mean {written(near[0])}?" if near else ""
             mistakes.append(f"{written(name)} {origin} is not a setting{hint}")

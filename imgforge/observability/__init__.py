@@ -1,17 +1,22 @@
 """What an operator sees: metrics, logs, the access log."""
 
-from imgforge.observability.access_log import Access, AccessLog, as_sent
-from imgforge.observability.logs import (
-    LevelFilter,
-    bind_request_id,
-    current_request_id,
-    keeping_request_id,
-    make_observer,
-    parse_level_spec,
-)
-from imgforge.observability.metrics import Metrics, mark_dead, render_directory, share_metrics
-from imgforge.observability.request_record import RequestRecord, Stage, WorkRecord, shown_source
-from imgforge.observability.state_metrics import StateMetrics
+from typing import TYPE_CHECKING
+
+from imgforge.lazy_door import lazy_door
+
+if TYPE_CHECKING:
+    from imgforge.observability.access_log import Access, AccessLog, as_sent
+    from imgforge.observability.logs import (
+        LevelFilter,
+        bind_request_id,
+        current_request_id,
+        keeping_request_id,
+        make_observer,
+        parse_level_spec,
+    )
+    from imgforge.observability.metrics import Metrics, mark_dead, render_directory, share_metrics
+    from imgforge.observability.request_record import RequestRecord, Stage, WorkRecord, shown_source
+    from imgforge.observability.state_metrics import StateMetrics
 
 __all__ = [
     "Access",
@@ -33,3 +38,35 @@ __all__ = [
     "share_metrics",
     "shown_source",
 ]
+
+__getattr__ = lazy_door(
+    __name__,
+    {
+        ".access_log": (
+            "Access",
+            "AccessLog",
+            "as_sent",
+        ),
+        ".logs": (
+            "LevelFilter",
+            "bind_request_id",
+            "current_request_id",
+            "keeping_request_id",
+            "make_observer",
+            "parse_level_spec",
+        ),
+        ".metrics": (
+            "Metrics",
+            "mark_dead",
+            "render_directory",
+            "share_metrics",
+        ),
+        ".request_record": (
+            "RequestRecord",
+            "Stage",
+            "WorkRecord",
+            "shown_source",
+        ),
+        ".state_metrics": ("StateMetrics",),
+    },
+)

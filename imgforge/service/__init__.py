@@ -3,10 +3,9 @@
 What it has for other packages is imported when it is asked for: the supervisor needs none of it.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from imgforge.lazy_door import lazy_door
 
 if TYPE_CHECKING:
     from imgforge.service.checks import check_settings
@@ -15,10 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["caches_settings", "check_settings", "url_settings"]
 
-_MODULES = {"check_settings": "checks", "caches_settings": "translation", "url_settings": "url_translation"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_door(
+    __name__,
+    {
+        ".checks": ("check_settings",),
+        ".translation": ("caches_settings",),
+        ".url_translation": ("url_settings",),
+    },
+)

@@ -48,7 +48,7 @@ class ProcessMetrics:
         metrics.expect(
             paths=(parts.image_route,),
             caches=[cache.name for cache in caches],
-            formats=processing.capabilities().saves,
+            formats=[name for name, one in processing.FORMATS.items() if one.writes],
             tiers=[(cache.name, tier.name) for cache in caches for tier in cache.tiers],
         )
 

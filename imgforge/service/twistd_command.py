@@ -21,7 +21,15 @@ from imgforge import __version__
 from imgforge.config import ConfigurationError, Settings, load_settings
 from imgforge.service.log_output import log_stream
 from imgforge.service.main_service import ImgforgeService
-from imgforge.service.platform import confine, raise_descriptor_limit, tls_left_out, tune_allocator, usable_cpus
+from imgforge.service.platform import (
+    HTTP2_SERVER,
+    TLS,
+    confine,
+    left_out,
+    raise_descriptor_limit,
+    tune_allocator,
+    usable_cpus,
+)
 from imgforge.service.shares import threads_per_process
 from imgforge.service.start_checks import StartChecks, is_alone
 from imgforge.service.startup_lines import StartupLines, listening, warnings
@@ -125,10 +133,11 @@ class _Start(NamedTuple):
 
 def _serving_process(reactor: IServerReactor, service: ImgforgeService, start: _Start, output: TextIO) -> Any:
     """The part of *service* that serves in this process; *output* gets the access log."""
-    from imgforge.service.assembly import ApplicationParts
-    from imgforge.service.worker import ServingParts, ServingProcess
-
     tune_allocator()
+    with left_out(HTTP2_SERVER):
+        from imgforge.service.assembly import ApplicationParts
+        from imgforge.service.worker import ServingParts, ServingProcess
+
     if start.settings.sandbox:
         confine()
     parts = ServingParts(
@@ -180,7 +189,7 @@ def makeService(options: Options) -> IService:
     addresses = (*settings.listeners, *settings.metrics_listeners)
     alone = is_alone(settings, cpus)
     without_tls = not alone and all(address.kind != "ssl" for address in addresses)
-    with tls_left_out() if without_tls else nullcontext():
+    with left_out(TLS) if without_tls else nullcontext():
         from twisted.internet import reactor as installed  # installs it: not when this module is imported
 
         from imgforge.service.net import ListenError, open_listeners

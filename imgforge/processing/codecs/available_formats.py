@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -20,18 +20,39 @@ class Capabilities:
     """The version of libvips, and the names of the formats that are read and written here."""
 
     version: str
-    loads: tuple[str, ...]
-    saves: tuple[str, ...]
+    loads: Collection[str]
+    saves: Collection[str]
+
+
+class _Asked(Collection[str]):
+    """The formats that *able* finds, which is asked for one when that one is needed: an encoder of AV1 takes 4 MB."""
+
+    def __init__(self, able: Callable[[str], bool]) -> None:
+        self._able = cache(able)
+
+    def __contains__(self, name: object) -> bool:
+        return name in FORMATS and self._able(str(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return filter(self._able, FORMATS)
+
+    def __len__(self) -> int:
+        return len(tuple(self))
 
 
 @cache
 def capabilities() -> Capabilities:
     """Returns what libvips and the extras do, asked once; a format counts as written if a small picture can be."""
-    version = ".".join(str(pyvips.version(part)) for part in range(3))
-    extras = {extra for extra in EXTRAS if installed(extra)}
-    loads = tuple(name for name, one in FORMATS.items() if _loads(name) or one.extra in extras)
-    saves = tuple(name for name, one in FORMATS.items() if _saves(name) or (one.writes and one.extra in extras))
-    return Capabilities(version, loads, saves)
+
+    def by_extra(name: str) -> bool:
+        extra = FORMATS[name].extra
+        return extra in EXTRAS and installed(extra)
+
+    return Capabilities(
+        ".".join(str(pyvips.version(part)) for part in range(3)),
+        _Asked(lambda name: _loads(name) or by_extra(name)),
+        _Asked(lambda name: _saves(name) or (FORMATS[name].writes and by_extra(name))),
+    )
 
 
 def reader(name: str) -> Codec | None:

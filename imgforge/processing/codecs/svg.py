@@ -16,9 +16,8 @@ import zlib
 from collections import Counter
 from typing import Any
 
-from lxml import etree
-
 from imgforge.errors import NotAnImage
+from imgforge.processing.lxml_on_demand import etree
 
 __all__ = ["MOST_ATTRIBUTES", "sanitised", "selectors_of", "unpacked"]
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lxml import etree
-
 from imgforge.processing.codecs.svg import MOST_ATTRIBUTES, selectors_of
+from imgforge.processing.lxml_on_demand import etree
 
 __all__ = ["LARGE", "is_costly"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lxml import etree
+from imgforge.processing.lxml_on_demand import etree
 
 __all__ = ["rights_of", "xmp_of"]
 

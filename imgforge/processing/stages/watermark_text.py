@@ -12,9 +12,9 @@ import re
 from typing import Any
 
 import pyvips
-from lxml import etree
 
 from imgforge.errors import BadOption, ResultTooLarge
+from imgforge.processing.lxml_on_demand import etree
 
 __all__ = ["draw_text", "draw_text_enlarged"]
 

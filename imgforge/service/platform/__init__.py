@@ -9,6 +9,7 @@ from imgforge.service.platform.allocator import (
 )
 from imgforge.service.platform.cpus import usable_cpus
 from imgforge.service.platform.idle_trim import IdleTrim
+from imgforge.service.platform.leaving_out import HTTP2_SERVER, TLS, left_out
 from imgforge.service.platform.signals import (
     call_on_hangup,
     end_with_failure,
@@ -19,9 +20,10 @@ from imgforge.service.platform.signals import (
 )
 from imgforge.service.platform.systemd import Notifier, sockets_from_systemd
 from imgforge.service.platform.usable_memory import pixel_bytes, usable_memory
-from imgforge.service.platform.without_tls import tls_left_out
 
 __all__ = [
+    "HTTP2_SERVER",
+    "TLS",
     "IdleTrim",
     "Notifier",
     "allocator_environment",
@@ -31,12 +33,12 @@ __all__ = [
     "end_with_failure",
     "ignore_interrupts",
     "interrupts_held",
+    "left_out",
     "pixel_bytes",
     "raise_descriptor_limit",
     "sockets_from_systemd",
     "stop_on_signals",
     "stop_when_told",
-    "tls_left_out",
     "tune_allocator",
     "usable_cpus",
     "usable_memory",

@@ -3,10 +3,9 @@
 Its parts are imported when they are asked for: a worker needs none of the supervisor's.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from imgforge.lazy_door import lazy_door
 
 if TYPE_CHECKING:
     from imgforge.service.supervisor.heartbeat import HEARTBEAT_INTERVAL, report_failure, send_heartbeat
@@ -26,19 +25,20 @@ __all__ = [
     "send_heartbeat",
 ]
 
-_MODULES = {
-    "HEARTBEAT_INTERVAL": "heartbeat",
-    "MetricsDirectory": "metrics_directory",
-    "PoolOutput": "worker_pool",
-    "SharedCrashTracker": "quarantine_table",
-    "Supervisor": "supervisor",
-    "SupervisorParts": "supervisor",
-    "report_failure": "heartbeat",
-    "send_heartbeat": "heartbeat",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_door(
+    __name__,
+    {
+        ".heartbeat": (
+            "HEARTBEAT_INTERVAL",
+            "report_failure",
+            "send_heartbeat",
+        ),
+        ".metrics_directory": ("MetricsDirectory",),
+        ".quarantine_table": ("SharedCrashTracker",),
+        ".supervisor": (
+            "Supervisor",
+            "SupervisorParts",
+        ),
+        ".worker_pool": ("PoolOutput",),
+    },
+)

@@ -6,13 +6,13 @@ keeps the others' entries, and if two write at once a verdict may be lost, which
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -25,8 +25,6 @@ __all__ = ["QuarantineFile", "load", "save"]
 
 _NAME = "quarantine"
 _LONGEST = 1 << 16  # bytes; more was not written by imgforge
-
-_decode = msgspec.json.Decoder(dict[str, float]).decode
 
 
 class QuarantineFile:
@@ -70,13 +68,14 @@ class QuarantineFile:
 
 def load(directory: str) -> dict[str, float]:
     """Hexadecimal digests, and until when each is valid; empty where there is no such file, or a damaged one."""
-    with suppress(OSError, msgspec.DecodeError):
+    with suppress(OSError, ValueError):
         file = os.open(Path(directory, _NAME), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            sources = _decode(os.pread(file, _LONGEST, 0))
+            sources = json.loads(os.pread(file, _LONGEST, 0))
         finally:
             os.close(file)
-        return {digest: until for digest, until in sources.items() if _is_digest(digest)}
+        if isinstance(sources, dict) and all(isinstance(until, (int, float)) for until in sources.values()):
+            return {digest: float(until) for digest, until in sources.items() if _is_digest(digest)}
     return {}
 
 
@@ -84,7 +83,7 @@ def save(directory: str, sources: Mapping[str, float], now: float) -> None:
     """Add *sources* to the file's, without those that have expired; OSError where it cannot be written."""
     kept = {digest: until for digest, until in {**load(directory), **sources}.items() if until > now}
     with replacing(Path(directory, _NAME)) as file:
-        file.write(msgspec.json.encode(kept))
+        file.write(json.dumps(kept).encode())
 
 
 def _is_digest(text: str) -> bool:

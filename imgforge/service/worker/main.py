@@ -18,12 +18,17 @@ from zope.interface import implementer
 from imgforge.config import BindAddress, Settings
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import share_metrics
-from imgforge.service.assembly import ApplicationParts
 from imgforge.service.log_output import begin_logging
 from imgforge.service.net import FIRST_INHERITED, ConnectionCounts, Credentials, Listener
-from imgforge.service.platform import confine, die_with_parent, ignore_interrupts, stop_when_told
+from imgforge.service.platform import (
+    HTTP2_SERVER,
+    confine,
+    die_with_parent,
+    ignore_interrupts,
+    left_out,
+    stop_when_told,
+)
 from imgforge.service.supervisor import HEARTBEAT_INTERVAL, SharedCrashTracker, report_failure, send_heartbeat
-from imgforge.service.worker.process import ServingParts, ServingProcess
 
 __all__ = ["main"]
 
@@ -69,6 +74,10 @@ def main() -> None:
 
 def _start(reactor: IServerReactor, document: dict[str, Any], heartbeats: int) -> None:
     """Start the service, which accepts connections when this returns."""
+    with left_out(HTTP2_SERVER):
+        from imgforge.service.assembly import ApplicationParts
+        from imgforge.service.worker.process import ServingParts, ServingProcess
+
     settings = Settings.from_given(document["settings"])
     stream = begin_logging(settings)
     if settings.sandbox:

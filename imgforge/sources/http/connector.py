@@ -17,7 +17,6 @@ from zope.interface import implementer
 from imgforge.interfaces import IServerReactor
 from imgforge.sources.http.endpoints import EndpointFactory
 from imgforge.sources.http.http1_connection import Http1Connection
-from imgforge.sources.http.http2_connection import Http2Connection
 from imgforge.sources.http.origin_connection import IOriginConnection
 from imgforge.sources.http.proxy_connections import ForwardedConnection
 from imgforge.sources.http.wire_url import Origin
@@ -33,9 +32,16 @@ HTTP2, HTTP1 = b"h2", b"http/1.1"
 _REFUSALS = ("alert no application protocol", "alert internal error")
 _MOST_REFUSING = 1000  # origins that are remembered
 
+
+def _http2_connection(clock: IReactorTime) -> Any:
+    from imgforge.sources.http.http2_connection import Http2Connection  # with h2, where an origin speaks HTTP/2
+
+    return Http2Connection(clock)
+
+
 # The protocols that are offered by ALPN, in this order, and what speaks them.
 CONNECTIONS: Mapping[bytes, Callable[[IReactorTime], Any]] = {
-    HTTP2: Http2Connection,
+    HTTP2: _http2_connection,
     HTTP1: lambda _: Http1Connection(),
 }
 
