@@ -12,7 +12,7 @@ from twisted.logger import ILogObserver, Logger
 from imgforge.config import Settings
 from imgforge.interfaces import IServerReactor
 from imgforge.service.log_output import catch_uncaught, observer_for
-from imgforge.service.platform import Notifier, call_on_hangup, end_with_failure, stop_on_signals
+from imgforge.service.platform import Notifier, call_on_hangup, end_with_failure, settle, stop_on_signals
 from imgforge.service.startup_lines import StartupLines
 
 __all__ = ["ImgforgeService"]
@@ -66,6 +66,7 @@ class ImgforgeService(MultiService):
         for line in self._lines.warnings:
             self.log.warn("{line}", line=line)
         self._reactor.callWhenRunning(call_on_hangup, self._reactor, child.reload)
+        self._reactor.callWhenRunning(settle)
         try:
             super().startService()
         except Exception as error:

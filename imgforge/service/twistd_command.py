@@ -7,6 +7,7 @@ process is: a supervisor has neither libvips nor the web stack in memory.
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -178,6 +179,7 @@ def _supervisor(
 
 def makeService(options: Options) -> IService:
     """The service for *options*; mistakes in the configuration end the process with one line for each."""
+    gc.disable()  # until the start is over (`settle`): it would go through all modules again and again
     cpus = usable_cpus()
     configuration = _Configuration(options, cpus)
     leftovers = ExitStack()  # files to remove at the end

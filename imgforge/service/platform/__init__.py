@@ -5,6 +5,7 @@ from imgforge.service.platform.allocator import (
     confine,
     die_with_parent,
     raise_descriptor_limit,
+    settle,
     tune_allocator,
 )
 from imgforge.service.platform.cpus import usable_cpus
@@ -36,6 +37,7 @@ __all__ = [
     "left_out",
     "pixel_bytes",
     "raise_descriptor_limit",
+    "settle",
     "sockets_from_systemd",
     "stop_on_signals",
     "stop_when_told",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
@@ -26,6 +27,7 @@ from imgforge.service.platform import (
     die_with_parent,
     ignore_interrupts,
     left_out,
+    settle,
     stop_when_told,
 )
 from imgforge.service.supervisor import HEARTBEAT_INTERVAL, SharedCrashTracker, report_failure, send_heartbeat
@@ -54,6 +56,7 @@ class _SupervisorPipe:
 
 def main() -> None:
     """Read the plan from the supervisor, and serve until asked to stop."""
+    gc.disable()  # until the start is over: it would go through all modules again and again
     die_with_parent()
     ignore_interrupts()
     document = json.loads(_first_line())
@@ -68,6 +71,7 @@ def main() -> None:
         report_failure(heartbeats, error)
         os._exit(1)  # without waiting for threads
     running.addReader(_SupervisorPipe())
+    settle()
     running.callWhenRunning(LoopingCall(send_heartbeat, heartbeats).start, HEARTBEAT_INTERVAL)
     running.run()
 
