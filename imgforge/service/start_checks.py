@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import json
 import os
-import pkgutil
 import subprocess
 import sys
 from collections.abc import Collection
 
-import twisted.plugins
 from imgforge.config import Settings, broken_rules
+from imgforge.plugin_modules import plugin_modules
 from imgforge.service.checks import HEAVY, LIGHT, check_settings
 
 __all__ = ["StartChecks", "is_alone"]
@@ -27,8 +26,6 @@ _OWN_PROCESS = (
     *("watermark_data", "watermark_path", "fallback_image_data", "fallback_image_path"),
     *("ca_file", "plugin", "use_s3", "use_gcs", "use_abs"),
 )
-# The modules below twisted/plugins that Twisted brings, and imgforge's own.
-_KNOWN_PLUGINS = ("cred_", "twisted_", "imgforge_plugin")
 
 
 class StartChecks:
@@ -61,7 +58,7 @@ def _need_own_process(settings: Settings) -> bool:
     return (
         any(getattr(settings, name) for name in _OWN_PROCESS)
         or any(name.lower().endswith("_proxy") for name in os.environ)
-        or any(not one.name.startswith(_KNOWN_PLUGINS) for one in pkgutil.iter_modules(twisted.plugins.__path__))
+        or bool(plugin_modules())
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -29,6 +28,8 @@ def unknown_plugin_settings(factories: Iterable[Any], given: Mapping[str, Mappin
             continue
         for name in values:
             if name not in known[plugin]:
+                import difflib  # for a mistake only
+
                 near = difflib.get_close_matches(name, list(known[plugin]), 1)
                 hint = f"; did you mean IMGFORGE_PLUGIN_{plugin.upper()}_{near[0].upper()}?" if near else ""
                 yield f"IMGFORGE_PLUGIN_{plugin.upper()}_{name.upper()} is no setting of the plugin {plugin!r}{hint}"

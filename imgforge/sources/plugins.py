@@ -8,7 +8,6 @@ plugin of another product is no concern of ours: it is a warning.
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,9 +20,9 @@ from twisted.plugin import IPlugin
 from zope.interface import Invalid, implementer
 from zope.interface.verify import verifyObject
 
-import twisted.plugins
 from imgforge.interfaces import IServerReactor, ISource, ISourceFactory, Reserve, unlimited_reserve
 from imgforge.model import SourceHead, SourceImage
+from imgforge.plugin_modules import plugin_modules
 from imgforge.sources.settings import SourceSettings
 
 __all__ = ["PluginError", "Plugins", "find_plugins", "make_source"]
@@ -46,12 +45,11 @@ class Plugins:
 
 
 def find_plugins() -> Plugins:
-    """Import all modules below `twisted/plugins`, and check the source factories in them."""
+    """Import the modules below `twisted/plugins` that others brought, and check the source factories in them."""
     factories: dict[str, Any] = {}
     mistakes: list[str] = []
     warnings: list[str] = []
-    for module in sorted(module.name for module in pkgutil.iter_modules(twisted.plugins.__path__)):
-        name = f"{twisted.plugins.__name__}.{module}"
+    for name in plugin_modules():
         try:
             found = vars(importlib.import_module(name))
         except (Exception, SystemExit) as error:
