@@ -32,7 +32,7 @@ __all__ = ["LocalSource"]
 T = TypeVar("T")
 
 _THREADS = 16  # the files that a process reads at once
-# Bytes of a file that are read as soon as it is open, by the same thread: less than a fetcher reserves for any original.
+# Bytes of a file that is read at once by the thread that opens it: fewer than a fetcher reserves for any original.
 _READ_AT_ONCE = 256 << 10
 _CLOSE_TIMEOUT = 1.0  # seconds that `close` waits for the threads
 # Errors of the medium or the process, which do not say whether the file exists.

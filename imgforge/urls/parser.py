@@ -90,11 +90,13 @@ class UrlParser:
         parsed = self._options.parse(texts, presets, sent)
         self._check_bypass(parsed.delivery)
         source, named_format = self._source(rest, any_format=parsed.delivery.raw)
-        options = parsed.processing
-        if named_format is not None:
-            options = replace(options, format=named_format)
         request = ImageRequest(
-            self._rewrite(source), options, parsed.chained, parsed.delivery, parsed.presets, unset=parsed.unset
+            self._rewrite(source),
+            parsed.processing_to(named_format),
+            parsed.chained,
+            parsed.delivery,
+            parsed.presets,
+            unset=parsed.unset,
         )
         return self._with_rewritten_images(request)
 

@@ -6,8 +6,8 @@ each host: a silent origin uses up its own places, and all other sources are ser
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from urllib.parse import urlsplit
 
 from imgforge.concurrency import ConcurrencyLimit, ConcurrencyLimits
@@ -31,12 +31,9 @@ class Admission:
             )
         )
 
-    @contextmanager
-    def fetch(self, source: str) -> Iterator[None]:
+    def fetch(self, source: str) -> AbstractContextManager[None]:
         """Hold a place among the fetches from *source*'s host; `Overloaded` where that or the render queue is full."""
-        host = self.check(source)
-        with self._fetches.hold(host):
-            yield
+        return self._fetches.hold(self.check(source))
 
     def check(self, source: str) -> str:
         """*source*'s host; `Overloaded` where a fetch from it would be refused now."""

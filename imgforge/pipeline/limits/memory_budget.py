@@ -42,12 +42,16 @@ class MemoryBudget:
         """An empty reservation without a lease."""
         return Reservation(self)
 
+    def fits(self, size: int) -> bool:
+        """Whether *size* more bytes are free, and nobody waits for them."""
+        return not self._queue and self.held + size <= self._total
+
     def grant(self) -> None:
         """Grant the queued reservations that fit, by the age of their leases.
 
         The first that does not fit ends it: small reservations never overtake a large one.
         """
-        if self._granting:  # a granted request changes the queue at once: the loop below looks again
+        if self._granting or not self._queue:  # a granted request changes the queue at once: the loop below looks again
             return
         self._granting = True
         try:
@@ -133,7 +137,7 @@ class Reservation:
 
     def reserve(self, size: int) -> Deferred[None]:
         """Fires when *size* bytes in all are reserved; fewer bytes than before are granted at once."""
-        if size <= self._held:
+        if size <= self._held or self._budget.fits(size - self._held):
             self._resize(size)
             return succeed(None)
         self._wanted = size

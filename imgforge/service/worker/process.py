@@ -84,9 +84,7 @@ class ServingProcess(OrderedServices):
                 self._parts.listeners,
                 application.site,
                 share=self._parts.share,
-                grouped=self._settings.epoll_group
-                and application.site.fast_lane is not None
-                and epoll_group_usable(self._reactor),
+                grouped=self._settings.epoll_group and epoll_group_usable(self._reactor),
                 drains=self._drains,
             )
         )

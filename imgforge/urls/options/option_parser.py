@@ -53,13 +53,27 @@ _DEFAULTS = dict.fromkeys(BY_NAME) | _PROCESSING_DEFAULTS | DELIVERY_DEFAULTS | 
 
 @dataclass(frozen=True, slots=True)
 class ParsedOptions:
-    """The parsed options and the names of the presets that they used, in order; fields as in `ImageRequest`."""
+    """The parsed options and the names of the presets that they used, in order; fields as in `ImageRequest`.
 
-    processing: ProcessingOptions
+    `set_fields` are those of the first pipeline that are set.
+    """
+
+    set_fields: Mapping[str, Any]
     delivery: DeliveryOptions
     presets: tuple[str, ...]
     chained: tuple[ProcessingOptions, ...] = ()
     unset: frozenset[str] = frozenset()
+
+    @property
+    def processing(self) -> ProcessingOptions:
+        """The options of the first pipeline."""
+        return ProcessingOptions(**self.set_fields)
+
+    def processing_to(self, format_name: str | None) -> ProcessingOptions:
+        """The same, with this format unless it is None."""
+        return (
+            self.processing if format_name is None else ProcessingOptions(**{**self.set_fields, "format": format_name})
+        )
 
 
 @dataclass(slots=True)
@@ -215,11 +229,11 @@ def set_fields(
 
 def _freeze(draft: _Draft) -> ParsedOptions:
     first, *chained = (
-        ProcessingOptions(**{name: value for name, value in values.items() if name in _PROCESSING_DEFAULTS})
-        for values in draft.pipelines
+        {name: value for name, value in values.items() if name in _PROCESSING_DEFAULTS} for values in draft.pipelines
     )
     delivery = {
         name: value for values in draft.pipelines for name, value in values.items() if name in DELIVERY_DEFAULTS
     }
     unset = _HINTABLE - draft.pipelines[0].keys()
-    return ParsedOptions(first, DeliveryOptions(**delivery), tuple(draft.presets), tuple(chained), unset)
+    pipelines = tuple(ProcessingOptions(**values) for values in chained)
+    return ParsedOptions(first, DeliveryOptions(**delivery), tuple(draft.presets), pipelines, unset)

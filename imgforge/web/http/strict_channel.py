@@ -32,7 +32,6 @@ class StrictChannel(ParsingChannel):
     _last_line = b""  # twisted.web handles a header together with the line after it
     _head_bytes = 0
     _head_headers = 0
-
     _host: IAddress | None = None
     _head = b""  # of a response, until the beginning of the body is sent with it
 
@@ -41,7 +40,7 @@ class StrictChannel(ParsingChannel):
         raise NotImplementedError
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:
-        """Keeps the head for `write` and `send_head`: head and body in one packet are read in one go."""
+        """Keeps the head for `write` and `send_head`: one call sends head and body together."""
         lines = [version + b" " + code + b" " + reason]
         lines += [name + b": " + value for name, values in headers.getAllRawHeaders() for value in values]
         self._head = b"\r\n".join(lines) + b"\r\n\r\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -19,21 +20,21 @@ class AdmissionTests(SynchronousTestCase):
         self.held = ExitStack()
         self.addCleanup(self.held.close)
 
-    def assert_refused(self, place: AbstractContextManager[None]) -> None:
+    def assert_refused(self, place: Callable[[], AbstractContextManager[None]]) -> None:
         with self.assertRaises(Overloaded):
-            self.held.enter_context(place)
+            self.held.enter_context(place())
 
     def test_a_full_queue_refuses_at_once(self) -> None:
         for _ in range(2):
             self.held.enter_context(self.admission.render())
-        self.assert_refused(self.admission.render())
-        self.assert_refused(self.admission.fetch(OTHER))
+        self.assert_refused(self.admission.render)
+        self.assert_refused(lambda: self.admission.fetch(OTHER))
         self.assertEqual(self.reasons, ["queue", "queue"])
 
     def test_a_slow_origin_uses_up_its_own_places_only(self) -> None:
         for _ in range(2):
             self.held.enter_context(self.admission.fetch(SLOW))
-        self.assert_refused(self.admission.fetch("http://SLOW.example/b.jpg"))
+        self.assert_refused(lambda: self.admission.fetch("http://SLOW.example/b.jpg"))
         self.held.enter_context(self.admission.fetch(OTHER))
         self.held.enter_context(self.admission.render())
         self.assertEqual((self.reasons, self.admission.fetching, self.admission.rendering), (["origin"], 3, 1))
@@ -54,4 +55,4 @@ class AdmissionTests(SynchronousTestCase):
     def test_malformed_urls_are_counted_too(self) -> None:
         for source in ("http://[", "http://[", "", "local:///a.jpg"):
             self.held.enter_context(self.admission.fetch(source))
-        self.assert_refused(self.admission.fetch("http://["))
+        self.assert_refused(lambda: self.admission.fetch("http://["))
