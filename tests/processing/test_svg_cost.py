@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import threading
-import time
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -16,6 +15,7 @@ from imgforge.errors import NotAnImage, RequestTimeout, ResultTooLarge
 from imgforge.model import InfoOptions, ProcessingOptions, Rendition, Trim
 from imgforge.processing import Cancellation, ProcessingSettings, describe, process
 from imgforge.processing.codecs.svg_cost import is_costly
+from tests.support.decoder_processes import busy_decoders, until
 
 
 def svg(inside: str, size: str = 'width="40" height="20"') -> bytes:
@@ -113,16 +113,9 @@ class ApartTests(SynchronousTestCase):
 
     def test_a_cancelled_one_is_killed(self) -> None:
         cancellation = Cancellation()
-        listed = Path(f"/proc/self/task/{threading.get_native_id()}/children")
-        others = set(listed.read_text().split())
-
-        def children() -> set[str]:
-            return set(listed.read_text().split()) - others
 
         def cancel() -> None:
-            end = time.monotonic() + 60
-            while not children() and time.monotonic() < end:
-                time.sleep(0.01)
+            until(lambda: busy_decoders(os.getpid()))
             cancellation.cancel()
 
         canceller = threading.Thread(target=cancel)
@@ -130,4 +123,4 @@ class ApartTests(SynchronousTestCase):
         with patch("imgforge.processing.isolation.parent._SECONDS", 3600.0), self.assertRaises(RequestTimeout):
             self.made(ENDLESS, cancellation)
         canceller.join()
-        self.assertEqual(children(), set())
+        self.assertTrue(until(lambda: not busy_decoders(os.getpid())))

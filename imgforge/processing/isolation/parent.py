@@ -2,34 +2,36 @@
 
 A few hundred kilobytes of PDF make PDFium take 5 GB, a few of SVG librsvg for hours, and their calls cannot be
 interrupted; to clean a large SVG takes seconds, in which other threads of this process get little done. The process
-(`child`) bounds itself; here the wall's clock and the request's end are watched. To start it takes some 100 ms, which
-is little for such files.
+(a fork of `zygote`) bounds itself; here the wall's clock and the request's end are watched.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import socket
+import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pyvips
 
 from imgforge.errors import NotAnImage, ResultTooLarge, SourceTooLarge
+from imgforge.processing.isolation.decoders import END
+from imgforge.processing.isolation.pool import DecoderProcess, DecoderProcesses
 from imgforge.processing.pixel_buffers import MOST_PIXELS, from_pixels
 from imgforge.processing.resources import Cancellation
 
-__all__ = ["clean_isolated", "decode_isolated"]
+__all__ = ["clean_isolated", "decode_isolated", "decoder_usage"]
 
-_CHILD = Path(__file__).with_name("child.py")
 _SECONDS = 10.0
 _LONGEST_LINE = 100  # bytes, before a picture's samples
-# One thread an image, and no memory for the threads' own sake. Of the operator's environment nothing goes along but
-# where fonts are found.
-_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-_PASSED_ON = ("FONTCONFIG_FILE", "FONTCONFIG_PATH", "HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")
+_CHUNK = 1 << 20
+_MOST_OUTPUT = 4 * MOST_PIXELS + _CHUNK  # bytes
+_PROCESSES = DecoderProcesses()
+
+
+def decoder_usage() -> dict[str, float]:
+    """How many decoder processes this process has now, and their use; see `DecoderProcesses.usage`."""
+    return _PROCESSES.usage()
 
 
 def decode_isolated(
@@ -50,7 +52,7 @@ def decode_isolated(
 
 
 def clean_isolated(document: bytes, style: str, *, unlimited: bool, cancellation: Cancellation) -> bytes:
-    """Runs `codecs.svg.sanitised` in a subprocess; raises the errors of both that function and `decode_isolated`."""
+    """Runs `codecs.svg.sanitised` in a process of its own; raises the errors of both it and `decode_isolated`."""
     sheet = style.encode("utf-8", "replace")
     words, cleaned = _answer(sheet + document, "clean", (int(unlimited), len(sheet)), cancellation)
     if words[0] == "refused":
@@ -61,32 +63,44 @@ def clean_isolated(document: bytes, style: str, *, unlimited: bool, cancellation
 def _answer(
     body: bytes, name: str, arguments: Sequence[float], cancellation: Cancellation
 ) -> tuple[list[str], memoryview]:
-    """The words of the first line of the decoder's output, and the bytes after it (`child` documents both)."""
-    command = [sys.executable, "-I", str(_CHILD), name, *(str(one) for one in (*arguments, MOST_PIXELS))]
-    status, output = _run(command, body, name, cancellation)
+    """The words of the first line of the decoder's answer, and the bytes after it (`decoders` documents both)."""
+    line = " ".join((name, *(str(one) for one in (*arguments, MOST_PIXELS)))).encode()
+    process = _PROCESSES.start(name)
+    cancellation.watch_process(process)
+    try:
+        answer = _exchange(process, line + b"\n", body)
+    except TimeoutError:
+        cancellation.check()
+        raise NotAnImage(f"the source takes too long to be decoded as {name}") from None
+    finally:
+        cancellation.watch_process(None)
+        process.kill()  # if it is still there
+        process.work.close()
     cancellation.check()
-    end = output.find(b"\n") + 1
-    words = output[:end].decode("ascii", "replace").split()
-    if status or not words:
+    if not answer.endswith(END):
         raise NotAnImage(f"the source image is broken: the {name} decoder gave up")
-    return words, memoryview(output)[end:]
+    end = answer.find(b"\n") + 1
+    return answer[:end].decode("ascii", "replace").split(), memoryview(answer)[end : -len(END)]
 
 
-def _run(command: list[str], body: bytes, name: str, cancellation: Cancellation) -> tuple[int, bytes]:
-    """Exit status and output of *command*, which gets *body*."""
-    environment = _ENVIRONMENT | {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    with subprocess.Popen(  # noqa: S603  our own program and numbers
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
-    ) as process:
-        cancellation.watch_process(process)
-        try:
-            output, _ = process.communicate(body, _SECONDS)
-        except subprocess.TimeoutExpired:
-            raise NotAnImage(f"the source takes too long to be decoded as {name}") from None
-        finally:
-            cancellation.watch_process(None)
-            process.kill()  # if it is still there
-        return process.returncode, output
+def _exchange(process: DecoderProcess, line: bytes, body: bytes) -> bytes:
+    """What the process answers to *line* and *body* until it closes its socket, or dies."""
+    work, end = process.work, time.monotonic() + _SECONDS
+    work.settimeout(_SECONDS)
+    chunks, size = [], 0
+    try:
+        work.sendall(line)
+        work.sendall(body)
+        work.shutdown(socket.SHUT_WR)
+        while chunk := work.recv(_CHUNK):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > _MOST_OUTPUT:
+                return b""
+            work.settimeout(max(0.001, end - time.monotonic()))
+    except ConnectionError:
+        return b""  # it has died
+    return b"".join(chunks)
 
 
 def _pictures(rest: memoryview) -> list[Any]:

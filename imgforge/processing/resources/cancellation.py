@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from imgforge.errors import RequestTimeout
 
 __all__ = ["Cancellation"]
+
+
+class KillableProcess(Protocol):
+    """A process that `kill` ends, from any thread, any number of times."""
+
+    def kill(self) -> None: ...
 
 
 class Cancellation:
@@ -21,7 +26,7 @@ class Cancellation:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._watched: list[Any] = []
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: KillableProcess | None = None
         self._wake: Callable[[], None] | None = None
         self.cancelled = False
 
@@ -39,7 +44,7 @@ class Cancellation:
             self._watched, watched = [], self._watched
         watched.clear()
 
-    def watch_process(self, process: subprocess.Popen[bytes] | None) -> None:
+    def watch_process(self, process: KillableProcess | None) -> None:
         """Have `cancel` kill *process*, in place of the one before; None once it has ended."""
         with self._lock:
             self._process = process
