@@ -4,8 +4,11 @@ from imgforge.concurrency.coalescing import Coalescer
 from imgforge.concurrency.concurrency_limit import ConcurrencyLimit, ConcurrencyLimits
 from imgforge.concurrency.daemon_threads import DaemonThread, DaemonThreadPool
 from imgforge.concurrency.file_threads import FileThreads, IDiskReactor, Stalled, TimeLimit
+from imgforge.concurrency.reporting_threads import ReportingThreads
+from imgforge.concurrency.shared_places import Bell, Places, PlaceTable
 
 __all__ = [
+    "Bell",
     "Coalescer",
     "ConcurrencyLimit",
     "ConcurrencyLimits",
@@ -13,6 +16,9 @@ __all__ = [
     "DaemonThreadPool",
     "FileThreads",
     "IDiskReactor",
+    "PlaceTable",
+    "Places",
+    "ReportingThreads",
     "Stalled",
     "TimeLimit",
 ]

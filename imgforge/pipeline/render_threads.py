@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
-from contextlib import ExitStack
-from typing import Protocol, TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 
-from imgforge.concurrency import ConcurrencyLimit
+from imgforge.concurrency import Places, ReportingThreads
 from imgforge.errors import Quarantined
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import Stage, WorkRecord
 from imgforge.pipeline.crash_tracker import Quarantine
+from imgforge.pipeline.place_watch import PlaceWatch
+from imgforge.pipeline.render_queue import HEAVY, RenderQueue
 from imgforge.processing import Cancellation
 
 __all__ = ["OperationObserver", "RenderThreads"]
@@ -32,12 +34,29 @@ class OperationObserver(Protocol):
     def operation_timed(self, operation: str, waited: float, queued: float, ran: float) -> None: ...
 
 
-class RenderThreads:
-    """Runs libvips work on a pool of threads, at most *limit* at once.
+@dataclass(eq=False, slots=True)
+class _Render:
+    """An operation, and when, in seconds of the clock, it came, got its thread, began to run and ended."""
 
-    A cancelled operation is killed inside libvips. Its slot stays taken, and its source recorded as being worked on,
-    until the thread has really returned, so that threads never outnumber the limit. Of the sources that *quarantine*
-    suspects, only one at a time is worked on: if the process dies then, that source is the cause.
+    operation: str
+    work: Callable[[Cancellation], Any]
+    source: str
+    heavy: bool
+    came: float
+    result: Deferred[Any] | None = None  # None once it has fired or nobody waits for it
+    cancellation: Cancellation = field(default_factory=Cancellation)
+    recorded: AbstractContextManager[None] = field(default_factory=nullcontext)  # as being worked on, while it runs
+    admitted: float = math.inf
+    started: float = math.inf
+    ended: float = math.inf
+
+
+class RenderThreads:
+    """Runs libvips work on up to *limit* threads, in the order that `RenderQueue` says.
+
+    A cancelled operation is killed inside libvips. Its thread and place stay taken, and its source recorded as being
+    worked on, until the thread has really returned, so that threads never outnumber the limit. Of the sources that
+    *quarantine* suspects, only one at a time is worked on: if the process dies then, that source is the cause.
     """
 
     def __init__(
@@ -46,22 +65,29 @@ class RenderThreads:
         limit: int,
         observer: OperationObserver,
         quarantine: Quarantine | None = None,
+        places: Places | None = None,
     ) -> None:
         self._reactor = reactor
         self._quarantine = quarantine or Quarantine()
-        self._suspects = ConcurrencyLimit("suspects", 1)
-        self._slots = ConcurrencyLimit("threads", limit)
         self._observer = observer
-        self.limit = limit
-        self.pool = ThreadPool(minthreads=0, maxthreads=limit, name="imgforge-render")
-
-    def start(self) -> None:
-        """Start the pool; it makes threads as they are needed."""
-        self.pool.start()
+        self._threads = ReportingThreads(reactor, "imgforge-render")
+        self._queue: RenderQueue[_Render] = RenderQueue(limit, places or Places(limit))
+        self._watch = PlaceWatch(reactor, self._queue, self._start)
+        self._suspect: _Render | None = None  # the one that waits for a thread or has it
+        self._suspects: deque[_Render] = deque()  # those that wait for their turn
 
     def stop(self) -> None:
-        """Wait for the running operations and end the threads."""
-        self.pool.stop()
+        """Wait for the running operations and end the threads. Blocks."""
+        self.close()
+        self.join()
+
+    def close(self) -> None:
+        """Take no place any more that becomes free elsewhere."""
+        self._watch.stop()
+
+    def join(self) -> None:
+        """Wait for the running operations and end the threads; for a thread that may wait."""
+        self._threads.stop()
 
     async def run(
         self,
@@ -69,86 +95,114 @@ class RenderThreads:
         work: Callable[[Cancellation], T],
         source: str = "",
         record: WorkRecord | None = None,
+        seconds: float = 0.0,
     ) -> T:
         """The result of *work* on *source* called on a thread; *operation* names it in the metrics.
 
-        *record* gets the seconds that the work waited and ran, also where it fails or is cancelled. Raises
-        `Quarantined` for a source in quarantine, and what *work* raises.
+        It is estimated to take *seconds*. *record* gets the seconds that it waited and ran, also where it fails or is
+        cancelled. Raises `Quarantined` for a source in quarantine, and what *work* raises.
         """
-        record = record or WorkRecord()
         clock = self._reactor.seconds
-        arrived = clock()
+        render = _Render(operation, work, source, seconds > HEAVY, clock())
+        result: Deferred[T] = Deferred(lambda _: self._cancel(render))
+        render.result = result
         self._observer.operation_waiting(operation, 1)
-        admission = ExitStack()
-        try:
-            await self._admit(source, admission)
-            admission.enter_context(self._quarantine.working(source))
-        except Quarantined:
-            # In a later turn of the reactor: the next in the queue may be refused too, and a long queue would recurse.
-            self._reactor.callLater(0, admission.close)
-            raise
-        except BaseException:
-            admission.close()
-            raise
-        finally:
-            self._observer.operation_waiting(operation, -1)
-            record.add(Stage.WAIT, clock() - arrived)
-        admitted, started = clock(), math.inf
-        cancellation = Cancellation()
-        result: Deferred[T] = Deferred(lambda _: cancellation.cancel())
-
-        def on_thread() -> T:
-            nonlocal started
-            started = clock()
-            try:
-                return work(cancellation)
-            finally:
-                cancellation.forget()  # or the reactor's thread would free pixels and decoders, for a millisecond
-
-        def returned(outcome: T | Failure) -> None:
-            self._observer.operation_active(operation, -1)
-            admission.close()
-            if result.called:  # cancelled: nobody waits for the outcome
-                return
-            if isinstance(outcome, Failure):
-                result.errback(outcome)
-                return
-            self._observer.operation_timed(operation, admitted - arrived, started - admitted, clock() - started)
-            result.callback(outcome)
-
-        self._observer.operation_active(operation, 1)
-        deferToThreadPool(self._reactor, self.pool, on_thread).addBoth(returned)
+        self._add(render)
+        self._start()
         try:
             return await result
         finally:
-            now = clock()
-            record.add(Stage.WAIT, min(started, now) - admitted)
-            if started < math.inf:
-                record.add(Stage.PROCESS, now - started)
+            if record is not None:
+                now = min(clock(), render.ended)
+                record.add(Stage.WAIT, min(render.started, now) - render.came)
+                if render.started < math.inf:
+                    record.add(Stage.PROCESS, now - render.started)
 
-    async def _admit(self, source: str, admission: ExitStack) -> None:
-        """Wait for a slot, which *admission* gives back; a suspect *source* first waits for the turn of suspects."""
-        while True:
-            suspect = await self._take_suspects_turn(source)
+    def _add(self, render: _Render) -> None:
+        """Let *render* wait in the queue; if its source is suspect, only once no other suspect does or runs."""
+        if self._quarantine.is_suspect(render.source):
+            if self._suspect is not None:
+                self._suspects.append(render)
+                return
+            self._suspect = render
+        self._queue.add(render)
+
+    def _start(self, *, anyway: bool = False) -> None:
+        """Start all that may start now; with *anyway* the first one whatever other processes do."""
+        while (render := self._queue.start_next(anyway=anyway)) is not None:
+            anyway = False
+            if render is not self._suspect and self._quarantine.is_suspect(render.source):  # since it began to wait
+                self._queue.end(render)
+                self._add(render)
+                continue
             try:
-                await self._slots.acquire()
-            except BaseException:
-                if suspect:
-                    self._suspects.release()
-                raise
-            if suspect or not self._quarantine.is_suspect(source):
-                break
-            # It became a suspect while it waited for the slot.
-            self._reactor.callLater(0, self._slots.release)
-        admission.callback(self._slots.release)
-        if suspect:
-            admission.callback(self._suspects.release)
+                render.recorded = self._quarantine.working(render.source)
+            except Quarantined:  # since it began to wait
+                self._queue.end(render)
+                self._leave_queue(render)
+                # Later: what its caller does then may come here again.
+                self._reactor.callLater(0, self._finish, render, Failure())
+                continue
+            self._begin(render)
+        self._watch.update()
 
-    async def _take_suspects_turn(self, source: str) -> bool:
-        """Wait until no other suspect is worked on; False, without a turn, if *source* is not suspect (any more)."""
-        while self._quarantine.is_suspect(source):
-            await self._suspects.acquire()
-            if self._quarantine.is_suspect(source):
-                return True
-            self._reactor.callLater(0, self._suspects.release)
-        return False
+    def _begin(self, render: _Render) -> None:
+        render.recorded.__enter__()
+        self._observer.operation_waiting(render.operation, -1)
+        self._observer.operation_active(render.operation, 1)
+        clock = self._reactor.seconds
+        render.admitted = clock()
+
+        def on_thread() -> Any:
+            render.started = clock()
+            try:
+                return render.work(render.cancellation)
+            finally:
+                render.ended = clock()
+                # Or the reactor's thread would free pixels and decoders, for a millisecond.
+                render.cancellation.forget()
+
+        self._threads.call(on_thread, lambda outcome: self._returned(render, outcome))
+
+    def _returned(self, render: _Render, outcome: object) -> None:
+        """The thread of *render* is free: for the next one, and only then its caller goes on."""
+        self._queue.end(render)
+        render.recorded.__exit__(None, None, None)
+        self._observer.operation_active(render.operation, -1)
+        self._let_next_suspect_in(render)
+        self._start()
+        self._queue.places.offer()
+        self._finish(render, outcome)
+
+    def _finish(self, render: _Render, outcome: object) -> None:
+        result, render.result = render.result, None
+        if result is None:  # cancelled: nobody waits for the outcome
+            return
+        if not isinstance(outcome, Failure):
+            waited, queued = render.admitted - render.came, render.started - render.admitted
+            self._observer.operation_timed(render.operation, waited, queued, render.ended - render.started)
+        result.callback(outcome)  # a Failure starts the errback chain
+
+    def _cancel(self, render: _Render) -> None:
+        render.result = None
+        if self._queue.remove(render):
+            self._leave_queue(render)
+            self._start()
+            self._queue.places.offer()
+        elif render in self._suspects:
+            self._suspects.remove(render)
+            self._leave_queue(render)
+        else:
+            render.cancellation.cancel()
+
+    def _leave_queue(self, render: _Render) -> None:
+        """*render* will not run."""
+        self._observer.operation_waiting(render.operation, -1)
+        self._let_next_suspect_in(render)
+
+    def _let_next_suspect_in(self, render: _Render) -> None:
+        if render is self._suspect:
+            self._suspect = None
+            waiting, self._suspects = self._suspects, deque()
+            for suspect in waiting:
+                self._add(suspect)

@@ -62,8 +62,11 @@ class Renderer:
             return rendition, blake2b(rendition.body, digest_size=16).hexdigest()
 
         began = self._clock.seconds()
+        seconds = processing.estimated_seconds(
+            len(original.body), options, self._settings.processing, chained=request.chained, accepted=accepted
+        )
         with self._admission.render():
-            rendition, etag = await self._threads.run("process", render, request.source, work)
+            rendition, etag = await self._threads.run("process", render, request.source, work, seconds)
         self._metrics.image_processed(rendition.format, self._clock.seconds() - began)
         if rendition.truncated:
             self._metrics.truncated_image()

@@ -13,6 +13,7 @@ from imgforge.processing.codecs import (
     needed_for,
     sniffed_media_type,
 )
+from imgforge.processing.cost_estimate import estimated_seconds
 from imgforge.processing.engine import STAGES, process
 from imgforge.processing.libvips import configure
 from imgforge.processing.plan import Geometry, Plan, geometry, plan
@@ -35,6 +36,7 @@ __all__ = [
     "configure",
     "describe",
     "detect_format",
+    "estimated_seconds",
     "geometry",
     "header_comes_first",
     "header_is_complete",

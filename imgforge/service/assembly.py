@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from imgforge import __version__, processing
 from imgforge.cache import make_cache
+from imgforge.concurrency import Places
 from imgforge.config import Settings
 from imgforge.demo import DemoEndpoint, SampleFactory
 from imgforge.interfaces import IServerReactor
@@ -30,9 +31,9 @@ from imgforge.pipeline import (
 from imgforge.service.cache_translation import cache_settings, original_cache_settings
 from imgforge.service.drain import Drain
 from imgforge.service.lifecycle import Component, OrderedServices, PeriodicCall
-from imgforge.service.platform import IdleTrim, pixel_bytes
+from imgforge.service.platform import IdleTrim, pixel_bytes, usable_cpus
 from imgforge.service.process_metrics import ObservedParts, ProcessMetrics
-from imgforge.service.shares import clients_per_process, queue_per_process
+from imgforge.service.shares import admitted_per_process, clients_per_process, places, queue_per_process
 from imgforge.service.translation import (
     answer_settings,
     caches_settings,
@@ -87,7 +88,8 @@ class ApplicationParts:
     """This process's part of the server: *threads* image threads in each of *processes* processes.
 
     `output` is the stream of the access log, `directory` one that all processes share, `crash_tracker` knows the
-    sources that crashed processes before this one.
+    sources that crashed processes before this one. `places` gives this process' view of the places for so many renders
+    at once in all processes.
     """
 
     threads: int
@@ -95,6 +97,7 @@ class ApplicationParts:
     output: TextIO = field(default_factory=lambda: sys.stdout)
     directory: str = ""
     crash_tracker: CrashTracker | None = None
+    places: Callable[[int], Places] = Places
 
 
 class Application(OrderedServices):
@@ -121,8 +124,10 @@ class Application(OrderedServices):
         originals = make_cache(reactor, original_cache_settings(settings, processes, directory), metrics.cache_fault)
         self._tiered_caches = tuple(cache for cache in (self._cache, originals) if cache is not None)
         quarantine = Quarantine(parts.crash_tracker, metrics.refused)
-        self._threads = RenderThreads(reactor, threads, metrics, quarantine)
-        admission = Admission(threads, queue_per_process(settings, processes), metrics.refused)
+        cpus = usable_cpus()
+        self._threads = RenderThreads(reactor, threads, metrics, quarantine, parts.places(places(settings, cpus)))
+        admitted = admitted_per_process(settings, processes, cpus)
+        admission = Admission(admitted, queue_per_process(settings, processes), metrics.refused)
         caches = make_caches(
             reactor,
             caches_settings(settings),
@@ -155,7 +160,7 @@ class Application(OrderedServices):
             connection_limits(settings, clients_per_process(settings, processes)),
             self._fast_lane,
         )
-        metrics.concurrency_limit(threads)
+        metrics.concurrency_limit(admitted)
         self._process_metrics = ProcessMetrics(
             metrics,
             ObservedParts(
@@ -174,7 +179,8 @@ class Application(OrderedServices):
         """The order of the start; the stop goes from the last to the first."""
         for service in (
             Component("resolver", start=lambda: use_own_resolver(self._reactor)),
-            Component("render threads", start=self._threads.start, stop=self._on_thread(self._threads.stop)),
+            Component("render threads", stop=self._on_thread(self._threads.join)),
+            Component("places for renders", stop=self._threads.close),
             *self._tiered_caches,
             Component("sources", stop=self._sources.close),
             Component("access log", stop=self._on_thread(self._access_log.close)),

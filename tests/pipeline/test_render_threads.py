@@ -37,7 +37,6 @@ class RenderThreadsTests(TestCase):
     def setUp(self) -> None:
         self.tally = Tally()
         self.threads = RenderThreads(reactor, 2, self.tally)  # type: ignore[arg-type]
-        self.threads.start()
         self.addCleanup(self.threads.stop)
 
     def run_work(self, work: object) -> Deferred[object]:

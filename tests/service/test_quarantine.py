@@ -282,7 +282,6 @@ class ThreadsTests(TestCase):
         ] = []  # kept, since a context manager without a reference is closed
         running: Any = reactor
         self.threads = RenderThreads(running, 3, Metrics(), Quarantine(self.tracker, self.reasons.append))
-        self.threads.start()
         self.addCleanup(self.threads.stop)
 
     def begin(self, work: Any, source: str) -> Deferred[Any]:

@@ -123,7 +123,6 @@ class PipelineCase(TestCase):
         metrics = Metrics()
         clock: Any = self.clock
         threads = RenderThreads(clock, 2, metrics)
-        threads.start()
         self.addCleanup(threads.stop)
 
         def cache(wanted: bool) -> Cache | None:

@@ -1,0 +1,112 @@
+"""Which render is the next: the first that came, but light ones pass the heavy ones that wait for their turn.
+
+There are as many places for renders as CPUs, whichever process takes them (`imgforge.concurrency.Places`): with more at
+once all would take longer, and with a queue for each process some would wait behind many while others wait behind few.
+A process has more threads than its share of places, so that it can use those of an idle one.
+
+A render is heavy if it is estimated to take longer than `HEAVY` seconds, or has done so. Heavy ones
+
+- leave one of their process' threads, and one of all places, to light ones: a thumbnail never waits for an AVIF's end;
+- start in the order of their arrival like all others wherever they can start, and use what is idle: none starves.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from typing import Generic, Protocol, TypeVar
+
+from imgforge.concurrency import Places
+
+__all__ = ["HEAVY", "QueuedRender", "RenderQueue"]
+
+HEAVY = 0.2
+
+
+class QueuedRender(Protocol):
+    """A render that waits or runs: when it came, when it got its thread, and whether it is heavy."""
+
+    came: float
+    admitted: float
+    heavy: bool
+
+
+R = TypeVar("R", bound=QueuedRender)
+
+
+class RenderQueue(Generic[R]):
+    """The renders of one process, which has so many *threads*, that wait for *places* or have them."""
+
+    def __init__(self, threads: int, places: Places) -> None:
+        self.places = places
+        self._threads = threads
+        # A lone thread is for all.
+        self._heavy_threads = max(1, threads - 1)
+        self._light: OrderedDict[int, R] = OrderedDict()
+        self._heavy: OrderedDict[int, R] = OrderedDict()
+        self._running: dict[int, R] = {}
+
+    @property
+    def running(self) -> int:
+        """How many have a thread."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._light) + len(self._heavy)
+
+    def add(self, render: R) -> None:
+        """Let *render* wait behind those that came before it."""
+        (self._heavy if render.heavy else self._light)[id(render)] = render
+
+    def remove(self, render: R) -> bool:
+        """Let *render* wait no longer; whether it did."""
+        return (self._heavy if render.heavy else self._light).pop(id(render), None) is not None
+
+    def start_next(self, *, anyway: bool = False) -> R | None:
+        """The render that begins to run now; None if there is none, no thread or place is free, or others are first.
+
+        With *anyway* places and others do not count.
+        """
+        light, heavy = self._candidates()
+        for render in sorted(filter(None, (light, heavy)), key=_arrival):
+            if anyway or (self.places.free(heavy=render.heavy) and self.places.is_first(render.came)):
+                self.remove(render)
+                self._running[id(render)] = render
+                self.places.take(heavy=render.heavy)
+                return render
+        self.places.announce(light.came if light else None, heavy.came if heavy else None)
+        return None
+
+    def end(self, render: R) -> None:
+        """Free the thread and the place of *render*."""
+        del self._running[id(render)]
+        self.places.give_back(heavy=render.heavy)
+
+    def age(self, now: float) -> float | None:
+        """Note which renders have become heavy; returns when the next one will, None if none can."""
+        due = None
+        for render in self._running.values():
+            if not render.heavy and render.admitted + HEAVY <= now:
+                render.heavy = True
+                self.places.become_heavy()
+            elif not render.heavy:
+                due = min(due or math.inf, render.admitted + HEAVY)
+        return due
+
+    def _candidates(self) -> tuple[R | None, R | None]:
+        """The first light and the first heavy render for which there is a thread."""
+        if len(self._running) >= self._threads or not (self._light or self._heavy):
+            return None, None
+        heavy_ones = sum(render.heavy for render in self._running.values())
+        heavy = _first(self._heavy) if heavy_ones < self._heavy_threads else None
+        return _first(self._light), heavy
+
+
+def _first(waiting: OrderedDict[int, R]) -> R | None:
+    return next(iter(waiting.values()), None)
+
+
+def _arrival(render: QueuedRender) -> float:
+    return render.came
