@@ -6,7 +6,7 @@ import math
 
 from imgforge.config import Settings
 
-__all__ = ["admitted_per_process", "places", "clients_per_process", "queue_per_process", "threads_per_process"]
+__all__ = ["admitted_per_process", "clients_per_process", "places", "queue_per_process", "threads_per_process"]
 
 
 def threads_per_process(settings: Settings, processes: int, cpus: int) -> int:
