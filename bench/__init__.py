@@ -5,6 +5,8 @@ Programs; each has `--help` and runs as `python bench/NAME.py`:
     cold.py      images per second when no cache helps
     small.py     the same for small images
     stores.py    the same with originals from an S3 server, beside imgproxy
+    public.py    the works of the public image-servers-benchmark, beside imgproxy, thumbor and published rates
+    instructions.py  instructions per hit and per small image, beside the expected ones (instructions.toml)
     http2.py     originals over HTTP/1.1 and HTTP/2 from one server: fetches per second, CPU per fetch
     faults.py    images that succeed, and requests that it takes, while a store fails now and then
     hits.py      cached images per second and per server CPU second
@@ -19,6 +21,7 @@ Programs; each has `--help` and runs as `python bench/NAME.py`:
 Parts:
 
     servers.py              starts servers and origins; parses `--server NAME=URL[,PID]`
+    peers.py                starts imgproxy and thumbor
     nginx_cache.py          starts nginx with proxy_cache before another server (nginx_cache.conf)
     slow_origin.py          an origin with a given latency, a process that trace.py and soak.py start
     hostile_origin.py       an origin that serves decompression bombs and broken HTTP
@@ -32,6 +35,12 @@ Parts:
     cold_program.py         the program that cold.py and small.py are
     cold_rounds.py          rounds of workloads whose requests no cache can answer, and their tables
     pictures.py             draws every picture that is sent through a server
+    public_works.py         the works of public.py, in each server's URL syntax, and the published rates
+    public_pictures.py      the pictures of public.py, drawn where they are missing
+    callgrind.py            runs a process under valgrind's callgrind; instructions by library
+    instruction_works.py    what instructions.py counts; starts the server and engine_rounds.py
+    instruction_counts.py   the file of expected counts, what they depend on, and their comparison
+    engine_rounds.py        the engine without a server, a process that instructions.py starts
     alternating_rounds.py   measures contenders in alternating rounds; medians and ratios
     libvips_baseline.py     libvips without a server: the upper bound of a server's throughput
     process_usage.py        CPU, memory (PSS), descriptors and threads of process trees, from /proc

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "OTHER",
     "Callgrind",
     "CallgrindFailed",
+    "CountedProcess",
     "instructions_by_library",
     "library_group",
     "missing_programs",
@@ -35,6 +37,8 @@ LIBRARIES = (
     ("C library", re.compile(r"lib(c|m|pthread|stdc\+\+|gcc_s)\b.*\.so|ld-linux")),
 )
 OTHER = "other"
+_IDLE = 1.0  # seconds
+_IDLE_REPEATS = 3
 
 
 class CallgrindFailed(Exception):
@@ -72,14 +76,58 @@ def instructions_by_library(lines: Iterable[str]) -> Counter[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class CountedProcess:
+    """A process under callgrind, and the instructions a second that its timers execute while it has nothing to do."""
+
+    pid: int
+    directory: Path
+    idle: Counter[str] = field(default_factory=Counter)
+
+    def count(self, work: Callable[[], None]) -> Counter[str]:
+        """Return the instructions by group of library that the process executes during *work*.
+
+        They are without those of timers, which are the more the longer a busy machine makes it take.
+        """
+        self.take()
+        began = time.perf_counter()
+        work()
+        seconds = time.perf_counter() - began
+        found: Counter[str] = Counter()
+        for file, instructions in self.take().items():
+            found[library_group(file)] += instructions
+        found.subtract({group: round(seconds * instructions) for group, instructions in self.idle.items()})
+        return found
+
+    def with_idle(self) -> CountedProcess:
+        """Return the process with its `idle` counted: it has to be warm, for a start leaves work behind."""
+        counts = (self.count(lambda: time.sleep(_IDLE)) for _ in range(_IDLE_REPEATS))
+        least = min(counts, key=Counter.total)
+        return replace(self, idle=Counter({group: round(count / _IDLE) for group, count in least.items()}))
+
+    def take(self) -> Counter[str]:
+        """Return the instructions since the last call by library, and begin at zero."""
+        self.command("dump")
+        written = max(self.directory.glob(f"{self.pid}.*"), key=lambda path: int(path.suffix[1:]))
+        with written.open(encoding="utf-8", errors="replace") as lines:
+            return instructions_by_library(lines)
+
+    def command(self, *words: str) -> None:
+        """Send a command of callgrind's to the process; raises `CallgrindFailed` if it does not obey."""
+        command = ("vgdb", f"--vgdb-prefix={self.directory}/vgdb", f"--pid={self.pid}", *words)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        if done.returncode:
+            raise CallgrindFailed(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()}")
+
+
+@dataclass(frozen=True, slots=True)
 class Callgrind:
-    """How to start a server under callgrind, and what it then counts; its files are in *directory*."""
+    """Starts processes under callgrind, whose files are in *directory*."""
 
     directory: Path
 
     @property
     def launcher(self) -> tuple[str, ...]:
-        """What precedes the command of the server."""
+        """What precedes the command of the process."""
         return (
             "valgrind",
             "--tool=callgrind",
@@ -88,31 +136,11 @@ class Callgrind:
             f"--callgrind-out-file={self.directory}/%p",
         )
 
-    def begin(self, pid: int) -> None:
+    def begin(self, pid: int) -> CountedProcess:
         """Begin to count in the process *pid*, which `launcher` started."""
-        self._command(pid, "instrumentation", "on")
-
-    def count(self, pid: int, work: Callable[[], None]) -> Counter[str]:
-        """Return the instructions by group of library that the process *pid* executes during *work*."""
-        self._take(pid)
-        work()
-        found: Counter[str] = Counter()
-        for file, instructions in self._take(pid).items():
-            found[library_group(file)] += instructions
-        return found
-
-    def _take(self, pid: int) -> Counter[str]:
-        """Return the instructions since the last call by library, and begin at zero."""
-        self._command(pid, "dump")
-        written = max(self.directory.glob(f"{pid}.*"), key=lambda path: int(path.suffix[1:]))
-        with written.open(encoding="utf-8", errors="replace") as lines:
-            return instructions_by_library(lines)
-
-    def _command(self, pid: int, *words: str) -> None:
-        command = ("vgdb", f"--vgdb-prefix={self.directory}/vgdb", f"--pid={pid}", *words)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        if done.returncode:
-            raise CallgrindFailed(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()}")
+        process = CountedProcess(pid, self.directory)
+        process.command("instrumentation", "on")
+        return process
 
 
 def missing_programs() -> list[str]:

@@ -6,27 +6,25 @@
     python bench/instructions.py --only engine     the engine alone
 
 imgforge runs in one process under valgrind's callgrind. Each piece of work is done N times and 2N times; the difference
-over N is what one takes, without the start and without idle timers. The images are those of small.py and go into the
-memory cache; "engine" is imgforge.processing.process alone, without HTTP, cache and threads. What the kernel does is
-not counted: for a hit that is most of its time.
+over N is what one takes, without the start; what timers do is taken off. The images are those of small.py and go into
+the memory cache; "engine" is imgforge.processing.process alone, without HTTP, cache and threads. What the kernel does
+is not counted: for a hit that is most of its time.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
-import socket
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
-from bench.callgrind import LIBRARIES, OTHER, Callgrind, CallgrindFailed, missing_programs
+from bench.callgrind import LIBRARIES, OTHER, Callgrind, CallgrindFailed, CountedProcess, missing_programs
 from bench.instruction_counts import (
     EXPECTED,
     ExpectedCounts,
@@ -36,39 +34,19 @@ from bench.instruction_counts import (
     read_counts,
     write_counts,
 )
-from bench.load import drive
+from bench.instruction_works import ENGINE_NAMES, SERVER_NAMES, Work, engine_works, server_works
 from bench.output import add_json_argument, markdown_table, measure_with_servers, print_progress, write_json
-from bench.servers import free_port, imgforge_server, running_process
-from bench.workloads import SMALL_WORKLOADS, Workload, draw_missing_photos, image_path
+from bench.workloads import SMALL_WORKLOADS, draw_missing_photos
 
 __all__ = ["main"]
 
-_SETTINGS = {
-    "IMGFORGE_PROCESSES": "1",
-    "IMGFORGE_WORKERS": "2",
-    "IMGFORGE_CACHE_TYPE": "memory",
-    "IMGFORGE_SOURCE_CACHE_TYPE": "",
-    "PYTHONHASHSEED": "0",
-}
-_HITS = 300  # hits that are counted for each image that is: a hit takes some three hundredth of its instructions
 _WARM_UP = 10  # images that are not counted: Python specialises functions that are called often
 _ANEW = "run `python bench/instructions.py --write` and commit the file"
-_START = 180.0  # seconds that a start under valgrind may take
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """A piece of work of the process *pid*: *do* does it a number of times, *weight* times as often as others."""
-
-    name: str
-    pid: int
-    do: Callable[[int], None]
-    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Instructions of one piece of work: the median of the repeats, their range as a share of it, their libraries."""
+    """Instructions of one piece of work, the range of the repeats as a share of the least, and the libraries."""
 
     name: str
     instructions: int
@@ -90,91 +68,33 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def _names(prefix: str) -> list[str]:
-    return [f"{prefix}: {workload.title}" for workload in SMALL_WORKLOADS]
-
-
-@contextmanager
-def _server(callgrind: Callgrind, pictures: Path) -> Iterator[Iterable[_Work]]:
-    """Run imgforge, and yield hits and images as work that it does over one connection."""
-    cachebusters = itertools.count(1_000_000)
-
-    def path(workload: Workload, number: int) -> str:
-        return image_path(f"{workload.options}/cb:{number}", f"local:///{workload.source}", workload.format)
-
-    with imgforge_server(pictures, _SETTINGS, launcher=callgrind.launcher, listen_timeout=_START) as server:
-
-        def send(paths: Iterable[str]) -> None:
-            if drive(server.address, paths, connections=1).failures:
-                raise CallgrindFailed("imgforge answered with an error under callgrind")
-
-        def hits(times: int) -> None:
-            send(itertools.repeat(path(SMALL_WORKLOADS[0], 0), times))
-
-        def images(workload: Workload) -> Callable[[int], None]:
-            return lambda times: send(path(workload, number) for number in itertools.islice(cachebusters, times))
-
-        pid = server.pid or 0
-        yield (
-            _Work("hit", pid, hits, _HITS),
-            *(_Work(name, pid, images(work)) for name, work in zip(_names("image"), SMALL_WORKLOADS, strict=True)),
-        )
-
-
-@contextmanager
-def _engine(callgrind: Callgrind, pictures: Path) -> Iterator[Iterable[_Work]]:
-    """Run `engine_rounds.py`, and yield the images as its work."""
-    port = free_port()
-    program = Path(__file__).with_name("engine_rounds.py")
-    command = (*callgrind.launcher, sys.executable, str(program), str(port), str(pictures))
-    with (
-        running_process(command, port, settings={"PYTHONHASHSEED": "0"}, listen_timeout=_START) as pid,
-        socket.create_connection(("127.0.0.1", port)) as connection,
-        connection.makefile("rw") as stream,
-    ):
-
-        def images(number: int) -> Callable[[int], None]:
-            def do(times: int) -> None:
-                stream.write(f"{number} {times}\n")
-                stream.flush()
-                if stream.readline() != "done\n":
-                    raise CallgrindFailed("the engine failed under callgrind")
-
-            return do
-
-        yield [_Work(name, pid, images(number)) for number, name in enumerate(_names("engine"))]
-
-
-def _count(callgrind: Callgrind, work: _Work, times: int, repeats: int) -> Counted:
-    """Count *work*. The median leaves out a count with a full garbage collection, which is that of many images."""
-    work.do(_WARM_UP * work.weight)
+def _count(process: CountedProcess, work: Work, times: int, repeats: int) -> Counted:
+    """Count *work*. The least of the repeats counts: others have a full garbage collection in them, or a timer more."""
     times *= work.weight
-    counts: list[Counter[str]] = []
+    once, twice = [], []
     for _ in range(repeats):
-        once = callgrind.count(work.pid, lambda: work.do(times))
-        twice = callgrind.count(work.pid, lambda: work.do(2 * times))
-        counts.append(Counter({group: round((twice[group] - once[group]) / times) for group in twice}))
-    counts.sort(key=Counter.total)
-    median = counts[len(counts) // 2]
-    spread = (counts[-1].total() - counts[0].total()) / median.total()
-    return Counted(work.name, median.total(), spread, median)
+        once.append(process.count(lambda: work.do(times)))
+        twice.append(process.count(lambda: work.do(2 * times)))
+    few, many = (min(counts, key=Counter.total) for counts in (once, twice))
+    libraries = {group: round((many[group] - few[group]) / times) for group in many}
+    spread = max(map(Counter.total, twice)) / many.total() - 1
+    return Counted(work.name, sum(libraries.values()), spread, libraries)
 
 
 def _measure(stack: ExitStack, arguments: argparse.Namespace) -> list[Counted]:
     pictures, directory = (Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2))
     draw_missing_photos(pictures, SMALL_WORKLOADS)
-    callgrind = Callgrind(directory)
     counted = []
-    for names, process in ((["hit", *_names("image")], _server), (_names("engine"), _engine)):
-        chosen = [name for name in names if arguments.only in name]
-        if not chosen:
+    for names, started in ((SERVER_NAMES, server_works), (ENGINE_NAMES, engine_works)):
+        if not any(arguments.only in name for name in names):
             continue
-        with process(callgrind, pictures) as works:
-            for work in works:
-                if work.name not in chosen:
-                    continue
-                callgrind.begin(work.pid)
-                counted.append(_count(callgrind, work, arguments.times, arguments.repeats))
+        with started(Callgrind(directory), pictures) as (process, works):
+            chosen = [work for work in works if arguments.only in work.name]
+            for work in chosen:
+                work.do(_WARM_UP * work.weight)
+            process = process.with_idle()
+            for work in chosen:
+                counted.append(_count(process, work, arguments.times, arguments.repeats))
                 print_progress(f"  {work.name}: {counted[-1].instructions:,}")
     return counted
 
