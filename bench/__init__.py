@@ -23,6 +23,7 @@ Parts:
     servers.py              starts servers and origins; parses `--server NAME=URL[,PID]`
     peers.py                starts imgproxy and thumbor
     nginx_cache.py          starts nginx with proxy_cache before another server (nginx_cache.conf)
+    nginx_files.py          starts nginx as an origin of files (nginx_files.conf)
     slow_origin.py          an origin with a given latency, a process that trace.py and soak.py start
     hostile_origin.py       an origin that serves decompression bombs and broken HTTP
     http2_origin.py         starts nginx as an origin with TLS and HTTP/2 (http2_origin.conf)

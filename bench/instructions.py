@@ -76,6 +76,8 @@ def _count(process: CountedProcess, work: Work, times: int, repeats: int) -> Cou
         once.append(process.count(lambda: work.do(times)))
         twice.append(process.count(lambda: work.do(2 * times)))
     few, many = (min(counts, key=Counter.total) for counts in (once, twice))
+    if many.total() <= few.total():
+        raise CallgrindFailed(f"{work.name}: process {process.pid} does none of it; imgforge works in another process")
     libraries = {group: round((many[group] - few[group]) / times) for group in many}
     spread = max(map(Counter.total, twice)) / many.total() - 1
     return Counted(work.name, sum(libraries.values()), spread, libraries)

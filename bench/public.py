@@ -5,16 +5,17 @@
     python bench/public.py --photos DIR --server imagor=http://127.0.0.1:8000,4711
 
 Pictures of some 2040x1400 in JPEG, PNG, WebP and AVIF become results of the same format that fit into 512x512, over two
-connections, one picture after the other, from an origin over HTTP, without caches. The pictures are the PNGs in DIR,
-DIV2K_valid_HR in the original; files in the other formats are made of them as that benchmark does. If there are none
-they are drawn, of the same sizes and about the same weights, and the program says so. A server whose name begins with
-"imagor" or "thumbor" is asked in that syntax, any other in imgproxy's.
+connections, one picture after the other, without caches. The origin is nginx, and one that is slower where nginx is not
+installed. The pictures are the PNGs in DIR, DIV2K_valid_HR in the original; files in the other formats are made of them
+as that benchmark does. If there are none they are drawn, of the same sizes and about the same weights, and the program
+says so. A server whose name begins with "imagor" or "thumbor" is asked in that syntax, any other in imgproxy's.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import shutil
 import statistics
 import sys
 import tempfile
@@ -27,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the f
 
 from bench.alternating_rounds import Contender, RoundSummary, measure_alternately, server_contender
 from bench.load import LoadResult, drive, fetch
+from bench.nginx_files import nginx_files
 from bench.output import (
     add_json_argument,
     describe_machine,
@@ -133,7 +135,7 @@ def _measure(
     names, drawn = prepare_pictures(photos, arguments.images, [work.format for work in works])
     if drawn:
         print_progress(f"no PNGs in {photos}: {drawn} pictures were drawn instead (see --help)")
-    origin = stack.enter_context(file_origin(photos))
+    origin = stack.enter_context(nginx_files(photos) if shutil.which("nginx") else file_origin(photos))
     servers: list[Server] = list(arguments.server)
     if arguments.imgproxy:
         servers.append(stack.enter_context(imgproxy_server(arguments.imgproxy, _IMGPROXY)))
