@@ -9,6 +9,7 @@ from PIL.PngImagePlugin import PngInfo
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.processing.pyvips_compat import RELIED_ON, field_names, log_warnings_only, remove_field, usage
+from imgforge.processing.vips_image import load
 from tests.support.pictures import encode, gradient
 
 
@@ -17,6 +18,14 @@ class PyvipsTests(SynchronousTestCase):
         for name, (why, public_hook) in RELIED_ON.items():
             self.assertTrue(hasattr(pyvips, name), name)
             self.assertTrue(why and public_hook)
+
+    def test_images_have_no_other_attributes_than_those_that_an_image_by_its_address_has(self) -> None:
+        image = pyvips.Image.black(1, 1)
+        slots = {name for kind in type(image).__mro__ for name in getattr(kind, "__slots__", ())}
+        self.assertEqual(slots, {"_references", "_handles", "pointer", "vobject", "gobject"})
+        direct = load("pngload_buffer", encode(gradient(4, 4), "PNG"))
+        for name in slots:
+            self.assertEqual(type(getattr(direct, name)), type(getattr(image, name)))
 
     def test_fields_are_listed_and_removed_also_where_their_names_are_not_utf8(self) -> None:
         comments = PngInfo()
