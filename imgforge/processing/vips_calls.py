@@ -19,7 +19,7 @@ import pyvips
 
 from imgforge.processing.pyvips_compat import library_path
 
-__all__ = ["QUICK", "SLOW", "failed", "optional_arguments"]
+__all__ = ["QUICK", "SLOW", "errors_so_far", "failed", "optional_arguments"]
 
 # Result and first arguments; the optional ones follow as pairs of name and value, and None ends them.
 _OPERATION = c_int, c_void_p, POINTER(c_void_p)
@@ -34,8 +34,10 @@ _QUICK: dict[str, tuple[Any, ...]] = {
     "vips_crop": _OPERATION,
     "vips_extract_band": _OPERATION,
     "vips_flatten": _OPERATION,
+    "vips_flip": _OPERATION,
     "vips_premultiply": _OPERATION,
     "vips_resize": (*_OPERATION, c_double),
+    "vips_rot": _OPERATION,
     "vips_unpremultiply": _OPERATION,
     "vips_image_get_width": _GETTER,
     "vips_image_get_height": _GETTER,
@@ -49,6 +51,8 @@ _QUICK: dict[str, tuple[Any, ...]] = {
     "vips_image_get_fields": (POINTER(c_char_p), c_void_p),
     "vips_array_double_new": (c_void_p, POINTER(c_double), c_int),
     "vips_area_unref": (None, c_void_p),
+    "vips_error_buffer": (c_char_p,),
+    "vips_error_clear": (None,),
     "g_object_unref": (None, c_void_p),
     "g_strfreev": (None, c_void_p),
     "g_free": (None, c_void_p),
@@ -79,9 +83,18 @@ class _Functions:
         raise AttributeError(name)
 
 
-_PATH = library_path()
-QUICK = _Functions(ctypes.PyDLL(_PATH) if _PATH else None, _QUICK)
-SLOW = _Functions(ctypes.CDLL(_PATH) if _PATH else None, _SLOW)
+def _opened(kind: type[ctypes.CDLL], table: Mapping[str, tuple[Any, ...]]) -> ctypes.CDLL | None:
+    """The library that pyvips has loaded; None where it cannot be found, or lacks a function."""
+    path = library_path()
+    try:
+        library = kind(path) if path else None
+    except OSError:
+        return None
+    return library if all(hasattr(library, name) for name in table) else None
+
+
+QUICK = _Functions(_opened(ctypes.PyDLL, _QUICK), _QUICK)
+SLOW = _Functions(_opened(ctypes.CDLL, _SLOW) if QUICK.g_object_unref else None, _SLOW)
 
 # The optional arguments of loaders and savers that are passed here: the numbers of libvips' enumerations by name...
 _CHOICES: dict[str, dict[str, int]] = {
@@ -116,7 +129,18 @@ def optional_arguments(options: Mapping[str, Any]) -> list[Any] | None:
     return arguments
 
 
-def failed(function: Any) -> Exception:
-    """Returns the error of *function*, which has just failed, with the text that pyvips would give it."""
-    error: Exception = pyvips.Error(f"unable to call {function.__name__.removeprefix('vips_')}")
+def errors_so_far() -> int:
+    """The length of libvips' error text, to which every failure in the process adds; `failed` wants it."""
+    return len(QUICK.vips_error_buffer())
+
+
+def failed(function: Any, before: int = 0) -> Exception:
+    """Returns the error of *function*, which has just failed, as pyvips would raise it.
+
+    *before* is `errors_so_far` before the call: what an earlier picture has left in the text is no error of this one.
+    """
+    text = QUICK.vips_error_buffer()
+    QUICK.vips_error_clear()
+    name = function.__name__.removeprefix("vips_")
+    error: Exception = pyvips.Error(f"unable to call {name}", (text[before:] or text).decode("utf-8", "replace"))
     return error

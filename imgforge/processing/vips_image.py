@@ -13,7 +13,7 @@ from typing import Any
 import pyvips
 
 from imgforge.processing import pyvips_compat
-from imgforge.processing.vips_calls import QUICK, SLOW, failed, optional_arguments
+from imgforge.processing.vips_calls import QUICK, SLOW, errors_so_far, failed, optional_arguments
 
 __all__ = ["DirectImage", "encode", "field_names", "load", "remove_fields"]
 
@@ -25,6 +25,7 @@ _FORMAT_NUMBERS = {name: number for number, name in enumerate(_FORMATS)}
 _INTERPRETATIONS = {1: "b-w", 13: "lab", 15: "cmyk", 17: "rgb", 22: "srgb", 25: "rgb16", 26: "grey16", 28: "scrgb"}
 _INTERPRETATION_NUMBERS = {name: number for number, name in _INTERPRETATIONS.items()}
 _KERNELS = {"nearest": 0, "linear": 1, "cubic": 2, "mitchell": 3, "lanczos2": 4, "lanczos3": 5}
+_ANGLES = {"d0": 0, "d90": 1, "d180": 2, "d270": 3}
 _UNCODED = 0
 # To free more pixels than these takes long enough that the interpreter must not wait for it.
 _MANY_PIXELS = 1 << 20
@@ -39,8 +40,8 @@ class DirectImage(pyvips_compat.AddressedImage):
         super().__init__(address, references)
         self.large = large
 
-    def __del__(self) -> None:
-        (SLOW if self.large else QUICK).g_object_unref(self.address)
+    def __del__(self, quick: Any = QUICK.g_object_unref, slow: Any = SLOW.g_object_unref) -> None:
+        (slow if self.large else quick)(self.address)
 
     @property
     def width(self) -> int:
@@ -89,11 +90,20 @@ class DirectImage(pyvips_compat.AddressedImage):
         QUICK.g_strfreev(array)
         return names
 
-    def resize(self, scale: float, *, vscale: float, kernel: str) -> DirectImage:
+    def resize(self, scale: float, *, vscale: float, kernel: str = "lanczos3") -> DirectImage:
         return self._made(QUICK.vips_resize, scale, b"vscale", c_double(vscale), b"kernel", _KERNELS[kernel])
 
     def crop(self, left: int, top: int, width: int, height: int) -> DirectImage:
         return self._made(QUICK.vips_crop, left, top, width, height)
+
+    def rot(self, angle: str) -> DirectImage:
+        return self._made(QUICK.vips_rot, _ANGLES[angle])
+
+    def fliphor(self) -> DirectImage:
+        return self._made(QUICK.vips_flip, 0)
+
+    def flipver(self) -> DirectImage:
+        return self._made(QUICK.vips_flip, 1)
 
     def premultiply(self) -> DirectImage:
         return self._made(QUICK.vips_premultiply)
@@ -126,9 +136,10 @@ class DirectImage(pyvips_compat.AddressedImage):
         return self._made(QUICK.vips_copy, *pairs)
 
     def copy_memory(self) -> DirectImage:
+        before = errors_so_far()
         address = SLOW.vips_image_copy_memory(self.address)
         if not address:
-            raise pyvips.Error("unable to copy to memory")
+            raise failed(SLOW.vips_image_copy_memory, before)
         return DirectImage(address, self.references, large=self.large)
 
     def _made(self, function: Any, *arguments: Any) -> DirectImage:
@@ -144,9 +155,9 @@ def load(loader: str, body: bytes, **options: Any) -> Any:
     function, arguments = _LOADERS.get(loader), optional_arguments(options)
     if function is None or arguments is None:
         return pyvips.Operation.call(loader, body, **options)
-    out = c_void_p()
+    out, before = c_void_p(), errors_so_far()
     if function(body, len(body), byref(out), *arguments) or out.value is None:
-        raise failed(function)
+        raise failed(function, before)
     image = DirectImage(out.value, [body], large=False)
     factor = options.get("shrink", 1) / options.get("scale", 1.0)
     image.large = image.width * image.height * factor**2 > _MANY_PIXELS
@@ -158,9 +169,9 @@ def encode(saver: str, image: Any, **options: Any) -> bytes:
     function, arguments = _SAVERS.get(saver), optional_arguments(options)
     if function is None or arguments is None or not isinstance(image, DirectImage):
         return bytes(pyvips.Operation.call(saver, image, **options))
-    buffer, size = c_void_p(), c_size_t()
+    buffer, size, before = c_void_p(), c_size_t(), errors_so_far()
     if function(image.address, byref(buffer), byref(size), *arguments):
-        raise failed(function)
+        raise failed(function, before)
     try:
         return string_at(buffer, size.value)
     finally:

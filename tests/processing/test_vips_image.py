@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import resource
 from collections.abc import Callable
+from ctypes import byref, c_void_p
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from imgforge.errors import NotAnImage
 from imgforge.model import ProcessingOptions
 from imgforge.processing import ProcessingSettings, process, vips_image
 from imgforge.processing.pyvips_compat import usage
-from imgforge.processing.vips_calls import optional_arguments
+from imgforge.processing.vips_calls import QUICK, optional_arguments
 from imgforge.processing.vips_image import DirectImage, encode, field_names, load, remove_fields
 from tests.support import pictures
 
@@ -47,8 +48,11 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "copy": lambda image: image.copy(xres=2.5, yres=3.5),
     "copy as another": lambda image: image.copy(interpretation="rgb"),
     "copy_memory": lambda image: image.copy_memory(),
-    "an operation of pyvips": lambda image: image.invert().fliphor(),
-    "an operation of pyvips in between": lambda image: image.crop(0, 0, 50, 50).rot("d180").resize(0.5, vscale=0.5),
+    "rot": lambda image: image.copy_memory().rot("d90").rot("d270").rot("d180"),
+    "fliphor": lambda image: image.copy_memory().fliphor(),
+    "flipver": lambda image: image.copy_memory().flipver(),
+    "an operation of pyvips": lambda image: image.invert().wrap(x=3, y=2),
+    "an operation of pyvips in between": lambda image: image.crop(0, 0, 50, 50).invert().resize(0.5, vscale=0.5),
 }
 HEADER = ("width", "height", "bands", "format", "interpretation", "coding", "xres", "yres")
 
@@ -154,6 +158,16 @@ def test_pixels_that_cannot_be_read_are_the_error_of_pyvips(loader: str, saver: 
             saving(saver, opening(loader, body, **STRICT))
         errors.append(str(caught.value).splitlines()[:2])
     assert errors[0] == errors[1]
+
+
+def test_what_an_earlier_picture_has_left_in_the_error_text_is_not_told() -> None:
+    image, out = load("pngload_buffer", BODIES["pngload_buffer"]), c_void_p()
+    assert QUICK.vips_crop(image.address, byref(out), 500, 500, 5, 5, None)
+    with pytest.raises(pyvips.Error, match=r"unable to call jpegload_buffer\n +VipsJpeg: premature end") as caught:
+        load("jpegload_buffer", BODIES["jpegload_buffer"][:30])
+    assert "extract" not in str(caught.value)
+    with pytest.raises(pyvips.Error, match=r"unable to call crop\n +extract_area: bad extract area"):
+        image.crop(500, 500, 5, 5)
 
 
 def test_an_operation_that_fails_is_the_error_of_pyvips() -> None:
