@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.padding import PKCS7
+from typing import TYPE_CHECKING
 
 from imgforge.errors import BadPath
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers import Cipher, modes
+    from cryptography.hazmat.primitives.padding import PKCS7
 
 __all__ = ["SourceCipher"]
 
@@ -32,17 +34,25 @@ class SourceCipher:
         """
         text = source.encode("utf-8")
         vector = hmac.new(self._key, text, hashlib.sha256).digest()[:_BLOCK]
-        padder = PKCS7(_BLOCK * 8).padder()
-        encryptor = Cipher(algorithms.AES(self._key), modes.CBC(vector)).encryptor()
+        cipher, padding = _cipher(self._key, vector)
+        padder, encryptor = padding.padder(), cipher.encryptor()
         return vector + encryptor.update(padder.update(text) + padder.finalize()) + encryptor.finalize()
 
     def decrypt(self, message: bytes) -> str:
         """The URL; `BadPath` where *message* was not encrypted with this key."""
         vector, text = message[:_BLOCK], message[_BLOCK:]
         try:
-            decryptor = Cipher(algorithms.AES(self._key), modes.CBC(vector)).decryptor()
-            unpadder = PKCS7(_BLOCK * 8).unpadder()
+            cipher, padding = _cipher(self._key, vector)
+            unpadder, decryptor = padding.unpadder(), cipher.decryptor()
             padded = decryptor.update(text) + decryptor.finalize()
             return (unpadder.update(padded) + unpadder.finalize()).decode("utf-8")
         except ValueError:
             raise BadPath("the encrypted source cannot be decrypted") from None
+
+
+def _cipher(key: bytes, vector: bytes) -> tuple[Cipher[modes.CBC], PKCS7]:
+    """AES and the padding; they are imported where a source is encrypted: the supervisor parses presets only."""
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+    from cryptography.hazmat.primitives.padding import PKCS7
+
+    return Cipher(algorithms.AES(key), modes.CBC(vector)), PKCS7(_BLOCK * 8)
