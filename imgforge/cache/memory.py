@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
+from operator import attrgetter
 
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from imgforge.interfaces import IMemoryTier, TierUsage, VisitMark
-from imgforge.model import CacheEntry
+from imgforge.model import CacheEntry, Rendition
 
 __all__ = ["MemoryTier"]
 
@@ -23,14 +24,18 @@ __all__ = ["MemoryTier"]
 _OVERHEAD = 500
 
 
-def _cost(value: object) -> int:
-    """Bytes of memory that *value* takes with all that it holds; clients and origins may send long URLs and headers."""
-    size = sys.getsizeof(value)
-    if isinstance(value, tuple):
-        size += sum(map(_cost, value))
-    elif is_dataclass(value):
-        size += sum(_cost(getattr(value, field.name)) for field in fields(value))
-    return size
+_values_of_entry = attrgetter(*(field.name for field in fields(CacheEntry)))
+_values_of_rendition = attrgetter(*(field.name for field in fields(Rendition)))
+
+
+def _cost(entry: CacheEntry) -> int:
+    """Bytes of memory that *entry* takes with all that it holds; clients and origins may send long URLs and headers."""
+    values = (entry, *_values_of_entry(entry), *_values_of_rendition(entry.rendition))
+    return sum(map(sys.getsizeof, values)) + _held(entry.tags) + _held(entry.source_headers)
+
+
+def _held(values: tuple[object, ...]) -> int:
+    return sum(sys.getsizeof(value) + (_held(value) if isinstance(value, tuple) else 0) for value in values)
 
 
 class _Node:
