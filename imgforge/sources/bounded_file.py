@@ -27,9 +27,11 @@ class OpenFile:
 
     def read_whole(self) -> None:
         """Read it up to its size and one byte more, and close it. On the thread that has opened it."""
-        self.body = read_at(self._descriptor, 0, self.status.st_size + 1)
-        os.close(self._descriptor)
         self._closed = True
+        try:
+            self.body = read_at(self._descriptor, 0, self.status.st_size + 1)
+        finally:
+            os.close(self._descriptor)
 
     def read(self, start: int, size: int) -> Deferred[bytes]:
         """Up to *size* bytes from *start* on, fewer at the end only; one read at a time. OSError or `Stalled`."""

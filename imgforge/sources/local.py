@@ -81,7 +81,8 @@ class LocalSource:
         return ensureDeferred(self._fetch(self._name(url), limit, headers.get("if-none-match", ""), reserve))
 
     async def _fetch(self, name: str, limit: int | None, if_none_match: str, reserve: Reserve) -> SourceImage:
-        file = await self._opened(name, read_at_once=_READ_AT_ONCE)
+        at_once = _READ_AT_ONCE if limit is None else min(limit, _READ_AT_ONCE)
+        file = await self._opened(name, lambda status: status.st_size <= at_once and _etag(status) != if_none_match)
         try:
             etag, modified, size = _etag(file.status), _modified(file.status), file.status.st_size
             if if_none_match == etag:
@@ -120,12 +121,14 @@ class LocalSource:
         finally:
             file.close()
 
-    async def _opened(self, name: str, read_at_once: int = 0) -> OpenFile:
-        """The file *name*; the `body` of one that has at most *read_at_once* bytes is there, and it is closed."""
+    async def _opened(
+        self, name: str, read_at_once: Callable[[os.stat_result], bool] = lambda _status: False
+    ) -> OpenFile:
+        """The file *name*; where *read_at_once* says so it is closed again, and has its `body`."""
 
         def open_file() -> OpenFile:
             file = self._open(name)
-            if file.status.st_size <= read_at_once:
+            if read_at_once(file.status):
                 file.read_whole()
             return file
 

@@ -140,6 +140,25 @@ class EpollGroupTests(TestCase):
                 await deferLater(reactor, 0)
         self.assertEqual(received.count(big), asked)
 
+    async def test_what_a_socket_does_not_take_at_once_follows_in_order(self) -> None:
+        client = self.connect()
+        client.send(request())
+        await self.receive(client, 1)
+        (channel,) = self.site.site.connections
+        transport: Any = channel.transport
+        parts = [os.urandom(3_000_001) for _ in range(4)]
+        for part in parts:
+            transport.writeSequence([part[:10], part[10:]])
+        self.assertTrue(transport.writing)
+        received = b""
+        while len(received) < sum(map(len, parts)):
+            try:
+                received += client.recv(1 << 20)
+            except BlockingIOError:
+                await deferLater(reactor, 0)
+        self.assertEqual(received, b"".join(parts))
+        self.assertFalse(transport.writing)
+
     async def test_closed_connections_are_noticed(self) -> None:
         clients = [self.connect() for _ in range(3)]
         for client in clients:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import tempfile
@@ -172,6 +173,31 @@ class LocalTests(TestCase):
             with self.assertRaises(OriginFailed):
                 await self.body("local:///a.jpg")
             patched.restore()
+
+    async def test_small_and_large_files_are_read_and_closed_whatever_happens(self) -> None:
+        large = os.urandom(700_000)
+        (self.root / "large.jpg").write_bytes(large)
+        self.assertEqual(await self.body("local:///large.jpg"), large)
+        self.assertEqual(await self.body("local:///a.jpg", limit=10), b"0123456789")
+        with self.assertRaises(SourceTooLarge):
+            await self.body("local:///a.jpg", limit=9)
+
+        def fail(*_: object) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+        self.patch(bounded_file, "pread", fail)
+        for name in ("a.jpg", "large.jpg"):
+            with self.assertRaises(OriginFailed):
+                await self.body(f"local:///{name}")
+        while self.open_files():  # a thread closes the large one
+            await deferLater(reactor, 0.005)
+
+    def open_files(self) -> list[str]:
+        names = []
+        for entry in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):
+                names.append(os.readlink(entry))
+        return [name for name in names if name.startswith(f"{self.root}/")]
 
 
 class HungFileTests(TestCase):

@@ -61,6 +61,16 @@ class StrictChannelTests(SiteCase):
         for name, data in VALID.items():
             self.assertEqual(self.status(data), 200, name)
 
+    def test_head_and_body_are_sent_by_one_call(self) -> None:
+        for method, parts in ((b"GET", 2), (b"HEAD", 1)):
+            channel, transport = self.connect()
+            sent: list[list[bytes]] = []
+            self.patch(transport, "writeSequence", lambda iovec, sent=sent: sent.append(list(iovec)))
+            channel.dataReceived(method + b" /quick HTTP/1.1\r\nHost: x\r\n\r\n")
+            (call,) = sent
+            self.assertEqual(len(call), parts)
+            self.assertTrue(call[0].startswith(b"HTTP/1.1 200 OK\r\n") and call[0].endswith(b"\r\n\r\n"))
+
     def test_target_that_is_not_ascii_is_kept_unchanged(self) -> None:
         self.ask(b"GET /quick/\xc3\xa4\x85 HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
         self.assertEqual([line.target for line in self.access.lines], ["/quick/ä\udc85"] * 2)
