@@ -2,21 +2,25 @@
 
 librsvg cannot be interrupted within a piece of 2000 by 2000 pixels, and a kilobyte can make it work for hours: by
 filters, by references to references, by a text of a million letters. What is certainly cheap is drawn on the request's
-own thread; everything else in a process that can be killed (`isolation`), which costs some 100 ms more.
+own thread; everything else in a process that can be killed (`isolation`), which costs some 10 ms more.
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from typing import Any
 
 from imgforge.processing.codecs.svg import MOST_ATTRIBUTES, selectors_of
+from imgforge.processing.codecs.svg_bounds import FILTER_PRIMITIVES, Bounds, local_name, size_is_stated
 from imgforge.processing.lxml_on_demand import etree
 
-__all__ = ["LARGE", "is_costly"]
+__all__ = ["LARGE", "SMALL", "is_costly", "is_measured_cheaply"]
 
 LARGE = 256 * 1024  # bytes; what is longer is cleaned and drawn in a process of its own
+SMALL = 1_000_000  # pixels
 _MOST_WORK = 5000.0
+_MOST_ELEMENTS = 10_000  # that are read to learn the document's size alone
 
 _CHEAP = frozenset(
     {
@@ -36,14 +40,19 @@ _CHEAP = frozenset(
         "ellipse",
     }
     | {"line", "polyline", "polygon", "clipPath", "linearGradient", "radialGradient", "stop", "set", "animate"}
-    | {"animateMotion", "animateTransform"}
+    | {"animateMotion", "animateTransform", "feMergeNode"}
 )
+# Nothing is painted where these stand, only where something refers to them.
+_REFERRED_TO = frozenset({"filter", "pattern"})
+_XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
+_PLAIN = frozenset({"id", "class"})  # attributes that are no CSS
 _SPACES = frozenset({"http://www.w3.org/2000/svg", ""})
 # Properties whose cost depends on more than the element that has them, wherever they stand.
 _COSTLY = re.compile(r"filter|mask|marker|dasharray|blend-mode|isolation|enable-background", re.IGNORECASE)
 # Those that paint into a layer as large as the picture first. `fill-opacity` and the like do not.
 _LAYER = re.compile(r"(?<![\w-])opacity|clip-path", re.IGNORECASE)
 _REFERENCE = re.compile(r"url\(\s*['\"]?#([^)'\"]*)", re.IGNORECASE)
+_REFERENCE_ALONE = re.compile(r"\s*url\(#([\w.-]+)\)\s*")
 _CSS_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 _ELEMENT, _CHARACTER, _LAYERED = 1.0, 1 / 8, 500.0
 _RULE = 1 / 1000  # a character of a style sheet, for each element and each character of a class
@@ -51,28 +60,57 @@ _RULE = 1 / 1000  # a character of a style sheet, for each element and each char
 _SEARCHING = re.compile(r"[~:\[@\"'(\\]")
 
 
-def is_costly(document: bytes) -> bool:
-    """Whether drawing *document*, which is well-formed, may take long or much memory."""
+def is_costly(document: bytes, *, small: bool = False) -> bool:
+    """Whether drawing *document*, which is well-formed, may take long or much memory.
+
+    It may be drawn in any size, or where *small* in at most `SMALL` pixels.
+    """
+    root = _parsed(document)
+    return root is None or _Estimate(root, small=small).work() > _MOST_WORK
+
+
+def is_measured_cheaply(document: bytes) -> bool:
+    """Whether to learn the size of *document* without drawing it certainly takes little time and memory.
+
+    librsvg reads the elements, which takes time in proportion, and applies the style sheets, which does not; it lays
+    everything out only where the size is not stated.
+    """
+    root = _parsed(document)
+    if root is None or not size_is_stated(root):
+        return False
+    names = [local_name(element.tag) for element in root.iter(etree.Element)]
+    return len(names) <= _MOST_ELEMENTS and "style" not in names
+
+
+def _parsed(document: bytes) -> Any:
+    """The first element; None for a document that may already cost much to be read."""
     if len(document) > LARGE:
-        return True
+        return None
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
     try:
         root = etree.fromstring(document, parser)
     except (etree.XMLSyntaxError, ValueError):
-        return True
+        return None
+    if next(root.iter(etree.Entity), None) is not None:
+        return None  # nobody knows what librsvg finds in it
     if any(len(element.attrib) > MOST_ATTRIBUTES for element in root.iter(etree.Element)):
-        return True  # each look-up of one passes over the others
-    return _Estimate(root).work() > _MOST_WORK
+        return None  # each look-up of one passes over the others
+    return root
 
 
 class _Estimate:
     """The work of elements with all that they refer to, each added up once; infinite where they refer in circles."""
 
-    def __init__(self, root: Any) -> None:
+    def __init__(self, root: Any, *, small: bool) -> None:
         self._root = root
         self._elements = [element for element in root.iter() if isinstance(element.tag, str)]
-        self._named = {element.get("id"): element for element in self._elements if element.get("id")}
+        self._named: dict[str, list[Any]] = defaultdict(list)  # of several with one name, librsvg takes the first
+        for element in self._elements:
+            for attribute in ("id", _XML_ID):
+                if element.get(attribute):
+                    self._named[element.get(attribute)].append(element)
         self._known: dict[Any, float] = {}
+        self._bounds = Bounds(root, self._elements, small=small)
 
     def work(self) -> float:
         sheets = sum(len(element.text or "") for element in self._elements if _name(element) == "style")
@@ -91,11 +129,10 @@ class _Estimate:
         self._known[element] = float("inf")  # what refers back to it finds this
         work = self._own(element)
         for child in element:
-            if isinstance(child.tag, str):
+            if isinstance(child.tag, str) and _name(child) not in _REFERRED_TO:
                 work += self._work(child, depth + 1)
         for name in _references(element):
-            if name in self._named:
-                work += self._work(self._named[name], depth + 1)
+            work += sum(self._work(target, depth + 1) for target in self._named.get(name, ()))
         self._known[element] = work
         return work
 
@@ -104,23 +141,46 @@ class _Estimate:
         if space.lstrip("{") not in _SPACES:  # editors' own notes, which are not drawn
             return _ELEMENT
         name = _name(element)
-        if name not in _CHEAP or (name == "style" and (len(element) or _costly_sheet(element.text or ""))):
+        if name == "style" and (len(element) or _costly_sheet(element.text or "")):
             return float("inf")
-        work = _ELEMENT
+        work = _ELEMENT + self._kind(element, name)
         for attribute, value in element.attrib.items():
             text = f"{attribute}:{value}"
             if attribute in {"d", "points"}:
                 work += len(value) * _CHARACTER
+            elif "\\" in value and attribute not in _PLAIN:
+                return float("inf")  # an escape may hide a reference
+            elif attribute == "filter" and name != "filter":
+                work += self._filtered(value)
             elif _COSTLY.search(text if attribute == "style" else attribute):
                 return float("inf")
             elif _LAYER.search(text if attribute == "style" else attribute):
                 work += _LAYERED
         return work
 
+    def _kind(self, element: Any, name: str) -> float:
+        """What an element of this *name* costs more than any; of other kinds nobody knows."""
+        if name in _CHEAP:
+            return 0.0
+        if name in FILTER_PRIMITIVES:
+            return self._bounds.primitive(element)
+        measure = {
+            "text": self._bounds.text,
+            "tspan": self._bounds.text,
+            "pattern": self._bounds.pattern,
+            "filter": self._bounds.filter,
+        }
+        return measure[name](element) if name in measure else float("inf")
+
+    def _filtered(self, value: str) -> float:
+        """What a filter costs besides its own elements, which `_references` finds."""
+        found = _REFERENCE_ALONE.fullmatch(value)
+        targets = self._named.get(found[1], ()) if found is not None else ()
+        return _LAYERED if targets and all(_name(target) == "filter" for target in targets) else float("inf")
+
 
 def _name(element: Any) -> str:
-    name: str = element.tag.rpartition("}")[2]
-    return name
+    return local_name(element.tag)
 
 
 def _costly_sheet(text: str) -> bool:

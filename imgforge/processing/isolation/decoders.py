@@ -39,10 +39,10 @@ _WARM_UP = b"""<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><tex
 
 
 def load(name: str) -> None:
-    """Import the library of the work *name*, which starts no threads: a process that has some cannot fork."""
+    """Import the library of the work *name* (`text` is an SVG with text); threads that it started could not fork."""
     if name == "clean":
         _sanitiser()
-    elif name == "svg":
+    elif name in {"svg", "text"}:
         _svg_header(_WARM_UP, 96.0, 1.0, unlimited=False)
     else:
         import_module({"pdf": "pypdfium2", "raw": "rawpy"}[name])

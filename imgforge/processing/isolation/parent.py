@@ -20,7 +20,7 @@ from imgforge.processing.isolation.pool import DecoderProcess, DecoderProcesses
 from imgforge.processing.pixel_buffers import MOST_PIXELS, from_pixels
 from imgforge.processing.resources import Cancellation
 
-__all__ = ["clean_isolated", "decode_isolated", "decoder_usage"]
+__all__ = ["clean_isolated", "decode_isolated", "decoder_usage", "size_only"]
 
 _SECONDS = 10.0
 _LONGEST_LINE = 100  # bytes, before a picture's samples
@@ -60,12 +60,19 @@ def clean_isolated(document: bytes, style: str, *, unlimited: bool, cancellation
     return bytes(cleaned)
 
 
+def size_only(width: int, height: int) -> Any:
+    """What stands for an SVG that is measured and not drawn."""
+    return pyvips.Image.black(width, height, bands=4).copy(interpretation="srgb")
+
+
 def _answer(
     body: bytes, name: str, arguments: Sequence[float], cancellation: Cancellation
 ) -> tuple[list[str], memoryview]:
     """The words of the first line of the decoder's answer, and the bytes after it (`decoders` documents both)."""
     line = " ".join((name, *(str(one) for one in (*arguments, MOST_PIXELS)))).encode()
-    process = _PROCESSES.start(name)
+    # To read fonts takes longer than anything else in most documents: a process that has done so is kept ahead.
+    drawn_text = name == "svg" and arguments[2] and b"text" in body
+    process = _PROCESSES.start("text" if drawn_text else name)
     cancellation.watch_process(process)
     try:
         answer = _exchange(process, line + b"\n", body)
@@ -113,5 +120,5 @@ def _pictures(rest: memoryview) -> list[Any]:
         if bands:
             pictures.append(from_pixels(rest[start:at], width, height, bands))
         else:
-            pictures.append(pyvips.Image.black(width, height, bands=4).copy(interpretation="srgb"))
+            pictures.append(size_only(width, height))
     return pictures

@@ -9,7 +9,7 @@ Standard input is a socket of packets, in ASCII:
     NAME NUMBER    and a descriptor: have a child do the work NAME (see `decoders`) that it reads there
     kill NUMBER    the child of this number
 
-A child for SVG is kept ahead: it has read the fonts already, which takes longer than to draw most documents. A child
+A child for text is kept ahead: it has read the fonts already, which takes longer than to draw most documents. A child
 serves one file and ends. When the socket closes, all children are killed; when this process dies, they die with it.
 """
 
@@ -109,10 +109,10 @@ class _Zygote:
             with contextlib.suppress(Exception):  # the child fails by the same, and the client hears of it
                 self._decoders.load(name)
             gc.freeze()
-        if name != "svg" or not self._hand_over(number, work):
+        if name != "text" or not self._hand_over(number, work):
             self._children[number] = self._fork(work)
         os.close(work)
-        if name == "svg" and self._spare is None and self._alone():
+        if name == "text" and self._spare is None and self._alone():
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self._spare = self._fork(theirs.fileno(), spare=True), ours
             theirs.close()

@@ -1,0 +1,160 @@
+"""What bounds the cost of an SVG's text, patterns and filters, which may otherwise cost anything.
+
+A picture may be drawn in any size, so that lengths are judged by the sides of the document's own coordinate system. And
+nothing may enlarge them: no other coordinate system within, no transformation but those that turn, move and shrink, no
+length in other units. librsvg draws in pieces of 2000 by 2000 pixels, and computes a filter for all of the picture in
+each: filters are bounded only in pictures of one small piece.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+__all__ = ["FILTER_PRIMITIVES", "Bounds", "local_name", "size_is_stated"]
+
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,2})?"
+_LENGTH = re.compile(rf"\s*({_NUMBER})(?:px)?\s*")
+_ABSOLUTE = re.compile(rf"\s*({_NUMBER})(?:px|pt|pc|mm|cm|in)?\s*")
+_TRANSFORMS = re.compile(rf"(?:\s*(translate|rotate|scale)\(([\s,]*(?:{_NUMBER}[\s,]*){{1,3}})\)[\s,]*)*+")
+_SCALE = re.compile(r"scale\(([^)]*)\)")
+_NUMBERS = re.compile(_NUMBER)
+_FAMILIES = re.compile(r"[\w ,'\"-]{0,100}", re.ASCII)
+_LAYER = 500.0  # the work of painting all of a piece
+_LETTER = 4.0
+_LONGEST_ATTRIBUTE = 100
+_MOST_FAMILIES = 8
+_LAST_LETTER = "\u024f"  # of the Latin scripts, which need no other font and no reordering
+_DEFAULT_FONT_SIZE = 12.0
+_SMALLEST_TILE, _LARGEST_TILE = 1 / 256, 1 / 4  # of the document's sides
+
+FILTER_PRIMITIVES = frozenset({"feGaussianBlur", "feOffset", "feFlood", "feMerge", "feComposite", "feDropShadow"})
+_UNBOUNDED = frozenset(
+    {"style", "lang", "preserveAspectRatio", "patternTransform", "letter-spacing", "word-spacing", "writing-mode"}
+)
+_FILTER_ATTRIBUTES = frozenset(
+    {"id", "x", "y", "width", "height", "filterUnits", "primitiveUnits", "color-interpolation-filters"}
+)
+_PATTERN_ATTRIBUTES = frozenset({"id", "x", "y", "width", "height", "patternUnits", "patternContentUnits"})
+_TEXT_ATTRIBUTES = frozenset(
+    {"id", "class", "x", "y", "dx", "dy", "fill", "fill-opacity", "opacity", "transform", "text-anchor", "textLength"}
+    | {"lengthAdjust", "font-family", "font-size", "font-weight", "font-style", "text-rendering"}
+    | {"dominant-baseline", "stroke", "stroke-width", "aria-hidden", "{http://www.w3.org/XML/1998/namespace}space"}
+)
+
+
+class Bounds:
+    """The document's sides, and whether nothing in it enlarges what is within (`hold`); *small* if it is drawn so."""
+
+    def __init__(self, root: Any, elements: list[Any], *, small: bool) -> None:
+        self._small = small
+        self._width, self._height = _sides(root)
+        self._font_size = _DEFAULT_FONT_SIZE
+        self.hold = min(self._width, self._height) > 0 and self._are_kept(root, elements)
+
+    def _are_kept(self, root: Any, elements: list[Any]) -> bool:
+        families: set[str] = set()
+        for element in elements:
+            if local_name(element.tag) in {"style", "switch"} or (
+                element is not root and local_name(element.tag) in {"svg", "symbol"}
+            ):
+                return False
+            for attribute, value in element.attrib.items():
+                name = local_name(attribute)
+                if name in _UNBOUNDED:
+                    return False
+                if name == "transform" and not _shrinks(value):
+                    return False
+                if name == "font-size":
+                    size = _length(value)
+                    if not size > 0:
+                        return False
+                    self._font_size = max(self._font_size, size)
+                elif name == "font-family":
+                    families.add(value)
+        return len(families) <= _MOST_FAMILIES and all(map(_FAMILIES.fullmatch, families))
+
+    def text(self, element: Any) -> float:
+        """The work of the letters of a `text` or `tspan`, without what is in the elements within."""
+        if not (self.hold and _TEXT_ATTRIBUTES.issuperset(element.attrib) and _short(element)):
+            return math.inf
+        if any(isinstance(child.tag, str) and local_name(child.tag) != "tspan" for child in element):
+            return math.inf
+        letters = "".join([element.text or "", *(child.tail or "" for child in element)])
+        if any(letter > _LAST_LETTER or not (letter.isprintable() or letter.isspace()) for letter in letters):
+            return math.inf
+        covered = (self._font_size * _scale_of_text(element)) ** 2 / (self._width * self._height)
+        return len(letters) * (_LETTER + _LAYER * covered)
+
+    def pattern(self, element: Any) -> float:
+        """The work of painting with a `pattern`, without what is within."""
+        if not (self.hold and _PATTERN_ATTRIBUTES.issuperset(element.attrib) and _short(element)):
+            return math.inf
+        if {element.get("patternUnits"), element.get("patternContentUnits", "userSpaceOnUse")} != {"userSpaceOnUse"}:
+            return math.inf
+        tile = _length(element.get("width", "")) / self._width, _length(element.get("height", "")) / self._height
+        return _LAYER if all(_SMALLEST_TILE <= side <= _LARGEST_TILE for side in tile) else math.inf
+
+    def filter(self, element: Any) -> float:
+        """The work of a `filter`'s layers, without its primitives."""
+        held = self.hold and self._small and _FILTER_ATTRIBUTES.issuperset(element.attrib) and _short(element)
+        return _LAYER if held else math.inf
+
+    def primitive(self, element: Any) -> float:
+        """The work of one of `FILTER_PRIMITIVES`: in proportion to the piece, whatever a blur's radius."""
+        return 2 * _LAYER if self.hold and self._small and _short(element) else math.inf
+
+
+def size_is_stated(root: Any) -> bool:
+    """Whether the document's size stands in its first element, where otherwise all of it had to be laid out."""
+    return min(_sides(root)) > 0 and not any(local_name(name) == "style" for name in root.attrib)
+
+
+def local_name(tag: str) -> str:
+    """The name without its namespace."""
+    return tag.rpartition("}")[2]
+
+
+def _sides(root: Any) -> tuple[float, float]:
+    """Width and height of the document's coordinate system, each from 1 to 10000; zeros where they are not stated."""
+    stated = [_ABSOLUTE.fullmatch(root.get(name, "")) for name in ("width", "height")]
+    sides = [float(side[1]) for side in stated if side is not None]
+    box = _NUMBERS.findall(root.get("viewBox", ""))
+    # Only one of the two, or a percentage, is not worth a rule of its own.
+    if len(sides) != 2 and (len(box) != 4 or root.get("width") is not None or root.get("height") is not None):
+        return 0.0, 0.0
+    if "viewBox" in root.attrib:
+        if len(box) != 4:
+            return 0.0, 0.0
+        sides += [float(box[2]), float(box[3])]
+    if not all(1 <= side <= 10_000 for side in sides):
+        return 0.0, 0.0
+    return sides[-2], sides[-1]
+
+
+def _length(text: str) -> float:
+    """A length in the document's own units; not a number where it is anything else."""
+    found = _LENGTH.fullmatch(text)
+    return float(found[1]) if found is not None else math.nan
+
+
+def _short(element: Any) -> bool:
+    return all(len(value) <= _LONGEST_ATTRIBUTE for value in element.attrib.values())
+
+
+def _scale_of_text(element: Any) -> float:
+    """The scale, 1 at most, of the transformations of a `tspan` and of the `text` around it; all of them shrink."""
+    scale = 1.0
+    while element is not None and local_name(element.tag) in {"text", "tspan"}:
+        for factors in _SCALE.findall(element.get("transform", "")):
+            scale *= max(abs(float(factor)) for factor in _NUMBERS.findall(factors))
+        element = element.getparent()
+    return scale
+
+
+def _shrinks(transform: str) -> bool:
+    """Whether a transformation turns, moves and shrinks only."""
+    if len(transform) > _LONGEST_ATTRIBUTE or not _TRANSFORMS.fullmatch(transform):
+        return False
+    return all(abs(float(factor)) <= 1 for scale in _SCALE.findall(transform) for factor in _NUMBERS.findall(scale))

@@ -1,0 +1,179 @@
+"""Text, patterns and filters of an SVG are drawn in place where they are certainly cheap, and only there."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge.model import ProcessingOptions
+from imgforge.processing import ProcessingSettings, process
+from imgforge.processing.codecs.svg_cost import is_costly, is_measured_cheaply
+from imgforge.processing.isolation import decoder_usage
+
+_SIZE = 'width="400" height="300"'
+_BOX = '<rect width="200" height="100" fill="red"/>'
+_BLURRED = '<rect width="200" height="100" fill="red" filter="url(#f)"/>'
+_TILED = '<rect width="400" height="300" fill="url(#p)"/>'
+_TILE = 'id="p" width="20" height="20" patternUnits="userSpaceOnUse"'
+_BLUR = '<filter id="f"><feGaussianBlur stdDeviation="5"/></filter>'
+_SHADOW = (
+    '<filter id="f" x="-1" width="3"><feGaussianBlur in="SourceAlpha" stdDeviation="3"/><feOffset dx="4" dy="4"/>'
+    '<feMerge><feMergeNode/><feMergeNode in="SourceGraphic"/></feMerge></filter>'
+)
+
+
+def svg(inside: str, size: str = _SIZE) -> bytes:
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{inside}</svg>'.encode()
+
+
+BADGE = svg(
+    '<title>build: passing</title><linearGradient id="s"><stop offset="0"/><stop offset="1"/></linearGradient>'
+    '<clipPath id="r"><rect width="88" height="20" rx="3"/></clipPath><g clip-path="url(#r)"><rect width="37" '
+    'height="20" fill="#555"/><rect width="88" height="20" fill="url(#s)"/></g><g fill="#fff" text-anchor="middle" '
+    'font-family="Verdana,Geneva,DejaVu Sans,sans-serif" text-rendering="geometricPrecision" font-size="110">'
+    '<text aria-hidden="true" x="195" y="150" fill-opacity=".3" transform="scale(.1)" textLength="270">build</text>'
+    '<text x="615" y="140" transform="scale(.1)" fill="#fff" textLength="410">passing</text></g>',
+    'width="88" height="20" role="img"',
+)
+
+CHEAP = {
+    "a badge": BADGE,
+    "a line of text": svg('<text x="9" y="90" font-size="40">One <tspan fill="red">line</tspan> of text</text>'),
+    "accents": svg('<text y="90" font-size="20px">Crème brûlée, Škoda</text>'),
+    "a coordinate system of its own": svg('<text y="70">A</text>', 'viewBox="0 0 90 90"'),
+    "a pattern": svg(f'<pattern {_TILE}><circle r="9"/></pattern>{_TILED}'),
+}
+CHEAP_IF_SMALL = {
+    "a blur": svg(_BLUR + _BLURRED),
+    "a shadow": svg(_SHADOW + _BLURRED),
+}
+_USES = '<use href="#t"/>' * 20
+_LETTERS = '<text font-size="9">{}</text>'
+COSTLY = {
+    "many letters": svg(_LETTERS.format("a" * 2000)),
+    "letters within an anchor": svg(f"<text><a>{'a' * 2000}</a></text>"),
+    "letters after a comment": svg(f"<text><!-- -->{'a' * 2000}</text>"),
+    "letters that are used again": svg(f'<g id="t">{_LETTERS.format("a" * 90)}</g>{_USES}'),
+    "letters that are used again by an XML name": svg(f'<g xml:id="t">{_LETTERS.format("a" * 90)}</g>{_USES}'),
+    "the first of two with one name": svg(f'<g id="t">{_LETTERS.format("a" * 90)}</g>{_USES}<g id="t"/>'),
+    "letters of other scripts": svg(_LETTERS.format("\u0627\u0644\u0639")),
+    "large letters": svg('<text font-size="300">aaaaaaaaaaaaaaaa</text>'),
+    "large letters by inheritance": svg('<g font-size="9000"><text>aaaaaaa</text></g>'),
+    "large letters by a transformation": svg('<g transform="scale(99)"><text>aaa</text></g>'),
+    "large letters by a matrix": svg('<text transform="matrix(99 0 0 99 0 0)">aaa</text>'),
+    "large letters by two transformations": svg('<text transform="scale(1) scale(99)">aaa</text>'),
+    "large letters by units": svg('<text font-size="99em">a</text>'),
+    "large letters by percent": svg('<text font-size="9900%">a</text>'),
+    "large letters by a style": svg('<text style="font-size:9000px">a</text>'),
+    "large letters by a style sheet": svg("<style>text{font-size:9000px}</style><text>a</text>"),
+    "large letters by a symbol": svg('<symbol id="s" viewBox="0 0 1 1"><text>aaa</text></symbol><use href="#s"/>'),
+    "large letters by a document within": svg('<svg viewBox="0 0 .01 .01"><text>aaa</text></svg>'),
+    "large letters in a small document": svg("<text>aaaaaaaaaaaaaaa</text>", 'width="1" height="1"'),
+    "letters that fill a narrow document": svg(_LETTERS.format("a" * 90), 'viewBox="0 0 1 1" width="9" height="9"'),
+    "letters in a document cut to its box": svg(
+        _LETTERS.format("a"), 'viewBox="0 0 100 1" width="9" height="900" preserveAspectRatio="xMidYMid slice"'
+    ),
+    "letters without a size": svg(_LETTERS.format("a"), ""),
+    "letters in a size by percent": svg(_LETTERS.format("a"), 'width="100%" height="100%"'),
+    "letters far apart": svg('<g letter-spacing="1e9"><text>aaa</text></g>'),
+    "a crowd of fonts": svg("".join(f'<text font-family="f{number}">a</text>' for number in range(9))),
+    "letters along a path": svg('<path id="a" d="M0 0H9"/><text><textPath href="#a">a</textPath></text>'),
+    "a small tile": svg(f"<pattern {_TILE.replace('20', '.01')}>{_BOX}</pattern>{_TILED}"),
+    "a large tile": svg(f"<pattern {_TILE.replace('20', '300')}>{_BOX}</pattern>{_TILED}"),
+    "a tile by percent": svg(f"<pattern {_TILE.replace('20', '20%')}>{_BOX}</pattern>{_TILED}"),
+    "a tile of the box": svg(f'<pattern id="p" width=".1" height=".1">{_BOX}</pattern>{_TILED}'),
+    "a tile of another": svg(f'<pattern id="q" width="9e9"/><pattern {_TILE} href="#q">{_BOX}</pattern>{_TILED}'),
+    "an enlarged tile": svg(f'<pattern {_TILE} patternTransform="scale(99)">{_BOX}</pattern>{_TILED}'),
+    "a tile with a box": svg(f'<pattern {_TILE} viewBox="0 0 .1 .1">{_BOX}</pattern>{_TILED}'),
+    "many tiles": svg(f"<pattern {_TILE}>{_BOX}</pattern>{_TILED * 20}"),
+    "many letters in a tile": svg(f"<pattern {_TILE}>{_LETTERS.format('a' * 500)}</pattern>{_TILED * 5}"),
+    "a tile in itself": svg(f"<pattern {_TILE}>{_TILED}</pattern>{_TILED}"),
+    "a tile by an escape": svg(f'<pattern {_TILE}>{_BOX * 6000}</pattern><rect fill="u\\72l(#p)"/>'),
+    "tiles in tiles": svg(
+        '<pattern id="p0" width="20" height="20" patternUnits="userSpaceOnUse"><rect/></pattern>'
+        + "".join(
+            f'<pattern id="p{number}" width="20" height="20" patternUnits="userSpaceOnUse">'
+            + f'<rect width="9" height="9" fill="url(#p{number - 1})"/>' * 9
+            + "</pattern>"
+            for number in range(1, 6)
+        )
+        + '<rect width="400" height="300" fill="url(#p5)"/>'
+    ),
+    "many blurs": svg(_BLUR + _BLURRED * 5),
+    "blurs of blurs": svg(_BLUR.replace("<feG", '<feOffset dx="1"/>' * 9 + "<feG") + _BLURRED),
+    "other filters": svg(f'<filter id="f"><feTurbulence numOctaves="9999"/></filter>{_BLURRED}'),
+    "a filter's picture": svg(f'<filter id="f"><feImage href="#f"/></filter>{_BLURRED}'),
+    "a filter by a function": svg('<rect width="9" height="9" filter="blur(9px)"/>'),
+    "two filters": svg(f'{_BLUR}<rect width="9" height="9" filter="url(#f) url(#f)"/>'),
+    "a filter by a style": svg(f'{_BLUR}<rect width="9" height="9" style="filter:url(#f)"/>'),
+    "a filter by a style sheet": svg(f"<style>rect{{filter:url(#f)}}</style>{_BLUR}{_BOX}"),
+    "a filter of another": svg(f'<filter id="g"/><filter id="f" href="#g"/>{_BLURRED}'),
+}
+_ENTITY = b'<!DOCTYPE svg [<!ENTITY a "<text>aaaaaaaaaaa</text>">]>'
+
+
+class CostTests(SynchronousTestCase):
+    def test_what_is_certainly_cheap(self) -> None:
+        for name, document in CHEAP.items():
+            self.assertFalse(is_costly(document), name)
+
+    def test_filters_are_cheap_in_small_pictures_only(self) -> None:
+        for name, document in CHEAP_IF_SMALL.items():
+            self.assertEqual((is_costly(document), is_costly(document, small=True)), (True, False), name)
+
+    def test_what_may_cost_anything_also_in_small_pictures(self) -> None:
+        for name, document in COSTLY.items():
+            self.assertTrue(is_costly(document, small=True), name)
+
+    def test_entities_hide_nothing(self) -> None:
+        document = _ENTITY + svg("&a;")
+        self.assertTrue(is_costly(document, small=True))
+        self.assertFalse(is_measured_cheaply(document))
+
+
+class MeasureTests(SynchronousTestCase):
+    def test_a_stated_size_is_read_in_place(self) -> None:
+        for size in (_SIZE, 'width="4in" height="3in"', 'viewBox="0 0 4 3"', f'{_SIZE} viewBox="0 0 4 3"'):
+            self.assertTrue(is_measured_cheaply(svg(COSTLY["other filters"].decode(), size)), size)
+
+    def test_whatever_lays_out_the_document_or_applies_rules_is_not(self) -> None:
+        for size in (
+            "",
+            'width="400"',
+            'width="100%" height="100%"',
+            f'{_SIZE} style="width:100%"',
+            'viewBox="0 0 0 0"',
+        ):
+            self.assertFalse(is_measured_cheaply(svg(_BOX, size)), size)
+        self.assertFalse(is_measured_cheaply(svg("<style>g{}</style>")))
+        self.assertFalse(is_measured_cheaply(svg("<g/>" * 20_000)))
+
+
+class InPlaceTests(SynchronousTestCase):
+    """No decoder process is started for these, and each looks as one draws it."""
+
+    def _made(self, document: bytes, **options: Any) -> tuple[bytes, int]:
+        before = decoder_usage()["started"]
+        body = process(document, ProcessingOptions(format="png", **options), ProcessingSettings()).body
+        return body, int(decoder_usage()["started"] - before)
+
+    def test_they_look_as_a_process_draws_them(self) -> None:
+        for name, document in (CHEAP | CHEAP_IF_SMALL).items():
+            costly = document.replace(b"</svg>", b"<desc>" + b"x" * 300_000 + b"</desc></svg>")
+            for options in ({}, {"width": 80}, {"width": 700}):
+                (here, none), (there, some) = self._made(document, **options), self._made(costly, **options)
+                self.assertEqual((none, some > 0), (0, True), name)
+                self.assertEqual(here, there, name)
+
+    def test_a_large_picture_with_a_filter_is_drawn_by_a_process(self) -> None:
+        self.assertEqual(self._made(CHEAP_IF_SMALL["a blur"], width=1500)[1], 1)
+
+
+class ProcessTests(SynchronousTestCase):
+    def test_the_usage_counts_the_zygote_and_what_it_keeps_ahead(self) -> None:
+        process(COSTLY["letters of other scripts"], ProcessingOptions(format="png"), ProcessingSettings())
+        usage = decoder_usage()
+        self.assertGreaterEqual(usage["processes"], 1)
+        self.assertGreater(usage["memory_bytes"], 10_000_000 if os.path.exists("/proc/self/task") else 0)
