@@ -1,4 +1,4 @@
-"""Which render is the next: the first that came, but light ones pass the heavy ones that wait for their turn.
+"""Which render is the next: the first that came, but light ones pass heavy ones that wait.
 
 There are as many places for renders as CPUs, whichever process takes them (`imgforge.concurrency.Places`): with more at
 once all would take longer, and with a queue for each process some would wait behind many while others wait behind few.
@@ -7,7 +7,8 @@ A process has more threads than its share of places, so that it can use those of
 A render is heavy if it is estimated to take longer than `HEAVY` seconds, or has done so. Heavy ones
 
 - leave one of their process' threads, and one of all places, to light ones: a thumbnail never waits for an AVIF's end;
-- start in the order of their arrival like all others wherever they can start, and use what is idle: none starves.
+- count as if they had come later by as long as they are estimated to take, `MOST_DELAY` at most: nothing that comes
+  after that passes them where they can start, and they use what is idle. None starves.
 """
 
 from __future__ import annotations
@@ -18,15 +19,21 @@ from typing import Generic, Protocol, TypeVar
 
 from imgforge.concurrency import Places
 
-__all__ = ["HEAVY", "QueuedRender", "RenderQueue"]
+__all__ = ["HEAVY", "QueuedRender", "RenderQueue", "due"]
 
 HEAVY = 0.2
+MOST_DELAY = 2.0
+
+
+def due(came: float, seconds: float) -> float:
+    """The place in the order of a render that came then, and is estimated to take so many *seconds*."""
+    return came + (min(seconds, MOST_DELAY) if seconds > HEAVY else 0.0)
 
 
 class QueuedRender(Protocol):
-    """A render that waits or runs: when it came, when it got its thread, and whether it is heavy."""
+    """A render that waits or runs: its place in the order, when it got its thread, and whether it is heavy."""
 
-    came: float
+    due: float
     admitted: float
     heavy: bool
 
@@ -70,13 +77,13 @@ class RenderQueue(Generic[R]):
         With *anyway* places and others do not count.
         """
         light, heavy = self._candidates()
-        for render in sorted(filter(None, (light, heavy)), key=_arrival):
-            if anyway or (self.places.free(heavy=render.heavy) and self.places.is_first(render.came)):
+        for render in sorted(filter(None, (light, heavy)), key=_order):
+            if anyway or (self.places.free(heavy=render.heavy) and self.places.is_first(render.due)):
                 self.remove(render)
                 self._running[id(render)] = render
                 self.places.take(heavy=render.heavy)
                 return render
-        self.places.announce(light.came if light else None, heavy.came if heavy else None)
+        self.places.announce(light.due if light else None, heavy.due if heavy else None)
         return None
 
     def end(self, render: R) -> None:
@@ -108,5 +115,5 @@ def _first(waiting: OrderedDict[int, R]) -> R | None:
     return next(iter(waiting.values()), None)
 
 
-def _arrival(render: QueuedRender) -> float:
-    return render.came
+def _order(render: QueuedRender) -> float:
+    return render.due

@@ -18,7 +18,7 @@ from imgforge.interfaces import IServerReactor
 from imgforge.observability import Stage, WorkRecord
 from imgforge.pipeline.crash_tracker import Quarantine
 from imgforge.pipeline.place_watch import PlaceWatch
-from imgforge.pipeline.render_queue import HEAVY, RenderQueue
+from imgforge.pipeline.render_queue import HEAVY, RenderQueue, due
 from imgforge.processing import Cancellation
 
 __all__ = ["OperationObserver", "RenderThreads"]
@@ -36,12 +36,13 @@ class OperationObserver(Protocol):
 
 @dataclass(eq=False, slots=True)
 class _Render:
-    """An operation, and when, in seconds of the clock, it came, got its thread, began to run and ended."""
+    """An operation, its place in the order, and when, by the clock, it came, got its thread, began to run and ended."""
 
     operation: str
     work: Callable[[Cancellation], Any]
     source: str
     heavy: bool
+    due: float
     came: float
     result: Deferred[Any] | None = None  # None once it has fired or nobody waits for it
     cancellation: Cancellation = field(default_factory=Cancellation)
@@ -103,7 +104,8 @@ class RenderThreads:
         cancelled. Raises `Quarantined` for a source in quarantine, and what *work* raises.
         """
         clock = self._reactor.seconds
-        render = _Render(operation, work, source, seconds > HEAVY, clock())
+        came = clock()
+        render = _Render(operation, work, source, seconds > HEAVY, due(came, seconds), came)
         result: Deferred[T] = Deferred(lambda _: self._cancel(render))
         render.result = result
         self._observer.operation_waiting(operation, 1)
