@@ -19,10 +19,11 @@ from typing import Generic, Protocol, TypeVar
 
 from imgforge.concurrency import Places
 
-__all__ = ["HEAVY", "QueuedRender", "RenderQueue", "due"]
+__all__ = ["HEAVY", "Pace", "QueuedRender", "RenderQueue", "due"]
 
 HEAVY = 0.2
 MOST_DELAY = 2.0
+_LATEST = 16
 
 
 def due(came: float, seconds: float) -> float:
@@ -39,6 +40,20 @@ class QueuedRender(Protocol):
 
 
 R = TypeVar("R", bound=QueuedRender)
+
+
+class Pace:
+    """How many seconds are between two ends of renders, on an average of the latest, while others wait."""
+
+    def __init__(self) -> None:
+        self.interval = 0.0
+        self._last = -math.inf  # the end before, unless nothing waited then
+
+    def ended(self, now: float, *, busy: bool) -> None:
+        """A render has ended; *busy*: others wait."""
+        if self._last > -math.inf:
+            self.interval += (now - self._last - self.interval) / _LATEST
+        self._last = now if busy else -math.inf
 
 
 class RenderQueue(Generic[R]):

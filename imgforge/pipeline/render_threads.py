@@ -18,7 +18,7 @@ from imgforge.interfaces import IServerReactor
 from imgforge.observability import Stage, WorkRecord
 from imgforge.pipeline.crash_tracker import Quarantine
 from imgforge.pipeline.place_watch import PlaceWatch
-from imgforge.pipeline.render_queue import HEAVY, RenderQueue, due
+from imgforge.pipeline.render_queue import HEAVY, Pace, RenderQueue, due
 from imgforge.processing import Cancellation
 
 __all__ = ["OperationObserver", "RenderThreads"]
@@ -73,9 +73,14 @@ class RenderThreads:
         self._observer = observer
         self._threads = ReportingThreads(reactor, "imgforge-render")
         self._queue: RenderQueue[_Render] = RenderQueue(limit, places or Places(limit))
+        self._pace = Pace()
         self._watch = PlaceWatch(reactor, self._queue, self._start)
         self._suspect: _Render | None = None  # the one that waits for a thread or has it
         self._suspects: deque[_Render] = deque()  # those that wait for their turn
+
+    def expected_wait(self) -> float:
+        """The seconds that an operation that comes now will wait, about."""
+        return self._queue.waiting * self._pace.interval
 
     def stop(self) -> None:
         """Wait for the running operations and end the threads. Blocks."""
@@ -169,6 +174,7 @@ class RenderThreads:
     def _returned(self, render: _Render, outcome: object) -> None:
         """The thread of *render* is free: for the next one, and only then its caller goes on."""
         self._queue.end(render)
+        self._pace.ended(self._reactor.seconds(), busy=self._queue.waiting > 0)
         render.recorded.__exit__(None, None, None)
         self._observer.operation_active(render.operation, -1)
         self._let_next_suspect_in(render)

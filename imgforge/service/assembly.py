@@ -33,7 +33,13 @@ from imgforge.service.drain import Drain
 from imgforge.service.lifecycle import Component, OrderedServices, PeriodicCall
 from imgforge.service.platform import IdleTrim, pixel_bytes, usable_cpus
 from imgforge.service.process_metrics import ObservedParts, ProcessMetrics
-from imgforge.service.shares import admitted_per_process, clients_per_process, places, queue_per_process
+from imgforge.service.shares import (
+    admitted_per_process,
+    clients_per_process,
+    longest_wait,
+    places,
+    queue_per_process,
+)
 from imgforge.service.translation import (
     answer_settings,
     caches_settings,
@@ -127,7 +133,13 @@ class Application(OrderedServices):
         cpus = usable_cpus()
         self._threads = RenderThreads(reactor, threads, metrics, quarantine, parts.places(places(settings, cpus)))
         admitted = admitted_per_process(settings, processes, cpus)
-        admission = Admission(admitted, queue_per_process(settings, processes), metrics.refused)
+        admission = Admission(
+            admitted,
+            queue_per_process(settings, processes),
+            metrics.refused,
+            expected_wait=self._threads.expected_wait,
+            longest_wait=longest_wait(settings),
+        )
         caches = make_caches(
             reactor,
             caches_settings(settings),

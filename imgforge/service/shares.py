@@ -1,4 +1,4 @@
-"""The part of each process in the limits that the settings give for all processes together."""
+"""The limits of renders and connections, and the part of each process in them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import math
 
 from imgforge.config import Settings
 
-__all__ = ["admitted_per_process", "clients_per_process", "places", "queue_per_process", "threads_per_process"]
+__all__ = [
+    "admitted_per_process",
+    "clients_per_process",
+    "longest_wait",
+    "places",
+    "queue_per_process",
+    "threads_per_process",
+]
 
 
 def threads_per_process(settings: Settings, processes: int, cpus: int) -> int:
@@ -35,3 +42,8 @@ def clients_per_process(settings: Settings, processes: int) -> int:
 def queue_per_process(settings: Settings, processes: int) -> int:
     """The number of requests that may wait for an image thread of each process; 0 is unlimited."""
     return math.ceil(settings.requests_queue_size / processes)
+
+
+def longest_wait(settings: Settings) -> float:
+    """The seconds for which a request may be expected to wait for an image thread: the rest is for the image."""
+    return 0.8 * settings.timeout

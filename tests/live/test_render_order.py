@@ -40,7 +40,9 @@ class RenderOrderTests(SynchronousTestCase):
         """A small picture that comes after *heavy* ones, of which one has to wait, is made before any of them."""
         with ThreadPoolExecutor(heavy) as clients:
             asked = [
-                clients.submit(self.get, server, "heavy", f"/unsafe/w:500/mb:100000000/cb:{number}/plain/local:///large.png@avif")
+                clients.submit(
+                    self.get, server, "heavy", f"/unsafe/w:500/mb:100000000/cb:{number}/plain/local:///large.png@avif"
+                )
                 for number in range(heavy)
             ]
             wait_for(

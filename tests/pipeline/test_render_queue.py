@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.concurrency import Places, PlaceTable
-from imgforge.pipeline.render_queue import HEAVY, MOST_DELAY, RenderQueue, due
+from imgforge.pipeline.render_queue import HEAVY, MOST_DELAY, Pace, RenderQueue, due
 
 
 @dataclass(eq=False)
@@ -131,3 +131,18 @@ class RenderQueueTests(SynchronousTestCase):
         queue.add(Render("waiting", 0.0))
         self.assertIsNone(queue.start_next())
         self.assertIsNotNone(queue.start_next(anyway=True))
+
+
+class PaceTests(SynchronousTestCase):
+    def test_interval_is_the_usual_one_between_ends_while_others_wait(self) -> None:
+        pace = Pace()
+        for number in range(200):
+            pace.ended(0.5 * number, busy=True)
+        self.assertAlmostEqual(pace.interval, 0.5, places=3)
+
+    def test_idle_time_does_not_count(self) -> None:
+        pace = Pace()
+        for number in range(200):
+            pace.ended(100.0 * number, busy=True)
+            pace.ended(100.0 * number + 0.5, busy=False)
+        self.assertAlmostEqual(pace.interval, 0.5, places=3)

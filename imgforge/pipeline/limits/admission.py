@@ -1,16 +1,21 @@
 """How many requests may be under way; a request beyond a limit gets 429 at once instead of a place in a growing queue.
 
+So does one that would wait for a render thread for most of its time limit: of requests that are made too late, nobody
+has anything, and a queue that has no bound would soon hold nothing else.
+
 Requests that wait for an origin and requests that wait for a render thread have limits of their own, the first one for
 each host: a silent origin uses up its own places, and all other sources are served as if it were not there.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from urllib.parse import urlsplit
 
 from imgforge.concurrency import ConcurrencyLimit, ConcurrencyLimits
+from imgforge.errors import Overloaded
 
 __all__ = ["Admission"]
 
@@ -20,9 +25,22 @@ class Admission:
 
     Both admit *threads* + *queue* requests; a *queue* of 0 is unlimited, as in imgproxy. Each refusal is reported to
     *on_refusal* by the limit's name. Cache hits need no admission.
+
+    Whatever the queue, none is admitted while *expected_wait* gives more than *longest_wait* seconds.
     """
 
-    def __init__(self, threads: int, queue: int, on_refusal: Callable[[str], None] = lambda _limit: None) -> None:
+    def __init__(
+        self,
+        threads: int,
+        queue: int,
+        on_refusal: Callable[[str], None] = lambda _limit: None,
+        *,
+        expected_wait: Callable[[], float] = lambda: 0.0,
+        longest_wait: float = math.inf,
+    ) -> None:
+        self._on_refusal = on_refusal
+        self._expected_wait = expected_wait
+        self._longest_wait = longest_wait
         maximum = threads + queue if queue else 0
         self._renders = ConcurrencyLimit("queue", maximum, message="too many requests in the queue", refused=on_refusal)
         self._fetches: ConcurrencyLimits[str] = ConcurrencyLimits(
@@ -38,6 +56,9 @@ class Admission:
     def check(self, source: str) -> str:
         """*source*'s host; `Overloaded` where a fetch from it would be refused now."""
         self._renders.check()  # nothing is fetched for a full queue
+        if self._expected_wait() > self._longest_wait:
+            self._on_refusal("queue")
+            raise Overloaded("the queue is too long for the request to be answered in time")
         host = _host(source)
         self._fetches.check(host)
         return host

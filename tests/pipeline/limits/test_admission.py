@@ -52,6 +52,17 @@ class AdmissionTests(SynchronousTestCase):
             self.held.enter_context(admission.fetch(SLOW))
         self.assertEqual((admission.rendering, admission.fetching), (1000, 1000))
 
+    def test_requests_that_would_wait_too_long_are_refused_before_anything_is_fetched(self) -> None:
+        expected = 0.0
+        admission = Admission(1, 0, self.reasons.append, expected_wait=lambda: expected, longest_wait=8.0)
+        self.held.enter_context(admission.fetch(OTHER))
+        expected = 8.1
+        self.assert_refused(lambda: admission.fetch(OTHER))
+        self.held.enter_context(admission.render())  # for what was admitted before
+        self.assertEqual(self.reasons, ["queue"])
+        expected = 7.9
+        self.held.enter_context(admission.fetch(OTHER))
+
     def test_malformed_urls_are_counted_too(self) -> None:
         for source in ("http://[", "http://[", "", "local:///a.jpg"):
             self.held.enter_context(self.admission.fetch(source))
