@@ -150,7 +150,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not write_json(arguments.json, {"environment": here, "counts": [asdict(row) for row in counted]}):
         _print(counted, expected)
     if arguments.write:
-        write_counts(arguments.expected, ExpectedCounts(here, {row.name: row.instructions for row in counted}))
+        kept = expected.instructions if expected else {}
+        counts = {row.name: row.instructions for row in counted}
+        write_counts(arguments.expected, ExpectedCounts(here, {**kept, **counts}))
     return _check(counted, expected, arguments) if arguments.check and expected else 0
 
 
