@@ -3,7 +3,8 @@
     open ── skip? ── choose the format ── check the resolution ── STAGES ── colour, metadata ── save
                                                 └ an animation runs each of its frames through STAGES
 
-The order of the stages is imgproxy's. Beside libvips' own work one call costs some 20 pyvips operations of 50 us each.
+The order of the stages is imgproxy's. What small pictures need is called in libvips directly (`vips_image`), so that a
+call costs some 0.15 ms beside libvips' own work; operations through pyvips cost 20 to 50 us more each.
 """
 
 from __future__ import annotations
