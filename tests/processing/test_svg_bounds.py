@@ -43,9 +43,9 @@ CHEAP = {
     "a line of text": svg('<text x="9" y="90" font-size="40">One <tspan fill="red">line</tspan> of text</text>'),
     "accents": svg('<text y="90" font-size="20px">Crème brûlée, Škoda</text>'),
     "a coordinate system of its own": svg('<text y="70">A</text>', 'viewBox="0 0 90 90"'),
-    "a pattern": svg(f'<pattern {_TILE}><circle r="9"/></pattern>{_TILED}'),
 }
 CHEAP_IF_SMALL = {
+    "a pattern": svg(f'<pattern {_TILE}><circle r="9"/></pattern>{_TILED}'),
     "a blur": svg(_BLUR + _BLURRED),
     "a shadow": svg(_SHADOW + _BLURRED),
 }
@@ -79,6 +79,8 @@ COSTLY = {
     "letters in a size by percent": svg(_LETTERS.format("a"), 'width="100%" height="100%"'),
     "letters far apart": svg('<g letter-spacing="1e9"><text>aaa</text></g>'),
     "a crowd of fonts": svg("".join(f'<text font-family="f{number}">a</text>' for number in range(9))),
+    "letters with a stroke": svg(_LETTERS.format("a").replace("<text", '<text stroke="red"')),
+    "letters with a stroke by inheritance": svg(f'<g stroke="red">{_LETTERS.format("a")}</g>'),
     "letters along a path": svg('<path id="a" d="M0 0H9"/><text><textPath href="#a">a</textPath></text>'),
     "a small tile": svg(f"<pattern {_TILE.replace('20', '.01')}>{_BOX}</pattern>{_TILED}"),
     "a large tile": svg(f"<pattern {_TILE.replace('20', '300')}>{_BOX}</pattern>{_TILED}"),
@@ -119,7 +121,7 @@ class CostTests(SynchronousTestCase):
         for name, document in CHEAP.items():
             self.assertFalse(is_costly(document), name)
 
-    def test_filters_are_cheap_in_small_pictures_only(self) -> None:
+    def test_filters_and_patterns_are_cheap_in_small_pictures_only(self) -> None:
         for name, document in CHEAP_IF_SMALL.items():
             self.assertEqual((is_costly(document), is_costly(document, small=True)), (True, False), name)
 

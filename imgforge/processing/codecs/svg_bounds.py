@@ -3,7 +3,7 @@
 A picture may be drawn in any size, so that lengths are judged by the sides of the document's own coordinate system. And
 nothing may enlarge them: no other coordinate system within, no transformation but those that turn, move and shrink, no
 length in other units. librsvg draws in pieces of 2000 by 2000 pixels, and computes a filter for all of the picture in
-each: filters are bounded only in pictures of one small piece.
+each: filters, and patterns of many tiles, are bounded only in pictures of one small piece.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ _LONGEST_ATTRIBUTE = 100
 _MOST_FAMILIES = 8
 _LAST_LETTER = "\u024f"  # of the Latin scripts, which need no other font and no reordering
 _DEFAULT_FONT_SIZE = 12.0
-_SMALLEST_TILE, _LARGEST_TILE = 1 / 256, 1 / 4  # of the document's sides
+_SMALLEST_TILE, _LARGEST_TILE = 1 / 64, 1 / 4  # of the document's sides
 
 FILTER_PRIMITIVES = frozenset({"feGaussianBlur", "feOffset", "feFlood", "feMerge", "feComposite", "feDropShadow"})
+# To stroke letters takes ten times as long as to fill them: only what has none within may have a stroke.
+_SHAPES = frozenset({"path", "rect", "circle", "ellipse", "line", "polyline", "polygon"})
 _UNBOUNDED = frozenset(
     {"style", "lang", "preserveAspectRatio", "patternTransform", "letter-spacing", "word-spacing", "writing-mode"}
 )
@@ -40,7 +42,7 @@ _PATTERN_ATTRIBUTES = frozenset({"id", "x", "y", "width", "height", "patternUnit
 _TEXT_ATTRIBUTES = frozenset(
     {"id", "class", "x", "y", "dx", "dy", "fill", "fill-opacity", "opacity", "transform", "text-anchor", "textLength"}
     | {"lengthAdjust", "font-family", "font-size", "font-weight", "font-style", "text-rendering"}
-    | {"dominant-baseline", "stroke", "stroke-width", "aria-hidden", "{http://www.w3.org/XML/1998/namespace}space"}
+    | {"dominant-baseline", "aria-hidden", "{http://www.w3.org/XML/1998/namespace}space"}
 )
 
 
@@ -62,7 +64,7 @@ class Bounds:
                 return False
             for attribute, value in element.attrib.items():
                 name = local_name(attribute)
-                if name in _UNBOUNDED:
+                if name in _UNBOUNDED or (name == "stroke" and local_name(element.tag) not in _SHAPES):
                     return False
                 if name == "transform" and not _shrinks(value):
                     return False
@@ -89,12 +91,14 @@ class Bounds:
 
     def pattern(self, element: Any) -> float:
         """The work of painting with a `pattern`, without what is within."""
-        if not (self.hold and _PATTERN_ATTRIBUTES.issuperset(element.attrib) and _short(element)):
+        if not (self.hold and self._small and _PATTERN_ATTRIBUTES.issuperset(element.attrib) and _short(element)):
             return math.inf
         if {element.get("patternUnits"), element.get("patternContentUnits", "userSpaceOnUse")} != {"userSpaceOnUse"}:
             return math.inf
         tile = _length(element.get("width", "")) / self._width, _length(element.get("height", "")) / self._height
-        return _LAYER if all(_SMALLEST_TILE <= side <= _LARGEST_TILE for side in tile) else math.inf
+        if not all(_SMALLEST_TILE <= side <= _LARGEST_TILE for side in tile):
+            return math.inf
+        return 2 * (_LAYER + 1 / (tile[0] * tile[1]))
 
     def filter(self, element: Any) -> float:
         """The work of a `filter`'s layers, without its primitives."""
