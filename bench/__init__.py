@@ -4,6 +4,7 @@ Programs; each has `--help` and runs as `python bench/NAME.py`:
 
     cold.py      images per second when no cache helps
     small.py     the same for small images
+    svg.py       SVG with a text, a pattern or a blur, and different badges per second
     stores.py    the same with originals from an S3 server, beside imgproxy
     public.py    the works of the public image-servers-benchmark, beside imgproxy, thumbor and published rates
     instructions.py  instructions per hit and per small image, beside the expected ones (instructions.toml)
@@ -33,6 +34,7 @@ Parts:
     open_loop_load.py       open-loop load: requests arrive at a fixed rate, whatever the server answers
     zipf_traffic.py         request mixes with originals by Zipf's law
     workloads.py            the workloads of cold.py and small.py; paths of image URLs
+    svg_documents.py        the documents of svg.py
     cold_program.py         the program that cold.py and small.py are
     cold_rounds.py          rounds of workloads whose requests no cache can answer, and their tables
     pictures.py             draws every picture that is sent through a server

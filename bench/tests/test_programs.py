@@ -30,6 +30,7 @@ from bench import (
     soak,
     start,
     stores,
+    svg,
     trace,
 )
 from bench.callgrind import missing_programs
@@ -112,6 +113,14 @@ class ProgramTests(SynchronousTestCase):
         self.assertEqual((ours["rounds"]["name"], ours["rounds"]["answers"]), ("imgforge", 3))
         self.assertEqual((ours["rounds"]["failures"], report["drawn"], ours["published"]), (0, 1, None))
         self.assertGreater(ours["weight"], 10_000)
+
+    def test_svg_measures_documents_and_badges_without_failures(self) -> None:
+        report = self._report(svg.main, "--rounds 1 --requests 9 --badges 5 --connections 2")
+        self.assertEqual(len(report["works"]), 5)
+        for work in report["works"]:
+            (ours,) = work["servers"]
+            self.assertEqual((ours["name"], ours["answers"], ours["failures"]), ("imgforge", 9, 0))
+            self.assertGreater(ours["cpu"], 0)
 
     def test_stores_measures_us_with_originals_from_a_bucket(self) -> None:
         report = self._report(stores.main, "--work 0 --rounds 1 --requests 9")

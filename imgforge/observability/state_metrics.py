@@ -84,19 +84,32 @@ class StateMetrics:
         self._reload_time = gauge(
             "config_last_reload_timestamp_seconds", "When the configuration was last read.", mode="livemax"
         )
+        self._decoders = gauge("decoder_processes", "Processes of decoders: zygotes, and those for a file.")
+        self._decoder_memory = gauge("decoder_processes_memory_bytes", "Their resident memory; shared pages in each.")
+        self._decoded = Counter(
+            "decoder_processes_started_total",
+            "Files that a process of their own was started for.",
+            namespace=namespace,
+            registry=registry,
+        )
+        self._counted_decoded = 0.0
         self._quarantined = gauge("quarantined_sources", "Sources that are refused.", mode="livemax")
         vips = {name: gauge(f"vips_{name}", text) for name, text in _VIPS.items()}
         aliases = {name: gauge(f"vips_{alias}", _VIPS[name]) for name, alias in _VIPS_ALIASES.items()}
         self._vips = {name: [vips[name], *([aliases[name]] if name in aliases else [])] for name in vips}
 
-    def update_process(self, *, children: bool = True) -> None:
-        """Sets this process' own figures; *children* adds the CPU time of its children that have ended."""
+    def update_process(self, *, children: bool = True, decoder_seconds: float = 0.0) -> None:
+        """Sets this process' own figures; *children* adds the CPU time of its children that have ended.
+
+        *decoder_seconds* is that of its decoder processes whose zygote lives.
+        """
         for family in self._process_collector.collect():
             for sample in family.samples:
                 if sample.name in self._process:
                     self._process[sample.name].set(sample.value)
         times = os.times()
         used = times.user + times.system + (times.children_user + times.children_system if children else 0.0)
+        used += decoder_seconds
         if used > self._counted_cpu:
             self._cpu.inc(used - self._counted_cpu)
             self._counted_cpu = used
@@ -133,6 +146,13 @@ class StateMetrics:
     def quarantined(self, sources: int) -> None:
         """Sets how many *sources* are quarantined as they crashed a worker."""
         self._quarantined.set(sources)
+
+    def decoders(self, *, processes: float, memory_bytes: float, started: float) -> None:
+        """Sets how many decoder processes there are and their memory, and how many this process *started* in all."""
+        self._decoders.set(processes)
+        self._decoder_memory.set(memory_bytes)
+        self._decoded.inc(started - self._counted_decoded)
+        self._counted_decoded = started
 
     def vips(self, values: Mapping[str, float]) -> None:
         """Sets libvips' own figures, see `imgforge.processing.usage`."""

@@ -15,6 +15,7 @@ from imgforge.processing.codecs import (
 )
 from imgforge.processing.cost_estimate import estimated_seconds
 from imgforge.processing.engine import STAGES, process
+from imgforge.processing.isolation import decoder_usage
 from imgforge.processing.libvips import configure
 from imgforge.processing.plan import Geometry, Plan, geometry, plan
 from imgforge.processing.pyvips_compat import usage
@@ -34,6 +35,7 @@ __all__ = [
     "capabilities",
     "check_format",
     "configure",
+    "decoder_usage",
     "describe",
     "detect_format",
     "estimated_seconds",

@@ -71,7 +71,9 @@ class ProcessMetrics:
     def observe(self) -> None:
         """Set the gauges."""
         state, parts = self._metrics.state, self._parts
-        state.update_process()
+        decoders = processing.decoder_usage()
+        state.update_process(decoder_seconds=decoders.pop("cpu_seconds"))
+        state.decoders(**decoders)
         state.vips(processing.usage())
         state.load(
             connections=len(parts.site.connections),
