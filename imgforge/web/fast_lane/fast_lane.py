@@ -15,8 +15,12 @@ each spelling of the entry's target. An entry has at most eight spellings: one m
 
 With an access log, each hit leaves a tuple behind. Several times a second a thread writes the lines of all of them.
 
-Cost of a hit, of which there are tens of thousands a second: the request is split in two, its first line and its header
-lines are each looked up in a dict, and three pieces are joined. That takes 3 us, beside 8 us to receive and send.
+What was decided is kept for a second at most, by all bytes of the request (`Prepared`): equal requests within it cost a
+look-up in a dict, and the last digits of a request id. Nothing is kept of a request that a trusted proxy has sent, that
+has an id of its own, or that is long; and all is forgotten when a response leaves the table.
+
+Cost of a hit, of which there are tens of thousands a second: 2 us of Python, beside 6 us to receive and send. The first
+of a second takes 3 us more.
 """
 
 from __future__ import annotations
