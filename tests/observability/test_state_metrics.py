@@ -60,6 +60,12 @@ class OneProcessTests(SynchronousTestCase):
             round(float(text), 2), round(times.user + times.system + times.children_user + times.children_system, 2)
         )
 
+    def test_decoder_processes_are_counted(self) -> None:
+        for started in (2.0, 5.0):
+            self.metrics.state.decoders(processes=2.0, memory_bytes=7.0, started=started)
+        for line in ("processes 2.0", "processes_memory_bytes 7.0", "processes_started_total 5.0"):
+            self.assertIn(f"\nshop_decoder_{line}\n", self.rendered())
+
     def test_libvips_figures_also_have_the_rust_imgforges_names(self) -> None:
         self.metrics.state.vips({"memory_bytes": 1.0, "memory_highwater_bytes": 2.0, "allocations": 3.0})
         for name, value in (

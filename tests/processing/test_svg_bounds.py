@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -171,11 +170,3 @@ class InPlaceTests(SynchronousTestCase):
 
     def test_a_large_picture_with_a_filter_is_drawn_by_a_process(self) -> None:
         self.assertEqual(self._made(CHEAP_IF_SMALL["a blur"], width=1500)[1], 1)
-
-
-class ProcessTests(SynchronousTestCase):
-    def test_the_usage_counts_the_zygote_and_what_it_keeps_ahead(self) -> None:
-        process(COSTLY["letters of other scripts"], ProcessingOptions(format="png"), ProcessingSettings())
-        usage = decoder_usage()
-        self.assertGreaterEqual(usage["processes"], 1)
-        self.assertGreater(usage["memory_bytes"], 10_000_000 if os.path.exists("/proc/self/task") else 0)
