@@ -148,7 +148,10 @@ class MeasureTests(SynchronousTestCase):
             'viewBox="0 0 0 0"',
         ):
             self.assertFalse(is_measured_cheaply(svg(_BOX, size)), size)
-        self.assertFalse(is_measured_cheaply(svg("<style>g{}</style>")))
+        self.assertTrue(is_measured_cheaply(svg("<style>text{font-size:9px;stroke-width:3}</style><g/>")))
+        for sheet in ("svg{width:9px}", "svg{HEIGHT:100%}", "g~g{}", "[d]{}", "svg{wi\\64th:9px}", "a{}" * 9000):
+            self.assertFalse(is_measured_cheaply(svg(f"<style>{sheet}</style>{'<g/>' * 300}")), sheet[:20])
+        self.assertFalse(is_measured_cheaply(svg("<style><g/></style>")))
         self.assertFalse(is_measured_cheaply(svg("<g/>" * 20_000)))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from imgforge.processing.codecs.svg import MOST_ATTRIBUTES, selectors_of
@@ -53,6 +54,7 @@ _COSTLY = re.compile(r"filter|mask|marker|dasharray|blend-mode|isolation|enable-
 _LAYER = re.compile(r"(?<![\w-])opacity|clip-path", re.IGNORECASE)
 _REFERENCE = re.compile(r"url\(\s*['\"]?#([^)'\"]*)", re.IGNORECASE)
 _REFERENCE_ALONE = re.compile(r"\s*url\(#([\w.-]+)\)\s*")
+_SIZE = re.compile(r"(?<!-)(?:width|height)|\\", re.IGNORECASE)  # `stroke-width` is none
 _CSS_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 _ELEMENT, _CHARACTER, _LAYERED = 1.0, 1 / 8, 500.0
 _RULE = 1 / 1000  # a character of a style sheet, for each element and each character of a class
@@ -72,14 +74,28 @@ def is_costly(document: bytes, *, small: bool = False) -> bool:
 def is_measured_cheaply(document: bytes) -> bool:
     """Whether to learn the size of *document* without drawing it certainly takes little time and memory.
 
-    librsvg reads the elements, which takes time in proportion, and applies the style sheets, which does not; it lays
-    everything out only where the size is not stated.
+    librsvg reads the elements, which takes time in proportion, and applies the style sheets, which may not; it lays
+    everything out only where the size is not stated, in the first element or by a rule.
     """
     root = _parsed(document)
     if root is None or not size_is_stated(root):
         return False
-    names = [local_name(element.tag) for element in root.iter(etree.Element)]
-    return len(names) <= _MOST_ELEMENTS and "style" not in names
+    elements = list(root.iter(etree.Element))
+    sheets = [element for element in elements if _name(element) == "style"]
+    if len(elements) > _MOST_ELEMENTS or any(len(sheet) or _hides_size(sheet.text or "") for sheet in sheets):
+        return False
+    return _work_of_sheets(elements, sheets) <= _MOST_WORK
+
+
+def _hides_size(sheet: str) -> bool:
+    """Whether a style sheet may state the document's size, or cost more than its length says."""
+    return bool(_SEARCHING.search(selectors_of(_CSS_COMMENT.sub("", sheet))) or _SIZE.search(sheet))
+
+
+def _work_of_sheets(elements: Sequence[Any], sheets: Iterable[Any]) -> float:
+    length = sum(len(sheet.text or "") for sheet in sheets)
+    classes = sum(len(element.get("class", "")) for element in elements) if length else 0
+    return length * (len(elements) + classes) * _RULE
 
 
 def _parsed(document: bytes) -> Any:
@@ -113,12 +129,11 @@ class _Estimate:
         self._bounds = Bounds(root, self._elements, small=small)
 
     def work(self) -> float:
-        sheets = sum(len(element.text or "") for element in self._elements if _name(element) == "style")
-        classes = sum(len(element.get("class", "")) for element in self._elements) if sheets else 0
+        sheets = [element for element in self._elements if _name(element) == "style"]
         # An element's work needs that of what it contains and refers to: children first, references by recursion.
         for element in reversed(self._elements):
             self._work(element, 0)
-        return self._known[self._root] + sheets * (len(self._elements) + classes) * _RULE
+        return self._known[self._root] + _work_of_sheets(self._elements, sheets)
 
     def _work(self, element: Any, depth: int) -> float:
         known = self._known.get(element)

@@ -86,7 +86,7 @@ class ProcessTests(SynchronousTestCase):
     def test_each_file_gets_a_process_of_its_own(self) -> None:
         before = decoder_usage()["started"]
         self.assertEqual(len({made(STYLED) for _ in range(3)}), 1)
-        self.assertEqual(decoder_usage()["started"] - before, 6)  # its size, and its pixels
+        self.assertEqual(decoder_usage()["started"] - before, 3)
         self.assertTrue(until(lambda: len(decoders(os.getpid())) == 1))  # the one ahead
 
     def test_the_zygote_has_one_thread(self) -> None:
