@@ -104,6 +104,23 @@ class RenderThreadsTests(TestCase):
         self.assertEqual((ran, self.tally.waiting), ([], 0))
 
 
+class ExpectedWaitTests(TestCase):
+    async def test_wait_is_that_for_the_operations_before(self) -> None:
+        threads = RenderThreads(reactor, 1, Tally())  # type: ignore[arg-type]
+        self.addCleanup(threads.stop)
+        gate, expected = threading.Event(), []
+
+        async def ask() -> None:
+            await threads.run("process", lambda _: gate.wait(20))
+            expected.append(threads.expected_wait())
+
+        asked = [Deferred.fromCoroutine(ask()) for _ in range(4)]
+        gate.set()
+        for one in asked:
+            await one
+        self.assertEqual([wait > 0 for wait in expected], [False, True, False, False])
+
+
 class SharedPlacesTests(TestCase):
     """Two processes' threads, on one reactor, with one place between them."""
 
@@ -139,7 +156,9 @@ class SharedPlacesTests(TestCase):
 
     async def test_a_light_render_starts_beside_a_heavy_one_of_another_process(self) -> None:
         gate = threading.Event()
-        heavy = [self.begin(0, "heavy", gate, 9.0), self.begin(1, "another", None, 9.0)]
+        heavy = [self.begin(0, "heavy", gate, 9.0)]
+        await until(lambda: self.order == ["heavy"])
+        heavy.append(self.begin(1, "another", None, 9.0))
         await self.begin(1, "light")
         self.assertEqual(self.order, ["heavy", "light"])
         gate.set()
