@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from imgforge.service.render_limits import admitted_per_process, longest_wait, places
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.config import Settings
-from imgforge.service.render_limits import admitted_per_process, longest_wait, places
 from imgforge.service.translation import threads_per_process
 
 
