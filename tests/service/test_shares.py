@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from imgforge.service.render_limits import admitted_per_process, longest_wait, places
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.config import Settings
-from imgforge.service.translation import threads_per_process
+from imgforge.service.shares import admitted_per_process, longest_wait, places, threads_per_process
 
 
 def settings(**given: Any) -> Settings:
-    return Settings(allow_unsigned=True, **given)
+    return Settings.from_given({"allow_unsigned": True, **given})
 
 
-class RenderLimitsTests(SynchronousTestCase):
+class SharesTests(SynchronousTestCase):
     def test_a_place_for_each_cpu_and_no_more_than_threads(self) -> None:
         for workers, cpus, number in ((0, 4, 4), (2, 4, 2), (16, 4, 4), (1, 1, 1)):
             self.assertEqual(places(settings(workers=workers), cpus), number)
