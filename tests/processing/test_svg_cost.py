@@ -53,6 +53,7 @@ COSTLY = {
     "dashes": '<path stroke-dasharray=".000001" d="M0 0H1000000"/>',
     "layers": '<g opacity=".9">' * 20 + "</g>" * 20,
     "layers by style": '<g style="opacity:.9">' * 20 + "</g>" * 20,
+    "a few layers of any size": '<g opacity=".9">' * 3 + "</g>" * 3,
     "layers by sheet": "<style>g{opacity:.9}</style><g/>",
     "deep reuse": chain(8, 10),
     "circles": '<g id="a"><use href="#b"/></g><g id="b"><use href="#a"/></g>',
@@ -78,6 +79,10 @@ class CostTests(SynchronousTestCase):
     def test_the_costly_are_found(self) -> None:
         for name, inside in COSTLY.items():
             self.assertTrue(is_costly(svg(inside)), name)
+
+    def test_a_few_layers_are_cheap_in_a_small_picture(self) -> None:
+        self.assertFalse(is_costly(svg(COSTLY["a few layers of any size"]), small=True))
+        self.assertTrue(is_costly(svg(COSTLY["layers"]), small=True))
 
 
 class ApartTests(SynchronousTestCase):

@@ -56,7 +56,9 @@ _REFERENCE = re.compile(r"url\(\s*['\"]?#([^)'\"]*)", re.IGNORECASE)
 _REFERENCE_ALONE = re.compile(r"\s*url\(#([\w.-]+)\)\s*")
 _SIZE = re.compile(r"(?<!-)(?:width|height)|\\", re.IGNORECASE)  # `stroke-width` is none
 _CSS_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
-_ELEMENT, _CHARACTER, _LAYERED = 1.0, 1 / 8, 500.0
+_ELEMENT, _CHARACTER = 1.0, 1 / 8
+# A layer: of a small picture, and of one of any size, which may take a second.
+_SMALL_LAYER, _LAYER_OF_ANY_SIZE = 500.0, 2000.0
 _RULE = 1 / 1000  # a character of a style sheet, for each element and each character of a class
 # In selectors: what looks at an element's siblings or the text of its attributes, and what hides a brace or nests them.
 _SEARCHING = re.compile(r"[~:\[@\"'(\\]")
@@ -127,6 +129,7 @@ class _Estimate:
                     self._named[element.get(attribute)].append(element)
         self._known: dict[Any, float] = {}
         self._bounds = Bounds(root, self._elements, small=small)
+        self._layer = _SMALL_LAYER if small else _LAYER_OF_ANY_SIZE
 
     def work(self) -> float:
         sheets = [element for element in self._elements if _name(element) == "style"]
@@ -170,7 +173,7 @@ class _Estimate:
             elif _COSTLY.search(text if attribute == "style" else attribute):
                 return float("inf")
             elif _LAYER.search(text if attribute == "style" else attribute):
-                work += _LAYERED
+                work += self._layer
         return work
 
     def _kind(self, element: Any, name: str) -> float:
@@ -191,7 +194,7 @@ class _Estimate:
         """What a filter costs besides its own elements, which `_references` finds."""
         found = _REFERENCE_ALONE.fullmatch(value)
         targets = self._named.get(found[1], ()) if found is not None else ()
-        return _LAYERED if targets and all(_name(target) == "filter" for target in targets) else float("inf")
+        return self._layer if targets and all(_name(target) == "filter" for target in targets) else float("inf")
 
 
 def _name(element: Any) -> str:
