@@ -5,10 +5,8 @@ from imgforge.concurrency.concurrency_limit import ConcurrencyLimit, Concurrency
 from imgforge.concurrency.daemon_threads import DaemonThread, DaemonThreadPool
 from imgforge.concurrency.file_threads import FileThreads, IDiskReactor, Stalled, TimeLimit
 from imgforge.concurrency.reporting_threads import ReportingThreads
-from imgforge.concurrency.shared_places import Bell, Places, PlaceTable
 
 __all__ = [
-    "Bell",
     "Coalescer",
     "ConcurrencyLimit",
     "ConcurrencyLimits",
@@ -16,8 +14,6 @@ __all__ = [
     "DaemonThreadPool",
     "FileThreads",
     "IDiskReactor",
-    "PlaceTable",
-    "Places",
     "ReportingThreads",
     "Stalled",
     "TimeLimit",

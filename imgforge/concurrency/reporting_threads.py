@@ -16,7 +16,7 @@ _Call = tuple[Callable[[], object], Callable[[object], None]]
 
 
 class ReportingThreads:
-    """As many threads called *name* as there have been calls at once."""
+    """A pool of threads called *name* that grows to the largest number of calls at once."""
 
     def __init__(self, reactor: IReactorFromThreads, name: str) -> None:
         self._reactor = reactor
@@ -28,11 +28,14 @@ class ReportingThreads:
         self._woken = False  # the reactor will look, and has not yet
 
     def call(self, work: Callable[[], object], ended: Callable[[object], None]) -> None:
-        """Call *work* on a thread, and then *ended* in the reactor's with its result, or the `Failure` of it."""
+        """Call *work* on a thread, and then *ended* in the reactor's with its result, or the `Failure` of it.
+
+        Raises `RuntimeError` where a thread is needed and the system has none left.
+        """
         if self._busy == len(self._threads):
             thread = Thread(target=self._run, name=f"{self._name}-{self._busy}")
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)
         self._busy += 1
         self._calls.put((work, ended))
 

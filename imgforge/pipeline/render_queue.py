@@ -1,14 +1,10 @@
 """Which render is the next: the first that came, but light ones pass heavy ones that wait.
 
-There are as many places for renders as CPUs, whichever process takes them (`imgforge.concurrency.Places`): with more at
-once all would take longer, and with a queue for each process some would wait behind many while others wait behind few.
-A process has more threads than its share of places, so that it can use those of an idle one.
-
 A render is heavy if it is estimated to take longer than `HEAVY` seconds, or has done so. Heavy ones
 
-- leave one of their process' threads, and one of all places, to light ones: a thumbnail never waits for an AVIF's end;
-- count as if they had come later by as long as they are estimated to take, `MOST_DELAY` at most: nothing that comes
-  after that passes them where they can start, and they use what is idle. None starves.
+- leave one thread to light ones: a thumbnail never waits for an AVIF's end;
+- take their place in the order as if they had come later, by their estimated time, `MOST_DELAY` at most: so none
+  starves.
 """
 
 from __future__ import annotations
@@ -16,8 +12,6 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from typing import Generic, Protocol, TypeVar
-
-from imgforge.concurrency import Places
 
 __all__ = ["HEAVY", "Pace", "QueuedRender", "RenderQueue", "due"]
 
@@ -50,17 +44,18 @@ class Pace:
         self._last = -math.inf  # the end before, unless nothing waited then
 
     def ended(self, now: float, *, busy: bool) -> None:
-        """A render has ended; *busy*: others wait."""
+        """A render has ended; *busy*: others wait. What was before nobody waited says nothing about what comes."""
         if self._last > -math.inf:
             self.interval += (now - self._last - self.interval) / _LATEST
+        if not busy:
+            self.interval = 0.0
         self._last = now if busy else -math.inf
 
 
 class RenderQueue(Generic[R]):
-    """The renders of one process, which has so many *threads*, that wait for *places* or have them."""
+    """The renders of a process that wait for one of its *threads* or have one."""
 
-    def __init__(self, threads: int, places: Places) -> None:
-        self.places = places
+    def __init__(self, threads: int) -> None:
         self._threads = threads
         # A lone thread is for all.
         self._heavy_threads = max(1, threads - 1)
@@ -86,48 +81,21 @@ class RenderQueue(Generic[R]):
         """Let *render* wait no longer; whether it did."""
         return (self._heavy if render.heavy else self._light).pop(id(render), None) is not None
 
-    def start_next(self, *, anyway: bool = False) -> R | None:
-        """The render that begins to run now; None if there is none, no thread or place is free, or others are first.
-
-        With *anyway* places and others do not count.
-        """
-        light, heavy = self._candidates()
-        for render in sorted(filter(None, (light, heavy)), key=_order):
-            if anyway or (self.places.free(heavy=render.heavy) and self.places.is_first(render.due)):
-                self.remove(render)
-                self._running[id(render)] = render
-                self.places.take(heavy=render.heavy)
-                return render
-        self.places.announce(light.due if light else None, heavy.due if heavy else None)
-        return None
+    def start_next(self, now: float) -> R | None:
+        """The render that begins to run *now*; None if there is none, or no thread for it."""
+        if len(self._running) >= self._threads or not (self._light or self._heavy):
+            return None
+        heavy_ones = sum(render.heavy or render.admitted + HEAVY <= now for render in self._running.values())
+        candidates = [self._light, self._heavy] if heavy_ones < self._heavy_threads else [self._light]
+        render = min((next(iter(waiting.values())) for waiting in candidates if waiting), key=_order, default=None)
+        if render is not None:
+            self.remove(render)
+            self._running[id(render)] = render
+        return render
 
     def end(self, render: R) -> None:
-        """Free the thread and the place of *render*."""
+        """Free the thread of *render*."""
         del self._running[id(render)]
-        self.places.give_back(heavy=render.heavy)
-
-    def age(self, now: float) -> float | None:
-        """Note which renders have become heavy; returns when the next one will, None if none can."""
-        due = None
-        for render in self._running.values():
-            if not render.heavy and render.admitted + HEAVY <= now:
-                render.heavy = True
-                self.places.become_heavy()
-            elif not render.heavy:
-                due = min(due or math.inf, render.admitted + HEAVY)
-        return due
-
-    def _candidates(self) -> tuple[R | None, R | None]:
-        """The first light and the first heavy render for which there is a thread."""
-        if len(self._running) >= self._threads or not (self._light or self._heavy):
-            return None, None
-        heavy_ones = sum(render.heavy for render in self._running.values())
-        heavy = _first(self._heavy) if heavy_ones < self._heavy_threads else None
-        return _first(self._light), heavy
-
-
-def _first(waiting: OrderedDict[int, R]) -> R | None:
-    return next(iter(waiting.values()), None)
 
 
 def _order(render: QueuedRender) -> float:

@@ -12,12 +12,11 @@ from typing import Any, Protocol, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from imgforge.concurrency import Places, ReportingThreads
+from imgforge.concurrency import ReportingThreads
 from imgforge.errors import Quarantined
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import Stage, WorkRecord
 from imgforge.pipeline.crash_tracker import Quarantine
-from imgforge.pipeline.place_watch import PlaceWatch
 from imgforge.pipeline.render_queue import HEAVY, Pace, RenderQueue, due
 from imgforge.processing import Cancellation
 
@@ -55,8 +54,8 @@ class _Render:
 class RenderThreads:
     """Runs libvips work on up to *limit* threads, in the order that `RenderQueue` says.
 
-    A cancelled operation is killed inside libvips. Its thread and place stay taken, and its source recorded as being
-    worked on, until the thread has really returned, so that threads never outnumber the limit. Of the sources that
+    A cancelled operation is killed inside libvips. Its thread stays taken, and its source recorded as being worked on,
+    until the thread has really returned, so that threads never outnumber the limit. Of the sources that
     *quarantine* suspects, only one at a time is worked on: if the process dies then, that source is the cause.
     """
 
@@ -66,15 +65,13 @@ class RenderThreads:
         limit: int,
         observer: OperationObserver,
         quarantine: Quarantine | None = None,
-        places: Places | None = None,
     ) -> None:
         self._reactor = reactor
         self._quarantine = quarantine or Quarantine()
         self._observer = observer
         self._threads = ReportingThreads(reactor, "imgforge-render")
-        self._queue: RenderQueue[_Render] = RenderQueue(limit, places or Places(limit))
+        self._queue: RenderQueue[_Render] = RenderQueue(limit)
         self._pace = Pace()
-        self._watch = PlaceWatch(reactor, self._queue, self._start)
         self._suspect: _Render | None = None  # the one that waits for a thread or has it
         self._suspects: deque[_Render] = deque()  # those that wait for their turn
 
@@ -84,15 +81,6 @@ class RenderThreads:
 
     def stop(self) -> None:
         """Wait for the running operations and end the threads. Blocks."""
-        self.close()
-        self.join()
-
-    def close(self) -> None:
-        """Take no place any more that becomes free elsewhere."""
-        self._watch.stop()
-
-    def join(self) -> None:
-        """Wait for the running operations and end the threads; for a thread that may wait."""
         self._threads.stop()
 
     async def run(
@@ -134,10 +122,9 @@ class RenderThreads:
             self._suspect = render
         self._queue.add(render)
 
-    def _start(self, *, anyway: bool = False) -> None:
-        """Start all that may start now; with *anyway* the first one whatever other processes do."""
-        while (render := self._queue.start_next(anyway=anyway)) is not None:
-            anyway = False
+    def _start(self) -> None:
+        """Start all that may start now."""
+        while (render := self._queue.start_next(self._reactor.seconds())) is not None:
             if render is not self._suspect and self._quarantine.is_suspect(render.source):  # since it began to wait
                 self._queue.end(render)
                 self._add(render)
@@ -151,7 +138,6 @@ class RenderThreads:
                 self._reactor.callLater(0, self._finish, render, Failure())
                 continue
             self._begin(render)
-        self._watch.update()
 
     def _begin(self, render: _Render) -> None:
         render.recorded.__enter__()
@@ -169,7 +155,10 @@ class RenderThreads:
                 # Or the reactor's thread would free pixels and decoders, for a millisecond.
                 render.cancellation.forget()
 
-        self._threads.call(on_thread, lambda outcome: self._returned(render, outcome))
+        try:
+            self._threads.call(on_thread, lambda outcome: self._returned(render, outcome))
+        except RuntimeError:  # the system has no thread left
+            self._reactor.callLater(0, self._returned, render, Failure())
 
     def _returned(self, render: _Render, outcome: object) -> None:
         """The thread of *render* is free: for the next one, and only then its caller goes on."""
@@ -178,9 +167,10 @@ class RenderThreads:
         render.recorded.__exit__(None, None, None)
         self._observer.operation_active(render.operation, -1)
         self._let_next_suspect_in(render)
-        self._start()
-        self._queue.places.offer()
-        self._finish(render, outcome)
+        try:
+            self._start()
+        finally:
+            self._finish(render, outcome)
 
     def _finish(self, render: _Render, outcome: object) -> None:
         result, render.result = render.result, None
@@ -196,7 +186,6 @@ class RenderThreads:
         if self._queue.remove(render):
             self._leave_queue(render)
             self._start()
-            self._queue.places.offer()
         elif render in self._suspects:
             self._suspects.remove(render)
             self._leave_queue(render)

@@ -14,7 +14,6 @@ from twisted.logger import Logger
 
 from imgforge import __version__, processing
 from imgforge.cache import make_cache
-from imgforge.concurrency import Places
 from imgforge.config import Settings
 from imgforge.demo import DemoEndpoint, SampleFactory
 from imgforge.interfaces import IServerReactor
@@ -31,13 +30,11 @@ from imgforge.pipeline import (
 from imgforge.service.cache_translation import cache_settings, original_cache_settings
 from imgforge.service.drain import Drain
 from imgforge.service.lifecycle import Component, OrderedServices, PeriodicCall
-from imgforge.service.platform import IdleTrim, pixel_bytes, usable_cpus
+from imgforge.service.platform import IdleTrim, pixel_bytes
 from imgforge.service.process_metrics import ObservedParts, ProcessMetrics
 from imgforge.service.shares import (
-    admitted_per_process,
     clients_per_process,
     longest_wait,
-    places,
     queue_per_process,
 )
 from imgforge.service.translation import (
@@ -94,8 +91,7 @@ class ApplicationParts:
     """This process's part of the server: *threads* image threads in each of *processes* processes.
 
     `output` is the stream of the access log, `directory` one that all processes share, `crash_tracker` knows the
-    sources that crashed processes before this one. `places` gives this process' view of the places for so many renders
-    at once in all processes.
+    sources that crashed processes before this one.
     """
 
     threads: int
@@ -103,7 +99,6 @@ class ApplicationParts:
     output: TextIO = field(default_factory=lambda: sys.stdout)
     directory: str = ""
     crash_tracker: CrashTracker | None = None
-    places: Callable[[int], Places] = Places
 
 
 class Application(OrderedServices):
@@ -130,11 +125,9 @@ class Application(OrderedServices):
         originals = make_cache(reactor, original_cache_settings(settings, processes, directory), metrics.cache_fault)
         self._tiered_caches = tuple(cache for cache in (self._cache, originals) if cache is not None)
         quarantine = Quarantine(parts.crash_tracker, metrics.refused)
-        cpus = usable_cpus()
-        self._threads = RenderThreads(reactor, threads, metrics, quarantine, parts.places(places(settings, cpus)))
-        admitted = admitted_per_process(settings, processes, cpus)
+        self._threads = RenderThreads(reactor, threads, metrics, quarantine)
         admission = Admission(
-            admitted,
+            threads,
             queue_per_process(settings, processes),
             metrics.refused,
             expected_wait=self._threads.expected_wait,
@@ -172,7 +165,7 @@ class Application(OrderedServices):
             connection_limits(settings, clients_per_process(settings, processes)),
             self._fast_lane,
         )
-        metrics.concurrency_limit(admitted)
+        metrics.concurrency_limit(threads)
         self._process_metrics = ProcessMetrics(
             metrics,
             ObservedParts(
@@ -191,8 +184,7 @@ class Application(OrderedServices):
         """The order of the start; the stop goes from the last to the first."""
         for service in (
             Component("resolver", start=lambda: use_own_resolver(self._reactor)),
-            Component("render threads", stop=self._on_thread(self._threads.join)),
-            Component("places for renders", stop=self._threads.close),
+            Component("render threads", stop=self._on_thread(self._threads.stop)),
             *self._tiered_caches,
             Component("sources", stop=self._sources.close),
             Component("access log", stop=self._on_thread(self._access_log.close)),

@@ -7,31 +7,16 @@ import math
 from imgforge.config import Settings
 
 __all__ = [
-    "admitted_per_process",
     "clients_per_process",
     "longest_wait",
-    "places",
     "queue_per_process",
     "threads_per_process",
 ]
 
 
 def threads_per_process(settings: Settings, processes: int, cpus: int) -> int:
-    """The number of image threads of each process: IMGFORGE_WORKERS in all of them together, 0 is two per CPU.
-
-    Those beyond the number of `places` are for light renders beside heavy ones, and for the places of idle processes.
-    """
+    """The number of image threads of each process: IMGFORGE_WORKERS in all of them together, 0 is two per CPU."""
     return max(1, math.ceil((settings.workers or 2 * cpus) / processes))
-
-
-def places(settings: Settings, cpus: int) -> int:
-    """The number of renders at once in all processes together: one for each CPU, and no more than threads."""
-    return min(settings.workers or cpus, cpus)
-
-
-def admitted_per_process(settings: Settings, processes: int, cpus: int) -> int:
-    """The number of renders of each process that are not in its queue: IMGFORGE_WORKERS in all, 0 is one per CPU."""
-    return max(1, math.ceil((settings.workers or cpus) / processes))
 
 
 def clients_per_process(settings: Settings, processes: int) -> int:

@@ -8,7 +8,6 @@ from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import TestCase
 
-from imgforge.concurrency import PlaceTable
 from imgforge.pipeline import RenderThreads
 from imgforge.processing import Cancellation
 from tests.support.scripted_origin import until
@@ -103,6 +102,17 @@ class RenderThreadsTests(TestCase):
             await result
         self.assertEqual((ran, self.tally.waiting), ([], 0))
 
+    async def test_an_operation_without_a_thread_fails_alone(self) -> None:
+        def no_thread(_: object) -> None:
+            raise RuntimeError("can't start new thread")
+
+        patched = self.patch(threading.Thread, "start", no_thread)
+        with self.assertRaises(RuntimeError):
+            await self.run_work(lambda _: 1)
+        patched.restore()
+        self.assertEqual(await self.run_work(lambda _: 1), 1)
+        self.assertEqual((self.tally.active, self.tally.waiting), (0, 0))
+
 
 class ExpectedWaitTests(TestCase):
     async def test_wait_is_that_for_the_operations_before(self) -> None:
@@ -119,78 +129,3 @@ class ExpectedWaitTests(TestCase):
         for one in asked:
             await one
         self.assertEqual([wait > 0 for wait in expected], [False, True, False, False])
-
-
-class SharedPlacesTests(TestCase):
-    """Two processes' threads, on one reactor, with one place between them."""
-
-    def setUp(self) -> None:
-        self.table = PlaceTable(3)
-        self.addCleanup(self.table.close)
-        self.processes = [
-            RenderThreads(reactor, 2, Tally(), places=self.table.places(slot, 1))  # type: ignore[arg-type]
-            for slot in range(2)
-        ]
-        for threads in self.processes:
-            self.addCleanup(threads.stop)
-        self.order: list[str] = []
-
-    def begin(
-        self, process: int, name: str, gate: threading.Event | None = None, seconds: float = 0.0
-    ) -> Deferred[None]:
-        def work(_: Cancellation) -> None:
-            self.order.append(name)
-            if gate is not None:
-                gate.wait(20)
-
-        return Deferred.fromCoroutine(self.processes[process].run("process", work, seconds=seconds))
-
-    async def test_the_first_that_came_to_any_process_is_the_next(self) -> None:
-        gate = threading.Event()
-        results = [self.begin(0, "a", gate), self.begin(1, "b"), self.begin(0, "c"), self.begin(1, "d")]
-        await until(lambda: self.order == ["a"])
-        gate.set()
-        for result in results:
-            await result
-        self.assertEqual(self.order, ["a", "b", "c", "d"])
-
-    async def test_a_light_render_starts_beside_a_heavy_one_of_another_process(self) -> None:
-        gate = threading.Event()
-        heavy = [self.begin(0, "heavy", gate, 9.0)]
-        await until(lambda: self.order == ["heavy"])
-        heavy.append(self.begin(1, "another", None, 9.0))
-        await self.begin(1, "light")
-        self.assertEqual(self.order, ["heavy", "light"])
-        gate.set()
-        for result in heavy:
-            await result
-        self.assertEqual(self.order, ["heavy", "light", "another"])
-
-    async def test_a_render_that_takes_long_lets_others_start(self) -> None:
-        gate = threading.Event()
-        long = self.begin(0, "long", gate)
-        await self.begin(1, "light")
-        gate.set()
-        await long
-
-    async def test_a_process_that_does_not_take_its_turn_is_passed(self) -> None:
-        self.table.places(2, 1).announce(0.0, None)
-        await self.begin(0, "a")
-        self.assertEqual(self.order, ["a"])
-
-    async def test_the_place_of_a_process_that_is_gone_is_taken_at_once(self) -> None:
-        gone = self.table.places(2, 1)
-        gone.take(heavy=False)
-        waiting = self.begin(0, "a")
-        self.assertEqual(self.order, [])
-        self.table.leave(2)
-        await waiting
-
-    async def test_cancelling_the_first_lets_the_next_start(self) -> None:
-        gate = threading.Event()
-        results = [self.begin(0, "a", gate), self.begin(1, "b"), self.begin(0, "c")]
-        results[1].cancel()
-        self.failureResultOf(results[1], CancelledError)
-        gate.set()
-        await results[2]
-        self.assertEqual(self.order, ["a", "c"])

@@ -173,6 +173,13 @@ class Twistd:
             return 0
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def most_resident(self) -> int:
+        """The most bytes of memory that its main process has occupied (VmHWM, proc(5))."""
+        if self.process is None:
+            return 0
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+
     def threads(self) -> int:
         """How many threads its main process has."""
         return 0 if self.process is None else len(os.listdir(f"/proc/{self.process.pid}/task"))

@@ -1,7 +1,7 @@
 """How many requests may be under way; a request beyond a limit gets 429 at once instead of a place in a growing queue.
 
-So does one that would wait for a render thread for most of its time limit: of requests that are made too late, nobody
-has anything, and a queue that has no bound would soon hold nothing else.
+So does one that would wait for a render thread for most of its time limit: an answer that comes too late serves nobody,
+and an unbounded queue would soon hold only such requests.
 
 Requests that wait for an origin and requests that wait for a render thread have limits of their own, the first one for
 each host: a silent origin uses up its own places, and all other sources are served as if it were not there.

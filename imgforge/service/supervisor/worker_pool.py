@@ -7,7 +7,6 @@
                ── the next: shared memory with the counts of connections
                <─ the next: a heartbeat each second, from when the worker serves; or why it cannot start
                ── the next: shared memory with the sources under way, and the quarantine
-               ── the next two: shared memory with the places for renders, and the bell of those that wait for one
 
 The supervisor accepts no connections and decodes nothing. A worker finishes the requests under way after SIGTERM. When
 the supervisor dies, the kernel kills its workers, or they end themselves as fd 0 closes: no worker outlives it.
@@ -27,7 +26,6 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from imgforge.concurrency import PlaceTable
 from imgforge.config import Settings
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import mark_dead
@@ -128,7 +126,6 @@ class WorkerPool(Service):
         self._failed_starts = 0  # while no worker has served
         self._last_failure = ""
         self._connection_counts = ConnectionCounts(2 * count)
-        self._places = PlaceTable(2 * count)
         self._quarantine = CrashQuarantine(reactor, 2 * count, plan.settings.prepare_state_directory())
 
     @property
@@ -162,7 +159,6 @@ class WorkerPool(Service):
         """Release the shared memory."""
         self._connection_counts.close()
         self._quarantine.close()
-        self._places.close()
 
     @property
     def quarantined_sources(self) -> int:
@@ -181,13 +177,7 @@ class WorkerPool(Service):
         sockets = [listener.socket.fileno() for listener in self.plan.listeners]
         stderr = StderrReader(self._reactor)
         descriptors: dict[int, Any] = {0: "w", 1: log, 2: stderr.writer}
-        inherited = (
-            *sockets,
-            self._connection_counts.descriptor,
-            "r",
-            self._quarantine.descriptor,
-            *self._places.descriptors,
-        )
+        inherited = (*sockets, self._connection_counts.descriptor, "r", self._quarantine.descriptor)
         descriptors |= dict(enumerate(inherited, FIRST_INHERITED))
         environment = dict(os.environ) | allocator_environment()
         # -P: the working directory, which -m would put first, is not imported from; PYTHONPATH still counts.
@@ -215,7 +205,6 @@ class WorkerPool(Service):
         delay = self._workers.pop(worker)
         mark_dead(worker.name, self._output.metrics_directory)
         self._connection_counts.leave(int(worker.name))
-        self._places.leave(int(worker.name))
         self._quarantine.worker_ended(worker, reason, self.plan.settings.quarantine_seconds)
         if self.stopping or worker.is_stopping:
             return

@@ -16,7 +16,6 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from imgforge.concurrency import PlaceTable
 from imgforge.config import BindAddress, Settings
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import share_metrics
@@ -99,20 +98,12 @@ def _start(reactor: IServerReactor, document: dict[str, Any], heartbeats: int) -
     ]
     counts = ConnectionCounts(document["slots"], FIRST_INHERITED + len(listeners))
     crash_tracker = SharedCrashTracker(document["slots"], int(name), heartbeats + 1, settings.quarantine_seconds)
-    places = PlaceTable(document["slots"], (heartbeats + 2, heartbeats + 3))
     service = ServingProcess(
         reactor,
         settings,
         ServingParts(
             listeners,
-            ApplicationParts(
-                document["threads"],
-                document["processes"],
-                stream,
-                directory,
-                crash_tracker,
-                lambda number: places.places(int(name), number),
-            ),
+            ApplicationParts(document["threads"], document["processes"], stream, directory, crash_tracker),
             share=counts.share(int(name)),
             announces=document["announces"],
         ),
