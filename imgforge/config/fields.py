@@ -26,6 +26,8 @@ _SWITCHES = {
     **dict.fromkeys(("0", "off", "f", "false", "n", "no"), False),
 }
 
+_MOST = 2**63
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -42,9 +44,9 @@ class Bounds:
         return " ".join(filter(None, (least or above, most)))
 
     def allow(self, number: float) -> bool:
-        """Whether *number* is finite and within the bounds."""
+        """Whether *number* is within the bounds, and one that all parts can reckon with."""
         return (
-            math.isfinite(number)
+            abs(number) < _MOST
             and (self.ge is None or number >= self.ge)
             and (self.gt is None or number > self.gt)
             and (self.le is None or number <= self.le)

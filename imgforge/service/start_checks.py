@@ -24,21 +24,23 @@ __all__ = ["StartChecks", "is_alone"]
 
 _OWN_PROCESS = (
     *("watermark_data", "watermark_path", "fallback_image_data", "fallback_image_path"),
-    *("ca_file", "plugin", "use_s3", "use_gcs", "use_abs"),
+    *("ca_file", "plugin", "use_s3", "use_gcs", "use_abs", "use_swift"),
 )
+_MOST_SECONDS = 20
 
 
 class StartChecks:
     """Checks settings, as `load_settings` has it; `warnings` has what the last check found worth a warning."""
 
-    def __init__(self, cpus: int) -> None:
+    def __init__(self, cpus: int, *, alone: bool | None = None) -> None:
         self._cpus = cpus
+        self._alone = alone  # None before the start, which the settings decide
         self.warnings: tuple[str, ...] = ()
 
     def __call__(self, settings: Settings, unusable: Collection[str]) -> list[str]:
         """One line for each mistake."""
         self.warnings = ()
-        if is_alone(settings, self._cpus):
+        if is_alone(settings, self._cpus) if self._alone is None else self._alone:
             self.warnings = _plugin_warnings()
             return check_settings(settings, unusable)
         mistakes = broken_rules(settings, unusable, LIGHT)
@@ -65,12 +67,21 @@ def _need_own_process(settings: Settings) -> bool:
 def _found_in_own_process(settings: Settings, unusable: Collection[str]) -> dict[str, list[str]]:
     question = json.dumps({"settings": settings.given, "unusable": sorted(unusable)})
     command = [sys.executable, "-P", "-m", "imgforge.service.start_checks"]
-    answer = subprocess.run(command, input=question, capture_output=True, text=True, check=False)  # noqa: S603
-    if answer.returncode:
-        reason = (answer.stderr.strip().splitlines() or [f"status {answer.returncode}"])[-1]
-        return {"mistakes": [f"the settings cannot be checked: {reason}"], "warnings": []}
-    found: dict[str, list[str]] = json.loads(answer.stdout.splitlines()[-1])
-    return found
+    reason = ""
+    try:
+        answer = subprocess.run(  # noqa: S603  our own program
+            command, input=question, capture_output=True, text=True, check=False, timeout=_MOST_SECONDS
+        )
+        if answer.returncode:
+            reason = (answer.stderr.strip().splitlines() or [f"status {answer.returncode}"])[-1]
+        else:
+            found: dict[str, list[str]] = json.loads(answer.stdout.splitlines()[-1])
+            return found
+    except subprocess.TimeoutExpired:
+        reason = f"the checks took more than {_MOST_SECONDS} seconds; a source plugin may hang when it is imported"
+    except (OSError, ValueError, IndexError) as error:  # no process to be had, or a plugin has printed
+        reason = f"{type(error).__name__}: {error}"
+    return {"mistakes": [f"the settings cannot be checked: {reason}"], "warnings": []}
 
 
 def _plugin_warnings() -> tuple[str, ...]:

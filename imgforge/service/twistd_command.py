@@ -104,13 +104,16 @@ class _Configuration:
         self._overrides |= settings_of_try
         self._is_try = options["try"] is not None
         self._cpus = cpus
+        self._alone: bool | None = None  # as the settings of the start say: reloads do not change it
 
     def load(self) -> Settings:
         """The settings; `ConfigurationError` with a line for each mistake."""
-        checks = StartChecks(self._cpus)
+        checks = StartChecks(self._cpus, alone=self._alone)
         settings = load_settings(self._path, os.environ, self._overrides, checks)
         if self._is_try and not settings.embedded:
             raise ConfigurationError(["--try is for a server without IMGFORGE_KEY and IMGFORGE_ALLOW_UNSIGNED"])
+        if self._alone is None:
+            self._alone = is_alone(settings, self._cpus)
         return settings.with_notes(checks.warnings)
 
 

@@ -17,7 +17,7 @@ __all__ = ["UrlParser", "UrlSettings"]
 # The longest target that is parsed, in bytes; browsers and CDNs end at 8 to 16 kB.
 _MAX_LENGTH = 16384
 
-# The options of presets-only URLs optionss presets: neither changes a pixel.
+# The options that presets-only URLs have beside presets: neither changes a pixel.
 _WITH_PRESETS = frozenset({"expires", "cachebuster"})
 
 

@@ -112,6 +112,11 @@ class Reloader:
             self._observer.reload_ended(worked=False)
             self._machine.finish()
             return
+        except Exception:
+            self.log.failure("the new configuration is not used: an unexpected error")
+            self._observer.reload_ended(worked=False)
+            self._machine.finish()
+            return
         Deferred.fromCoroutine(self._replace_all(plan)).addErrback(self._failed).addCallback(
             lambda _: self._machine.finish()
         )
