@@ -140,7 +140,7 @@ class DirectImage(pyvips_compat.AddressedImage):
         address = SLOW.vips_image_copy_memory(self.address)
         if not address:
             raise failed(SLOW.vips_image_copy_memory, before)
-        return DirectImage(address, self.references, large=self.large)
+        return DirectImage(address, self.references, large=self.large or self.width * self.height > _MANY_PIXELS)
 
     def _made(self, function: Any, *arguments: Any) -> DirectImage:
         """The image that the operation *function* makes of this one."""

@@ -51,6 +51,13 @@ CHEAP_IF_SMALL = {
 _USES = '<use href="#t"/>' * 20
 _LETTERS = '<text font-size="9">{}</text>'
 COSTLY = {
+    "a merge of many": svg(f'<filter id="f"><feMerge>{"<feMergeNode/>" * 20}</feMerge></filter>{_BLURRED}'),
+    "a pattern by inheritance": svg(f'<pattern {_TILE}/><g fill="url(#p)">{"<rect/>" * 9}</g>'),
+    "a pattern by inheritance, named with blanks": svg(f'<pattern {_TILE}/><g fill="url( #p )">{"<rect/>" * 9}</g>'),
+    "many tiles in other units": svg(f"<pattern {_TILE}/>{_TILED}", 'width="30in" height="30in"'),
+    "large letters in a box that is none": svg(
+        '<text font-size="100">aaaaaaaaaaaaaaaa</text>', 'width="9" height="9" viewBox="0 0 10000 10000x"'
+    ),
     "many letters": svg(_LETTERS.format("a" * 2000)),
     "letters within an anchor": svg(f"<text><a>{'a' * 2000}</a></text>"),
     "letters after a comment": svg(f"<text><!-- -->{'a' * 2000}</text>"),

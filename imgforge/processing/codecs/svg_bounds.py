@@ -12,11 +12,13 @@ import math
 import re
 from typing import Any
 
-__all__ = ["FILTER_PRIMITIVES", "Bounds", "local_name", "size_is_stated"]
+__all__ = ["FILTER_PRIMITIVES", "SHAPES", "Bounds", "local_name", "size_is_stated"]
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,2})?"
 _LENGTH = re.compile(rf"\s*({_NUMBER})(?:px)?\s*")
-_ABSOLUTE = re.compile(rf"\s*({_NUMBER})(?:px|pt|pc|mm|cm|in)?\s*")
+_ABSOLUTE = re.compile(rf"\s*({_NUMBER})(px|pt|pc|mm|cm|in)?\s*")
+_PIXELS = {None: 1.0, "px": 1.0, "pt": 4 / 3, "pc": 16.0, "mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96.0}
+_BOX = re.compile(rf"\s*{_NUMBER}(?:[\s,]+{_NUMBER}){{3}}\s*")
 _TRANSFORMS = re.compile(rf"(?:\s*(translate|rotate|scale)\(([\s,]*(?:{_NUMBER}[\s,]*){{1,3}})\)[\s,]*)*+")
 _SCALE = re.compile(r"scale\(([^)]*)\)")
 _NUMBERS = re.compile(_NUMBER)
@@ -31,7 +33,7 @@ _SMALLEST_TILE, _LARGEST_TILE = 1 / 64, 1 / 4  # of the document's sides
 
 FILTER_PRIMITIVES = frozenset({"feGaussianBlur", "feOffset", "feFlood", "feMerge", "feComposite", "feDropShadow"})
 # To stroke letters takes ten times as long as to fill them: only what has none within may have a stroke.
-_SHAPES = frozenset({"path", "rect", "circle", "ellipse", "line", "polyline", "polygon"})
+SHAPES = frozenset({"path", "rect", "circle", "ellipse", "line", "polyline", "polygon"})
 _UNBOUNDED = frozenset(
     {"style", "lang", "preserveAspectRatio", "patternTransform", "letter-spacing", "word-spacing", "writing-mode"}
 )
@@ -64,7 +66,7 @@ class Bounds:
                 return False
             for attribute, value in element.attrib.items():
                 name = local_name(attribute)
-                if name in _UNBOUNDED or (name == "stroke" and local_name(element.tag) not in _SHAPES):
+                if name in _UNBOUNDED or (name == "stroke" and local_name(element.tag) not in SHAPES):
                     return False
                 if name == "transform" and not _shrinks(value):
                     return False
@@ -109,6 +111,10 @@ class Bounds:
         """The work of one of `FILTER_PRIMITIVES`: in proportion to the piece, whatever a blur's radius."""
         return 2 * _LAYER if self.hold and self._small and _short(element) else math.inf
 
+    def merged(self, element: Any) -> float:
+        """The work of a `feMergeNode`, which lays one layer over another."""
+        return self.primitive(element) / 4
+
 
 def size_is_stated(root: Any) -> bool:
     """Whether the document's size stands in its first element, where otherwise all of it had to be laid out."""
@@ -123,8 +129,9 @@ def local_name(tag: str) -> str:
 def _sides(root: Any) -> tuple[float, float]:
     """Width and height of the document's coordinate system, each from 1 to 10000; zeros where they are not stated."""
     stated = [_ABSOLUTE.fullmatch(root.get(name, "")) for name in ("width", "height")]
-    sides = [float(side[1]) for side in stated if side is not None]
-    box = _NUMBERS.findall(root.get("viewBox", ""))
+    sides = [float(side[1]) * _PIXELS[side[2]] for side in stated if side is not None]
+    text = root.get("viewBox", "")
+    box = _NUMBERS.findall(text) if _BOX.fullmatch(text) else []  # librsvg ignores what has anything else in it
     # Only one of the two, or a percentage, is not worth a rule of its own.
     if len(sides) != 2 and (len(box) != 4 or root.get("width") is not None or root.get("height") is not None):
         return 0.0, 0.0

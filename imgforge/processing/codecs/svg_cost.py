@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from imgforge.processing.codecs.svg import MOST_ATTRIBUTES, selectors_of
-from imgforge.processing.codecs.svg_bounds import FILTER_PRIMITIVES, Bounds, local_name, size_is_stated
+from imgforge.processing.codecs.svg_bounds import FILTER_PRIMITIVES, SHAPES, Bounds, local_name, size_is_stated
 from imgforge.processing.lxml_on_demand import etree
 
 __all__ = ["LARGE", "SMALL", "is_costly", "is_measured_cheaply"]
@@ -41,7 +41,7 @@ _CHEAP = frozenset(
         "ellipse",
     }
     | {"line", "polyline", "polygon", "clipPath", "linearGradient", "radialGradient", "stop", "set", "animate"}
-    | {"animateMotion", "animateTransform", "feMergeNode"}
+    | {"animateMotion", "animateTransform"}
 )
 # Nothing is painted where these stand, only where something refers to them.
 _REFERRED_TO = frozenset({"filter", "pattern"})
@@ -168,6 +168,8 @@ class _Estimate:
                 work += len(value) * _CHARACTER
             elif "\\" in value and attribute not in _PLAIN:
                 return float("inf")  # an escape may hide a reference
+            elif attribute in {"fill", "stroke"} and name not in SHAPES and self._names_pattern(value):
+                return float("inf")  # all that is within inherits it
             elif attribute == "filter" and name != "filter":
                 work += self._filtered(value)
             elif _COSTLY.search(text if attribute == "style" else attribute):
@@ -180,6 +182,8 @@ class _Estimate:
         """What an element of this *name* costs more than any; of other kinds nobody knows."""
         if name in _CHEAP:
             return 0.0
+        if name == "feMergeNode":
+            return self._bounds.merged(element)
         if name in FILTER_PRIMITIVES:
             return self._bounds.primitive(element)
         measure = {
@@ -189,6 +193,9 @@ class _Estimate:
             "filter": self._bounds.filter,
         }
         return measure[name](element) if name in measure else float("inf")
+
+    def _names_pattern(self, value: str) -> bool:
+        return any(_name(target) == "pattern" for name in _names_in(value) for target in self._named.get(name, ()))
 
     def _filtered(self, value: str) -> float:
         """What a filter costs besides its own elements, which `_references` finds."""
@@ -215,5 +222,10 @@ def _references(element: Any) -> list[str]:
         if attribute.rpartition("}")[2] == "href":
             names.append(value.strip().removeprefix("#"))
         elif "(" in value:
-            names += _REFERENCE.findall(value)
+            names += _names_in(value)
     return names
+
+
+def _names_in(value: str) -> list[str]:
+    """The names in the `url(#name)` of a value."""
+    return [name.strip() for name in _REFERENCE.findall(value)]

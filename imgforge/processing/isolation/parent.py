@@ -72,8 +72,7 @@ def _answer(
     line = " ".join((name, *(str(one) for one in (*arguments, MOST_PIXELS)))).encode()
     # To read fonts takes longer than anything else in most documents: a process that has done so is kept ahead.
     drawn_text = name == "svg" and arguments[2] and b"text" in body
-    process = _PROCESSES.start("text" if drawn_text else name)
-    cancellation.watch_process(process)
+    process = _PROCESSES.start("text" if drawn_text else name, cancellation)
     try:
         answer = _exchange(process, line + b"\n", body)
     except TimeoutError:
@@ -84,27 +83,37 @@ def _answer(
         process.kill()  # if it is still there
         process.work.close()
     cancellation.check()
-    if not answer.endswith(END):
+    words = answer.partition(b"\n")[0].decode("ascii", "replace").split()
+    if not answer.endswith(END) or not words:
         raise NotAnImage(f"the source image is broken: the {name} decoder gave up")
     end = answer.find(b"\n") + 1
-    return answer[:end].decode("ascii", "replace").split(), memoryview(answer)[end : -len(END)]
+    return words, memoryview(answer)[end : -len(END)]
 
 
 def _exchange(process: DecoderProcess, line: bytes, body: bytes) -> bytes:
     """What the process answers to *line* and *body* until it closes its socket, or dies."""
     work, end = process.work, time.monotonic() + _SECONDS
-    work.settimeout(_SECONDS)
     chunks, size = [], 0
+
+    def limit_wait() -> None:
+        left = end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        work.settimeout(left)
+
     try:
+        limit_wait()
         work.sendall(line)
+        limit_wait()
         work.sendall(body)
         work.shutdown(socket.SHUT_WR)
+        limit_wait()
         while chunk := work.recv(_CHUNK):
             chunks.append(chunk)
             size += len(chunk)
             if size > _MOST_OUTPUT:
                 return b""
-            work.settimeout(max(0.001, end - time.monotonic()))
+            limit_wait()
     except ConnectionError:
         return b""  # it has died
     return b"".join(chunks)
@@ -115,6 +124,8 @@ def _pictures(rest: memoryview) -> list[Any]:
     while at < len(rest):
         line, _, _ = bytes(rest[at : at + _LONGEST_LINE]).partition(b"\n")
         width, height, bands = map(int, line.split())
+        if min(width, height) < 1 or not 0 <= bands <= 4:
+            raise NotAnImage("the source image is broken: its decoder answers nonsense")
         start = at + len(line) + 1
         at = start + width * height * bands
         if bands:

@@ -15,6 +15,8 @@ import threading
 import time
 from pathlib import Path
 
+from imgforge.processing.resources import Cancellation
+
 __all__ = ["DecoderProcess", "DecoderProcesses"]
 
 _PROGRAM = Path(__file__).with_name("zygote.py")
@@ -38,7 +40,8 @@ class DecoderProcess:
 
     def kill(self) -> None:
         """Kill the process, if it is still there, and end any wait for it; callable from any thread."""
-        self._zygote.send(b"kill", self._number)
+        # Without waiting: this may be the reactor's thread. A process that is not killed here ends with its socket.
+        self._zygote.send(b"kill", self._number, flags=socket.MSG_DONTWAIT)
         with contextlib.suppress(OSError):  # it is closed already
             self.work.shutdown(socket.SHUT_RDWR)
 
@@ -59,10 +62,10 @@ class _Zygote:
                 env=environment,
             )
 
-    def send(self, word: bytes, number: int, *descriptors: int) -> bool:
+    def send(self, word: bytes, number: int, *descriptors: int, flags: int = 0) -> bool:
         """Whether the order reached the process."""
         try:
-            socket.send_fds(self._control, [b"%s %d" % (word, number)], descriptors)
+            socket.send_fds(self._control, [b"%s %d" % (word, number)], descriptors, flags)
         except OSError:
             return False
         return True
@@ -82,21 +85,27 @@ class DecoderProcesses:
         self._zygote: _Zygote | None = None
         self.started = 0
 
-    def start(self, name: str) -> DecoderProcess:
-        """A process for the work *name* (see `decoders`); the zygote is started anew if it has ended.
+    def start(self, name: str, cancellation: Cancellation) -> DecoderProcess:
+        """A process for the work *name* (see `decoders`), watched by *cancellation*.
 
-        Raises `OSError` where none can be started.
+        The zygote is started anew if it has ended. Raises `OSError` where no process can be started in time, and
+        `RequestTimeout` once cancelled.
         """
+        end = time.monotonic() + _START_SECONDS
         for attempt in range(_ATTEMPTS):
+            cancellation.check()
             if attempt:
                 time.sleep(_BACKOFF * 2**attempt)
             process = self._ask(name)
-            process.work.settimeout(_START_SECONDS)
+            cancellation.watch_process(process)
+            process.work.settimeout(max(0.001, end - time.monotonic()))
             with contextlib.suppress(OSError):  # also where it takes too long
                 if process.work.recv(1):
                     return process
             process.kill()
+            cancellation.watch_process(None)
             process.work.close()
+        cancellation.check()
         raise OSError("no decoder process could be started")
 
     def _ask(self, name: str) -> DecoderProcess:

@@ -109,13 +109,25 @@ class _Zygote:
             with contextlib.suppress(Exception):  # the child fails by the same, and the client hears of it
                 self._decoders.load(name)
             gc.freeze()
-        if name != "text" or not self._hand_over(number, work):
-            self._children[number] = self._fork(work)
-        os.close(work)
+        try:
+            if name != "text" or not self._hand_over(number, work):
+                self._children[number] = self._fork(work)
+        except OSError:  # no process or no memory: the other end sees the socket close, and asks again
+            self._children.pop(number, None)
+        finally:
+            os.close(work)
         if name == "text" and self._spare is None and self._alone():
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            self._spare = self._fork(theirs.fileno(), spare=True), ours
-            theirs.close()
+            with contextlib.suppress(OSError):
+                self._keep_one_ahead()
+
+    def _keep_one_ahead(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            try:
+                self._spare = self._fork(theirs.fileno(), spare=True), ours
+            except OSError:
+                ours.close()
+                raise
 
     def _hand_over(self, number: int, work: int) -> bool:
         """Whether the child that was kept ahead does the work."""
