@@ -8,15 +8,17 @@ from twisted.web.iweb import IResponse
 
 __all__ = ["joined_headers", "kept_headers", "named_headers"]
 
-_KEPT_HEADERS = ("content-type", "etag", "last-modified", "cache-control", "expires", "content-range", "accept-ranges")
+_KEPT_HEADERS = tuple(
+    (name, name.encode("ascii"))
+    for name in ("content-type", "etag", "last-modified", "cache-control", "expires", "content-range", "accept-ranges")
+)
+_UNPRINTABLE = bytes(byte for byte in range(256) if not 0x20 <= byte < 0x7F)
 
 
 def kept_headers(response: IResponse) -> dict[str, str]:
     """The headers that imgforge uses; the last value of each."""
     headers = response.headers
-    return {
-        name: _plain(values[-1]) for name in _KEPT_HEADERS if (values := headers.getRawHeaders(name.encode("ascii")))
-    }
+    return {name: _plain(values[-1]) for name, raw in _KEPT_HEADERS if (values := headers.getRawHeaders(raw))}
 
 
 def named_headers(response: IResponse, names: Collection[str]) -> dict[str, str]:
@@ -34,4 +36,4 @@ def joined_headers(response: IResponse) -> dict[str, str]:
 
 def _plain(value: bytes) -> str:
     """The printable ASCII characters of *value*, without line breaks."""
-    return bytes(byte for byte in value if 0x20 <= byte < 0x7F).decode("ascii")
+    return value.translate(None, _UNPRINTABLE).decode("ascii")
