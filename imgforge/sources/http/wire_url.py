@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
@@ -17,6 +18,7 @@ _BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _LONGEST_NAME = 254
 _NAME = re.compile(rf"[A-Za-z0-9_.-]{{1,{_LONGEST_NAME}}}")
 _SAFE = "%/:=&?~+!$,;'@()*[]"
+_ESCAPED = re.compile(rf"(?:[A-Za-z0-9_.\-{re.escape(_SAFE.replace('%', ''))}]++|%[0-9A-Fa-f]{{2}})*+")
 
 
 def wire_url(url: str) -> str:
@@ -58,9 +60,13 @@ def split_wire_url(url: str) -> tuple[Origin, bytes]:
     if parts is None:
         raise ValueError("not a wire URL of http or https")
     scheme, host, port, target = parts.groups()
-    origin = Origin(scheme, host.strip("[]").lower(), int(port) if port else _PORTS[scheme])
     target = target or "/"
-    return origin, (target if target[0] == "/" else f"/{target}").encode("ascii")
+    return _origin(scheme, host, port), (target if target[0] == "/" else f"/{target}").encode("ascii")
+
+
+@lru_cache(maxsize=1024)
+def _origin(scheme: str, host: str, port: str | None) -> Origin:
+    return Origin(scheme, host.strip("[]").lower(), int(port) if port else _PORTS[scheme])
 
 
 def target_of_redirect(url: str, location: bytes) -> str:
@@ -80,6 +86,8 @@ def same_origin(one: str, other: str) -> bool:
 
 
 def _escaped(text: str) -> str:
+    if _ESCAPED.fullmatch(text):  # as almost all are
+        return text
     return _BROKEN_PERCENT.sub("%25", quote(text, safe=_SAFE))
 
 
