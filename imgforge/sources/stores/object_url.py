@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from imgforge.errors import SourceNotFound
 
@@ -18,6 +19,7 @@ class ObjectName:
     version: str  # "" is the newest
 
 
+@lru_cache(maxsize=64)  # a fetch asks several times
 def object_name(url: str, separator: str) -> ObjectName:
     """The object that *url* names; `SourceNotFound` where bucket or key are empty.
 

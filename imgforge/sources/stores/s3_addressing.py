@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
@@ -20,6 +21,7 @@ from imgforge.sources.stores.setting_mistakes import shown_url
 __all__ = ["BucketAddress", "S3Addressing", "addressing_mistakes"]
 
 _DEFAULT_REGION = "us-west-1"
+_MOST_ADDRESSES = 1000  # of buckets, that are kept
 _BUCKET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")  # those of Amazon's first years included
 _LABEL = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _DOTTED = re.compile(r"(?=.{3,63}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
@@ -67,6 +69,7 @@ class S3Addressing:
         if _is_true(environment, "AWS_USE_DUALSTACK_ENDPOINT"):
             self._variant += ".dualstack"
         self._access_points = {name: access_point(arn) for name, arn in settings.access_points.items()}
+        self._recent = lru_cache(maxsize=_MOST_ADDRESSES)(self._address)
 
     @property
     def endpoint(self) -> str:
@@ -78,12 +81,14 @@ class S3Addressing:
 
         `SourceNotFound` for a name that no bucket can have.
         """
+        return self._recent(bucket, region or self.region)
+
+    def _address(self, bucket: str, region: str) -> BucketAddress:
         found = self._access_points.get(bucket, bucket)
         if isinstance(found, AccessPoint):
             return self._access_point(found)
         if not _BUCKET.fullmatch(found):
             raise SourceNotFound("the source's URL has no valid bucket")
-        region = region or self.region
         endpoint = self._endpoint
         if endpoint is None:
             origin, path, hosted = f"https://s3{self._variant}.{region}.{_domain(region)}", "", _LABEL.fullmatch(found)

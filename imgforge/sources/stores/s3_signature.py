@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache, reduce
 from hashlib import sha256
 from urllib.parse import quote
 
@@ -75,9 +76,7 @@ def authorization(
     canonical = f"{method}\n{path}\n{query}\n{lines}\n{names}\n{payload}"
     moment = headers["x-amz-date"]
     parts = (moment[:8], scope.region, scope.service, "aws4_request")
-    key = f"AWS4{credentials.secret_key}".encode()
-    for part in parts:
-        key = _mac(key, part)
+    key = _signing_key(credentials.secret_key, parts)
     hashed = sha256(canonical.encode()).hexdigest()
     signature = _mac(key, "\n".join((_ALGORITHM, moment, "/".join(parts), hashed))).hex()
     credential = "/".join((credentials.access_key, *parts))
@@ -111,6 +110,12 @@ def scope_of(headers: Mapping[str, str]) -> Scope | None:
     """The scope of the signature among *headers*."""
     match = _SCOPE.search(headers.get("authorization", ""))
     return Scope(match[1], match[2]) if match else None
+
+
+@lru_cache(maxsize=16)
+def _signing_key(secret_key: str, parts: tuple[str, ...]) -> bytes:
+    """The key of a day's requests to a region."""
+    return reduce(_mac, parts, f"AWS4{secret_key}".encode())
 
 
 def _mac(key: bytes, text: str) -> bytes:
