@@ -30,6 +30,7 @@ from twisted.web.iweb import IResponse
 from zope.interface import implementer
 
 from imgforge.sources.http.chunk_limit import ChunkLimit
+from imgforge.sources.http.immediate_write import write_at_once
 from imgforge.sources.http.origin_connection import IOriginConnection, NotSent
 from imgforge.sources.http.origin_response import OriginResponse
 from imgforge.sources.http.unread_bytes import has_unread_bytes
@@ -39,6 +40,7 @@ __all__ = ["HEAD_LIMIT", "Http1Connection"]
 HEAD_LIMIT = 64 * 1024  # bytes
 _LONGEST_LENGTH = 18  # digits
 _NO_BODY = frozenset({204, 304})
+_END = h11.EndOfMessage()
 
 
 class _Exchange:
@@ -88,6 +90,7 @@ class Http1Connection(Protocol):
         self._parser: h11.Connection  # for one request
         self._exchange: _Exchange | None = None
         self._used = False
+        self._all_sent = True
         self._closing = False  # once the response is whole
         self._aborted = False
 
@@ -119,13 +122,16 @@ class Http1Connection(Protocol):
                 fields.append((b"Content-Length", b"%d" % len(body)))
                 sent = self._parser.send(h11.Request(method=b"POST", target=target, headers=fields)) or b""
                 sent += self._parser.send(h11.Data(data=body)) or b""
-            self._parser.send(h11.EndOfMessage())
+            self._parser.send(_END)
         except h11.LocalProtocolError:
             self.abort()
             return fail(RequestGenerationFailed([Failure()]))
         exchange = self._exchange = _Exchange(self, self._used)
         self._used = True
-        self._transport.write(sent)
+        if self._all_sent:
+            self._all_sent = write_at_once(self._transport, sent)
+        else:
+            self._transport.write(sent)
         self.changed()
         return exchange.answering
 
@@ -238,8 +244,6 @@ class Http1Connection(Protocol):
             ended = not exchange.left
         if ended:
             self._finish(exchange, surplus)
-        elif began:
-            self.pause(True)  # until somebody reads the body
         if body:
             response.data_received(body)
         if ended:
@@ -248,6 +252,8 @@ class Http1Connection(Protocol):
             exchange.answering.callback(response)
         if ended:
             self.changed()
+        elif began and not response.has_reader:
+            self.pause(True)  # until somebody reads the body
 
     def _finish(self, exchange: _Exchange, surplus: bool) -> None:
         """The response is whole: keep the connection for another, or close it."""
@@ -263,8 +269,9 @@ class Http1Connection(Protocol):
 def _response(event: Any, exchange: _Exchange) -> OriginResponse:
     headers = Headers()
     lengths, transfers = [], 0
-    for name, value in event.headers:
-        headers.addRawHeader(name, value)
+    for raw_name, value in event.headers.raw_items():
+        headers.addRawHeader(raw_name, value)
+        name = raw_name.lower()
         if name == b"content-length":
             lengths.append(value)
         elif name == b"transfer-encoding":

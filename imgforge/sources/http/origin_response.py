@@ -70,7 +70,10 @@ class _BodyTransport:
 
 @implementer(IResponse)
 class OriginResponse:
-    """See `IResponse`. Until `deliverBody` the connection is paused; few bytes that came with the head are kept."""
+    """See `IResponse`. Until `deliverBody` the connection is paused; few bytes that came with the head are kept.
+
+    It is paused where nobody reads the body once the request's callbacks have run.
+    """
 
     request: IClientRequest | None = None
     previousResponse: IResponse | None = None
@@ -88,6 +91,11 @@ class OriginResponse:
         self._early: list[bytes] = []
         self._end: Failure | None = None
         self._ended = False
+
+    @property
+    def has_reader(self) -> bool:
+        """Whether the body goes to a protocol already."""
+        return self._reader is not None
 
     def deliverBody(self, protocol: IProtocol) -> None:
         """See `IResponse`."""

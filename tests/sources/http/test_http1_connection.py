@@ -127,6 +127,13 @@ class BodyTests(ConnectionCase):
         reader.ended.trap(ResponseDone)
         self.assertEqual((self.connection.free, self.connection.active), (1, 0))
 
+    def test_reading_goes_on_where_the_body_is_wanted_at_once(self) -> None:
+        reader, paused = Reader(), []
+        self.patch(self.transport, "pauseProducing", lambda: paused.append("paused"))
+        self.send().addCallback(lambda response: response.deliverBody(reader))
+        self.connection.dataReceived(HEAD + b"ab")
+        self.assertEqual((reader.body, paused), (b"ab", []))
+
     def test_the_reader_can_pause_and_abandon(self) -> None:
         reader = self.body(self.receive(HEAD))
         transport: Any = reader.transport
