@@ -70,9 +70,7 @@ class HttpSource:
         request = self._first_request(url, headers)
         return await self._retries.run(
             self._kind.origin_of(request.url),
-            lambda number: self._fetch_once(
-                replace(request, new_connection=number > 0), limit, reserve, self._silence_limit(number)
-            ),
+            lambda number: self._fetch_once(_attempt(request, number), limit, reserve, self._silence_limit(number)),
         )
 
     def _silence_limit(self, attempt: int) -> SilenceLimit | None:
@@ -96,10 +94,15 @@ class HttpSource:
                 return reserving
 
             response, redirected_to = await self._exchange.response(request, wanted, self._image_limit, held)
-            return replace(await self._read(response, limit, reserve_or_release, silence), redirected_to=redirected_to)
+            return await self._read(response, limit, reserve_or_release, silence, redirected_to)
 
     async def _read(
-        self, response: IResponse, limit: int | None, reserve: Reserve, silence: SilenceLimit | None
+        self,
+        response: IResponse,
+        limit: int | None,
+        reserve: Reserve,
+        silence: SilenceLimit | None,
+        redirected_to: str,
     ) -> SourceImage:
         length = response.length if isinstance(response.length, int) else 0
         head, for_client = kept_headers(response), named_headers(response, self._settings.response_headers)
@@ -125,6 +128,7 @@ class HttpSource:
             not_modified,
             headers=tuple(for_client.items()),
             whole_size=whole_size if part is not None and part.remaining_of(body) else 0,
+            redirected_to=redirected_to,
         )
 
     async def _stream(self, url: str, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]) -> None:
@@ -136,8 +140,7 @@ class HttpSource:
         request = self._first_request(url, headers)
 
         async def ask(number: int) -> tuple[IResponse, str]:
-            fresh = replace(request, new_connection=number > 0)
-            return await self._exchange.response(fresh, wanted, self._stream_limit, held)
+            return await self._exchange.response(_attempt(request, number), wanted, self._stream_limit, held)
 
         with ExitStack() as held:
             response, _ = await self._deadline().run(self._retries.run(self._kind.origin_of(request.url), ask))
@@ -156,3 +159,8 @@ class HttpSource:
 
     def _deadline(self) -> Deadline:
         return Deadline(self._reactor, self._settings.download_timeout)
+
+
+def _attempt(request: OriginRequest, number: int) -> OriginRequest:
+    """*request*, over a connection of its own where it is a retry."""
+    return replace(request, new_connection=True) if number else request
