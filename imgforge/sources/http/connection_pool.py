@@ -11,10 +11,12 @@ one is sent at once, and the others when the origin has said how many it takes: 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
 from twisted.web.iweb import IResponse
 
 from imgforge.concurrency import Coalescer
@@ -23,6 +25,9 @@ from imgforge.sources.http.origin_connection import IOriginConnection, NotSent
 from imgforge.sources.http.wire_url import Origin
 
 __all__ = ["ConnectionPool"]
+
+# Authority, target, headers and body.
+_Request = tuple[bytes, bytes, Sequence[tuple[bytes, bytes]], bytes | None]
 
 
 @dataclass(eq=False, slots=True)
@@ -81,7 +86,7 @@ class ConnectionPool:
         self._handshakes: Coalescer[Origin, Opened] = Coalescer()
         self._closing: Deferred[None] | None = None
 
-    async def send(
+    def send(
         self,
         origin: Origin,
         authority: bytes,
@@ -89,24 +94,38 @@ class ConnectionPool:
         headers: Sequence[tuple[bytes, bytes]],
         body: bytes | None = None,
         new_connection: bool = False,
-    ) -> IResponse:
+    ) -> Deferred[IResponse]:
         """The response to the request; see `IOriginConnection.send`. *new_connection* takes no connection of others."""
+        request = (authority, target, headers, body)
         connection = None if new_connection else self._usable(origin)
+        if connection is None:
+            return Deferred.fromCoroutine(self._send_first(origin, request, new_connection))
+
+        context = copy_context()  # log lines of another connection name this request
+
+        def not_sent(failure: Failure) -> Deferred[IResponse]:
+            failure.trap(NotSent)
+            return context.run(Deferred.fromCoroutine, self._send_again(origin, request, new_connection))
+
+        return connection.send(*request).addErrback(not_sent)
+
+    async def _send_first(self, origin: Origin, request: _Request, new_connection: bool) -> IResponse:
         try:
-            if connection is None:
-                connection = await self._open(origin, alone=new_connection)
-            return await connection.send(authority, target, headers, body)
+            connection = await self._open(origin, alone=new_connection)
+            return await connection.send(*request)
         except NotSent:
-            pass
+            return await self._send_again(origin, request, new_connection)
+
+    async def _send_again(self, origin: Origin, request: _Request, new_connection: bool) -> IResponse:
         alone = new_connection or not self._connector.may_share(origin)
         try:
             connection = await self._open(origin, alone)
-            return await connection.send(authority, target, headers, body)
+            return await connection.send(*request)
         except NotSent:
             if alone:
                 raise
         connection = await self._open(origin, alone=True)
-        return await connection.send(authority, target, headers, body)
+        return await connection.send(*request)
 
     async def preconnect(self, origin: Origin, number: int) -> None:
         """Open *number* connections to *origin*, or one that is shared; they wait for requests as idle ones."""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.iweb import IResponse
@@ -76,7 +77,7 @@ class Exchange:
         self, request: OriginRequest, wanted: Collection[int], limit: ConnectionLimit, held: ExitStack
     ) -> tuple[IResponse, str]:
         first = request.url
-        if not self._kind.follows_redirects:
+        if not (self._kind.follows_redirects or _HARMLESS_HEADERS.issuperset(request.headers)):
             request = replace(request, headers=_harmless(request.headers))
         for _ in range(self._max_redirects + 1):
             response = await self._answer(request, wanted, limit, held)
@@ -120,7 +121,8 @@ class Exchange:
         self._breaker.check(origin)  # before the wait for a place
         # Signed before the wait as well: requests that wait for credentials hold no place.
         signed = await self._kind.request_for(request.url, request.headers)
-        signed = replace(signed, new_connection=request.new_connection)
+        if request.new_connection:
+            signed = replace(signed, new_connection=True)
         await limit.acquire(origin, held)
         with self._breaker.watch(origin):
             began = self._clock.seconds()
@@ -138,7 +140,9 @@ class Exchange:
             return await self._client.get(request)
         return await self._hedging.send(
             origin,
-            lambda second: self._client.get(replace(request, new_connection=True) if second else request),
+            lambda second: Deferred.fromCoroutine(
+                self._client.get(replace(request, new_connection=True) if second else request)
+            ),
             discard,
         )
 

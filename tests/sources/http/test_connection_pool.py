@@ -125,7 +125,7 @@ class PoolCase(SynchronousTestCase):
         self.pool = ConnectionPool(self.clock, connector, self.idle, 2)
 
     def send(self, origin: Origin = PLAIN, target: bytes = b"/", new: bool = False) -> Deferred[IResponse]:
-        return Deferred.fromCoroutine(self.pool.send(origin, origin.authority, target, [], None, new))
+        return self.pool.send(origin, origin.authority, target, [], None, new)
 
     def idle_connection(self, origin: Origin = PLAIN) -> MemoryConnection:
         answering = self.send(origin, new=True)
