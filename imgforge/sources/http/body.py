@@ -81,10 +81,8 @@ class _Collector(_Receiver):
         self._chunks: list[bytes] = []
         self._size = 0
 
-    def wait(self) -> None:
-        """Count the origin's silence from now on, unless the whole body was there already."""
-        if not self._ended and not self.done.called and self._reserving is None:
-            self._silence.start()
+    def connectionMade(self) -> None:
+        self._silence.start()
 
     def _late(self, seconds: float) -> None:
         self.fail(OriginFailed(f"the origin was silent for {seconds:g} seconds in the middle of the body"))
@@ -209,7 +207,6 @@ def collect(
     """
     collector = _Collector(limit, reserve, expected, silence or NoSilenceLimit())
     response.deliverBody(collector)
-    collector.wait()
     return collector.done
 
 
