@@ -6,7 +6,6 @@ time within which 95 % of the origin's responses began, so that it is rare; a bu
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -29,39 +28,20 @@ _LEAST_REMEMBERED = 20  # below, there is no 95th percentile
 _MOST_ORIGINS = 1000  # that are kept; beyond, the origin that answered longest ago is forgotten
 
 
-class _Times:
-    """The times to the first byte of an origin's last responses, as they came and by length."""
-
-    def __init__(self) -> None:
-        self._recent: deque[float] = deque()
-        self._sorted: list[float] = []
-
-    def add(self, seconds: float) -> None:
-        """Remember *seconds*, in place of the oldest."""
-        if len(self._recent) == _REMEMBERED:
-            del self._sorted[bisect_left(self._sorted, self._recent.popleft())]
-        self._recent.append(seconds)
-        insort(self._sorted, seconds)
-
-    def percentile(self) -> float | None:
-        """What 95 % are below; None while there are too few."""
-        count = len(self._sorted)
-        return self._sorted[int(0.95 * count)] if count >= _LEAST_REMEMBERED else None
-
-
 class Hedging:
     """Sends second requests to origins whose first bytes are late."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._budget = OriginBudget(_SHARE, 0)
-        self._times: RecentDict[str, _Times] = RecentDict(_MOST_ORIGINS)
+        self._times: RecentDict[str, deque[float]] = RecentDict(_MOST_ORIGINS)
 
     def delay(self, origin: str) -> float | None:
         """Seconds after which a second request is sent; None while too little is known of *origin*."""
         times = self._times.get(origin)
-        late = None if times is None else times.percentile()
-        return None if late is None else max(_LEAST_DELAY, late)
+        if times is None or len(times) < _LEAST_REMEMBERED:
+            return None
+        return max(_LEAST_DELAY, sorted(times)[int(0.95 * len(times))])
 
     def send(self, origin: str, send: Callable[[bool], Deferred[T]], drop: Callable[[T], None]) -> Deferred[T]:
         """The first response of *send*, called with False and, where it is late, with True for the second request.
@@ -81,8 +61,8 @@ class Hedging:
         return race.run(self._clock, delay).addCallback(answered)
 
     def _remember(self, origin: str, seconds: float) -> None:
-        times = self._times[origin] = self._times.get(origin) or _Times()
-        times.add(seconds)
+        times = self._times[origin] = self._times.get(origin) or deque(maxlen=_REMEMBERED)
+        times.append(seconds)
 
 
 class _Race(Generic[T]):

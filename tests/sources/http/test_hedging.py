@@ -118,22 +118,6 @@ class HedgingTests(SynchronousTestCase):
             self.successResultOf(result)
         self.assertEqual(slow.delay("s3://slow"), 3)
 
-    def test_the_delay_is_that_of_the_last_hundred(self) -> None:
-        hedging, times = Hedging(self.clock), [0.6 + number * 37 % 101 for number in range(250)]
-        for number, seconds in enumerate(times, 1):
-            answer: Deferred[str] = Deferred()
-            result = hedging.send("s3://slow", lambda _, answer=answer: answer, self.dropped.append)  # type: ignore[misc]
-            self.clock.advance(seconds)
-            answer.callback("slow")
-            self.successResultOf(result)
-            last = sorted(times[max(0, number - 100) : number])
-            delay = hedging.delay("s3://slow")
-            if number < 20:
-                self.assertIsNone(delay)
-            else:
-                assert delay is not None
-                self.assertAlmostEqual(delay, last[int(0.95 * len(last))], places=6)
-
     def test_nothing_is_hedged_while_too_little_is_known(self) -> None:
         self.send("s3://new")
         self.clock.advance(60)
