@@ -40,7 +40,7 @@ class DecoderProcess:
 
     def kill(self) -> None:
         """Kill the process, if it is still there, and end any wait for it; callable from any thread."""
-        # Without waiting: this may be the reactor's thread. A process that is not killed here ends with its socket.
+        # Without waiting: this may be the thread of the reactor. A process that is not killed here ends by its limits.
         self._zygote.send(b"kill", self._number, flags=socket.MSG_DONTWAIT)
         with contextlib.suppress(OSError):  # it is closed already
             self.work.shutdown(socket.SHUT_RDWR)
