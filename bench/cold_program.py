@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.alternating_rounds import RoundSummary
-from bench.cold_rounds import RoundSettings, measure_workload, print_workloads, report_workloads
+from bench.cold_rounds import RoundSettings, add_round_arguments, measure_workload, print_workloads, report_workloads
 from bench.libvips_baseline import libvips_contender
 from bench.output import add_server_arguments, describe_machine, measure_with_servers, print_progress, write_json
 from bench.servers import Server, file_origin, imgforge_server
@@ -33,9 +33,7 @@ def _arguments(description: str, workloads: Sequence[Workload]) -> argparse.Argu
         choices=range(1, len(workloads) + 1),
         help="only this workload (may be repeated)",
     )
-    parser.add_argument("--seconds", type=float, default=4.0, help="length of a round (default: 4)")
-    parser.add_argument("--requests", type=int, help="end a round after this number of requests instead")
-    parser.add_argument("--connections", type=int, default=8, help="simultaneous requests (default: 8)")
+    add_round_arguments(parser)
     parser.add_argument("--libvips", action="store_true", help="measure libvips alone too, the baseline")
     parser.add_argument(
         "--processes",
@@ -49,7 +47,7 @@ def _arguments(description: str, workloads: Sequence[Workload]) -> argparse.Argu
 def _measure_workload(
     workload: Workload, servers: Sequence[Server], photos: Path, prefix: str, arguments: argparse.Namespace
 ) -> list[RoundSummary]:
-    settings = RoundSettings(arguments.connections, arguments.seconds, arguments.requests)
+    settings = RoundSettings.of(arguments)
     with ExitStack() as stack:
         others = []
         if arguments.libvips:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
-import os
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -12,12 +12,11 @@ from bench.alternating_rounds import Contender, RoundSummary, measure_alternatel
 from bench.load import LoadResult, drive
 from bench.output import markdown_table, print_progress
 from bench.servers import Server
-from bench.workloads import Workload, image_path
+from bench.workloads import CACHEBUSTERS, Workload, image_path
 
-__all__ = ["RoundSettings", "measure_workload", "print_workloads", "report_workloads"]
+__all__ = ["RoundSettings", "add_round_arguments", "measure_workload", "print_workloads", "report_workloads"]
 
 _HEAD = ("server", "images/s", "ratio", "CPU ms/image", "p50 ms", "p95 ms", "p99 ms", "failed")
-_cachebusters = itertools.count(int.from_bytes(os.urandom(5)) * 1_000_000)  # no run repeats a URL of another run
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +27,11 @@ class RoundSettings:
     seconds: float
     requests: int | None
 
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> RoundSettings:
+        """Return what the arguments of `add_round_arguments` say."""
+        return cls(arguments.connections, arguments.seconds, arguments.requests)
+
     def drive(self, server: Server, workload: Workload, prefixes: Sequence[str]) -> LoadResult:
         """Send one round of *workload* to *server*."""
         paths = _fresh_paths(workload, prefixes)
@@ -36,9 +40,16 @@ class RoundSettings:
         return drive(server.address, paths, connections=self.connections, seconds=self.seconds)
 
 
+def add_round_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `RoundSettings`."""
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of a round (default: 4)")
+    parser.add_argument("--requests", type=int, help="end a round after this number of requests instead")
+    parser.add_argument("--connections", type=int, default=8, help="simultaneous requests (default: 8)")
+
+
 def _fresh_paths(workload: Workload, prefixes: Sequence[str]) -> Iterator[str]:
     """Yield new paths of *workload*: they differ in the cachebuster, which does not change the image."""
-    for number in _cachebusters:
+    for number in CACHEBUSTERS:
         source = prefixes[number % len(prefixes)] + workload.source
         yield image_path(f"{workload.options}/cb:{number}", source, workload.format)
 

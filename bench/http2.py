@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -35,13 +34,12 @@ from bench.output import (
 )
 from bench.pictures import draw_photo
 from bench.servers import Server, imgforge_server
-from bench.workloads import image_path
+from bench.workloads import CACHEBUSTERS, image_path
 
 __all__ = ["main"]
 
 _HEAD = ("HTTP/2", "fetches/s", "ratio", "CPU ms/fetch", "p50 ms", "p99 ms", "failed", "protocols", "connections")
 _ORIGINALS = 256  # so that no two requests under way share one
-_cachebusters = itertools.count(int.from_bytes(os.urandom(5)) * 1_000_000)  # no run repeats a URL of another run
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ def _draw_originals(directory: Path, size: int) -> None:
 
 
 def _fresh_paths(origin: Http2Origin, size: int, operation: str) -> Iterator[str]:
-    for number in _cachebusters:
+    for number in CACHEBUSTERS:
         yield image_path(f"{operation}/cb:{number}", f"{origin.url}/{size}-{number % _ORIGINALS}.jpg", "")
 
 

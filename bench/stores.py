@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its name
 
 from bench.alternating_rounds import RoundSummary
-from bench.cold_rounds import RoundSettings, measure_workload, print_workloads, report_workloads
+from bench.cold_rounds import RoundSettings, add_round_arguments, measure_workload, print_workloads, report_workloads
 from bench.object_store import BUCKET, s3_server
 from bench.output import add_json_argument, describe_machine, measure_with_servers, write_json
 from bench.peers import imgproxy_server
@@ -49,9 +49,7 @@ def _arguments() -> argparse.ArgumentParser:
         help="only this workload, 0 is the thumbnail (may be repeated)",
     )
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each server, in alternation (default: 3)")
-    parser.add_argument("--seconds", type=float, default=4.0, help="length of a round (default: 4)")
-    parser.add_argument("--requests", type=int, help="end a round after this number of requests instead")
-    parser.add_argument("--connections", type=int, default=8, help="simultaneous requests (default: 8)")
+    add_round_arguments(parser)
     add_json_argument(parser)
     return parser
 
@@ -75,7 +73,7 @@ def _measure(
         servers.append(stack.enter_context(imgproxy_server(arguments.imgproxy, store.settings("IMGPROXY"))))
     ours = {"IMGFORGE_CACHE_TYPE": "none", "IMGFORGE_SOURCE_CACHE_TYPE": ""} | store.settings("IMGFORGE")
     servers.append(stack.enter_context(imgforge_server(objects, ours)))
-    settings = RoundSettings(arguments.connections, arguments.seconds, arguments.requests)
+    settings = RoundSettings.of(arguments)
     prefixes = [f"s3://{BUCKET}/{copy}/" for copy in range(_COPIES)]
     return (
         store.name,

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -33,12 +32,11 @@ from bench.output import (
 )
 from bench.servers import Server, file_origin, imgforge_server
 from bench.svg_documents import DOCUMENTS, write_badges, write_documents
-from bench.workloads import image_path
+from bench.workloads import CACHEBUSTERS, image_path
 
 __all__ = ["main"]
 
 _HEAD = ("server", "images/s", "ratio", "CPU ms/image", "p50 ms", "p95 ms", "failed")
-_cachebusters = itertools.count(int.from_bytes(os.urandom(5)) * 1_000_000)  # no run repeats a URL of another run
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -53,7 +51,7 @@ def _arguments() -> argparse.ArgumentParser:
 
 def _paths(sources: Sequence[str], options: str) -> Iterator[str]:
     """Yield new paths of *sources* in turn: the cachebuster does not change the image."""
-    for number in _cachebusters:
+    for number in CACHEBUSTERS:
         yield image_path(f"{options}/cb:{number}", sources[number % len(sources)], "png")
 
 

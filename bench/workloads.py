@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import urllib.parse
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +11,9 @@ from pathlib import Path
 
 from bench.pictures import draw_photo
 
-__all__ = ["SMALL_WORKLOADS", "WORKLOADS", "Workload", "draw_missing_photos", "image_path"]
+__all__ = ["CACHEBUSTERS", "SMALL_WORKLOADS", "WORKLOADS", "Workload", "draw_missing_photos", "image_path"]
+
+CACHEBUSTERS = itertools.count(int.from_bytes(os.urandom(5)) * 1_000_000)  # no run repeats a URL of another run
 
 
 @dataclass(frozen=True, slots=True)
