@@ -104,16 +104,16 @@ class _Configuration:
         self._overrides |= settings_of_try
         self._is_try = options["try"] is not None
         self._cpus = cpus
-        self._alone: bool | None = None  # as the settings of the start say: reloads do not change it
+        self.alone: bool | None = None  # as the settings of the start say: reloads do not change it
 
     def load(self) -> Settings:
         """The settings; `ConfigurationError` with a line for each mistake."""
-        checks = StartChecks(self._cpus, alone=self._alone)
+        checks = StartChecks(self._cpus, alone=self.alone)
         settings = load_settings(self._path, os.environ, self._overrides, checks)
         if self._is_try and not settings.embedded:
             raise ConfigurationError(["--try is for a server without IMGFORGE_KEY and IMGFORGE_ALLOW_UNSIGNED"])
-        if self._alone is None:
-            self._alone = is_alone(settings, self._cpus)
+        if self.alone is None:
+            self.alone = is_alone(settings, self._cpus)
         return settings.with_notes(checks.warnings)
 
 
@@ -192,8 +192,7 @@ def makeService(options: Options) -> IService:
     except ConfigurationError as error:
         _exit_with(error.lines)
     addresses = (*settings.listeners, *settings.metrics_listeners)
-    alone = is_alone(settings, cpus)
-    without_tls = not alone and all(address.kind != "ssl" for address in addresses)
+    without_tls = not configuration.alone and all(address.kind != "ssl" for address in addresses)
     with left_out(TLS) if without_tls else nullcontext():
         from twisted.internet import reactor as installed  # installs it: not when this module is imported
 
@@ -215,7 +214,7 @@ def makeService(options: Options) -> IService:
     reactor = cast("IServerReactor", installed)
     service = ImgforgeService(reactor, settings, stream, lines, leftovers.close)
     start = _Start(settings, threads_per_process(settings, count, cpus), opened)
-    if alone:
+    if configuration.alone:
         # The stream as it is now: twistd is about to turn sys.stdout into a log.
         child = _serving_process(reactor, service, start, stream or sys.stdout)
     else:

@@ -41,13 +41,11 @@ def draw_isolated(
     What turns out to be cheap is done here after all: to read a size that is stated, and to draw a small picture.
     """
     options = loader_options({"scale": scale})
-    if not drawn and not unlimited and is_measured_cheaply(body):
+    if not unlimited and is_measured_cheaply(body) and not (drawn and is_costly(body, small=True)):
         with contextlib.suppress(pyvips.Error):  # the process says what is wrong
-            header = pyvips.Image.svgload_buffer(body, **options)
-            return size_only(header.width, header.height)
-    if drawn and not unlimited and is_measured_cheaply(body) and not is_costly(body, small=True):
-        with contextlib.suppress(pyvips.Error):
             image = pyvips.Image.svgload_buffer(body, **options, access="sequential")
+            if not drawn:
+                return size_only(image.width, image.height)
             if image.width * image.height <= SMALL:
                 return from_pixels(image.write_to_memory(), image.width, image.height, image.bands)
     images, _ = decode_isolated(

@@ -83,10 +83,10 @@ def _answer(
         process.kill()  # if it is still there
         process.work.close()
     cancellation.check()
-    words = answer.partition(b"\n")[0].decode("ascii", "replace").split()
+    end = answer.find(b"\n") + 1
+    words = answer[:end].decode("ascii", "replace").split()
     if not answer.endswith(END) or not words:
         raise NotAnImage(f"the source image is broken: the {name} decoder gave up")
-    end = answer.find(b"\n") + 1
     return words, memoryview(answer)[end : -len(END)]
 
 

@@ -109,17 +109,15 @@ class Reloader:
         except (ConfigurationError, CredentialsError) as error:
             for line in str(error).splitlines():
                 self.log.error("the new configuration is not used: {line}", line=line)
-            self._observer.reload_ended(worked=False)
-            self._machine.finish()
-            return
         except Exception:
             self.log.failure("the new configuration is not used: an unexpected error")
-            self._observer.reload_ended(worked=False)
-            self._machine.finish()
+        else:
+            Deferred.fromCoroutine(self._replace_all(plan)).addErrback(self._failed).addCallback(
+                lambda _: self._machine.finish()
+            )
             return
-        Deferred.fromCoroutine(self._replace_all(plan)).addErrback(self._failed).addCallback(
-            lambda _: self._machine.finish()
-        )
+        self._observer.reload_ended(worked=False)
+        self._machine.finish()
 
     def code_has_changed(self) -> bool:
         """Whether a new worker would run other code than this process."""
