@@ -1,18 +1,7 @@
-"""The file format of a cache entry, and the checks that a file must pass to be served.
-
-    offset  size
-         0     8  magic and version
-         8     4  length of the header (big-endian)
-        12     8  length of the body
-        20    16  BLAKE2b of header and body
-        36        header: msgpack of the key and of the entry without its body
-                  body
+"""Cache entries as files: `entry_format` in a file of its own, and the checks that a file must pass to be served.
 
 A file is written under a temporary name and renamed, so that readers see all of it or nothing. It is not synced to the
 medium: after a power cut the checksum reveals a file that did not arrive, and a lost entry is made again.
-
-BLAKE2b is as fast as a disk, lets other threads run meanwhile, and finds all damage where CRC-32 would miss one in four
-billion. It has no key: whoever may write to the directory can also forge an entry.
 """
 
 from __future__ import annotations
@@ -20,17 +9,22 @@ from __future__ import annotations
 import os
 import re
 import stat
-import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
-from hashlib import blake2b
 from pathlib import Path
 
-import msgspec
-
 from imgforge.cache.atomic_file import replacing
+from imgforge.cache.entry_format import (
+    HEAD_BYTES,
+    LONGEST_BODY,
+    CorruptEntry,
+    OldEntry,
+    decode_header,
+    encode,
+    entry_of,
+    read_head,
+)
 from imgforge.model import CacheEntry
 
 __all__ = [
@@ -50,34 +44,10 @@ __all__ = [
 ENTRY_NAME = re.compile(r"[0-9a-f]{64}\.entry")
 TEMPORARY_NAME = re.compile(r"[0-9a-f]{64}\.[0-9]+-[0-9a-f]{12}\.partial")
 
-# Bytes of a body; a file with a longer one is damaged, whatever a tier allows.
-LONGEST_BODY = 1 << 30
-
-_MAGIC = b"imgforg2"
-_ANY_VERSION = _MAGIC[:-1]
-_HEAD = struct.Struct(">8sIQ16s")
-_LONGEST_HEADER = 1 << 16
 _USUAL_HEADER = 1024
 
 # A file that is read is touched, so that eviction by age spares it; at most this often (seconds): a touch is a write.
 _TOUCH_AFTER = 300.0
-
-
-class CorruptEntry(Exception):
-    """The file is damaged, or belongs to another key."""
-
-
-class OldEntry(CorruptEntry):
-    """Another version wrote the file, in a format that this one cannot read."""
-
-
-class _Header(msgspec.Struct, array_like=True):
-    key: bytes
-    entry: CacheEntry
-
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_Header)
 
 
 def entry_path(root: str, key: bytes) -> Path:
@@ -88,15 +58,14 @@ def entry_path(root: str, key: bytes) -> Path:
 
 def write_entry(path: Path, key: bytes, entry: CacheEntry) -> int:
     """Write *entry* to *path*; returns the bytes of the file. OSError where the medium refuses."""
-    body = entry.rendition.body
-    header = _encoder.encode(_Header(key, replace(entry, rendition=replace(entry.rendition, body=b""))))
-    if len(header) > _LONGEST_HEADER:
-        raise OSError("the entry's metadata are too long")
-    digest = _digest(header, body)
+    try:
+        start, body = encode(key, entry)
+    except ValueError as error:
+        raise OSError(str(error)) from error
     with replacing(path, path.stem) as file:
-        file.write(_HEAD.pack(_MAGIC, len(header), len(body), digest) + header)
+        file.write(start)
         file.write(body)
-    return _HEAD.size + len(header) + len(body)
+    return len(start) + len(body)
 
 
 def read_entry(
@@ -118,31 +87,23 @@ def read_entry(
         if not stat.S_ISREG(status.st_mode):
             raise CorruptEntry("it is not a regular file")
         sized(min(status.st_size, longest))
-        header, body = _read(descriptor, status.st_size, longest)
-        decoded = _decode(header)
-        if decoded.key != key:
-            raise CorruptEntry("it belongs to another key")
+        entry = _read(descriptor, key, status.st_size, longest)
         if touch and time.time() - status.st_mtime > _TOUCH_AFTER:
             # A read-only medium, or a file of another user, cannot be touched; its entry is valid all the same.
             with suppress(OSError):
                 os.utime(descriptor)
     finally:
         os.close(descriptor)
-    return replace(decoded.entry, rendition=replace(decoded.entry.rendition, body=body))
+    return entry
 
 
-def _read(descriptor: int, size: int, longest: int) -> tuple[bytes, bytes]:
-    """Header and body, checked by their checksum; all lengths are checked before memory is allocated for them."""
+def _read(descriptor: int, key: bytes, size: int, longest: int) -> CacheEntry:
+    """The entry in a file of *size* bytes; all lengths are checked before memory is allocated for them."""
     with os.fdopen(descriptor, "rb", closefd=False) as file:
-        magic, header_length, body_length, digest = _HEAD.unpack(_exactly(file.read(_HEAD.size), _HEAD.size))
-        _check_head(magic, header_length)
-        if size != _HEAD.size + header_length + body_length or body_length > longest:
+        head = read_head(file.read(HEAD_BYTES))
+        if size != HEAD_BYTES + head.header + head.body or head.body > longest:
             raise CorruptEntry("its length is wrong")
-        header = _exactly(file.read(header_length), header_length)
-        body = _exactly(file.read(body_length), body_length)
-    if _digest(header, body) != digest:
-        raise CorruptEntry("its checksum is wrong")
-    return header, body
+        return entry_of(key, head, file.read(head.header), file.read(head.body))
 
 
 def read_header(path: str) -> tuple[bytes, CacheEntry]:
@@ -157,38 +118,10 @@ def read_metadata(path: Path | str) -> tuple[bytes, CacheEntry, int]:
     """Key, entry and the length of the body, as `read_header` reads them."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        start = os.pread(descriptor, _HEAD.size + _USUAL_HEADER, 0)
-        magic, length, body_length, _ = _HEAD.unpack(_exactly(start[: _HEAD.size], _HEAD.size))
-        _check_head(magic, length)
-        if len(start) < _HEAD.size + length:
-            start = os.pread(descriptor, _HEAD.size + length, 0)
+        start = os.pread(descriptor, HEAD_BYTES + _USUAL_HEADER, 0)
+        head = read_head(start[:HEAD_BYTES])
+        if len(start) < HEAD_BYTES + head.header:
+            start = os.pread(descriptor, HEAD_BYTES + head.header, 0)
     finally:
         os.close(descriptor)
-    decoded = _decode(_exactly(start[_HEAD.size : _HEAD.size + length], length))
-    return decoded.key, decoded.entry, body_length
-
-
-def _check_head(magic: bytes, header_length: int) -> None:
-    if magic != _MAGIC and magic.startswith(_ANY_VERSION):
-        raise OldEntry("it was written by another version")
-    if magic != _MAGIC or header_length > _LONGEST_HEADER:
-        raise CorruptEntry("not an entry")
-
-
-def _decode(header: bytes) -> _Header:
-    try:
-        return _decoder.decode(header)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise CorruptEntry("its metadata are malformed") from error
-
-
-def _exactly(data: bytes, length: int) -> bytes:
-    if len(data) != length:
-        raise CorruptEntry("it ends early")
-    return data
-
-
-def _digest(header: bytes, body: bytes) -> bytes:
-    state = blake2b(header, digest_size=16)
-    state.update(body)
-    return state.digest()
+    return *decode_header(head, start[HEAD_BYTES : HEAD_BYTES + head.header]), head.body

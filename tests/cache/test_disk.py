@@ -139,11 +139,11 @@ class SlowReadTests(DiskTierCase):
         await self.tier.put(number_key(1), ENTRY)
         really_read = entry_file._read
 
-        def slow(descriptor: int, size: int, longest: int) -> tuple[bytes, bytes]:
+        def slow(descriptor: int, key: bytes, size: int, longest: int) -> CacheEntry:
             if size > 1 << 20:
                 reading.set()
                 self.go_on.wait(30)
-            return really_read(descriptor, size, longest)
+            return really_read(descriptor, key, size, longest)
 
         self.patch(entry_file, "_read", slow)
         found = self.tier.get(KEY)

@@ -12,6 +12,7 @@ import signal
 import socket
 import ssl
 import tempfile
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 
@@ -525,6 +526,10 @@ class MemoryTests(ServiceCase):
 
 
 class LogTests(ServiceCase):
+    @staticmethod
+    def logged(server: Twistd, words: str) -> bool:
+        return words in server.output()
+
     def test_start_and_stop_are_logged_for_the_operator(self) -> None:
         unusable = f"{__file__}/cache"
         for processes, work in (
@@ -532,6 +537,8 @@ class LogTests(ServiceCase):
             ("2", "2 processes with 2 image threads each"),
         ):
             running = self.server(PROCESSES=processes, WORKERS="3", CACHE_TYPE="disk", CACHE_DISK_PATH=unusable).start()
+            # The server is ready with its first process, the line comes from another one.
+            wait_for(partial(self.logged, running, work), "the line of the threads")
             self.assertEqual(running.stop(), 0)
             lines = [line.split(" ", 1)[1] for line in running.output().splitlines()]
             self.assertIn(f"info  imgforge.service {work}", lines)
