@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
@@ -28,12 +28,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ICacheTier",
+    "ICacheTierFactory",
     "IConfiguredSourceFactory",
+    "ILease",
     "IMemoryTier",
     "IServerReactor",
     "ISharedTier",
     "ISource",
     "ISourceFactory",
+    "LearnPurges",
+    "LeaseAttempt",
     "Reserve",
     "TierUsage",
     "VisitMark",
@@ -131,29 +135,95 @@ class TierUsage(NamedTuple):
     entries: int
 
 
-class ICacheTier(Interface):
-    """A store of cache entries, bounded in bytes and entries; it may drop any of them, and it never raises.
+class LearnPurges(Protocol):
+    """Learns of *purges* that others of a tier's users have recorded; *replaced*: these are all that there are."""
 
-    A fault of the medium is a miss on `get` and nothing on `put`, logged and counted by the tier. A tier that runs
-    anything in the background is an `IService` too: the cache starts and stops it.
+    def __call__(self, purges: Sequence[Purge], *, replaced: bool = False) -> None: ...
+
+
+class LeaseAttempt(NamedTuple):
+    """What an attempt to take a lease found.
+
+    `taken`: this process has the lease, and makes the entry. `present`: there may be an entry by now. `outcome`: how the
+    work of the process that had the lease ended without an entry, as it told `release`; None for nothing new.
     """
 
-    name: str = Attribute("The tier's name in logs and metrics: memory, disk, ...")
+    taken: bool
+    present: bool
+    outcome: bytes | None
+
+
+class ILease(Interface):
+    """The right to make one entry, among all who use a tier. It is lost by itself when its holder dies."""
+
+    def attempt() -> Deferred[LeaseAttempt]:
+        """Try to take the lease, without waiting for it; it fails where the medium refuses."""
+
+    def release(outcome: bytes | None, written: Deferred[Any]) -> None:
+        """Give the lease up, or take it no more; called once, in any state, and never raises.
+
+        The others see it released after *written*, the write of the entry, has ended. *outcome* is told to those who
+        wait for the entry, None where there is one.
+        """
+
+
+class ICacheTier(Interface):
+    """A store of cache entries; it may drop any of them.
+
+    Keys are 32 bytes. What fails is a miss, or an entry that is not stored: the cache logs and counts it, and leaves a
+    tier alone for a while that goes on failing. `CorruptEntry` is the failure of a damaged entry, which the tier has
+    removed or replaces.
+    """
+
+    name: str = Attribute("The tier's name in logs and metrics: memory, disk, redis, ...")
+
+    def start(learn: LearnPurges) -> Deferred[None]:
+        """Begin to work. *learn* is called with the purges that other users of the tier have recorded, now and later.
+
+        Fires when *learn* knows all that were recorded before, or the medium has failed to give them; the cache waits a
+        moment for it with the first look-up.
+        """
+
+    def close() -> Deferred[None]:
+        """Finish what is being written, within seconds, and let go of connections, files and threads."""
 
     def get(key: bytes) -> Deferred[CacheEntry | None]:
-        """The entry under *key* (32 bytes), verified, or None."""
+        """The entry under *key*, checked, or None."""
 
     def size_of(key: bytes) -> Deferred[int]:
         """About how many bytes the body under *key* has, without reading it; 0 where there is no entry."""
 
     def put(key: bytes, entry: CacheEntry) -> Deferred[None]:
-        """Store *entry*, in place of the one that is there."""
+        """Store *entry*, in place of the one that is there; fires when it is stored, or is too large for the tier."""
 
     def remove(key: bytes) -> Deferred[bool]:
         """Remove the entry under *key*; True if there was one."""
 
+    def purge(purge: Purge) -> Deferred[int]:
+        """Record *purge* where all users of the tier learn of it, and remove the entries that it covers.
+
+        Gives how many were removed, as far as it is known within seconds: the cache serves none of the others, as long
+        as it knows the purge. Fails with `PurgeFailed` where the purge cannot be recorded.
+        """
+
+    def purged_before() -> float:
+        """The time (seconds since the epoch) before which purges may be forgotten: the tier has no entries left that
+        they cover."""
+
+    def lease(key: bytes) -> ILease | None:
+        """The lease of *key*; None where the tier has none, so that each of its users makes entries of its own."""
+
     def usage() -> TierUsage | None:
         """What the tier holds, as far as this process knows; None while it does not. Counts nothing: it is cheap."""
+
+
+class ICacheTierFactory(Interface):
+    """Makes a tier behind memory and disk; `twisted.plugin` finds a factory that provides `IPlugin` as well."""
+
+    name: str = Attribute("The value of IMGFORGE_CACHE_USE that asks for the tier, of lower-case letters and digits.")
+
+    def make(reactor: IServerReactor, settings: object) -> ICacheTier:
+        """Make the tier, once in each process; *settings* are `imgforge.cache.SharedTierSettings`."""
 
 
 class VisitMark(Protocol):
