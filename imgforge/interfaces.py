@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
@@ -33,7 +33,6 @@ __all__ = [
     "ILease",
     "IMemoryTier",
     "IServerReactor",
-    "ISharedTier",
     "ISource",
     "ISourceFactory",
     "LearnPurges",
@@ -43,8 +42,6 @@ __all__ = [
     "VisitMark",
     "unlimited_reserve",
 ]
-
-T = TypeVar("T")
 
 # Reserves memory for a body: called with its bytes altogether, before they are read; fires once they are reserved.
 Reserve = Callable[[int], Deferred[None]]
@@ -144,8 +141,8 @@ class LearnPurges(Protocol):
 class LeaseAttempt(NamedTuple):
     """What an attempt to take a lease found.
 
-    `taken`: this process has the lease, and makes the entry. `present`: there may be an entry by now. `outcome`: how the
-    work of the process that had the lease ended without an entry, as it told `release`; None for nothing new.
+    `taken`: this process has the lease, and makes the entry. `present`: there may be an entry by now. `outcome`: how
+    the work of the process that had the lease ended without an entry, as it told `release`; None for nothing new.
     """
 
     taken: bool
@@ -246,22 +243,3 @@ class IMemoryTier(ICacheTier):
 
     def drop(covered: Callable[[bytes, CacheEntry], bool]) -> int:
         """Drop the entries for which *covered* is true of key and entry; returns how many there were."""
-
-
-class ISharedTier(ICacheTier):
-    """A tier that several processes, or hosts, use at the same time."""
-
-    def purge(purge: Purge) -> Awaitable[int]:
-        """Remove the entries that *purge* covers; returns how many, as far as it is known within seconds."""
-
-    def coalesce(
-        key: bytes,
-        find: Callable[[], Awaitable[T | None]],
-        make: Callable[[], Awaitable[T]],
-        kept: Callable[[T], bool],
-    ) -> Awaitable[T]:
-        """The result of *make*; where another process is making it, the result of *find* once that process has.
-
-        *find* gives None where the tier has no entry that is good enough. *kept* says of a result of *make* whether it
-        was put into the tier; other processes do not wait for a result that was not.
-        """

@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from imgforge.cache.entry_file import CorruptEntry, OldEntry, entry_path, read_entry, read_metadata, write_entry
     from imgforge.cache.eviction import DiskLimits, Sweep, SweepOptions, sweep
     from imgforge.cache.keys import KEY_BYTES, URL_BYTES, entry_key, fingerprint, original_key
+    from imgforge.cache.making import CacheSettings, make_cache
     from imgforge.cache.memory import MemoryTier
     from imgforge.cache.purge import Purges
-    from imgforge.cache.tiered import Cache, CacheSettings, make_cache
+    from imgforge.cache.shared_settings import SharedTierSettings
+    from imgforge.cache.tiered import Cache
     from imgforge.cache.writable_directory import usable_directory
     from imgforge.model import Purge, PurgeKind
 
@@ -30,6 +32,7 @@ __all__ = [
     "Purge",
     "PurgeKind",
     "Purges",
+    "SharedTierSettings",
     "Sweep",
     "SweepOptions",
     "entries",
@@ -79,12 +82,13 @@ __getattr__ = lazy_door(
             "original_key",
         ),
         ".memory": ("MemoryTier",),
-        ".purge": ("Purges",),
-        ".tiered": (
-            "Cache",
+        ".making": (
             "CacheSettings",
             "make_cache",
         ),
+        ".purge": ("Purges",),
+        ".shared_settings": ("SharedTierSettings",),
+        ".tiered": ("Cache",),
         "imgforge.model": ("Purge", "PurgeKind"),
     },
 )

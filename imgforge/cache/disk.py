@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from imgforge.cache.disk_lease import DiskLeases
 from imgforge.cache.entry_file import LONGEST_BODY, CorruptEntry, OldEntry, entry_path, read_entry, write_entry
 from imgforge.cache.eviction import DISK_FULL, DiskLimits, Janitor
-from imgforge.cache.leased_coalescing import LeasedCoalescer
-from imgforge.cache.leases import LeaseFile
-from imgforge.cache.purge import PurgeFollower, Purges, Remover
+from imgforge.cache.purge import KnownPurges, PurgeFollower, Purges, Remover
 from imgforge.concurrency import FileThreads, Stalled, TimeLimit
-from imgforge.interfaces import IServerReactor, ISharedTier, TierUsage
+from imgforge.interfaces import ICacheTier, ILease, IServerReactor, LearnPurges, TierUsage
 from imgforge.model import CacheEntry, Purge
 
 __all__ = ["DiskTier", "FaultObserver"]
@@ -55,12 +53,12 @@ _ADVICE = {
 }
 
 
-@implementer(ISharedTier)
-class DiskTier(Service):
+@implementer(ICacheTier)
+class DiskTier:
     """Entries as files below *path*, under *limits*.
 
-    A fault is a miss: *on_fault* is called with it, and a warning is logged once a minute. *follower* knows what has
-    been purged.
+    A fault is a miss: *on_fault* is called with it, and a warning is logged once a minute. Sweeps remove what *purges*
+    cover: all that the cache knows, of this tier and of others.
     """
 
     name = "disk"
@@ -73,15 +71,16 @@ class DiskTier(Service):
         limits: DiskLimits,
         *,
         on_fault: FaultObserver = lambda _tier, _fault: None,
-        follower: PurgeFollower | None = None,
+        purges: KnownPurges | None = None,
     ) -> None:
         self._reactor = reactor
         self._path = path
         self._longest_body = min(limits.bytes or LONGEST_BODY, LONGEST_BODY)
         self._on_fault = on_fault
         self._threads = FileThreads(reactor, _THREADS, _PATIENCE)
-        follower = follower or PurgeFollower(reactor)
-        self._janitor = Janitor(reactor, self._threads, path, limits, self._report_fault, follower)
+        self._journal = PurgeFollower(reactor, path)
+        purges = purges if purges is not None else KnownPurges(reactor.seconds)
+        self._janitor = Janitor(reactor, self._threads, path, limits, self._report_fault, purges, self._journal.compact)
         self._remover = Remover(reactor, self._threads, path, self._report_fault)
         # Entries that wait to be written can be read already.
         self._unwritten: dict[bytes, CacheEntry] = {}
@@ -90,25 +89,26 @@ class DiskTier(Service):
         self._locks: dict[bytes, DeferredLock] = {}
         self._changes: set[Deferred[Any]] = set()
         self._warned: dict[str, float] = {}
-        self._coalescer = LeasedCoalescer(reactor, self._threads, LeaseFile(path), self._run_in_order)
+        self._leases = DiskLeases(reactor, self._threads, path)
 
-    def startService(self) -> None:
-        """Start the threads and the janitor."""
-        super().startService()
+    def start(self, learn: LearnPurges) -> Deferred[None]:
+        """Start the threads and the janitor, and follow the journal of purges."""
         self._threads.start()
         self._janitor.startService()
+        return self._journal.start(learn)
 
-    def stopService(self) -> Deferred[None]:
+    def close(self) -> Deferred[None]:
         """Finish the changes under way and end the threads, within seconds even where the medium hangs."""
-        super().stopService()
-        return Deferred.fromCoroutine(self._stop())
+        return Deferred.fromCoroutine(self._close())
 
-    async def _stop(self) -> None:
+    async def _close(self) -> None:
         self._janitor.stopService()
         self._remover.stop()
+        journal_closed = self._journal.close()
         await self._wait_for_changes()
-        self._coalescer.close()
+        self._leases.close()
         await self._threads.stop(_DRAIN)
+        await journal_closed
 
     def usage(self) -> TierUsage | None:
         """See `ICacheTier`: what the last sweep left, of any process; None before the first one."""
@@ -196,23 +196,25 @@ class DiskTier(Service):
 
         return self._run_in_order(key, unlink).addErrback(self._report_fault).addCallback(bool)
 
-    async def purge(self, purge: Purge) -> int:
-        """See `ISharedTier`."""
+    def purge(self, purge: Purge) -> Deferred[int]:
+        """See `ICacheTier`; the journal in the directory tells the other processes and hosts."""
+        return Deferred.fromCoroutine(self._purge(purge))
+
+    async def _purge(self, purge: Purge) -> int:
+        await self._journal.record(purge)
         purges = Purges([purge])
         for key in [key for key, entry in self._unwritten.items() if purges.covers(key, entry)]:
             del self._unwritten[key]
         await self._wait_for_changes()
         return await self._remover.remove(purge)
 
-    async def coalesce(
-        self,
-        key: bytes,
-        find: Callable[[], Awaitable[T | None]],
-        make: Callable[[], Awaitable[T]],
-        kept: Callable[[T], bool],
-    ) -> T:
-        """See `ISharedTier`; by a lease, see `LeasedCoalescer`."""
-        return await self._coalescer.do(key, entry_path(self._path, key).exists, find, make, kept)
+    def purged_before(self) -> float:
+        """See `ICacheTier`: ten minutes before the last sweep that removed purged entries, of any process."""
+        return self._janitor.purged_before()
+
+    def lease(self, key: bytes) -> ILease | None:
+        """See `ICacheTier`; None for a minute after the medium has refused a lock."""
+        return self._leases.lease(key, entry_path(self._path, key).exists)
 
     def _wait_for_changes(self) -> Deferred[None]:
         """Fires when the changes under way are done, or have taken too long."""
@@ -220,9 +222,8 @@ class DiskTier(Service):
         DeferredList(list(self._changes)).addCallback(lambda _: done.callback(None))
         return done.addTimeout(_DRAIN, self._reactor, lambda _outcome, _seconds: None)
 
-    def _run_in_order(self, key: bytes, work: Callable[[], T], *, even_if_stalled: bool = False) -> Deferred[T]:
+    def _run_in_order(self, key: bytes, work: Callable[[], T]) -> Deferred[T]:
         """The outcome of *work*, which begins when all earlier work for *key* has ended."""
-        run = self._threads.run_even_if_stalled if even_if_stalled else self._threads.run
         lock = self._locks.setdefault(key, DeferredLock())
 
         def ended(outcome: U) -> U:
@@ -231,7 +232,7 @@ class DiskTier(Service):
             self._changes.discard(change)
             return outcome
 
-        change: Deferred[T] = lock.run(run, work)
+        change: Deferred[T] = lock.run(self._threads.run, work)
         self._changes.add(change)
         return change.addBoth(ended)
 

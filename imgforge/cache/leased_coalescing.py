@@ -1,29 +1,27 @@
-"""Coalescing over a lease: equal work under way in several processes, or on several hosts of a share, is done once.
+"""Coalescing over a lease: equal work under way in several processes, or on several hosts, is done once.
 
     take the lease ── taken ── entry there by now? ── no ──> make, put, release ──> the result
           │                          └─ yes ──> the entry
-          └─ another process has it ── pause ── entry there? ── outcome written? ── take the lease again ...
+          └─ another has it ── pause ── entry there? ── outcome told? ── take the lease again ...
 
 A holder that dies loses its lease, and the next process makes the entry. A holder that fails, or whose result is not
-kept, writes the outcome to the lease file, so that the waiting processes do not try one after another what has just
-failed.
+kept, tells the outcome with the release, so that the waiting processes do not try one after another what has just
+failed. Where the tier refuses leases, each process makes its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from imgforge import errors
-from imgforge.cache.leases import Lease, LeaseFile, outcome_text
-from imgforge.concurrency import FileThreads, Stalled
 from imgforge.errors import ImgforgeError, Overloaded
+from imgforge.interfaces import ICacheTier, ILease
 
 __all__ = ["LeasedCoalescer"]
 
@@ -32,131 +30,97 @@ T = TypeVar("T")
 # Seconds between two attempts to take a lease; the first pause is short, for many images are made in milliseconds.
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.25
-# Seconds without coalescing after the medium has refused a lock.
-_REST = 60.0
 
 _NOT_KEPT = b""
 
 
-class RunInOrder(Protocol):
-    """Runs work on a thread after the work that was asked for earlier under the same key."""
-
-    def __call__(self, key: bytes, work: Callable[[], Any], *, even_if_stalled: bool = ...) -> Deferred[Any]: ...
-
-
 class LeasedCoalescer:
-    """Takes leases of *file* on *threads*; *run_in_order* releases them after the entry has been written."""
+    """Coalesces by the leases of *tier*; *written* fires once no write of the tier is under way for a key."""
 
     log = Logger()
 
-    def __init__(self, clock: IReactorTime, threads: FileThreads, file: LeaseFile, run_in_order: RunInOrder) -> None:
+    def __init__(self, clock: IReactorTime, tier: ICacheTier, written: Callable[[bytes], Deferred[None]]) -> None:
         self._clock = clock
-        self._threads = threads
-        self._file = file
-        self._run_in_order = run_in_order
-        self._unusable_until = float("-inf")
+        self._tier = tier
+        self._written = written
 
     async def do(
         self,
         key: bytes,
-        present: Callable[[], bool],
         find: Callable[[], Awaitable[T | None]],
         make: Callable[[], Awaitable[T]],
         kept: Callable[[T], bool],
     ) -> T:
         """The result of *make*, or of *find* once another process has made it.
 
-        *present* tells cheaply, on a thread, whether there is an entry; *kept* says of a result of *make* whether it is
+        *find* gives None where there is no entry that is good enough; *kept* says of a result of *make* whether it is
         to be an entry, which a fallback image is not. An `ImgforgeError` of the process that failed to make it is
         raised here too, except `Overloaded`: that process's queue was full, not this one's.
         """
-        lease = Lease(self._file, key)
-        write_outcome: Callable[[], None] | None = None  # on a thread, before the lease is released
-        making = False
+        lease = self._tier.lease(key)
+        if lease is None:
+            return await make()
         try:
-            found = await self._wait(key, lease, present, find)
-            if found is not None:
-                return found
-            making = True
+            found, holding = await self._wait(lease, find)
+        except BaseException:
+            lease.release(None, succeed(None))
+            raise
+        if holding:
+            return await self._make(key, lease, make, kept)
+        lease.release(None, succeed(None))
+        return await make() if found is None else found
+
+    async def _wait(self, lease: ILease, find: Callable[[], Awaitable[T | None]]) -> tuple[T | None, bool]:
+        """The result that another process has made, or None and whether *lease* is held to make it."""
+        for pause in _pauses():
+            try:
+                taken, present, outcome = await lease.attempt()
+            except OSError:
+                return None, False
+            except Exception:  # a tier's mistake costs a second rendition, no answer
+                self.log.failure(
+                    "a lease of the {tier} cache cannot be taken: the image is made without it", tier=self._tier.name
+                )
+                return None, False
+            if present and (found := await find()) is not None:
+                return found, False
+            if outcome is not None:
+                if outcome != _NOT_KEPT:
+                    raise _parsed_error(outcome)
+                return None, False
+            if taken:
+                return None, True
+            await deferLater(self._clock, pause)
+        return None, False
+
+    async def _make(self, key: bytes, lease: ILease, make: Callable[[], Awaitable[T]], kept: Callable[[T], bool]) -> T:
+        outcome: bytes | None = None
+        stored = False
+        try:
             result = await make()
-            write_outcome = (
-                partial(self._write_not_kept_unless, present, key)
-                if kept(result)
-                else partial(self._file.write_outcome, key, _NOT_KEPT)
-            )
+            stored = kept(result)
+            outcome = None if stored else _NOT_KEPT
         except (CancelledError, Overloaded):
             raise
         except Exception as error:
-            if making:  # an outcome of another process is not written again: processes that come later would read it
-                write_outcome = partial(self._file.write_outcome, key, _error_text(error))
+            outcome = _error_text(error)
             raise
         else:
             return result
         finally:
-            self._end(key, lease, write_outcome)
+            if stored:
+                self._release_stored(key, lease)
+            else:
+                lease.release(outcome, self._written(key))
 
-    def close(self) -> None:
-        """Release all leases."""
-        self._threads.run_even_if_stalled(self._file.close).addErrback(lambda _: None)
+    def _release_stored(self, key: bytes, lease: ILease) -> None:
+        """Release *lease* once the entry is written; where it was not, the waiting processes are told."""
 
-    async def _wait(
-        self, key: bytes, lease: Lease, present: Callable[[], bool], find: Callable[[], Awaitable[T | None]]
-    ) -> T | None:
-        """The result that another process has made; None where this one is to make it, with the lease or without."""
-        if self._clock.seconds() < self._unusable_until:
-            return None
+        def released(size: Any) -> None:
+            lease.release(_NOT_KEPT if size == 0 else None, succeed(None))
 
-        def attempt() -> tuple[bytes, bool, bytes, bool]:
-            # Before and after: an outcome written between a refusal and the first look must not be missed.
-            return self._file.outcome(key), lease.take(), self._file.outcome(key), present()
-
-        before = None
-        for pause in _pauses():
-            try:
-                first, taken, now, has_entry = await self._threads.run_with_timeout(attempt)
-            except OSError as error:
-                self._refused(error)
-                return None
-            before = first if before is None else before
-            if has_entry and (found := await find()) is not None:
-                return found
-            if now != before and (text := outcome_text(now, key)) is not None:
-                if text != _NOT_KEPT:
-                    raise _parsed_error(text)
-                self._end(key, lease)
-                return None
-            if taken:
-                return None
-            await deferLater(self._clock, pause)
-        return None
-
-    def _write_not_kept_unless(self, present: Callable[[], bool], key: bytes) -> None:
-        """Tell waiting processes that there is no entry, where it could not be written."""
-        if not present():
-            self._file.write_outcome(key, _NOT_KEPT)
-
-    def _end(self, key: bytes, lease: Lease, write_outcome: Callable[[], None] | None = None) -> None:
-        if not lease.end():
-            return
-
-        def release() -> None:
-            try:
-                if write_outcome is not None:
-                    write_outcome()
-            finally:
-                lease.release()
-
-        self._run_in_order(key, release, even_if_stalled=True).addErrback(lambda _: None)
-
-    def _refused(self, error: OSError) -> None:
-        """Stop coalescing for a while, unless the medium is only slow, of which the look-up has warned already."""
-        if not isinstance(error, Stalled):
-            self._unusable_until = self._clock.seconds() + _REST
-            self.log.warn(
-                "the disk cache takes no locks ({error}): several processes may make the same image at once. Check "
-                "whether the file system of IMGFORGE_CACHE_DISK_PATH supports locks",
-                error=error,
-            )
+        written = self._written(key).addCallback(lambda _: self._tier.size_of(key))
+        written.addErrback(lambda _: None).addCallback(released)
 
 
 def _pauses() -> Iterator[float]:

@@ -7,6 +7,7 @@ a scan of entries that are requested once does not displace popular entries, and
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -15,8 +16,9 @@ from operator import attrgetter
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from imgforge.interfaces import IMemoryTier, TierUsage, VisitMark
-from imgforge.model import CacheEntry, Rendition
+from imgforge.cache.purge import Purges
+from imgforge.interfaces import ILease, IMemoryTier, LearnPurges, TierUsage, VisitMark
+from imgforge.model import CacheEntry, Purge, Rendition
 
 __all__ = ["MemoryTier"]
 
@@ -69,6 +71,14 @@ class MemoryTier:
     def __len__(self) -> int:
         return len(self._nodes)
 
+    def start(self, learn: LearnPurges) -> Deferred[None]:  # noqa: ARG002
+        """See `ICacheTier`; has always fired, for memory has no other users."""
+        return succeed(None)
+
+    def close(self) -> Deferred[None]:
+        """See `ICacheTier`; has always fired."""
+        return succeed(None)
+
     def peek(self, key: bytes) -> CacheEntry | None:
         """See `IMemoryTier`."""
         node = self._nodes.get(key)
@@ -111,6 +121,18 @@ class MemoryTier:
     def drop(self, covered: Callable[[bytes, CacheEntry], bool]) -> int:
         """See `IMemoryTier`."""
         return sum(map(self._drop, [key for key, node in self._nodes.items() if covered(key, node.entry)]))
+
+    def purge(self, purge: Purge) -> Deferred[int]:
+        """See `ICacheTier`; has always fired."""
+        return succeed(self.drop(Purges([purge]).covers))
+
+    def purged_before(self) -> float:
+        """See `ICacheTier`: the cache has all that a purge covers dropped as soon as it knows the purge."""
+        return math.inf
+
+    def lease(self, key: bytes) -> ILease | None:  # noqa: ARG002
+        """None: one process coalesces its own work."""
+        return None
 
     def usage(self) -> TierUsage:
         """See `ICacheTier`; the bytes are those that the entries take in memory."""

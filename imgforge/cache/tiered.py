@@ -1,97 +1,115 @@
-"""The cache as the pipeline sees it: one or two tiers, looked through from the fastest on."""
+"""The cache as the pipeline sees it: tiers that are looked through from the fastest on.
+
+get ──> memory ── miss ──> disk ── miss ──> shared ── miss ──> None
+           ^                 ^                │ hit
+           └──── promoted ───┴────────────────┘
+
+once ──> lease of the disk ──> lease of the shared tier ──> make     (tiers without leases are passed over)
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
-from twisted.application.service import IService, MultiService
+from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from imgforge.cache.disk import DiskTier, FaultObserver
-from imgforge.cache.eviction import DiskLimits
-from imgforge.cache.memory import MemoryTier
-from imgforge.cache.purge import PurgeFollower, Purges
-from imgforge.interfaces import ICacheTier, IMemoryTier, IServerReactor, ISharedTier
+from imgforge.cache.leased_coalescing import LeasedCoalescer
+from imgforge.cache.purge import KnownPurges, PurgeFollower
+from imgforge.cache.writes import WritesUnderWay
+from imgforge.interfaces import ICacheTier, IMemoryTier, IServerReactor
 from imgforge.model import CacheEntry, Purge, PurgeKind
 
-__all__ = ["Cache", "CacheSettings", "make_cache"]
+__all__ = ["Cache"]
 
 T = TypeVar("T")
 
-# By the setting's value: the cache's name in metrics, and whether it has a memory and a disk tier.
-_TYPES = {
-    "": ("", False, False),
-    "memory": ("memory", True, False),
-    "disk": ("disk", False, True),
-    "fs": ("disk", False, True),
-    "filesystem": ("disk", False, True),
-    "hybrid": ("hybrid", True, True),
-}
+_FORGET_INTERVAL = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class CacheSettings:
-    """Sizes in bytes, capacities in entries.
-
-    `type` is memory, disk (or fs, filesystem), hybrid, or empty for no cache. `directory` is where the processes of a
-    server tell each other of purges if they have no disk tier in common. `disk_min_free` are bytes of the medium that
-    stay free; less than 0 is a usual amount. `name` is the cache's name in metrics, by default its type.
-    """
-
-    type: str = ""
-    memory_max_bytes: int = 64 << 20
-    memory_capacity: int = 1000
-    disk_path: str = ""
-    disk_max_bytes: int = 1 << 30
-    disk_capacity: int = 10000
-    disk_min_free: int = 0
-    directory: str = ""
-    name: str = ""
-
-
-class Cache(MultiService):
-    """Tiers in the order in which they are asked; an entry found in a slower one is promoted to the faster ones.
+class Cache(Service):
+    """*memory* and the tiers *behind* it, in the order in which they are asked; an entry is promoted to faster ones.
 
     Entries are kept while there is space, even stale ones: the pipeline decides what a stale entry is good for. The
-    tiers and the follower of purges run while this service does; stopping it finishes what is being written.
+    tiers work while this service runs; stopping it finishes what is being written. *purges* is the table that the tiers
+    feed, *journal* tells the purges to other processes that have no tier in common. A tier that may fail or hang comes
+    in a `GuardedTier`.
     """
 
+    log = Logger()
     name: str  # in metrics
 
     def __init__(
-        self, reactor: IServerReactor, name: str, tiers: Sequence[ICacheTier], follower: PurgeFollower | None = None
+        self,
+        reactor: IServerReactor,
+        name: str,
+        memory: IMemoryTier | None = None,
+        behind: Sequence[ICacheTier] = (),
+        *,
+        purges: KnownPurges | None = None,
+        journal: PurgeFollower | None = None,
     ) -> None:
-        super().__init__()
         self.name = name
-        self.tiers = tuple(tiers)
+        self.memory = memory  # from which the fast lane serves
+        self.tiers: tuple[ICacheTier, ...] = (*([] if memory is None else [memory]), *behind)
         self._reactor = reactor
-        # The tier in this process's memory, from which the fast lane serves, and the one for several processes.
-        self.memory = next((IMemoryTier(tier) for tier in tiers if IMemoryTier.providedBy(tier)), None)
-        self._shared = next((ISharedTier(tier) for tier in tiers if ISharedTier.providedBy(tier)), None)
-        self._follower = follower or PurgeFollower(reactor)
-        self._follower.add_observer(self._drop_purged)
-        for tier in tiers:
-            if IService.providedBy(tier):
-                IService(tier).setServiceParent(self)
+        self._purges = purges if purges is not None else KnownPurges(reactor.seconds)
+        self._journal = journal
+        self._writes = [WritesUnderWay() for _ in self.tiers]
+        self._coalescers = [
+            LeasedCoalescer(reactor, tier, writes.ended)
+            for tier, writes in zip(self.tiers, self._writes, strict=True)
+            if tier is not memory
+        ]
+        if memory is not None:
+            self._purges.add_observer(self._drop_purged)
+        self._forgetting = LoopingCall(self._forget)
+        self._forgetting.clock = reactor
 
-    def sibling(self, name: str, tiers: Sequence[ICacheTier]) -> Cache:
+    def sibling(self, name: str, memory: IMemoryTier) -> Cache:
         """Another cache, for which the same purges count."""
-        return Cache(self._reactor, name, tiers, self._follower)
+        return Cache(self._reactor, name, memory, purges=self._purges)
+
+    def startService(self) -> None:
+        """Start the tiers; the first look-ups wait until these have told the purges before the start."""
+        super().startService()
+        started = [tier.start(self._purges.learn) for tier in self.tiers]
+        if self._journal is not None:
+            started.append(self._journal.start(self._purges.learn))
+        for one in started:
+            one.addErrback(partial(self._log_failed, "a cache tier has not told the purges before the start"))
+        self._purges.load(started)
+        self._forgetting.start(_FORGET_INTERVAL, now=False)
+
+    def stopService(self) -> Deferred[Any]:
+        """Finish what is being written; fires once the tiers have let go of all."""
+        super().stopService()
+        if self._forgetting.running:
+            self._forgetting.stop()
+        closed = [tier.close() for tier in self.tiers]
+        if self._journal is not None:
+            closed.append(self._journal.close())
+        for one in closed:
+            one.addErrback(partial(self._log_failed, "a cache tier could not be closed"))
+        return DeferredList(closed)
 
     async def get(self, key: bytes) -> tuple[CacheEntry, str] | None:
         """The entry under *key* and the name of the tier that had it."""
-        await self._follower.loaded()
+        await self._purges.loaded()
         for index, tier in enumerate(self.tiers):
             entry = await tier.get(key)
             if entry is None:
                 continue
-            if self._follower.covers(key, entry):
-                await self.remove(key)
-                return None
-            for faster in self.tiers[:index]:
-                await faster.put(key, entry)
+            if self._purges.covers(key, entry):  # a slower tier may have one that was made since
+                tier.remove(key).addErrback(partial(self._log_failed, "a purged entry could not be removed"))
+                continue
+            for faster in range(index):
+                self._put(faster, key, entry)
             return entry, tier.name
         return None
 
@@ -105,9 +123,9 @@ class Cache(MultiService):
 
     def put(self, key: bytes, entry: CacheEntry) -> Deferred[Any]:
         """Store *entry* in every tier, unless it was purged while it was made; fires when the slowest has it."""
-        if self._follower.covers(key, entry):
+        if self._purges.covers(key, entry):
             return succeed(None)
-        return DeferredList([tier.put(key, entry) for tier in self.tiers], consumeErrors=True)
+        return DeferredList([self._put(index, key, entry) for index in range(len(self.tiers))])
 
     async def once(
         self,
@@ -116,61 +134,65 @@ class Cache(MultiService):
         serve: Callable[[CacheEntry], T | None],
         kept: Callable[[T], bool] = lambda _made: True,
     ) -> T:
-        """The result of *make*; where another process that shares the disk is making it, *serve* of its entry.
+        """The result of *make*; where another process that shares a tier is making it, *serve* of its entry.
 
         *serve* gives None for an entry that is not good enough, such as a stale one. *kept* says of a result of *make*
-        whether it is in the cache; other processes do not wait for a result that is not. With memory tiers alone each
-        process makes its own.
+        whether it is in the cache; other processes do not wait for a result that is not. Without a tier that has leases
+        each process makes its own.
         """
 
         async def find() -> T | None:
             found = await self.get(key)
             return None if found is None else serve(found[0])
 
-        if self._shared is None:
-            return await make()
-        return await self._shared.coalesce(key, find, make, kept)
+        for coalescer in reversed(self._coalescers):
+            make = partial(coalescer.do, key, find, make, kept)
+        return await make()
 
     async def remove(self, key: bytes) -> bool:
         """Remove the entry under *key* from every tier; False if none had it."""
-        return any([await tier.remove(key) for tier in self.tiers])
+        removed = await DeferredList([tier.remove(key) for tier in self.tiers], consumeErrors=True)
+        return any(success and found for success, found in removed)
 
     async def purge(self, kind: PurgeKind, value: str) -> int:
-        """Remove the entries that match, here and in all processes and hosts that share the disk or the directory.
+        """Remove the entries that match, here and in all processes and hosts that share a tier or the directory.
 
-        Returns how many entries were removed: files where there is a disk tier, as many as are known within seconds
-        (the others are not served either, and removed later); else entries in this process's memory, for the entries of
-        other processes are not counted. `PurgeFailed` where the purge cannot be recorded for the others.
+        Returns how many entries were removed from the tier that had most of them, as many as are known within seconds;
+        the others are not served either, and removed later. Those in the memory of other processes are not counted.
+        `PurgeFailed` where the purge cannot be recorded for the others; it holds in this process all the same.
         """
         purge = Purge(self._reactor.seconds(), kind, value)
-        purges = Purges([purge])
-        dropped = 0 if self.memory is None else self.memory.drop(purges.covers)
-        await self._follower.add(purge)
-        return dropped if self._shared is None else await self._shared.purge(purge)
+        dropped = 0 if self.memory is None else await self.memory.purge(purge)
+        self._purges.learn([purge])
+        purging = [tier.purge(purge) for tier in self.tiers if tier is not self.memory]
+        if self._journal is not None:
+            purging.append(Deferred.fromCoroutine(self._journal.record(purge)).addCallback(lambda _: 0))
+        outcomes: list[tuple[bool, Any]] = await DeferredList(purging, consumeErrors=True)
+        for success, outcome in outcomes:
+            if not success:
+                outcome.raiseException()
+        most: int = max([dropped, *(removed for _, removed in outcomes)])
+        return most
 
     def purged_at(self, key: bytes, source: str, tags: Iterable[str]) -> float:
         """The time of the last purge of entries with this key, source and tags; minus infinity for none."""
-        return self._follower.last_purge(key, source, tags)
+        return self._purges.last_purge(key, source, tags)
+
+    def _put(self, index: int, key: bytes, entry: CacheEntry) -> Deferred[None]:
+        tier = self.tiers[index]
+        written = tier.put(key, entry)
+        self._writes[index].add(key, written)
+        return written.addErrback(partial(self._log_failed, f"an entry could not be stored in the {tier.name} cache"))
 
     def _drop_purged(self) -> None:
         if self.memory is not None:
-            self.memory.drop(self._follower.covers)
+            self.memory.drop(self._purges.covers)
 
+    def _forget(self) -> None:
+        if len(self._purges):
+            before = self._purges.forget(min(tier.purged_before() for tier in self.tiers))
+            if self._journal is not None:
+                self._journal.forget(before)
 
-def make_cache(reactor: IServerReactor, settings: CacheSettings, on_fault: FaultObserver) -> Cache | None:
-    """The cache that *settings* describe; None for an empty type, ValueError for an unknown one."""
-    if settings.type not in _TYPES:
-        raise ValueError(f"{settings.type!r} is no type of cache: one of {', '.join(filter(None, _TYPES))}")
-    name, in_memory, on_disk = _TYPES[settings.type]
-    tiers: list[ICacheTier] = []
-    follower = PurgeFollower(reactor, settings.disk_path if on_disk else settings.directory, files=on_disk)
-    if in_memory:
-        tiers.append(MemoryTier(settings.memory_max_bytes, settings.memory_capacity))
-    if on_disk:
-        limits = DiskLimits(settings.disk_max_bytes, settings.disk_capacity, free=settings.disk_min_free)
-        tiers.append(DiskTier(reactor, settings.disk_path, limits, on_fault=on_fault, follower=follower))
-    if not tiers:
-        return None
-    cache = Cache(reactor, settings.name or name, tiers, follower)
-    follower.setServiceParent(cache)
-    return cache
+    def _log_failed(self, what: str, failure: Failure) -> None:
+        self.log.failure("{what}", failure, what=what)

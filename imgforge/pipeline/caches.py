@@ -89,10 +89,10 @@ def make_caches(
     def fetcher(cache: Cache | None, policy: StalenessPolicy, failures: NegativeCache = failures) -> OriginalFetcher:
         return OriginalFetcher(clock, sources, metrics, budget, OriginalStorage(cache, policy, failures))
 
-    main = results or originals or Cache(clock, "overlays", ())
+    main = results or originals or Cache(clock, "overlays")
 
     def overlay_cache(capacity: int) -> Cache | None:
-        return main.sibling("overlays", [MemoryTier(_OVERLAY_BYTES, capacity)]) if capacity else None
+        return main.sibling("overlays", MemoryTier(_OVERLAY_BYTES, capacity)) if capacity else None
 
     policy = settings.results
     return Caches(

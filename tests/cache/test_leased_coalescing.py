@@ -38,7 +38,7 @@ class Process:
     def __init__(self, root: str, *, stored: bool = True) -> None:
         running: Any = reactor
         self.tier = DiskTier(running, root, DiskLimits(10**9, 100))
-        self.cache = Cache(running, "disk", [self.tier])
+        self.cache = Cache(running, "disk", behind=[self.tier])
         self.works: list[Deferred[CacheEntry]] = []
         self.stored = stored
         self.kept = True
@@ -71,7 +71,7 @@ class SharedFlightTests(TestCase):
 
     def process(self, root: str = "", **options: Any) -> Process:
         made = Process(root or self.root, **options)
-        made.tier.startService()
+        made.cache.startService()
 
         async def close() -> None:
             await made.cache.stopService()
@@ -86,7 +86,7 @@ class SharedFlightTests(TestCase):
     def looks(self, process: Process) -> list[bytes]:
         """What *process* finds, from now on, each time that it looks for the outcome of another one's work."""
         found: list[bytes] = []
-        file: Any = process.tier._coalescer._file
+        file: Any = process.tier._leases._file
         outcome = file.outcome
 
         def look(key: bytes) -> bytes:

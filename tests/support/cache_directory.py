@@ -15,6 +15,7 @@ from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from imgforge.cache import DiskLimits, DiskTier, entry_path, write_entry
+from imgforge.cache.purge import KnownPurges
 from imgforge.interfaces import IServerReactor
 from imgforge.model import CacheEntry, Rendition
 
@@ -86,12 +87,8 @@ class DiskTierCase(TestCase):
             DiskLimits(max_bytes, 100, free=min_free),
             on_fault=lambda tier, fault: self.faults.append((tier, fault)),
         )
-        tier.startService()
-
-        async def close() -> None:
-            await tier.stopService()
-
-        self.addCleanup(close)
+        tier.start(KnownPurges(self.clock.seconds).learn)
+        self.addCleanup(tier.close)
         return tier
 
     def entry_files(self) -> list[Path]:

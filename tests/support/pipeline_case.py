@@ -126,7 +126,7 @@ class PipelineCase(TestCase):
         self.addCleanup(threads.stop)
 
         def cache(wanted: bool) -> Cache | None:
-            return Cache(clock, "memory", [MemoryTier(64 << 20, 1000)]) if wanted else None
+            return Cache(clock, "memory", MemoryTier(64 << 20, 1000)) if wanted else None
 
         self.caches = make_caches(
             clock,

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from imgforge.cache.eviction.free_space import FreeSpace
 from imgforge.cache.eviction.sweeping import DiskLimits, Sweep, SweepOptions, last_sweep, sweep
-from imgforge.cache.purge import PurgeFollower
+from imgforge.cache.purge import FINAL_AFTER, KnownPurges
 from imgforge.concurrency import FileThreads
 
 __all__ = ["Janitor"]
@@ -32,7 +32,11 @@ _MUCH = 0.1
 
 
 class Janitor(Service):
-    """Keeps *root* under *limits*, on one of *threads*; *on_fault* is called with the faults of the medium."""
+    """Keeps *root* under *limits*, on one of *threads*; *on_fault* is called with the faults of the medium.
+
+    *forget* is called on a thread after a sweep for the entries that *purges* cover, with the time before which none is
+    left.
+    """
 
     log = Logger()
 
@@ -43,14 +47,16 @@ class Janitor(Service):
         root: str,
         limits: DiskLimits,
         on_fault: Callable[[Failure], None],
-        follower: PurgeFollower,
+        purges: KnownPurges,
+        forget: Callable[[float], None],
     ) -> None:
         self._clock = clock
         self._threads = threads
         self._root = root
         self._limits = limits
         self._on_fault = on_fault
-        self._follower = follower
+        self._purges = purges
+        self._forget = forget
         self._stopping = False
         self._next_sweep = 0.0
         self._free_space = FreeSpace(root, limits.free)
@@ -75,6 +81,10 @@ class Janitor(Service):
         self._stopping = True
         if self._checks.running:
             self._checks.stop()
+
+    def purged_before(self) -> float:
+        """The time of the purges, in seconds since the epoch, of which no entry is left."""
+        return (self.last_sweep.looked_at if self.last_sweep is not None else 0.0) - FINAL_AFTER
 
     def write(self, size: int, write: Callable[[], int]) -> tuple[int, bool]:
         """Call *write*, which writes about *size* bytes; returns how many it wrote, and whether free space is scarce.
@@ -109,12 +119,12 @@ class Janitor(Service):
         if urgent:
             self._urgent, self._wanted = False, 0
         self._written_bytes = self._written_entries = 0
-        look_for_purged = self._follower.needs_sweep(now)
+        look_for_purged = self._purges.final_unswept(self.purged_before())
         options = SweepOptions(
             rest=0.0 if much or urgent else _REST,
             since=since,
             stopping=lambda: self._stopping,
-            purged=self._follower.covers_file if look_for_purged else lambda _: False,
+            purged=self._purges.covers_file if look_for_purged else None,
             lacking=lambda: max(wanted, self._free_space.lacking()),
         )
 
@@ -122,7 +132,7 @@ class Janitor(Service):
             """The result of this sweep, if it was not skipped, and that of the last one."""
             result = sweep(self._root, limits, options)
             if result is not None and look_for_purged:
-                self._follower.forget_swept(now)
+                self._forget(now - FINAL_AFTER)
             return result, result or last_sweep(self._root)
 
         sweeping = self._threads.run(work).addCallbacks(self._swept, self._on_fault, (urgent,))

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imgforge.cache.directory_walk import FoundFile, WalkStopped, entries, never_stop, our_files, remove
@@ -50,24 +50,29 @@ class SweepOptions:
 
     It is skipped where the last one, of any process, ended less than `rest` seconds ago, or later than `since` (seconds
     since the epoch). `stopping` is called before each directory; the sweep stops where it returns True. `purged` tells
-    whether the entry in a file was purged. `lacking` returns the bytes that must be removed for free space, 0 or less
-    for none; an eviction for free space removes at least a twentieth of all bytes.
+    whether the entry in a file was purged; None spares the sweep the reading of each file. `lacking` returns the bytes
+    that must be removed for free space, 0 or less for none; an eviction for free space removes at least a twentieth of
+    all bytes.
     """
 
     rest: float = 0.0
     since: float = math.inf
     stopping: Callable[[], bool] = never_stop
-    purged: Callable[[FoundFile], bool] = lambda _: False
+    purged: Callable[[FoundFile], bool] | None = None
     lacking: Callable[[], int] = lambda: 0
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """The result of a sweep: `bytes` and `entries` are left, `removed` entries are gone."""
+    """The result of a sweep: `bytes` and `entries` are left, `removed` entries are gone.
+
+    The last sweep of any process that looked for purged entries began at `looked_at`, in seconds since the epoch.
+    """
 
     bytes: int = 0
     entries: int = 0
     removed: int = 0
+    looked_at: float = 0.0
 
 
 _DEFAULTS = SweepOptions()
@@ -85,7 +90,9 @@ def sweep(root: str, limits: DiskLimits, options: SweepOptions = _DEFAULTS) -> S
         if (options.rest and _resting(lock, options.rest)) or _swept_since(lock, options.since):
             return None
         began = time.time()
-        result = _Walk(root, limits, options).sweep(began)
+        before = last_sweep(root)
+        looked_at = began if options.purged is not None else before.looked_at if before is not None else 0.0
+        result = replace(_Walk(root, limits, options).sweep(began), looked_at=looked_at)
         os.utime(lock, (began, time.time()))
         _write_result(root, result)
     except (BlockingIOError, WalkStopped):
@@ -101,7 +108,7 @@ def _write_result(root: str, result: Sweep) -> None:
     with suppress(OSError):  # on a full disk the sweep itself has still been done
         file = os.open(Path(root, _RESULT), flags, 0o600)
         try:
-            os.write(file, f"{result.bytes} {result.entries}\n".encode("ascii"))
+            os.write(file, f"{result.bytes} {result.entries} {result.looked_at}\n".encode("ascii"))
         finally:
             os.close(file)
 
@@ -110,8 +117,10 @@ def last_sweep(root: str) -> Sweep | None:
     """What the last sweep of *root* left, by any process or host; None where the file is missing or damaged."""
     try:
         text = Path(root, _RESULT).read_text("ascii")
-        total, entries = text.split()
-        return Sweep(int(total), int(entries)) if text.endswith("\n") else None
+        total, entries, *looked_at = text.split()  # older versions wrote two numbers
+        looked = float(looked_at[0]) if looked_at else 0.0
+        looked = looked if 0 <= looked <= time.time() else 0.0
+        return Sweep(int(total), int(entries), looked_at=looked) if text.endswith("\n") else None
     except (OSError, ValueError):
         return None
 
@@ -146,7 +155,7 @@ class _Walk:
             if TEMPORARY_NAME.fullmatch(file.name):
                 if age > _ABANDONED_AFTER:
                     remove(file)
-            elif (limits.age and age > limits.age) or options.purged((file, status)):
+            elif (limits.age and age > limits.age) or (options.purged and options.purged((file, status))):
                 removed += remove(file)
             else:
                 total, entries, oldest = total + status.st_size, entries + 1, min(oldest, status.st_mtime)

@@ -1,7 +1,8 @@
-"""Purges by URL, source, prefix and tag: a journal that all processes follow, and the removal of covered entries."""
+"""Purges by URL, source, prefix and tag: those a process knows, a journal, and the removal of covered entries."""
 
 from imgforge.cache.purge.follower import PurgeFollower
+from imgforge.cache.purge.known import FINAL_AFTER, KnownPurges
 from imgforge.cache.purge.purges import Purges
 from imgforge.cache.purge.remover import Remover
 
-__all__ = ["PurgeFollower", "Purges", "Remover"]
+__all__ = ["FINAL_AFTER", "KnownPurges", "PurgeFollower", "Purges", "Remover"]

@@ -46,7 +46,7 @@ class Purges:
         exact = self._exact
         times = [exact.get(("url", key[:URL_BYTES].hex()), _NONE), exact.get(("source", source), _NONE)]
         times += [exact.get(("tag", tag), _NONE) for tag in tags]
-        times += [table.get(source[:length], _NONE) for length, table in self._prefixes.items()]
+        times += [table.get(source[:length], _NONE) for length, table in list(self._prefixes.items())]
         return max(times)
 
     def covers(self, key: bytes, entry: CacheEntry) -> bool:

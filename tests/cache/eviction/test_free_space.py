@@ -97,7 +97,7 @@ class NoRoomTests(DiskTierCase):
         await tier.put(KEY, sized(6 * self.size))
         self.assertEqual(self.faults, [("disk", "too_large")])
         self.clock.pump([1.0] * 3)
-        await tier.stopService()
+        await tier.close()
         self.assertEqual(len(self.entry_files()), 40)
 
     async def test_a_medium_that_does_not_say_is_not_full(self) -> None:
@@ -121,7 +121,7 @@ class NoRoomTests(DiskTierCase):
         for _ in range(55):
             await tier.put(KEY, ENTRY)
             self.clock.advance(1)
-            await self.until(lambda: len(self.clock.getDelayedCalls()) == 1)
+            await self.rested()
         self.assertLessEqual(len(sweeps), 2)
 
 

@@ -26,7 +26,8 @@ from imgforge.cache import (
     sweep,
     write_entry,
 )
-from imgforge.cache.purge import follower
+from imgforge.cache.eviction import janitor
+from imgforge.cache.purge import follower, known
 from imgforge.errors import PurgeFailed
 from imgforge.model import CacheEntry
 from tests.support.cache_directory import ENTRY, number_key
@@ -155,7 +156,7 @@ class PurgingTests(TestCase):
         def fail() -> None:
             raise RuntimeError("no way to drop it")
 
-        there._follower._observers.insert(0, fail)
+        there._purges._observers.insert(0, fail)
         with capturedLogs() as events:
             await here.purge("tag", "odd")
             await self.until_left(there, [0, 2, 4, 6, 8])
@@ -181,6 +182,8 @@ class PurgingTests(TestCase):
         self.assertIn(self.root, warned.pop())
 
     async def test_a_sweep_removes_what_old_purges_left_and_then_forgets_them(self) -> None:
+        self.patch(known, "FINAL_AFTER", 0.1)
+        self.patch(janitor, "FINAL_AFTER", 0.1)
         long_ago = time.time() - 1000
         Path(self.root, "purges").write_text(f'{"0" * 32}\n{{"at":{long_ago},"kind":"tag","value":"odd"}}\n')
         old = replace(ENTRY, stored_at=1.0, asked_at=1.0)
