@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ICacheTier",
     "ICacheTierFactory",
+    "IConfiguredCacheTierFactory",
+    "IConfiguredFactory",
     "IConfiguredSourceFactory",
     "ILease",
     "IMemoryTier",
@@ -112,8 +114,8 @@ class ISourceFactory(Interface):
         """
 
 
-class IConfiguredSourceFactory(ISourceFactory):
-    """A source factory with settings of its own; `make` finds all of them, as strings by name, in `settings.plugin`.
+class IConfiguredFactory(Interface):
+    """A plugin's factory with settings of its own; `make` finds all of them, as strings by name, in `settings.plugin`.
 
     The setting x of the plugin zip is the variable IMGFORGE_PLUGIN_ZIP_X, or the key x in the TOML table [plugin.zip].
     """
@@ -123,6 +125,10 @@ class IConfiguredSourceFactory(ISourceFactory):
         "The defaults of all its settings, by names of lower-case letters, digits and underscores. The server does not "
         "start with a setting that is not among them."
     )
+
+
+class IConfiguredSourceFactory(ISourceFactory, IConfiguredFactory):
+    """A source factory with settings of its own."""
 
 
 class TierUsage(NamedTuple):
@@ -221,6 +227,10 @@ class ICacheTierFactory(Interface):
 
     def make(reactor: IServerReactor, settings: object) -> ICacheTier:
         """Make the tier, once in each process; *settings* are `imgforge.cache.SharedTierSettings`."""
+
+
+class IConfiguredCacheTierFactory(ICacheTierFactory, IConfiguredFactory):
+    """A factory of tiers with settings of its own."""
 
 
 class VisitMark(Protocol):

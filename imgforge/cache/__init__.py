@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from imgforge.cache.memory import MemoryTier
     from imgforge.cache.purge import Purges
     from imgforge.cache.shared_settings import SharedTierSettings
+    from imgforge.cache.shared_tiers import TIER_PLUGINS, shared_tier_factory, unknown_shared_tier
     from imgforge.cache.tiered import Cache
     from imgforge.cache.writable_directory import usable_directory
     from imgforge.model import Purge, PurgeKind
 
 __all__ = [
     "KEY_BYTES",
+    "TIER_PLUGINS",
     "URL_BYTES",
     "Cache",
     "CacheSettings",
@@ -45,7 +47,9 @@ __all__ = [
     "read_metadata",
     "remove",
     "replacing",
+    "shared_tier_factory",
     "sweep",
+    "unknown_shared_tier",
     "usable_directory",
     "write_entry",
 ]
@@ -88,6 +92,11 @@ __getattr__ = lazy_door(
         ),
         ".purge": ("Purges",),
         ".shared_settings": ("SharedTierSettings",),
+        ".shared_tiers": (
+            "TIER_PLUGINS",
+            "shared_tier_factory",
+            "unknown_shared_tier",
+        ),
         ".tiered": ("Cache",),
         "imgforge.model": ("Purge", "PurgeKind"),
     },

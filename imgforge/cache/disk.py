@@ -6,8 +6,6 @@ users of threads. Nothing is listed at start, and a look-up opens one file whate
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -18,19 +16,17 @@ from zope.interface import implementer
 
 from imgforge.cache.disk_lease import DiskLeases
 from imgforge.cache.entry_file import LONGEST_BODY, CorruptEntry, OldEntry, entry_path, read_entry, write_entry
-from imgforge.cache.eviction import DISK_FULL, DiskLimits, Janitor
+from imgforge.cache.eviction import DiskLimits, Janitor
+from imgforge.cache.faults import FaultObserver, fault_kind, fault_text
 from imgforge.cache.purge import KnownPurges, PurgeFollower, Purges, Remover
 from imgforge.concurrency import FileThreads, Stalled, TimeLimit
 from imgforge.interfaces import ICacheTier, ILease, IServerReactor, LearnPurges, TierUsage
 from imgforge.model import CacheEntry, Purge
 
-__all__ = ["DiskTier", "FaultObserver"]
+__all__ = ["DiskTier"]
 
 T = TypeVar("T")
 U = TypeVar("U")
-
-# Called with the tier's name and the kind of fault: corrupt, full, io, slow or too_large.
-FaultObserver = Callable[[str, str], None]
 
 _THREADS = 4
 # Seconds that a look-up may take, beside the time for its bytes; making an image is faster than that.
@@ -172,7 +168,7 @@ class DiskTier:
             return outcome
 
         def failed(failure: Failure) -> None:
-            if _kind(failure.value) == "full":
+            if fault_kind(failure.value) == "full":
                 self._janitor.make_space(size)
             self._report_fault(failure)
 
@@ -241,20 +237,9 @@ class DiskTier:
         error = failure.value
         if not isinstance(error, (OSError, CorruptEntry)):
             failure.raiseException()
-        kind = _kind(error)
+        kind = fault_kind(error)
         self._on_fault(self.name, kind)
         now = self._reactor.seconds()
         if kind in _ADVICE and now - self._warned.get(kind, -_WARN_INTERVAL) >= _WARN_INTERVAL:
             self._warned[kind] = now
-            text = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-            self.log.warn(_ADVICE[kind], error=text, path=self._path)
-
-
-def _kind(error: object) -> str:
-    """The kind of fault, as metrics count it."""
-    if isinstance(error, CorruptEntry):
-        return "corrupt"
-    if isinstance(error, Stalled):
-        return "slow"
-    code = error.errno if isinstance(error, OSError) else None
-    return "full" if code in DISK_FULL else "too_large" if code == errno.EFBIG else "io"
+            self.log.warn(_ADVICE[kind], error=fault_text(error), path=self._path)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from imgforge.cache.disk import DiskTier, FaultObserver
+from imgforge.cache.disk import DiskTier
 from imgforge.cache.eviction import DiskLimits
+from imgforge.cache.faults import FaultObserver
 from imgforge.cache.memory import MemoryTier
 from imgforge.cache.purge import KnownPurges, PurgeFollower
 from imgforge.cache.shared_settings import SharedTierSettings
@@ -48,7 +49,10 @@ class CacheSettings:
 
 
 def make_cache(reactor: IServerReactor, settings: CacheSettings, on_fault: FaultObserver) -> Cache | None:
-    """The cache that *settings* describe; None where there is no tier, ValueError for an unknown type."""
+    """The cache that *settings* describe; None where there is no tier.
+
+    ValueError for an unknown type or shared tier, or one that lacks a library; `PluginError` where a plugin fails.
+    """
     if settings.type not in _TYPES:
         raise ValueError(f"{settings.type!r} is no type of cache: one of {', '.join(filter(None, _TYPES))}")
     name, in_memory, on_disk = _TYPES[settings.type]
@@ -58,6 +62,11 @@ def make_cache(reactor: IServerReactor, settings: CacheSettings, on_fault: Fault
     if on_disk:
         limits = DiskLimits(settings.disk_max_bytes, settings.disk_capacity, free=settings.disk_min_free)
         behind.append(DiskTier(reactor, settings.disk_path, limits, on_fault=on_fault, purges=purges))
+    if settings.shared.use:
+        from imgforge.cache.shared_tiers import make_shared_tier  # for servers that share one
+
+        behind.append(make_shared_tier(reactor, settings.shared, on_fault))
+        name = name or behind[-1].name
     if memory is None and not behind:
         return None
     journal = PurgeFollower(reactor, settings.directory) if settings.directory and not on_disk else None

@@ -112,9 +112,9 @@ def config(context: click.Context, schema: bool) -> None:
 @CONFIG
 def check(config_path: str | None) -> None:
     """Check the configuration: one line for each mistake, and exit status 1 if there are any."""
-    from imgforge.sources import find_plugins
+    from imgforge.service import all_plugins
 
-    for line in (*checked_settings(config_path).warnings(), *find_plugins().warnings):
+    for line in (*checked_settings(config_path).warnings(), *all_plugins().warnings):
         click.echo(f"warning: {line}", err=True)
     click.echo("the configuration is good")
 

@@ -5,11 +5,19 @@ from typing import Annotated, Any, Literal
 from imgforge.config.fields import Bounds, Reads, Section, setting
 from imgforge.config.header_values import CookieNames, HeaderNames
 
-__all__ = ["CachesSettings"]
+__all__ = ["OWN_CACHES", "CachesSettings"]
 
 _Seconds = Annotated[float, Bounds(ge=0)]
 
 _NAMES = {"fs": "disk", "filesystem": "disk", "none": "", "off": "", "false": ""}
+
+
+# Values of cache_use that are a node's own caches.
+OWN_CACHES = frozenset({"memory", "disk", "hybrid", *_NAMES})
+
+
+def _lower_case(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _type(value: Any) -> Any:
@@ -22,6 +30,18 @@ class CachesSettings(Section):
     cache_type: Annotated[Literal["", "memory", "disk", "hybrid"], Reads(_type)] = setting(
         "",
         description="Where results are cached: memory, disk, hybrid (memory in front of disk), or empty for nowhere.",
+    )
+    cache_use: Annotated[str, Reads(_lower_case)] = setting(
+        "",
+        description="Which cache the nodes of a fleet share, behind that of cache_type: redis, a bucket by s3, gcs, "
+        "abs or swift, the name of a plugin, or empty for none; fs, disk, memory and hybrid are taken as cache_type.",
+    )
+    cache_shared_timeout: float = setting(
+        0.3,
+        gt=0,
+        le=60,
+        description="Maximum seconds of a look-up in the shared cache; beyond them the result is made as if it was not "
+        "there, and the cache is left alone until it answers again.",
     )
     cache_memory_capacity: int = setting(
         1000,

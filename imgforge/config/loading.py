@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from imgforge.config.caches import OWN_CACHES
 from imgforge.config.fields import SettingMistakes
 from imgforge.config.header_values import header_pairs
 from imgforge.config.peer_settings import peer_setting, unread_imgproxy_variables
@@ -119,8 +120,10 @@ def _known(
 
     known = []
     # Aliases first: a setting that is also given by its own name comes later and wins.
-    for name, value in sorted(values.items(), key=lambda item: item[0] not in ALIASES):
-        if name in Settings.fields:
+    for name, value in sorted(values.items(), key=lambda item: item[0] not in {*ALIASES, "cache_use"}):
+        if name == "cache_use" and str(value).lower() in OWN_CACHES:
+            known += [("cache_use", "", origin), ("cache_type", value, f"{origin}, as {written(name)}")]
+        elif name in Settings.fields:
             known.append((name, value, origin))
         elif name in ALIASES:
             known.append((ALIASES[name], value, f"{origin}, as {written(name)}"))

@@ -29,7 +29,6 @@ ALIASES = {
     "last_modified_enabled": "use_last_modified",
     "enable_webp_detection": "auto_webp",
     "enable_avif_detection": "auto_avif",
-    "cache_use": "cache_type",
     "cache_fs_root": "cache_disk_path",
 }
 # Masked wherever settings are printed: a trusted signature opens every URL, a header may carry a token, plugins may

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 from imgforge.lazy_door import lazy_door
 
 if TYPE_CHECKING:
-    from imgforge.service.checks import check_settings
+    from imgforge.service.cache_translation import shared_tier_settings
+    from imgforge.service.checks import all_plugins, check_settings
     from imgforge.service.translation import caches_settings
     from imgforge.service.url_translation import url_settings
 
-__all__ = ["caches_settings", "check_settings", "url_settings"]
+__all__ = ["all_plugins", "caches_settings", "check_settings", "shared_tier_settings", "url_settings"]
 
 __getattr__ = lazy_door(
     __name__,
     {
-        ".checks": ("check_settings",),
+        ".cache_translation": ("shared_tier_settings",),
+        ".checks": ("all_plugins", "check_settings"),
         ".translation": ("caches_settings",),
         ".url_translation": ("url_settings",),
     },

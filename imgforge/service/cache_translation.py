@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from imgforge.cache import CacheSettings
+from imgforge.cache import CacheSettings, SharedTierSettings
 from imgforge.config import Settings
 
-__all__ = ["cache_settings", "original_cache_settings"]
+__all__ = ["cache_settings", "original_cache_settings", "shared_tier_settings"]
 
 _NO_LIMIT = 1 << 40
 
@@ -24,6 +24,18 @@ def cache_settings(settings: Settings, directory: str = "") -> CacheSettings:
         disk_capacity=settings.cache_disk_capacity,
         disk_min_free=settings.cache_disk_min_free_bytes,
         directory=directory,
+        shared=shared_tier_settings(settings),
+    )
+
+
+def shared_tier_settings(settings: Settings) -> SharedTierSettings:
+    """The tier that a fleet shares; its `use` is empty where there is none."""
+    of_use = max(settings.cache_stale_while_revalidate, settings.cache_stale_if_error)
+    return SharedTierSettings(
+        use=settings.cache_use,
+        timeout=settings.cache_shared_timeout,
+        keep=settings.cache_ttl + of_use if settings.cache_ttl else 0.0,
+        plugins=settings.plugin,
     )
 
 

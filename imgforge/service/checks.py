@@ -9,10 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imgforge.config import BindAddress, Rule, Settings, broken_rules
 
-__all__ = ["HEAVY", "LIGHT", "check_settings"]
+if TYPE_CHECKING:
+    from imgforge.plugins import Plugins
+
+__all__ = ["HEAVY", "LIGHT", "all_plugins", "check_settings"]
 
 # Settings that the URL parser checks, each by itself.
 _CHECKED_BY_URLS = ("allowed_processing_options", "allowed_info_options", "presets", "info_presets")
@@ -103,10 +107,16 @@ def _credentials(name: str, listeners: Callable[[Settings], Iterable[BindAddress
 
 
 def _plugins(settings: Settings) -> Iterator[str]:
-    from imgforge.sources import find_plugins, unknown_plugin_settings
+    from imgforge.plugins import unknown_plugin_settings
 
-    plugins = find_plugins()
+    plugins = all_plugins()
     yield from plugins.mistakes or unknown_plugin_settings(plugins.factories.values(), settings.plugin)
+
+
+def _shared_cache(settings: Settings) -> Iterator[str]:
+    from imgforge.cache import unknown_shared_tier
+
+    yield from unknown_shared_tier(settings.cache_use, all_plugins().factories)
 
 
 _STORES = frozenset({"use_s3", "s3_endpoint", "s3_access_points", "use_gcs", "gcs_key", "gcs_endpoint"}) | {
@@ -146,8 +156,18 @@ HEAVY = (
     Rule(frozenset({"ca_file"}), _authorities),
     Rule(frozenset(), _proxies),
     Rule(frozenset({"plugin"}), _plugins),
+    Rule(frozenset({"cache_use"}), _shared_cache),
     Rule(_STORES, _stores),
 )
+
+
+def all_plugins() -> Plugins:
+    """The plugins on Python's path, of sources and of cache tiers."""
+    from imgforge.cache import TIER_PLUGINS
+    from imgforge.plugins import find_plugins
+    from imgforge.sources import SOURCE_PLUGINS
+
+    return find_plugins(SOURCE_PLUGINS, TIER_PLUGINS)
 
 
 def check_settings(settings: Settings, unusable: Collection[str]) -> list[str]:

@@ -17,14 +17,14 @@ import sys
 from collections.abc import Collection
 
 from imgforge.config import Settings, broken_rules
-from imgforge.plugin_modules import plugin_modules
-from imgforge.service.checks import HEAVY, LIGHT, check_settings
+from imgforge.plugins import plugin_modules
+from imgforge.service.checks import HEAVY, LIGHT, all_plugins, check_settings
 
 __all__ = ["StartChecks", "is_alone"]
 
 _OWN_PROCESS = (
     *("watermark_data", "watermark_path", "fallback_image_data", "fallback_image_path"),
-    *("ca_file", "plugin", "use_s3", "use_gcs", "use_abs", "use_swift"),
+    *("ca_file", "plugin", "cache_use", "use_s3", "use_gcs", "use_abs", "use_swift"),
 )
 _MOST_SECONDS = 20
 
@@ -78,16 +78,14 @@ def _found_in_own_process(settings: Settings, unusable: Collection[str]) -> dict
             found: dict[str, list[str]] = json.loads(answer.stdout.splitlines()[-1])
             return found
     except subprocess.TimeoutExpired:
-        reason = f"the checks took more than {_MOST_SECONDS} seconds; a source plugin may hang when it is imported"
+        reason = f"the checks took more than {_MOST_SECONDS} seconds; a plugin may hang when it is imported"
     except (OSError, ValueError, IndexError) as error:  # no process to be had, or a plugin has printed
         reason = f"{type(error).__name__}: {error}"
     return {"mistakes": [f"the settings cannot be checked: {reason}"], "warnings": []}
 
 
 def _plugin_warnings() -> tuple[str, ...]:
-    from imgforge.sources import find_plugins
-
-    return find_plugins().warnings
+    return all_plugins().warnings
 
 
 def _main() -> None:

@@ -4,8 +4,7 @@ from imgforge.sources.address_policy import AddressPolicy, address_class
 from imgforge.sources.allowed_sources import AllowedSources
 from imgforge.sources.http import PROXY_VARIABLES, HttpSource, Proxies, read_authorities
 from imgforge.sources.local import LocalSource
-from imgforge.sources.plugin_settings import unknown_plugin_settings
-from imgforge.sources.plugins import PluginError, find_plugins
+from imgforge.sources.plugins import SOURCE_PLUGINS
 from imgforge.sources.registry import SourceRegistry
 from imgforge.sources.resolver import use_own_resolver
 from imgforge.sources.settings import SourceSettings
@@ -14,6 +13,7 @@ from imgforge.sources.stores import store_mistakes
 
 __all__ = [
     "PROXY_VARIABLES",
+    "SOURCE_PLUGINS",
     "AddressPolicy",
     "AllowedSources",
     "AzureSettings",
@@ -21,16 +21,13 @@ __all__ = [
     "GcsSettings",
     "HttpSource",
     "LocalSource",
-    "PluginError",
     "Proxies",
     "S3Settings",
     "SourceRegistry",
     "SourceSettings",
     "SwiftSettings",
     "address_class",
-    "find_plugins",
     "read_authorities",
     "store_mistakes",
-    "unknown_plugin_settings",
     "use_own_resolver",
 ]

@@ -1,66 +1,24 @@
-"""Source factories of plugins, from modules below `twisted/plugins` on Python's path.
-
-`twisted.plugin.getPlugins` logs a traceback and goes on without a module that cannot be imported; a server would start
-that refuses the very sources it was set up for. Here a broken module is an error if its text names imgforge. A broken
-plugin of another product is no concern of ours: it is a warning.
-"""
+"""Sources of plugins: what is wrong with their factories, and how they are made."""
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IConsumer
-from twisted.plugin import IPlugin
-from zope.interface import Invalid, implementer
-from zope.interface.verify import verifyObject
+from zope.interface import implementer
 
 from imgforge.interfaces import IServerReactor, ISource, ISourceFactory, Reserve, unlimited_reserve
 from imgforge.model import SourceHead, SourceImage
-from imgforge.plugin_modules import plugin_modules
+from imgforge.plugins import PluginError, PluginKind, in_a_line
 from imgforge.sources.settings import SourceSettings
 
-__all__ = ["PluginError", "Plugins", "find_plugins", "make_source"]
+__all__ = ["SOURCE_PLUGINS", "make_source"]
 
 # RFC 3986, section 3.1, in lower case, as all URLs are looked up.
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*\Z")
-
-
-class PluginError(Exception):
-    """A plugin that cannot be used; the message is one line that names it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plugins:
-    """The plugins on Python's path, and what is wrong with them."""
-
-    factories: dict[str, Any]  # by full names, such as twisted.plugins.imgforge_zip.factory
-    mistakes: tuple[str, ...]  # lines, each of which ends the start
-    warnings: tuple[str, ...]  # lines
-
-
-def find_plugins() -> Plugins:
-    """Import the modules below `twisted/plugins` that others brought, and check the source factories in them."""
-    factories: dict[str, Any] = {}
-    mistakes: list[str] = []
-    warnings: list[str] = []
-    for name in plugin_modules():
-        try:
-            found = vars(importlib.import_module(name))
-        except (Exception, SystemExit) as error:
-            line = f"the plugin {name} cannot be imported: {_in_a_line(error)}"
-            (mistakes if _names_imgforge(name) else warnings).append(line)
-        else:
-            factories |= {f"{name}.{key}": value for key, value in found.items() if _is_factory(value)}
-    mistakes += [f"the plugin {name}: {fault}" for name, factory in factories.items() for fault in _faults(factory)]
-    if not mistakes:
-        warnings += _shared_schemes(factories)
-    return Plugins(factories, tuple(mistakes), tuple(warnings))
 
 
 @implementer(ISource)
@@ -95,7 +53,7 @@ def make_source(name: str, factory: Any, reactor: IServerReactor, settings: Sour
     try:
         source = factory.make(reactor, settings)
     except Exception as error:
-        raise PluginError(f"the plugin {name} cannot make its source: {_in_a_line(error)}") from error
+        raise PluginError(f"the plugin {name} cannot make its source: {in_a_line(error)}") from error
     if source is None:
         return None
     if not ISource.providedBy(source):
@@ -105,30 +63,7 @@ def make_source(name: str, factory: Any, reactor: IServerReactor, settings: Sour
     return closable
 
 
-def _in_a_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
-
-
-def _is_factory(value: Any) -> bool:
-    return IPlugin.providedBy(value) and ISourceFactory.providedBy(value)
-
-
-def _names_imgforge(name: str) -> bool:
-    """Whether the Python text of the module *name* contains "imgforge"; True where it has no readable text."""
-    spec = find_spec(name)
-    try:
-        text = spec.loader.get_source(name) if spec is not None else None  # type: ignore[union-attr]
-    except (AttributeError, ImportError, SyntaxError, UnicodeDecodeError):
-        return True
-    return text is None or "imgforge" in text
-
-
 def _faults(factory: Any) -> Iterator[str]:
-    try:
-        verifyObject(ISourceFactory, factory)
-    except Invalid as error:
-        yield f"it is no ISourceFactory: {_in_a_line(error)}"
-        return
     schemes = factory.schemes
     if not isinstance(schemes, (tuple, list, set, frozenset)):
         yield f"schemes must be a tuple of names, as in ('zip',): it is {schemes!r}"
@@ -140,7 +75,7 @@ def _faults(factory: Any) -> Iterator[str]:
                 yield f"{scheme!r} is no URL scheme in lower case and without ://"
 
 
-def _shared_schemes(factories: dict[str, Any]) -> Iterator[str]:
+def _shared_schemes(factories: Mapping[str, Any]) -> Iterator[str]:
     """A line for each scheme of several plugins: the first to make a source serves it, the others are not used."""
     names: dict[str, list[str]] = {}
     for name, factory in factories.items():
@@ -149,3 +84,6 @@ def _shared_schemes(factories: dict[str, Any]) -> Iterator[str]:
     for scheme, several in names.items():
         if len(several) > 1:
             yield f"{scheme}:// is served by the first of several plugins: {', '.join(several)}"
+
+
+SOURCE_PLUGINS = PluginKind(ISourceFactory, _faults, _shared_schemes)

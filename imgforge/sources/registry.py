@@ -14,12 +14,12 @@ from zope.interface import implementer
 from imgforge.errors import ImgforgeError, SourceRefused, UnknownScheme
 from imgforge.interfaces import IServerReactor, ISource, ISourceFactory, Reserve, unlimited_reserve
 from imgforge.model import SourceHead, SourceImage, is_data_url
+from imgforge.plugins import PluginError, find_plugins, own_settings
 from imgforge.sources.allowed_sources import AllowedSources
 from imgforge.sources.data_urls import DataSource
 from imgforge.sources.http import HttpSource
 from imgforge.sources.local import LocalSource
-from imgforge.sources.plugin_settings import own_settings
-from imgforge.sources.plugins import PluginError, find_plugins, make_source
+from imgforge.sources.plugins import SOURCE_PLUGINS, make_source
 from imgforge.sources.settings import SourceSettings
 from imgforge.sources.stores import AzureFactory, GcsFactory, S3Factory, SwiftFactory
 
@@ -95,7 +95,7 @@ class SourceRegistry:
         self._allowed = AllowedSources(settings.allowed_sources)
         self._sources: list[ISource] = []
         self._by_scheme: dict[str, ISource] = {}
-        plugins = find_plugins()
+        plugins = find_plugins(SOURCE_PLUGINS)
         if plugins.mistakes:
             raise PluginError(plugins.mistakes[0])
 

@@ -74,7 +74,14 @@ class PrecedenceTests(LoadingCase):
         self.assertIn("names", self.mistakes(CACHE_KEY_HEADERS="x y")[0])
 
     def test_the_names_of_imgproxys_cache_are_taken(self) -> None:
-        self.assertEqual(self.load(CACHE_USE="fs", CACHE_FS_ROOT="/x").prepare_cache(), ("disk", "/x"))
+        settings = self.load(CACHE_USE="fs", CACHE_FS_ROOT="/x")
+        self.assertEqual((settings.prepare_cache(), settings.cache_use), (("disk", "/x"), ""))
+
+    def test_a_shared_cache_stands_beside_those_of_the_node(self) -> None:
+        settings = self.load(CACHE_USE="Redis", CACHE_TYPE="memory")
+        self.assertEqual((settings.prepare_cache(), settings.cache_use), (("memory", ""), "redis"))
+        settings = self.load('cache_use = "redis"', CACHE_USE="fs", CACHE_DISK_PATH="/x")
+        self.assertEqual((settings.prepare_cache(), settings.cache_use), (("disk", "/x"), ""))
 
     def test_lists_come_as_text_and_as_arrays(self) -> None:
         self.assertEqual(self.load('allowed_sources = ["a", "b"]').allowed_sources, ("a", "b"))
@@ -155,7 +162,7 @@ class MistakeTests(LoadingCase):
         self.assertEqual([line.split(": ")[1][:6] for line in lines], ["line 3", "line 4"])
 
     def test_a_mistake_under_an_older_name_says_that_name(self) -> None:
-        self.assertIn("as IMGFORGE_CACHE_USE", self.mistakes(CACHE_USE="tape")[0])
+        self.assertIn("as IMGFORGE_ENABLE_WEBP_DETECTION", self.mistakes(ENABLE_WEBP_DETECTION="yess")[0])
 
     def test_what_is_allowed_is_said_in_plain_words(self) -> None:
         for value in ("yess", "2"):

@@ -14,8 +14,8 @@ from imgforge.demo import SampleFactory
 from imgforge.errors import UnknownScheme
 from imgforge.interfaces import IServerReactor, ISource, ISourceFactory
 from imgforge.model import SourceImage
+from imgforge.plugins import Plugins
 from imgforge.sources import HttpSource, LocalSource, SourceRegistry, SourceSettings, registry
-from imgforge.sources.plugins import Plugins
 from tests.support.scripted_origin import reactor
 
 
@@ -76,7 +76,7 @@ class InterfaceTests(TestCase):
 
 class RegistryTests(SynchronousTestCase):
     def registry(self, *factories: Factory, plugins: dict[str, Any] | None = None) -> SourceRegistry:
-        with patch.object(registry, "find_plugins", lambda: Plugins(plugins or {}, (), ())):
+        with patch.object(registry, "find_plugins", lambda _: Plugins(plugins or {}, (), ())):
             return SourceRegistry(reactor, SourceSettings(), cast("Any", factories))
 
     def test_the_first_factory_serves_a_scheme_and_plugins_come_before_built_in_sources(self) -> None:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-__all__ = ["DISK_FULL", "FreeSpace"]
-
-# The errors of a medium that is full, or whose quota for the user is used up.
-DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+__all__ = ["FreeSpace"]
 
 # The usual floor, in bytes; on a small file system it is a twentieth of all.
 _USUAL_FLOOR = 256 << 20

@@ -1,4 +1,4 @@
-"""The modules below `twisted/plugins` on Python's path that may have source factories."""
+"""The modules below `twisted/plugins` on Python's path that may have factories of ours."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import twisted.plugins
 
 __all__ = ["plugin_modules"]
 
-# What Twisted and imgforge bring, none of it a source: to import it takes 1 MB and 20 ms.
+# What Twisted and imgforge bring, none of it a factory: to import it takes 1 MB and 20 ms.
 _BUNDLED = frozenset(
     {
         *(f"cred_{name}" for name in ("anonymous", "file", "memory", "sshkeys", "unix")),

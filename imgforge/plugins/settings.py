@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from imgforge.interfaces import IConfiguredSourceFactory
+from imgforge.interfaces import IConfiguredFactory
 
 __all__ = ["own_settings", "unknown_plugin_settings"]
 
 
 def own_settings(factory: Any, given: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """The settings for *factory*: its defaults, overridden by those that are *given* for the plugin of its name."""
-    if not IConfiguredSourceFactory.providedBy(factory):
+    if not IConfiguredFactory.providedBy(factory):
         return {}
     overrides = given.get(factory.name, {})
     return {name: overrides.get(name, default) for name, default in factory.settings.items()}
@@ -20,7 +20,7 @@ def own_settings(factory: Any, given: Mapping[str, Mapping[str, str]]) -> dict[s
 
 def unknown_plugin_settings(factories: Iterable[Any], given: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     """A line for each of the *given* settings that none of *factories* has."""
-    known = {factory.name: factory.settings for factory in factories if IConfiguredSourceFactory.providedBy(factory)}
+    known = {factory.name: factory.settings for factory in factories if IConfiguredFactory.providedBy(factory)}
     for plugin, values in given.items():
         if plugin not in known:
             there = f"there are {', '.join(sorted(known))}" if known else "no plugin has settings"
