@@ -113,7 +113,7 @@ class GuardedTier:
             return succeed(None)
         written = self._writes.put(key, entry)
         if written is None:
-            self._report_write(Failure(Stalled("too much waits to be written")))
+            self._count("slow", Failure(Stalled("too much waits to be written")))
             return succeed(None)
         return written
 
@@ -214,15 +214,18 @@ class GuardedTier:
         self._report(failure, waited=False)
 
     def _report(self, failure: Failure, *, waited: bool = True) -> None:
-        """Count a fault, warn of it once a minute, and tell the breaker; a cancellation by a client is raised."""
-        error = failure.value
-        if isinstance(error, CancelledError):
+        """Count a fault, and tell the breaker; a cancellation by a client is raised."""
+        if isinstance(failure.value, CancelledError):
             failure.raiseException()
-        kind = fault_kind(error)
-        self._on_fault(self.name, kind)
+        kind = fault_kind(failure.value)
+        self._count(kind, failure)
         if kind not in {"corrupt", "too_large"}:
             self._breaker.failed(slow=waited and kind == "slow")
-        now = self._clock.seconds()
+
+    def _count(self, kind: str, failure: Failure) -> None:
+        """Count a fault of this *kind*, and warn of it once a minute."""
+        self._on_fault(self.name, kind)
+        error, now = failure.value, self._clock.seconds()
         if kind not in _ADVICE or now - self._warned.get(kind, -math.inf) < _WARN_INTERVAL:
             return
         self._warned[kind] = now

@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 from imgforge.errors import SourceNotFound, SourceTooLarge
 from imgforge.interfaces import ICacheTier, ISource
 from imgforge.model import SourceHead, SourceImage
-from imgforge.testing import MemoryConsumer, MemorySource, MemoryTier
+from imgforge.testing import FaultyTier, MemoryConsumer, MemorySource, MemoryTier
 
 URL = "memory://a"
 BODY = bytes(range(256)) * 1000
@@ -25,6 +25,7 @@ class InterfaceTests(SynchronousTestCase):
             (ISource, MemorySource()),
             (IConsumer, MemoryConsumer()),
             (ICacheTier, MemoryTier(1000, 10)),
+            (ICacheTier, FaultyTier()),
         ):
             self.assertTrue(verifyObject(interface, fake))
 

@@ -1,0 +1,69 @@
+"""The purges that a process knows: of which tier whatever, told once, and forgotten when no tier needs them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from imgforge.cache.purge import FINAL_AFTER, KnownPurges
+from imgforge.model import Purge
+from tests.support.cache_directory import ENTRY, KEY
+
+HERO = replace(ENTRY, tags=("hero",), asked_at=50.0)
+
+
+class KnownPurgesTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1000)
+        self.known = KnownPurges(self.clock.seconds)
+        self.dropped = 0
+        self.known.add_observer(self.drop)
+
+    def drop(self) -> None:
+        self.dropped += 1
+
+    def test_a_purge_that_is_told_several_times_is_one(self) -> None:
+        purge = Purge(100.0, "tag", "hero")
+        for purges, replaced in (([purge], False), ([purge], False), ([], True), ([purge], True)):
+            self.known.learn(purges, replaced=replaced)
+            self.assertTrue(self.known.covers(KEY, HERO))
+        self.known.learn([Purge(90.0, "tag", "hero")])
+        self.assertEqual((len(self.known), self.dropped), (1, 1))
+        self.known.learn([Purge(110.0, "tag", "hero"), Purge(100.0, "source", "http://y")])
+        self.assertEqual((len(self.known), self.dropped), (2, 2))
+        self.assertEqual(self.known.last_purge(KEY, "", ["hero"]), 110.0)
+
+    def test_it_is_forgotten_once_nothing_can_be_made_and_no_tier_has_anything_left_that_it_covers(self) -> None:
+        self.known.learn([Purge(100.0, "tag", "hero")])
+        for advance, needed_since, left in (
+            (0, math.inf, 1),  # a request that began before the purge may be under way
+            (FINAL_AFTER + 1, 1000.0, 1),  # a tier has looked for purged entries, before this process knew of the purge
+            (0, -math.inf, 1),
+            (0, 1000.5, 0),
+        ):
+            self.clock.advance(advance)
+            self.known.forget(needed_since)
+            self.assertEqual((len(self.known), self.known.covers(KEY, HERO)), (left, bool(left)))
+
+    def test_a_sweep_is_needed_for_what_was_learned_since_the_last_one(self) -> None:
+        self.known.learn([Purge(100.0, "tag", "hero")])
+        self.assertFalse(self.known.final_unswept(0.0))
+        self.clock.advance(FINAL_AFTER + 1)
+        self.assertTrue(self.known.final_unswept(999.0))
+        self.assertFalse(self.known.final_unswept(1001.0))
+
+    def test_the_first_look_ups_wait_for_all_tiers(self) -> None:
+        slow: Deferred[None] = Deferred()
+        self.known.load([succeed(None), slow, fail(OSError("down"))])
+        first, second = (Deferred.fromCoroutine(self.known.loaded()) for _ in range(2))
+        second.cancel()
+        second.addErrback(lambda _: None)
+        self.assertNoResult(first)
+        slow.callback(None)
+        self.successResultOf(first)
+        self.successResultOf(Deferred.fromCoroutine(self.known.loaded()))
