@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from imgforge.cache.disk import DiskTier
     from imgforge.cache.entry_file import CorruptEntry, OldEntry, entry_path, read_entry, read_metadata, write_entry
     from imgforge.cache.eviction import DiskLimits, Sweep, SweepOptions, sweep
-    from imgforge.cache.keys import KEY_BYTES, URL_BYTES, entry_key, fingerprint, original_key
+    from imgforge.cache.keys import KEY_BYTES, URL_BYTES, entry_key, fingerprint, info_key, original_key
     from imgforge.cache.making import CacheSettings, make_cache
     from imgforge.cache.memory import MemoryTier
     from imgforge.cache.purge import Purges
@@ -41,6 +41,7 @@ __all__ = [
     "entry_key",
     "entry_path",
     "fingerprint",
+    "info_key",
     "make_cache",
     "original_key",
     "read_entry",
@@ -83,6 +84,7 @@ __getattr__ = lazy_door(
             "URL_BYTES",
             "entry_key",
             "fingerprint",
+            "info_key",
             "original_key",
         ),
         ".memory": ("MemoryTier",),

@@ -10,9 +10,9 @@ from hashlib import blake2b
 
 import msgspec
 
-from imgforge.model import ImageRequest
+from imgforge.model import ImageRequest, InfoRequest
 
-__all__ = ["KEY_BYTES", "URL_BYTES", "entry_key", "fingerprint", "original_key"]
+__all__ = ["KEY_BYTES", "URL_BYTES", "entry_key", "fingerprint", "info_key", "original_key"]
 
 KEY_BYTES = 32
 # The first bytes of a key, which all variants of a URL have in common.
@@ -51,6 +51,16 @@ def entry_key(
     return (
         blake2b(_encode(url), digest_size=URL_BYTES).digest()
         + blake2b(_encode(variant), digest_size=KEY_BYTES - URL_BYTES).digest()
+    )
+
+
+def info_key(request: InfoRequest, settings: bytes, client: tuple[str | None, ...] = ()) -> bytes:
+    """The key, 32 bytes, of the answer of `/info` to *request*; arguments as for `entry_key`, whose keys are others."""
+    delivery = request.delivery
+    url = settings, request.source, request.options, delivery.cachebuster, sorted(set(delivery.cache_tags))
+    return (
+        blake2b(_encode(url), digest_size=URL_BYTES, person=b"info").digest()
+        + blake2b(_encode((client, request.passed)), digest_size=KEY_BYTES - URL_BYTES, person=b"info").digest()
     )
 
 

@@ -56,9 +56,10 @@ class InfoOptions:
 
 @dataclass(frozen=True, slots=True)
 class InfoRequest:
-    """One parsed URL of `/info`; `source`, `delivery` and `passed` as in `ImageRequest`."""
+    """One parsed URL of `/info`; all but the options as in `ImageRequest`."""
 
     source: str
     options: InfoOptions = InfoOptions()
     delivery: DeliveryOptions = field(default_factory=DeliveryOptions)
+    presets: tuple[str, ...] = ()
     passed: tuple[tuple[str, str], ...] = ()

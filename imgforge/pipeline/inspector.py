@@ -1,4 +1,4 @@
-"""The way of a request to `/info`: fetch the original, or its first bytes where these have all fields, and describe it.
+"""Makes the answers of `/info`: fetches an original, or its first bytes where these have all fields, and describes it.
 
 fields of the header only? ── yes ── ask for 64 KiB ── header complete? ── yes ── describe
                             └ no ── fetch the whole ──────── no: ask for more, twice; then fetch the whole
@@ -6,7 +6,10 @@ fields of the header only? ── yes ── ask for 64 KiB ── header comple
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+import math
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -20,18 +23,26 @@ from imgforge.errors import (
     SourceTooLarge,
     UnknownScheme,
 )
-from imgforge.model import InfoRequest, ProcessingOptions, SourceImage
+from imgforge.model import CacheEntry, InfoRequest, Rendition, SourceImage
 from imgforge.observability import Stage, WorkRecord
 from imgforge.pipeline.original_fetcher import OriginalFetcher, OriginalRequest, check_format
 from imgforge.pipeline.parts import PipelineParts, PipelineSettings
 from imgforge.pipeline.renderer import Renderer
 
-__all__ = ["Inspected", "Inspector"]
-
-Inspected = tuple[dict[str, object], SourceImage]  # the fields of `/info`, and the original without its body
+__all__ = ["Inspection", "Inspector"]
 
 # Bytes that are asked for one after the other. Profiles, thumbnails and texts rarely take more than the first.
 _FIRST_BYTES = (64 << 10, 256 << 10, 1 << 20)
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What is to be described, and what the caller has of it: fields as in `OriginalRequest` and its fetcher."""
+
+    request: InfoRequest
+    validators: tuple[tuple[str, str], ...] = ()
+    since: float = -math.inf
+    has_stale: bool = False
 
 
 class Inspector:
@@ -50,30 +61,33 @@ class Inspector:
         self._pixel_budget = parts.pixel_budget
         self._renderer = renderer
 
-    async def inspect(self, request: InfoRequest, work: WorkRecord) -> Inspected:
-        """The fields that *request* asks for of its source, and the source's headers."""
+    async def inspect(self, inspection: Inspection, work: WorkRecord) -> CacheEntry | SourceImage:
+        """The entry of the answer, in JSON; or the original, where it is not modified."""
+        request = inspection.request
         self._quarantine.check(request.source)
         originals = self._caches.originals_for(request)
-        limit = self._renderer.limit(ProcessingOptions(max_src_file_size=request.options.max_src_file_size))
-        wanted = OriginalRequest(request.source, limit, passed=request.passed)
+        limit = self._renderer.limit(request.options.max_src_file_size)
+        wanted = OriginalRequest(
+            request.source, limit, inspection.validators, since=inspection.since, passed=request.passed
+        )
         # Where originals are cached, the whole is: its images are likely to be asked for next.
         whole = originals.stores or originals.is_fetching(wanted)
         if request.options.header_only and not whole and self._sources.gives_parts(request.source):
-            inspected = await self._inspect_first_bytes(request, wanted, originals, work)
+            inspected = await self._inspect_first_bytes(inspection, wanted, originals, work)
             if inspected is not None:
                 return inspected
-        return await self._inspect(request, wanted, originals, work)
+        return await self._inspect(inspection, wanted, originals, work)
 
     async def _inspect_first_bytes(
-        self, request: InfoRequest, wanted: OriginalRequest, originals: OriginalFetcher, work: WorkRecord
-    ) -> Inspected | None:
-        """The fields, from the first bytes of the source; None where these do not suffice, or the origin has no ranges.
+        self, inspection: Inspection, wanted: OriginalRequest, originals: OriginalFetcher, work: WorkRecord
+    ) -> CacheEntry | SourceImage | None:
+        """The answer, from the first bytes of the source; None where these do not suffice, or the origin has no ranges.
 
         Whatever fails here is tried with the whole source, so that errors are the same.
         """
         for size in _FIRST_BYTES:
             try:
-                return await self._inspect(request, replace(wanted, first=size), originals, work)
+                return await self._inspect(inspection, replace(wanted, first=size), originals, work)
             except _HeaderIncomplete as incomplete:
                 if not incomplete.more_may_do:
                     return None
@@ -84,28 +98,30 @@ class Inspector:
         return None
 
     async def _inspect(
-        self, request: InfoRequest, wanted: OriginalRequest, originals: OriginalFetcher, work: WorkRecord
-    ) -> Inspected:
+        self, inspection: Inspection, wanted: OriginalRequest, originals: OriginalFetcher, work: WorkRecord
+    ) -> CacheEntry | SourceImage:
         with self._caches.budget.lease() as lease:
-            with work.timed(Stage.FETCH, self._clock.seconds), self._admission.fetch(request.source):
-                original = await originals.get(wanted, lease)
+            with work.timed(Stage.FETCH, self._clock.seconds), self._admission.fetch(wanted.source):
+                original = await originals.get(wanted, lease, has_stale=inspection.has_stale)
             work.bytes_in += len(original.body)
+            if original.not_modified:
+                return original
             if original.whole_size:
-                return await self._describe_part(request, original, work)
+                return await self._describe_part(inspection.request, original, work)
             check_format(original)
-            return await self._describe(request, original, work), replace(original, body=b"")
+            return await self._describe(inspection.request, original, work)
 
-    async def _describe_part(self, request: InfoRequest, part: SourceImage, work: WorkRecord) -> Inspected:
+    async def _describe_part(self, request: InfoRequest, part: SourceImage, work: WorkRecord) -> CacheEntry:
         if not processing.header_is_complete(part.body):
             raise _HeaderIncomplete(more_may_do=processing.header_comes_first(part.body))
         try:
-            return await self._describe(request, part, work), replace(part, body=b"")
+            return await self._describe(request, part, work)
         except (NotAnImage, SourceTooLarge):
             raise _HeaderIncomplete(more_may_do=False) from None
 
-    async def _describe(self, request: InfoRequest, original: SourceImage, work: WorkRecord) -> dict[str, object]:
+    async def _describe(self, request: InfoRequest, original: SourceImage, work: WorkRecord) -> CacheEntry:
         with self._admission.render():
-            return await self._threads.run(
+            fields = await self._threads.run(
                 "info",
                 lambda cancellation: processing.describe(
                     original.body,
@@ -119,6 +135,20 @@ class Inspector:
                 request.source,
                 work,
             )
+        body = json.dumps(fields).encode("ascii")
+        return CacheEntry(
+            rendition=Rendition(body, "json", "application/json", source_bytes=len(original.body)),
+            stored_at=original.stored_at or self._clock.seconds(),
+            etag=blake2b(body, digest_size=16).hexdigest(),
+            source=request.source,
+            source_etag=original.etag,
+            source_last_modified=original.last_modified,
+            source_cache_control=original.cache_control,
+            source_expires=original.expires,
+            tags=request.delivery.cache_tags,
+            asked_at=original.asked_at,
+            source_headers=original.headers,
+        )
 
 
 class _HeaderIncomplete(Exception):

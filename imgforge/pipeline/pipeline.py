@@ -1,8 +1,8 @@
-"""One request's way: result cache, coalescing, fetch, render, store.
+"""One request's way: result cache, coalescing, fetch, render, store; for facts about an image as for the image.
 
 image ── fresh in the cache ──────────────────────────────────────────────────────────────────────> CachedResult
    └─ missing or stale ── admission ── coalesce (equal requests wait) ── lease (other processes wait)
-        └─ fetch the original ─┬─ changed ── render on a thread ── store ──────────────────────────> CachedResult
+        └─ fetch the original ─┬─ changed ── render or describe on a thread ── store ──────────────> CachedResult
                                ├─ not modified ── renew the stale entry ── store ──────────────────> CachedResult
                                └─ failed ── the stale entry, or a fallback image ──────────────────> CachedResult
 """
@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from imgforge.cache import URL_BYTES, PurgeKind, entry_key
+from imgforge.cache import URL_BYTES, PurgeKind, entry_key, info_key
 from imgforge.errors import (
     ImgforgeError,
     OriginFailed,
@@ -28,12 +28,12 @@ from imgforge.errors import (
     RequestTimeout,
     SourceMissing,
 )
-from imgforge.model import ImageRequest, InfoOptions, InfoRequest, SourceHead, SourceImage
+from imgforge.model import CacheEntry, ImageRequest, InfoRequest, SourceHead, SourceImage
 from imgforge.observability import RequestRecord, Stage, WorkRecord, keeping_request_id, shown_source
 from imgforge.pipeline.fallback_images import FallbackImages
-from imgforge.pipeline.inspector import Inspected, Inspector
+from imgforge.pipeline.inspector import Inspection, Inspector
 from imgforge.pipeline.limits import BudgetLease
-from imgforge.pipeline.original_fetcher import OriginalRequest, PassedHeaders, check_format, renewed
+from imgforge.pipeline.original_fetcher import OriginalRequest, check_format, renewed
 from imgforge.pipeline.parts import PipelineParts, PipelineSettings
 from imgforge.pipeline.renderer import Renderer
 from imgforge.pipeline.result_cache import CachedResult, CacheState, ResultCache
@@ -52,12 +52,17 @@ _TRANSIENT = (OriginFailed, OriginTimeout, Overloaded, Quarantined, RequestTimeo
 class _Job:
     """A result to make: *key* is its place in *results*, *stale* what the cache has, *purged_at* the last purge."""
 
-    request: ImageRequest
+    request: ImageRequest | InfoRequest
     accepted: tuple[str, ...]
     results: ResultCache
     key: bytes
     stale: CachedResult | None
     purged_at: float
+
+    @property
+    def has_stale(self) -> bool:
+        """Whether there is a stale result that may be served where the origin fails."""
+        return self.stale is not None and self.results.may_be_served(self.stale)
 
     @property
     def coalescing_key(self) -> tuple[bytes, float, ResultCache]:
@@ -84,9 +89,6 @@ class Pipeline:
         self._renders: StatefulCoalescer[tuple[bytes, float, ResultCache], CachedResult, WorkRecord] = (
             StatefulCoalescer(WorkRecord)
         )
-        self._inspections: StatefulCoalescer[tuple[str, InfoOptions, PassedHeaders, bool], Inspected, WorkRecord] = (
-            StatefulCoalescer(WorkRecord)
-        )
 
     async def image(
         self,
@@ -102,8 +104,30 @@ class Pipeline:
         *client* are the client's headers and cookies that vary the cache key. *admit* is called on a cache miss, before
         any work, and may raise. *record* gets the work that the request waits for.
         """
-        results = self._results_for(request)
         key = entry_key(request, accepted, self._settings.fingerprint, client)
+        return await self._cached_or_made(request, key, accepted, admit, record)
+
+    async def info(
+        self,
+        request: InfoRequest,
+        admit: Callable[[], None] = lambda: None,
+        *,
+        client: tuple[str | None, ...] = (),
+        record: RequestRecord | None = None,
+    ) -> CachedResult:
+        """The facts that *request* asks for of its source, as JSON; arguments as for `image`."""
+        key = info_key(request, self._settings.fingerprint, client)
+        return await self._cached_or_made(request, key, (), admit, record)
+
+    async def _cached_or_made(
+        self,
+        request: ImageRequest | InfoRequest,
+        key: bytes,
+        accepted: tuple[str, ...],
+        admit: Callable[[], None],
+        record: RequestRecord | None,
+    ) -> CachedResult:
+        results = self._results_for(request)
         cached = await results.find(key)
         job = _Job(request, accepted, results, key, cached, results.purged_at(key, request))
         if cached is not None and (cached.state is CacheState.FRESH or results.may_be_served_while_revalidated(cached)):
@@ -128,7 +152,7 @@ class Pipeline:
         except RequestTimeout as error:  # also where most of the time went into waiting for others
             return self._stale_or_raise(error, cached)
 
-    def _results_for(self, request: ImageRequest) -> ResultCache:
+    def _results_for(self, request: ImageRequest | InfoRequest) -> ResultCache:
         """The cache for the result of *request*."""
         excluded = self._settings.cache_presets_only and not request.presets
         return self._caches.uncached_results if excluded or request.delivery.bypass_cache else self._caches.results
@@ -137,30 +161,14 @@ class Pipeline:
         """Remove the matching results in all processes; returns how many were removed. See `Cache.purge`."""
         return await self._caches.purge(kind, value)
 
-    async def purge_image(self, request: ImageRequest) -> int:
+    async def purge_image(self, request: ImageRequest | InfoRequest) -> int:
         """Remove the result of *request* in all its variants, and its original."""
-        url = entry_key(request, (), self._settings.fingerprint)[:URL_BYTES]
-        return await self._caches.purge("url", url.hex(), request.source)
-
-    async def info(
-        self,
-        request: InfoRequest,
-        record: RequestRecord | None = None,
-        on_original: Callable[[SourceImage], None] = lambda _: None,
-    ) -> dict[str, object]:
-        """The fields that *request* asks for of its source, ready for JSON; *record* gets the work for it.
-
-        *on_original* is called with the original without its body: its origin's headers.
-        """
-        key = request.source, request.options, request.passed, request.delivery.bypass_cache
-        work = self._inspections.state(key)
-        if record is not None:
-            record.work = work
-        fields, original = await self._inspections.do(
-            key, lambda: self._with_timeout(self._inspector.inspect(request, work))
-        )
-        on_original(original)
-        return fields
+        fingerprint = self._settings.fingerprint
+        if isinstance(request, InfoRequest):
+            key = info_key(request, fingerprint)
+        else:
+            key = entry_key(request, (), fingerprint)
+        return await self._caches.purge("url", key[:URL_BYTES].hex(), request.source)
 
     def stream(
         self, request: ImageRequest, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]
@@ -185,7 +193,14 @@ class Pipeline:
         return Deferred.fromCoroutine(work).addTimeout(self._settings.timeout, self._clock, timed_out)
 
     async def _make(self, job: _Job, work: WorkRecord) -> CachedResult:
-        """The result of *job*: rendered, renewed if its original is not modified, or what is served on errors."""
+        """The result of *job*: made, renewed if its original is not modified, or what is served on errors."""
+        request = job.request
+        if isinstance(request, InfoRequest):
+            inspection = Inspection(request, self._validators(job), job.purged_at, job.has_stale)
+            try:
+                return self._stored_or_renewed(job, await self._inspector.inspect(inspection, work))
+            except ImgforgeError as error:
+                return await self._stale_on_error(job, error)
         with self._caches.budget.lease() as lease:
             try:
                 with work.timed(Stage.FETCH, self._clock.seconds):
@@ -193,42 +208,62 @@ class Pipeline:
             except ImgforgeError as error:
                 failure = error
             else:
-                if original.not_modified and job.stale is not None:
-                    return job.results.renew(job.stale, renewed(job.stale.entry, original, self._clock.seconds()))
-                entry = await self._renderer.render(job.request, job.accepted, original, lease, work)
+                if original.not_modified:
+                    return self._stored_or_renewed(job, original)
+                entry = await self._renderer.render(request, job.accepted, original, lease, work)
                 return job.results.store(job.key, entry)
         # The lease has ended: a fallback image takes one of its own.
-        return await self._result_on_error(job, failure, work)
+        return await self._result_on_error(job, request, failure, work)
+
+    def _stored_or_renewed(self, job: _Job, made: CacheEntry | SourceImage) -> CachedResult:
+        """The result of the entry that was *made*, or the stale one with the headers of its unmodified original."""
+        if isinstance(made, CacheEntry):
+            return job.results.store(job.key, made)
+        if job.stale is None:  # an origin that answers 304 although it was not asked for that
+            raise OriginFailed("the origin answered 304 to a request without conditions")
+        return job.results.renew(job.stale, renewed(job.stale.entry, made, self._clock.seconds()))
+
+    def _validators(self, job: _Job) -> tuple[tuple[str, str], ...]:
+        """The headers that ask whether the original has changed, where the stale result depends on nothing else."""
+        request, stale = job.request, job.stale
+        if stale is None:
+            return ()
+        chain = (request.options, *request.chained) if isinstance(request, ImageRequest) else ()
+        if any(map(self._renderer.watermark_url, chain)):
+            return ()
+        return tuple(sorted(validators(stale.entry).items()))
 
     async def _fetch_original(self, job: _Job, lease: BudgetLease, work: WorkRecord) -> SourceImage:
         """The original; fetched conditionally where the stale result depends on nothing else."""
-        request, stale = job.request, job.stale
+        request = job.request
         self._quarantine.check(request.source)
-        conditions: dict[str, str] = {}
-        if stale is not None and not any(map(self._renderer.watermark_url, (request.options, *request.chained))):
-            conditions = validators(stale.entry)
+        limit = self._renderer.limit(request.options.max_src_file_size)
         wanted = OriginalRequest(
-            request.source,
-            self._renderer.limit(request.options),
-            validators=tuple(sorted(conditions.items())),
-            since=job.purged_at,
-            passed=request.passed,
+            request.source, limit, self._validators(job), since=job.purged_at, passed=request.passed
         )
-        has_stale = stale is not None and self._caches.results.may_be_served(stale)
         with self._admission.fetch(request.source):
-            original = await self._caches.originals_for(request).get(wanted, lease, has_stale=has_stale)
+            original = await self._caches.originals_for(request).get(wanted, lease, has_stale=job.has_stale)
         work.bytes_in = len(original.body)
         if not original.not_modified:
             check_format(original)
         return original
 
-    async def _result_on_error(self, job: _Job, error: ImgforgeError, work: WorkRecord) -> CachedResult:
-        """The stale result or a fallback image, since the source failed with *error*; else raises that."""
-        request, stale = job.request, job.stale
-        if self._may_serve_stale(stale, error):
-            return stale
-        if stale is not None and isinstance(error, SourceMissing):
-            await self._caches.results.remove(stale.key)
+    async def _stale_on_error(self, job: _Job, error: ImgforgeError) -> CachedResult:
+        """The stale result, since the source failed with *error*; else raises that."""
+        if self._may_serve_stale(job.stale, error):
+            return job.stale
+        if job.stale is not None and isinstance(error, SourceMissing):
+            await job.results.remove(job.stale.key)
+        raise error
+
+    async def _result_on_error(
+        self, job: _Job, request: ImageRequest, failure: ImgforgeError, work: WorkRecord
+    ) -> CachedResult:
+        """The stale result or a fallback image, since the source failed with *failure*; else raises that."""
+        try:
+            return await self._stale_on_error(job, failure)
+        except ImgforgeError as raised:
+            error = raised
         if error.replaceable:
             for source in self._fallbacks.sources(request):
                 fallback = replace(request, source=source, passed=())

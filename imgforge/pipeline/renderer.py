@@ -113,11 +113,10 @@ class Renderer:
     ) -> SourceImage:
         """The watermark or fallback image at *url*, by *fetcher*."""
         with work.timed(Stage.FETCH, self._clock.seconds), self._admission.fetch(url):
-            return await fetcher.get(OriginalRequest(url, self.limit(options)), lease)
+            return await fetcher.get(OriginalRequest(url, self.limit(options.max_src_file_size)), lease)
 
-    def limit(self, options: ProcessingOptions) -> int:
-        """The maximum bytes of an original for *options*; 0 is no limit."""
-        limit = options.max_src_file_size
+    def limit(self, limit: int | None) -> int:
+        """The maximum bytes of an original whose URL sets *limit*, or None; 0 is no limit."""
         return self._settings.max_src_file_size if limit is None else limit
 
 

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from imgforge.cache import Cache, PurgeKind
 from imgforge.errors import ImgforgeError
-from imgforge.model import CacheEntry, ImageRequest
+from imgforge.model import CacheEntry, ImageRequest, InfoRequest
 from imgforge.observability import keeping_request_id
 from imgforge.pipeline.staleness import StalenessPolicy
 
@@ -31,7 +31,7 @@ class CacheState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CachedResult:
-    """The result of an image request.
+    """The result of a request for an image, or for facts about one.
 
     `tier` names the cache tier that had the entry under `key`, None where the entry was made; `key` is empty where
     results are not cached. The entry is fresh `until` (seconds since the epoch). `failure` is the source's error where
@@ -85,7 +85,7 @@ class ResultCache:
         """Remove the matching entries in all processes; returns how many were removed."""
         return 0 if self._cache is None else await self._cache.purge(kind, value)
 
-    def purged_at(self, key: bytes, request: ImageRequest) -> float:
+    def purged_at(self, key: bytes, request: ImageRequest | InfoRequest) -> float:
         """When the entry that *request* would make was last purged; minus infinity for never."""
         if self._cache is None:
             return -math.inf

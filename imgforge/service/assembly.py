@@ -68,6 +68,7 @@ from imgforge.web import (
     PurgeEndpoint,
     PurgeGate,
     PurgeImageEndpoint,
+    PurgeInfoEndpoint,
     RateLimit,
     Rates,
     Route,
@@ -248,6 +249,7 @@ class Application(OrderedServices):
         health_paths = {b"/status", b"/health", settings.health_check_path.encode()} - {b""}
         purging = PurgeGate(settings.purge_secret)
         purge_image = PurgeImageEndpoint(purging, parser, self._pipeline)
+        purge_info = PurgeInfoEndpoint(purging, parser, self._pipeline)
         routes = [
             *(Route(path, path.decode(), self._health, always=True) for path in sorted(health_paths)),
             Route(b"/", "/", page),
@@ -255,6 +257,7 @@ class Application(OrderedServices):
             Route(b"/favicon.ico", "/favicon.ico", missing_endpoint("this server has no icon")),
             Route(b"/metrics", "/metrics", metrics),
             Route(b"/info/", "/info/{*path}", InfoEndpoint(services), prefix=True),
+            Route(b"/info/", "/info/{*path}", purge_info, prefix=True, methods=(b"PURGE",)),
             Route(_PURGE.encode(), _PURGE, PurgeEndpoint(purging, self._pipeline), methods=(b"POST",)),
             Route(b"", _IMAGES, ImageEndpoint(services), prefix=True),
             Route(b"", _IMAGES, purge_image, prefix=True, methods=(b"PURGE",)),

@@ -105,10 +105,10 @@ class UrlParser:
         target = target.removeprefix(self._prefix).removeprefix(b"/info")
         sent: dict[str, str] = {}
         texts, rest, presets = self._parts(target, sent, only_presets=self._settings.info_only_presets)
-        wanted, delivery = self._info_options.parse(texts, presets, sent)
+        wanted, delivery, named = self._info_options.parse(texts, presets, sent)
         self._check_bypass(delivery)
         source, _ = self._source(rest)
-        return InfoRequest(self._rewrite(source), wanted, delivery)
+        return InfoRequest(self._rewrite(source), wanted, delivery, named)
 
     def _check_bypass(self, delivery: DeliveryOptions) -> None:
         if delivery.bypass_cache and not self._settings.allow_bypass_cache:

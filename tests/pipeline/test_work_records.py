@@ -50,5 +50,5 @@ class WorkRecordTests(PipelineCase):
 
     async def test_info_requests_have_a_record_too(self) -> None:
         record = RequestRecord()
-        await self.pipeline().info(InfoRequest(self.url), record)
+        await self.pipeline().info(InfoRequest(self.url), record=record)
         self.assertEqual((record.work.seconds.keys(), record.work.bytes_in), (ALL, len(PNG)))

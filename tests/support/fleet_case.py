@@ -89,6 +89,13 @@ class FleetTests(SynchronousTestCase):
         self.assertLessEqual(len(self.origin.requests), self.most_renditions)
         self.assertLessEqual(self.made(), self.most_renditions)
 
+    def test_facts_about_an_original_are_shared_too(self) -> None:
+        path = f"/info/unsafe/avg:1/plain/{self.origin.url('/a.png')}"
+        replies = self.ask_all_at_once(path)
+        self.assertEqual(({reply.status for reply in replies}, len({reply.body for reply in replies})), ({200}, 1))
+        self.assertLessEqual(len(self.origin.requests), self.most_renditions)
+        self.assertTrue(self.all_hit(path))
+
     def test_what_one_node_has_made_the_other_serves(self) -> None:
         first, second = self.nodes
         made = first.get(self.path("a")).body

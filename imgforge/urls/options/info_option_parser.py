@@ -34,6 +34,7 @@ class _Draft:
     """The fields set so far; later options win."""
 
     values: dict[str, Any] = field(default_factory=dict)
+    presets: list[str] = field(default_factory=list)  # that the URL names, in order
     count: int = 0
     # As in the draft of `OptionParser`.
     sent: Mapping[str, str] = field(default_factory=dict)
@@ -68,8 +69,8 @@ class InfoOptionParser:
 
     def parse(
         self, texts: Iterable[str], presets: Iterable[str] = (), sent: Mapping[str, str] = AS_SENT
-    ) -> tuple[InfoOptions, DeliveryOptions]:
-        """The options of the `default` preset, of *presets* and of *texts*; later ones win.
+    ) -> tuple[InfoOptions, DeliveryOptions, tuple[str, ...]]:
+        """The options of the `default` preset, of *presets* and of *texts*, later ones win; and the presets named.
 
         *sent* has the texts that were percent-encoded, as sent. Raises `BadOption` or `OptionForbidden`.
         """
@@ -77,12 +78,14 @@ class InfoOptionParser:
         if DEFAULT_PRESET in self._presets:
             self._expand(DEFAULT_PRESET, draft, ())
         for name in presets:
+            draft.presets.append(name)
             self._expand(name, draft, ())
         for text in texts:
             self._apply(text, draft, ())
         return (
             InfoOptions(**{name: value for name, value in draft.values.items() if name in _INFO_DEFAULTS}),
             DeliveryOptions(**{name: value for name, value in draft.values.items() if name in DELIVERY_DEFAULTS}),
+            tuple(draft.presets),
         )
 
     def _apply(self, text: str, draft: _Draft, inside: tuple[str, ...]) -> None:
@@ -93,6 +96,8 @@ class InfoOptionParser:
         if name in PRESET_NAMES:
             self._check_allowed("preset", name, inside)
             for preset in arguments:
+                if not inside:
+                    draft.presets.append(preset)
                 self._expand(preset, draft, inside)
             return
         option = INFO_BY_NAME.get(name)

@@ -5,7 +5,7 @@ from imgforge.web.endpoints.images import ImageEndpoint
 from imgforge.web.endpoints.info import InfoEndpoint
 from imgforge.web.endpoints.landing import landing_page, plain_page
 from imgforge.web.endpoints.monitoring import HealthEndpoint, MetricsEndpoint, missing_endpoint, page_endpoint
-from imgforge.web.endpoints.purge import PurgeEndpoint, PurgeGate, PurgeImageEndpoint
+from imgforge.web.endpoints.purge import PurgeEndpoint, PurgeGate, PurgeImageEndpoint, PurgeInfoEndpoint
 
 __all__ = [
     "HealthEndpoint",
@@ -16,6 +16,7 @@ __all__ = [
     "PurgeEndpoint",
     "PurgeGate",
     "PurgeImageEndpoint",
+    "PurgeInfoEndpoint",
     "landing_page",
     "missing_endpoint",
     "page_endpoint",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 from twisted.web.server import Request
 
-from imgforge.model import SourceImage
 from imgforge.web.endpoints.image_services import ImageServices
-from imgforge.web.http import Answer, OriginTerms, cache_headers, cache_tag_headers, record_of
+from imgforge.web.endpoints.images import cache_status
+from imgforge.web.http import Answer, cache_headers, cache_tag_headers, entry_terms, record_of
 
 __all__ = ["InfoEndpoint"]
 
@@ -21,19 +20,17 @@ class InfoEndpoint:
         self._services = services
 
     async def __call__(self, request: Request) -> Answer:
-        """The fields are those that the options name; caches may store them as long as the image."""
-        services = self._services
-        image = services.admit(request, services.parser.parse_info)
-        services.rates.of(request)()
-        passed, vary = services.passthrough.of(request, image.source)
-        terms = OriginTerms()
-
-        def note_terms(head: SourceImage) -> None:
-            nonlocal terms
-            terms = OriginTerms(head.cache_control, head.expires, head.asked_at)
-
-        info = await services.pipeline.info(replace(image, passed=passed), record_of(request), note_terms)
-        headers = cache_headers(terms, image.delivery, services.answers, services.clock.seconds())
-        headers += cache_tag_headers(image.delivery, services.answers)
+        """The fields are those that the options name; caches, ours too, may store them as long as the image."""
+        services, record = self._services, record_of(request)
+        wanted = services.admit(request, services.parser.parse_info)
+        passed, passed_names = services.passthrough.of(request, wanted.source)
+        admit = services.rates.of(request)
+        result = await services.pipeline.info(
+            replace(wanted, passed=passed), admit, client=services.key.of(request), record=record
+        )
+        headers = [(b"Cache-Status", cache_status(result).encode("ascii"))]
+        headers += cache_headers(entry_terms(result.entry), wanted.delivery, services.answers, services.clock.seconds())
+        headers += cache_tag_headers(wanted.delivery, services.answers)
+        vary = tuple(dict.fromkeys((*services.key.vary(), *passed_names)))
         headers += [(b"Vary", b", ".join(vary))] if vary else []
-        return Answer(200, [(b"Content-Type", b"application/json"), *headers], json.dumps(info).encode("ascii"))
+        return Answer(200, [(b"Content-Type", b"application/json"), *headers], result.entry.rendition.body)

@@ -1,4 +1,4 @@
-"""Purging over HTTP: `PURGE <image path>` for one image, `POST /cache/purge` for a source, a prefix or a cache tag."""
+"""Purging over HTTP: `PURGE <path>` for one image or its facts, `POST /cache/purge` for a source, prefix or tag."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imgforge.urls import UrlParser
 from imgforge.web.http import Answer, BearerGate, whole_body
 from imgforge.web.routes import origin_form
 
-__all__ = ["PurgeEndpoint", "PurgeGate", "PurgeImageEndpoint"]
+__all__ = ["PurgeEndpoint", "PurgeGate", "PurgeImageEndpoint", "PurgeInfoEndpoint"]
 
 _KINDS = ("source", "tag", "prefix")
 _BODY = '{"source": URL}, {"tag": TAG} or {"prefix": PREFIX}'
@@ -66,6 +66,21 @@ class PurgeImageEndpoint:
         self._gate.check(request.getHeader(b"authorization"))
         image = self._parser.parse(origin_form(request.uri))
         return _purged(await self._pipeline.purge_image(image))
+
+
+class PurgeInfoEndpoint:
+    """`PURGE /info/<signature>/<options>/<source>`: the facts that GET gives, for all clients."""
+
+    def __init__(self, gate: PurgeGate, parser: UrlParser, pipeline: Pipeline) -> None:
+        self._gate = gate
+        self._parser = parser
+        self._pipeline = pipeline
+
+    async def __call__(self, request: Request) -> Answer:
+        """The signature must be valid as well."""
+        self._gate.check(request.getHeader(b"authorization"))
+        wanted = self._parser.parse_info(origin_form(request.uri))
+        return _purged(await self._pipeline.purge_image(wanted))
 
 
 def _purged(count: int) -> Answer:

@@ -2,10 +2,10 @@
 
 from imgforge.web.http.answer import Answer, AnswerSettings, Headers, Offer, error_headers
 from imgforge.web.http.caching import (
-    OriginTerms,
     aging_since,
     cache_headers,
     cache_tag_headers,
+    entry_terms,
     streamed_cache_control,
 )
 from imgforge.web.http.client_hints import HINTS, AppliedHints, ClientHints, hints_in
@@ -56,7 +56,6 @@ __all__ = [
     "Headers",
     "Negotiation",
     "Offer",
-    "OriginTerms",
     "Passthrough",
     "ServedImage",
     "StrictChannel",
@@ -73,6 +72,7 @@ __all__ = [
     "conditioned",
     "confirmed_etag",
     "content_disposition",
+    "entry_terms",
     "error_headers",
     "hints_in",
     "image_answer",
