@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from imgforge.cache.directory_walk import entries, remove
     from imgforge.cache.disk import DiskTier
     from imgforge.cache.entry_file import CorruptEntry, OldEntry, entry_path, read_entry, read_metadata, write_entry
+    from imgforge.cache.entry_format import decode, encode
     from imgforge.cache.eviction import DiskLimits, Sweep, SweepOptions, sweep
     from imgforge.cache.keys import KEY_BYTES, URL_BYTES, entry_key, fingerprint, info_key, original_key
     from imgforge.cache.making import CacheSettings, make_cache
@@ -37,6 +38,8 @@ __all__ = [
     "SharedTierSettings",
     "Sweep",
     "SweepOptions",
+    "decode",
+    "encode",
     "entries",
     "entry_key",
     "entry_path",
@@ -73,6 +76,7 @@ __getattr__ = lazy_door(
             "read_metadata",
             "write_entry",
         ),
+        ".entry_format": ("decode", "encode"),
         ".eviction": (
             "DiskLimits",
             "Sweep",

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.loopback_server import DEADLINE
 from tests.support.pictures import decode, encode, gradient
-from tests.support.process import ROOT, Twistd, wait_for
+from tests.support.process import ROOT, Origin, Twistd, wait_for
 
 PLUGIN = """
 from io import BytesIO
@@ -47,6 +47,13 @@ class Factory:
 
 factory = Factory()
 """
+
+
+def documented() -> dict[str, str]:
+    """The code in docs/plugins.md that tests run, by its names there."""
+    text = (ROOT / "docs" / "plugins.md").read_text("utf-8")
+    return dict(re.findall(r"<!-- (\w+): run by [^\n]*-->\n\n```python\n(.*?)```", text, re.DOTALL))
+
 
 PICTURE = encode(gradient(16, 12), "PNG")
 
@@ -182,8 +189,7 @@ class TutorialTests(SynchronousTestCase):
         module = self.beside / "twisted" / "plugins" / "imgforge_zip.py"
         module.parent.mkdir(parents=True)
         self.archives.mkdir()
-        text = (ROOT / "docs" / "plugins.md").read_text("utf-8")
-        code = dict(re.findall(r"<!-- (\w+): run by [^\n]*-->\n\n```python\n(.*?)```", text, re.DOTALL))
+        code = documented()
         module.write_text(code["example"])
         (self.beside / "test_imgforge_zip.py").write_text(code["test"])
         with zipfile.ZipFile(self.archives / "holidays.zip", "w", zipfile.ZIP_DEFLATED) as archive:
@@ -258,3 +264,152 @@ class TutorialTests(SynchronousTestCase):
         path = "plain/zip://holidays/by%20the%20sea/beach.png"
         self.assertEqual(server.get(f"/unsafe/w:4/{path}@png").status, 200)
         self.assertEqual(server.get(f"/unsafe/raw:1/{path}").status, 422)
+
+
+TIER = """
+import os
+
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+from imgforge.interfaces import IConfiguredCacheTierFactory
+from imgforge.testing import FaultyTier
+
+
+class Tier(FaultyTier):
+    def __init__(self, control):
+        super().__init__("faulty")
+        self.control = control
+
+    def _do(self, name, work):
+        with open(self.control + ".calls", "a") as calls:
+            print(name, file=calls)
+        self.hangs = os.path.exists(self.control + ".hangs") and name in open(self.control + ".hangs").read().split()
+        return super()._do(name, work)
+
+
+@implementer(IPlugin, IConfiguredCacheTierFactory)
+class Factory:
+    name = "faulty"
+    settings = {"control": ""}
+
+    def make(self, reactor, settings):
+        return Tier(settings.plugin["control"])
+
+
+factory = Factory()
+"""
+
+BROKEN_TIERS = {
+    TIER.replace('name = "faulty"', 'name = "redis"'): "faulty.factory: the name 'redis' is that of a tier of imgforge",
+    TIER.replace('name = "faulty"', 'name = "fau-lty"'): "faulty.factory: name must be lower-case letters and digits",
+    TIER.replace("def make(", "def build("): "faulty.factory: it is no ICacheTierFactory",
+}
+
+
+class FaultyTierTests(PluginCase):
+    """A server whose shared cache hangs, or refuses writes, when the test says so."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        (self.plugins / "faulty.py").write_text(TIER)
+        self.control = str(self.plugins / "control")
+        self.origin = Origin({f"/{number}.png": PICTURE for number in range(40)})
+        self.addCleanup(self.origin.close)
+
+    def faulty(self, **settings: str) -> Twistd:
+        shared = {"CACHE_USE": "faulty", "PLUGIN_FAULTY_CONTROL": self.control, "PROCESSES": "1"}
+        return self.server(ALLOW_LOOPBACK_SOURCE_ADDRESSES="true", **shared, **settings)
+
+    def hang(self, *names: str) -> None:
+        """Have the calls of these *names* hang."""
+        Path(f"{self.control}.hangs").write_text(" ".join(names))
+
+    def calls(self) -> list[str]:
+        return Path(f"{self.control}.calls").read_text().split()
+
+    def state(self, server: Twistd, number: int) -> str:
+        reply = server.get(f"/unsafe/w:4/plain/{self.origin.url(f'/{number}.png')}@png")
+        self.assertEqual(reply.status, 200, reply.body)
+        return reply.headers["cache-status"]
+
+    def test_a_tier_that_hangs_costs_one_look_up_and_is_used_once_it_is_back(self) -> None:
+        everything = ("start", "get", "size_of", "put", "remove", "lease", "purge", "close")
+        self.hang(*everything)
+        server = self.faulty().start()
+        for number in range(21):
+            self.assertIn("MISS", self.state(server, number))
+        # The first look-up, or none where the start was found to hang first; the rest are probes that nobody waits for.
+        self.assertLessEqual(self.calls().count("get"), 1)
+        self.assertEqual(set(self.calls()) - {"start", "get", "size_of"}, set())
+        self.assertGreaterEqual(server.metric('cache_faults_total{cache_type="faulty",fault="slow"}') or 0, 1)
+        self.assertIn("the faulty cache does not answer in time", server.output())
+        self.hang()
+        wait_for(lambda: "the faulty cache answers again, and is used" in server.output(), "the tier to be used again")
+        self.state(server, 30)
+        wait_for(lambda: "HIT faulty" in self.state(server, 30), "a hit in the tier")
+        self.assertEqual(server.stop(), 0)
+
+    def test_a_write_that_hangs_keeps_no_answer_and_can_be_read(self) -> None:
+        self.hang("put")
+        server = self.faulty().start()
+        for number in range(10):
+            self.assertIn("MISS", self.state(server, number))
+        self.assertIn("HIT faulty", self.state(server, 9))
+        self.assertLessEqual(self.calls().count("put"), 4 + 10)
+        server.stop()
+
+    def test_a_broken_tier_ends_the_start_with_a_line_that_names_it(self) -> None:
+        for text, fault in BROKEN_TIERS.items():
+            (self.plugins / "faulty.py").write_text(text)
+            lines = [line for line in self.ended(self.faulty()).splitlines() if line.startswith("imgforge: ")]
+            self.assertTrue(lines[0].startswith(f"imgforge: the plugin twisted.plugins.{fault}"), lines)
+
+    def test_a_cache_that_there_is_not_ends_the_start_with_those_that_there_are(self) -> None:
+        lines = self.ended(self.server(CACHE_USE="faulti")).splitlines()
+        self.assertEqual(
+            lines,
+            [
+                "imgforge: IMGFORGE_CACHE_USE='faulti' must be one of fs, redis, s3, gcs, abs, swift, faulty; "
+                "did you mean faulty?"
+            ],
+        )
+
+
+class TierTutorialTests(PluginCase):
+    """The cache tier of docs/plugins.md, and its test."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.beside = self.plugins.parents[1]
+        (self.plugins / "imgforge_sqlite.py").write_text(documented()["tier"])
+        (self.beside / "test_imgforge_sqlite.py").write_text(documented()["tier_test"])
+
+    def test_its_own_test_passes(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "twisted.trial", "test_imgforge_sqlite"],
+            cwd=self.beside,
+            env=os.environ | self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DEADLINE,
+        )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("Ran 2 tests", done.stdout)
+
+    def test_two_servers_share_what_either_makes_and_purges(self) -> None:
+        origin = Origin({"/a.png": PICTURE})
+        self.addCleanup(origin.close)
+        path, token = f"/unsafe/w:4/plain/{origin.url('/a.png')}@png", {"Authorization": "Bearer purge"}
+        shared = {"CACHE_USE": "sqlite", "PLUGIN_SQLITE_PATH": str(self.beside / "results.sqlite"), "PROCESSES": "1"}
+        shared |= {"ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true", "PURGE_SECRET": "purge", "CACHE_SHARED_TIMEOUT": "10"}
+        first, second = (self.server(**shared, CACHE_TYPE=own).start() for own in ("memory", "none"))
+        made = first.get(path)
+        wait_for(lambda: "HIT sqlite" in second.get(path).headers["cache-status"], "a hit of the other server")
+        self.assertEqual((second.get(path).body, len(origin.requests)), (made.body, 1))
+        origin.files["/a.png"] = encode(gradient(12, 16), "PNG")
+        purge = json.dumps({"prefix": origin.url("/")}).encode()
+        self.assertEqual(second.get("/cache/purge", token, "POST", purge).status, 200)
+        wait_for(lambda: first.get(path).body != made.body, "the other server to learn of the purge")
+        self.assertEqual(second.get(path).body, first.get(path).body)
