@@ -22,6 +22,8 @@ STARTERS = (
     "gcs_server",
     "azure_server",
     "swift_server",
+    "redis_case",
+    "redis_server",
 )
 STARTING = {f"tests.support.{name}" for name in STARTERS}
 # Programs that take traffic, decoders that run in processes of their own, and fuzzers.

@@ -11,12 +11,20 @@ if TYPE_CHECKING:
     from imgforge.cache.entry_file import CorruptEntry, OldEntry, entry_path, read_entry, read_metadata, write_entry
     from imgforge.cache.entry_format import decode, encode
     from imgforge.cache.eviction import DiskLimits, Sweep, SweepOptions, sweep
+    from imgforge.cache.inventory import DiskInventory, Inventory, ListedEntry, Watch, prune_by_walks
     from imgforge.cache.keys import KEY_BYTES, URL_BYTES, entry_key, fingerprint, info_key, original_key
     from imgforge.cache.making import CacheSettings, make_cache
     from imgforge.cache.memory import MemoryTier
     from imgforge.cache.purge import Purges
+    from imgforge.cache.redis import RedisSettings
     from imgforge.cache.shared_settings import SharedTierSettings
-    from imgforge.cache.shared_tiers import TIER_PLUGINS, shared_tier_factory, unknown_shared_tier
+    from imgforge.cache.shared_tiers import (
+        TIER_PLUGINS,
+        shared_inventory,
+        shared_tier_factory,
+        shared_tier_mistakes,
+        unknown_shared_tier,
+    )
     from imgforge.cache.tiered import Cache
     from imgforge.cache.writable_directory import usable_directory
     from imgforge.model import Purge, PurgeKind
@@ -28,16 +36,21 @@ __all__ = [
     "Cache",
     "CacheSettings",
     "CorruptEntry",
+    "DiskInventory",
     "DiskLimits",
     "DiskTier",
+    "Inventory",
+    "ListedEntry",
     "MemoryTier",
     "OldEntry",
     "Purge",
     "PurgeKind",
     "Purges",
+    "RedisSettings",
     "SharedTierSettings",
     "Sweep",
     "SweepOptions",
+    "Watch",
     "decode",
     "encode",
     "entries",
@@ -47,11 +60,14 @@ __all__ = [
     "info_key",
     "make_cache",
     "original_key",
+    "prune_by_walks",
     "read_entry",
     "read_metadata",
     "remove",
     "replacing",
+    "shared_inventory",
     "shared_tier_factory",
+    "shared_tier_mistakes",
     "sweep",
     "unknown_shared_tier",
     "usable_directory",
@@ -83,6 +99,13 @@ __getattr__ = lazy_door(
             "SweepOptions",
             "sweep",
         ),
+        ".inventory": (
+            "DiskInventory",
+            "Inventory",
+            "ListedEntry",
+            "Watch",
+            "prune_by_walks",
+        ),
         ".keys": (
             "KEY_BYTES",
             "URL_BYTES",
@@ -97,10 +120,13 @@ __getattr__ = lazy_door(
             "make_cache",
         ),
         ".purge": ("Purges",),
+        ".redis": ("RedisSettings",),
         ".shared_settings": ("SharedTierSettings",),
         ".shared_tiers": (
             "TIER_PLUGINS",
+            "shared_inventory",
             "shared_tier_factory",
+            "shared_tier_mistakes",
             "unknown_shared_tier",
         ),
         ".tiered": ("Cache",),

@@ -10,11 +10,20 @@ from typing import Any
 
 from imgforge.cache.faults import FaultObserver
 from imgforge.cache.guarded import GuardedTier
+from imgforge.cache.inventory import Inventory
 from imgforge.cache.shared_settings import SharedTierSettings
 from imgforge.interfaces import ICacheTier, ICacheTierFactory, IServerReactor
 from imgforge.plugins import PluginError, PluginKind, find_plugins, in_a_line, own_settings
 
-__all__ = ["BUILT_IN", "TIER_PLUGINS", "make_shared_tier", "shared_tier_factory", "unknown_shared_tier"]
+__all__ = [
+    "BUILT_IN",
+    "TIER_PLUGINS",
+    "make_shared_tier",
+    "shared_inventory",
+    "shared_tier_factory",
+    "shared_tier_mistakes",
+    "unknown_shared_tier",
+]
 
 # Modules and the factories in them: what they need is imported where they are used only.
 BUILT_IN = {
@@ -47,6 +56,26 @@ def make_shared_tier(reactor: IServerReactor, settings: SharedTierSettings, on_f
         if not ICacheTier.providedBy(tier):
             raise PluginError(f"the plugin {name} makes a {type(tier).__name__}, which provides no ICacheTier")
     return GuardedTier(reactor, tier, settings.timeout, on_fault)
+
+
+def shared_inventory(settings: SharedTierSettings) -> Inventory:
+    """What the tier of *settings* holds, for `imgforge cache`, where its factory has a method `inventory`.
+
+    ValueError where it has none, or the tier's settings or libraries are missing.
+    """
+    _, factory = shared_tier_factory(settings.use)
+    make = getattr(factory, "inventory", None)
+    if make is None:
+        raise ValueError(f"the plugin of IMGFORGE_CACHE_USE={settings.use} does not list its entries")
+    inventory: Inventory = make(replace(settings, plugins={}, plugin=own_settings(factory, settings.plugins)))
+    return inventory
+
+
+def shared_tier_mistakes(settings: SharedTierSettings) -> Iterator[str]:
+    """A line for each setting of a built-in tier that is missing or cannot be used, as its factory finds them."""
+    if settings.use in BUILT_IN:
+        _, factory = shared_tier_factory(settings.use)
+        yield from factory.mistakes(settings)
 
 
 def shared_tier_factory(use: str) -> tuple[str, Any]:

@@ -1,4 +1,4 @@
-"""`imgforge cache`: inspects and cleans up the directory of the disk cache, also while a server uses it."""
+"""`imgforge cache`: inspects and cleans up the disk cache, or the one that a fleet shares, while servers use it."""
 
 from __future__ import annotations
 
@@ -6,26 +6,38 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
 from imgforge.cli.common import CONFIG, Progress, fail, settings_of
 
 if TYPE_CHECKING:
+    from imgforge.cache import Inventory
+    from imgforge.config import Settings
     from imgforge.model import CacheEntry
 
 __all__ = ["cache"]
 
 
-@click.group(short_help="Inspect and clean up the disk cache.")
+SHARED = click.option(
+    "--shared",
+    is_flag=True,
+    help="The cache that the nodes of a fleet share (IMGFORGE_CACHE_USE), also where this node has a disk cache.",
+)
+
+
+@click.group(short_help="Inspect and clean up the disk cache or the shared cache.")
 def cache() -> None:
-    """Inspect and clean up the disk cache (IMGFORGE_CACHE_DISK_PATH), also while a server uses it."""
+    """Inspect and clean up the disk cache (IMGFORGE_CACHE_DISK_PATH), also while a server uses it.
+
+    Without a disk cache, or with --shared, it is the cache that the nodes of a fleet share (IMGFORGE_CACHE_USE).
+    """
 
 
-def _directory(config_path: str | None) -> str:
-    path = settings_of(config_path).prepare_cache()[1]
+def _directory(path: str) -> str:
     if not path:
         fail("IMGFORGE_CACHE_DISK_PATH is not set, so that there is no disk cache")
     if not os.path.isdir(path):
@@ -35,76 +47,111 @@ def _directory(config_path: str | None) -> str:
     return path
 
 
-def _fail_on_os_error(path: str, error: OSError) -> NoReturn:
-    fail(f"{path}: {os.strerror(error.errno) if error.errno else error}")
+@contextmanager
+def _opened(config_path: str | None, shared: bool) -> Iterator[dict[str, Inventory]]:
+    """The inventories by what they hold: results, and originals on disk. A medium that refuses ends the program."""
+    from imgforge.cache import DiskInventory
+
+    settings = settings_of(config_path)
+    path = settings.prepare_cache()[1]
+    held: dict[str, Inventory] = {}
+    if shared or (settings.cache_use and not path):
+        held["result"] = _shared_inventory(settings)
+    else:
+        directory = _directory(path)
+        held["result"] = DiskInventory(directory)
+        held["original"] = DiskInventory(os.path.join(directory, "originals"))
+    results = held["result"]
+    with closing(results):
+        try:
+            yield held
+        except OSError as error:
+            text = _text(error)
+            fail(text if text.startswith(results.place) else f"{results.place}: {text}")
 
 
-def _originals_directory(directory: str) -> str:
-    return os.path.join(directory, "originals")
+def _shared_inventory(settings: Settings) -> Inventory:
+    from imgforge.cache import shared_inventory
+    from imgforge.service import shared_tier_settings
+
+    if not settings.cache_use:
+        fail("IMGFORGE_CACHE_USE is not set, so that there is no shared cache")
+    try:
+        return shared_inventory(shared_tier_settings(settings))
+    except ValueError as error:
+        fail(str(error))
+
+
+def _text(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 @cache.command(short_help="Count the entries and their bytes.")
+@SHARED
 @CONFIG
-def stats(config_path: str | None) -> None:
+def stats(shared: bool, config_path: str | None) -> None:
     """Print the number of entries and their bytes, for results and for originals, as JSON."""
-    directory = _directory(config_path)
     progress = Progress()
-    results = _count(directory, "entries", progress)
-    originals = _count(_originals_directory(directory), "originals", progress)
+    with _opened(config_path, shared) as held:
+        counts: dict[str, object] = dict(_count(held["result"], "entries", progress))
+        if "original" in held:
+            counts["originals"] = _count(held["original"], "originals", progress)
     progress.done()
-    click.echo(json.dumps(results | {"originals": originals}))
+    click.echo(json.dumps(counts))
 
 
-def _count(directory: str, name: str, progress: Progress) -> dict[str, int]:
-    from imgforge.cache import entries
-
+def _count(inventory: Inventory, name: str, progress: Progress) -> dict[str, int]:
     count = size = 0
-    for _, status in entries(directory):
-        count, size = count + 1, size + status.st_size
+    for entry in inventory.walk():
+        count, size = count + 1, size + entry.bytes
         progress.update(f"{count} {name}, {size} bytes")
     return {"entries": count, "bytes": size}
 
 
 @cache.command(short_help="List the entries of one original.")
 @click.option("--source", required=True, help="URL of the original, as given to `imgforge purge`.")
+@SHARED
 @CONFIG
-def find(source: str, config_path: str | None) -> None:
+def find(source: str, shared: bool, config_path: str | None) -> None:
     """List the cached original at --source and the cached results made of it, one line of JSON each.
 
     Sizes are bytes, ages seconds.
     """
-    from imgforge.cache import CorruptEntry, entries, entry_path, original_key, read_metadata
+    from imgforge.cache import CorruptEntry, original_key
 
-    directory = _directory(config_path)
     progress = Progress()
     read = 0
 
-    def candidates() -> Iterator[tuple[str, str]]:
-        yield "original", str(entry_path(_originals_directory(directory), original_key(source)))
-        for file, _ in entries(directory):
-            yield "result", file.path
+    def candidates(held: dict[str, Inventory]) -> Iterator[tuple[str, Inventory, bytes]]:
+        if "original" in held:
+            yield "original", held["original"], original_key(source)
+        for listed in held["result"].walk():
+            yield "result", held["result"], listed.key
 
-    for kind, path in candidates():
-        read += 1
-        progress.update(f"{read} entries read")
-        try:
-            key, entry, size = read_metadata(path)
-        except (OSError, CorruptEntry):  # removed by the server, or damaged: `verify` reports damage
-            continue
-        if entry.source == source:
-            progress.done()
-            description: dict[str, object] = {"key": key.hex(), "kind": kind, "size": size}
-            description |= {"age": round(time.time() - entry.stored_at, 1), "format": entry.rendition.format or None}
-            click.echo(json.dumps(description | {"content_type": entry.rendition.content_type}))
+    with _opened(config_path, shared) as held:
+        for kind, inventory, key in candidates(held):
+            read += 1
+            progress.update(f"{read} entries read")
+            try:
+                entry, size = inventory.read_metadata(key)
+            except (OSError, CorruptEntry):  # removed by the server, or damaged: `verify` reports damage
+                continue
+            if entry.source == source:
+                progress.done()
+                description: dict[str, object] = {"key": key.hex(), "kind": kind, "size": size}
+                description |= {"age": round(time.time() - entry.stored_at, 1)}
+                description |= {"format": entry.rendition.format or None, "content_type": entry.rendition.content_type}
+                click.echo(json.dumps(description))
     progress.done()
 
 
 @cache.command(short_help="Show the metadata of one entry.")
 @click.argument("key")
+@SHARED
 @CONFIG
-def show(key: str, config_path: str | None) -> None:
+def show(key: str, shared: bool, config_path: str | None) -> None:
     """Print the metadata of the entry at KEY, the X-Cache-Key of a response, as JSON; the image itself is not read."""
-    from imgforge.cache import KEY_BYTES, CorruptEntry, entry_path, read_metadata
+    from imgforge.cache import KEY_BYTES, CorruptEntry
     from imgforge.service import caches_settings
 
     try:
@@ -113,23 +160,19 @@ def show(key: str, config_path: str | None) -> None:
         key_bytes = b""
     if len(key_bytes) != KEY_BYTES:
         fail(f"{key!r} is not a key: a key has {2 * KEY_BYTES} hexadecimal digits, see X-Cache-Key and `cache find`")
-    directory, policies = _directory(config_path), caches_settings(settings_of(config_path))
-    for kind, root, policy in (
-        ("result", directory, policies.results),
-        ("original", _originals_directory(directory), policies.originals),
-    ):
-        path = entry_path(root, key_bytes)
-        try:
-            _, entry, size = read_metadata(path)
-        except FileNotFoundError:
-            continue
-        except CorruptEntry as error:
-            fail(f"{path}: {error}")
-        except OSError as error:
-            _fail_on_os_error(str(path), error)
-        click.echo(json.dumps(_description(key_bytes, kind, entry, size, policy.fresh_until(entry)), indent=2))
-        return
-    fail("the disk cache has no such entry")
+    policies = caches_settings(settings_of(config_path))
+    with _opened(config_path, shared) as held:
+        for kind, inventory in held.items():
+            policy = policies.results if kind == "result" else policies.originals
+            try:
+                entry, size = inventory.read_metadata(key_bytes)
+            except FileNotFoundError:
+                continue
+            except CorruptEntry as error:
+                fail(f"{inventory.name_of(key_bytes)}: {error}")
+            click.echo(json.dumps(_description(key_bytes, kind, entry, size, policy.fresh_until(entry)), indent=2))
+            return
+    fail("the cache has no such entry")
 
 
 def _description(key: bytes, kind: str, entry: CacheEntry, size: int, fresh_until: float) -> dict[str, object]:
@@ -169,59 +212,53 @@ def _rfc3339(seconds: float) -> str | None:
 @click.option(
     "--max-bytes", type=click.IntRange(0), required=True, help="Maximum bytes to keep; 0 removes every entry."
 )
+@SHARED
 @CONFIG
-def prune(max_bytes: int, config_path: str | None) -> None:
+def prune(max_bytes: int, shared: bool, config_path: str | None) -> None:
     """Remove the least recently used entries until the rest takes at most --max-bytes."""
-    from imgforge.cache import DiskLimits, SweepOptions, sweep
-
-    path = _directory(config_path)
     progress = Progress()
-    directories = 0
-
-    def count_directory() -> bool:
-        nonlocal directories
-        directories += 1
-        progress.update(f"{directories} directories searched")
-        return False
-
-    try:
-        # DiskLimits takes 0 for "no limit".
-        result = sweep(path, DiskLimits(max(1, max_bytes)), SweepOptions(stopping=count_directory))
-    except OSError as error:
-        _fail_on_os_error(path, error)
+    with _opened(config_path, shared) as held:
+        result = held["result"].prune(max_bytes, progress.update)
     progress.done()
     if result is None:
-        fail("another process is evicting entries from this directory: try again later")
+        fail("another process is evicting entries from this cache: try again later")
     click.echo(json.dumps({"removed": result.removed, "entries": result.entries, "bytes": result.bytes}))
 
 
 @cache.command(short_help="Check every entry and remove the damaged ones.")
 @click.option("--keep", is_flag=True, help="Report damaged entries without removing them.")
+@SHARED
 @CONFIG
-def verify(keep: bool, config_path: str | None) -> None:
+def verify(keep: bool, shared: bool, config_path: str | None) -> None:
     """Read every entry and remove the damaged ones; exit status 1 if any entry was damaged or could not be read."""
-    from imgforge.cache import CorruptEntry, OldEntry, entries, read_entry, remove
-
-    counts = {"entries": 0, "bytes": 0, "damaged": 0, "old": 0, "unreadable": 0, "removed": 0}
     progress = Progress()
-    for file, status in entries(_directory(config_path)):
-        counts["entries"] += 1
-        counts["bytes"] += status.st_size
-        progress.update(f"{counts['entries']} entries read, {counts['damaged']} damaged")
-        try:
-            read_entry(file.path, bytes.fromhex(file.name.partition(".")[0]), touch=False)
-        except FileNotFoundError:  # removed by the server
-            counts["entries"] -= 1
-            counts["bytes"] -= status.st_size
-        except CorruptEntry as error:
-            counts["old" if isinstance(error, OldEntry) else "damaged"] += 1
-            progress.done()
-            click.echo(f"{file.path}: {error}", err=True)
-            counts["removed"] += not keep and remove(file)
-        except OSError as error:
-            counts["unreadable"] += 1
-            progress.done()
-            click.echo(f"{file.path}: {os.strerror(error.errno) if error.errno else error}", err=True)
+    with _opened(config_path, shared) as held:
+        counts = _verify(held["result"], keep, progress)
     progress.done()
     click.echo(json.dumps(counts))
     raise SystemExit(1 if counts["damaged"] or counts["unreadable"] else 0)
+
+
+def _verify(inventory: Inventory, keep: bool, progress: Progress) -> dict[str, int]:
+    from imgforge.cache import CorruptEntry, OldEntry
+
+    counts = {"entries": 0, "bytes": 0, "damaged": 0, "old": 0, "unreadable": 0, "removed": 0}
+    for listed in inventory.walk():
+        counts["entries"] += 1
+        counts["bytes"] += listed.bytes
+        progress.update(f"{counts['entries']} entries read, {counts['damaged']} damaged")
+        try:
+            inventory.read(listed.key)
+        except FileNotFoundError:  # removed by the server
+            counts["entries"] -= 1
+            counts["bytes"] -= listed.bytes
+        except CorruptEntry as error:
+            counts["old" if isinstance(error, OldEntry) else "damaged"] += 1
+            progress.done()
+            click.echo(f"{inventory.name_of(listed.key)}: {error}", err=True)
+            counts["removed"] += not keep and inventory.remove(listed.key)
+        except OSError as error:
+            counts["unreadable"] += 1
+            progress.done()
+            click.echo(f"{inventory.name_of(listed.key)}: {_text(error)}", err=True)
+    return counts

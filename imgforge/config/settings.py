@@ -14,6 +14,7 @@ from typing import Any
 from imgforge.config.access import AccessSettings
 from imgforge.config.answers import AnswersSettings
 from imgforge.config.bind import BindAddress, parse_bind
+from imgforge.config.cache_redis import CacheRedisSettings
 from imgforge.config.caches import CachesSettings
 from imgforge.config.encoders import EncoderSettings
 from imgforge.config.plugins import PluginsSettings
@@ -45,6 +46,7 @@ SECRET = frozenset(
         "gcs_key",
         "abs_key",
         "swift_api_key",
+        "cache_redis_url",
         "plugin",
     }
 )
@@ -87,6 +89,7 @@ class Settings(
     ResultSettings,
     EncoderSettings,
     CachesSettings,
+    CacheRedisSettings,
     AnswersSettings,
     PluginsSettings,
 ):

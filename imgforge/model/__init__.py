@@ -37,6 +37,7 @@ from imgforge.model.options import (
     Watermark,
 )
 from imgforge.model.purge import Purge, PurgeKind
+from imgforge.model.redis_address import RedisAddress, parse_redis_url
 from imgforge.model.request import ImageRequest
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "ProgressiveBlur",
     "Purge",
     "PurgeKind",
+    "RedisAddress",
     "Rendition",
     "Size",
     "SourceHead",
@@ -82,4 +84,5 @@ __all__ = [
     "delta_seconds",
     "head_of_part",
     "is_data_url",
+    "parse_redis_url",
 ]

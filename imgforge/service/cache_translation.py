@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from imgforge.cache import CacheSettings, SharedTierSettings
+from imgforge.cache import CacheSettings, RedisSettings, SharedTierSettings
 from imgforge.config import Settings
+from imgforge.model import parse_redis_url
 
 __all__ = ["cache_settings", "original_cache_settings", "shared_tier_settings"]
 
@@ -35,8 +36,14 @@ def shared_tier_settings(settings: Settings) -> SharedTierSettings:
         use=settings.cache_use,
         timeout=settings.cache_shared_timeout,
         keep=settings.cache_ttl + of_use if settings.cache_ttl else 0.0,
+        redis=_redis_settings(settings),
         plugins=settings.plugin,
     )
+
+
+def _redis_settings(settings: Settings) -> RedisSettings | None:
+    url = settings.cache_redis_url
+    return RedisSettings(parse_redis_url(url), settings.cache_redis_max_entry_bytes) if url else None
 
 
 def original_cache_settings(settings: Settings, processes: int, directory: str = "") -> CacheSettings:

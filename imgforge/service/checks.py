@@ -114,9 +114,11 @@ def _plugins(settings: Settings) -> Iterator[str]:
 
 
 def _shared_cache(settings: Settings) -> Iterator[str]:
-    from imgforge.cache import unknown_shared_tier
+    from imgforge.cache import shared_tier_mistakes, unknown_shared_tier
+    from imgforge.service.cache_translation import shared_tier_settings
 
     yield from unknown_shared_tier(settings.cache_use, all_plugins().factories)
+    yield from shared_tier_mistakes(shared_tier_settings(settings))
 
 
 _STORES = frozenset({"use_s3", "s3_endpoint", "s3_access_points", "use_gcs", "gcs_key", "gcs_endpoint"}) | {
@@ -156,7 +158,7 @@ HEAVY = (
     Rule(frozenset({"ca_file"}), _authorities),
     Rule(frozenset(), _proxies),
     Rule(frozenset({"plugin"}), _plugins),
-    Rule(frozenset({"cache_use"}), _shared_cache),
+    Rule(frozenset({"cache_use", "cache_redis_url"}), _shared_cache),
     Rule(_STORES, _stores),
 )
 
