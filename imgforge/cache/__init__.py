@@ -6,6 +6,7 @@ from imgforge.lazy_door import lazy_door
 
 if TYPE_CHECKING:
     from imgforge.cache.atomic_file import replacing
+    from imgforge.cache.bucket import BucketSettings
     from imgforge.cache.directory_walk import entries, remove
     from imgforge.cache.disk import DiskTier
     from imgforge.cache.entry_file import CorruptEntry, OldEntry, entry_path, read_entry, read_metadata, write_entry
@@ -33,6 +34,7 @@ __all__ = [
     "KEY_BYTES",
     "TIER_PLUGINS",
     "URL_BYTES",
+    "BucketSettings",
     "Cache",
     "CacheSettings",
     "CorruptEntry",
@@ -78,6 +80,7 @@ __getattr__ = lazy_door(
     __name__,
     {
         ".atomic_file": ("replacing",),
+        ".bucket": ("BucketSettings",),
         ".directory_walk": (
             "entries",
             "remove",

@@ -24,6 +24,7 @@ _LICENCE = "there is nothing to license"
 _IDLE: Mapping[str, str] = {
     "buffer_pool_calibration_threshold": _MEMORY,
     "cache_report_errors": "faults of the cache are logged and counted, and the image is served",
+    "cache_swift_connect_timeout_seconds": "IMGFORGE_CACHE_SWIFT_TIMEOUT_SECONDS bounds a request as a whole",
     "development_errors_mode": "error responses always name the mistake in a line, and tracebacks are in the log",
     "download_buffer_size": _MEMORY,
     "fail_on_deprecation": "no setting is deprecated, and an unknown one always ends the start",
@@ -54,18 +55,12 @@ class _Feature:
 
 
 _ENCRYPTED = "objects that clients of S3 encrypted are not decrypted"
-_STORED = "the cache is on disk and in memory, not in an object store"
 _MONITORS = "metrics are at /metrics, for Prometheus"
 _NETS = "there is no machine learning: no object detection, no classification, no learned quality"
 _FILES = "settings come from the environment and from --config FILE"
 
 _FEATURES = (
     _Feature(("s3_use_decryption_client",), "s3_use_decryption_", _ENCRYPTED),
-    _Feature((), "cache_s3_", _STORED),
-    _Feature((), "cache_gcs_", _STORED),
-    _Feature((), "cache_abs_", _STORED),
-    _Feature((), "cache_swift_", _STORED),
-    _Feature(("cache_bucket", "cache_path_prefix"), "cache_bucket", "IMGFORGE_CACHE_DISK_PATH names the whole path"),
     _Feature(("bugsnag_key",), "bugsnag_", _REPORTS),
     _Feature(("honeybadger_key",), "honeybadger_", _REPORTS),
     _Feature(("sentry_dsn",), "sentry_", _REPORTS),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imgforge.config.cache_buckets import BUCKETS
 from imgforge.config.header_values import ANSWERED, FRAMING
 
 if TYPE_CHECKING:
@@ -78,14 +79,38 @@ def _custom_answers(settings: Settings) -> Iterator[str]:
 
 
 def _swift(settings: Settings) -> Iterator[str]:
-    if not settings.use_swift:
-        return
-    for name in ("swift_username", "swift_api_key", "swift_auth_url"):
-        if not getattr(settings, name):
-            yield f"IMGFORGE_USE_SWIFT needs IMGFORGE_{name.upper()}"
-    url = settings.swift_auth_url
-    if url and not settings.swift_auth_version and not any(version in url for version in ("v1", "v2", "v3")):
-        yield "IMGFORGE_SWIFT_AUTH_VERSION must be 1, 2 or 3, for IMGFORGE_SWIFT_AUTH_URL has no v1, v2 or v3"
+    if settings.use_swift:
+        yield from _swift_settings(settings, "IMGFORGE_USE_SWIFT", "swift")
+
+
+def _cache_swift(settings: Settings) -> Iterator[str]:
+    if settings.cache_use == "swift":
+        yield from _swift_settings(settings, "IMGFORGE_CACHE_USE=swift", "cache_swift")
+
+
+def _swift_settings(settings: Settings, switch: str, prefix: str) -> Iterator[str]:
+    for name in ("username", "api_key", "auth_url"):
+        if not getattr(settings, f"{prefix}_{name}"):
+            yield f"{switch} needs IMGFORGE_{prefix.upper()}_{name.upper()}"
+    url, version = getattr(settings, f"{prefix}_auth_url"), getattr(settings, f"{prefix}_auth_version")
+    if url and not version and not any(name in url for name in ("v1", "v2", "v3")):
+        yield (
+            f"IMGFORGE_{prefix.upper()}_AUTH_VERSION must be 1, 2 or 3, for IMGFORGE_{prefix.upper()}_AUTH_URL has no "
+            "v1, v2 or v3"
+        )
+
+
+def _cache_bucket(settings: Settings) -> Iterator[str]:
+    if settings.cache_use in BUCKETS:
+        if not settings.cache_bucket:
+            yield f"IMGFORGE_CACHE_USE={settings.cache_use} needs IMGFORGE_CACHE_BUCKET, the name of a bucket"
+    elif settings.cache_type in {"disk", "hybrid"} and not settings.cache_use:
+        for name in ("cache_bucket", "cache_path_prefix"):
+            if getattr(settings, name):
+                yield (
+                    f"IMGFORGE_{name.upper()} is for a cache in a bucket: IMGFORGE_CACHE_DISK_PATH names the whole "
+                    "path of one on disk"
+                )
 
 
 def _reach(settings: Settings) -> Iterator[str]:
@@ -106,6 +131,7 @@ class Rule:
     broken: Callable[[Settings], Iterable[str]]
 
 
+_SWIFT = ("swift_username", "swift_api_key", "swift_auth_url", "swift_auth_version")
 _RULES = (
     Rule(frozenset({"key", "salt"}), _keys_and_salts),
     Rule(frozenset({"source_url_encryption_key"}), _encryption_key),
@@ -116,7 +142,9 @@ _RULES = (
     Rule(frozenset({"request_headers_passthrough", "secret"}), _request_headers),
     Rule(frozenset({"response_headers_passthrough"}), _response_headers),
     Rule(frozenset({"autoquality_min", "autoquality_max"}), _quality_search),
-    Rule(frozenset({"use_swift", "swift_username", "swift_api_key", "swift_auth_url", "swift_auth_version"}), _swift),
+    Rule(frozenset({"use_swift", *_SWIFT}), _swift),
+    Rule(frozenset({"cache_use", *(f"cache_{name}" for name in _SWIFT)}), _cache_swift),
+    Rule(frozenset({"cache_use", "cache_type", "cache_bucket", "cache_path_prefix"}), _cache_bucket),
     Rule(frozenset({"key", "salt", "bind", "allow_unsigned"}), _reach),
 )
 

@@ -14,6 +14,7 @@ from typing import Any
 from imgforge.config.access import AccessSettings
 from imgforge.config.answers import AnswersSettings
 from imgforge.config.bind import BindAddress, parse_bind
+from imgforge.config.cache_buckets import CacheBucketsSettings
 from imgforge.config.cache_redis import CacheRedisSettings
 from imgforge.config.caches import CachesSettings
 from imgforge.config.encoders import EncoderSettings
@@ -46,6 +47,9 @@ SECRET = frozenset(
         "gcs_key",
         "abs_key",
         "swift_api_key",
+        "cache_gcs_key",
+        "cache_abs_key",
+        "cache_swift_api_key",
         "cache_redis_url",
         "plugin",
     }
@@ -89,6 +93,7 @@ class Settings(
     ResultSettings,
     EncoderSettings,
     CachesSettings,
+    CacheBucketsSettings,
     CacheRedisSettings,
     AnswersSettings,
     PluginsSettings,

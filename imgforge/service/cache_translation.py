@@ -7,6 +7,7 @@ from pathlib import Path
 from imgforge.cache import CacheSettings, RedisSettings, SharedTierSettings
 from imgforge.config import Settings
 from imgforge.model import parse_redis_url
+from imgforge.service.bucket_translation import bucket_settings
 
 __all__ = ["cache_settings", "original_cache_settings", "shared_tier_settings"]
 
@@ -36,6 +37,7 @@ def shared_tier_settings(settings: Settings) -> SharedTierSettings:
         use=settings.cache_use,
         timeout=settings.cache_shared_timeout,
         keep=settings.cache_ttl + of_use if settings.cache_ttl else 0.0,
+        bucket=bucket_settings(settings),
         redis=_redis_settings(settings),
         plugins=settings.plugin,
     )

@@ -43,7 +43,9 @@ def missing_formats(able: processing.Capabilities) -> list[str]:
 
 
 def _where(cache: CacheSettings) -> str:
-    return f"{cache.type} ({cache.disk_path})" if cache.type in {"disk", "hybrid"} else cache.type or "none"
+    own = f"{cache.type} ({cache.disk_path})" if cache.type in {"disk", "hybrid"} else cache.type
+    shared = f"shared in {cache.shared.use}" if cache.shared.use else ""
+    return ", ".join(filter(None, (own, shared))) or "none"
 
 
 def counted(number: int, name: str) -> str:

@@ -8,8 +8,15 @@ from imgforge.sources.plugins import SOURCE_PLUGINS
 from imgforge.sources.registry import SourceRegistry
 from imgforge.sources.resolver import use_own_resolver
 from imgforge.sources.settings import SourceSettings
-from imgforge.sources.store_settings import AzureSettings, BucketRules, GcsSettings, S3Settings, SwiftSettings
-from imgforge.sources.stores import store_mistakes
+from imgforge.sources.store_settings import (
+    AzureSettings,
+    BucketRules,
+    BucketUse,
+    GcsSettings,
+    S3Settings,
+    SwiftSettings,
+)
+from imgforge.sources.stores import bucket_mistakes, open_bucket, store_mistakes
 
 __all__ = [
     "PROXY_VARIABLES",
@@ -18,6 +25,7 @@ __all__ = [
     "AllowedSources",
     "AzureSettings",
     "BucketRules",
+    "BucketUse",
     "GcsSettings",
     "HttpSource",
     "LocalSource",
@@ -27,6 +35,8 @@ __all__ = [
     "SourceSettings",
     "SwiftSettings",
     "address_class",
+    "bucket_mistakes",
+    "open_bucket",
     "read_authorities",
     "store_mistakes",
     "use_own_resolver",

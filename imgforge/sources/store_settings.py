@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from imgforge.errors import SourceRefused
 
-__all__ = ["AzureSettings", "BucketRules", "GcsSettings", "S3Settings", "SwiftSettings"]
+__all__ = ["AzureSettings", "BucketRules", "BucketUse", "GcsSettings", "S3Settings", "SwiftSettings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +68,12 @@ class SwiftSettings:
     tenant: str = ""
     domain: str = ""  # "" is Default
     buckets: BucketRules = BucketRules()
+
+
+@dataclass(frozen=True, slots=True)
+class BucketUse:
+    """The bucket that imgforge itself reads and writes, and the store that it is in."""
+
+    bucket: str
+    store: S3Settings | GcsSettings | AzureSettings | SwiftSettings
+    timeout: float = 30.0  # seconds for one request

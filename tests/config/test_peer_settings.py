@@ -52,7 +52,6 @@ class MissingTests(SynchronousTestCase):
             ("ENABLE_VIDEO_THUMBNAILS", "videos"),
             ("OBJECT_DETECTION_NET", "learned"),
             ("ENV_AWS_SECRET_ID", "environment"),
-            ("CACHE_PATH_PREFIX", "CACHE_DISK_PATH"),
         ):
             with self.assertRaises(ConfigurationError) as caught:
                 warnings(**{name: "true"})

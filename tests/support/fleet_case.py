@@ -20,17 +20,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.pictures import encode, gradient
 from tests.support.process import Origin, Reply, Twistd, wait_for
 
-__all__ = ["FleetTests"]
+__all__ = ["FleetCase", "FleetTests"]
 
 _TOKEN = {"Authorization": "Bearer purge-secret"}
 _EACH = 100
 
 
-class FleetTests(SynchronousTestCase):
+class FleetCase(SynchronousTestCase):
     """Two servers of one process each, on ports of their own, with the settings of `fleet_settings`, and an origin."""
-
-    # How many renditions, and fetches, equal requests to both nodes may cost.
-    most_renditions = 1
 
     def fleet_settings(self) -> dict[str, str]:
         """What the nodes share, and what they have for themselves; names without the prefix."""
@@ -82,6 +79,33 @@ class FleetTests(SynchronousTestCase):
             self.origin.release()
             return [one.result() for one in asked]
 
+    def purge(self, node: Twistd, what: Mapping[str, str]) -> None:
+        """Purge *what* at *node*: a source, tag or prefix."""
+        reply = node.get("/cache/purge", _TOKEN, "POST", json.dumps(what).encode())
+        self.assertEqual(reply.status, 200, reply.body)
+
+    def shown(self, path: str) -> set[bytes]:
+        """What the nodes show under *path*."""
+        bodies = set()
+        for node in self.nodes:
+            reply = node.get(path)
+            self.assertEqual(reply.status, 200, reply.body)
+            bodies.add(reply.body)
+        return bodies
+
+    def shows_old(self, path: str, old: bytes) -> bool:
+        return old in self.shown(path)
+
+    def all_hit(self, path: str) -> bool:
+        return all("HIT" in node.get(path).headers["cache-status"] for node in self.nodes)
+
+
+class FleetTests(FleetCase):
+    """What the nodes do, whatever the cache is."""
+
+    # How many renditions, and fetches, equal requests to both nodes may cost.
+    most_renditions = 1
+
     def test_200_requests_at_once_over_both_nodes_fetch_one_original_and_make_one_rendition(self) -> None:
         replies = self.ask_all_at_once(self.path("a"))
         self.assertEqual({reply.status for reply in replies}, {200})
@@ -101,23 +125,6 @@ class FleetTests(SynchronousTestCase):
         made = first.get(self.path("a")).body
         wait_for(lambda: "HIT" in second.get(self.path("a")).headers["cache-status"], "a hit of the other node")
         self.assertEqual(second.get(self.path("a")).body, made)
-
-    def purge(self, node: Twistd, what: Mapping[str, str]) -> None:
-        """Purge *what* at *node*: a source, tag or prefix."""
-        reply = node.get("/cache/purge", _TOKEN, "POST", json.dumps(what).encode())
-        self.assertEqual(reply.status, 200, reply.body)
-
-    def shown(self, path: str) -> set[bytes]:
-        """What the nodes show under *path*."""
-        bodies = set()
-        for node in self.nodes:
-            reply = node.get(path)
-            self.assertEqual(reply.status, 200, reply.body)
-            bodies.add(reply.body)
-        return bodies
-
-    def shows_old(self, path: str, old: bytes) -> bool:
-        return old in self.shown(path)
 
     def test_a_purge_by_source_tag_prefix_and_url_is_obeyed_by_both_nodes(self) -> None:
         paths = {"a": self.path("a"), "b": self.path("b"), "c": self.path("c", "w:20/cache_tags:hero")}
@@ -144,6 +151,3 @@ class FleetTests(SynchronousTestCase):
             for letter, path in paths.items():
                 if letter != name:
                     self.assertEqual(self.shown(path), {old[path]}, f"{letter} was purged with {name}")
-
-    def all_hit(self, path: str) -> bool:
-        return all("HIT" in node.get(path).headers["cache-status"] for node in self.nodes)

@@ -65,16 +65,20 @@ _ANY_URL = _AnyUrl.from_text(_ANY_TEXT)  # the agent sends the request's
 class OriginClient:
     """Sends requests over one pool of connections, to the addresses that the policy of *settings* allows.
 
-    Connections to the origins of *endpoints*, which are URLs, are opened at the start.
+    Connections to the origins of *endpoints*, which are URLs, are opened at the start. A *quiet* one leaves it to its
+    user to log failures.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: IServerReactor, settings: SourceSettings, endpoints: Sequence[str] = ()) -> None:
+    def __init__(
+        self, reactor: IServerReactor, settings: SourceSettings, endpoints: Sequence[str] = (), *, quiet: bool = False
+    ) -> None:
         self._reactor: Any = reactor
         self._headers = wire_headers({"User-Agent": settings.user_agent, "Accept": "*/*"})
         self._jar: Any = NoCookies()
         self._timeout = settings.download_timeout
+        self._failed = self.log.debug if quiet else self.log.info
         self._pool = ConnectionPool(
             reactor, Connector(reactor, settings), settings.keep_alive_timeout, settings.idle_connections_per_host
         )
@@ -100,7 +104,7 @@ class OriginClient:
         except _NETWORK_ERRORS as error:
             # The query may carry a signature, which would open the origin to every reader of the log.
             cause = cause_of(error)
-            self.log.info("cannot fetch {url}: {cause}", url=request.url.partition("?")[0], cause=cause)
+            self._failed("cannot fetch {url}: {cause}", url=request.url.partition("?")[0], cause=cause)
             raise OriginFailed("the origin cannot be reached or breaks HTTP").caused_by(cause) from None
         response: IResponse = answer.original  # each attribute of treq's costs a call more
         return response

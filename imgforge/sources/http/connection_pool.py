@@ -26,8 +26,8 @@ from imgforge.sources.http.wire_url import Origin
 
 __all__ = ["ConnectionPool"]
 
-# Authority, target, headers and body.
-_Request = tuple[bytes, bytes, Sequence[tuple[bytes, bytes]], bytes | None]
+# Authority, target, headers, body and method.
+_Request = tuple[bytes, bytes, Sequence[tuple[bytes, bytes]], bytes | None, bytes]
 
 
 @dataclass(eq=False, slots=True)
@@ -93,10 +93,11 @@ class ConnectionPool:
         target: bytes,
         headers: Sequence[tuple[bytes, bytes]],
         body: bytes | None = None,
+        method: bytes = b"GET",
         new_connection: bool = False,
     ) -> Deferred[IResponse]:
         """The response to the request; see `IOriginConnection.send`. *new_connection* takes no connection of others."""
-        request = (authority, target, headers, body)
+        request = (authority, target, headers, body, method)
         connection = None if new_connection else self._usable(origin)
         if connection is None:
             return Deferred.fromCoroutine(self._send_first(origin, request, new_connection))

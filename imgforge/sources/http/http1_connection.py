@@ -46,9 +46,10 @@ _END = h11.EndOfMessage()
 class _Exchange:
     """A request and its response, and what the response's reader may do with the connection meanwhile."""
 
-    def __init__(self, connection: Http1Connection, reused: bool) -> None:
+    def __init__(self, connection: Http1Connection, reused: bool, bodiless: bool) -> None:
         self._connection: Http1Connection | None = connection
         self.reused = reused
+        self.bodiless = bodiless  # whether no response to the request has a body
         self.received = 0  # bytes of the head so far
         self.response: OriginResponse | None = None
         self.chunks = ChunkLimit()
@@ -105,7 +106,12 @@ class Http1Connection(Protocol):
         return int(self._exchange is not None)
 
     def send(
-        self, authority: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes | None = None
+        self,
+        authority: bytes,
+        target: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes | None = None,
+        method: bytes = b"GET",
     ) -> Deferred[IResponse]:
         """See `IOriginConnection`."""
         if not self.free:
@@ -116,17 +122,16 @@ class Http1Connection(Protocol):
         self._parser = h11.Connection(h11.CLIENT, HEAD_LIMIT)
         try:
             fields = [(b"Host", authority), *headers]
-            if body is None:
-                sent = self._parser.send(h11.Request(method=b"GET", target=target, headers=fields)) or b""
-            else:
+            if body is not None:
                 fields.append((b"Content-Length", b"%d" % len(body)))
-                sent = self._parser.send(h11.Request(method=b"POST", target=target, headers=fields)) or b""
+            sent = self._parser.send(h11.Request(method=method, target=target, headers=fields)) or b""
+            if body:
                 sent += self._parser.send(h11.Data(data=body)) or b""
             self._parser.send(_END)
         except h11.LocalProtocolError:
             self.abort()
             return fail(RequestGenerationFailed([Failure()]))
-        exchange = self._exchange = _Exchange(self, self._used)
+        exchange = self._exchange = _Exchange(self, self._used, method == b"HEAD")
         self._used = True
         if self._all_sent:
             self._all_sent = write_at_once(self._transport, sent)
@@ -280,7 +285,7 @@ def _response(event: Any, exchange: _Exchange) -> OriginResponse:
         raise h11.RemoteProtocolError("the head frames the body twice")
     if any(len(length) > _LONGEST_LENGTH for length in lengths):
         raise h11.RemoteProtocolError("the head has an impossible Content-Length")
-    length = 0 if event.status_code in _NO_BODY else int(lengths[0]) if lengths else None
+    length = 0 if exchange.bodiless or event.status_code in _NO_BODY else int(lengths[0]) if lengths else None
     major, minor = event.http_version.split(b".")
     return OriginResponse((b"HTTP", int(major), int(minor)), event.status_code, headers, length, exchange)
 

@@ -80,16 +80,21 @@ class Http2Connection(Protocol):
         self._settle()
 
     def send(
-        self, authority: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes | None = None
+        self,
+        authority: bytes,
+        target: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes | None = None,
+        method: bytes = b"GET",
     ) -> Deferred[IResponse]:
         """See `IOriginConnection`; `ValueError` for a target or a header that no request can have."""
         if not self.free:
             return fail(NotSent("the connection takes no more requests"))
         try:
-            fields = request_fields(b"GET" if body is None else b"POST", authority, target, headers)
+            fields = request_fields(method, authority, target, headers)
         except ValueError as error:
             return fail(error)
-        stream = Http2Stream(self, self._clock)
+        stream = Http2Stream(self, self._clock, bodiless=method == b"HEAD")
         self._held.append((stream, fields, body or b""))
         self._settle()
         return stream.answer

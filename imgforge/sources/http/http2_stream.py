@@ -79,7 +79,8 @@ class Http2Stream:
     over when the reader has got everything, when it failed, or when the response was given up.
     """
 
-    def __init__(self, owner: StreamOwner, clock: IReactorTime) -> None:
+    def __init__(self, owner: StreamOwner, clock: IReactorTime, bodiless: bool = False) -> None:
+        self._bodiless = bodiless  # whether no response to the request has a body
         self.stream_id = 0  # until the request is sent
         self.reads_before = 0  # how often the connection had received anything by then
         self.answer: Deferred[IResponse] = Deferred(lambda _: self.abandon_body())
@@ -127,11 +128,12 @@ class Http2Stream:
             head = read_head(fields)
         except ValueError as error:
             raise MalformedResponse(str(error)) from None
-        self._missing = head.length
-        if ends_stream and self._missing and not head.bodiless:
+        bodiless = head.bodiless or self._bodiless
+        self._missing = length = 0 if bodiless else head.length
+        if ends_stream and self._missing:
             raise MalformedResponse("the body is shorter than its Content-Length")
-        self._response = OriginResponse(_VERSION, head.status, head.headers, 0 if ends_stream else head.length, self)
-        if head.bodiless and not ends_stream:
+        self._response = OriginResponse(_VERSION, head.status, head.headers, 0 if ends_stream else length, self)
+        if bodiless and not ends_stream:
             # h2 would hold the length that a 304 names against the empty frame that ends it.
             self._owner.reset(self.stream_id, ErrorCodes.CANCEL)
             self._complete = True

@@ -72,5 +72,7 @@ class OriginAgent:
             sent.pop(name, None)
         authority = sent.pop(b"Host", None) or origin.authority
         fields = [*sent.items(), _IDENTITY]
-        answering = self._pool.send(origin, authority, target, fields, wired.body, wired.new_connection)
+        answering = self._pool.send(
+            origin, authority, target, fields, wired.body, wired.method.encode(), wired.new_connection
+        )
         return answering.addCallback(inflated)

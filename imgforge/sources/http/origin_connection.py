@@ -16,7 +16,7 @@ class NotSent(Exception):
 
 
 class IOriginConnection(Interface):
-    """A connection that is open, and sends GET requests."""
+    """A connection that is open, and sends requests."""
 
     free: int = Attribute(
         "How many requests can be sent now: 1 or 0 for HTTP/1.1, the streams that the origin still allows for HTTP/2. "
@@ -30,11 +30,17 @@ class IOriginConnection(Interface):
     closed: bool = Attribute("Whether the transport is gone.")
 
     def send(
-        authority: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes | None = None
+        authority: bytes,
+        target: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes | None = None,
+        method: bytes = b"GET",
     ) -> Deferred[IResponse]:
-        """Send `GET target` to *authority* (the Host); fires with the response once its head is there.
+        """Send `GET target`, or another *method*, to *authority* (the Host); fires with the response once its head is
+        there.
 
-        A *body*, of a few KiB at most, is sent with POST.
+        The *body* is sent as a whole; over HTTP/2 it may have a few KiB at most. The request may be sent twice, where
+        the first connection broke without an answer.
 
         The bytes of *target* go to the wire unchanged. *headers* have neither Host nor Connection. `NotSent` where the
         origin cannot have begun to answer: the connection was closed meanwhile, or HTTP/2 refused the stream. Other

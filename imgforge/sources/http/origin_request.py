@@ -17,9 +17,8 @@ class OriginRequest:
     url: str  # ASCII, with the path and query that are sent byte for byte
     headers: Mapping[str, str] = field(repr=False)  # names in lower case; they may be credentials, as the body
     new_connection: bool = False  # whether no connection that is open already will do: for retries and hedges
-    body: bytes | None = field(
-        default=None, repr=False
-    )  # sent with POST: for services beside the origins, such as those that give tokens
+    body: bytes | None = field(default=None, repr=False)  # None sends no Content-Length either
+    method: str = "GET"  # others are for services beside the origins, and for what is written to stores
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,10 +58,15 @@ class ForwardedConnection(Http1Connection):
         self._prefix = b"http://" + origin.authority
 
     def send(
-        self, authority: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes | None = None
+        self,
+        authority: bytes,
+        target: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes | None = None,
+        method: bytes = b"GET",
     ) -> Deferred[IResponse]:
         """See `IOriginConnection`."""
-        answering = super().send(authority, self._prefix + target, [*headers, *self._proxy.headers], body)
+        answering = super().send(authority, self._prefix + target, [*headers, *self._proxy.headers], body, method)
         return answering.addCallback(self._checked)
 
     def _checked(self, response: IResponse) -> IResponse:

@@ -1,9 +1,18 @@
-"""Originals in object stores: each store makes and signs requests, which `imgforge.sources.http` sends."""
+"""Object stores: each makes and signs requests, for originals and the cache; `imgforge.sources.http` sends them."""
 
 from imgforge.sources.stores.azure import AzureFactory
+from imgforge.sources.stores.bucket_opening import bucket_mistakes, open_bucket
 from imgforge.sources.stores.gcs import GcsFactory
 from imgforge.sources.stores.s3 import S3Factory
 from imgforge.sources.stores.start_checks import store_mistakes
 from imgforge.sources.stores.swift import SwiftFactory
 
-__all__ = ["AzureFactory", "GcsFactory", "S3Factory", "SwiftFactory", "store_mistakes"]
+__all__ = [
+    "AzureFactory",
+    "GcsFactory",
+    "S3Factory",
+    "SwiftFactory",
+    "bucket_mistakes",
+    "open_bucket",
+    "store_mistakes",
+]

@@ -26,15 +26,25 @@ from imgforge.sources.stores.azure_credentials import (
     token_loader,
 )
 from imgforge.sources.stores.conditional_requests import understood_headers
+from imgforge.sources.stores.credentials_keeper import CredentialsKeeper
 from imgforge.sources.stores.credentials_threads import keeper_on_threads
 from imgforge.sources.stores.error_codes import error_code, explanation
 from imgforge.sources.stores.object_url import ObjectName, object_name
 from imgforge.sources.stores.setting_mistakes import StoreMistake, endpoint_url
 from imgforge.sources.stores.store_source import StoreSource
 
-__all__ = ["AzureFactory", "AzureStore", "check_azure"]
+__all__ = [
+    "API_VERSION",
+    "AzureFactory",
+    "AzureStore",
+    "azure_credentials",
+    "azure_endpoint",
+    "azure_error_code",
+    "check_account",
+    "check_azure",
+]
 
-_API_VERSION = "2020-10-02"  # has versions of blobs; Azure's services and appliances know it
+API_VERSION = "2020-10-02"  # has versions of blobs; Azure's services and appliances know it
 _CONTAINER = re.compile(r"\$root|\$web|\$logs|[a-z0-9][a-z0-9-]{2,62}")
 _SEPARATORS = re.compile(r"[/\\]")
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
@@ -68,7 +78,7 @@ class AzureStore:
         self._containers = settings.buckets
         self._credentials = credentials
         self._separator = separator
-        endpoint = urlsplit(_endpoint_of(settings))
+        endpoint = urlsplit(azure_endpoint(settings))
         self._origin = f"{endpoint.scheme}://{endpoint.netloc}"
         self._prefix = endpoint.path  # "/account" where the host does not name the account
         self.endpoints: tuple[str, ...] = (self._origin,)
@@ -92,14 +102,14 @@ class AzureStore:
         path = f"{self._prefix}/{quote(name.bucket, safe='$')}/{quote(name.key, safe='')}"
         # As in imgproxy, what is no version is none: it may be there to get around a cache.
         query = {"versionid": name.version} if _VERSION.fullmatch(name.version) else {}
-        sent = understood_headers(headers) | {"x-ms-version": _API_VERSION}
+        sent = understood_headers(headers) | {"x-ms-version": API_VERSION}
         await self._credentials.authorize(path, query, sent)
         asked = "".join(f"?{key}={quote(value, safe='')}" for key, value in query.items())
         return OriginRequest(f"{self._origin}{path}{asked}", sent)
 
     async def learn_from(self, url: str, refusal: Refusal) -> bool:  # noqa: ARG002
         """Whether there is another token, or the clock has been corrected."""
-        return await self._credentials.learn_from(refusal, _code(refusal))
+        return await self._credentials.learn_from(refusal, azure_error_code(refusal))
 
     def rejects_credentials(self, refusal: Refusal) -> bool:
         """See `IOriginKind`."""
@@ -107,13 +117,13 @@ class AzureStore:
 
     def explain(self, refusal: Refusal) -> str:
         """See `IOriginKind`; nothing of a blob that is just missing."""
-        return explanation(refusal.status, _code(refusal), _CURES)
+        return explanation(refusal.status, azure_error_code(refusal), _CURES)
 
     def _name(self, url: str) -> ObjectName:
         return object_name(url, self._separator)
 
 
-def _endpoint_of(settings: AzureSettings) -> str:
+def azure_endpoint(settings: AzureSettings) -> str:
     """The URL below which containers are; `StoreMistake` where the settings name none."""
     if settings.endpoint:
         return endpoint_url("IMGFORGE_ABS_ENDPOINT", settings.endpoint)
@@ -122,19 +132,35 @@ def _endpoint_of(settings: AzureSettings) -> str:
     return f"https://{settings.account}.blob.core.windows.net"
 
 
-def _code(refusal: Refusal) -> str:
+def azure_error_code(refusal: Refusal) -> str:
+    """Azure's word for why it refused, of letters and digits only; "" where it says none."""
     return re.sub(r"[^A-Za-z0-9]", "", refusal.headers.get("x-ms-error-code", "")[:64]) or error_code(refusal)
+
+
+def check_account(azure: AzureSettings) -> None:
+    """`StoreMistake` where the account cannot be used."""
+    azure_endpoint(azure)
+    if azure.key:
+        account_key(azure)
+    else:
+        token_loader()
 
 
 def check_azure(settings: SourceSettings) -> None:
     """`StoreMistake` where *settings* switch Azure Blob Storage on, but cannot be used."""
-    azure = settings.azure
-    if azure is not None:
-        _endpoint_of(azure)
-        if azure.key:
-            account_key(azure)
-        else:
-            token_loader()
+    if settings.azure is not None:
+        check_account(settings.azure)
+
+
+def azure_credentials(
+    reactor: IServerReactor, azure: AzureSettings, for_cache: bool = False
+) -> tuple[AzureCredentials, CredentialsKeeper[str] | None]:
+    """The credentials of the account, and the keeper of its tokens that has to be closed, where there is one."""
+    if azure.key:
+        return SharedKey(reactor, azure.account, account_key(azure)), None
+    tokens = keeper_on_threads(reactor, "abs", token_loader(), for_cache)
+    tokens.start()
+    return TokenCredentials(reactor, tokens), tokens
 
 
 @implementer(ISourceFactory)
@@ -149,13 +175,6 @@ class AzureFactory:
         azure = settings.azure
         if azure is None:
             return None
-        credentials: AzureCredentials
-        tokens = None
-        if azure.key:
-            credentials = SharedKey(reactor, azure.account, account_key(azure))
-        else:
-            tokens = keeper_on_threads(reactor, "abs", token_loader())
-            tokens.start()
-            credentials = TokenCredentials(reactor, tokens)
+        credentials, tokens = azure_credentials(reactor, azure)
         store = AzureStore(azure, credentials, settings.store_retries, settings.query_separator)
         return StoreSource(reactor, settings, store, tokens)

@@ -27,8 +27,10 @@ _PATIENCE = 10.0  # seconds for one request to a token endpoint; azure-identity 
 class AzureCredentials(Protocol):
     """Authorizes requests."""
 
-    async def authorize(self, path: str, query: Mapping[str, str], headers: dict[str, str]) -> None:
-        """Add to *headers* what makes the store take a GET request for *path* and *query*, both as signed."""
+    async def authorize(
+        self, path: str, query: Mapping[str, str], headers: dict[str, str], method: str = "GET"
+    ) -> None:
+        """Add to *headers* what makes the store take a request for *path* and *query*, both as signed."""
 
     async def learn_from(self, refusal: Refusal, code: str) -> bool:
         """Whether the next request fares better after *refusal* with the store's word *code*."""
@@ -42,10 +44,12 @@ class SharedKey:
         self._account = account
         self._key = key
 
-    async def authorize(self, path: str, query: Mapping[str, str], headers: dict[str, str]) -> None:
+    async def authorize(
+        self, path: str, query: Mapping[str, str], headers: dict[str, str], method: str = "GET"
+    ) -> None:
         """See `AzureCredentials`."""
         headers["x-ms-date"] = formatdate(self._clock.seconds(), usegmt=True)
-        headers["authorization"] = shared_key_authorization(self._account, self._key, path, query, headers)
+        headers["authorization"] = shared_key_authorization(self._account, self._key, path, query, headers, method)
 
     async def learn_from(self, refusal: Refusal, code: str) -> bool:
         """Whether the clock has been corrected: the store then took the request for an old one."""
@@ -61,7 +65,13 @@ class TokenCredentials:
         self._clock = clock
         self._tokens = tokens
 
-    async def authorize(self, path: str, query: Mapping[str, str], headers: dict[str, str]) -> None:  # noqa: ARG002
+    async def authorize(
+        self,
+        path: str,  # noqa: ARG002
+        query: Mapping[str, str],  # noqa: ARG002
+        headers: dict[str, str],
+        method: str = "GET",  # noqa: ARG002
+    ) -> None:
         """See `AzureCredentials`."""
         headers["x-ms-date"] = formatdate(self._clock.seconds(), usegmt=True)
         headers["authorization"] = await self._tokens.get()

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 
 from imgforge.concurrency import Coalescer
 from imgforge.errors import ImgforgeError, NoCredentials, OriginTimeout
+from imgforge.sources.stores.setting_names import of_the_cache
 
 __all__ = ["CredentialsError", "CredentialsKeeper", "CredentialsLate", "CredentialsRefused", "Loaded"]
 
@@ -60,8 +61,9 @@ class _Kept(Generic[T]):
 
 
 class CredentialsKeeper(Generic[T]):
-    """Keeps the credentials that *load* brings for `scheme://` sources; *close* ends what *load* needs.
+    """Keeps the credentials that *load* brings for the store *scheme*; *close* ends what *load* needs.
 
+    They are for sources, or *for_cache*, whose settings have other names.
     *load* raises `CredentialsError` where there are none. Equal credentials are the same ones.
     """
 
@@ -73,11 +75,14 @@ class CredentialsKeeper(Generic[T]):
         scheme: str,
         load: Callable[[], Awaitable[Loaded[T]]],
         close: Callable[[], Deferred[None]],
+        for_cache: bool = False,
     ) -> None:
         self._clock = clock
         self._scheme = scheme
         self._load = load
         self._close = close
+        self._needed_by = "reads and writes of the cache" if for_cache else f"{scheme}:// sources"
+        self._line: Callable[[str], str] = of_the_cache if for_cache else str
         self._loads: Coalescer[None, None] = Coalescer()
         self._kept: _Kept[T] | None = None
         self._failures = 0  # in a row
@@ -174,12 +179,13 @@ class CredentialsKeeper(Generic[T]):
             "{scheme}: cannot get credentials: {cause}; {state}, and the next try is in {pause:g} s",
             scheme=self._scheme,
             cause=self._error().cause,
-            state="the present ones are valid still" if valid else f"{self._scheme}:// sources fail",
+            state="the present ones are valid still" if valid else f"{self._needed_by} fail",
             pause=pause,
         )
 
     def _error(self) -> ImgforgeError:
         """The last failure, as each request gets it."""
+        cause = self._line(str(self._failure))
         if isinstance(self._failure, CredentialsLate):
-            return OriginTimeout(_LATE_LINE).caused_by(str(self._failure))
-        return NoCredentials(_FAILED_LINE).caused_by(str(self._failure))
+            return OriginTimeout(_LATE_LINE).caused_by(cause)
+        return NoCredentials(_FAILED_LINE).caused_by(cause)

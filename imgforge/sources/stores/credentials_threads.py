@@ -20,10 +20,12 @@ _LONGEST_LOAD = 60.0  # seconds; a thread that takes longer is left behind, and 
 _CLOSE_TIMEOUT = 1.0  # seconds
 
 
-def keeper_on_threads(reactor: IServerReactor, scheme: str, load: Callable[[], Loaded[T]]) -> CredentialsKeeper[T]:
+def keeper_on_threads(
+    reactor: IServerReactor, scheme: str, load: Callable[[], Loaded[T]], for_cache: bool = False
+) -> CredentialsKeeper[T]:
     """A keeper of what *load* brings, which is called on daemon threads of the keeper's own and may block."""
     threads = _LoaderThreads(reactor, scheme, load)
-    return CredentialsKeeper(reactor, scheme, threads.load, threads.close)
+    return CredentialsKeeper(reactor, scheme, threads.load, threads.close, for_cache)
 
 
 class _LoaderThreads(Generic[T]):

@@ -20,7 +20,7 @@ from imgforge.sources.stores.setting_mistakes import StoreMistake, endpoint_url,
 
 __all__ = ["endpoint_of", "is_google", "needs_token", "token_loader"]
 
-_SCOPES = ("https://www.googleapis.com/auth/devstorage.read_only",)
+_SCOPE = "https://www.googleapis.com/auth/devstorage.{}"
 _GOOGLE = "https://storage.googleapis.com"
 _FILE, _METADATA_HOST = "GOOGLE_APPLICATION_CREDENTIALS", "GCE_METADATA_HOST"
 _PATIENCE = 10.0  # seconds for one request to a token endpoint; google-auth repeats it a few times
@@ -46,15 +46,17 @@ def needs_token(settings: GcsSettings) -> bool:
     return bool(named) or is_google(endpoint_of(settings))
 
 
-def token_loader(key: str) -> Callable[[], Loaded[str]]:
+def token_loader(key: str, *, writes: bool = False) -> Callable[[], Loaded[str]]:
     """A function that loads an Authorization header, and blocks while it does.
 
+    The header allows to read, and where it *writes* to write as well.
     *key* is a service account's as JSON text; "" takes the account of the environment or of the machine.
     `StoreMistake` for a key that cannot be used, and without google-auth.
     """
     for module in ("google.auth.transport.requests", "requests"):
         require("IMGFORGE_USE_GCS", module, "google-auth", "gcs")
-    of_key = _credentials_of(key) if key else None
+    scopes = (_SCOPE.format("read_write" if writes else "read_only"),)
+    of_key = _credentials_of(key, scopes) if key else None
 
     def load() -> Loaded[str]:
         from google.auth.exceptions import GoogleAuthError
@@ -62,7 +64,7 @@ def token_loader(key: str) -> Callable[[], Loaded[str]]:
 
         request = partial(Request(), timeout=_PATIENCE)
         try:
-            credentials = of_key or _found_credentials(request)
+            credentials = of_key or _found_credentials(request, scopes)
             credentials.refresh(request)
         except GoogleAuthError as error:  # further arguments repeat what the first says
             reason = str(error.args[0] if error.args else error).strip()
@@ -74,7 +76,7 @@ def token_loader(key: str) -> Callable[[], Loaded[str]]:
     return load
 
 
-def _credentials_of(key: str) -> Any:
+def _credentials_of(key: str, scopes: tuple[str, ...]) -> Any:
     from google.auth.exceptions import GoogleAuthError
     from google.oauth2.service_account import Credentials
 
@@ -85,12 +87,12 @@ def _credentials_of(key: str) -> Any:
     if not isinstance(info, dict) or info.get("type") != "service_account":
         raise StoreMistake("IMGFORGE_GCS_KEY must hold JSON with the type service_account")
     try:
-        return Credentials.from_service_account_info(info, scopes=_SCOPES)
+        return Credentials.from_service_account_info(info, scopes=scopes)
     except (GoogleAuthError, ValueError, TypeError) as error:
         raise StoreMistake(f"IMGFORGE_GCS_KEY holds no usable key: {_first_line(error)}") from None
 
 
-def _found_credentials(request: Any) -> Any:
+def _found_credentials(request: Any, scopes: tuple[str, ...]) -> Any:
     import google.auth
     from google.auth import compute_engine
     from google.auth.credentials import with_scopes_if_required
@@ -99,10 +101,10 @@ def _found_credentials(request: Any) -> Any:
     # and ask Google for the project of a workload identity.
     if os.environ.get(_FILE):
         credentials, _ = google.auth.load_credentials_from_file(os.environ[_FILE], request=request)
-        return with_scopes_if_required(credentials, _SCOPES)
+        return with_scopes_if_required(credentials, scopes)
     if os.environ.get(_METADATA_HOST):
-        return compute_engine.Credentials(scopes=_SCOPES)
-    credentials, _ = google.auth.default(scopes=_SCOPES, request=request)
+        return compute_engine.Credentials(scopes=scopes)
+    credentials, _ = google.auth.default(scopes=scopes, request=request)
     return credentials
 
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from imgforge.errors import SourceRefused
 from imgforge.interfaces import IServerReactor, ISourceFactory
 from imgforge.sources.http import IOriginKind, OriginRequest, Refusal
-from imgforge.sources.recent_dict import RecentDict
 from imgforge.sources.settings import SourceSettings
 from imgforge.sources.store_settings import S3Settings
 from imgforge.sources.stores.conditional_requests import understood_headers
@@ -23,30 +20,19 @@ from imgforge.sources.stores.credentials_threads import keeper_on_threads
 from imgforge.sources.stores.object_url import ObjectName, climbs_out, object_name
 from imgforge.sources.stores.s3_addressing import S3Addressing, addressing_mistakes
 from imgforge.sources.stores.s3_botocore import credentials_loader, profile_region, require_botocore
-from imgforge.sources.stores.s3_refusals import REJECTED_KEYS, REJECTED_TOKENS, SKEWED, S3Error, s3_error
-from imgforge.sources.stores.s3_signature import (
-    Credentials,
-    escaped_key,
-    escaped_query,
-    scope_of,
-    signed_headers,
-    signer_of,
-    time_of,
-)
+from imgforge.sources.stores.s3_refusals import REJECTED_TOKENS, s3_error
+from imgforge.sources.stores.s3_requests import S3Requests
+from imgforge.sources.stores.s3_signature import Credentials
 from imgforge.sources.stores.setting_mistakes import StoreMistake
-from imgforge.sources.stores.store_clock import StoreClock
 from imgforge.sources.stores.store_source import StoreSource
 
 __all__ = ["S3Factory", "S3Store", "s3_mistakes"]
-
-_MOST_REGIONS = 1000  # buckets whose regions are remembered; beyond, the one that was learnt longest ago is forgotten
 
 
 @implementer(IOriginKind)
 class S3Store:
     """S3 as a kind of origin. URLs are s3:// URLs; *now* gives the seconds since the epoch."""
 
-    log = Logger()
     follows_redirects = False
 
     def __init__(
@@ -60,11 +46,7 @@ class S3Store:
         self._separator = settings.query_separator
         self._rules = (settings.s3 or S3Settings()).buckets
         self._addressing = addressing
-        self._credentials = credentials
-        self._clock = StoreClock("s3", now)
-        self._regions: RecentDict[str, str] = RecentDict(
-            _MOST_REGIONS
-        )  # by buckets, where it is not the configured one
+        self._requests = S3Requests(addressing, credentials, now)
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -88,23 +70,12 @@ class S3Store:
     async def request_for(self, url: str, headers: Mapping[str, str]) -> OriginRequest:
         """See `IOriginKind`."""
         name = self._name(url)
-        credentials = await self._credentials.get()
-        address = self._addressing.address(name.bucket, self._regions.get(name.bucket, ""))
-        target = f"{address.path}/{escaped_key(name.key)}"
-        if name.version:
-            target += f"?{escaped_query([('versionId', name.version)])}"
-        moment = datetime.fromtimestamp(self._clock.seconds(), UTC)
-        signed = signed_headers(address.host, target, credentials, address.scope, moment)
-        return OriginRequest(f"{address.origin}{target}", {**understood_headers(headers, last_bytes=True), **signed})
+        query = [("versionId", name.version)] if name.version else []
+        return await self._requests.signed(name.bucket, name.key, query, understood_headers(headers, last_bytes=True))
 
     async def learn_from(self, url: str, refusal: Refusal) -> bool:
         """See `IOriginKind`."""
-        error = s3_error(refusal)
-        if error.code in REJECTED_KEYS:
-            return await self._credentials.replace(signer_of(refusal.request.headers))
-        if error.code in SKEWED:
-            return self._clock.correct(refusal, time_of(refusal.request.headers))
-        return self._learn_region(self._name(url).bucket, refusal, error)
+        return await self._requests.learn_from(self._name(url).bucket, refusal)
 
     def rejects_credentials(self, refusal: Refusal) -> bool:
         """See `IOriginKind`; a token that has expired is refused with the status 400."""
@@ -116,22 +87,6 @@ class S3Store:
 
     def _name(self, url: str) -> ObjectName:
         return object_name(url, self._separator)
-
-    def _learn_region(self, bucket: str, refusal: Refusal, error: S3Error) -> bool:
-        scope = scope_of(refusal.request.headers)
-        if scope is None or error.region in {"", scope.region}:
-            return False
-        if not self._addressing.may_move(bucket, error.region):
-            return False
-        if self._regions.get(bucket) != error.region:
-            self.log.info(
-                "s3://{bucket} lies in {region}, not in {asked}: its images are asked for there",
-                bucket=bucket,
-                region=error.region,
-                asked=scope.region,
-            )
-        self._regions[bucket] = error.region
-        return True
 
 
 @implementer(ISourceFactory)

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
-_EMPTY = sha256(b"").hexdigest()  # the hash of a GET request's body
+_EMPTY = sha256(b"").hexdigest()  # the hash of no body
 _SCOPE = re.compile(r"Credential=[^,/ ]+/\d{8}/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request")
 _TIME = "%Y%m%dT%H%M%SZ"
 _BLANKS = re.compile(r" +")
@@ -83,16 +83,28 @@ def authorization(
     return f"{_ALGORITHM} Credential={credential},SignedHeaders={names},Signature={signature}"
 
 
-def signed_headers(host: str, target: str, credentials: Credentials, scope: Scope, moment: datetime) -> dict[str, str]:
-    """The headers that make GET *target* at *host* a signed request. *moment* is in UTC.
+def signed_headers(
+    host: str,
+    target: str,
+    credentials: Credentials,
+    scope: Scope,
+    moment: datetime,
+    *,
+    method: str = "GET",
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """The headers that make *method* *target* at *host*, with *body*, a signed request. *moment* is in UTC.
 
-    Conditions and ranges are left unsigned, as S3 allows: a proxy in front of a store may write them otherwise.
+    Of the request's other headers, *headers* are signed as well. Conditions and ranges are left unsigned, as S3 allows:
+    a proxy in front of a store may write them otherwise.
     """
-    headers = {"x-amz-date": moment.strftime(_TIME), "x-amz-content-sha256": _EMPTY}
+    payload = sha256(body).hexdigest() if body else _EMPTY
+    own = {"x-amz-date": moment.strftime(_TIME), "x-amz-content-sha256": payload}
     if credentials.token:
-        headers["x-amz-security-token"] = credentials.token
-    signature = authorization(f"GET {target}", {"host": host, **headers}, _EMPTY, credentials, scope)
-    return {**headers, "authorization": signature}
+        own["x-amz-security-token"] = credentials.token
+    signed = {"host": host, **(headers or {}), **own}
+    return {**own, "authorization": authorization(f"{method} {target}", signed, payload, credentials, scope)}
 
 
 def signer_of(headers: Mapping[str, str]) -> Credentials:

@@ -114,7 +114,7 @@ def _password_v3(settings: SwiftSettings) -> dict[str, Any]:
 
 def _post(url: str, message: Mapping[str, Any]) -> OriginRequest:
     headers = {"content-type": "application/json", "accept": "application/json"}
-    return OriginRequest(url, headers, body=json.encode(message))
+    return OriginRequest(url, headers, body=json.encode(message), method="POST")
 
 
 def _header_value(text: str) -> str:

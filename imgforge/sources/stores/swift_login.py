@@ -27,11 +27,11 @@ _CHECKED = {1: "", 2: " and IMGFORGE_SWIFT_TENANT", 3: ", IMGFORGE_SWIFT_TENANT 
 
 
 def swift_tokens(
-    reactor: IServerReactor, settings: SourceSettings, swift: SwiftSettings
+    reactor: IServerReactor, settings: SourceSettings, swift: SwiftSettings, for_cache: bool = False
 ) -> CredentialsKeeper[SwiftToken]:
     """A keeper of the account's token."""
     login = _SwiftLogin(reactor, settings, swift)
-    return CredentialsKeeper(reactor, "swift", login.load, login.close)
+    return CredentialsKeeper(reactor, "swift", login.load, login.close, for_cache)
 
 
 class _SwiftLogin:

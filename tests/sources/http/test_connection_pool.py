@@ -49,6 +49,7 @@ class MemoryConnection:
         target: bytes,
         headers: Sequence[tuple[bytes, bytes]],
         body: bytes | None = None,
+        method: bytes = b"GET",
     ) -> Deferred[IResponse]:
         if self.refuses:
             self.abort()
@@ -125,7 +126,7 @@ class PoolCase(SynchronousTestCase):
         self.pool = ConnectionPool(self.clock, connector, self.idle, 2)
 
     def send(self, origin: Origin = PLAIN, target: bytes = b"/", new: bool = False) -> Deferred[IResponse]:
-        return self.pool.send(origin, origin.authority, target, [], None, new)
+        return self.pool.send(origin, origin.authority, target, [], None, b"GET", new)
 
     def idle_connection(self, origin: Origin = PLAIN) -> MemoryConnection:
         answering = self.send(origin, new=True)

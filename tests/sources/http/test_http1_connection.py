@@ -73,6 +73,36 @@ class RequestTests(ConnectionCase):
             b"GET /a%2fb//c/../d?sig=%7E%2B+x HTTP/1.1\r\nHost: a.test\r\nX-Name: value\r\n\r\n",
         )
 
+    def test_a_body_is_sent_whole_with_its_length(self) -> None:
+        body = bytes(range(256)) * 1000
+        answering = self.connection.send(b"a.test", b"/b", [(b"X-Name", b"value")], body, b"PUT")
+        head = b"PUT /b HTTP/1.1\r\nHost: a.test\r\nX-Name: value\r\nContent-Length: 256000\r\n\r\n"
+        self.assertEqual(self.transport.value(), head + body)
+        self.connection.dataReceived(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+        self.assertEqual(self.successResultOf(answering).code, 201)
+        self.assertTrue(self.connection.free)
+
+    def test_an_empty_body_has_a_length_too_and_no_body_has_none(self) -> None:
+        self.connection.send(b"a.test", b"/b", [], b"", b"PUT")
+        self.assertEqual(self.transport.value(), b"PUT /b HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n\r\n")
+        self.setUp()
+        self.connection.send(b"a.test", b"/b", [], None, b"DELETE")
+        self.assertEqual(self.transport.value(), b"DELETE /b HTTP/1.1\r\nHost: a.test\r\n\r\n")
+
+    def test_the_response_to_head_has_a_length_and_no_body(self) -> None:
+        for framing in (b"Content-Length: 5", b"Transfer-Encoding: chunked"):
+            self.setUp()
+            answering = self.connection.send(b"a.test", b"/b", [], None, b"HEAD")
+            self.connection.dataReceived(b"HTTP/1.1 200 OK\r\n%s\r\n\r\n" % framing)
+            response = self.successResultOf(answering)
+            self.assertEqual(response.length, 0)
+            self.assertTrue(self.connection.free)
+        self.setUp()
+        surplus = self.connection.send(b"a.test", b"/b", [], None, b"HEAD")
+        self.connection.dataReceived(HEAD + b"hello")  # a body that no response to HEAD has
+        self.assertEqual(self.successResultOf(surplus).length, 0)
+        self.assertFalse(self.connection.free)
+
     def test_what_cannot_be_sent_fails_and_nothing_is_sent(self) -> None:
         for target, header in (
             (b"/a b", (b"A", b"b")), (b"/a\r\nEvil: 1", (b"A", b"b")), (b"/\xff", (b"A", b"b")), (b"", (b"A", b"b")),

@@ -50,6 +50,12 @@ class GcsCredentialsTests(SynchronousTestCase):
     def test_a_key_in_a_setting(self) -> None:
         self.assert_loads(service_account(f"{self.server.url}/token"))
 
+    def test_a_token_that_writes(self) -> None:
+        token_loader(service_account(f"{self.server.url}/token"), writes=True)()
+        payload = self.server.requests[-1][2]["assertion"][0].split(".")[1]
+        claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        self.assertEqual(claims["scope"], "https://www.googleapis.com/auth/devstorage.read_write")
+
     def test_a_key_in_a_file(self) -> None:
         path = self.file("key.json", service_account(f"{self.server.url}/token"))
         self.environment({"GOOGLE_APPLICATION_CREDENTIALS": path})

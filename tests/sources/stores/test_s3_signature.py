@@ -120,12 +120,20 @@ class BotocoreTests(SynchronousTestCase):
     """The vendor's own signer signs the same."""
 
     def check(self, key: str, version: str, token: str) -> None:
-        moment = datetime(2026, 11, 28, 7, 8, 9, tzinfo=UTC)
         query = f"?{escaped_query([('versionId', version)])}" if version else ""
-        target = f"/photos/{escaped_key(key)}{query}"
+        self.check_request("GET", f"/photos/{escaped_key(key)}{query}", token)
+
+    def check_request(
+        self, method: str, target: str, token: str = "", body: bytes = b"", content_type: str = ""
+    ) -> None:
+        moment = datetime(2026, 11, 28, 7, 8, 9, tzinfo=UTC)
         credentials = Credentials("AKIDEXAMPLE", SECRET, token)
-        ours = signed_headers("store.example:9000", target, credentials, Scope("eu-west-3"), moment)
-        request: Any = AWSRequest("GET", f"http://store.example:9000{target}")
+        headers = {"content-type": content_type} if content_type else {}
+        ours = headers | signed_headers(
+            "store.example:9000", target, credentials, Scope("eu-west-3"), moment,
+            method=method, body=body, headers=headers,
+        )  # fmt: skip
+        request: Any = AWSRequest(method, f"http://store.example:9000{target}", headers, body)
         request.context["payload_signing_enabled"] = True
         signer = S3SigV4Auth(BotocoreCredentials("AKIDEXAMPLE", SECRET, token or None), "s3", "eu-west-3")
         with patch("botocore.auth.get_current_datetime", lambda **_: moment.replace(tzinfo=None)):
@@ -140,6 +148,18 @@ class BotocoreTests(SynchronousTestCase):
     @given(keys, st.text("aZ09._-/+= ä"), st.sampled_from(["", "FwoGZXIvYXdzE//+token="]))
     def test_any_key_version_and_token(self, key: str, version: str, token: str) -> None:
         self.check(key, version, token)
+
+    def test_writes_listings_and_deletes(self) -> None:
+        for method in ("HEAD", "DELETE"):
+            self.check_request(method, f"/cache/{escaped_key('a b/ä')}", "token")
+        for body in (b"", b"x", bytes(range(256)) * 1000):
+            self.check_request("PUT", "/cache/ab12", "", body, "application/octet-stream")
+        query = {"list-type": "2", "max-keys": "1000", "prefix": "a b/é+", "start-after": "a b/é+/0~*'"}
+        self.check_request("GET", f"/cache?{escaped_query(query.items())}")
+
+    @given(keys, st.binary(max_size=100), st.sampled_from(["PUT", "DELETE", "HEAD"]))
+    def test_any_body_and_method(self, key: str, body: bytes, method: str) -> None:
+        self.check_request(method, f"/cache/{escaped_key(key)}", "", body if method == "PUT" else b"")
 
 
 class EscapingTests(SynchronousTestCase):

@@ -1,0 +1,181 @@
+"""Removes purged entries from a bucket: those of a URL by their names, others by reading what each says of itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from imgforge.cache.bucket.object_names import SHARDS, ObjectNames
+from imgforge.cache.bucket.parallel import in_parallel
+from imgforge.cache.bucket.stored_times import entry_moved
+from imgforge.cache.entry_format import HEAD_BYTES, CorruptEntry, decode_header, read_head
+from imgforge.cache.purge import FINAL_AFTER, Purges
+from imgforge.model import CacheEntry, Purge
+from imgforge.object_stores import IObjectStore, StoredObject
+
+__all__ = ["Removal", "read_metadata"]
+
+_COUNT_WITHIN = 5.0  # seconds that the caller of a purge waits for the count
+_MOST_AT_ONCE = 2000  # entries that are read for a purge; where there are more, a sweep removes them some day
+_AT_ONCE, _SWEPT_AT_ONCE = 8, 2  # entries that are read side by side: a sweep has time, and clients share the processor
+_START = 4096  # bytes of an entry, in which its metadata almost always end
+
+
+class _TooMany(Exception):
+    """The bucket has more entries than are read for a purge."""
+
+
+@dataclass(eq=False)
+class _Task:
+    purge: Purge
+    done: Deferred[None] = field(default_factory=Deferred)
+    removed: int = 0
+
+
+async def read_metadata(store: IObjectStore, name: str) -> tuple[bytes, CacheEntry, int] | None:
+    """Key and entry, without its body, and the bytes of the body, as the object says; None where there is no object.
+
+    `CorruptEntry` where it is no entry; the checksum is not checked. Times are the store's.
+    """
+    start = await store.get_start(name, _START)
+    if start is None:
+        return None
+    head = read_head(start[:HEAD_BYTES])
+    end = HEAD_BYTES + head.header
+    if end > len(start):
+        start = await store.get_start(name, end) or b""
+    key, entry = decode_header(head, start[HEAD_BYTES:end])
+    return key, entry, head.body
+
+
+class Removal:
+    """Removes entries from *store*; one search at a time, for all purges that wait for one."""
+
+    log = Logger()
+
+    def __init__(self, clock: IReactorTime, store: IObjectStore, names: ObjectNames) -> None:
+        self._clock = clock
+        self._store = store
+        self._names = names
+        self._waiting: list[_Task] = []
+        self._searching = False
+        self._under_way: set[Deferred[None]] = set()
+
+    def stop(self) -> None:
+        """End all that is under way; known purges cover what is left."""
+        for work in list(self._under_way):
+            work.cancel()
+
+    def remove(self, purge: Purge) -> Deferred[int]:
+        """Remove the entries that *purge* covers; how many there were, as far as it is known in time."""
+        task = _Task(purge)
+        if purge.kind == "url":
+            self._run([task], self._remove_url(task))
+        else:
+            self._waiting.append(task)
+            self._next()
+        counted = task.done.addTimeout(_COUNT_WITHIN, self._clock, lambda _outcome, _seconds: None)
+        return counted.addCallback(lambda _: task.removed)
+
+    async def sweep(self, purges: dict[str, Purge]) -> int:
+        """Remove all entries that *purges* cover; how many there were. Fails where the store does."""
+        return await self._search(list(purges.values()), [], math.inf)
+
+    def _next(self) -> None:
+        if self._searching or not self._waiting:
+            return
+        tasks, self._waiting = self._waiting, []
+        self._searching = True
+        self._run(tasks, self._remove_found(tasks)).addBoth(self._searched)
+
+    def _searched(self, _: object) -> None:
+        self._searching = False
+        self._next()
+
+    def _run(self, tasks: list[_Task], work: Coroutine[Deferred[Any], Any, None]) -> Deferred[None]:
+        running: Deferred[None] = Deferred.fromCoroutine(work)
+        self._under_way.add(running)
+
+        def ended(outcome: Failure | None) -> None:
+            self._under_way.discard(running)
+            if isinstance(outcome, Failure) and not outcome.check(CancelledError):
+                self.log.info(
+                    "purged entries are left in the bucket, where nobody serves them: {error}", error=outcome.value
+                )
+            for task in tasks:
+                if not task.done.called:
+                    task.done.callback(None)
+
+        return running.addBoth(ended)
+
+    async def _remove_url(self, task: _Task) -> None:
+        marker = ""
+        while True:
+            page = await self._store.page(self._names.entries(task.purge.value), marker)
+            await in_parallel([partial(self._remove_variant, task, each.name) for each in page.objects])
+            marker = page.marker
+            if not marker:
+                return
+
+    async def _remove_variant(self, task: _Task, name: str) -> None:
+        if self._names.key(name) is not None:
+            await self._store.remove(name)
+            task.removed += 1
+
+    async def _remove_found(self, tasks: list[_Task]) -> None:
+        try:
+            await self._search([task.purge for task in tasks], tasks, _MOST_AT_ONCE)
+        except _TooMany:
+            self.log.debug("the bucket has too many entries to read them for a purge: a sweep removes those it covers")
+
+    async def _search(self, purges: list[Purge], tasks: list[_Task], most: float) -> int:
+        """Read the entries that *purges* may cover, at most so many, and remove those that they do."""
+        at_once = _AT_ONCE if tasks else _SWEPT_AT_ONCE
+        ahead = self._store.ahead()
+        latest = max(purge.at for purge in purges) + ahead + FINAL_AFTER
+        covering = Purges(purges, self._clock.seconds)
+        each_task = [(task, Purges([task.purge], self._clock.seconds)) for task in tasks]
+        read = removed = 0
+        for shard in SHARDS:
+            marker = ""
+            while True:
+                page = await self._store.page(self._names.entries(shard), marker)
+                found = [each for each in page.objects if each.modified <= latest and self._names.key(each.name)]
+                read += len(found)
+                # Shards are alike: after the first one it can be told how many entries there are.
+                if read > most or (shard == SHARDS[0] and 16 * read > 2 * most):
+                    raise _TooMany
+                results = await in_parallel(
+                    [partial(self._remove_covered, each, covering, each_task) for each in found], at_once
+                )
+                removed += sum(results)
+                marker = page.marker
+                if not marker:
+                    break
+        return removed
+
+    async def _remove_covered(
+        self, found: StoredObject, covering: Purges, each_task: list[tuple[_Task, Purges]]
+    ) -> bool:
+        key = self._names.key(found.name)
+        try:
+            metadata = await read_metadata(self._store, found.name)
+        except CorruptEntry:  # the next look-up finds out
+            return False
+        if metadata is None or key is None or metadata[0] != key:
+            return False
+        entry = entry_moved(metadata[1], -self._store.ahead())
+        if not covering.covers(key, entry):
+            return False
+        await self._store.remove(found.name)
+        for task, purges in each_task:
+            task.removed += purges.covers(key, entry)
+        return True
