@@ -100,6 +100,10 @@ class Cache(Service):
 
     async def get(self, key: bytes) -> tuple[CacheEntry, str] | None:
         """The entry under *key* and the name of the tier that had it."""
+        return await self._find(key, lambda entry, tier: (entry, tier))
+
+    async def _find(self, key: bytes, serve: Callable[[CacheEntry, str], T | None]) -> T | None:
+        """What *serve* makes of the first entry under *key* that is good enough for it, and of its tier's name."""
         await self._purges.loaded()
         for index, tier in enumerate(self.tiers):
             entry = await tier.get(key)
@@ -108,9 +112,11 @@ class Cache(Service):
             if self._purges.covers(key, entry):  # a slower tier may have one that was made since
                 tier.remove(key).addErrback(partial(self._log_failed, "a purged entry could not be removed"))
                 continue
-            for faster in range(index):
-                self._put(faster, key, entry)
-            return entry, tier.name
+            served = serve(entry, tier.name)
+            if served is not None:
+                for faster in range(index):
+                    self._put(faster, key, entry)
+                return served
         return None
 
     async def size_of(self, key: bytes) -> int:
@@ -141,9 +147,8 @@ class Cache(Service):
         each process makes its own.
         """
 
-        async def find() -> T | None:
-            found = await self.get(key)
-            return None if found is None else serve(found[0])
+        async def find() -> T | None:  # memory may have a stale entry, while another process has put a fresh one behind
+            return await self._find(key, lambda entry, _: serve(entry))
 
         for coalescer in reversed(self._coalescers):
             make = partial(coalescer.do, key, find, make, kept)

@@ -169,7 +169,7 @@ class Settings(
 
         That default directory is created if it is not there.
         """
-        if not self.embedded or "cache_type" in self._given:
+        if not self.embedded or self.cache_use or "cache_type" in self._given:
             return self.cache_type, self.cache_disk_path
         if self.cache_disk_path:
             return "hybrid", self.cache_disk_path

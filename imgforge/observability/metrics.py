@@ -44,7 +44,7 @@ _REASONS = (
     *("queue", "origin", "rate", "clients", "client", "source", "size", "result", "time", "download", "circuit"),
     "quarantine",
 )
-_DISK_FAULTS = ("corrupt", "full", "io", "slow", "too_large")
+_TIER_FAULTS = ("corrupt", "full", "io", "slow", "too_large")
 
 # Clients choose the methods: all others share one label.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PURGE", "PATCH"})
@@ -138,7 +138,7 @@ class Metrics:
             self._cache_misses.labels(cache)
         for cache, tier in tiers:
             self._cache_tier_hits.labels(cache, tier)
-            for fault in _DISK_FAULTS if tier == "disk" else ():
+            for fault in _TIER_FAULTS if tier != "memory" else ():
                 self._cache_faults.labels(tier, fault)
         for name in formats:
             self._processed.labels(name)
@@ -168,7 +168,7 @@ class Metrics:
         self._add(self._cache_misses, cache)
 
     def cache_fault(self, cache: str, fault: str) -> None:
-        """Counts an entry that was lost; *fault* is one of a few words (corrupt, full, io, slow, too_large)."""
+        """Counts an entry that was lost; *fault* is one of a few words (corrupt, full, io, skipped, slow, too_large)."""
         self._cache_faults.labels(cache, fault).inc()
 
     def source_fetched(self, seconds: float, *, ok: bool) -> None:

@@ -6,11 +6,13 @@ import tempfile
 from dataclasses import replace
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface import implementer
 
 from imgforge.cache import Cache, CacheSettings, DiskTier, MemoryTier, Purge, SharedTierSettings, make_cache
 from imgforge.errors import PurgeFailed
+from imgforge.interfaces import ILease, LeaseAttempt
 from imgforge.model import CacheEntry
 from imgforge.testing import FaultyTier
 from tests.support.cache_directory import ENTRY, KEY, ThreadedClock, number_key
@@ -60,6 +62,17 @@ class CacheTests(TestCase):
             await cache.remove(KEY)
 
 
+@implementer(ILease)
+class HeldLease:
+    """The lease of another process, which has put an entry."""
+
+    def attempt(self) -> Deferred[LeaseAttempt]:
+        return succeed(LeaseAttempt(taken=False, present=True, outcome=None))
+
+    def release(self, outcome: bytes | None, written: Deferred[Any]) -> None:
+        """Release nothing."""
+
+
 class SharedTierTests(SynchronousTestCase):
     """Memory, a tier in the place of the disk, and a shared one."""
 
@@ -102,6 +115,23 @@ class SharedTierTests(SynchronousTestCase):
         self.assertEqual(len(self.memory), 0)
         self.assertIsNone(self.get())
         self.assertEqual((len(self.near.entries), len(self.far.entries)), (0, 0))
+
+    def test_work_that_another_process_has_done_is_found_behind_a_stale_entry(self) -> None:
+        fresh = replace(ENTRY, etag="fresh")
+        self.memory.put(KEY, ENTRY)
+        self.far.entries.put(KEY, fresh)
+        lease = HeldLease()
+        self.patch(self.far, "lease", lambda _: lease)
+
+        async def make() -> str:
+            raise AssertionError("it is made")
+
+        def serve(entry: CacheEntry) -> str | None:
+            return entry.etag if entry is fresh else None
+
+        found = Deferred.fromCoroutine(self.cache.once(KEY, make, serve))
+        self.assertEqual(self.successResultOf(found), "fresh")
+        self.assertEqual(self.get(), (fresh, "memory"))
 
     def test_a_purge_reaches_each_tier_and_tells_how_many_entries_the_fullest_had(self) -> None:
         self.far.entries.put(number_key(1), ENTRY)

@@ -296,6 +296,7 @@ class TryOutTests(LoadingCase):
         for configured, cache in (
             ({"CACHE_TYPE": "none"}, ("", "")),
             ({"CACHE_TYPE": "memory"}, ("memory", "")),
+            ({"CACHE_USE": "redis"}, ("", "")),
             ({"CACHE_DISK_PATH": "/x"}, ("hybrid", "/x")),
             ({"CACHE_TYPE": "disk", "CACHE_DISK_PATH": "/x"}, ("disk", "/x")),
         ):
