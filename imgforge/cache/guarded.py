@@ -70,17 +70,8 @@ class GuardedTier:
 
     def start(self, learn: LearnPurges) -> Deferred[None]:
         """See `ICacheTier`; fires after a moment where the tier does not: it starts all the same."""
-        started: Deferred[None] = Deferred()
-
-        def fire(_: object = None) -> None:
-            if timer.active():
-                timer.cancel()
-            if not started.called:
-                started.callback(None)
-
-        timer = self._clock.callLater(self._timeout + _START_WITHIN, fire)
-        maybeDeferred(self._tier.start, learn).addErrback(self._report).addBoth(fire)
-        return started
+        starting = maybeDeferred(self._tier.start, learn).addErrback(self._report)
+        return self._outcome_or(starting, self._timeout + _START_WITHIN, None)
 
     def close(self) -> Deferred[None]:
         """See `ICacheTier`."""
@@ -118,8 +109,8 @@ class GuardedTier:
         return written
 
     def remove(self, key: bytes) -> Deferred[bool]:
-        """See `ICacheTier`; False where the tier fails."""
-        return Deferred.fromCoroutine(self._remove(key))
+        """See `ICacheTier`; False where the tier fails, or takes longer than the time limit, and goes on."""
+        return self._outcome_or(Deferred.fromCoroutine(self._remove(key)), self._timeout, False)
 
     async def _remove(self, key: bytes) -> bool:
         await self._writes.withdraw(key)
@@ -177,6 +168,20 @@ class GuardedTier:
 
     def _probe(self) -> Deferred[Any]:
         return self._limited(lambda: self._tier.size_of(_PROBED), max(self._timeout, 1.0))
+
+    def _outcome_or(self, work: Deferred[T], seconds: float, otherwise: T) -> Deferred[T]:
+        """The outcome of *work*, or *otherwise* after *seconds*; the work goes on."""
+        outcome: Deferred[T] = Deferred()
+
+        def fire(result: T) -> None:
+            if timer.active():
+                timer.cancel()
+            if not outcome.called:
+                outcome.callback(result)
+
+        timer = self._clock.callLater(seconds, fire, otherwise)
+        work.addCallback(fire)
+        return outcome
 
     def _look_up(self, call: Callable[[], Deferred[T]]) -> Deferred[T]:
         return self._limited(call, self._timeout).addCallback(self._answered)

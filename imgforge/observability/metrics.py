@@ -168,7 +168,7 @@ class Metrics:
         self._add(self._cache_misses, cache)
 
     def cache_fault(self, cache: str, fault: str) -> None:
-        """Counts an entry that was lost; *fault* is one of a few words (corrupt, full, io, skipped, slow, too_large)."""
+        """Counts an entry that was lost; *fault* is one of corrupt, full, io, skipped, slow and too_large."""
         self._cache_faults.labels(cache, fault).inc()
 
     def source_fetched(self, seconds: float, *, ok: bool) -> None:

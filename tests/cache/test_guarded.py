@@ -278,6 +278,15 @@ class WriteBehindTests(GuardCase):
         self.successResultOf(removing)
         self.assertEqual((len(stalled), self.tier.calls), (1, ["remove"]))
 
+    def test_a_removal_behind_a_write_that_hangs_is_waited_for_a_moment_only(self) -> None:
+        stalled = self.stall()
+        self.guard.put(KEY, ENTRY)
+        removing = self.guard.remove(KEY)
+        self.pass_time(TIMEOUT + 0.1)
+        self.assertFalse(self.successResultOf(removing))
+        stalled[0].callback(None)
+        self.assertEqual(self.tier.calls, ["remove"])
+
     def test_an_entry_that_is_purged_while_it_waits_is_not_written(self) -> None:
         stalled = self.stall()
         for number in range(4):

@@ -7,8 +7,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.cache import URL_BYTES, entry_key, fingerprint
-from imgforge.model import DeliveryOptions, ImageRequest, ProcessingOptions, Size
+from imgforge.cache import URL_BYTES, entry_key, fingerprint, info_key, original_key
+from imgforge.model import DeliveryOptions, ImageRequest, InfoOptions, InfoRequest, ProcessingOptions, Size
 from imgforge.urls import UrlParser, UrlSettings
 
 REQUEST = ImageRequest("http://x/a.jpg", ProcessingOptions(width=3))
@@ -50,6 +50,20 @@ class KeyTests(SynchronousTestCase):
         variants = {key(accepted=("webp",)), *(entry_key(REQUEST, (), b"s", client) for client in clients)}
         self.assertEqual((len(variants), len({one[:URL_BYTES] for one in variants})), (5, 1))
         self.assertNotEqual(key()[:URL_BYTES], key(replace(REQUEST, source="y"))[:URL_BYTES])
+
+    def test_facts_about_an_original_have_keys_of_their_own(self) -> None:
+        wanted = InfoRequest(REQUEST.source, delivery=REQUEST.delivery)
+        keys = {
+            info_key(wanted, b"s"),
+            info_key(replace(wanted, options=InfoOptions(average=True)), b"s"),
+            info_key(replace(wanted, delivery=DeliveryOptions(cachebuster="1")), b"s"),
+            info_key(replace(wanted, delivery=DeliveryOptions(cache_tags=("a",))), b"s"),
+            info_key(wanted, b"t"),
+        }
+        self.assertEqual(len({one[:URL_BYTES] for one in keys | {key(), original_key(REQUEST.source)}}), 7)
+        variants = {info_key(wanted, b"s", ("x",)), info_key(replace(wanted, passed=(("a", "b"),)), b"s")}
+        self.assertEqual(len(variants - keys), 2)
+        self.assertEqual({one[:URL_BYTES] for one in variants}, {info_key(wanted, b"s")[:URL_BYTES]})
 
     def test_what_only_changes_the_answer_does_not(self) -> None:
         delivery = DeliveryOptions(filename="a", return_attachment=True, expires=9)

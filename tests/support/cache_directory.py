@@ -98,3 +98,7 @@ class DiskTierCase(TestCase):
         """Wait until *happened* is true, while threads work; the test's timeout ends it otherwise."""
         while not happened():
             await deferLater(reactor, 0.005)
+
+    async def rested(self) -> None:
+        """Wait until no sweep is under way: while one is, the janitor does not look at the clock."""
+        await self.until(lambda: self.tier._janitor._checks.call is not None)

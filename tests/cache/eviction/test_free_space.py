@@ -39,10 +39,6 @@ class NoRoomTests(DiskTierCase):
         self.tier = self.make(self.root, min_free=min_free)
         return self.tier
 
-    async def rested(self) -> None:
-        """Wait until no sweep is under way: while one is, the janitor does not look at the clock."""
-        await self.until(lambda: self.tier._janitor._checks.call is not None)
-
     async def swept(self, left: int) -> None:
         await self.rested()
         self.clock.advance(1)

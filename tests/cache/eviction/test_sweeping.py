@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from imgforge.cache import DiskLimits, SweepOptions, sweep
+from imgforge.cache import DiskLimits, Sweep, SweepOptions, sweep
 from imgforge.cache.eviction.sweeping import last_sweep
 from tests.support.cache_directory import Directory, write
 
@@ -96,6 +96,18 @@ class SweepTests(Directory):
         self.assertIsNone(sweep(self.root, DiskLimits(0, 3), SweepOptions(rest=60)))  # to be asked is no sweep
         Path(self.root, "janitor.left").write_text("damaged")
         self.assertIsNone(last_sweep(self.root))
+
+    def test_all_processes_know_when_one_last_looked_for_purged_entries(self) -> None:
+        write(self.root, 1)
+        before = time.time()
+        looked = sweep(self.root, DiskLimits(), SweepOptions(purged=lambda _: False))
+        assert looked is not None
+        self.assertTrue(before <= looked.looked_at <= time.time())
+        sweep(self.root, DiskLimits())
+        self.assertEqual(last_sweep(self.root), Sweep(looked.bytes, 1, looked_at=looked.looked_at))
+        for written, kept in (("5 1", 0.0), ("5 1 nan", 0.0), ("5 1 1e99", 0.0), ("5 1 -3", 0.0), ("5 1 7.5", 7.5)):
+            Path(self.root, "janitor.left").write_text(f"{written}\n")
+            self.assertEqual(last_sweep(self.root), Sweep(5, 1, looked_at=kept), written)
 
     def test_a_clock_that_was_put_back_does_not_stop_the_sweeps(self) -> None:
         sweep(self.root, DiskLimits(0, 4))
