@@ -13,8 +13,9 @@ import click
 
 if TYPE_CHECKING:
     from imgforge.config import Settings, SettingsCheck
+    from imgforge.urls import Signer
 
-__all__ = ["CONFIG", "Progress", "checked_settings", "fail", "settings_of", "write_secret"]
+__all__ = ["CONFIG", "Progress", "checked_settings", "fail", "settings_of", "signer_of", "write_secret"]
 
 CONFIG = click.option(
     "--config",
@@ -54,6 +55,15 @@ def checked_settings(config_path: str | None) -> Settings:
     from imgforge.service import check_settings
 
     return settings_of(config_path, check_settings)
+
+
+def signer_of(settings: Settings) -> Signer:
+    """Returns what signs paths with the first key and salt of *settings*; ends the program without a key."""
+    from imgforge.urls import Signer
+
+    if not settings.key:
+        fail("IMGFORGE_KEY and IMGFORGE_SALT are not set: `imgforge keygen` generates them")
+    return Signer(settings.key[0], settings.salt[0], settings.signature_size)
 
 
 def write_secret(path: str, text: str, *, replace: bool = False) -> None:

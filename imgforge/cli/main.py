@@ -1,4 +1,4 @@
-"""The `imgforge` command line: keys, signatures and configuration; each other command has a module of its own.
+"""The `imgforge` command line: keys, encryption and configuration; each other command has a module of its own.
 
 A command imports libraries when it runs, so that `imgforge --version` stays quick.
 """
@@ -15,19 +15,12 @@ from imgforge.cli.cache import cache
 from imgforge.cli.common import CONFIG, checked_settings, fail, settings_of, write_secret
 from imgforge.cli.health import health
 from imgforge.cli.purge import purge
+from imgforge.cli.sign import sign
 from imgforge.cli.verify import verify
 
 __all__ = ["main"]
 
 _KEY_BYTES = 32  # the output size of SHA-256, as RFC 2104, section 3, recommends
-
-
-def _key_pair(config_path: str | None) -> tuple[bytes, bytes, int]:
-    """Returns the key and the salt that sign, and the signature's size in bytes; ends the program without a key."""
-    settings = settings_of(config_path)
-    if not settings.key:
-        fail("IMGFORGE_KEY and IMGFORGE_SALT are not set: `imgforge keygen` generates them")
-    return settings.key[0], settings.salt[0], settings.signature_size
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -39,6 +32,7 @@ def main() -> None:
 main.add_command(cache)
 main.add_command(health)
 main.add_command(purge)
+main.add_command(sign)
 main.add_command(verify)
 
 
@@ -57,28 +51,6 @@ def keygen(path: str | None, force: bool) -> None:
         fail(f"{path} exists: --force replaces it, and URLs signed with its key are then refused")
     except OSError as error:
         fail(f"{path} cannot be written: {error.strerror}")
-
-
-@main.command(short_help="Sign a path, or a source URL with options.")
-@click.argument("path", required=False)
-@click.option("--source", help="URL of the original, in place of PATH.")
-@click.option("--options", default="", help="Processing options for --source, such as rs:fill:300:200/q:80.")
-@click.option("--format", "-F", "format_name", help="Image format of the result for --source, such as webp.")
-@click.option("--base-url", "-B", default="", help="URL of the server, put in front of the signed path.")
-@CONFIG
-def sign(
-    path: str | None, source: str | None, options: str, format_name: str | None, base_url: str, config_path: str | None
-) -> None:
-    """Sign PATH, which begins with the slash before the options, or the path for --source and --options."""
-    from imgforge.urls import Signer, build_path
-
-    if (path is None) == (source is None):
-        raise click.UsageError("give either PATH or --source")
-    key, salt, size = _key_pair(config_path)
-    path = path if path is not None else build_path(source or "", options, format_name)
-    if not path.startswith("/"):
-        path = "/" + path
-    click.echo(base_url.rstrip("/") + Signer(key, salt, size).sign(path))
 
 
 @main.command()

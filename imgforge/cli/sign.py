@@ -1,0 +1,131 @@
+"""`imgforge sign`: signs one path or source, or a batch of them as a stream."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from imgforge.cli.batch import (
+    INPUT_FORMAT,
+    BadLine,
+    Batch,
+    BatchFormat,
+    CsvLines,
+    JsonLines,
+    TextLines,
+    format_of,
+    text,
+)
+from imgforge.cli.common import CONFIG, fail, settings_of, signer_of
+
+if TYPE_CHECKING:
+    from imgforge.cli.batch import Fields, Results
+    from imgforge.urls import Signer
+
+__all__ = ["sign"]
+
+_LONGEST = 16384  # bytes of a path that the server takes
+# What no client sends as it stands: it would percent-encode it, end the path there, or refuse it.
+_UNSENT = re.compile(r"[\x00-\x20\x7f?#]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+@click.command(short_help="Sign a path, a source URL with options, or a batch of them.")
+@click.argument("path", required=False)
+@click.option("--source", help="URL of the original, in place of PATH.")
+@click.option("--batch", type=click.Path(exists=True, allow_dash=True), help="Sign every line of a file; - reads them.")
+@INPUT_FORMAT
+@click.option("--options", default="", help="Processing options for sources, such as rs:fill:300:200/q:80.")
+@click.option("--format", "-F", "format_name", help="Image format of the results for sources, such as webp.")
+@click.option("--base-url", "-B", default="", help="URL of the server, put in front of the signed path.")
+@CONFIG
+def sign(
+    path: str | None,
+    source: str | None,
+    batch: str | None,
+    input_format: str | None,
+    options: str,
+    format_name: str | None,
+    base_url: str,
+    config_path: str | None,
+) -> None:
+    """Sign PATH, which begins with the slash before the options, or the path for --source and --options.
+
+    With --batch, each line of a file is a path; or a row of CSV, or a JSON object, with a path, or with source and, if
+    they differ from --options and --format, options and format. Results come in the same order and format, with the
+    URL added as url. Lines that cannot be signed are reported by their numbers, and the exit status is 1.
+    """
+    if (path is not None) + (source is not None) + (batch is not None) != 1:
+        raise click.UsageError("give exactly one of PATH, --source and --batch")
+    if input_format and batch is None:
+        raise click.UsageError("--input-format needs --batch")
+    signer = signer_of(settings_of(config_path))
+    base = base_url.rstrip("/")
+    if batch is None:
+        click.echo(base + signer.sign(_path(path, source, options, format_name)))
+        return
+    form = format_of(batch, input_format)
+    if form == "lines" and (options or format_name):
+        raise click.UsageError("--options and --format are for sources, which are given as CSV or JSON lines")
+    run = Batch(_FORMATS[form](), _signing(signer, base, options, format_name or ""), _REFUSED[form])
+    number = run.run(batch, sys.stdout.buffer, "signed")
+    if run.bad:
+        fail(f"{run.bad} of {number} lines could not be signed")
+
+
+def _path(path: str | None, source: str | None, options: str, format_name: str | None) -> str:
+    from imgforge.urls import build_path
+
+    path = path if path is not None else build_path(source or "", options, format_name)
+    return path if path.startswith("/") else f"/{path}"
+
+
+_FORMATS: dict[str, Callable[[], BatchFormat]] = {
+    "lines": lambda: TextLines("path", lambda _, results: results["url"]),
+    "csv": lambda: CsvLines(("path", "source"), ("url",)),
+    "jsonl": JsonLines,
+}
+_REFUSED: dict[str, Callable[[str], Results | None]] = {
+    "lines": lambda _: None,
+    "csv": lambda _: {"url": ""},
+    "jsonl": lambda message: {"error": message},
+}
+
+
+def _signing(signer: Signer, base: str, options: str, format_name: str) -> Callable[[Fields], Results]:
+    """Returns what signs one record; *options* and *format_name* count where the record has none of its own."""
+    from imgforge.urls import FORMATS, build_path
+
+    sign_path = signer.sign
+
+    def signed(fields: Fields) -> Results:
+        path, source = text(fields, "path"), text(fields, "source")
+        if source:
+            if path:
+                raise BadLine("it has both a path and a source")
+            if _CONTROL.search(source):
+                raise BadLine("the source has a control character")
+            form = text(fields, "format") or format_name
+            if form and form not in FORMATS:
+                raise BadLine(f"unknown format {form[:60]!r}")
+            path = build_path(source, text(fields, "options") or options, form or None)
+        elif not path:
+            raise BadLine("it has neither a path nor a source")
+        elif path[0] != "/":
+            if _URL.match(path):
+                raise BadLine("it is a URL, not a path: give sources as CSV or JSON lines")
+            path = f"/{path}"
+        unsent = _UNSENT.search(path)
+        if unsent:
+            raise BadLine(f"the path has {unsent[0]!r}, which must be percent-encoded")
+        url = sign_path(path)
+        if len(url) > _LONGEST or (not url.isascii() and len(url.encode()) > _LONGEST):
+            raise BadLine(f"the path is longer than {_LONGEST} bytes")
+        return {"url": base + url}
+
+    return signed
