@@ -21,11 +21,11 @@ class Outcome:
     stderr: str
 
 
-def imgforge(*arguments: str, **environment: str) -> Outcome:
-    """Runs `imgforge` with *arguments*, no environment variables but *environment*, and no input.
+def imgforge(*arguments: str, stdin: bytes = b"", **environment: str) -> Outcome:
+    """Runs `imgforge` with *arguments*, no environment variables but *environment*, and *stdin* as its input.
 
     An exception that the command does not handle is raised here, where a process would print a traceback.
     """
     variables = dict.fromkeys(os.environ) | environment  # click removes the variables that are None
-    result = CliRunner().invoke(main, arguments, env=variables, catch_exceptions=False, prog_name="imgforge")
+    result = CliRunner().invoke(main, arguments, stdin, env=variables, catch_exceptions=False, prog_name="imgforge")
     return Outcome(result.exit_code, result.stdout, result.stderr)
