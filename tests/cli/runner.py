@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from imgforge.cli import main
 
-__all__ = ["Outcome", "imgforge"]
+__all__ = ["Outcome", "imgforge", "imgforge_reading"]
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,16 @@ class Outcome:
     stderr: str
 
 
-def imgforge(*arguments: str, stdin: bytes = b"", **environment: str) -> Outcome:
-    """Runs `imgforge` with *arguments*, no environment variables but *environment*, and *stdin* as its input.
+def imgforge(*arguments: str, **environment: str) -> Outcome:
+    """Runs `imgforge` with *arguments*, no environment variables but *environment*, and no input.
 
     An exception that the command does not handle is raised here, where a process would print a traceback.
     """
+    return imgforge_reading(b"", *arguments, **environment)
+
+
+def imgforge_reading(stdin: bytes, *arguments: str, **environment: str) -> Outcome:
+    """Runs `imgforge` as the function of that name does, with *stdin* as its standard input."""
     variables = dict.fromkeys(os.environ) | environment  # click removes the variables that are None
     result = CliRunner().invoke(main, arguments, stdin, env=variables, catch_exceptions=False, prog_name="imgforge")
     return Outcome(result.exit_code, result.stdout, result.stderr)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.urls import Signer, build_path
-from tests.cli.runner import Outcome, imgforge
+from tests.cli.runner import Outcome, imgforge, imgforge_reading
 from tests.support.process import ROOT
 
 KEYS = {"IMGFORGE_KEY": "aa" * 32, "IMGFORGE_SALT": "bb" * 32}
@@ -26,7 +26,7 @@ PATH = "/w:3/plain/http://x/a.jpg"
 
 def sign(data: str | bytes, *arguments: str) -> Outcome:
     encoded = data if isinstance(data, bytes) else data.encode()
-    return imgforge("sign", "--batch", "-", *arguments, stdin=encoded, **KEYS)
+    return imgforge_reading(encoded, "sign", "--batch", "-", *arguments, **KEYS)
 
 
 class SignCommandTests(SynchronousTestCase):
@@ -38,7 +38,7 @@ class SignCommandTests(SynchronousTestCase):
         self.assertEqual(imgforge("sign", "--batch", ".", **KEYS).returncode, 1)
 
     def test_batch_without_keys_names_keygen(self) -> None:
-        result = imgforge("sign", "--batch", "-", stdin=PATH.encode())
+        result = imgforge_reading(PATH.encode(), "sign", "--batch", "-")
         self.assertEqual((result.returncode, result.stdout, "keygen" in result.stderr), (1, "", True))
 
     def test_lines_are_signed_as_single_paths_are_and_keep_their_order(self) -> None:
@@ -183,7 +183,7 @@ ANYTHING = st.one_of(st.binary(max_size=300), st.lists(TOKENS, max_size=40).map(
 def test_any_bytes_give_a_result_for_each_line_and_no_traceback(data: bytes, form: str, command: str) -> None:
     if form == "csv":
         data = b"source,url\n" + data
-    result = imgforge(command, "--batch", "-", "--input-format", form, stdin=data, **KEYS)
+    result = imgforge_reading(data, command, "--batch", "-", "--input-format", form, **KEYS)
     assert result.returncode in {0, 1}
     if form != "csv":
         assert result.stdout.count("\n") == len(data.split(b"\n")) - data.endswith(b"\n") - (not data)

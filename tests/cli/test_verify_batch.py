@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.cli.url_check import UrlCheck
 from imgforge.config import load_settings
 from imgforge.urls import Signer
-from tests.cli.runner import Outcome, imgforge
+from tests.cli.runner import Outcome, imgforge, imgforge_reading
 
 KEYS = {"IMGFORGE_KEY": "aa" * 32, "IMGFORGE_SALT": "bb" * 32}
 SIGNER = Signer(bytes.fromhex("aa" * 32), bytes.fromhex("bb" * 32))
@@ -24,7 +24,7 @@ PRESETS_ONLY = {"IMGFORGE_ONLY_PRESETS": "true", "IMGFORGE_PRESETS": "thumb=w:3"
 
 def verify(*lines: str, form: str = "lines", arguments: tuple[str, ...] = (), **settings: str) -> Outcome:
     data = "\n".join(lines).encode("utf-8", "surrogateescape")
-    return imgforge("verify", "--batch", "-", "--input-format", form, *arguments, stdin=data, **KEYS, **settings)
+    return imgforge_reading(data, "verify", "--batch", "-", "--input-format", form, *arguments, **KEYS, **settings)
 
 
 class VerifyBatchTests(SynchronousTestCase):
@@ -61,7 +61,7 @@ class VerifyBatchTests(SynchronousTestCase):
         sources = {"jsonl": '{"source": "http://x/ü.jpg", "n": 1}\n', "csv": "n,source\n1,http://x/ü.jpg\n"}
         for form, data in sources.items():
             arguments = ("sign", "--batch", "-", "--input-format", form, "-F", "webp", "-B", "http://h")
-            signed = imgforge(*arguments, stdin=data.encode(), **KEYS).stdout
+            signed = imgforge_reading(data.encode(), *arguments, **KEYS).stdout
             result = verify(signed, form=form)
             self.assertEqual((result.returncode, result.stderr), (0, ""))
             if form == "csv":
