@@ -17,6 +17,7 @@ from imgforge.cli.health import health
 from imgforge.cli.purge import purge
 from imgforge.cli.sign import sign
 from imgforge.cli.verify import verify
+from imgforge.cli.warm import warm
 
 __all__ = ["main"]
 
@@ -34,6 +35,7 @@ main.add_command(health)
 main.add_command(purge)
 main.add_command(sign)
 main.add_command(verify)
+main.add_command(warm)
 
 
 @main.command(short_help="Generate a random key and salt.")

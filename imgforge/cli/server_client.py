@@ -1,7 +1,8 @@
-"""Sends one request to a running server, by treq in a reactor that runs until its response is there."""
+"""Sends requests to a running server by treq: one in a reactor of its own, or many over connections that are kept."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any
 
@@ -10,18 +11,20 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.ssl import CertificateOptions, optionsForClientTLS
 from twisted.internet.task import Cooperator
 from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, FileBodyProducer
+from twisted.web.client import URI, Agent, FileBodyProducer, HTTPConnectionPool, ResponseDone
+from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from imgforge.cli.server_connection import ServerAddress, ServerRequest, ServerUnreachable
 
-__all__ = ["exchange"]
+__all__ = ["ServerClient", "exchange", "reason"]
 
 _MOST_READ = 1000  # bytes of a response
 
@@ -65,6 +68,75 @@ class _ExactAgent:
         return answering
 
 
+class _Body(Protocol):
+    """Passes a body to *take*; cancelling `whole` closes the connection, which that of `treq.collect` leaves open."""
+
+    def __init__(self, take: Callable[[bytes], object]) -> None:
+        self._take = take
+        self.whole: Deferred[None] = Deferred(self._give_up)
+
+    def _give_up(self, _: Deferred[None]) -> None:
+        transport: Any = self.transport
+        if transport is not None:
+            transport.loseConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        """See `Protocol`."""
+        self._take(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """See `Protocol`; a body without a length ends with its connection."""
+        if self.whole.called:
+            return
+        if reason.check(ResponseDone, PotentialDataLoss):
+            self.whole.callback(None)
+        else:
+            self.whole.errback(reason)
+
+
+class ServerClient:
+    """Sends requests to the server at *address*, with paths exactly as they are given.
+
+    *connections* of them are kept between requests.
+    """
+
+    def __init__(self, reactor: Any, address: ServerAddress, connections: int = 0) -> None:
+        self._reactor = reactor
+        self._base = f"{address.scheme}://{address.authority}".encode("ascii")
+        self._pool = HTTPConnectionPool(reactor, persistent=connections > 0)
+        self._pool.maxPersistentPerHost = connections
+        self._agent = Agent.usingEndpointFactory(reactor, _Endpoint(reactor, address), self._pool)
+
+    async def request(
+        self,
+        method: str,
+        path: bytes,
+        headers: Mapping[str, str],
+        take: Callable[[bytes], object],
+        body: str | None = None,
+    ) -> IResponse:
+        """Returns the response after *take* has got its body, in pieces."""
+        client = treq.client.HTTPClient(_ExactAgent(self._agent, self._base + path))
+        response = await client.request(
+            method,
+            "http://server/",
+            headers=Headers({name: [value] for name, value in headers.items()}),
+            data=None if body is None else _producer(self._reactor, body),
+            allow_redirects=False,
+            unbuffered=True,
+            reactor=self._reactor,
+        )
+        receiver = _Body(take)
+        response.deliverBody(receiver)
+        await receiver.whole
+        return response
+
+    def close(self) -> Deferred[None]:
+        """Closes the connections that are kept."""
+        closing: Deferred[None] = self._pool.closeCachedConnections()
+        return closing
+
+
 def exchange(address: ServerAddress, request: ServerRequest) -> tuple[int, str]:
     """Returns the status and the text of the response; raises `ServerUnreachable`."""
     reactor: Any = SelectReactor()  # one of its own, which can run although another one has
@@ -83,25 +155,19 @@ def exchange(address: ServerAddress, request: ServerRequest) -> tuple[int, str]:
     if not outcome:
         raise KeyboardInterrupt
     if isinstance(outcome[0], Failure):
-        raise ServerUnreachable(f"no answer: {_reason(outcome[0])}")
+        raise ServerUnreachable(f"no answer: {reason(outcome[0])}")
     return outcome[0]
 
 
 async def _send(reactor: Any, address: ServerAddress, request: ServerRequest) -> tuple[int, str]:
-    url = f"{address.scheme}://{address.authority}{request.path}".encode("ascii")
-    agent = _ExactAgent(Agent.usingEndpointFactory(reactor, _Endpoint(reactor, address)), url)
-    client = treq.client.HTTPClient(agent)
-    response = await client.request(
-        request.method,
-        "http://server/",
-        headers=Headers({name: [value] for name, value in request.headers.items()}),
-        data=None if request.body is None else _producer(reactor, request.body),
-        allow_redirects=False,
-        unbuffered=True,
-        reactor=reactor,
-    )
     text = bytearray()
-    await treq.collect(response, lambda data: text.extend(data[: _MOST_READ - len(text)]))
+    response = await ServerClient(reactor, address).request(
+        request.method,
+        request.path.encode("ascii"),
+        request.headers,
+        lambda data: text.extend(data[: _MOST_READ - len(text)]),
+        request.body,
+    )
     return response.code, text.decode("utf-8", "replace").strip()
 
 
@@ -110,7 +176,8 @@ def _producer(reactor: Any, body: str) -> FileBodyProducer:
     return FileBodyProducer(BytesIO(body.encode()), Cooperator(scheduler=lambda step: reactor.callLater(0, step)))
 
 
-def _reason(failure: Failure) -> str:
+def reason(failure: Failure) -> str:
+    """Why there is no response: one line."""
     error = failure.value
     inner = next((reason.value for reason in getattr(error, "reasons", ())), error)
     if isinstance(inner, (CancelledError, TimeoutError)):
