@@ -27,6 +27,8 @@ from imgforge.cli.server_connection import ServerAddress, ServerRequest, ServerU
 __all__ = ["ServerClient", "exchange", "reason"]
 
 _MOST_READ = 1000  # bytes of a response
+# Of an http URL Agent takes a semicolon at the end for empty parameters, and drops it. The endpoint knows the scheme.
+_EXACT_SCHEME = "exact"
 
 
 @implementer(IAgentEndpointFactory)
@@ -102,7 +104,8 @@ class ServerClient:
 
     def __init__(self, reactor: Any, address: ServerAddress, connections: int = 0) -> None:
         self._reactor = reactor
-        self._base = f"{address.scheme}://{address.authority}".encode("ascii")
+        self._base = f"{_EXACT_SCHEME}://{address.authority}".encode("ascii")
+        self._host = address.authority
         self._pool = HTTPConnectionPool(reactor, persistent=connections > 0)
         self._pool.maxPersistentPerHost = connections
         self._agent = Agent.usingEndpointFactory(reactor, _Endpoint(reactor, address), self._pool)
@@ -120,7 +123,7 @@ class ServerClient:
         response = await client.request(
             method,
             "http://server/",
-            headers=Headers({name: [value] for name, value in headers.items()}),
+            headers=Headers({"Host": [self._host], **{name: [value] for name, value in headers.items()}}),
             data=None if body is None else _producer(self._reactor, body),
             allow_redirects=False,
             unbuffered=True,

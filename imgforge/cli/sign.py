@@ -61,7 +61,7 @@ def sign(
     URL added as url. Lines that cannot be signed are reported by their numbers, and the exit status is 1.
     """
     if (path is not None) + (source is not None) + (batch is not None) != 1:
-        raise click.UsageError("give exactly one of PATH, --source and --batch")
+        raise click.UsageError("give either PATH or --source, or --batch")
     if input_format and batch is None:
         raise click.UsageError("--input-format needs --batch")
     signer = signer_of(settings_of(config_path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 
 import click
@@ -75,4 +76,7 @@ def warm(
     from imgforge.cli.warming import WarmOptions, run_warming
 
     options = WarmOptions(base_url, logs, top, since, concurrency, rate or 0.0, dry_run, resign, resume, headers)
-    raise SystemExit(run_warming(options, settings_of(config_path)))
+    try:
+        raise SystemExit(run_warming(options, settings_of(config_path)))
+    except KeyboardInterrupt:  # while logs were read: nothing is done yet
+        raise SystemExit(128 + signal.SIGINT) from None

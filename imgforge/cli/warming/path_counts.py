@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from types import TracebackType
 
 __all__ = ["PathCounts"]
@@ -75,8 +74,8 @@ class PathCounts:
     def ranked(self, top: int | None) -> Iterator[tuple[bytes, int]]:
         """The *top* paths, or all, that are not done, with their counts, the most frequent first."""
         self._store()
-        with closing(self._database.execute(_RANKED, _limit(top))) as rows:
-            yield from rows
+        for row in self._database.execute(_RANKED, _limit(top)):  # noqa: UP028  # would close it after the database
+            yield row
 
     def _store(self) -> None:
         if self._recent:
