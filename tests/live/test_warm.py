@@ -51,6 +51,9 @@ class WarmTests(ServiceCase):
         self.assertNotIn("Traceback", ended.stderr)
         return json.loads(ended.stdout.splitlines()[-1]), ended.returncode
 
+    def wait_for_requests(self, count: int) -> None:
+        wait_for(lambda: len(self.origin.requests) >= count, "a few requests")
+
     def logged(self, pair: Mapping[str, str], form: str) -> str:
         """The log of a server that served image 0 once, image 1 twice and image 2 three times."""
         server = self.serving(pair, ACCESS_LOG=form)
@@ -106,7 +109,7 @@ class WarmTests(ServiceCase):
         for number in (signal.SIGINT, signal.SIGTERM):
             before = len(self.origin.requests)
             with subprocess.Popen(command, env=self.environment(OLD), stdout=-1, stderr=-1, text=True) as running:
-                wait_for(lambda known=before: len(self.origin.requests) >= known + 4, "a few requests")
+                self.wait_for_requests(before + 4)
                 running.send_signal(number)
                 output, errors = running.communicate(timeout=60)
             report = json.loads(output)

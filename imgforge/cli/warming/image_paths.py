@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from imgforge.cli.known_forms import KnownForms
 from imgforge.cli.warming.log_formats import LoggedRequest
 from imgforge.errors import BadOption, BadPath, ImgforgeError, OptionForbidden
 from imgforge.service import url_settings
@@ -40,6 +41,7 @@ class ImagePaths:
         # Options are parsed, but no signature is checked: the machine that warms may not have the old key.
         rules = replace(url_settings(settings), keys=(), trusted_signatures=(), allow_unsigned=True, path_prefix="")
         self._parser = UrlParser(rules)
+        self._forms = KnownForms(rules)  # of images
         prefixes = {base_path.rstrip("/").encode(), settings.path_prefix.rstrip("/").encode()} - {b""}
         self._prefixes = sorted((prefix + b"/" for prefix in prefixes), key=len, reverse=True)
         self._base = base_path.rstrip("/").encode()
@@ -58,6 +60,10 @@ class ImagePaths:
         return slash + unsigned
 
     def _is_image(self, path: bytes) -> bool:
+        signature, slash, rest = path[1:].partition(b"/")
+        unsigned = (slash + rest).decode("ascii")
+        if b":" not in signature and unsigned in self._forms:
+            return True
         try:
             delivery = self._parser.parse(path).delivery
         except (BadOption, OptionForbidden):  # a preset, say, that only the server knows
@@ -67,7 +73,10 @@ class ImagePaths:
         except ImgforgeError:
             return False
         expired = delivery.expires is not None and delivery.expires <= time.time()
-        return not (expired or delivery.raw or delivery.bypass_cache)
+        if expired or delivery.raw or delivery.bypass_cache:
+            return False
+        self._forms.add(unsigned)
+        return True
 
     def requested(self, counted: bytes) -> bytes:
         """The path to ask the server for, signed anew if that is wanted."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import BinaryIO
 
 import click
@@ -18,7 +19,8 @@ from imgforge.cli.warming.progress import ProgressBar
 __all__ = ["LogReader", "LogTotals"]
 
 _LONGEST = 64 * 1024  # bytes of a line; servers take requests of 8 to 32 KiB
-_MOST_KNOWN = 50_000  # targets whose path is remembered
+_RECENT = 8192  # targets that are remembered, as most requests are for a few images
+_USUAL = 512  # bytes of a target, beyond which it is not remembered
 
 
 @dataclass(slots=True)
@@ -38,7 +40,7 @@ class LogReader:
         self._images = images
         self._counts = counts
         self._since = since
-        self._known: dict[bytes, bytes | None] = {}
+        self._counted = lru_cache(maxsize=_RECENT)(images.counted)
 
     def read(self, paths: Sequence[str]) -> None:
         """Reads the logs at *paths*, packed or not; raises `OSError`. A damaged one is read up to the damage."""
@@ -78,22 +80,11 @@ class LogReader:
         self.totals.requests += 1
         if not is_success(request) or (self._since is not None and (request.at is None or request.at < self._since)):
             return
-        path = self._counted(request.target)
+        target = request.target
+        path = self._counted(target) if len(target) < _USUAL else self._images.counted(target)
         if path is not None:
             self.totals.images += 1
             self._counts.add(path)
-
-    def _counted(self, target: bytes) -> bytes | None:
-        """As `ImagePaths.counted`, which takes longer than all else, for targets that come again."""
-        known = self._known
-        if target in known:
-            return known[target]
-        path = self._images.counted(target)
-        if len(known) >= _MOST_KNOWN:
-            known.clear()
-        if len(target) < 512:
-            known[target] = path
-        return path
 
 
 def _size(path: str) -> int:

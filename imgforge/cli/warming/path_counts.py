@@ -8,8 +8,8 @@ from types import TracebackType
 
 __all__ = ["PathCounts"]
 
-_MOST_BYTES = 32 * 1024 * 1024  # of paths in the dictionary, which has some 100 bytes more for each
-_ENTRY = 100
+_MOST_BYTES = 32 * 1024 * 1024  # of the dictionary and of the list that it is sorted in
+_ENTRY = 250  # bytes for each path beside its own
 _PAGE_CACHE = 32 * 1024  # KiB; SQLite sorts in as much
 _SCHEMA = f"""
     PRAGMA cache_size = -{_PAGE_CACHE};
@@ -29,7 +29,7 @@ _RANKED = """
 class PathCounts:
     """How often each path was added, and which of them are done.
 
-    Some 80 MiB of memory hold any number of paths. The rest is on disk, as large as the distinct paths, in a temporary
+    Some 70 MiB of memory hold any number of paths. The rest is on disk, as large as the distinct paths, in a temporary
     file that is gone with the process. *most_bytes* is the size at which the dictionary is full.
     """
 
