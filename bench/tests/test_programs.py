@@ -26,6 +26,7 @@ from bench import (
     instructions,
     overload,
     public,
+    sign,
     small,
     soak,
     start,
@@ -64,6 +65,11 @@ class ProgramTests(SynchronousTestCase):
             self.assertEqual(entries.main(["--directory", str(self.root), "--entries", "50", "--rounds", "1"]), 0)
         self.assertEqual([row["entries"] for row in json.loads(output.getvalue())], [50])
         self.assertEqual(list(self.root.iterdir()), [])
+
+    def test_sign_measures_batches_of_every_format_and_a_loop(self) -> None:
+        report = self._report(sign.main, "--paths 200 --rounds 1")
+        self.assertEqual([program["lines"] for program in report["programs"]], [200] * 5)
+        self.assertTrue(all(program["cpu"] > 0 for program in report["programs"]))
 
     def test_cold_measures_us_and_libvips_without_failures(self) -> None:
         (self.root / WORKLOADS[0].source).write_bytes(draw_photo(640, 400, grain=3, quality=80))
