@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -25,8 +26,18 @@ from bench.output import add_json_argument, describe_machine, markdown_table, pr
 __all__ = ["main"]
 
 _KEYS = {"IMGFORGE_KEY": "aa" * 32, "IMGFORGE_SALT": "bb" * 32}
-_IMGFORGE = (sys.executable, "-c", "from imgforge.cli import main; main()")
-_LOOP = """
+# The last line on standard error. That of wait4 would be the memory of this program, from before it became another.
+_TELL_MEMORY = """
+import atexit, sys
+from pathlib import Path
+
+tell = lambda: print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0], file=sys.stderr)
+atexit.register(tell)
+"""
+_IMGFORGE = (sys.executable, "-c", f"{_TELL_MEMORY}\nfrom imgforge.cli import main; main()")
+_LOOP = (
+    _TELL_MEMORY
+    + """
 import base64, hashlib, hmac, os, sys
 
 key, salt = (bytes.fromhex(os.environ[f"IMGFORGE_{name}"]) for name in ("KEY", "SALT"))
@@ -35,6 +46,7 @@ for line in sys.stdin:
     digest = hmac.new(key, salt + path.encode(), hashlib.sha256).digest()
     print("/" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode() + path)
 """
+)
 _OPTIONS = "rs:fill:300:200/q:80"
 
 
@@ -70,14 +82,15 @@ def _measure(name: str, command: Sequence[str], given: Path, result: Path) -> Me
     environment |= _KEYS | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
     arguments = [*command, str(given)] if command[-1] == "--batch" else list(command)
     with given.open("rb") as source, result.open("wb") as output:
-        process = subprocess.Popen(arguments, stdin=source, stdout=output, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, arguments)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        ended = subprocess.run(
+            arguments, stdin=source, stdout=output, stderr=subprocess.PIPE, env=environment, check=True
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     with result.open("rb") as written:
         lines = sum(1 for _ in written)
-    return Measured(name, usage.ru_utime + usage.ru_stime, 1024 * usage.ru_maxrss, lines)
+    return Measured(name, cpu, 1024 * int(ended.stderr.split()[-1]), lines)
 
 
 def _measure_all(directory: Path, paths: int, rounds: int) -> list[Measured]:

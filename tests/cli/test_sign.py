@@ -147,6 +147,21 @@ class SignCommandTests(SynchronousTestCase):
             process.stdin.close()
             self.assertEqual(process.wait(60), 0)
 
+    def test_memory_does_not_grow_with_the_lines(self) -> None:
+        program = (
+            "import atexit; from pathlib import Path; from imgforge.cli import main; status = Path('/proc/self/status')"
+        )
+        program += "; atexit.register(lambda: print(status.read_text().partition('VmHWM:')[2].split()[0])); main()"
+        command = [sys.executable, "-c", program, "sign", "--batch", "-"]
+        peaks = []
+        for count in (2_000, 100_000):
+            data = f"{PATH}\n".encode() * count
+            environment = os.environ | KEYS | {"PYTHONPATH": str(ROOT)}
+            output = subprocess.run(command, input=data, capture_output=True, env=environment, check=True).stdout
+            self.assertEqual(output.count(b"\n"), count + 1)
+            peaks.append(int(output.split()[-1]))  # KiB
+        self.assertLess(peaks[1] - peaks[0], 2000)
+
     def test_a_reader_that_leaves_ends_it_without_a_traceback(self) -> None:
         program = f"{sys.executable} -c 'from imgforge.cli import main; main()' sign --batch - | head -1"
         environment = os.environ | KEYS | {"PYTHONPATH": str(ROOT)}

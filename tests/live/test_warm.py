@@ -9,6 +9,7 @@ import pty
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,20 @@ class WarmTests(ServiceCase):
         self.assertEqual((status, report["resumed"], report["requests"]), (0, len(done), 40 - len(done)))
         self.assertFalse(resume.exists())
         self.assertEqual(len({path for path, _ in self.origin.requests}), 40)
+
+    def test_an_interrupt_while_logs_are_read_ends_it_without_a_report(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            log = Path(directory, "log")
+            os.mkfifo(log)
+            command = (*COMMAND, "--base-url", "http://127.0.0.1:1", str(log))
+            with (
+                subprocess.Popen(command, env=self.environment(OLD), stdout=-1, stderr=-1, text=True) as running,
+                log.open("wb"),  # when the command reads
+            ):
+                running.send_signal(signal.SIGINT)
+                output, errors = running.communicate(timeout=60)
+        self.assertEqual((running.returncode, output), (128 + signal.SIGINT, ""))
+        self.assertNotIn("Traceback", errors)
 
     def test_a_terminal_shows_a_bar_and_standard_output_gets_json_alone(self) -> None:
         log, server = self.logged(OLD, "combined"), self.serving(OLD)
