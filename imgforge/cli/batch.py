@@ -200,8 +200,10 @@ class Batch:
                         progress.update(f"{self._number} lines {verb}")
         except BadHeader as error:
             fail(str(error))
-        except IsADirectoryError:
-            fail(f"{path} is a directory")
+        except BrokenPipeError:  # click ends the program
+            raise
+        except OSError as error:
+            fail(f"{error.filename or path}: {error.strerror}")
         progress.done()
         return self._number
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
-from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
+from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
-from twisted.web.client import RequestTransmissionFailed, ResponseFailed, ResponseNeverReceived
 from twisted.web.iweb import IResponse
 
 from imgforge.cli.server_client import ServerClient, reason
@@ -24,8 +23,8 @@ _TIMEOUT = 60.0  # seconds from the look-up of the host to the last byte of the 
 _BUSY = frozenset({429, 503})
 _MOST_TRIES = 5  # of a path that a busy server refuses
 _LONGEST_PAUSE = 30.0  # seconds, whatever Retry-After says
-_UNREACHABLE = 20  # paths in a row without any response, after which the rest is given up
-_BROKEN = (ConnectionClosed, RequestTransmissionFailed, ResponseFailed, ResponseNeverReceived)
+_MOST_SILENT = 20  # paths in a row without any response, after which the rest is given up
+_UNREACHABLE = (ConnectError, ConnectTimeout, DNSLookupError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,16 +150,12 @@ class Replay:
         limit: Any = self._clock.callLater(self._settings.timeout, time_out)
         try:
             response = await asking
-        except CancelledError:
-            if self._ended or not timed_out:
-                raise
-            self._unanswered("timeout", "it takes too long")
-        except (ConnectError, ConnectTimeout, DNSLookupError):
-            self._unanswered("unreachable", reason(Failure()))
-        except _BROKEN:
+        except (CancelledError, Exception) as error:
+            # Each layer below has errors of its own for a request that is cancelled while it connects, sends or reads.
             if self._ended:
                 raise CancelledError from None
-            self._unanswered("timeout" if timed_out else "broken", reason(Failure()))
+            kind = "timeout" if timed_out else "unreachable" if isinstance(error, _UNREACHABLE) else "broken"
+            self._unanswered(kind, "it takes too long" if timed_out else reason(Failure()))
         else:
             self._silent = 0
             return response, size
@@ -172,7 +167,7 @@ class Replay:
     def _unanswered(self, kind: str, why: str) -> None:
         self.tally.failed(kind)
         self._silent += 1
-        if self._silent >= _UNREACHABLE and not self._ended:
+        if self._silent >= _MOST_SILENT and not self._ended:
             self._ended = True
             self.trouble = f"{self._silent} requests in a row had no answer: {why}"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.error import ConnectionRefusedError as ConnectionRefused
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -21,7 +22,7 @@ class Client:
         self.waiting: list[tuple[bytes, Deferred[Any]]] = []
 
     async def request(self, method: str, path: bytes, headers: object, take: object) -> Any:
-        answer: Deferred[Any] = Deferred()
+        answer: Deferred[Any] = Deferred(lambda answer: answer.errback(ConnectingCancelledError(None)))
         self.waiting.append((path, answer))
         return await answer
 
@@ -44,7 +45,8 @@ class PaceTests(SynchronousTestCase):
     def fail_all(self) -> None:
         waiting, self.client.waiting = self.client.waiting, []
         for _, answer in waiting:
-            answer.errback(ConnectionRefused())
+            if not answer.called:
+                answer.errback(ConnectionRefused())
 
     def test_no_more_requests_than_wanted_are_under_way(self) -> None:
         _, running = self.replay(9, ReplaySettings(concurrency=3))
@@ -76,6 +78,13 @@ class PaceTests(SynchronousTestCase):
         replay.interrupt()
         self.successResultOf(running)
         self.assertEqual((len(self.client.waiting), replay.tally.requests, self.clock.getDelayedCalls()), (1, 0, []))
+
+    def test_any_other_error_is_a_failure_of_one_path(self) -> None:
+        replay, running = self.replay(2, ReplaySettings(concurrency=1))
+        for _ in range(2):
+            self.client.waiting.pop()[1].errback(ValueError("a certificate, say"))
+        self.successResultOf(running)
+        self.assertEqual((replay.tally.failures, self.done), ({"broken": 2}, []))
 
     def test_a_failure_of_the_caller_ends_it(self) -> None:
         def paths() -> Any:
