@@ -21,7 +21,7 @@ from imgforge.errors import ImgforgeError
 from imgforge.model import CacheControl
 from imgforge.processing.codecs import detect_format
 from imgforge.processing.codecs.svg import sanitised
-from imgforge.processing.codecs.svg_cost import is_costly
+from imgforge.processing.codecs.svg_cost import svg_cost
 from imgforge.processing.metadata import rights_of, xmp_of
 from imgforge.sources import AllowedSources
 from imgforge.web import Clients
@@ -79,6 +79,14 @@ SVG: dict[str, Shape] = {
     "open addresses": lambda n: _svg(f"<style>{'url(#' * n}</style>"),
     "blanks in an address": lambda n: _svg(f"<g fill='url({' ' * 20 * n}'/>"),
     "references in a chain": lambda n: _svg(_numbered("<g id='i#'><use href='#i#0'/></g>", n)),
+    "style sheets": lambda n: _svg(_numbered("<style>text, g > .c#{fill:#;opacity:.5}</style>", n)),
+    "rules that are read": lambda n: _svg(f"<style>{_numbered('.c#,#d#{font:9px a;stroke:url(#a)}', n)}</style>"),
+    "rules of one class": lambda n: _svg(f"<style>{_numbered('.c,.d#{opacity:.#}', n)}</style><g class='c d1'/>"),
+    "blanks in a rule": lambda n: _svg(f"<style>a{' ' * 20 * n}a {{ fill : {' ' * 20 * n}a{' ' * 20 * n}}}</style>"),
+    "a long selector": lambda n: _svg(f"<style>{'a > b.c#d ' * n}{{}}</style>"),
+    "a long name in a style": lambda n: _svg(f"<style>{'a' * 20 * n}</style><g style='{'a' * 20 * n}'/>"),
+    "styles of elements": lambda n: _svg(_numbered("<g style='font-size:#px;fill:#' class='a'/>", n)),
+    "a long style": lambda n: _svg(f"<g style='{_numbered('fill:#;', n)}'/>"),
     "names": lambda n: _svg(_numbered("<g id='i#' class='a#'/>", n)),
     "default attributes": lambda n: (
         f"<!DOCTYPE svg [{_numbered(chr(60) + '!ATTLIST g a# CDATA ' + repr('v') + '>', n)}]>".encode()
@@ -91,7 +99,7 @@ SVG: dict[str, Shape] = {
 
 
 @pytest.mark.parametrize("name", SVG)
-@pytest.mark.parametrize("call", [sanitised, is_costly], ids=lambda call: str(call.__name__))
+@pytest.mark.parametrize("call", [sanitised, svg_cost], ids=lambda call: str(call.__name__))
 def test_time_for_svg_grows_linearly(
     call: Callable[[bytes], object], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,7 +159,7 @@ def _composed(seed: int, n: int) -> bytes:
 @pytest.mark.parametrize("seed", range(20 * _MULTIPLIER))
 def test_time_for_random_svg_grows_linearly(seed: int) -> None:
     short, long = _composed(seed, 2000), _composed(seed, 8000)
-    for call in (sanitised, is_costly):
+    for call in (sanitised, svg_cost):
         assert _growth(call, short, long) <= _MAX_GROWTH, (seed, call.__name__, re.sub(rb"(.{300}).*", rb"\1...", long))
 
 

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.model import ProcessingOptions
 from imgforge.processing import ProcessingSettings, process
-from imgforge.processing.codecs.svg_cost import is_costly, is_measured_cheaply
+from imgforge.processing.codecs.svg_cost import SvgCost, svg_cost
 from imgforge.processing.isolation import decoder_usage
 
 _SIZE = 'width="400" height="300"'
@@ -42,11 +42,28 @@ CHEAP = {
     "a line of text": svg('<text x="9" y="90" font-size="40">One <tspan fill="red">line</tspan> of text</text>'),
     "accents": svg('<text y="90" font-size="20px">Crème brûlée, Škoda</text>'),
     "a coordinate system of its own": svg('<text y="70">A</text>', 'viewBox="0 0 90 90"'),
+    "a text by a style sheet": svg("<style>text { font-size: 40px; fill: #123 }</style><text y='90'>A</text>"),
+    "a badge by classes": svg(
+        "<style>.a,.b{font:bold 11px/1.2 'DejaVu Sans',sans-serif;text-anchor:middle}\n g > .b {fill:rgb(1, 2, 3);}"
+        "rect{stroke:#000;stroke-width:2px;stroke-dasharray:none}</style>"
+        f'{_BOX}<g><text class="a" x="99" y="30">a</text><text class="b" x="99" y="90">b</text></g>'
+    ),
+    "a drawing by styles": svg(
+        '<g style="fill:none;stroke:none;opacity:1;mask:none;letter-spacing:0px"><path d="M0 0L99 9" '
+        'style="stroke:#123;stroke-linejoin:round;marker:none;clip-path:none"/><text y="20" style="font-size:12pt;'
+        "line-height:125%;font-family:'Open Sans', sans-serif;fill:hsl(9,9%,9%);text-anchor:start\">a</text></g>"
+    ),
+    "a gradient by a style sheet": svg(
+        '<style>#r{fill:url(#g) red}stop{stop-color:#123}</style><linearGradient id="g"><stop/><stop offset="1"/>'
+        '</linearGradient><rect id="r" width="99" height="99"/><text y="20">a</text>'
+    ),
 }
 CHEAP_IF_SMALL = {
     "a pattern": svg(f'<pattern {_TILE}><circle r="9"/></pattern>{_TILED}'),
     "a blur": svg(_BLUR + _BLURRED),
     "a shadow": svg(_SHADOW + _BLURRED),
+    "a filter by a style": svg(f'{_BLUR}<rect width="9" height="9" style="filter:url(#f)"/>'),
+    "a filter by a style sheet": svg(f"<style>rect{{filter:url(#f)}}</style>{_BLUR}{_BOX}"),
 }
 _USES = '<use href="#t"/>' * 20
 _LETTERS = '<text font-size="9">{}</text>'
@@ -73,7 +90,38 @@ COSTLY = {
     "large letters by units": svg('<text font-size="99em">a</text>'),
     "large letters by percent": svg('<text font-size="9900%">a</text>'),
     "large letters by a style": svg('<text style="font-size:9000px">a</text>'),
+    "large letters by a shorthand": svg('<text style="font:bold 9000px/1 a">a</text>'),
     "large letters by a style sheet": svg("<style>text{font-size:9000px}</style><text>a</text>"),
+    "large letters by a class": svg('<style>.a{fill:red}.b{font-size:9000px}</style><text class="a b">a</text>'),
+    "large letters by a name": svg('<style>g > #n{font-size:9000px}</style><text id="n">a</text>'),
+    "large letters by a rule for all": svg("<style>*{font-size:9000px}</style><text>a</text>"),
+    "large letters by a rule for the document": svg("<style>svg{font-size:9000px}</style><text>a</text>"),
+    "large letters by the first of two rules": svg(
+        "<style>text{font-size:9000px}text{font-size:9px}</style><text>a</text>"
+    ),
+    "large letters behind a quote": svg(
+        "<style>.a{font-family:'a} .b{font-family:b';font-size:9000px}</style><text class='a'>a</text>"
+    ),
+    "large letters by a function": svg("<style>text{font-size:calc(900px*9)}</style><text>a</text>"),
+    "large letters by a later rule": svg("<style>@media all{text{font-size:9000px}}</style><text>a</text>"),
+    "large letters by a pseudo-class": svg("<style>:root{font-size:9000px}</style><text>a</text>"),
+    "large letters by an escape": svg("<style>text{font-siz\\65:9000px}</style><text>a</text>"),
+    "letters turned by a style": svg('<text style="transform:scale(999)">a</text>'),
+    "letters far apart by a style": svg('<text style="letter-spacing:1e9px">a</text>'),
+    "letters with a stroke by a style": svg('<g style="stroke:red"><text>a</text></g>'),
+    "letters with a stroke by a style sheet": svg("<style>text{stroke:red}</style><text>a</text>"),
+    "a document without its size": svg("<style>svg{width:1px}</style><text>a</text>", 'viewBox="0 0 9 9"'),
+    "a crowd of fonts by a style sheet": svg(
+        "<style>"
+        + "".join(f".f{n}{{font-family:f{n}}}" for n in range(9))
+        + "</style>"
+        + "".join(f'<text class="f{n}">a</text>' for n in range(9))
+    ),
+    "many layers by a style sheet": svg(f"<style>rect{{opacity:.5}}</style>{_BOX * 19}<text>a</text>"),
+    "many layers by a style": svg("<g style='opacity:.5'>" * 19 + "<text>a</text>" + "</g>" * 19),
+    "many blurs by a style sheet": svg(f"<style>rect{{filter:url(#f)}}</style>{_BLUR}{_BOX * 9}"),
+    "a pattern by a style sheet": svg(f"<style>g{{fill:url('#p')}}</style><pattern {_TILE}/><g>{'<rect/>' * 9}</g>"),
+    "a tile by a style sheet": svg(f"<style>pattern{{width:.01px}}</style><pattern {_TILE}>{_BOX}</pattern>{_TILED}"),
     "large letters by a symbol": svg('<symbol id="s" viewBox="0 0 1 1"><text>aaa</text></symbol><use href="#s"/>'),
     "large letters by a document within": svg('<svg viewBox="0 0 .01 .01"><text>aaa</text></svg>'),
     "large letters in a small document": svg("<text>aaaaaaaaaaaaaaa</text>", 'width="1" height="1"'),
@@ -115,8 +163,7 @@ COSTLY = {
     "a filter's picture": svg(f'<filter id="f"><feImage href="#f"/></filter>{_BLURRED}'),
     "a filter by a function": svg('<rect width="9" height="9" filter="blur(9px)"/>'),
     "two filters": svg(f'{_BLUR}<rect width="9" height="9" filter="url(#f) url(#f)"/>'),
-    "a filter by a style": svg(f'{_BLUR}<rect width="9" height="9" style="filter:url(#f)"/>'),
-    "a filter by a style sheet": svg(f"<style>rect{{filter:url(#f)}}</style>{_BLUR}{_BOX}"),
+    "a filter by a style's function": svg('<rect width="9" height="9" style="filter:blur(9px)"/>'),
     "a filter of another": svg(f'<filter id="g"/><filter id="f" href="#g"/>{_BLURRED}'),
 }
 _ENTITY = b'<!DOCTYPE svg [<!ENTITY a "<text>aaaaaaaaaaa</text>">]>'
@@ -125,26 +172,29 @@ _ENTITY = b'<!DOCTYPE svg [<!ENTITY a "<text>aaaaaaaaaaa</text>">]>'
 class CostTests(SynchronousTestCase):
     def test_what_is_certainly_cheap(self) -> None:
         for name, document in CHEAP.items():
-            self.assertFalse(is_costly(document), name)
+            self.assertTrue(svg_cost(document).drawn, name)
 
     def test_filters_and_patterns_are_cheap_in_small_pictures_only(self) -> None:
         for name, document in CHEAP_IF_SMALL.items():
-            self.assertEqual((is_costly(document), is_costly(document, small=True)), (True, False), name)
+            self.assertEqual(svg_cost(document), SvgCost(drawn_small=True, measured=True), name)
 
     def test_what_may_cost_anything_also_in_small_pictures(self) -> None:
         for name, document in COSTLY.items():
-            self.assertTrue(is_costly(document, small=True), name)
+            self.assertFalse(svg_cost(document).drawn_small, name)
+
+    def test_a_style_sheet_outside_of_the_document_is_not_cheap(self) -> None:
+        document = b'<?xml-stylesheet href="data:text/css,text{font-size:9000px}"?>' + svg("<text>a</text>")
+        self.assertEqual(svg_cost(document), SvgCost())
 
     def test_entities_hide_nothing(self) -> None:
         document = _ENTITY + svg("&a;")
-        self.assertTrue(is_costly(document, small=True))
-        self.assertFalse(is_measured_cheaply(document))
+        self.assertEqual(svg_cost(document), SvgCost())
 
 
 class MeasureTests(SynchronousTestCase):
     def test_a_stated_size_is_read_in_place(self) -> None:
         for size in (_SIZE, 'width="4in" height="3in"', 'viewBox="0 0 4 3"', f'{_SIZE} viewBox="0 0 4 3"'):
-            self.assertTrue(is_measured_cheaply(svg(COSTLY["other filters"].decode(), size)), size)
+            self.assertTrue(svg_cost(svg(COSTLY["other filters"].decode(), size)).measured, size)
 
     def test_whatever_lays_out_the_document_or_applies_rules_is_not(self) -> None:
         for size in (
@@ -154,12 +204,12 @@ class MeasureTests(SynchronousTestCase):
             f'{_SIZE} style="width:100%"',
             'viewBox="0 0 0 0"',
         ):
-            self.assertFalse(is_measured_cheaply(svg(_BOX, size)), size)
-        self.assertTrue(is_measured_cheaply(svg("<style>text{font-size:9px;stroke-width:3}</style><g/>")))
+            self.assertFalse(svg_cost(svg(COSTLY["other filters"].decode(), size)).measured, size)
+        self.assertTrue(svg_cost(svg("<style>text{font-size:9px;stroke-width:3}</style><image/>")).measured)
         for sheet in ("svg{width:9px}", "svg{HEIGHT:100%}", "g~g{}", "[d]{}", "svg{wi\\64th:9px}", "a{}" * 9000):
-            self.assertFalse(is_measured_cheaply(svg(f"<style>{sheet}</style>{'<g/>' * 300}")), sheet[:20])
-        self.assertFalse(is_measured_cheaply(svg("<style><g/></style>")))
-        self.assertFalse(is_measured_cheaply(svg("<g/>" * 20_000)))
+            self.assertFalse(svg_cost(svg(f"<style>{sheet}</style>{'<g/>' * 300}<image/>")).measured, sheet[:20])
+        self.assertFalse(svg_cost(svg("<style><g/></style><image/>")).measured)
+        self.assertFalse(svg_cost(svg("<g/>" * 20_000)).measured)
 
 
 class InPlaceTests(SynchronousTestCase):

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.errors import NotAnImage, RequestTimeout, ResultTooLarge
 from imgforge.model import InfoOptions, ProcessingOptions, Rendition, Trim
 from imgforge.processing import Cancellation, ProcessingSettings, describe, process
-from imgforge.processing.codecs.svg_cost import is_costly
+from imgforge.processing.codecs.svg_cost import svg_cost
 from tests.support.decoder_processes import busy_decoders, until
 
 
@@ -54,8 +54,9 @@ COSTLY = {
     "layers": '<g opacity=".9">' * 20 + "</g>" * 20,
     "layers by style": '<g style="opacity:.9">' * 20 + "</g>" * 20,
     "a few layers of any size": '<g opacity=".9">' * 3 + "</g>" * 3,
-    "layers by sheet": "<style>g{opacity:.9}</style><g/>",
+    "layers by sheet": "<style>g{opacity:.9}</style>" + "<g/>" * 20,
     "deep reuse": chain(8, 10),
+    "another document": '<i:include xmlns:i="http://www.w3.org/2001/XInclude" href="data:image/png,"/>',
     "circles": '<g id="a"><use href="#b"/></g><g id="b"><use href="#a"/></g>',
     "long paths": f'<path d="M0 0{"L9 9" * 20_000}"/>',
     "many rules": f"<style>{'g > g + rect{fill:red}' * 2000}</style>{'<g/>' * 2000}",
@@ -74,15 +75,15 @@ COSTLY = {
 class CostTests(SynchronousTestCase):
     def test_the_cheap_are_cheap(self) -> None:
         for name, inside in CHEAP.items():
-            self.assertFalse(is_costly(svg(inside)), name)
+            self.assertTrue(svg_cost(svg(inside)).drawn, name)
 
     def test_the_costly_are_found(self) -> None:
         for name, inside in COSTLY.items():
-            self.assertTrue(is_costly(svg(inside)), name)
+            self.assertFalse(svg_cost(svg(inside)).drawn, name)
 
     def test_a_few_layers_are_cheap_in_a_small_picture(self) -> None:
-        self.assertFalse(is_costly(svg(COSTLY["a few layers of any size"]), small=True))
-        self.assertTrue(is_costly(svg(COSTLY["layers"]), small=True))
+        self.assertTrue(svg_cost(svg(COSTLY["a few layers of any size"])).drawn_small)
+        self.assertFalse(svg_cost(svg(COSTLY["layers"])).drawn_small)
 
 
 class ApartTests(SynchronousTestCase):

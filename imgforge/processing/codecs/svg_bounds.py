@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["FILTER_PRIMITIVES", "SHAPES", "Bounds", "local_name", "size_is_stated"]
+__all__ = ["FILTER_PRIMITIVES", "SHAPES", "Attributes", "Bounds", "local_name", "size_is_stated"]
+
+Attributes = Sequence[tuple[str, str]]  # names and values; there may be several of one name
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,2})?"
 _LENGTH = re.compile(rf"\s*({_NUMBER})(?:px)?\s*")
@@ -35,43 +38,48 @@ FILTER_PRIMITIVES = frozenset({"feGaussianBlur", "feOffset", "feFlood", "feMerge
 # To stroke letters takes ten times as long as to fill them: only what has none within may have a stroke.
 SHAPES = frozenset({"path", "rect", "circle", "ellipse", "line", "polyline", "polygon"})
 _UNBOUNDED = frozenset(
-    {"style", "lang", "preserveAspectRatio", "patternTransform", "letter-spacing", "word-spacing", "writing-mode"}
+    {"lang", "preserveAspectRatio", "patternTransform", "letter-spacing", "word-spacing", "writing-mode"}
 )
+_SYSTEMS = frozenset({"svg", "symbol"})  # that may have a coordinate system of their own
 _FILTER_ATTRIBUTES = frozenset(
     {"id", "x", "y", "width", "height", "filterUnits", "primitiveUnits", "color-interpolation-filters"}
 )
 _PATTERN_ATTRIBUTES = frozenset({"id", "x", "y", "width", "height", "patternUnits", "patternContentUnits"})
 _TEXT_ATTRIBUTES = frozenset(
-    {"id", "class", "x", "y", "dx", "dy", "fill", "fill-opacity", "opacity", "transform", "text-anchor", "textLength"}
-    | {"lengthAdjust", "font-family", "font-size", "font-weight", "font-style", "text-rendering"}
+    {"id", "class", "style", "x", "y", "dx", "dy", "fill", "fill-opacity", "opacity", "transform", "text-anchor"}
+    | {"textLength", "lengthAdjust", "font-family", "font-size", "font-weight", "font-style", "text-rendering"}
     | {"dominant-baseline", "aria-hidden", "{http://www.w3.org/XML/1998/namespace}space"}
 )
 
 
 class Bounds:
-    """The document's sides, and whether nothing in it enlarges what is within (`hold`); *small* if it is drawn so."""
+    """The document's sides, and whether nothing in it enlarges what is within (`hold`).
 
-    def __init__(self, root: Any, elements: list[Any], *, small: bool) -> None:
-        self._small = small
+    *attributes* has those of each element, with what its style says, and *styles_are_read* is whether that is all.
+    What filters and patterns cost is true of small pictures only.
+    """
+
+    def __init__(self, root: Any, attributes: Mapping[Any, Attributes], *, styles_are_read: bool) -> None:
         self._width, self._height = _sides(root)
         self._font_size = _DEFAULT_FONT_SIZE
-        self.hold = min(self._width, self._height) > 0 and self._are_kept(root, elements)
+        self.hold = styles_are_read and min(self._width, self._height) > 0 and self._are_kept(root, attributes)
 
-    def _are_kept(self, root: Any, elements: list[Any]) -> bool:
+    def _are_kept(self, root: Any, attributes: Mapping[Any, Attributes]) -> bool:
         families: set[str] = set()
-        for element in elements:
-            if local_name(element.tag) in {"style", "switch"} or (
-                element is not root and local_name(element.tag) in {"svg", "symbol"}
-            ):
+        for element, own in attributes.items():
+            kind = local_name(element.tag)
+            if kind == "switch" or (kind in _SYSTEMS and element is not root):
                 return False
-            for attribute, value in element.attrib.items():
+            for attribute, value in own:
                 name = local_name(attribute)
-                if name in _UNBOUNDED or (name == "stroke" and local_name(element.tag) not in SHAPES):
+                if name in _UNBOUNDED or (name == "style" and attribute != name):
+                    return False
+                if name == "stroke" and kind not in SHAPES and value != "none":
                     return False
                 if name == "transform" and not _shrinks(value):
                     return False
                 if name == "font-size":
-                    size = _length(value)
+                    size = _absolute(value)
                     if not size > 0:
                         return False
                     self._font_size = max(self._font_size, size)
@@ -93,7 +101,7 @@ class Bounds:
 
     def pattern(self, element: Any) -> float:
         """The work of painting with a `pattern`, without what is within."""
-        if not (self.hold and self._small and _PATTERN_ATTRIBUTES.issuperset(element.attrib) and _short(element)):
+        if not (self.hold and _PATTERN_ATTRIBUTES.issuperset(element.attrib) and _short(element)):
             return math.inf
         if {element.get("patternUnits"), element.get("patternContentUnits", "userSpaceOnUse")} != {"userSpaceOnUse"}:
             return math.inf
@@ -104,12 +112,12 @@ class Bounds:
 
     def filter(self, element: Any) -> float:
         """The work of a `filter`'s layers, without its primitives."""
-        held = self.hold and self._small and _FILTER_ATTRIBUTES.issuperset(element.attrib) and _short(element)
+        held = self.hold and _FILTER_ATTRIBUTES.issuperset(element.attrib) and _short(element)
         return _LAYER if held else math.inf
 
     def primitive(self, element: Any) -> float:
         """The work of one of `FILTER_PRIMITIVES`: in proportion to the piece, whatever a blur's radius."""
-        return 2 * _LAYER if self.hold and self._small and _short(element) else math.inf
+        return 2 * _LAYER if self.hold and _short(element) else math.inf
 
     def merged(self, element: Any) -> float:
         """The work of a `feMergeNode`, which lays one layer over another."""
@@ -118,7 +126,7 @@ class Bounds:
 
 def size_is_stated(root: Any) -> bool:
     """Whether the document's size stands in its first element, where otherwise all of it had to be laid out."""
-    return min(_sides(root)) > 0 and not any(local_name(name) == "style" for name in root.attrib)
+    return min(_sides(root)) > 0
 
 
 def local_name(tag: str) -> str:
@@ -128,8 +136,8 @@ def local_name(tag: str) -> str:
 
 def _sides(root: Any) -> tuple[float, float]:
     """Width and height of the document's coordinate system, each from 1 to 10000; zeros where they are not stated."""
-    stated = [_ABSOLUTE.fullmatch(root.get(name, "")) for name in ("width", "height")]
-    sides = [float(side[1]) * _PIXELS[side[2]] for side in stated if side is not None]
+    stated = [_absolute(root.get(name, "")) for name in ("width", "height")]
+    sides = [side for side in stated if not math.isnan(side)]
     text = root.get("viewBox", "")
     box = _NUMBERS.findall(text) if _BOX.fullmatch(text) else []  # librsvg ignores what has anything else in it
     # Only one of the two, or a percentage, is not worth a rule of its own.
@@ -144,6 +152,12 @@ def _sides(root: Any) -> tuple[float, float]:
     return sides[-2], sides[-1]
 
 
+def _absolute(text: str) -> float:
+    """A length in any unit that depends on nothing else, in pixels; not a number where it is anything else."""
+    found = _ABSOLUTE.fullmatch(text)
+    return float(found[1]) * _PIXELS[found[2]] if found is not None else math.nan
+
+
 def _length(text: str) -> float:
     """A length in the document's own units; not a number where it is anything else."""
     found = _LENGTH.fullmatch(text)
@@ -151,7 +165,7 @@ def _length(text: str) -> float:
 
 
 def _short(element: Any) -> bool:
-    return all(len(value) <= _LONGEST_ATTRIBUTE for value in element.attrib.values())
+    return all(len(value) <= _LONGEST_ATTRIBUTE for name, value in element.attrib.items() if name != "style")
 
 
 def _scale_of_text(element: Any) -> float:

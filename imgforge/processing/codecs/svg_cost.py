@@ -10,13 +10,22 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from imgforge.processing.codecs.svg import MOST_ATTRIBUTES, selectors_of
-from imgforge.processing.codecs.svg_bounds import FILTER_PRIMITIVES, SHAPES, Bounds, local_name, size_is_stated
+from imgforge.processing.codecs.svg_bounds import (
+    FILTER_PRIMITIVES,
+    SHAPES,
+    Attributes,
+    Bounds,
+    local_name,
+    size_is_stated,
+)
+from imgforge.processing.codecs.svg_styles import Styles
 from imgforge.processing.lxml_on_demand import etree
 
-__all__ = ["LARGE", "SMALL", "is_costly", "is_measured_cheaply"]
+__all__ = ["LARGE", "SMALL", "SvgCost", "svg_cost"]
 
 LARGE = 256 * 1024  # bytes; what is longer is cleaned and drawn in a process of its own
 SMALL = 1_000_000  # pixels
@@ -46,12 +55,13 @@ _CHEAP = frozenset(
 # Nothing is painted where these stand, only where something refers to them.
 _REFERRED_TO = frozenset({"filter", "pattern"})
 _XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
+_INCLUDE = "{http://www.w3.org/2001/XInclude}*"  # librsvg includes what is in a data: URL
 _PLAIN = frozenset({"id", "class"})  # attributes that are no CSS
 _SPACES = frozenset({"http://www.w3.org/2000/svg", ""})
 # Properties whose cost depends on more than the element that has them, wherever they stand.
-_COSTLY = re.compile(r"filter|mask|marker|dasharray|blend-mode|isolation|enable-background", re.IGNORECASE)
+_COSTLY = re.compile(r"filter|mask|marker|dasharray|blend-mode|isolation", re.IGNORECASE)
 # Those that paint into a layer as large as the picture first. `fill-opacity` and the like do not.
-_LAYER = re.compile(r"(?<![\w-])opacity|clip-path", re.IGNORECASE)
+_LAYER = re.compile(r"(?<![\w-])opacity|clip-path|enable-background", re.IGNORECASE)
 _REFERENCE = re.compile(r"url\(\s*['\"]?#([^)'\"]*)", re.IGNORECASE)
 _REFERENCE_ALONE = re.compile(r"\s*url\(#([\w.-]+)\)\s*")
 _SIZE = re.compile(r"(?<!-)(?:width|height)|\\", re.IGNORECASE)  # `stroke-width` is none
@@ -60,33 +70,34 @@ _ELEMENT, _CHARACTER = 1.0, 1 / 8
 # A layer: of a small picture, and of one of any size, which may take a second.
 _SMALL_LAYER, _LAYER_OF_ANY_SIZE = 500.0, 2000.0
 _RULE = 1 / 1000  # a character of a style sheet, for each element and each character of a class
+_UNREADABLE = "@"  # stands for style sheets that are not read
 # In selectors: what looks at an element's siblings or the text of its attributes, and what hides a brace or nests them.
 _SEARCHING = re.compile(r"[~:\[@\"'(\\]")
 
 
-def is_costly(document: bytes, *, small: bool = False) -> bool:
-    """Whether drawing *document*, which is well-formed, may take long or much memory.
+@dataclass(frozen=True, slots=True)
+class SvgCost:
+    """What is certainly cheap to do with an SVG, in time and in memory.
 
-    It may be drawn in any size, or where *small* in at most `SMALL` pixels.
+    `drawn` is to draw it in any size, `drawn_small` to draw at most `SMALL` pixels of it, and `measured` to learn its
+    size without drawing it.
     """
+
+    drawn: bool = False
+    drawn_small: bool = False
+    measured: bool = False
+
+
+def svg_cost(document: bytes) -> SvgCost:
+    """What is cheap to do with *document*, which is well-formed."""
     root = _parsed(document)
-    return root is None or _Estimate(root, small=small).work() > _MOST_WORK
-
-
-def is_measured_cheaply(document: bytes) -> bool:
-    """Whether to learn the size of *document* without drawing it certainly takes little time and memory.
-
-    librsvg reads the elements, which takes time in proportion, and applies the style sheets, which may not; it lays
-    everything out only where the size is not stated, in the first element or by a rule.
-    """
-    root = _parsed(document)
-    if root is None or not size_is_stated(root):
-        return False
-    elements = list(root.iter(etree.Element))
-    sheets = [element for element in elements if _name(element) == "style"]
-    if len(elements) > _MOST_ELEMENTS or any(len(sheet) or _hides_size(sheet.text or "") for sheet in sheets):
-        return False
-    return _work_of_sheets(elements, sheets) <= _MOST_WORK
+    if root is None:
+        return SvgCost()
+    read = _Document(root)
+    if read.is_cheap(small=False):
+        return SvgCost(drawn=True, drawn_small=True, measured=True)
+    measured = read.is_measured_cheaply()
+    return SvgCost(drawn_small=measured and read.is_cheap(small=True), measured=measured)
 
 
 def _hides_size(sheet: str) -> bool:
@@ -109,34 +120,70 @@ def _parsed(document: bytes) -> Any:
         root = etree.fromstring(document, parser)
     except (etree.XMLSyntaxError, ValueError):
         return None
-    if next(root.iter(etree.Entity), None) is not None:
+    if next(root.iter(etree.Entity, _INCLUDE), None) is not None or _has_instructions(root):
         return None  # nobody knows what librsvg finds in it
     if any(len(element.attrib) > MOST_ATTRIBUTES for element in root.iter(etree.Element)):
         return None  # each look-up of one passes over the others
     return root
 
 
+def _has_instructions(root: Any) -> bool:
+    """Whether a processing instruction stands before the first element, which may name a style sheet."""
+    return any(node.tag is etree.ProcessingInstruction for node in root.itersiblings(preceding=True))
+
+
+class _Document:
+    """The elements of a document, by their names, and their attributes with what its styles say."""
+
+    def __init__(self, root: Any) -> None:
+        self.root = root
+        self.elements = [element for element in root.iter() if isinstance(element.tag, str)]
+        self.named: dict[str, list[Any]] = defaultdict(list)  # of several with one name, librsvg takes the first
+        for element in self.elements:
+            for attribute in ("id", _XML_ID):
+                if element.get(attribute):
+                    self.named[element.get(attribute)].append(element)
+        self._sheets = [element for element in self.elements if _name(element) == "style"]
+        self.work_of_sheets = _work_of_sheets(self.elements, self._sheets)
+        readable = self.work_of_sheets <= _MOST_WORK and not any(map(len, self._sheets))
+        styles = Styles([sheet.text or "" for sheet in self._sheets] if readable else [_UNREADABLE], self.elements)
+        self.styles_are_read = styles.understood
+        self.attributes = {element: styles.attributes(element) for element in self.elements}
+        self.bounds = Bounds(root, self.attributes, styles_are_read=self.styles_are_read)
+
+    def is_cheap(self, *, small: bool) -> bool:
+        """Whether it is cheap to draw, in any size or, if *small*, in at most `SMALL` pixels."""
+        return _Estimate(self, small=small).work() <= _MOST_WORK
+
+    def is_measured_cheaply(self) -> bool:
+        """Whether it certainly takes little time and memory to learn the size.
+
+        librsvg reads the elements, which takes time in proportion, and applies the style sheets, which may not; it lays
+        everything out only where the size is not stated, in the first element or by a rule.
+        """
+        if not size_is_stated(self.root) or len(self.elements) > _MOST_ELEMENTS or self.work_of_sheets > _MOST_WORK:
+            return False
+        if self.styles_are_read:
+            return True
+        if any(local_name(attribute) == "style" for attribute in self.root.attrib):
+            return False
+        return not any(len(sheet) or _hides_size(sheet.text or "") for sheet in self._sheets)
+
+
 class _Estimate:
     """The work of elements with all that they refer to, each added up once; infinite where they refer in circles."""
 
-    def __init__(self, root: Any, *, small: bool) -> None:
-        self._root = root
-        self._elements = [element for element in root.iter() if isinstance(element.tag, str)]
-        self._named: dict[str, list[Any]] = defaultdict(list)  # of several with one name, librsvg takes the first
-        for element in self._elements:
-            for attribute in ("id", _XML_ID):
-                if element.get(attribute):
-                    self._named[element.get(attribute)].append(element)
+    def __init__(self, document: _Document, *, small: bool) -> None:
+        self._document = document
+        self._small = small
         self._known: dict[Any, float] = {}
-        self._bounds = Bounds(root, self._elements, small=small)
         self._layer = _SMALL_LAYER if small else _LAYER_OF_ANY_SIZE
 
     def work(self) -> float:
-        sheets = [element for element in self._elements if _name(element) == "style"]
         # An element's work needs that of what it contains and refers to: children first, references by recursion.
-        for element in reversed(self._elements):
+        for element in reversed(self._document.elements):
             self._work(element, 0)
-        return self._known[self._root] + _work_of_sheets(self._elements, sheets)
+        return self._known[self._document.root] + self._document.work_of_sheets
 
     def _work(self, element: Any, depth: int) -> float:
         known = self._known.get(element)
@@ -149,8 +196,8 @@ class _Estimate:
         for child in element:
             if isinstance(child.tag, str) and _name(child) not in _REFERRED_TO:
                 work += self._work(child, depth + 1)
-        for name in _references(element):
-            work += sum(self._work(target, depth + 1) for target in self._named.get(name, ()))
+        for name in _references(self._document.attributes[element]):
+            work += sum(self._work(target, depth + 1) for target in self._document.named.get(name, ()))
         self._known[element] = work
         return work
 
@@ -159,10 +206,11 @@ class _Estimate:
         if space.lstrip("{") not in _SPACES:  # editors' own notes, which are not drawn
             return _ELEMENT
         name = _name(element)
-        if name == "style" and (len(element) or _costly_sheet(element.text or "")):
+        read = self._document.styles_are_read
+        if name == "style" and not read and (len(element) or _costly_sheet(element.text or "")):
             return float("inf")
         work = _ELEMENT + self._kind(element, name)
-        for attribute, value in element.attrib.items():
+        for attribute, value in self._document.attributes[element]:
             text = f"{attribute}:{value}"
             if attribute in {"d", "points"}:
                 work += len(value) * _CHARACTER
@@ -182,25 +230,26 @@ class _Estimate:
         """What an element of this *name* costs more than any; of other kinds nobody knows."""
         if name in _CHEAP:
             return 0.0
+        bounds = self._document.bounds
+        if name in {"text", "tspan"}:
+            return bounds.text(element)
+        if not self._small:
+            return float("inf")
         if name == "feMergeNode":
-            return self._bounds.merged(element)
+            return bounds.merged(element)
         if name in FILTER_PRIMITIVES:
-            return self._bounds.primitive(element)
-        measure = {
-            "text": self._bounds.text,
-            "tspan": self._bounds.text,
-            "pattern": self._bounds.pattern,
-            "filter": self._bounds.filter,
-        }
+            return bounds.primitive(element)
+        measure = {"pattern": bounds.pattern, "filter": bounds.filter}
         return measure[name](element) if name in measure else float("inf")
 
     def _names_pattern(self, value: str) -> bool:
-        return any(_name(target) == "pattern" for name in _names_in(value) for target in self._named.get(name, ()))
+        named = self._document.named
+        return any(_name(target) == "pattern" for name in _names_in(value) for target in named.get(name, ()))
 
     def _filtered(self, value: str) -> float:
         """What a filter costs besides its own elements, which `_references` finds."""
         found = _REFERENCE_ALONE.fullmatch(value)
-        targets = self._named.get(found[1], ()) if found is not None else ()
+        targets = self._document.named.get(found[1], ()) if found is not None else ()
         return self._layer if targets and all(_name(target) == "filter" for target in targets) else float("inf")
 
 
@@ -215,10 +264,10 @@ def _costly_sheet(text: str) -> bool:
     return any(pattern.search(text) for pattern in (_COSTLY, _LAYER, _REFERENCE))
 
 
-def _references(element: Any) -> list[str]:
-    """The names that the element refers to, for each time that it does."""
+def _references(attributes: Attributes) -> list[str]:
+    """The names that an element with *attributes* refers to, for each time that it does."""
     names = []
-    for attribute, value in element.attrib.items():
+    for attribute, value in attributes:
         if attribute.rpartition("}")[2] == "href":
             names.append(value.strip().removeprefix("#"))
         elif "(" in value:

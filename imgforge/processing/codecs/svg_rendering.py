@@ -8,7 +8,7 @@ from typing import Any
 import pyvips
 
 from imgforge.processing.codecs.svg import sanitised, unpacked
-from imgforge.processing.codecs.svg_cost import LARGE, SMALL, is_costly, is_measured_cheaply
+from imgforge.processing.codecs.svg_cost import LARGE, SMALL, SvgCost
 from imgforge.processing.isolation import clean_isolated, decode_isolated, size_only
 from imgforge.processing.pixel_buffers import from_pixels
 from imgforge.processing.resources import Cancellation
@@ -34,14 +34,20 @@ def loader_options(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def draw_isolated(
-    body: bytes, cancellation: Cancellation, scale: float = 1.0, *, drawn: bool = True, unlimited: bool = False
+    body: bytes,
+    cost: SvgCost,
+    cancellation: Cancellation,
+    scale: float = 1.0,
+    *,
+    drawn: bool = True,
+    unlimited: bool = False,
 ) -> Any:
     """The document *scale* times its size; without pixels, to tell the size alone, where it is not to be *drawn*.
 
-    What turns out to be cheap is done here after all: to read a size that is stated, and to draw a small picture.
+    What is cheap by *cost* is done here after all: to read a size that is stated, and to draw a small picture.
     """
     options = loader_options({"scale": scale})
-    if not unlimited and is_measured_cheaply(body) and not (drawn and is_costly(body, small=True)):
+    if not unlimited and (cost.measured if not drawn else cost.drawn_small):
         with contextlib.suppress(pyvips.Error):  # the process says what is wrong
             image = pyvips.Image.svgload_buffer(body, **options, access="sequential")
             if not drawn:
