@@ -21,7 +21,7 @@ from tests.support.decoder_processes import busy_decoders, decoders, until, zygo
 _TWIRL = '<filter id="f"><feTurbulence baseFrequency=".05" numOctaves="100000"/></filter>'
 _SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="{0}" height="{0}">{1}</svg>'
 ENDLESS = _SVG.format(4000, f'{_TWIRL}<rect width="4000" height="4000" filter="url(#f)"/>').encode()
-STYLED = _SVG.format(40, "<style>@media all{text{fill:red}}</style><text y='30'>a</text>").encode()
+STYLED = _SVG.format(40, "<style>text{fill:red!important}</style><text y='30'>a</text>").encode()
 _WORKER = f"""
 from imgforge.model import ProcessingOptions
 from imgforge.processing import ProcessingSettings, process
