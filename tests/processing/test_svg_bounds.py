@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.model import ProcessingOptions
 from imgforge.processing import ProcessingSettings, process
-from imgforge.processing.codecs.svg_cost import SvgCost, svg_cost
+from imgforge.processing.codecs.svg_cost import SMALL, SvgCost, svg_cost
 from imgforge.processing.isolation import decoder_usage
 
 _SIZE = 'width="400" height="300"'
@@ -172,15 +172,15 @@ _ENTITY = b'<!DOCTYPE svg [<!ENTITY a "<text>aaaaaaaaaaa</text>">]>'
 class CostTests(SynchronousTestCase):
     def test_what_is_certainly_cheap(self) -> None:
         for name, document in CHEAP.items():
-            self.assertTrue(svg_cost(document).drawn, name)
+            self.assertGreater(svg_cost(document).pixels, SMALL, name)
 
     def test_filters_and_patterns_are_cheap_in_small_pictures_only(self) -> None:
         for name, document in CHEAP_IF_SMALL.items():
-            self.assertEqual(svg_cost(document), SvgCost(drawn_small=True, measured=True), name)
+            self.assertEqual(svg_cost(document), SvgCost(SMALL, measured=True), name)
 
     def test_what_may_cost_anything_also_in_small_pictures(self) -> None:
         for name, document in COSTLY.items():
-            self.assertFalse(svg_cost(document).drawn_small, name)
+            self.assertEqual(svg_cost(document).pixels, 0, name)
 
     def test_a_style_sheet_outside_of_the_document_is_not_cheap(self) -> None:
         document = b'<?xml-stylesheet href="data:text/css,text{font-size:9000px}"?>' + svg("<text>a</text>")

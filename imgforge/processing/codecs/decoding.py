@@ -14,7 +14,6 @@ from imgforge.errors import NotAnImage
 from imgforge.processing.codecs.available_formats import reader
 from imgforge.processing.codecs.formats import FORMATS
 from imgforge.processing.codecs.pillow_frames import read_frames
-from imgforge.processing.codecs.svg_rendering import loader_options
 from imgforge.processing.codecs.truncation import tiff_is_complete
 from imgforge.processing.containers import check_png, gif_is_complete
 from imgforge.processing.libvips import broken
@@ -55,8 +54,6 @@ def decode(
         _CHECKS[name](body)
     if FORMATS[name].animated_by_pillow and "n" in options:
         return read_frames(body, name, options["n"])
-    if name in _OPTIONS:
-        options = _OPTIONS[name](options)
     if unlimited:
         options["unlimited"] = True
     try:
@@ -94,8 +91,6 @@ def _from_light(image: Any) -> Any:
 
 # Raise where the file asks for too much before a pixel is read.
 _CHECKS: dict[str, Callable[[bytes], None]] = {"png": check_png}
-# libvips' options from ours.
-_OPTIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"svg": loader_options}
 # Whether the file goes to its end, where `fail_on` does not see it; the numbers are the first page and how many.
 _COMPLETE: dict[str, Callable[[bytes, int, int], bool]] = {"tiff": tiff_is_complete, "gif": _gif_is_complete}
 # What libvips leaves out of the format.

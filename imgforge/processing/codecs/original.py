@@ -17,7 +17,7 @@ from imgforge.processing.codecs.decoding import decode
 from imgforge.processing.codecs.formats import FORMATS, check_format
 from imgforge.processing.codecs.pillow_frames import frame_count
 from imgforge.processing.codecs.svg_cost import SvgCost, svg_cost
-from imgforge.processing.codecs.svg_rendering import clean, draw_isolated
+from imgforge.processing.codecs.svg_rendering import clean, draw, measure
 from imgforge.processing.pixel_buffers import MOST_PIXELS
 from imgforge.processing.resources import Cancellation
 from imgforge.processing.settings import ProcessingSettings
@@ -34,9 +34,9 @@ class Original:
 
     `whole` is False for a thumbnail or some pages, which cannot be loaded anew in another size. A vector is drawn
     `base_scale` times its own size, and counts as being of that size; `part` holds the loader's options for its pages
-    and their background. Where `isolated`, `image` has the size only: `load` draws the pixels, in a process that
-    `cancellation` kills, unless `cost` says that they are cheap. `unlimited` lifts all limits but that of pixels.
-    `partial` accepts a file that ends too early.
+    and their background. Where `isolated`, `image` has the size only, of an SVG: `load` draws the pixels, by its `cost`
+    perhaps in a process that `cancellation` kills. `unlimited` lifts all limits but that of pixels. `partial` accepts a
+    file that ends too early.
     """
 
     body: bytes
@@ -50,16 +50,12 @@ class Original:
     whole: bool = True
     base_scale: float = 1.0
     part: dict[str, Any] = field(default_factory=dict)
-    cost: SvgCost | None = None  # of an SVG that is not cheap to draw in any size
+    cost: SvgCost = field(default_factory=SvgCost)
+    isolated: bool = False
     cancellation: Cancellation = field(default_factory=Cancellation)
     unlimited: bool = False
     partial: bool = False
     most_pixels: float = MOST_PIXELS  # that a library may decode which decodes at once
-
-    @property
-    def isolated(self) -> bool:
-        """Whether it is an SVG that is drawn in a process of its own, or not before its size is known."""
-        return self.cost is not None
 
     def with_pages(self, first: int, count: int) -> Original:
         """The same source as one picture of *count* pages, one below the other, from *first* (0 is the first) on."""
@@ -87,13 +83,10 @@ class Original:
         """Decodes the image anew, with *options* of the format's loader; `NotAnImage` where it is broken."""
         if FORMATS[self.format].vector:
             options = {**self.part, **options, "scale": options.get("scale", 1.0) * self.base_scale}
-        if self.cost is not None:
-            return self._draw_isolated(self.cost, options["scale"])
+        if self.format == "svg":
+            return draw(self.body, self.cost, self.cancellation, options["scale"], unlimited=self.unlimited)
         flags: dict[str, Any] = {"unlimited": self.unlimited, "partial": self.partial, "most_pixels": self.most_pixels}
         return decode(self.body, self.format, self.cancellation, **flags, **options)
-
-    def _draw_isolated(self, cost: SvgCost, scale: float, *, drawn: bool = True) -> Any:
-        return draw_isolated(self.body, cost, self.cancellation, scale, drawn=drawn, unlimited=self.unlimited)
 
     def check_type(self, allowed: Sequence[str]) -> None:
         """Raises `NotAnImage` where *allowed* names MIME types, but not that of this source."""
@@ -122,11 +115,13 @@ class Original:
         if excess <= 1:
             return self
         scale = self.base_scale / math.sqrt(excess)
-        if self.cost is not None:
-            image = self._draw_isolated(self.cost, scale, drawn=False)
+        isolated = False
+        if self.format == "svg":
+            image, isolated = measure(self.body, self.cost, self.cancellation, scale, unlimited=self.unlimited)
         else:
             image = self.load(scale=1 / math.sqrt(excess))
-        return replace(self, image=image, width=image.width, height=image.height, base_scale=scale)
+        size = image.width, image.height
+        return replace(self, image=image, width=size[0], height=size[1], base_scale=scale, isolated=isolated)
 
 
 def open_original(
@@ -151,17 +146,15 @@ def open_original(
     if name == "raw" and not settings.enable_raw_formats:
         raise UnsupportedFormat("camera raw is not read here: it is switched off by IMGFORGE_ENABLE_RAW_FORMATS")
     cancellation = cancellation or Cancellation()
-    cost, lifted = None, name in settings.unlimited
+    cost, isolated, lifted = SvgCost(), False, name in settings.unlimited
     most_pixels = megapixels * _MEGA or MOST_PIXELS
     if name == "svg":
         if settings.sanitize_svg or style:
             body = clean(body, style, cancellation, unlimited=lifted)
         cost = svg_cost(body)
-        cost = None if cost.drawn else cost
+        image, isolated = measure(body, cost, cancellation, unlimited=lifted)
     part = {"background": _TRANSPARENT} if name == "pdf" and settings.pdf_no_background else {}
-    if cost is not None:
-        image = draw_isolated(body, cost, cancellation, drawn=False, unlimited=lifted)
-    else:
+    if name != "svg":
         image = decode(body, name, cancellation, unlimited=lifted, partial=partial, most_pixels=most_pixels, **part)
     frames = frame_count(body, name) if FORMATS[name].animated_by_pillow and not partial else 1
     pages = image.get("n-pages") if image.get_typeof("n-pages") else 1
@@ -176,6 +169,7 @@ def open_original(
         animated=frames > 1 or (pages > 1 and bool(image.get_typeof("delay") and image.get_typeof("loop"))),
         part=part,
         cost=cost,
+        isolated=isolated,
         cancellation=cancellation,
         unlimited=lifted,
         partial=partial,

@@ -7,6 +7,7 @@ own thread; everything else in a process that can be killed (`isolation`), which
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -25,11 +26,13 @@ from imgforge.processing.codecs.svg_bounds import (
 from imgforge.processing.codecs.svg_styles import Styles
 from imgforge.processing.lxml_on_demand import etree
 
-__all__ = ["LARGE", "SMALL", "SvgCost", "svg_cost"]
+__all__ = ["LARGE", "LARGEST", "SMALL", "SvgCost", "svg_cost"]
 
 LARGE = 256 * 1024  # bytes; what is longer is cleaned and drawn in a process of its own
-SMALL = 1_000_000  # pixels
+SMALL = 1_000_000  # pixels, which librsvg draws in one piece
+LARGEST = 50_000_000
 _MOST_WORK = 5000.0
+_MOST_PAINTED = 2.5e9  # pixels of shapes, of which a million takes 0.6 ms
 _MOST_ELEMENTS = 10_000  # that are read to learn the document's size alone
 
 _CHEAP = frozenset(
@@ -67,8 +70,12 @@ _REFERENCE_ALONE = re.compile(r"\s*url\(#([\w.-]+)\)\s*")
 _SIZE = re.compile(r"(?<!-)(?:width|height)|\\", re.IGNORECASE)  # `stroke-width` is none
 _CSS_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 _ELEMENT, _CHARACTER = 1.0, 1 / 8
-# A layer: of a small picture, and of one of any size, which may take a second.
-_SMALL_LAYER, _LAYER_OF_ANY_SIZE = 500.0, 2000.0
+_ENDLESS = math.inf, math.inf
+_LAYER_WORK = 500.0
+_LARGEST_LAYER = 2_000_000  # pixels; each layer takes their memory
+# How many shapes as large as the picture take as long to paint as a unit of work, and as an element of a kind besides.
+_PAINTED = 1 / 12
+_PAINTED_BY_KIND = dict.fromkeys(SHAPES, 1.0) | {"linearGradient": 4.0, "radialGradient": 4.0}
 _RULE = 1 / 1000  # a character of a style sheet, for each element and each character of a class
 _UNREADABLE = "@"  # stands for style sheets that are not read
 # In selectors: what looks at an element's siblings or the text of its attributes, and what hides a brace or nests them.
@@ -77,27 +84,23 @@ _SEARCHING = re.compile(r"[~:\[@\"'(\\]")
 
 @dataclass(frozen=True, slots=True)
 class SvgCost:
-    """What is certainly cheap to do with an SVG, in time and in memory.
+    """How many `pixels` of an SVG are certainly cheap to draw, and whether it is cheap to have its size `measured`."""
 
-    `drawn` is to draw it in any size, `drawn_small` to draw at most `SMALL` pixels of it, and `measured` to learn its
-    size without drawing it.
-    """
-
-    drawn: bool = False
-    drawn_small: bool = False
+    pixels: float = 0.0
     measured: bool = False
 
 
 def svg_cost(document: bytes) -> SvgCost:
-    """What is cheap to do with *document*, which is well-formed."""
+    """What is cheap, in time and memory, to do with *document*, which is well-formed."""
     root = _parsed(document)
     if root is None:
         return SvgCost()
     read = _Document(root)
-    if read.is_cheap(small=False):
-        return SvgCost(drawn=True, drawn_small=True, measured=True)
-    measured = read.is_measured_cheaply()
-    return SvgCost(drawn_small=measured and read.is_cheap(small=True), measured=measured)
+    estimate = _Estimate(read)
+    work, painted = estimate.work()
+    if work > _MOST_WORK:
+        return SvgCost(measured=read.is_measured_cheaply())
+    return SvgCost(min(_MOST_PAINTED / max(painted, 1), estimate.most_pixels), measured=True)
 
 
 def _hides_size(sheet: str) -> bool:
@@ -151,10 +154,6 @@ class _Document:
         self.attributes = {element: styles.attributes(element) for element in self.elements}
         self.bounds = Bounds(root, self.attributes, styles_are_read=self.styles_are_read)
 
-    def is_cheap(self, *, small: bool) -> bool:
-        """Whether it is cheap to draw, in any size or, if *small*, in at most `SMALL` pixels."""
-        return _Estimate(self, small=small).work() <= _MOST_WORK
-
     def is_measured_cheaply(self) -> bool:
         """Whether it certainly takes little time and memory to learn the size.
 
@@ -173,33 +172,37 @@ class _Document:
 class _Estimate:
     """The work of elements with all that they refer to, each added up once; infinite where they refer in circles."""
 
-    def __init__(self, document: _Document, *, small: bool) -> None:
+    def __init__(self, document: _Document) -> None:
         self._document = document
-        self._small = small
-        self._known: dict[Any, float] = {}
-        self._layer = _SMALL_LAYER if small else _LAYER_OF_ANY_SIZE
+        self._known: dict[Any, tuple[float, float]] = {}
+        self.most_pixels = LARGEST  # beyond them, some of what is there may cost anything
 
-    def work(self) -> float:
+    def work(self) -> tuple[float, float]:
+        """The work of a small picture, and how many shapes of its size take as long to paint."""
         # An element's work needs that of what it contains and refers to: children first, references by recursion.
         for element in reversed(self._document.elements):
             self._work(element, 0)
-        return self._known[self._document.root] + self._document.work_of_sheets
+        work, painted = self._known[self._document.root]
+        return work + self._document.work_of_sheets, painted
 
-    def _work(self, element: Any, depth: int) -> float:
+    def _work(self, element: Any, depth: int) -> tuple[float, float]:
         known = self._known.get(element)
         if known is not None:
             return known
         if depth > 50:
-            return float("inf")
-        self._known[element] = float("inf")  # what refers back to it finds this
+            return _ENDLESS
+        self._known[element] = _ENDLESS  # what refers back to it finds this
         work = self._own(element)
-        for child in element:
-            if isinstance(child.tag, str) and _name(child) not in _REFERRED_TO:
-                work += self._work(child, depth + 1)
+        painted = work * _PAINTED + _PAINTED_BY_KIND.get(_name(element), 0.0)
+        parts = [child for child in element if isinstance(child.tag, str) and _name(child) not in _REFERRED_TO]
         for name in _references(self._document.attributes[element]):
-            work += sum(self._work(target, depth + 1) for target in self._document.named.get(name, ()))
-        self._known[element] = work
-        return work
+            parts += self._document.named.get(name, ())
+        for part in parts:
+            work_of_part, painted_by_part = self._work(part, depth + 1)
+            work += work_of_part
+            painted += painted_by_part
+        self._known[element] = work, painted
+        return work, painted
 
     def _own(self, element: Any) -> float:
         space, _, _ = element.tag.rpartition("}")
@@ -220,10 +223,12 @@ class _Estimate:
                 return float("inf")  # all that is within inherits it
             elif attribute == "filter" and name != "filter":
                 work += self._filtered(value)
+                self.most_pixels = SMALL
             elif _COSTLY.search(text if attribute == "style" else attribute):
                 return float("inf")
             elif _LAYER.search(text if attribute == "style" else attribute):
-                work += self._layer
+                work += _LAYER_WORK
+                self.most_pixels = min(self.most_pixels, _LARGEST_LAYER)
         return work
 
     def _kind(self, element: Any, name: str) -> float:
@@ -233,8 +238,7 @@ class _Estimate:
         bounds = self._document.bounds
         if name in {"text", "tspan"}:
             return bounds.text(element)
-        if not self._small:
-            return float("inf")
+        self.most_pixels = SMALL
         if name == "feMergeNode":
             return bounds.merged(element)
         if name in FILTER_PRIMITIVES:
@@ -250,7 +254,7 @@ class _Estimate:
         """What a filter costs besides its own elements, which `_references` finds."""
         found = _REFERENCE_ALONE.fullmatch(value)
         targets = self._document.named.get(found[1], ()) if found is not None else ()
-        return self._layer if targets and all(_name(target) == "filter" for target in targets) else float("inf")
+        return _LAYER_WORK if targets and all(_name(target) == "filter" for target in targets) else float("inf")
 
 
 def _name(element: Any) -> str:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import pyvips
 
 from imgforge.processing.codecs.svg import sanitised, unpacked
-from imgforge.processing.codecs.svg_cost import LARGE, SMALL, SvgCost
+from imgforge.processing.codecs.svg_cost import LARGE, SvgCost
 from imgforge.processing.isolation import clean_isolated, decode_isolated, size_only
-from imgforge.processing.pixel_buffers import from_pixels
+from imgforge.processing.libvips import broken
 from imgforge.processing.resources import Cancellation
 
-__all__ = ["clean", "draw_isolated", "loader_options"]
+__all__ = ["clean", "draw", "measure"]
 
 _DPI = 96.0  # dots per inch, as in browsers
-_LIBVIPS_DPI = 72  # at which libvips' scale is 1
+_LIBVIPS_DPI = 72  # dots per inch, at which a scale of 1 draws a pixel for each
 
 
 def clean(document: bytes, style: str, cancellation: Cancellation, *, unlimited: bool) -> bytes:
@@ -28,37 +27,41 @@ def clean(document: bytes, style: str, cancellation: Cancellation, *, unlimited:
     return sanitised(document, style, unlimited=unlimited)
 
 
-def loader_options(options: dict[str, Any]) -> dict[str, Any]:
-    """libvips' options that draw a document `scale` (1 by default) times the size that browsers give it."""
-    return {"dpi": _DPI, "scale": options.get("scale", 1.0) * _LIBVIPS_DPI / _DPI}
+def draw(body: bytes, cost: SvgCost, cancellation: Cancellation, scale: float = 1.0, *, unlimited: bool = False) -> Any:
+    """The document *scale* times its size: drawn when its pixels are read, or by a process if that may cost much."""
+    image = _opened(body, scale, unlimited=unlimited) if cost.measured else None
+    if image is not None and image.width * image.height <= cost.pixels:
+        return image
+    return _isolated(body, cancellation, scale, drawn=True, unlimited=unlimited)
 
 
-def draw_isolated(
-    body: bytes,
-    cost: SvgCost,
-    cancellation: Cancellation,
-    scale: float = 1.0,
-    *,
-    drawn: bool = True,
-    unlimited: bool = False,
-) -> Any:
-    """The document *scale* times its size; without pixels, to tell the size alone, where it is not to be *drawn*.
+def measure(
+    body: bytes, cost: SvgCost, cancellation: Cancellation, scale: float = 1.0, *, unlimited: bool = False
+) -> tuple[Any, bool]:
+    """An image of the document's size, and whether it has only that and not the pixels, which `draw` gives."""
+    if not cost.measured:
+        return _isolated(body, cancellation, scale, drawn=False, unlimited=unlimited), True
+    image = _opened(body, scale, unlimited=unlimited)
+    if image.width * image.height <= cost.pixels:
+        return image, False
+    return size_only(image.width, image.height), True
 
-    What is cheap by *cost* is done here after all: to read a size that is stated, and to draw a small picture.
-    """
-    options = loader_options({"scale": scale})
-    if not unlimited and (cost.measured if not drawn else cost.drawn_small):
-        with contextlib.suppress(pyvips.Error):  # the process says what is wrong
-            image = pyvips.Image.svgload_buffer(body, **options, access="sequential")
-            if not drawn:
-                return size_only(image.width, image.height)
-            if image.width * image.height <= SMALL:
-                return from_pixels(image.write_to_memory(), image.width, image.height, image.bands)
+
+def _opened(body: bytes, scale: float, *, unlimited: bool) -> Any:
+    """The document, of which nothing is drawn yet."""
+    options = {"access": "sequential", "fail_on": "truncated", "unlimited": unlimited}
+    try:
+        return pyvips.Image.svgload_buffer(body, dpi=_DPI, scale=scale * _LIBVIPS_DPI / _DPI, **options)
+    except pyvips.Error as error:
+        raise broken(error) from None
+
+
+def _isolated(body: bytes, cancellation: Cancellation, scale: float, *, drawn: bool, unlimited: bool) -> Any:
     images, _ = decode_isolated(
         body,
         "svg",
-        options["dpi"],
-        options["scale"],
+        _DPI,
+        scale * _LIBVIPS_DPI / _DPI,
         int(drawn),
         int(unlimited),
         enlarged=scale > 1,
