@@ -18,6 +18,7 @@ __all__ = [
     "BodyTooLarge",
     "CircuitOpen",
     "ClientRefused",
+    "DecoderLost",
     "Expired",
     "ImgforgeError",
     "MethodNotAllowed",
@@ -224,6 +225,13 @@ class TooManyClients(Overloaded):
     """More connections than IMGFORGE_MAX_CLIENTS: this one only answers health checks."""
 
     status = 503
+
+
+class DecoderLost(ImgforgeError):
+    """No decoder process could be started, or something other than the file ended it; the source may be sound."""
+
+    status = 503
+    replaceable = False
 
 
 class PurgeFailed(ImgforgeError):

@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from imgforge.cache import URL_BYTES, PurgeKind, entry_key, info_key
 from imgforge.errors import (
+    DecoderLost,
     ImgforgeError,
     OriginFailed,
     OriginTimeout,
@@ -45,7 +46,7 @@ __all__ = ["Pipeline"]
 T = TypeVar("T")
 
 # Failures that may pass: a stale result is better. An origin's 404 is final.
-_TRANSIENT = (OriginFailed, OriginTimeout, Overloaded, Quarantined, RequestTimeout)
+_TRANSIENT = (DecoderLost, OriginFailed, OriginTimeout, Overloaded, Quarantined, RequestTimeout)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

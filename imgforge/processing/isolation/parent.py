@@ -14,7 +14,7 @@ from typing import Any
 
 import pyvips
 
-from imgforge.errors import NotAnImage, ResultTooLarge, SourceTooLarge
+from imgforge.errors import DecoderLost, NotAnImage, ResultTooLarge, SourceTooLarge
 from imgforge.processing.isolation.decoders import END
 from imgforge.processing.isolation.pool import DecoderProcess, DecoderProcesses
 from imgforge.processing.pixel_buffers import MOST_PIXELS, from_pixels
@@ -23,6 +23,7 @@ from imgforge.processing.resources import Cancellation
 __all__ = ["clean_isolated", "decode_isolated", "decoder_usage", "size_only"]
 
 _SECONDS = 10.0
+_ATTEMPTS = 2  # with a file whose process dies with its zygote
 _LONGEST_LINE = 100  # bytes, before a picture's samples
 _CHUNK = 1 << 20
 _MOST_OUTPUT = 4 * MOST_PIXELS + _CHUNK  # bytes
@@ -41,6 +42,7 @@ def decode_isolated(
 
     Raises `NotAnImage`, also where it takes too long or too much, and `SourceTooLarge` for too many pixels, or
     `ResultTooLarge` where they are because of being *enlarged*, and `RequestTimeout` once *cancellation* was cancelled.
+    `DecoderLost` says nothing of the file: its process died with the zygote, and the next one as well.
     """
     words, rest = _answer(body, name, arguments, cancellation or Cancellation())
     if words[0] == "large":
@@ -72,22 +74,26 @@ def _answer(
     line = " ".join((name, *(str(one) for one in (*arguments, MOST_PIXELS)))).encode()
     # To read fonts takes longer than anything else in most documents: a process that has done so is kept ahead.
     drawn_text = name == "svg" and arguments[2] and b"text" in body
-    process = _PROCESSES.start("text" if drawn_text else name, cancellation)
-    try:
-        answer = _exchange(process, line + b"\n", body)
-    except TimeoutError:
+    for _ in range(_ATTEMPTS):
+        process = _PROCESSES.start("text" if drawn_text else name, cancellation)
+        try:
+            answer = _exchange(process, line + b"\n", body)
+            lost = process.is_lost()
+        except TimeoutError:
+            cancellation.check()
+            raise NotAnImage(f"the source takes too long to be decoded as {name}") from None
+        finally:
+            cancellation.watch_process(None)
+            process.kill()  # if it is still there
+            process.work.close()
         cancellation.check()
-        raise NotAnImage(f"the source takes too long to be decoded as {name}") from None
-    finally:
-        cancellation.watch_process(None)
-        process.kill()  # if it is still there
-        process.work.close()
-    cancellation.check()
-    end = answer.find(b"\n") + 1
-    words = answer[:end].decode("ascii", "replace").split()
-    if not answer.endswith(END) or not words:
-        raise NotAnImage(f"the source image is broken: the {name} decoder gave up")
-    return words, memoryview(answer)[end : -len(END)]
+        end = answer.find(b"\n") + 1
+        words = answer[:end].decode("ascii", "replace").split()
+        if answer.endswith(END) and words:
+            return words, memoryview(answer)[end : -len(END)]
+        if not lost:
+            raise NotAnImage(f"the source image is broken: the {name} decoder gave up")
+    raise DecoderLost("the process that decoded the source was killed, and so was the next one")
 
 
 def _exchange(process: DecoderProcess, line: bytes, body: bytes) -> bytes:

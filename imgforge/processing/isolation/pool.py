@@ -15,6 +15,7 @@ import threading
 import time
 from pathlib import Path
 
+from imgforge.errors import DecoderLost
 from imgforge.processing.resources import Cancellation
 
 __all__ = ["DecoderProcess", "DecoderProcesses"]
@@ -37,6 +38,10 @@ class DecoderProcess:
         self.work = work
         self._number = number
         self._zygote = zygote
+
+    def is_lost(self) -> bool:
+        """Whether the process, which answers no more, may have died only because its zygote did."""
+        return self._zygote.has_ended()
 
     def kill(self) -> None:
         """Kill the process, if it is still there, and end any wait for it; callable from any thread."""
@@ -70,6 +75,15 @@ class _Zygote:
             return False
         return True
 
+    def has_ended(self) -> bool:
+        """Whether the process has ended; its children die after that, so that each of their ends is seen later."""
+        try:
+            return not self._control.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:  # `end` has closed it
+            return True
+
     def end(self) -> None:
         """End the process, and its children with it."""
         self._control.close()
@@ -88,7 +102,7 @@ class DecoderProcesses:
     def start(self, name: str, cancellation: Cancellation) -> DecoderProcess:
         """A process for the work *name* (see `decoders`), watched by *cancellation*.
 
-        The zygote is started anew if it has ended. Raises `OSError` where no process can be started in time, and
+        The zygote is started anew if it has ended. Raises `DecoderLost` where no process can be started in time, and
         `RequestTimeout` once cancelled.
         """
         end = time.monotonic() + _START_SECONDS
@@ -106,7 +120,7 @@ class DecoderProcesses:
             cancellation.watch_process(None)
             process.work.close()
         cancellation.check()
-        raise OSError("no decoder process could be started")
+        raise DecoderLost("no decoder process could be started")
 
     def _ask(self, name: str) -> DecoderProcess:
         ours, theirs = socket.socketpair()

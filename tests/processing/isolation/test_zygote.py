@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.errors import ImgforgeError, NotAnImage, RequestTimeout
+from imgforge.errors import DecoderLost, ImgforgeError, NotAnImage, RequestTimeout
 from imgforge.model import ProcessingOptions
 from imgforge.processing import Cancellation, ProcessingSettings, process
 from imgforge.processing.isolation import decoder_usage
@@ -22,6 +23,9 @@ _TWIRL = '<filter id="f"><feTurbulence baseFrequency=".05" numOctaves="100000"/>
 _SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="{0}" height="{0}">{1}</svg>'
 ENDLESS = _SVG.format(4000, f'{_TWIRL}<rect width="4000" height="4000" filter="url(#f)"/>').encode()
 STYLED = _SVG.format(40, "<style>text{fill:red!important}</style><text y='30'>a</text>").encode()
+# A second of CPU; and more memory than a process may have.
+SLOW = _SVG.format(1000, _TWIRL.replace("100000", "9") + '<rect width="1000" height="1000" filter="url(#f)"/>').encode()
+HUGE = _SVG.format(9999, '<g style="mask:url(#m)"><mask id="m"/>' * 40 + "<path d='M0 0H9'/>" + "</g>" * 40).encode()
 _WORKER = f"""
 from imgforge.model import ProcessingOptions
 from imgforge.processing import ProcessingSettings, process
@@ -32,6 +36,10 @@ process({ENDLESS!r}, ProcessingOptions(format="png"), ProcessingSettings())
 def made(document: bytes, cancellation: Cancellation | None = None) -> bytes:
     options = ProcessingOptions(format="png")
     return process(document, options, ProcessingSettings(), cancellation=cancellation).body
+
+
+def has_ended(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
 
 
 class Drawing:
@@ -108,14 +116,33 @@ class ProcessTests(SynchronousTestCase):
         self.assertIsInstance(drawing.end(), RequestTimeout)
         self.assertTrue(until(lambda: drawing.pid not in decoders(os.getpid())))
 
-    def test_processes_die_with_their_zygote_and_the_next_file_gets_another(self) -> None:
+    def test_processes_die_with_their_zygote_and_their_files_are_tried_once_more(self) -> None:
         drawing = self._drawing()
-        (zygote,) = zygotes(os.getpid())
-        os.kill(zygote, signal.SIGKILL)
-        self.assertIsInstance(drawing.end(), NotAnImage)
-        self.assertTrue(until(lambda: not Path(f"/proc/{drawing.pid}").exists()))
+        for pid in (drawing.pid, None):
+            (zygote,) = zygotes(os.getpid())
+            pid = pid or busy_decoders(os.getpid())[0]
+            os.kill(zygote, signal.SIGKILL)
+            self.assertTrue(until(partial(has_ended, pid)))
+            self.assertTrue(until(lambda: drawing.failure or busy_decoders(os.getpid())))
+        self.assertIsInstance(drawing.end(), DecoderLost)
         self.assertTrue(made(STYLED))
         self.assertNotEqual(zygotes(os.getpid()), [zygote])
+
+    def test_a_file_whose_zygote_is_killed_is_decoded_all_the_same(self) -> None:
+        expected = made(SLOW)
+        results = []
+        thread = threading.Thread(target=lambda: results.append(made(SLOW)))
+        thread.start()
+        self.assertTrue(until(lambda: busy_decoders(os.getpid())))
+        os.kill(zygotes(os.getpid())[0], signal.SIGKILL)
+        thread.join()
+        self.assertEqual(results, [expected])
+
+    def test_a_process_that_ends_by_itself_is_not_tried_again(self) -> None:
+        before = decoder_usage()["started"]
+        with self.assertRaisesRegex(NotAnImage, "gave up"):
+            made(HUGE)
+        self.assertEqual(decoder_usage()["started"] - before, 1)
 
     def test_a_shutdowns_signals_end_no_work(self) -> None:
         drawing = self._drawing()
