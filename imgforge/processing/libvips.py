@@ -1,15 +1,12 @@
-"""libvips for a server: its setup in a process, and its errors."""
+"""libvips for a server: its setup in a process."""
 
 from __future__ import annotations
 
-import re
-
 import pyvips
 
-from imgforge.errors import NotAnImage
 from imgforge.processing.pyvips_compat import log_warnings_only
 
-__all__ = ["broken", "configure"]
+__all__ = ["configure"]
 
 # libvips calls the loader of SVG untrusted; here it gets sanitised documents only.
 _ALLOWED_LOADER = "VipsForeignLoadSvg"
@@ -27,10 +24,3 @@ def configure() -> None:
     if pyvips.at_least_libvips(8, 13):
         pyvips.block_untrusted_set(True)
         pyvips.operation_block_set(_ALLOWED_LOADER, False)
-
-
-def broken(error: Exception) -> NotAnImage:
-    """Returns the error for a client: the first line of libvips' message, printable ASCII of 120 characters at most."""
-    lines = [line.strip() for line in str(error).splitlines()[1:] if line.strip()]
-    reason = re.sub(r"[^\x20-\x7e]", "", lines[0])[:120] if lines else "it cannot be decoded"
-    return NotAnImage(f"the source image is broken: {reason}")

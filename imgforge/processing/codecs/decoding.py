@@ -12,11 +12,11 @@ import pyvips
 
 from imgforge.errors import NotAnImage
 from imgforge.processing.codecs.available_formats import reader
+from imgforge.processing.codecs.broken_files import broken
 from imgforge.processing.codecs.formats import FORMATS
 from imgforge.processing.codecs.pillow_frames import read_frames
 from imgforge.processing.codecs.truncation import tiff_is_complete
 from imgforge.processing.containers import check_png, gif_is_complete
-from imgforge.processing.libvips import broken
 from imgforge.processing.metadata import with_credits
 from imgforge.processing.pixel_buffers import MOST_PIXELS
 from imgforge.processing.resources import Cancellation
@@ -61,7 +61,7 @@ def decode(
         options |= {"access": "sequential", "fail_on": "none" if partial else "truncated"}
         image = load(FORMATS[name].loader, body, **options)
     except pyvips.Error as error:
-        raise broken(error) from None
+        raise broken(error, body) from None
     if not partial and name in _COMPLETE and not _COMPLETE[name](body, options.get("page", 0), options.get("n", 1)):
         raise NotAnImage("the source image is broken: it ends too early")
     return _FINISH[name](image, body) if name in _FINISH else image

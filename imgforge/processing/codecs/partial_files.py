@@ -12,8 +12,8 @@ from typing import TypeVar
 import pyvips
 
 from imgforge.errors import NotAnImage
+from imgforge.processing.codecs.broken_files import broken
 from imgforge.processing.codecs.formats import FORMATS, detect_format
-from imgforge.processing.libvips import broken
 from imgforge.processing.resources import Cancellation
 from imgforge.processing.settings import ProcessingSettings
 
@@ -30,21 +30,21 @@ def whole_or_part(
     `pyvips.Error` becomes `NotAnImage`, or `RequestTimeout` once *cancellation* was cancelled.
     """
     try:
-        return _translated(work, cancellation, partial=False), False
+        return _translated(work, source, cancellation, partial=False), False
     except NotAnImage:
         name = detect_format(source)
         if settings.truncated_images != "serve" or name is None or not FORMATS[name].partial:
             raise
         try:
-            return _translated(work, cancellation, partial=True), True
+            return _translated(work, source, cancellation, partial=True), True
         except NotAnImage:
             pass
         raise  # the first error says more
 
 
-def _translated(work: Callable[[bool], T], cancellation: Cancellation, *, partial: bool) -> T:
+def _translated(work: Callable[[bool], T], source: bytes, cancellation: Cancellation, *, partial: bool) -> T:
     try:
         return work(partial)
     except pyvips.Error as error:
         cancellation.check()
-        raise broken(error) from None
+        raise broken(error, source) from None

@@ -6,10 +6,10 @@ from typing import Any
 
 import pyvips
 
+from imgforge.processing.codecs.broken_files import broken
 from imgforge.processing.codecs.svg import sanitised, unpacked
 from imgforge.processing.codecs.svg_cost import LARGE, SvgCost
 from imgforge.processing.isolation import clean_isolated, decode_isolated, size_only
-from imgforge.processing.libvips import broken
 from imgforge.processing.resources import Cancellation
 
 __all__ = ["clean", "draw", "measure"]
@@ -53,7 +53,7 @@ def _opened(body: bytes, scale: float, *, unlimited: bool) -> Any:
     try:
         return pyvips.Image.svgload_buffer(body, dpi=_DPI, scale=scale * _LIBVIPS_DPI / _DPI, **options)
     except pyvips.Error as error:
-        raise broken(error) from None
+        raise broken(error, body) from None
 
 
 def _isolated(body: bytes, cancellation: Cancellation, scale: float, *, drawn: bool, unlimited: bool) -> Any:
