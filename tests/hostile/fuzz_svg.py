@@ -15,6 +15,7 @@ import json
 import math
 import os
 import random
+import re
 import resource
 import sys
 import time
@@ -43,6 +44,12 @@ class Draw(random.Random):
     """Chances of one seed, and the theme that its document keeps to: one of `_THEMES`."""
 
     theme = ""
+    wildness = 0.0
+
+    @property
+    def tame(self) -> bool:
+        """Whether the next choice is one that leaves a document cheap."""
+        return self.theme != "anything" and self.random() >= self.wildness
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,7 @@ class Case:
 
 
 def _number(draw: Draw) -> str:
-    if draw.random() < (0.1 if draw.theme == "anything" else 0.01):
+    if not draw.tame and draw.random() < 0.1:
         return draw.choice(("0", "1e9", "1e-9", "-1", "99999999", "1e38", ".001", "NaN", "50%", "9em", "1e99"))
     return f"{draw.choice((1, 1, 1, -1)) * draw.choice((draw.random(), draw.uniform(0, 400), draw.uniform(0, 40))):.4g}"
 
@@ -94,6 +101,9 @@ def _path(draw: Draw) -> str:
 
 
 def _transform(draw: Draw) -> str:
+    if draw.tame:
+        turned = f"translate({draw.uniform(-9, 99):.1f}) rotate({draw.uniform(0, 360):.1f})"
+        return draw.choice((turned, f"scale({draw.random():.3f})", "rotate(45)"))
     return draw.choice(
         (
             f"translate({_coordinates(draw, 2)})",
@@ -127,9 +137,9 @@ _STYLE: dict[str, Sequence[str]] = {
     "filter": ("url(#{name})", "none", "blur(9px)", "url(#{name}) url(#{name})"),
     "marker": ("none", "url(#{name})"),
     "marker-mid": ("url(#{name})",),
-    "font-size": ("{number}", "12px", "9pt", "200", "9em", "large"),
+    "font-size": ("{size}", "12px", "9pt", "200", "9em", "large"),
     "font-family": ("serif", "'DejaVu Sans'", "a, b, c", "monospace"),
-    "font": ("bold 12px serif", "{number}px a", "9px/2 'b c'"),
+    "font": ("bold {size}px serif", "{number}px a", "9px/2 'b c'"),
     "font-weight": ("bold", "1000"),
     "font-style": ("italic",),
     "letter-spacing": ("0", "{number}"),
@@ -174,35 +184,41 @@ _THEMES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "anything": ("shape text use group server", "", _USUAL),
     "painting": ("shape", "radialGradient linearGradient", ("fill", "stroke", "stroke-width", "fill-opacity")),
     "letters": ("text", "linearGradient g", ("font-size", "font-family", "font", "fill", "font-style", "text-anchor")),
-    "filters": ("shape group", "filter", ("filter", "filter", "filter", "fill")),
+    "filters": ("shape", "filter", ("filter", "fill-opacity", "stroke-width", "stroke-linejoin")),
     "patterns": ("shape", "pattern", ("fill", "fill", "fill", "stroke")),
     "layers": ("shape group", "clipPath", ("opacity", "clip-path", "enable-background", "fill")),
+    "plain": ("shape", "g", ("fill-opacity", "stroke-width", "stroke-linejoin", "fill-rule")),
     "reuse": ("use group shape", "g symbol", ("fill", "opacity")),
 }
 
 
 def _declaration(draw: Draw) -> tuple[str, str]:
-    usual = 0.7 if draw.theme == "anything" else 0.97
-    name = draw.choice(_THEMES[draw.theme][2] if draw.random() < usual else tuple(_STYLE))
-    value = draw.choice(_STYLE[name])
+    usual = draw.tame or draw.random() < 0.7
+    name = draw.choice(_THEMES[draw.theme][2] if usual else tuple(_STYLE))
+    value = _STYLE[name][0] if draw.tame and draw.random() < 0.7 else draw.choice(_STYLE[name])
+    if draw.tame and name == "filter":
+        value = _STYLE[name][0]
+    value = value.replace("{size}", f"{draw.choice((9, 12, draw.uniform(1, 30), draw.uniform(1, 200))):.1f}")
     return name, value.replace("{name}", draw.choice(_NAMES)).replace("{number}", _number(draw))
 
 
 def _attributes(draw: Draw) -> str:
     found: dict[str, str] = {}
-    for _ in range(draw.choice((0, 1, 1, 2, 3))):
+    for _ in range(draw.choice((0, 1, 1, 2) if draw.tame else (1, 1, 2, 3))):
         name, value = _declaration(draw)
-        found[name] = value
+        if name != "font" or not draw.tame:
+            found[name] = value
     if draw.random() < 0.2:
         found["transform"] = _transform(draw)
-    if draw.random() < 0.3:
+    if draw.theme != "plain" and draw.random() < 0.3:
         found["class"] = draw.choice(("a", "b", "a b c", "z"))
-    if draw.random() < 0.2:
+    if draw.random() < (0.1 if draw.tame else 0.3):
         found["style"] = ";".join(":".join(_declaration(draw)) for _ in range(draw.choice((1, 2, 3))))
     return "".join(f' {name}="{value}"' for name, value in found.items())
 
 
 def _sheet(draw: Draw) -> str:
+    odd_selectors = (":root", "g ~ g", "@media all", "[d]")
     selectors = (
         "*",
         "g",
@@ -220,11 +236,10 @@ def _sheet(draw: Draw) -> str:
         "stop",
     )
     rules: list[str] = []
-    odd = 0.03 if draw.theme == "anything" else 0.0
     for _ in range(draw.choice((1, 2, 5, 30))):
-        selector = (
-            draw.choice(selectors) if draw.random() >= odd else draw.choice((":root", "g ~ g", "@media all", "[d]"))
-        )
+        selector = draw.choice(selectors if draw.tame or draw.random() < 0.97 else odd_selectors)
+        if draw.tame and draw.random() < 0.8:  # what others refer to has no class
+            selector = draw.choice((".a", ".b", "g .c"))
         rules.append(f"{selector}{{{';'.join(':'.join(_declaration(draw)) for _ in range(draw.choice((1, 1, 2))))}}}")
     return f"<style>{draw.choice((' ', chr(10), '')).join(rules)}</style>"
 
@@ -251,9 +266,13 @@ def _shape(draw: Draw, _: int) -> str:
 
 
 def _text(draw: Draw, _: int) -> str:
-    letters = draw.choice(("a", "A line of text", "W" * 50, "fi ffl", "é" * 9, "\u0627\u0644", "x " * 200))
+    letters = draw.choice(("a", "A line of text", "W" * 50, "fi ffl", "é" * 9, "a bcd" * 100))
+    if not draw.tame:
+        letters = draw.choice(("\u0627\u0644", "x " * 200, "<!-- -->a"))
     places = f' x="{_number(draw)}" y="{draw.choice((_number(draw), "90"))}"' if draw.random() < 0.8 else ""
-    inner = draw.choice(("", "", f"<tspan{_attributes(draw)}>{letters}</tspan>", f"<a>{letters}</a>"))
+    inner = draw.choice(("", f"<tspan{_attributes(draw)}>{letters}</tspan>"))
+    if not draw.tame:
+        inner = draw.choice((f"<a>{letters}</a>", "<tspan><tspan>b</tspan></tspan>"))
     extra = draw.choice(("", "", ' textLength="9999"', ' textLength="1e9" lengthAdjust="spacingAndGlyphs"'))
     return f"<text{places}{extra}{_attributes(draw)}>{letters}{inner}</text>"
 
@@ -263,18 +282,24 @@ def _use(draw: Draw, _: int) -> str:
 
 
 def _group(draw: Draw, depth: int) -> str:
-    kind = "g" if draw.theme != "anything" else draw.choice(("g", "g", "g", "a", "defs", "symbol", "svg", "switch"))
+    kind = "g" if draw.tame else draw.choice(("g", "g", "g", "a", "defs", "symbol", "svg", "switch"))
     box = f' viewBox="{_coordinates(draw, 4)}"' if kind in {"symbol", "svg"} and draw.random() < 0.5 else ""
     return f"<{kind}{box}{_attributes(draw)}>{_pieces(draw, depth + 1)}</{kind}>"
 
 
-def _server(draw: Draw, depth: int) -> str:
-    """Something that others refer to."""
-    identity = f'id="{draw.choice(_NAMES)}"'
+def _stop(draw: Draw) -> str:
+    return draw.choice((' stop-color="red"', ' stop-opacity=".5"', "")) if draw.tame else _attributes(draw)
+
+
+def _server(draw: Draw, depth: int, name: str = "") -> str:
+    """Something that others refer to, by *name* or any."""
+    identity = f'id="{name or draw.choice(_NAMES)}"'
     units = draw.choice(("", 'gradientUnits="userSpaceOnUse"'))
     tile = draw.choice(
         ('width="20" height="20"', f'width="{_number(draw)}" height="{_number(draw)}"', 'width="9" height="9"')
     )
+    if draw.tame:
+        tile = f'width="{draw.uniform(7, 100):.1f}" height="{draw.uniform(5, 75):.1f}"'
     user = draw.choice(('patternUnits="userSpaceOnUse"', "", 'patternUnits="userSpaceOnUse" x="3"'))
     primitives = "".join(
         draw.choice(
@@ -291,11 +316,18 @@ def _server(draw: Draw, depth: int) -> str:
         )
         for _ in range(draw.choice((1, 1, 2, 3)))
     )
+    if draw.tame:
+        user = 'patternUnits="userSpaceOnUse"'
+        primitives = f'<feGaussianBlur stdDeviation="{draw.choice((_number(draw), "5", "100"))}"/>' + (
+            draw.choice(
+                ("", "<feMerge><feMergeNode/></feMerge>", '<feOffset dx="4"/>', '<feComposite in="SourceAlpha"/>')
+            )
+        )
     region = draw.choice(("", "", 'x="-1" y="-1" width="3" height="3"', 'filterUnits="userSpaceOnUse" width="1e6"'))
-    stops = "".join(
-        f'<stop offset="{draw.random():.2f}"{_attributes(draw)}/>' for _ in range(draw.choice((1, 2, 3, 9)))
-    )
-    spread = draw.choice(("", 'spreadMethod="repeat" x2=".01"', 'spreadMethod="reflect" r=".01"', 'href="#a"'))
+    stops = "".join(f'<stop offset="{draw.random():.2f}"{_stop(draw)}/>' for _ in range(draw.choice((1, 2, 3, 9))))
+    spread = draw.choice(("", 'spreadMethod="repeat" x2=".01"', 'spreadMethod="reflect" r=".01"'))
+    if not draw.tame:
+        spread = 'href="#a"'
     wanted = _THEMES[draw.theme][1].split()
     servers = (
         f"<linearGradient {identity} {units} {spread}>{stops}</linearGradient>",
@@ -312,6 +344,29 @@ def _server(draw: Draw, depth: int) -> str:
     return draw.choice([server for server in servers if not wanted or server[1:].split()[0] in wanted])
 
 
+def _servers(draw: Draw) -> str:
+    """What the pieces of the theme refer to; what is in them refers to nothing, or to the last of them."""
+    theme = draw.theme
+    text = ""
+    for name in _NAMES:
+        kind = draw.choice(_THEMES[theme][1].split())
+        draw.theme = "plain"
+        inside = _pieces(draw, 2)
+        if theme == "reuse" and name != _NAMES[-1]:
+            inside += f'<use href="#{_NAMES[-1]}"/>' * draw.choice((1, 10))
+        elif theme == "letters":
+            draw.theme = theme
+            inside += '<text y="90">abcdefgh</text>'
+        if kind in {"g", "symbol", "clipPath"}:
+            text += f'<{kind} id="{name}">{inside}</{kind}>'
+        else:
+            draw.theme = theme
+            server = _server(draw, 2, name)
+            text += re.sub("(<pattern[^>]*>).*(</pattern>)", rf"\1{inside}\2", server)
+    draw.theme = theme
+    return text
+
+
 def _pieces(draw: Draw, depth: int) -> str:
     if depth > 3:
         return _shape(draw, depth)
@@ -323,7 +378,7 @@ def _pieces(draw: Draw, depth: int) -> str:
         "server": _server,
     }
     usual = [kinds[name] for name in _THEMES[draw.theme][0].split()]
-    rare = draw.theme != "anything" and draw.random() < 0.05
+    rare = draw.theme not in {"anything", "plain"} and not draw.tame and draw.random() < 0.3
     return "".join(
         draw.choice(tuple(kinds.values()) if rare else usual)(draw, depth) for _ in range(draw.choice((1, 1, 2, 3)))
     )
@@ -345,10 +400,13 @@ _SIZES = (
 def written(seed: int) -> Callable[[int], bytes]:
     """Returns what writes the document of the case *seed* with its pieces repeated so many times."""
     draw = Draw(seed)
-    draw.theme = draw.choice(list(_THEMES))
+    draw.theme = draw.choice([theme for theme in _THEMES if theme != "plain"])
+    draw.wildness = draw.choice((0, 0, 0, 0.02))
     size = draw.choice(_SIZES) if draw.random() < 0.5 else _SIZES[0]
     sheet = _sheet(draw) if draw.random() < 0.5 else ""
     defined = "".join(_server(draw, 0) for _ in range(draw.choice((0, 1, 2, 4))))
+    if draw.theme != "anything":
+        defined = _servers(draw)
     repeated = _pieces(draw, 0)
     nested = draw.random() < 0.1
     attributes = _attributes(draw)
