@@ -527,15 +527,26 @@ def main() -> int:
             if case.finding:
                 print(case, flush=True)
         seed += 1
-    findings = [case for case in cases if case.finding]
-    slowest = sorted(cases, key=lambda case: -case.seconds)[:20]
-    largest = sorted(cases, key=lambda case: -case.megabytes)[:20]
-    print(f"{seed - arguments.seed} seeds, {len(cases)} documents, {len(findings)} findings")
+        if arguments.report and seed % 100 == 0:
+            _write(arguments.report, cases)
     if arguments.report:
-        report = {"findings": findings, "slowest": slowest, "largest": largest}
-        with open(arguments.report, "w") as file:
-            json.dump({name: [asdict(case) for case in listed] for name, listed in report.items()}, file, indent=1)
-    return int(bool(findings))
+        _write(arguments.report, cases)
+    findings = sum(case.finding for case in cases)
+    print(f"{seed - arguments.seed} seeds, {len(cases)} documents, {findings} findings")
+    return int(findings > 0)
+
+
+def _write(path: str, cases: Sequence[Case]) -> None:
+    """Write the findings, and what took most."""
+    report = {
+        "documents": len(cases),
+        "cpu_seconds": _spent(),
+        "findings": [asdict(case) for case in cases if case.finding],
+        "slowest": [asdict(case) for case in sorted(cases, key=lambda case: -case.seconds)[:20]],
+        "largest": [asdict(case) for case in sorted(cases, key=lambda case: -case.megabytes)[:20]],
+    }
+    with open(path, "w") as file:
+        json.dump(report, file, indent=1)
 
 
 if __name__ == "__main__":
