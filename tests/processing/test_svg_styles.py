@@ -42,6 +42,7 @@ def read(sheet: str) -> list[tuple[str, str]] | None:
         (".c{font:italic bold 12px/1.5 'a b', serif}", [("font-size", "12px"), ("font-family", "'a b', serif")]),
         ("path{filter:url(#f)}#i{opacity:.1}", []),
         ("text{fill:rgba(1, 2, 3, .5);stroke-width:2px}", []),
+        ("text{stroke-width:1e5}", [("stroke-width", "1e5")]),
     ],
 )
 def test_what_is_read(sheet: str, expected: list[tuple[str, str]]) -> None:
@@ -65,7 +66,13 @@ def test_what_is_read(sheet: str, expected: list[tuple[str, str]]) -> None:
             "text{width:9px}",
             "text{transform:scale(9)}",
         ),
-        *("text{letter-spacing:9px}", "text{mask:url(#m)}", "text{stroke-dasharray:1}", "text{filter:blur(9px)}"),
+        *(
+            "text{letter-spacing:9px}",
+            "text{mask:url(#m)}",
+            "text{stroke-dasharray:1}",
+            "text{filter:blur(9px)}",
+            "text{font-size:'9px}",
+        ),
         *("text{filter:url(#a) url(#b)}", "text{clip-path:circle(9px)}", "text{fill:url(//host)}", "text{fill:url(#a}"),
         *(
             "t\\65xt{fill:red}",

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["FILTER_PRIMITIVES", "SHAPES", "Attributes", "Bounds", "local_name", "size_is_stated"]
+__all__ = ["FILTER_PRIMITIVES", "SHAPES", "Attributes", "Bounds", "local_name", "sides", "size_is_stated"]
 
 Attributes = Sequence[tuple[str, str]]  # names and values; there may be several of one name
 
@@ -40,6 +41,9 @@ SHAPES = frozenset({"path", "rect", "circle", "ellipse", "line", "polyline", "po
 _UNBOUNDED = frozenset(
     {"lang", "preserveAspectRatio", "patternTransform", "letter-spacing", "word-spacing", "writing-mode"}
 )
+_FONT_PROPERTIES = frozenset(
+    {"font-family", "font-size", "font-stretch", "font-style", "font-variant", "font-weight", "text-rendering"}
+)
 _SYSTEMS = frozenset({"svg", "symbol"})  # that may have a coordinate system of their own
 _FILTER_ATTRIBUTES = frozenset(
     {"id", "x", "y", "width", "height", "filterUnits", "primitiveUnits", "color-interpolation-filters"}
@@ -62,6 +66,7 @@ class Bounds:
     def __init__(self, root: Any, attributes: Mapping[Any, Attributes], *, styles_are_read: bool) -> None:
         self._width, self._height = _sides(root)
         self._font_size = _DEFAULT_FONT_SIZE
+        self.fonts = _fonts(attributes)
         self.hold = styles_are_read and min(self._width, self._height) > 0 and self._are_kept(root, attributes)
 
     def _are_kept(self, root: Any, attributes: Mapping[Any, Attributes]) -> bool:
@@ -124,6 +129,19 @@ class Bounds:
         return self.primitive(element) / 4
 
 
+def _fonts(attributes: Mapping[Any, Attributes]) -> int:
+    """How many different fonts there may be: each text may have another, and more where texts are used again."""
+    kinds = Counter(local_name(element.tag) for element in attributes)
+    texts = kinds["text"] + kinds["tspan"]
+    values: dict[str, set[str]] = {name: {""} for name in _FONT_PROPERTIES}
+    for own in attributes.values() if texts > 1 else ():
+        for name, value in own:
+            if name in values:
+                values[name].add(value)
+    fonts = math.prod(map(len, values.values()))
+    return fonts if kinds["use"] and texts else min(texts, fonts)
+
+
 def size_is_stated(root: Any) -> bool:
     """Whether the document's size stands in its first element, where otherwise all of it had to be laid out."""
     return min(_sides(root)) > 0
@@ -134,22 +152,31 @@ def local_name(tag: str) -> str:
     return tag.rpartition("}")[2]
 
 
-def _sides(root: Any) -> tuple[float, float]:
-    """Width and height of the document's coordinate system, each from 1 to 10000; zeros where they are not stated."""
-    stated = [_absolute(root.get(name, "")) for name in ("width", "height")]
-    sides = [side for side in stated if not math.isnan(side)]
+def sides(root: Any) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+    """Width and height of the document in pixels, and those of its coordinate system; None where they are not stated.
+
+    All are from 1 to 10000.
+    """
+    stated = _absolute(root.get("width", "")), _absolute(root.get("height", ""))
     text = root.get("viewBox", "")
     box = _NUMBERS.findall(text) if _BOX.fullmatch(text) else []  # librsvg ignores what has anything else in it
+    system = (float(box[2]), float(box[3])) if box else (math.nan, math.nan)
+    return (stated if _are_usual(stated) else None), (system if _are_usual(system) else None)
+
+
+def _are_usual(pair: tuple[float, float]) -> bool:
+    return all(1 <= side <= 10_000 for side in pair)
+
+
+def _sides(root: Any) -> tuple[float, float]:
+    """Width and height of the document's coordinate system; zeros where they are not stated."""
+    stated, system = sides(root)
+    if "viewBox" not in root.attrib:
+        return stated or (0.0, 0.0)
     # Only one of the two, or a percentage, is not worth a rule of its own.
-    if len(sides) != 2 and (len(box) != 4 or root.get("width") is not None or root.get("height") is not None):
+    if system is None or (stated is None and (root.get("width") is not None or root.get("height") is not None)):
         return 0.0, 0.0
-    if "viewBox" in root.attrib:
-        if len(box) != 4:
-            return 0.0, 0.0
-        sides += [float(box[2]), float(box[3])]
-    if not all(1 <= side <= 10_000 for side in sides):
-        return 0.0, 0.0
-    return sides[-2], sides[-1]
+    return system
 
 
 def _absolute(text: str) -> float:

@@ -23,6 +23,7 @@ from imgforge.processing.codecs.svg_bounds import (
     local_name,
     size_is_stated,
 )
+from imgforge.processing.codecs.svg_extent import Extent
 from imgforge.processing.codecs.svg_styles import Styles
 from imgforge.processing.lxml_on_demand import etree
 
@@ -32,7 +33,7 @@ LARGE = 256 * 1024  # bytes; what is longer is cleaned and drawn in a process of
 SMALL = 1_000_000  # pixels, which librsvg draws in one piece
 LARGEST = 50_000_000
 _MOST_WORK = 5000.0
-_MOST_PAINTED = 2.5e9  # pixels of shapes, of which a million takes 0.6 ms
+_MOST_PAINTED = 2e9  # pixels of shapes, of which a million takes up to a millisecond
 _MOST_ELEMENTS = 10_000  # that are read to learn the document's size alone
 
 _CHEAP = frozenset(
@@ -70,11 +71,13 @@ _REFERENCE_ALONE = re.compile(r"\s*url\(#([\w.-]+)\)\s*")
 _SIZE = re.compile(r"(?<!-)(?:width|height)|\\", re.IGNORECASE)  # `stroke-width` is none
 _CSS_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 _ELEMENT, _CHARACTER = 1.0, 1 / 8
-_ENDLESS = math.inf, math.inf
+_Measured = tuple[float, float, float]  # work, shapes painted, and the largest number there
+_ENDLESS: _Measured = math.inf, math.inf, math.inf
 _LAYER_WORK = 500.0
 _LARGEST_LAYER = 2_000_000  # pixels; each layer takes their memory
+_FONT = 100.0  # to look for a font, of one size
 # How many shapes as large as the picture take as long to paint as a unit of work, and as an element of a kind besides.
-_PAINTED = 1 / 12
+_PAINTED = 1 / 4
 _PAINTED_BY_KIND = dict.fromkeys(SHAPES, 1.0) | {"linearGradient": 4.0, "radialGradient": 4.0}
 _RULE = 1 / 1000  # a character of a style sheet, for each element and each character of a class
 _UNREADABLE = "@"  # stands for style sheets that are not read
@@ -174,7 +177,8 @@ class _Estimate:
 
     def __init__(self, document: _Document) -> None:
         self._document = document
-        self._known: dict[Any, tuple[float, float]] = {}
+        self._known: dict[Any, _Measured] = {}
+        self._extent = Extent(document.root)
         self.most_pixels = LARGEST  # beyond them, some of what is there may cost anything
 
     def work(self) -> tuple[float, float]:
@@ -182,27 +186,32 @@ class _Estimate:
         # An element's work needs that of what it contains and refers to: children first, references by recursion.
         for element in reversed(self._document.elements):
             self._work(element, 0)
-        work, painted = self._known[self._document.root]
-        return work + self._document.work_of_sheets, painted
+        document = self._document
+        work, painted, extent = self._known[document.root]
+        lines = self._extent.lines(extent)
+        return lines * work + document.work_of_sheets + _FONT * document.bounds.fonts, lines * painted
 
-    def _work(self, element: Any, depth: int) -> tuple[float, float]:
+    def _work(self, element: Any, depth: int) -> _Measured:
         known = self._known.get(element)
         if known is not None:
             return known
         if depth > 50:
             return _ENDLESS
         self._known[element] = _ENDLESS  # what refers back to it finds this
+        attributes = self._document.attributes[element]
         work = self._own(element)
         painted = work * _PAINTED + _PAINTED_BY_KIND.get(_name(element), 0.0)
+        extent = self._extent.own(attributes)
         parts = [child for child in element if isinstance(child.tag, str) and _name(child) not in _REFERRED_TO]
-        for name in _references(self._document.attributes[element]):
+        for name in _references(attributes):
             parts += self._document.named.get(name, ())
         for part in parts:
-            work_of_part, painted_by_part = self._work(part, depth + 1)
-            work += work_of_part
-            painted += painted_by_part
-        self._known[element] = work, painted
-        return work, painted
+            of_part = self._work(part, depth + 1)
+            work += of_part[0]
+            painted += of_part[1]
+            extent = max(extent, of_part[2])
+        measured = self._known[element] = work, painted, extent * self._extent.factor(element, attributes)
+        return measured
 
     def _own(self, element: Any) -> float:
         space, _, _ = element.tag.rpartition("}")

@@ -29,11 +29,13 @@ _SELECTOR = re.compile(
 _KEY = re.compile(rf"({_NAME}|\*)?+([.#]{_NAME})?+", re.ASCII)
 _RULE = re.compile(rf"{_BLANK}*+([^{{}}]++)\{{([^{{}}]*+)\}}{_BLANK}*+")
 _PLAIN = re.compile(r"(?:(?:rgb|hsl)a?\([\d.,%+/ \t\r\n-]*+\)|[\w#.%+, \t\r\n-](?!\())++", re.ASCII)
+_LENGTH = re.compile(r"[\w.%+-]++", re.ASCII)
+_THIN = re.compile(r"\d{0,2}(?:\.\d{1,9})?(?:px)?")
 _REFERENCE = re.compile(rf"url\({_BLANK}*+(['\"]?+)#([\w.-]++)\1{_BLANK}*+\)", re.ASCII)
 # A quote that is not closed would join what stands before and behind it.
 _FAMILIES = re.compile(r"(?:[\w, -]|'[\w, -]*+'|\"[\w, -]*+\")++", re.ASCII)
 _FONT = re.compile(
-    rf"(?:(?:[a-z-]++|\d{{3}}){_BLANK}++)*+([\d.]++(?:px)?+)(?:{_BLANK}*+/{_BLANK}*+[\w.%]++)?+{_BLANK}++(.*)",
+    rf"(?:(?:[a-z-]++|\d{{3}}){_BLANK}++)*+(\d*+\.?\d++(?:px)?+)(?:{_BLANK}*+/{_BLANK}*+[\w.%]++)?+{_BLANK}++(.*)",
     re.DOTALL,
 )
 
@@ -51,7 +53,7 @@ _COSTLESS = frozenset(
         ),
         *("flood-opacity", "font-style", "font-variant", "font-weight", "image-rendering", "line-height", "stop-color"),
         *("paint-order", "pointer-events", "shape-rendering", "stop-opacity", "stroke-linecap", "stroke-linejoin"),
-        *("stroke-miterlimit", "stroke-opacity", "stroke-width", "stroke-dashoffset", "text-align", "text-anchor"),
+        *("stroke-miterlimit", "stroke-opacity", "stroke-dashoffset", "text-align", "text-anchor"),
         *("text-rendering", "user-select", "vector-effect", "visibility"),
     }
 )
@@ -156,7 +158,7 @@ def _declarations(text: str) -> Iterator[tuple[str, str]]:
             continue
         if not 0 < len(value) <= _LONGEST_VALUE:
             raise _NotUnderstood
-        if value in _COSTLESS_VALUES.get(name, ()):
+        if value in _COSTLESS_VALUES.get(name, ()) or (name == "stroke-width" and _THIN.fullmatch(value)):
             continue
         if name in _COSTLESS:
             if not _PLAIN.fullmatch(value):
