@@ -100,7 +100,7 @@ def svg_cost(document: bytes) -> SvgCost:
         return SvgCost()
     read = _Document(root)
     estimate = _Estimate(read)
-    work, painted = estimate.work()
+    work, painted = estimate.work() if read.styles_are_read else (math.inf, math.inf)
     if work > _MOST_WORK:
         return SvgCost(measured=read.is_measured_cheaply())
     return SvgCost(min(_MOST_PAINTED / max(painted, 1), estimate.most_pixels), measured=True)
@@ -188,8 +188,8 @@ class _Estimate:
             self._work(element, 0)
         document = self._document
         work, painted, extent = self._known[document.root]
-        lines = self._extent.lines(extent)
-        return lines * work + document.work_of_sheets + _FONT * document.bounds.fonts, lines * painted
+        times = self._extent.work(extent)
+        return times * work + document.work_of_sheets + _FONT * document.bounds.fonts, times * painted
 
     def _work(self, element: Any, depth: int) -> _Measured:
         known = self._known.get(element)
@@ -218,24 +218,20 @@ class _Estimate:
         if space.lstrip("{") not in _SPACES:  # editors' own notes, which are not drawn
             return _ELEMENT
         name = _name(element)
-        read = self._document.styles_are_read
-        if name == "style" and not read and (len(element) or _costly_sheet(element.text or "")):
-            return float("inf")
         work = _ELEMENT + self._kind(element, name)
         for attribute, value in self._document.attributes[element]:
-            text = f"{attribute}:{value}"
             if attribute in {"d", "points"}:
                 work += len(value) * _CHARACTER
             elif "\\" in value and attribute not in _PLAIN:
-                return float("inf")  # an escape may hide a reference
+                return math.inf  # an escape may hide a reference
             elif attribute in {"fill", "stroke"} and name not in SHAPES and self._names_pattern(value):
-                return float("inf")  # all that is within inherits it
+                return math.inf  # all that is within inherits it
             elif attribute == "filter" and name != "filter":
                 work += self._filtered(value)
                 self.most_pixels = SMALL
-            elif _COSTLY.search(text if attribute == "style" else attribute):
-                return float("inf")
-            elif _LAYER.search(text if attribute == "style" else attribute):
+            elif _COSTLY.search(attribute):
+                return math.inf
+            elif _LAYER.search(attribute):
                 work += _LAYER_WORK
                 self.most_pixels = min(self.most_pixels, _LARGEST_LAYER)
         return work
@@ -253,7 +249,7 @@ class _Estimate:
         if name in FILTER_PRIMITIVES:
             return bounds.primitive(element)
         measure = {"pattern": bounds.pattern, "filter": bounds.filter}
-        return measure[name](element) if name in measure else float("inf")
+        return measure[name](element) if name in measure else math.inf
 
     def _names_pattern(self, value: str) -> bool:
         named = self._document.named
@@ -263,18 +259,11 @@ class _Estimate:
         """What a filter costs besides its own elements, which `_references` finds."""
         found = _REFERENCE_ALONE.fullmatch(value)
         targets = self._document.named.get(found[1], ()) if found is not None else ()
-        return _LAYER_WORK if targets and all(_name(target) == "filter" for target in targets) else float("inf")
+        return _LAYER_WORK if targets and all(_name(target) == "filter" for target in targets) else math.inf
 
 
 def _name(element: Any) -> str:
     return local_name(element.tag)
-
-
-def _costly_sheet(text: str) -> bool:
-    """Whether a style sheet gives elements, nobody knows how many, something that may cost much."""
-    if _SEARCHING.search(selectors_of(_CSS_COMMENT.sub("", text))):
-        return True
-    return any(pattern.search(text) for pattern in (_COSTLY, _LAYER, _REFERENCE))
 
 
 def _references(attributes: Attributes) -> list[str]:

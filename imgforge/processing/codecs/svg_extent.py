@@ -1,7 +1,7 @@
 """How large the curves of an SVG are, beside the document itself.
 
 cairo draws a curve as straight lines, the more the larger it is, also where nothing of it is within the picture: a few
-kilobytes of arcs with a radius of a million take gigabytes. Their number grows with the square root of the size.
+kilobytes of arcs with a radius of a million take gigabytes and minutes.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 
 from imgforge.processing.codecs.svg_bounds import Attributes, local_name, sides
 
-__all__ = ["MOST_LINES", "Extent"]
+__all__ = ["Extent"]
 
-MOST_LINES = 30.0  # times as many lines as in a usual curve: cairo draws nothing that is still larger
+_MOST_WORK = 500.0  # times that of a usual curve: cairo draws nothing that is still larger
 _USUAL = 20.0  # sizes of the document that a usual curve has at most
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _PATHS = frozenset({"d", "points"})
@@ -36,11 +36,11 @@ class Extent:
         self._least = 10.0 ** len(str(int(2 * self._side))) if self._side else math.inf
         self._large = _large(len(str(int(2 * self._side))) + 1)
 
-    def lines(self, extent: float) -> float:
-        """How many times as many lines as in a usual curve there are in one of *extent*."""
+    def work(self, extent: float) -> float:
+        """How many times the work of a usual curve one of *extent* may be."""
         if not self._side or math.isnan(extent):
-            return MOST_LINES
-        return min(math.sqrt(max(1.0, extent / self._side / _USUAL)), MOST_LINES)
+            return _MOST_WORK
+        return min(max(1.0, extent / self._side / _USUAL), _MOST_WORK)
 
     def own(self, attributes: Attributes) -> float:
         """The largest number in the geometry of an element, or what is nothing special in such a document."""
@@ -54,7 +54,7 @@ class Extent:
         return largest
 
     def factor(self, element: Any, attributes: Attributes) -> float:
-        """How much larger *element* makes what is within it, or what it refers to; at least 1."""
+        """How much larger *element* makes what is within it, or what it refers to."""
         factor = 1.0
         for name, value in attributes:
             if name in {"transform", "patternTransform"}:
@@ -115,9 +115,9 @@ def _enlargement(transform: str) -> float:
             case "translate" | "rotate":
                 pass
             case "scale" if numbers:
-                factor *= max(1.0, *numbers)
+                factor *= max(numbers)
             case "matrix" if len(numbers) == 6:
-                factor *= max(1.0, numbers[0] + numbers[2], numbers[1] + numbers[3])
+                factor *= max(numbers[0] + numbers[2], numbers[1] + numbers[3])
             case "skewX" | "skewY" if numbers:
                 factor *= 1.0 + abs(math.tan(math.radians(numbers[0])))
             case _:

@@ -29,13 +29,14 @@ _SELECTOR = re.compile(
 _KEY = re.compile(rf"({_NAME}|\*)?+([.#]{_NAME})?+", re.ASCII)
 _RULE = re.compile(rf"{_BLANK}*+([^{{}}]++)\{{([^{{}}]*+)\}}{_BLANK}*+")
 _PLAIN = re.compile(r"(?:(?:rgb|hsl)a?\([\d.,%+/ \t\r\n-]*+\)|[\w#.%+, \t\r\n-](?!\())++", re.ASCII)
+_VENDORS = re.compile(r"-[a-z]+-")  # whose own properties librsvg does not read
 _LENGTH = re.compile(r"[\w.%+-]++", re.ASCII)
 _THIN = re.compile(r"\d{0,2}(?:\.\d{1,9})?(?:px)?")
 _REFERENCE = re.compile(rf"url\({_BLANK}*+(['\"]?+)#([\w.-]++)\1{_BLANK}*+\)", re.ASCII)
 # A quote that is not closed would join what stands before and behind it.
 _FAMILIES = re.compile(r"(?:[\w, -]|'[\w, -]*+'|\"[\w, -]*+\")++", re.ASCII)
 _FONT = re.compile(
-    rf"(?:(?:[a-z-]++|\d{{3}}){_BLANK}++)*+(\d*+\.?\d++(?:px)?+)(?:{_BLANK}*+/{_BLANK}*+[\w.%]++)?+{_BLANK}++(.*)",
+    rf"(?:(?:[a-z-]++|\d{{3}}){_BLANK}++)*+((?:\d++(?:\.\d++)?+|\.\d++)(?:px)?+)(?:{_BLANK}*+/{_BLANK}*+[\w.%]++)?+{_BLANK}++(.*)",
     re.DOTALL,
 )
 
@@ -70,12 +71,14 @@ _COSTLESS_VALUES: dict[str, frozenset[str]] = {
     "mask": frozenset({"none"}),
     "mix-blend-mode": frozenset({"normal"}),
     "opacity": frozenset({"1"}),
+    "overflow": frozenset({"visible"}),
     "stroke": frozenset({"none"}),
     "stroke-dasharray": frozenset({"none"}),
     "text-decoration": frozenset({"none"}),
     "word-spacing": frozenset({"normal", "0", "0px"}),
     "writing-mode": frozenset({"lr-tb", "horizontal-tb"}),
 }
+_PATTERNS = {"font-size": _LENGTH, "stroke-width": _LENGTH, "font-family": _FAMILIES}
 _PAINT, _LAYERS = frozenset({"fill", "stroke"}), frozenset({"opacity", "enable-background"})
 _REFERRING = _PAINT | {"clip-path", "filter"}
 _ANY = "any"  # value of a property of which the value does not matter
@@ -160,8 +163,8 @@ def _declarations(text: str) -> Iterator[tuple[str, str]]:
             raise _NotUnderstood
         if value in _COSTLESS_VALUES.get(name, ()) or (name == "stroke-width" and _THIN.fullmatch(value)):
             continue
-        if name in _COSTLESS:
-            if not _PLAIN.fullmatch(value):
+        if name in _COSTLESS or _VENDORS.match(name):
+            if not (_PLAIN.fullmatch(value) or _FAMILIES.fullmatch(value)):
                 raise _NotUnderstood
         else:
             yield from _costing(name, value)
@@ -179,7 +182,7 @@ def _costing(name: str, value: str) -> Iterator[tuple[str, str]]:
             yield name, _ANY
     elif name in _LAYERS and _PLAIN.fullmatch(value):
         yield name, _ANY
-    elif name == "font-size" or (name == "font-family" and _FAMILIES.fullmatch(value)):
+    elif name in _PATTERNS and _PATTERNS[name].fullmatch(value):
         yield name, value
     elif font is not None and _FAMILIES.fullmatch(font[2]):
         yield "font-size", font[1]
