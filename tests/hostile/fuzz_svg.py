@@ -91,7 +91,7 @@ def _path(draw: Draw) -> str:
         *("M{2}", "L{2}", "H{1}", "V{1}", "C{6}", "S{4}", "Q{4}", "T{2}", "Z", "l{2}", "m{2}", "c{6}", "q{4}"),
         "A{2} 9 1 0 {2}",
     )
-    text = "M0 0"
+    text = "M0 0" + draw.choice(("", "", "a9 9 0 0 1 400 300", "a1e6 1e6 0 1 1 9 9", "q1 2e6 9 9"))
     for _ in range(draw.choice((1, 2, 5, 20))):
         step = draw.choice(steps)
         for n in (1, 2, 4, 6):
@@ -257,7 +257,8 @@ def _shape(draw: Draw, _: int) -> str:
             ),
         )
     )
-    sized = "".join(f' {one}="{draw.choice((_number(draw), "300"))}"' for one in geometry)
+    large = draw.choice(("300", "300", "300", "20000", "1e6", "4e6"))
+    sized = "".join(f' {one}="{draw.choice((_number(draw), large))}"' for one in geometry)
     if name == "path":
         sized = f' d="{_path(draw)}"'
     elif name.startswith("poly"):
@@ -500,6 +501,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60, help="CPU seconds of a campaign (default: 60)")
     parser.add_argument("--seed", type=int, default=0, help="the first case")
+    parser.add_argument("--cases", type=float, default=math.inf, help="the most cases of a campaign")
     parser.add_argument("--only", type=int, help="repeat this case alone, and write its document to standard output")
     parser.add_argument("--report", help="write the findings and the slowest cases to this file")
     return parser
@@ -521,7 +523,7 @@ def main() -> int:
         return 0
     cases: list[Case] = []
     seed = arguments.seed
-    while _spent() < arguments.seconds:
+    while _spent() < arguments.seconds and seed - arguments.seed < arguments.cases:
         for case in run(seed):
             cases.append(case)
             if case.finding:
