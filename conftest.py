@@ -35,6 +35,7 @@ LONG = {
     "test_image_comparison",
     "test_comparison_grid",
     "test_svg_cost",
+    "test_svg_costs",
     "test_http2_servers",
 }
 

@@ -14,8 +14,10 @@ _INSIDE = {
     'fill="#c33"/></pattern><rect width="400" height="300" fill="url(#p)"/>',
     "blur.svg": '<filter id="f"><feGaussianBlur stdDeviation="5"/></filter>'
     '<rect x="80" y="60" width="200" height="150" fill="#3a3" filter="url(#f)"/>',
-    # Text of an unknown cost: it is drawn by a process of its own.
     "styled.svg": "<style>text { font-size: 40px; fill: #123 }</style>"
+    '<text x="20" y="150" font-family="sans-serif">A line of text</text>',
+    # A rule that is not read, so that nobody knows what the text costs: it is drawn by a process of its own.
+    "unread.svg": "<style>text { font-size: 40px; fill: #123 } :root { --colour: red }</style>"
     '<text x="20" y="150" font-family="sans-serif">A line of text</text>',
 }
 _BADGE = (
@@ -29,6 +31,7 @@ DOCUMENTS = {
     "a pattern": "pattern.svg",
     "a blur": "blur.svg",
     "a text by a style sheet": "styled.svg",
+    "a text by rules that are not read": "unread.svg",
 }
 
 

@@ -122,7 +122,7 @@ class ProgramTests(SynchronousTestCase):
 
     def test_svg_measures_documents_and_badges_without_failures(self) -> None:
         report = self._report(svg.main, "--rounds 1 --requests 9 --badges 5 --connections 2")
-        self.assertEqual(len(report["works"]), 5)
+        self.assertEqual(len(report["works"]), 6)
         for work in report["works"]:
             (ours,) = work["servers"]
             self.assertEqual((ours["name"], ours["answers"], ours["failures"]), ("imgforge", 9, 0))

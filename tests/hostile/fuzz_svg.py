@@ -432,9 +432,29 @@ def _judged(document: bytes) -> tuple[bytes, SvgCost]:
     return clean, svg_cost(clean)
 
 
-def largest_cheap(seed: int) -> tuple[int, bytes, SvgCost]:
-    """Returns how often the pieces of *seed* may be repeated, and the document; 0 times if it is never cheap."""
-    document = written(seed)
+# What campaigns and their readers have found.
+HARD: dict[str, Callable[[int], bytes]] = {
+    "huge arcs": lambda n: _small(f'<path d="M0 0{"a1e6 1e6 0 1 1 9 9" * n}"/>'),
+    "thick arcs": lambda n: _small(
+        f'<path fill="none" stroke="red" stroke-width="60" d="M0 0{"A2 1 0 0 1 399 9A2 1 0 0 1 0 0" * n}"/>'
+    ),
+    "fonts": lambda n: _small("".join(f'<text font-size="{9 + number / 100}">a</text>' for number in range(n))),
+    "half transparent circles": lambda n: _small(
+        '<circle r="300" stroke="red" stroke-width="200" fill-opacity=".5" stroke-opacity=".5"/>' * n
+    ),
+    "gradients": lambda n: _small(
+        '<linearGradient id="g" x2=".01" spreadMethod="reflect"><stop stop-opacity=".5"/><stop offset="1"/>'
+        "</linearGradient>" + '<circle r="300" fill="url(#g)"/>' * n
+    ),
+}
+
+
+def _small(inside: str) -> bytes:
+    return f'<svg xmlns="http://www.w3.org/2000/svg" width="400" height="300">{inside}</svg>'.encode()
+
+
+def largest_cheap(document: Callable[[int], bytes]) -> tuple[int, bytes, SvgCost]:
+    """Returns how often the pieces of *document* may be repeated, and it; 0 times if it is never cheap."""
     low, high = 0, 1
     best = b"", SvgCost()
     while high <= _MOST_REPEATS:
@@ -479,19 +499,20 @@ def measured(document: bytes, pixels: float) -> tuple[float, float, int]:
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, status
 
 
-def run(seed: int) -> list[Case]:
-    """Returns the cases of *seed*: as often as is cheap, and once with more pixels."""
-    repeats, document, cost = largest_cheap(seed)
+def run(seed: int, document: Callable[[int], bytes] | None = None) -> list[Case]:
+    """Returns the cases of *seed*, or of *document*: as often as is cheap, and once with more pixels."""
+    document = document or written(seed)
+    repeats, clean, cost = largest_cheap(document)
     cases = []
     if repeats:
-        tried = [(repeats, document, cost)]
+        tried = [(repeats, clean, cost)]
         if repeats > 1:
-            tried.append((1, *_judged(written(seed)(1))))
+            tried.append((1, *_judged(document(1))))
         for number, body, judged in tried:
             pixels = min(judged.pixels, _MOST_PIXELS)
             cases.append(Case(seed, number, len(body), int(pixels), False, *measured(body, pixels)))
     for number in (1, 300, 5000):
-        body, judged = _judged(written(seed)(number))
+        body, judged = _judged(document(number))
         if judged.measured and not judged.pixels:
             cases.append(Case(seed, number, len(body), 0, True, *measured(body, 0)))
     return cases
@@ -517,7 +538,7 @@ def main() -> int:
     arguments = _arguments().parse_args()
     configure()
     if arguments.only is not None:
-        sys.stdout.write(largest_cheap(arguments.only)[1].decode())
+        sys.stdout.write(largest_cheap(written(arguments.only))[1].decode())
         for case in run(arguments.only):
             print(case, case.finding, file=sys.stderr)
         return 0

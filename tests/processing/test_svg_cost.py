@@ -15,6 +15,7 @@ from imgforge.errors import NotAnImage, RequestTimeout, ResultTooLarge
 from imgforge.model import InfoOptions, ProcessingOptions, Rendition, Trim
 from imgforge.processing import Cancellation, ProcessingSettings, describe, process
 from imgforge.processing.codecs.svg_cost import svg_cost
+from imgforge.processing.isolation import decoder_usage
 from tests.support.decoder_processes import busy_decoders, until
 
 
@@ -119,6 +120,12 @@ class ApartTests(SynchronousTestCase):
                 for body in (RED, RED + COSTLY["great length"])
             )
             np.testing.assert_array_equal(plain, isolated, str(options))
+
+    def test_many_shapes_are_drawn_in_place_in_a_small_picture_only(self) -> None:
+        for width, processes in ((400, 0), (2000, 1)):
+            before = decoder_usage()["started"]
+            self.made(svg(RED * 1500), width=width)
+            self.assertEqual(decoder_usage()["started"] - before, processes)
 
     def test_their_size_is_told_without_drawing(self) -> None:
         info = describe(ENDLESS, InfoOptions(), ProcessingSettings())
