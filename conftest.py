@@ -35,7 +35,6 @@ LONG = {
     "test_image_comparison",
     "test_comparison_grid",
     "test_svg_cost",
-    "test_svg_costs",
     "test_http2_servers",
 }
 
