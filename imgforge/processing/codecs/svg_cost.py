@@ -28,11 +28,10 @@ from imgforge.processing.codecs.svg_extent import Extent
 from imgforge.processing.codecs.svg_styles import Styles
 from imgforge.processing.lxml_on_demand import etree
 
-__all__ = ["LARGE", "LARGEST", "SMALL", "SvgCost", "svg_cost"]
+__all__ = ["LARGE", "SMALL", "SvgCost", "svg_cost"]
 
 LARGE = 256 * 1024  # bytes; what is longer is cleaned and drawn in a process of its own
 SMALL = 1_000_000  # pixels, which librsvg draws in one piece
-LARGEST = 50_000_000
 _MOST_WORK = 5000.0
 _MOST_PAINTED = 2e9  # pixels of shapes, of which a million takes up to a millisecond
 _MOST_ELEMENTS = 10_000  # that are read to learn the document's size alone
@@ -180,7 +179,7 @@ class _Estimate:
         self._document = document
         self._known: dict[Any, _Measured] = {}
         self._extent = Extent(document.root)
-        self.most_pixels = LARGEST  # beyond them, some of what is there may cost anything
+        self.most_pixels = math.inf  # beyond them, some of what is there may cost anything
 
     def work(self) -> tuple[float, float]:
         """The work of a small picture, and how many shapes of its size take as long to paint."""
