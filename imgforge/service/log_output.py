@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from twisted.internet.interfaces import IReadDescriptor
@@ -50,10 +51,13 @@ def observer_for(settings: Settings, stream: TextIO) -> ILogObserver:
 
 
 def begin_logging(settings: Settings) -> TextIO:
-    """Log to standard output from now on, printed text included; returns that stream, for the access log."""
+    """Log to standard output from now on, printed text included; returns that stream, for the access log.
+
+    What was logged before is the main process's: a worker is forked from a process that has been forked from it.
+    """
     stream = sys.stdout
     catch_uncaught()
-    globalLogBeginner.beginLoggingTo([observer_for(settings, stream)])
+    globalLogBeginner.beginLoggingTo([observer_for(settings, stream)], discardBuffer=True)
     return stream
 
 
@@ -119,11 +123,11 @@ class StderrReader:
         self._reactor = reactor
         self._reader, self.writer = os.pipe()
         os.set_blocking(self._reader, False)
-        self._pid = 0
+        self._pid: Callable[[], int] = lambda: 0
         self._rest = b""
 
-    def follow(self, pid: int) -> None:
-        """Log the output of process *pid*, until it and its children have closed their end."""
+    def follow(self, pid: Callable[[], int]) -> None:
+        """Log the output of process *pid()*, until it and its children have closed their end."""
         self._pid = pid
         os.close(self.writer)
         self._reactor.addReader(self)
@@ -167,4 +171,4 @@ class StderrReader:
         for line in lines:
             if line.strip():
                 text = line[:_LONGEST_LINE].decode("utf-8", "replace")
-                self.log.error("worker {pid} wrote to stderr: {text}", pid=self._pid, text=text)
+                self.log.error("worker {pid} wrote to stderr: {text}", pid=self._pid(), text=text)

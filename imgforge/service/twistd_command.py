@@ -20,12 +20,14 @@ from twisted.python import usage
 
 from imgforge import __version__
 from imgforge.config import ConfigurationError, Settings, load_settings
+from imgforge.plugin_modules import plugin_modules
 from imgforge.service.log_output import log_stream
 from imgforge.service.main_service import ImgforgeService
 from imgforge.service.platform import (
     HTTP2_SERVER,
     TLS,
     confine,
+    has_one_thread,
     left_out,
     raise_descriptor_limit,
     tune_allocator,
@@ -38,7 +40,7 @@ from imgforge.service.startup_lines import StartupLines, listening, warnings
 if TYPE_CHECKING:
     from imgforge.interfaces import IServerReactor
     from imgforge.service.net import Listener
-    from imgforge.service.supervisor import PoolOutput
+    from imgforge.service.supervisor import Launcher, PoolOutput, TemplateProcess
 
 __all__ = ["Options", "makeService"]
 
@@ -160,6 +162,7 @@ def _supervisor(
     service: ImgforgeService,
     start: _Start,
     output: PoolOutput,
+    launcher: Launcher,
     load: Callable[[], Settings],
     workers: int,
 ) -> Any:
@@ -171,6 +174,7 @@ def _supervisor(
         workers=workers,
         threads=start.threads,
         output=output,
+        launcher=launcher,
         load=load,
         metrics_listeners=start.metrics_listeners,
         notifier=service.notifier,
@@ -180,17 +184,36 @@ def _supervisor(
     return Supervisor(reactor, start.settings, parts)
 
 
+def _early_template(twistd: Any) -> TemplateProcess | None:
+    """The template of workers, forked from this process before it has done anything that a worker is not to have.
+
+    None where twistd is going to become another process, directory or user, or a plugin may have been imported that a
+    reload imports anew: then the template is a new interpreter.
+    """
+    changes = ("uid", "gid", "chroot", "umask", "euid")
+    if not twistd["nodaemon"] or any(twistd.get(name) for name in changes) or twistd.get("rundir", ".") != ".":
+        return None
+    if "twisted.internet.reactor" in sys.modules or not has_one_thread() or plugin_modules():
+        return None
+    from imgforge.service.supervisor import TemplateProcess
+
+    with suppress(OSError):
+        return TemplateProcess.fork()
+    return None
+
+
 def makeService(options: Options) -> IService:
     """The service for *options*; mistakes in the configuration end the process with one line for each."""
     gc.disable()  # until the start is over (`settle`): it would go through all modules again and again
     cpus = usable_cpus()
     configuration = _Configuration(options, cpus)
-    leftovers = ExitStack()  # files to remove at the end
-    atexit.register(leftovers.close)
     try:
         settings = configuration.load()
     except ConfigurationError as error:
         _exit_with(error.lines)
+    template = None if configuration.alone else _early_template(options.parent)
+    leftovers = ExitStack()  # files to remove at the end
+    atexit.register(leftovers.close)
     addresses = (*settings.listeners, *settings.metrics_listeners)
     without_tls = not configuration.alone and all(address.kind != "ssl" for address in addresses)
     with left_out(TLS) if without_tls else nullcontext():
@@ -219,12 +242,13 @@ def makeService(options: Options) -> IService:
         child = _serving_process(reactor, service, start, stream or sys.stdout)
     else:
         from imgforge.observability import share_metrics
-        from imgforge.service.supervisor import MetricsDirectory, PoolOutput
+        from imgforge.service.supervisor import Launcher, MetricsDirectory, PoolOutput
 
         directory = MetricsDirectory(twistd_options["uid"])
         leftovers.callback(directory.remove)
         share_metrics(directory.path, "parent")
         output = PoolOutput(directory.path, stream)
-        child = _supervisor(reactor, service, start, output, configuration.load, count)
+        launcher = Launcher(reactor, template)
+        child = _supervisor(reactor, service, start, output, launcher, configuration.load, count)
     child.setServiceParent(service)
     return service

@@ -182,15 +182,13 @@ class Started:
 
     pid = 4711
 
-    def write(self, data: bytes) -> None: ...
-
     def signalProcess(self, name: str) -> None: ...
 
 
 class CauseTests(SynchronousTestCase):
     def cause(self, reason: Exception, *, asked: bool = False, hung: bool = False) -> Cause:
         clock = Clock()
-        worker = Child(clock, "0", b"", lambda _worker, _reason: None)
+        worker = Child(clock, "0", lambda _worker, _reason: None)
         worker.makeConnection(Started())
         if hung:
             for _ in range(2):  # the time for a start, and that to read the pipe

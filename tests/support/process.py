@@ -45,6 +45,14 @@ def alive(pid: int) -> bool:
         return False
 
 
+def _name(pid: int) -> str:
+    """What a process calls itself; empty where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def wait_for(condition: Callable[[], object], what: str) -> None:
     """Poll until *condition* holds; AssertionError naming *what* after the deadline."""
     end = time.monotonic() + DEADLINE
@@ -162,10 +170,22 @@ class Twistd:
 
     def children(self) -> list[int]:
         """The pids of its worker processes."""
+        return self._children("imgforge-worker")
+
+    def templates(self) -> list[int]:
+        """The pids of the processes that fork its workers."""
+        return self._children("imgforge-templ")
+
+    def announcers(self) -> list[int]:
+        """The pids of processes that log versions and formats."""
+        return self._children("imgforge-start")
+
+    def _children(self, name: str) -> list[int]:
         if self.process is None or self.ended:
             return []
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        return sorted({int(pid) for task in tasks for pid in task.read_text().split()})
+        pids = sorted({int(pid) for task in tasks for pid in task.read_text().split()})
+        return [pid for pid in pids if _name(pid) == name]
 
     def resident(self) -> int:
         """The bytes of memory that its main process occupies."""

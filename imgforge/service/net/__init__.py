@@ -3,7 +3,6 @@
 from imgforge.service.net.balance import ConnectionCounts, WorkerShare
 from imgforge.service.net.epoll_group import epoll_group_usable
 from imgforge.service.net.listeners import (
-    FIRST_INHERITED,
     Listener,
     ListenError,
     accept_waiting,
@@ -13,7 +12,6 @@ from imgforge.service.net.listeners import (
 from imgforge.service.net.tls import Credentials, CredentialsError, read_credentials
 
 __all__ = [
-    "FIRST_INHERITED",
     "ConnectionCounts",
     "Credentials",
     "CredentialsError",

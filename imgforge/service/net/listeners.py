@@ -22,10 +22,9 @@ from imgforge.service.net.port_holder import holder_of_path, holder_of_port
 from imgforge.service.net.tls import Credentials, CredentialsError, read_credentials
 from imgforge.service.platform import sockets_from_systemd
 
-__all__ = ["FIRST_INHERITED", "ListenError", "Listener", "accept_waiting", "adopt", "open_listeners"]
+__all__ = ["ListenError", "Listener", "accept_waiting", "adopt", "open_listeners"]
 
 _BACKLOG = 1024
-FIRST_INHERITED = 3  # the first descriptor of a socket that a worker has from its parent
 
 
 class ListenError(Exception):

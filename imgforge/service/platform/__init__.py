@@ -1,21 +1,21 @@
 """The machine: CPUs, memory limits, the allocator, systemd, signals."""
 
-from imgforge.service.platform.allocator import (
-    allocator_environment,
-    confine,
-    die_with_parent,
-    raise_descriptor_limit,
-    settle,
-    tune_allocator,
-)
+from imgforge.service.platform.allocator import raise_descriptor_limit, settle, tune_allocator
 from imgforge.service.platform.cpus import usable_cpus
 from imgforge.service.platform.idle_trim import IdleTrim
 from imgforge.service.platform.leaving_out import HTTP2_SERVER, TLS, left_out
+from imgforge.service.platform.processes import (
+    adopt_orphans,
+    close_others,
+    confine,
+    die_with_parent,
+    has_one_thread,
+    reap_orphans,
+    rename_process,
+)
 from imgforge.service.platform.signals import (
     call_on_hangup,
     end_with_failure,
-    ignore_interrupts,
-    interrupts_held,
     stop_on_signals,
     stop_when_told,
 )
@@ -27,16 +27,18 @@ __all__ = [
     "TLS",
     "IdleTrim",
     "Notifier",
-    "allocator_environment",
+    "adopt_orphans",
     "call_on_hangup",
+    "close_others",
     "confine",
     "die_with_parent",
     "end_with_failure",
-    "ignore_interrupts",
-    "interrupts_held",
+    "has_one_thread",
     "left_out",
     "pixel_bytes",
     "raise_descriptor_limit",
+    "reap_orphans",
+    "rename_process",
     "settle",
     "sockets_from_systemd",
     "stop_on_signals",

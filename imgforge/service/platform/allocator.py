@@ -1,13 +1,12 @@
-"""What a process asks of the system: an allocator set for images, many descriptors, and to die with its parent."""
+"""What a process asks of the system: an allocator set for images, and many descriptors."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
 import resource
-import signal
 
-__all__ = ["allocator_environment", "confine", "die_with_parent", "raise_descriptor_limit", "settle", "tune_allocator"]
+__all__ = ["raise_descriptor_limit", "settle", "tune_allocator"]
 
 # By default glibc maps every large buffer anew and gives it back at once, so that each image pays for its pages again:
 # that cost 15 % of the throughput. With these, buffers up to 32 MiB (the most that glibc takes) come from the heap, and
@@ -20,23 +19,13 @@ _TRIM_THRESHOLD = 16 << 20
 _ARENAS = 2
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # prctl.h
 
 # Used where there is no hard limit: programs that go through all their possible descriptors still end.
 _MAX_DESCRIPTORS = 1 << 20
 
 
-def allocator_environment() -> dict[str, str]:
-    """The variables that set the allocator of a process that is to be started (mallopt(3))."""
-    return {
-        "MALLOC_MMAP_THRESHOLD_": str(_MMAP_THRESHOLD),
-        "MALLOC_TRIM_THRESHOLD_": str(_TRIM_THRESHOLD),
-        "MALLOC_ARENA_MAX": str(_ARENAS),
-    }
-
-
 def tune_allocator() -> None:
-    """Sets the allocator of this process in the same way, where its C library is glibc."""
+    """Sets the allocator of this process and its forks, where its C library is glibc (mallopt(3))."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)
@@ -56,24 +45,6 @@ def settle() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
     if trim is not None:
         trim(0)
-
-
-def die_with_parent() -> None:
-    """Has the kernel kill this process when its parent dies, however that is."""
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def confine() -> None:
-    """Denies this process and its children core files and new privileges, for good; `OSError` where it cannot.
-
-    A core file would contain the secrets; new privileges come from set-user-ID programs and file capabilities only.
-    """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    prctl = getattr(ctypes.CDLL(None, use_errno=True), "prctl", None)
-    if prctl is None or prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), "IMGFORGE_SANDBOX: this system cannot forbid new privileges")
 
 
 def raise_descriptor_limit() -> int:

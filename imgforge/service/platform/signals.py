@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
@@ -17,8 +17,6 @@ from imgforge.interfaces import IServerReactor
 __all__ = [
     "call_on_hangup",
     "end_with_failure",
-    "ignore_interrupts",
-    "interrupts_held",
     "stop_on_signals",
     "stop_when_told",
 ]
@@ -73,33 +71,13 @@ def end_with_failure(reactor: IServerReactor, tidy: Callable[[], None]) -> None:
         reactor.stop()
 
 
-@contextmanager
-def interrupts_held() -> Iterator[None]:
-    """Blocks SIGINT for processes started in the block, until they unblock it (see `ignore_interrupts`).
-
-    Ctrl-C reaches all processes of a terminal, and a worker has no handler yet while it imports modules. Ignoring the
-    signal would not do: Twisted resets ignored signals for the processes that it starts.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def ignore_interrupts() -> None:
-    """Ignores SIGINT in a worker that was started under `interrupts_held`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
 def call_on_hangup(reactor: IServerReactor, reload: Callable[[], None]) -> None:
     """Has SIGHUP call *reload* in the main process; called once the reactor runs."""
     signal.signal(signal.SIGHUP, lambda _, __: reactor.callFromThread(reload))
 
 
 def stop_when_told(reactor: IServerReactor, hand_over: Callable[[], None]) -> None:
-    """Has SIGTERM stop a worker's reactor, in order, however often it comes; SIGINT is ignored (`ignore_interrupts`).
+    """Has SIGTERM stop a worker's reactor, in order, however often it comes; the template ignores SIGINT.
 
     SIGHUP does the same after a call of *hand_over*: another worker has taken this one's place already.
 

@@ -9,18 +9,22 @@ from imgforge.lazy_door import lazy_door
 
 if TYPE_CHECKING:
     from imgforge.service.supervisor.heartbeat import HEARTBEAT_INTERVAL, report_failure, send_heartbeat
+    from imgforge.service.supervisor.launcher import Launcher
     from imgforge.service.supervisor.metrics_directory import MetricsDirectory
     from imgforge.service.supervisor.quarantine_table import SharedCrashTracker
     from imgforge.service.supervisor.supervisor import Supervisor, SupervisorParts
+    from imgforge.service.supervisor.template_process import TemplateProcess
     from imgforge.service.supervisor.worker_pool import PoolOutput
 
 __all__ = [
     "HEARTBEAT_INTERVAL",
+    "Launcher",
     "MetricsDirectory",
     "PoolOutput",
     "SharedCrashTracker",
     "Supervisor",
     "SupervisorParts",
+    "TemplateProcess",
     "report_failure",
     "send_heartbeat",
 ]
@@ -33,12 +37,14 @@ __getattr__ = lazy_door(
             "report_failure",
             "send_heartbeat",
         ),
+        ".launcher": ("Launcher",),
         ".metrics_directory": ("MetricsDirectory",),
         ".quarantine_table": ("SharedCrashTracker",),
         ".supervisor": (
             "Supervisor",
             "SupervisorParts",
         ),
+        ".template_process": ("TemplateProcess",),
         ".worker_pool": ("PoolOutput",),
     },
 )

@@ -80,26 +80,28 @@ class _Life(Protocol):
 
 
 class Child(ProcessProtocol):
-    """A worker called *name* that gets *document* as its first line; *on_end* is called with it and the reason."""
+    """A worker called *name*; *on_end* is called with it and the reason."""
 
     log = Logger()
 
-    def __init__(
-        self, clock: IReactorTime, name: str, document: bytes, on_end: Callable[[Child, Failure], None]
-    ) -> None:
+    def __init__(self, clock: IReactorTime, name: str, on_end: Callable[[Child, Failure], None]) -> None:
         self._clock = clock
-        self._document = document
         self._on_end = on_end
         self._timer: IDelayedCall | None = None
         self._ended: Deferred[None] = Deferred()
         self._report = b""
         self._life = _make_life(self)
         self.name = name
-        self.pid = 0
         self.started_at: float = clock.seconds()
         self.has_served = False
         # Fires with whether the worker came to serve; False if it has ended before.
         self.ready: Deferred[bool] = Deferred()
+
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 until it has been forked."""
+        transport: Any = self.transport
+        return 0 if transport is None else int(transport.pid)
 
     @property
     def is_silent(self) -> bool:
@@ -125,10 +127,7 @@ class Child(ProcessProtocol):
         return None
 
     def connectionMade(self) -> None:
-        """The process has been started."""
-        transport: Any = self.transport
-        self.pid = transport.pid
-        transport.write(self._document)
+        """The process is about to be started."""
         self._expect_heartbeat_within(_MOST_START)
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: ARG002  # the only pipe that is read

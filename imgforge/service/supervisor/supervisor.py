@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from twisted.internet.process import reapProcessHandlers
 from twisted.logger import Logger
 
 from imgforge.config import Settings
@@ -16,7 +17,8 @@ from imgforge.interfaces import IServerReactor
 from imgforge.observability import Metrics
 from imgforge.service.lifecycle import OrderedServices, PeriodicCall
 from imgforge.service.net import Listener
-from imgforge.service.platform import Notifier
+from imgforge.service.platform import Notifier, reap_orphans
+from imgforge.service.supervisor.launcher import Launcher
 from imgforge.service.supervisor.reload import Reloader
 from imgforge.service.supervisor.worker_pool import Plan, PoolOutput, WorkerPool
 
@@ -32,14 +34,16 @@ _STATE_INTERVAL = 1.0  # seconds between two updates of the supervisor's own gau
 class SupervisorParts:
     """What a `Supervisor` works with.
 
-    `workers` is the number of processes, `threads` that of render threads in each, `load` reads the configuration
-    again. `on_listening` is called when the first worker serves, `on_failure` when none can be started.
+    `workers` is the number of processes, which `launcher` starts, `threads` that of render threads in each; `load`
+    reads the configuration again. `on_listening` is called when the first worker serves, `on_failure` when none can be
+    started.
     """
 
     listeners: Sequence[Listener]
     workers: int
     threads: int
     output: PoolOutput
+    launcher: Launcher
     load: Callable[[], Settings]
     metrics_listeners: Sequence[Listener] = ()
     notifier: Notifier = field(default_factory=Notifier)
@@ -60,9 +64,8 @@ class Supervisor(OrderedServices):
         self._metrics = Metrics(namespace=settings.prometheus_namespace)
         self._metrics_site: ImageSite | None = None
         self._has_listened = self._has_been_ready = self._has_warned_of_new_code = False
-        self._pool = WorkerPool(
-            reactor, Plan(settings, tuple(parts.listeners), parts.threads), parts.workers, parts.output, self
-        )
+        plan = Plan(settings, tuple(parts.listeners), parts.threads)
+        self._pool = WorkerPool(reactor, parts.launcher, plan, parts.workers, parts.output, self)
         self._reloader = Reloader(self._pool, settings, parts.load, parts.notifier, self)
         self._add_services()
 
@@ -100,6 +103,7 @@ class Supervisor(OrderedServices):
         state = self._metrics.state
         state.update_process(children=False)  # workers count their own
         state.quarantined(self._pool.quarantined_sources)
+        reap_orphans(reapProcessHandlers.__contains__)
 
     def reload(self) -> None:
         """Replace the workers by workers with the configuration as it is now."""

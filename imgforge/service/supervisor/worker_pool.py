@@ -1,24 +1,15 @@
 """The worker processes of a server: started by a plan, replaced when they die, stopped together.
 
-    supervisor ── fd 0: one JSON line (settings, sockets), then open for as long as the supervisor lives ──> worker
-               ── fd 1: the log
-               <─ fd 2: stderr of C libraries
-               ── fd 3...: the listening sockets
-               ── the next: shared memory with the counts of connections
-               <─ the next: a heartbeat each second, from when the worker serves; or why it cannot start
-               ── the next: shared memory with the sources under way, and the quarantine
-
-The supervisor accepts no connections and decodes nothing. A worker finishes the requests under way after SIGTERM. When
-the supervisor dies, the kernel kills its workers, or they end themselves as fd 0 closes: no worker outlives it.
+`Launcher` starts them, `worker.main` lists what they get. The supervisor accepts no connections and decodes nothing. A
+worker finishes the requests under way after SIGTERM. When the supervisor dies, the kernel kills its workers, or they
+end themselves as a pipe closes: no worker outlives it.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import sys
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, Protocol, TextIO
+from typing import NamedTuple, Protocol, TextIO
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
@@ -30,10 +21,10 @@ from imgforge.config import Settings
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import mark_dead
 from imgforge.service.log_output import StderrReader
-from imgforge.service.net import FIRST_INHERITED, ConnectionCounts, Listener
-from imgforge.service.platform import allocator_environment, interrupts_held
+from imgforge.service.net import ConnectionCounts, Listener
 from imgforge.service.supervisor.child import Child
-from imgforge.service.supervisor.crashes import CrashQuarantine
+from imgforge.service.supervisor.crashes import Cause, CrashQuarantine, cause_of
+from imgforge.service.supervisor.launcher import Launcher
 
 __all__ = ["Plan", "PoolObserver", "PoolOutput", "Replacement", "WorkerPool"]
 
@@ -56,20 +47,20 @@ class Plan:
     threads: int
 
     def document(self, processes: int, metrics_directory: str, name: str, slots: int, *, announces: bool) -> bytes:
-        """The JSON line for the worker *name*; it *announces* versions and formats in the log, or another one does."""
-        sockets = [
+        """The JSON text for the worker *name*; it *announces* versions and formats in the log, or another one does."""
+        listeners = [
             (asdict(one.address), asdict(one.credentials) if one.credentials else None) for one in self.listeners
         ]
         document = {
             "settings": self.settings.given,
-            "sockets": sockets,
+            "listeners": listeners,
             "threads": self.threads,
             "processes": processes,
             "metrics": [metrics_directory, name],
             "slots": slots,
             "announces": announces,
         }
-        return json.dumps(document).encode() + b"\n"
+        return json.dumps(document).encode()
 
     @property
     def deadline(self) -> float:
@@ -111,9 +102,16 @@ class WorkerPool(Service):
     log = Logger()
 
     def __init__(
-        self, reactor: IServerReactor, plan: Plan, count: int, output: PoolOutput, observer: PoolObserver
+        self,
+        reactor: IServerReactor,
+        launcher: Launcher,
+        plan: Plan,
+        count: int,
+        output: PoolOutput,
+        observer: PoolObserver,
     ) -> None:
         self._reactor = reactor
+        self._launcher = launcher
         self.plan = plan
         self.count = count
         self._output = output
@@ -156,7 +154,8 @@ class WorkerPool(Service):
         self._starting.clear()
 
     def _close(self) -> None:
-        """Release the shared memory."""
+        """Release the template and the shared memory."""
+        self._launcher.close()
         self._connection_counts.close()
         self._quarantine.close()
 
@@ -172,23 +171,20 @@ class WorkerPool(Service):
         name = next(name for name in map(str, range(slots)) if name not in taken)
         announces = name == "0" and not self._any_has_served
         document = self.plan.document(self.count, self._output.metrics_directory, name, slots, announces=announces)
-        worker = Child(self._reactor, name, document, self._ended)
+        worker = Child(self._reactor, name, self._ended)
         log = self._output.log_stream.fileno() if self._output.log_stream is not None else 1
-        sockets = [listener.socket.fileno() for listener in self.plan.listeners]
+        shared = (
+            self._connection_counts.descriptor,
+            self._quarantine.descriptor,
+            *(listener.socket.fileno() for listener in self.plan.listeners),
+        )
         stderr = StderrReader(self._reactor)
-        descriptors: dict[int, Any] = {0: "w", 1: log, 2: stderr.writer}
-        inherited = (*sockets, self._connection_counts.descriptor, "r", self._quarantine.descriptor)
-        descriptors |= dict(enumerate(inherited, FIRST_INHERITED))
-        environment = dict(os.environ) | allocator_environment()
-        # -P: the working directory, which -m would put first, is not imported from; PYTHONPATH still counts.
-        command = [sys.executable, "-P", "-m", "imgforge.service.worker.main"]
         try:
-            with interrupts_held():
-                self._reactor.spawnProcess(worker, sys.executable, command, env=environment, childFDs=descriptors)
+            self._launcher.launch(worker, document, log, stderr.writer, shared)
         except BaseException:
             stderr.close()
             raise
-        stderr.follow(worker.pid)
+        stderr.follow(lambda: worker.pid)
         self._workers[worker] = delay
         worker.ready.addCallback(self._ready)
         return worker
@@ -205,6 +201,8 @@ class WorkerPool(Service):
         delay = self._workers.pop(worker)
         mark_dead(worker.name, self._output.metrics_directory)
         self._connection_counts.leave(int(worker.name))
+        if cause_of(worker, reason) is Cause.CRASH:
+            self._launcher.retire()
         self._quarantine.worker_ended(worker, reason, self.plan.settings.quarantine_seconds)
         if self.stopping or worker.is_stopping:
             return
@@ -217,8 +215,8 @@ class WorkerPool(Service):
         if worker is replaced:  # its successor is starting
             delay = 0.0
         self.log.error(
-            "worker {pid} {ended} ({reason}); another one starts in {delay:g} s",
-            pid=worker.pid,
+            "{worker} {ended} ({reason}); another one starts in {delay:g} s",
+            worker=f"worker {worker.pid}" if worker.pid else "a worker",
             ended="ended" if worker.has_served else "could not start",
             reason=why,
             delay=delay,

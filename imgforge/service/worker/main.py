@@ -1,4 +1,15 @@
-"""A worker process: `python -P -m imgforge.service.worker.main`, started by the supervisor only."""
+"""A worker process, which the template forks for the supervisor (`worker.template`).
+
+It has these descriptors, in this order:
+
+    the document      settings and more, in JSON: a file without a name
+    0                 closed when the supervisor is gone; a byte in it says that the worker may begin
+    1                 the log
+    2                 stderr of C libraries: a pipe to the supervisor
+    heartbeats        a byte each second, from when the worker serves; or why it cannot start: a pipe to the supervisor
+    connection counts, and sources under way with the quarantine: memory that all processes share
+    the listening sockets
+"""
 
 from __future__ import annotations
 
@@ -6,8 +17,8 @@ import gc
 import json
 import os
 import socket
-import sys
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
@@ -20,15 +31,17 @@ from imgforge.config import BindAddress, Settings
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import share_metrics
 from imgforge.service.log_output import begin_logging
-from imgforge.service.net import FIRST_INHERITED, ConnectionCounts, Credentials, Listener
+from imgforge.service.net import ConnectionCounts, Credentials, Listener
 from imgforge.service.platform import (
     HTTP2_SERVER,
     confine,
     die_with_parent,
-    ignore_interrupts,
     left_out,
+    raise_descriptor_limit,
+    rename_process,
     settle,
     stop_when_told,
+    tune_allocator,
 )
 from imgforge.service.supervisor import HEARTBEAT_INTERVAL, SharedCrashTracker, report_failure, send_heartbeat
 
@@ -54,75 +67,92 @@ class _SupervisorPipe:
             os._exit(1)
 
 
-def main() -> None:
-    """Read the plan from the supervisor, and serve until asked to stop."""
+def main(supervisor: int, descriptors: Sequence[int]) -> None:
+    """Serve as a child of the process *supervisor* until asked to stop."""
     gc.disable()  # until the start is over: it would go through all modules again and again
+    rename_process("imgforge-worker")
+    inherited = _Inherited.of(descriptors)
+    if not os.read(0, 1):  # this process is no child of the supervisor's before that
+        return
     die_with_parent()
-    ignore_interrupts()
-    document = json.loads(_first_line())
+    if os.getppid() != supervisor:
+        return
+    raise_descriptor_limit()
+    tune_allocator()
+    with open(inherited.document, "rb") as file:
+        document = json.load(file)
     from twisted.internet import reactor  # installs it: not when this module is imported
 
     running = cast("IServerReactor", reactor)
-    heartbeats = FIRST_INHERITED + len(document["sockets"]) + 1
-    os.set_blocking(heartbeats, False)
+    os.set_blocking(inherited.heartbeats, False)
     try:
-        _start(running, document, heartbeats)
+        _start(running, document, inherited)
     except (Exception, SystemExit) as error:  # a plugin may raise anything
-        report_failure(heartbeats, error)
+        report_failure(inherited.heartbeats, error)
         os._exit(1)  # without waiting for threads
     running.addReader(_SupervisorPipe())
     settle()
-    running.callWhenRunning(LoopingCall(send_heartbeat, heartbeats).start, HEARTBEAT_INTERVAL)
+    running.callWhenRunning(LoopingCall(send_heartbeat, inherited.heartbeats).start, HEARTBEAT_INTERVAL)
     running.run()
 
 
-def _start(reactor: IServerReactor, document: dict[str, Any], heartbeats: int) -> None:
+class _Inherited(NamedTuple):
+    """The numbers of the descriptors beyond the standard ones."""
+
+    document: int
+    heartbeats: int
+    connection_counts: int
+    quarantine: int
+    sockets: Sequence[int]
+
+    @classmethod
+    def of(cls, descriptors: Sequence[int]) -> _Inherited:
+        """Name *descriptors*, and put the standard ones in their places."""
+        document, *standard, heartbeats, connection_counts, quarantine = descriptors[:7]
+        for place, descriptor in enumerate(standard):
+            os.dup2(descriptor, place)
+            os.close(descriptor)
+        for descriptor in descriptors[4:]:
+            os.set_inheritable(descriptor, False)
+        return cls(document, heartbeats, connection_counts, quarantine, descriptors[7:])
+
+
+def _start(reactor: IServerReactor, document: dict[str, Any], inherited: _Inherited) -> None:
     """Start the service, which accepts connections when this returns."""
     with left_out(HTTP2_SERVER):
         from imgforge.service.assembly import ApplicationParts
+        from imgforge.service.worker.announcement import announce
         from imgforge.service.worker.process import ServingParts, ServingProcess
 
     settings = Settings.from_given(document["settings"])
     stream = begin_logging(settings)
     if settings.sandbox:
         confine()
+    processes, threads = document["processes"], document["threads"]
+    announces = document["announces"] and not announce(settings, processes, threads, stream)
     directory, name = document["metrics"]
     share_metrics(directory, name)
     listeners = [
         Listener(
-            socket.socket(fileno=FIRST_INHERITED + number),
+            socket.socket(fileno=descriptor),
             BindAddress(**address),
             Credentials(**credentials) if credentials else None,
         )
-        for number, (address, credentials) in enumerate(document["sockets"])
+        for descriptor, (address, credentials) in zip(inherited.sockets, document["listeners"], strict=True)
     ]
-    counts = ConnectionCounts(document["slots"], FIRST_INHERITED + len(listeners))
-    crash_tracker = SharedCrashTracker(document["slots"], int(name), heartbeats + 1, settings.quarantine_seconds)
+    slots, slot = document["slots"], int(name)
+    counts = ConnectionCounts(slots, inherited.connection_counts)
+    crash_tracker = SharedCrashTracker(slots, slot, inherited.quarantine, settings.quarantine_seconds)
     service = ServingProcess(
         reactor,
         settings,
         ServingParts(
             listeners,
-            ApplicationParts(document["threads"], document["processes"], stream, directory, crash_tracker),
-            share=counts.share(int(name)),
-            announces=document["announces"],
+            ApplicationParts(threads, processes, stream, directory, crash_tracker),
+            share=counts.share(slot),
+            announces=announces,
         ),
     )
     reactor.callWhenRunning(stop_when_told, reactor, service.hand_over)
     service.startService()
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
-
-
-def _first_line() -> bytes:
-    """The supervisor's line, without a byte beyond it."""
-    line = b""
-    while not line.endswith(b"\n"):
-        part = os.read(0, 65536)
-        if not part:
-            sys.exit(1)  # the supervisor is gone
-        line += part
-    return line
-
-
-if __name__ == "__main__":
-    main()
