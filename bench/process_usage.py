@@ -68,10 +68,17 @@ def _pss(pid: int) -> int:
     return int(found[1]) << 10 if found else 0
 
 
-def children(pid: int) -> list[int]:
-    """Return the direct children of *pid*, the oldest first."""
+def children(pid: int, name: str = "") -> list[int]:
+    """Return the direct children of *pid*, the oldest first: all, or those that call themselves *name*."""
     own = [(int(fields[_STARTED]), child) for child, fields in _read_stats().items() if int(fields[_PARENT]) == pid]
-    return [child for _, child in sorted(own)]
+    return [child for _, child in sorted(own) if not name or _name(child) == name]
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from bench.soak_clients import GOOD, HOSTILE, REFUSED, ClientAction, SoakTarget
 
 __all__ = ["ResourceSample", "SoakPlan", "SoakResult", "slope_per_1000_requests", "soak"]
 
+_WORKER = "imgforge-worker"  # what worker processes call themselves
 _PAUSE = 0.01  # seconds between two actions of a client
 _KILL_WINDOW = 1.5  # seconds around a kill in which requests under way may fail
 
@@ -77,7 +78,7 @@ class _SoakRun:
         self.result = SoakResult()
         self._target = target
         self._pid = pid
-        self._oldest_worker = children(pid)[0]
+        self._oldest_worker = children(pid, _WORKER)[0]
         self._started = time.monotonic()
         self._deadline = self._started + seconds
         self._lock = threading.Lock()
@@ -121,7 +122,7 @@ class _SoakRun:
 
     def kill_worker(self) -> None:
         """Kill a worker with SIGKILL, as the kernel does when memory runs out; never the oldest, which is measured."""
-        victims = [child for child in children(self._pid) if child != self._oldest_worker]
+        victims = [child for child in children(self._pid, _WORKER) if child != self._oldest_worker]
         if victims:
             with self._lock:
                 self.result.kills.append(time.monotonic() - self._started)
