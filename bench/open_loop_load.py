@@ -23,11 +23,16 @@ _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @dataclass(slots=True)
 class RequestStream:
-    """Requests for *paths* at *rate* per second; `latencies` are seconds by status, with 0 for no answer."""
+    """Requests for *paths* at *rate* per second; `latencies` are seconds by status, with 0 for no answer.
+
+    With *resends* a request on an idle connection that the server closes is sent again, on a new one; `resent` counts.
+    """
 
     rate: float
     paths: Iterator[str]
     latencies: dict[int, list[float]] = field(default_factory=dict)
+    resends: bool = False
+    resent: int = 0
 
     def add_latency(self, status: int, seconds: float) -> None:
         """Record the latency of one answer."""
@@ -51,8 +56,17 @@ async def _send_one(
     status, connection = 0, None
     try:
         async with asyncio.timeout(_TIMEOUT):
+            reused = bool(idle)
             connection = idle.pop() if idle else await asyncio.open_connection(*address)
-            status = await _get(connection, path)
+            try:
+                status = await _get(connection, path)
+            except (OSError, EOFError):
+                if not (reused and stream.resends):
+                    raise
+                connection[1].close()
+                stream.resent += 1
+                connection = await asyncio.open_connection(*address)
+                status = await _get(connection, path)
         idle.append(connection)
     except (OSError, EOFError, TimeoutError):
         if connection is not None:

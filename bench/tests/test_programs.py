@@ -26,6 +26,7 @@ from bench import (
     instructions,
     overload,
     public,
+    reload,
     sign,
     small,
     soak,
@@ -191,6 +192,15 @@ class ProgramTests(SynchronousTestCase):
         (times,) = self._report(start.main, "--rounds 1")["starts"]
         self.assertTrue(0 < times["listens"] < times["answers"] < times["image"])
         self.assertGreater(times["cpu"], 0)
+
+    def test_reload_replaces_all_workers_and_no_request_fails(self) -> None:
+        measured = self._report(reload.main, "--seconds 6 --hits 50 --misses 5")["reload"]
+        self.assertEqual([phase["name"] for phase in measured["phases"]], ["before", "during", "after"])
+        self.assertEqual(measured["failed"], 0)
+        self.assertGreater(measured["seconds"], 0)
+        for phase in measured["phases"][:2]:
+            self.assertGreater(sum(phase["bins"]), 0)
+            self.assertLess(0, phase["hit_p50"])
 
     def test_soak_has_no_wrong_answer_despite_hostile_clients_and_kills(self) -> None:
         plot = self.root / "soak.svg"
