@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -89,7 +90,7 @@ class LauncherTests(SynchronousTestCase):
     def process(self) -> subprocess.Popen[bytes]:
         """A child of this process, in the worker's place."""
         process = subprocess.Popen(["sleep", "60"])
-        self.addCleanup(process.wait)
+        self.addCleanup(self.end, process)
         self.addCleanup(process.kill)
         return process
 
@@ -99,8 +100,10 @@ class LauncherTests(SynchronousTestCase):
         return None if self.worker.reason is None else self.worker.reason.value
 
     def end(self, process: subprocess.Popen[bytes]) -> None:
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        with contextlib.suppress(ChildProcessError):  # it has been reaped
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         reapAllProcesses()
+        process.wait()
 
     def test_worker_begins_once_it_is_the_supervisors_child(self) -> None:
         self.assertEqual((self.document, len(self.template.descriptors), self.transport.pid), (b"settings", 6, 0))

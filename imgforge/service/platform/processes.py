@@ -35,8 +35,12 @@ def die_with_parent() -> None:
 
 
 def adopt_orphans() -> None:
-    """Makes this process the parent of what its children leave behind; `reap_orphans` is to be called now and then."""
-    _prctl(_CHILD_SUBREAPER, 1)
+    """Makes this process the parent of what its children leave behind; `OSError` where it cannot.
+
+    `reap_orphans` is to be called now and then.
+    """
+    if not _prctl(_CHILD_SUBREAPER, 1):
+        raise OSError(ctypes.get_errno(), "this system has no subreapers; IMGFORGE_PROCESSES=1 does without")
 
 
 def reap_orphans(is_awaited: Callable[[int], bool]) -> None:

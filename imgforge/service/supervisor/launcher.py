@@ -47,6 +47,7 @@ class Launcher:
 
         `OSError` where no process can be started.
         """
+        adopt_orphans()  # a worker is one
         template = self._template or self._use(TemplateProcess.spawn())
         worker = ForkedProcess(self._reactor, protocol, template.kill)
         try:
@@ -73,7 +74,6 @@ class Launcher:
             self._template = None
 
     def _use(self, template: TemplateProcess) -> TemplateProcess:
-        adopt_orphans()
         template.watch()
         template.control.setblocking(False)
         self._template = template
