@@ -20,7 +20,7 @@ from twisted.python import usage
 
 from imgforge import __version__
 from imgforge.config import ConfigurationError, Settings, load_settings
-from imgforge.plugin_modules import plugin_modules
+from imgforge.plugins import plugin_modules
 from imgforge.service.log_output import log_stream
 from imgforge.service.main_service import ImgforgeService
 from imgforge.service.platform import (

@@ -111,6 +111,8 @@ class StorageExampleTests(SynchronousTestCase):
             self.assertNotIn(b"s3", reply.body.lower())
 
     def test_example_ends_and_names_the_server_that_was_killed(self) -> None:
+        # It listens before it writes that file.
+        wait_for(lambda: any(file.read_text() for file in self.temporary.glob("*/imgforge.pid")), "imgforge's pid file")
         pid = int(self.log("imgforge.pid"))
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: self.process.poll() is not None, "the end of the example")
