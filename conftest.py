@@ -24,6 +24,8 @@ STARTERS = (
     "swift_server",
     "redis_case",
     "redis_server",
+    "queue_case",
+    "brokers",
 )
 STARTING = {f"tests.support.{name}" for name in STARTERS}
 # Programs that take traffic, decoders that run in processes of their own, and fuzzers.

@@ -25,6 +25,7 @@ from bench import (
     http2,
     instructions,
     overload,
+    prerender,
     public,
     reload,
     sign,
@@ -89,6 +90,11 @@ class ProgramTests(SynchronousTestCase):
             ours, libvips = work["servers"]
             self.assertEqual((ours["name"], ours["answers"], ours["failures"]), ("imgforge", 9, 0))
             self.assertGreater(libvips["answers"], 0)
+
+    def test_prerender_makes_every_image_with_any_number_of_workers(self) -> None:
+        report = self._report(prerender.main, "--images 6 --width 320 --most 2")
+        self.assertEqual([(row["workers"], row["threads"]) for row in report["rows"]], [(1, 1), (2, 1), (1, 2)])
+        self.assertEqual({row["images"] for row in report["rows"]}, {6})
 
     def _count_engine(self, expected: ExpectedCounts, *arguments: str) -> tuple[int, str]:
         """Return the status of instructions.py for one work of the engine, and what it says besides its tables."""

@@ -15,6 +15,7 @@ from imgforge.cli.cache import cache
 from imgforge.cli.common import CONFIG, checked_settings, fail, settings_of, write_secret
 from imgforge.cli.health import health
 from imgforge.cli.purge import purge
+from imgforge.cli.render import render
 from imgforge.cli.sign import sign
 from imgforge.cli.verify import verify
 from imgforge.cli.warm import warm
@@ -34,6 +35,7 @@ main.add_command(cache)
 main.add_command(health)
 main.add_command(purge)
 main.add_command(sign)
+main.add_command(render)
 main.add_command(verify)
 main.add_command(warm)
 

@@ -39,6 +39,25 @@ def _originals_directory(settings: Settings) -> Iterator[str]:
         yield f"IMGFORGE_SOURCE_CACHE_TYPE={settings.source_cache_type} needs IMGFORGE_CACHE_DISK_PATH, a directory"
 
 
+def _queue(settings: Settings) -> Iterator[str]:
+    if settings.queue_path and settings.queue_url:
+        yield "IMGFORGE_QUEUE_PATH and IMGFORGE_QUEUE_URL are two queues for the same images: set one of them"
+    if settings.render_secret and not settings.has_queue:
+        yield "IMGFORGE_RENDER_SECRET needs a queue: IMGFORGE_QUEUE_PATH, a directory, or IMGFORGE_QUEUE_URL, a broker"
+
+
+def _queue_cache(settings: Settings) -> Iterator[str]:
+    if settings.has_queue and not settings.keeps_results:
+        name = "IMGFORGE_QUEUE_PATH" if settings.queue_path else "IMGFORGE_QUEUE_URL"
+        yield f"{name} needs a cache that processes share: IMGFORGE_CACHE_TYPE=disk or hybrid, or IMGFORGE_CACHE_USE"
+
+
+def _prerender_presets(settings: Settings) -> Iterator[str]:
+    for name in settings.prerender_presets:
+        if name not in settings.presets:
+            yield f"IMGFORGE_PRERENDER_PRESETS has {name!r}, which is no preset of IMGFORGE_PRESETS"
+
+
 def _quality_search(settings: Settings) -> Iterator[str]:
     least, greatest = settings.autoquality_min, settings.autoquality_max
     if least > greatest:
@@ -137,6 +156,9 @@ _RULES = (
     Rule(frozenset({"source_url_encryption_key"}), _encryption_key),
     Rule(frozenset({"cache_type", "cache_disk_path"}), _directory),
     Rule(frozenset({"source_cache_type", "cache_disk_path"}), _originals_directory),
+    Rule(frozenset({"queue_path", "queue_url", "render_secret"}), _queue),
+    Rule(frozenset({"queue_path", "queue_url", "cache_type", "cache_disk_path"}), _queue_cache),
+    Rule(frozenset({"prerender_presets", "presets"}), _prerender_presets),
     Rule(frozenset({"custom_request_headers"}), _custom_headers),
     Rule(frozenset({"custom_response_headers"}), _custom_answers),
     Rule(frozenset({"request_headers_passthrough", "secret"}), _request_headers),

@@ -20,6 +20,7 @@ from imgforge.config.caches import CachesSettings
 from imgforge.config.encoders import EncoderSettings
 from imgforge.config.plugins import PluginsSettings
 from imgforge.config.processing import ResultSettings
+from imgforge.config.queue import QueueSettings
 from imgforge.config.service import ServiceSettings
 from imgforge.config.sources import SourcesSettings
 from imgforge.config.stores import StoresSettings
@@ -41,6 +42,7 @@ SECRET = frozenset(
         "salt",
         "secret",
         "purge_secret",
+        "render_secret",
         "source_url_encryption_key",
         "trusted_signatures",
         "custom_request_headers",
@@ -61,6 +63,9 @@ _BIND = "0.0.0.0:3000"
 
 # Defaults of the embedded mode that differ from those of production: animations move on the demo page.
 _EMBEDDED_DEFAULTS = {"max_animation_frames": 64}
+
+# Values of cache_use that name no cache which other processes share, besides those of cache_type.
+_UNSHARED = frozenset({"", "none", "off", "false", "memory", "disk", "fs", "filesystem", "hybrid"})
 
 _SAFE_SIGNATURE = 8  # bytes
 
@@ -95,6 +100,7 @@ class Settings(
     CachesSettings,
     CacheBucketsSettings,
     CacheRedisSettings,
+    QueueSettings,
     AnswersSettings,
     PluginsSettings,
 ):
@@ -189,6 +195,16 @@ class Settings(
         kind, path = self.prepare_cache()
         on_disk = {kind, self.source_cache_type} & {"disk", "hybrid"}
         return path if on_disk else ""
+
+    @property
+    def has_queue(self) -> bool:
+        """Whether there is a queue of images to make beforehand."""
+        return bool(self.queue_path or self.queue_url)
+
+    @property
+    def keeps_results(self) -> bool:
+        """Whether results are cached where other processes find them."""
+        return self.prepare_cache()[0] in {"disk", "hybrid"} or getattr(self, "cache_use", "") not in _UNSHARED
 
     def warnings(self) -> tuple[str, ...]:
         """One line for each risky setting, and the notes of `with_notes`."""

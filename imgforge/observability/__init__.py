@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         parse_level_spec,
     )
     from imgforge.observability.metrics import Metrics, mark_dead, render_directory, share_metrics
+    from imgforge.observability.prerender_metrics import PrerenderMetrics
     from imgforge.observability.request_record import RequestRecord, Stage, WorkRecord, shown_source
     from imgforge.observability.state_metrics import StateMetrics
 
@@ -23,6 +24,7 @@ __all__ = [
     "AccessLog",
     "LevelFilter",
     "Metrics",
+    "PrerenderMetrics",
     "RequestRecord",
     "Stage",
     "StateMetrics",
@@ -61,6 +63,7 @@ __getattr__ = lazy_door(
             "render_directory",
             "share_metrics",
         ),
+        ".prerender_metrics": ("PrerenderMetrics",),
         ".request_record": (
             "RequestRecord",
             "Stage",

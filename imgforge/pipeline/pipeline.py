@@ -158,6 +158,10 @@ class Pipeline:
         excluded = self._settings.cache_presets_only and not request.presets
         return self._caches.uncached_results if excluded or request.delivery.bypass_cache else self._caches.results
 
+    async def written(self, result: CachedResult) -> None:
+        """Returns when *result* is in the cache, if it is to be there; clients get it before that."""
+        await self._caches.results.written(result.key)
+
     async def purge(self, kind: PurgeKind, value: str) -> int:
         """Remove the matching results in all processes; returns how many were removed. See `Cache.purge`."""
         return await self._caches.purge(kind, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -17,7 +17,7 @@ from imgforge.cache import make_cache
 from imgforge.config import Settings
 from imgforge.demo import DemoEndpoint, SampleFactory
 from imgforge.interfaces import IServerReactor
-from imgforge.observability import AccessLog, Metrics
+from imgforge.observability import AccessLog, Metrics, PrerenderMetrics
 from imgforge.pipeline import (
     Admission,
     CrashTracker,
@@ -77,7 +77,11 @@ from imgforge.web import (
     missing_endpoint,
     page_endpoint,
     plain_page,
+    prerendering_off,
 )
+
+if TYPE_CHECKING:
+    from imgforge.service.prerendering import Prerendering, RenditionMaker
 
 __all__ = ["Application", "ApplicationParts"]
 
@@ -155,6 +159,9 @@ class Application(OrderedServices):
                 pixel_budget=processing.PixelBudget(pixel_bytes(settings, processes)),
             ),
         )
+        self._parser = UrlParser(url_settings(settings))
+        self._key = ClientKey(settings.cache_key_headers, settings.cache_key_cookies)
+        self._prerendering = self._make_prerendering() if settings.has_queue else None
         self._gate = BearerGate(settings.secret)
         self._clients = Clients(settings.trusted_proxies, settings.allowed_clients, direct_only=settings.direct_only)
         self._fast_lane = self._make_fast_lane()
@@ -203,7 +210,9 @@ class Application(OrderedServices):
                 "the gauges of this process are not updated",
             ),
             IdleTrim(self._reactor, lambda: self._server.active),
+            *(self._prerendering.services() if self._prerendering is not None else ()),
             Drain(self._reactor, self.site, self._settings.grace, self._answer_draining),
+            *(self._prerendering.workers() if self._prerendering is not None else ()),
         ):
             self.addService(service)
 
@@ -219,10 +228,27 @@ class Application(OrderedServices):
         chosen = FastLaneSettings(self._gate.expected, self._clients, logged=self._access_log.enabled)
         return FastLane(tier, chosen, self._reactor.seconds)
 
+    @property
+    def maker(self) -> RenditionMaker:
+        """Makes images that nobody has asked for yet."""
+        from imgforge.service.prerendering import RenditionMaker
+
+        return RenditionMaker(self._pipeline, self._parser, negotiation(self._settings), self._key)
+
+    def _make_prerendering(self) -> Prerendering:
+        from imgforge.service.prerendering import Prerendering
+
+        counts = PrerenderMetrics(self._metrics.registry, self._settings.prometheus_namespace)
+        return Prerendering(self._reactor, self._settings, self.maker, lambda: self._server.active, counts)
+
+    def _limit_of_all(self) -> RateLimit:
+        """The rate limit of all clients together, by which the worker of the queue learns of their work."""
+        make = RateLimit if self._prerendering is None else self._prerendering.limit
+        return make(self._settings.rate_limit_per_minute / self._processes, self._reactor.seconds)
+
     def _make_server(self) -> Server:
         settings, reactor = self._settings, self._reactor
-        gate = self._gate
-        parser = UrlParser(url_settings(settings))
+        gate, parser = self._gate, self._parser
         page = page_endpoint(landing_page() if settings.landing_page else plain_page(__version__))
         if settings.embedded:
             page = DemoEndpoint(reactor, settings.local_filesystem_root, settings.source_url_query_separator)
@@ -232,7 +258,7 @@ class Application(OrderedServices):
         rates = Rates(
             self._clients,
             ClientRates(settings.rate_limit_per_client_per_minute / self._processes, reactor.seconds),
-            RateLimit(settings.rate_limit_per_minute / self._processes, reactor.seconds),
+            self._limit_of_all(),
         )
         services = ImageServices(
             clock=reactor,
@@ -243,7 +269,7 @@ class Application(OrderedServices):
             answers=answer_settings(settings),
             passthrough=passthrough(settings),
             negotiation=negotiation(settings),
-            key=ClientKey(settings.cache_key_headers, settings.cache_key_cookies),
+            key=self._key,
             hints=ClientHints(settings.enable_client_hints, settings.max_result_dimension),
         )
         health_paths = {b"/status", b"/health", settings.health_check_path.encode()} - {b""}
@@ -259,6 +285,7 @@ class Application(OrderedServices):
             Route(b"/info/", "/info/{*path}", InfoEndpoint(services), prefix=True),
             Route(b"/info/", "/info/{*path}", purge_info, prefix=True, methods=(b"PURGE",)),
             Route(_PURGE.encode(), _PURGE, PurgeEndpoint(purging, self._pipeline), methods=(b"POST",)),
+            *(prerendering_off() if self._prerendering is None else self._prerendering.routes()),
             Route(b"", _IMAGES, ImageEndpoint(services), prefix=True),
             Route(b"", _IMAGES, purge_image, prefix=True, methods=(b"PURGE",)),
         ]

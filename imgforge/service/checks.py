@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,6 +91,14 @@ def _root(settings: Settings) -> Iterator[str]:
     yield f"IMGFORGE_LOCAL_FILESYSTEM_ROOT={path!r} must name a readable directory: {why}"
 
 
+def _queue(settings: Settings) -> Iterator[str]:
+    path = settings.queue_path
+    if path and os.path.exists(path) and not (os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)):
+        yield f"IMGFORGE_QUEUE_PATH={path!r} must name a directory that this user may write"
+    if settings.queue_url and find_spec("celery") is None:
+        yield "IMGFORGE_QUEUE_URL needs Celery: pip install 'twisted-imgforge[queue]'"
+
+
 def _credentials(name: str, listeners: Callable[[Settings], Iterable[BindAddress]]) -> Rule:
     """The keys and certificates of TLS listeners must be usable."""
 
@@ -149,6 +158,7 @@ def _unreadable(name: str, path: str) -> Iterator[str]:
 LIGHT = (
     Rule(frozenset({*_CHECKED_BY_URLS, "arguments_separator"}), _urls),
     Rule(frozenset({"local_filesystem_root"}), _root),
+    Rule(frozenset({"queue_path", "queue_url"}), _queue),
     _credentials("bind", lambda settings: settings.listeners),
     _credentials("prometheus_bind", lambda settings: settings.metrics_listeners),
 )

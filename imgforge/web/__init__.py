@@ -1,6 +1,7 @@
 """HTTP: the endpoints, the fast lane, and the response that an exception means."""
 
 from imgforge.web.endpoints import (
+    EventsEndpoint,
     HealthEndpoint,
     ImageEndpoint,
     ImageServices,
@@ -10,10 +11,14 @@ from imgforge.web.endpoints import (
     PurgeGate,
     PurgeImageEndpoint,
     PurgeInfoEndpoint,
+    RenderEndpoint,
+    RenderGate,
+    RenderStatusEndpoint,
     landing_page,
     missing_endpoint,
     page_endpoint,
     plain_page,
+    prerendering_off,
 )
 from imgforge.web.fast_lane import FastLane, FastLaneSettings, hit_access
 from imgforge.web.http import (
@@ -42,6 +47,7 @@ __all__ = [
     "Clients",
     "ConnectionLimits",
     "Endpoint",
+    "EventsEndpoint",
     "FastLane",
     "FastLaneSettings",
     "HealthEndpoint",
@@ -59,6 +65,9 @@ __all__ = [
     "PurgeInfoEndpoint",
     "RateLimit",
     "Rates",
+    "RenderEndpoint",
+    "RenderGate",
+    "RenderStatusEndpoint",
     "Route",
     "Server",
     "ServerSettings",
@@ -67,4 +76,5 @@ __all__ = [
     "missing_endpoint",
     "page_endpoint",
     "plain_page",
+    "prerendering_off",
 ]

@@ -21,12 +21,12 @@ class Outcome:
     stderr: str
 
 
-def imgforge(*arguments: str, **environment: str) -> Outcome:
-    """Runs `imgforge` with *arguments*, no environment variables but *environment*, and no input.
+def imgforge(*arguments: str, given: str = "", **environment: str) -> Outcome:
+    """Runs `imgforge` with *arguments*, no environment variables but *environment*, and *given* as its input.
 
     An exception that the command does not handle is raised here, where a process would print a traceback.
     """
-    return imgforge_reading(b"", *arguments, **environment)
+    return imgforge_reading(given.encode(), *arguments, **environment)
 
 
 def imgforge_reading(stdin: bytes, *arguments: str, **environment: str) -> Outcome:

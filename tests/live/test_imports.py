@@ -91,6 +91,10 @@ class ImportTests(SynchronousTestCase):
             "azure",
             "msal",
             "requests",
+            "huey",
+            "celery",
+            "kombu",
+            "imgforge.service.prerendering",
         }
         self.assertEqual(imported & unwanted, set())
 

@@ -1,0 +1,161 @@
+"""`imgforge render run`: a worker in a process of its own, until it is told to stop or the queue is empty."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from imgforge.config import Settings
+from imgforge.queue import QueueFailed
+from imgforge.service.log_output import catch_uncaught, observer_for
+from imgforge.service.platform import tune_allocator
+
+if TYPE_CHECKING:
+    from imgforge.interfaces import IServerReactor
+
+__all__ = ["WorkerReport", "run_worker"]
+
+_REPORTED = 0.5  # seconds between two reports of progress
+_ASKED = 0.5  # seconds between two looks at the broker
+
+
+@dataclass
+class WorkerReport:
+    """What became of the jobs so far, by outcome (done, failed, retried), and how long the worker has run."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    began: float = field(default_factory=time.monotonic)
+
+    def prerendered(self, outcome: str) -> None:
+        """Counts a job."""
+        self.outcomes[outcome] += 1
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.began
+
+    def document(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        counts = {name: self.outcomes[name] for name in ("done", "failed", "retried")}
+        return {**counts, "seconds": round(self.seconds, 3)}
+
+
+Show = Callable[[WorkerReport], None]
+
+
+def run_worker(settings: Settings, concurrency: int, *, drains: bool, show: Show) -> WorkerReport:
+    """Run a worker of the queue of *settings*, *concurrency* jobs at once; *show* is called with the progress.
+
+    Raises `QueueFailed`, and `ImportError` with what to install.
+    """
+    return (_run_embedded if settings.queue_path else _run_celery)(settings, concurrency, drains, show)
+
+
+def _run_embedded(settings: Settings, concurrency: int, drains: bool, show: Show) -> WorkerReport:
+    """A program of the reactor, with a pipeline."""
+    tune_allocator()
+    from twisted.internet import reactor as installed
+    from twisted.internet.defer import Deferred
+    from twisted.internet.task import LoopingCall
+    from twisted.logger import globalLogBeginner
+    from twisted.python.failure import Failure
+
+    from imgforge.queue import EmbeddedQueue, EmbeddedWorker, WorkerSettings
+    from imgforge.service.prerendering.render_engine import RenderEngine
+
+    catch_uncaught()
+    globalLogBeginner.beginLoggingTo([observer_for(settings, sys.stderr)], redirectStandardIO=False)
+    reactor: Any = installed
+    report, faults = WorkerReport(), []
+    engine = RenderEngine(cast("IServerReactor", reactor), settings, concurrency)
+    queue = EmbeddedQueue(settings.queue_path, durable=False)
+    chosen = WorkerSettings(concurrency=concurrency, max_retries=settings.queue_max_retries, drains=drains)
+    worker = EmbeddedWorker(reactor, queue, engine.maker.make, chosen, report)
+
+    def ended(outcome: object) -> None:
+        if isinstance(outcome, Failure):
+            faults.append(outcome)
+        if reactor.running:
+            reactor.stop()
+
+    async def stop() -> None:
+        await worker.stop()
+        await engine.stop()
+
+    def start() -> None:
+        engine.start()
+        worker.start().addBoth(ended)
+        LoopingCall(show, report).start(_REPORTED, now=False)
+
+    reactor.callWhenRunning(start)
+    reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(stop()))
+    reactor.run()
+    for failure in faults:
+        failure.raiseException()
+    return report
+
+
+def _run_celery(settings: Settings, concurrency: int, drains: bool, show: Show) -> WorkerReport:
+    """Celery's own worker; a thread looks at the broker meanwhile."""
+    from imgforge.service.prerendering.intake import make_queue
+
+    queue = make_queue(settings)
+    from imgforge.queue import make_app
+
+    report = WorkerReport()
+    ended = threading.Event()
+    before = queue.status(0)
+
+    def watch() -> None:
+        idle = 0
+        while not ended.wait(_ASKED):
+            try:
+                now = queue.status(0)
+            except QueueFailed:  # Celery says so, and waits for the broker
+                continue
+            for name in ("done", "failed"):
+                report.outcomes[name] = max(0, getattr(now, name) - getattr(before, name))
+            show(report)
+            idle = idle + 1 if not now.pending and not now.running else 0
+            if drains and idle > 1:  # a message may be on its way from one queue to another
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    watching = threading.Thread(target=watch, name="imgforge-queue", daemon=True)
+    watching.start()
+    level = _celery_level(settings)
+    with _printing_to_stderr():
+        make_app(settings).worker_main(
+            ["--quiet", "worker", "--concurrency", str(concurrency), "--loglevel", level, "--without-gossip"]
+        )
+    ended.set()
+    queue.close()
+    return report
+
+
+@contextmanager
+def _printing_to_stderr() -> Iterator[None]:
+    """Standard output is for the report: what Celery and its processes print goes to standard error."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _celery_level(settings: Settings) -> str:
+    level = settings.log_level.partition(",")[0].upper()
+    return level if level in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"} else "WARNING"

@@ -1,0 +1,92 @@
+"""The task of Celery's workers. Each worker process has a pipeline of its own, from its first job on."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from typing import Any
+
+from billiard import current_process
+from celery import Task, shared_task
+from celery.exceptions import Reject
+from celery.signals import worker_process_shutdown
+from celery.utils.log import get_task_logger
+
+from imgforge.queue import TASK, BrokerQueue, JobFailed, QueueFailed, RenderJob, backoff, read_job, shown_path
+from imgforge.service.platform import usable_cpus
+from imgforge.service.prerendering import ThreadedEngine
+
+log = get_task_logger(__name__)
+
+_LOST = "each process that made this image ended before it was done"
+
+_lock = threading.Lock()
+_engines: list[ThreadedEngine] = []
+
+
+def _engine(task: Task) -> ThreadedEngine:
+    """The engine of this process, started by the first job that needs it."""
+    with _lock:
+        if not _engines:
+            concurrency = int(task.app.conf.worker_concurrency or usable_cpus())
+            threads, processes = (1, concurrency) if _is_child() else (concurrency, 1)
+            engine = ThreadedEngine(task.app.imgforge_settings, threads, processes)
+            engine.start()
+            _engines.append(engine)
+            atexit.register(_stop)
+    return _engines[0]
+
+
+def _is_child() -> bool:
+    """Whether this process makes one image at a time, as those of Celery's usual pool do, beside others."""
+    name: str = current_process().name
+    return name != "MainProcess"
+
+
+@worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def _stop(**_: object) -> None:
+    """Let the engine of this process write what it has made."""
+    while _engines:
+        _engines.pop().stop()
+
+
+@shared_task(bind=True, name=TASK, max_retries=None, throws=(JobFailed,))  # type: ignore[untyped-decorator]
+def render(self: Task, document: Any) -> None:
+    """Make the image of the job in *document* and say so on the broker."""
+    try:
+        job = read_job(document)
+    except ValueError as error:
+        log.error("a damaged job was removed from the queue: %s", error)
+        return
+    tries = self.request.retries + 1
+    if (self.request.delivery_info or {}).get("redelivered"):
+        # A process ended with it. It waits for its next try as after a failure: it may be what ended the process.
+        _again(self, job, tries, job.reason or _LOST)
+        return
+    try:
+        _engine(self).make(job)
+    except JobFailed as error:
+        (_again if error.again else _put_aside)(self, job, tries, error.reason)
+        return
+    try:
+        BrokerQueue(self.app).done(job)
+    except QueueFailed as error:  # the image is in the cache all the same
+        log.warning("a job that is done is not counted: %s", error.logged)
+
+
+def _again(task: Task, job: RenderJob, tries: int, reason: str) -> None:
+    """Have *job* tried again after a pause, as often as the operator allows."""
+    settings = task.app.imgforge_settings
+    if tries > settings.queue_max_retries:
+        _put_aside(task, job, tries, reason)
+        return
+    pause = min(backoff(tries), float(settings.timeout))  # shorter than Redis' visibility timeout
+    raise task.retry(countdown=pause, exc=JobFailed(reason, again=True))
+
+
+def _put_aside(task: Task, job: RenderJob, tries: int, reason: str) -> None:
+    log.warning("cannot make %s beforehand: %s; `imgforge render retry` tries it again", shown_path(job.path), reason)
+    try:
+        BrokerQueue(task.app).put_aside(job.after(tries), reason)
+    except QueueFailed as error:
+        raise Reject(error.logged, requeue=True) from error
