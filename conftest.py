@@ -26,6 +26,8 @@ STARTERS = (
     "redis_server",
     "queue_case",
     "brokers",
+    "balancers",
+    "checkers",
 )
 STARTING = {f"tests.support.{name}" for name in STARTERS}
 # Programs that take traffic, decoders that run in processes of their own, and fuzzers.
