@@ -46,7 +46,7 @@ class ContainerfileTests(SynchronousTestCase):
             extras = set(tomllib.load(file)["project"]["optional-dependencies"])
         named = re.findall(r"^ARG EXTRAS=(.*)$", FILE.read_text("utf-8"), re.MULTILINE)
         # The last two are coming.
-        self.assertEqual(set(named[0].split(",")), extras - {"tests", "mutation", "lint", "types"} | {"redis", "queue"})
+        self.assertEqual(set(named[0].split(",")), extras - {"tests", "mutation", "lint", "types"})
 
     def test_it_is_no_roots_and_says_whether_it_is_healthy(self) -> None:
         text = FILE.read_text("utf-8")

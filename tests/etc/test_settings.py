@@ -16,8 +16,6 @@ from tests.support.checkers import ETC
 from tests.support.process import ROOT, Twistd
 
 KNOWN = {f"IMGFORGE_{name.upper()}" for name in Settings.fields}
-# Settings of pre-rendering and of tiers that nodes share, until they are there.
-COMING = {"IMGFORGE_CACHE_USE", "IMGFORGE_CACHE_REDIS_URL", "IMGFORGE_QUEUE_PATH", "IMGFORGE_QUEUE_URL"}
 # What Kubernetes would make of its services, as comments say.
 OTHERS = {"IMGFORGE_NODES_PORT", "IMGFORGE_BALANCER_PORT"}
 FILES = [path for path in ETC.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
@@ -42,15 +40,11 @@ class SettingsTests(SynchronousTestCase):
     def test_every_variable_is_a_setting(self) -> None:
         for path in [*FILES, ROOT / "docs" / "deploying.md"]:
             named = set(re.findall(r"\bIMGFORGE_(?!X\b|PLUGIN)[A-Z0-9_]*[A-Z0-9]\b", path.read_text("utf-8")))
-            self.assertEqual(named - KNOWN - COMING - OTHERS, set(), path)
+            self.assertEqual(named - KNOWN - OTHERS, set(), path)
 
     def taken(self, variables: Mapping[str, str]) -> Settings:
-        """The settings that imgforge makes of *variables*; those that are not there yet are left out."""
-        there = {
-            name: value
-            for name, value in variables.items()
-            if name.startswith("IMGFORGE_") and (name in KNOWN or name not in COMING)
-        }
+        """The settings that imgforge makes of *variables*."""
+        there = {name: value for name, value in variables.items() if name.startswith("IMGFORGE_")}
         return load_settings(None, {**there, **KEYS})
 
     def test_every_value_is_taken(self) -> None:
