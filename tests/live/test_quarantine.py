@@ -48,7 +48,7 @@ class QuarantineTests(SynchronousTestCase):
 
         def long_work(width: int) -> None:
             with contextlib.suppress(OSError, http.client.HTTPException):
-                self.ask(server, f"bl:200/w:{1000 + width}", "/large.jpg")
+                self.ask(server, f"bl:200/el:1/w:{4000 + width}", "/large.jpg")
 
         asking = [Thread(target=long_work, args=(width,)) for width in range(clients)]
         for client in asking:
