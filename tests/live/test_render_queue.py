@@ -177,6 +177,19 @@ class WorkerTests(EmbeddedCase):
         self.assertEqual(set(self.asked), {f"/{n}.jpg" for n in range(8)})
         self.assert_cached(self.server(), *paths)
 
+    def test_a_process_of_a_worker_that_is_killed_is_replaced(self) -> None:
+        paths = [self.path(n) for n in range(6)]
+        self.render("add", *paths)
+        self.origin.hold()
+        worker = self.worker("--drain", "--concurrency", "2")
+        wait_for(lambda: len(self.asked) == 2, "two images under way")
+        for child in Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+        self.origin.release()
+        self.assertEqual(worker.wait(60), 0)
+        status = self.render("status")
+        self.assertEqual((status["pending"], status["running"], status["done"], status["failed"]), (0, 0, 6, 0))
+
     def test_a_worker_that_is_told_to_stop_gives_its_images_back(self) -> None:
         self.render("add", self.path(1), self.path(2))
         self.origin.hold()

@@ -6,17 +6,17 @@ import os
 import signal
 import sys
 import threading
-import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from imgforge.config import Settings
 from imgforge.queue import QueueFailed
 from imgforge.service.log_output import catch_uncaught, observer_for
-from imgforge.service.platform import tune_allocator
+from imgforge.service.platform import tune_allocator, usable_cpus
+from imgforge.service.prerendering.worker_processes import run_in_processes
+from imgforge.service.prerendering.worker_report import WorkerReport
 
 if TYPE_CHECKING:
     from imgforge.interfaces import IServerReactor
@@ -25,28 +25,6 @@ __all__ = ["WorkerReport", "run_worker"]
 
 _REPORTED = 0.5  # seconds between two reports of progress
 _ASKED = 0.5  # seconds between two looks at the broker
-
-
-@dataclass
-class WorkerReport:
-    """What became of the jobs so far, by outcome (done, failed, retried), and how long the worker has run."""
-
-    outcomes: Counter[str] = field(default_factory=Counter)
-    began: float = field(default_factory=time.monotonic)
-
-    def prerendered(self, outcome: str) -> None:
-        """Counts a job."""
-        self.outcomes[outcome] += 1
-
-    @property
-    def seconds(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.began
-
-    def document(self) -> dict[str, Any]:
-        """The report as JSON values."""
-        counts = {name: self.outcomes[name] for name in ("done", "failed", "retried")}
-        return {**counts, "seconds": round(self.seconds, 3)}
 
 
 Show = Callable[[WorkerReport], None]
@@ -61,7 +39,22 @@ def run_worker(settings: Settings, concurrency: int, *, drains: bool, show: Show
 
 
 def _run_embedded(settings: Settings, concurrency: int, drains: bool, show: Show) -> WorkerReport:
-    """A program of the reactor, with a pipeline."""
+    """A process for each CPU that is to be used, with a share of the jobs at once."""
+    processes = min(concurrency, usable_cpus())
+    if processes == 1:
+        report = WorkerReport()
+        _run_process(settings, concurrency, 1, drains, show, report)
+        return report
+    shares = [concurrency // processes + (number < concurrency % processes) for number in range(processes)]
+    return run_in_processes(
+        [partial(_run_process, settings, share, processes, drains, lambda _report: None) for share in shares], show
+    )
+
+
+def _run_process(
+    settings: Settings, concurrency: int, processes: int, drains: bool, show: Show, report: WorkerReport
+) -> None:
+    """A program of the reactor, with a pipeline, which is one of *processes*."""
     tune_allocator()
     from twisted.internet import reactor as installed
     from twisted.internet.defer import Deferred
@@ -75,8 +68,8 @@ def _run_embedded(settings: Settings, concurrency: int, drains: bool, show: Show
     catch_uncaught()
     globalLogBeginner.beginLoggingTo([observer_for(settings, sys.stderr)], redirectStandardIO=False)
     reactor: Any = installed
-    report, faults = WorkerReport(), []
-    engine = RenderEngine(cast("IServerReactor", reactor), settings, concurrency)
+    faults = []
+    engine = RenderEngine(cast("IServerReactor", reactor), settings, concurrency, processes)
     queue = EmbeddedQueue(settings.queue_path, durable=False)
     chosen = WorkerSettings(concurrency=concurrency, max_retries=settings.queue_max_retries, drains=drains)
     worker = EmbeddedWorker(reactor, queue, engine.maker.make, chosen, report)
@@ -101,7 +94,6 @@ def _run_embedded(settings: Settings, concurrency: int, drains: bool, show: Show
     reactor.run()
     for failure in faults:
         failure.raiseException()
-    return report
 
 
 def _run_celery(settings: Settings, concurrency: int, drains: bool, show: Show) -> WorkerReport:
