@@ -4,9 +4,9 @@
     python bench/prerender.py --broker redis://127.0.0.1/9  the same by Celery; the broker's queue must be empty
 
 Each worker is `imgforge render run --drain --concurrency 1` in a process of its own; the last row is one worker that
-starts a process for each CPU itself. Besides the images a second there are those a second of processor time, which tell on a busy
-machine whether the workers get into each other's way. With a broker the seconds have the start and the end of Celery's
-workers in them, about ten: give it more images.
+starts a process for each CPU itself. Besides the images a second there are those a second of processor time, which
+tell on a busy machine whether the workers get into each other's way. With a broker the seconds have the start and the
+end of Celery's workers in them, about ten: give it more images.
 """
 
 from __future__ import annotations

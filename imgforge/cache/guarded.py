@@ -23,7 +23,7 @@ from imgforge.cache.faults import FaultObserver, fault_kind, fault_text
 from imgforge.cache.purge import Purges
 from imgforge.cache.tier_breaker import TierBreaker
 from imgforge.cache.write_behind import WriteBehind
-from imgforge.concurrency import Stalled
+from imgforge.concurrency import Coalescer, Stalled
 from imgforge.errors import PurgeFailed
 from imgforge.interfaces import ICacheTier, ILease, LearnPurges, LeaseAttempt, TierUsage
 from imgforge.model import CacheEntry, Purge
@@ -66,6 +66,8 @@ class GuardedTier:
         self._on_fault = on_fault
         self._warned: dict[str, float] = {}
         self._breaker = TierBreaker(clock, self._probe, self._works_again)
+        self._looking: Coalescer[bytes, CacheEntry | None] = Coalescer()
+        self._answered_at = -math.inf
         self._writes = WriteBehind(clock, self._write, self._count_skipped)
 
     def start(self, learn: LearnPurges) -> Deferred[None]:
@@ -87,15 +89,14 @@ class GuardedTier:
         waiting = self._writes.get(key)
         if waiting is not None or self._breaker.open:
             return succeed(waiting)
-        return self._look_up(lambda: self._tier.get(key)).addErrback(self._report)
+        return self._looking.do(key, lambda: self._look_up(lambda: self._tier.get(key)))
 
     def size_of(self, key: bytes) -> Deferred[int]:
         """See `ICacheTier`; 0 where the tier fails."""
         waiting = self._writes.get(key)
         if waiting is not None or self._breaker.open:
             return succeed(0 if waiting is None else len(waiting.rendition.body))
-        found = self._look_up(lambda: self._tier.size_of(key)).addErrback(self._report)
-        return found.addCallback(lambda size: size or 0)
+        return self._look_up(lambda: self._tier.size_of(key)).addCallback(lambda size: size or 0)
 
     def put(self, key: bytes, entry: CacheEntry) -> Deferred[None]:
         """Write *entry* behind the answer; fires when it is stored, or dropped."""
@@ -134,29 +135,38 @@ class GuardedTier:
 
     def purged_before(self) -> float:
         """See `ICacheTier`."""
-        return self._tier.purged_before()
+        return self._or(self._tier.purged_before, -math.inf)
 
     def lease(self, key: bytes) -> ILease | None:
         """See `ICacheTier`; None while the tier is left alone."""
         if self._breaker.open:
             return None
-        lease = self._tier.lease(key)
+        lease = self._or(lambda: self._tier.lease(key), None)
         return None if lease is None else _GuardedLease(lease, self._attempt)
 
     def usage(self) -> TierUsage | None:
         """See `ICacheTier`."""
-        return self._tier.usage()
+        return self._or(self._tier.usage, None)
+
+    def _or(self, ask: Callable[[], T], otherwise: T) -> T:
+        """What *ask* returns, or *otherwise* where the tier makes a mistake, which is reported."""
+        try:
+            return ask()
+        except Exception:
+            self._report(Failure())
+            return otherwise
 
     def _attempt(self, lease: ILease) -> Deferred[LeaseAttempt]:
         """An attempt to take *lease*; `Stalled` where the tier fails, which is reported."""
         if self._breaker.open:
             return fail(Stalled("the tier is left alone"))
 
-        def failed(failure: Failure) -> LeaseAttempt:
-            self._report(failure)
-            raise Stalled("the tier fails")
+        def told(attempt: LeaseAttempt | None) -> LeaseAttempt:
+            if attempt is None:
+                raise Stalled("the tier fails")
+            return attempt
 
-        return self._look_up(lease.attempt).addErrback(failed)
+        return self._look_up(lease.attempt).addCallback(told)
 
     def _write(self, key: bytes, entry: CacheEntry, seconds: float) -> Deferred[Any]:
         if self._breaker.open:
@@ -183,10 +193,17 @@ class GuardedTier:
         work.addCallback(fire)
         return outcome
 
-    def _look_up(self, call: Callable[[], Deferred[T]]) -> Deferred[T]:
-        return self._limited(call, self._timeout).addCallback(self._answered)
+    def _look_up(self, call: Callable[[], Deferred[T]]) -> Deferred[T | None]:
+        """The outcome of *call*; None where the tier fails, which is reported."""
+        began = self._clock.seconds()
+
+        def failed(failure: Failure) -> None:
+            self._report(failure, began)
+
+        return self._limited(call, self._timeout).addCallbacks(self._answered, failed)
 
     def _answered(self, result: T) -> T:
+        self._answered_at = self._clock.seconds()
         self._breaker.succeeded()
         return result
 
@@ -216,16 +233,21 @@ class GuardedTier:
 
     def _report_write(self, failure: Failure) -> None:
         """Report a fault for which no client has waited."""
-        self._report(failure, waited=False)
+        self._report(failure, math.inf)
 
-    def _report(self, failure: Failure, *, waited: bool = True) -> None:
-        """Count a fault, and tell the breaker; a cancellation by a client is raised."""
+    def _report(self, failure: Failure, began: float = math.inf) -> None:
+        """Count a fault, and tell the breaker; a cancellation by a client is raised.
+
+        A look-up that *began* and took too long says that the tier hangs, unless others were answered since: then it
+        was for a large entry, or one of very many.
+        """
         if isinstance(failure.value, CancelledError):
             failure.raiseException()
         kind = fault_kind(failure.value)
         self._count(kind, failure)
-        if kind not in {"corrupt", "too_large"}:
-            self._breaker.failed(slow=waited and kind == "slow")
+        hangs = kind == "slow" and math.isfinite(began)
+        if kind not in {"corrupt", "too_large"} and not (hangs and self._answered_at > began):
+            self._breaker.failed(slow=hangs)
 
     def _count(self, kind: str, failure: Failure) -> None:
         """Count a fault of this *kind*, and warn of it once a minute."""

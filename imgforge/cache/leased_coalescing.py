@@ -75,6 +75,8 @@ class LeasedCoalescer:
         for pause in _pauses():
             try:
                 taken, present, outcome = await lease.attempt()
+            except CancelledError:
+                raise
             except OSError:
                 return None, False
             except Exception:  # a tier's mistake costs a second rendition, no answer

@@ -53,6 +53,7 @@ class WriteBehind:
         self._queue: dict[bytes, _Waiting] = {}
         self._writing: dict[bytes, _Waiting] = {}
         self._bytes = 0
+        self._beginning = False
         self._idle: Deferred[None] | None = None
 
     def get(self, key: bytes) -> CacheEntry | None:
@@ -102,11 +103,18 @@ class WriteBehind:
             self._ended(waiting)
 
     def _next(self) -> None:
-        for key in list(self._queue):
-            if len(self._writing) >= _AT_ONCE:
-                return
-            if key not in self._writing:
+        """Begin as many writes as may be. One that ends at once calls this again: the loop goes on, no deeper."""
+        if self._beginning:
+            return
+        self._beginning = True
+        try:
+            while len(self._writing) < _AT_ONCE:
+                key = next((key for key in self._queue if key not in self._writing), None)
+                if key is None:
+                    return
                 self._begin(key, self._queue.pop(key))
+        finally:
+            self._beginning = False
 
     def _begin(self, key: bytes, waiting: _Waiting) -> None:
         self._writing[key] = waiting

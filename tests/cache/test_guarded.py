@@ -85,6 +85,33 @@ class LookUpTests(GuardCase):
         self.failureResultOf(looking, CancelledError)
         self.assertEqual((self.faults, self.tier.waiting), ([], []))
 
+    def test_equal_look_ups_under_way_ask_the_tier_once(self) -> None:
+        self.tier.hangs = True
+        looking = [self.get() for _ in range(50)]
+        self.tier.waiting.pop().callback(ENTRY)
+        self.assertEqual([self.successResultOf(one) for one in looking], [ENTRY] * 50)
+        self.assertEqual(self.tier.calls, ["get"])
+
+    def test_a_slow_look_up_of_a_tier_that_answers_others_is_no_reason_to_leave_it_alone(self) -> None:
+        for _ in range(10):
+            self.tier.hangs = True
+            large = self.get()
+            self.pass_time(0.2)
+            self.tier.hangs = False
+            self.assertIsNone(self.successResultOf(self.get(number_key(1))))
+            self.pass_time(0.2)
+            self.assertIsNone(self.successResultOf(large))
+        self.assertEqual((self.faults, self.tier.calls), (["slow"] * 10, ["get", "get"] * 10))
+
+    def test_mistakes_of_a_tier_without_deferreds_cost_no_answer_either(self) -> None:
+        for name in ("lease", "purged_before", "usage"):
+            self.patch(self.tier, name, lambda *_: 1 / 0)
+        self.assertIsNone(self.guard.lease(KEY))
+        self.assertEqual(self.guard.purged_before(), float("-inf"))
+        self.assertIsNone(self.guard.usage())
+        self.assertEqual(self.faults, ["io"] * 3)
+        self.flushLoggedErrors(ZeroDivisionError)
+
     def test_a_failure_is_a_miss_and_after_some_in_a_row_the_tier_is_left_alone(self) -> None:
         self.tier.error = OSError("connection refused")
         for _ in range(5):
@@ -255,6 +282,23 @@ class WriteBehindTests(GuardCase):
         self.pass_time(5.5)
         self.assertEqual((len(stalled), self.faults), (6, ["slow"] * 4))
 
+    def test_thousands_that_wait_end_when_the_tier_is_left_alone(self) -> None:
+        stalled = self.stall()
+        written = [self.guard.put(number_key(number), ENTRY) for number in range(5000)]
+        self.tier.hangs = True
+        looking = self.get(number_key(9999))
+        self.pass_time(TIMEOUT + 0.1)
+        self.assertIsNone(self.successResultOf(looking))
+        for one in list(stalled):
+            one.callback(None)
+        for each in written:
+            self.successResultOf(each)
+        self.assertEqual(self.faults.count("skipped"), 4996)
+        self.tier.hangs = False
+        self.pass_time(2)
+        self.guard.put(KEY, ENTRY)
+        self.assertEqual(len(stalled), 5)
+
     def test_an_entry_is_written_once_as_it_is_last(self) -> None:
         stalled = self.stall()
         for number in range(4):
@@ -406,6 +450,14 @@ class LeaseTests(GuardCase):
         self.pass_time(0.5)
         self.assertEqual(self.successResultOf(making), ENTRY)
         self.assertEqual((lease.released, self.faults), ([None], ["slow", "skipped"]))
+
+    def test_a_client_that_leaves_during_an_attempt_has_nothing_made(self) -> None:
+        attempt: Deferred[LeaseAttempt] = Deferred()
+        lease = Lease(attempt)
+        result = self.once(lease)
+        result.cancel()
+        self.failureResultOf(result, CancelledError)
+        self.assertEqual((lease.released, self.tier.calls), ([None], []))
 
     def test_an_entry_that_another_node_made_is_taken(self) -> None:
         lease = Lease(*[LeaseAttempt(taken=False, present=False, outcome=None)] * 2, LeaseAttempt(False, True, None))
