@@ -3,10 +3,14 @@
     python bench/overload.py                                 this repository's imgforge, a queue of 8
     python bench/overload.py --queue 0 --factors 1 2         the same without a bound on its queue
     python bench/overload.py --plot overload.svg
+    python bench/overload.py --server imgproxy=http://127.0.0.1:8081 --sources DIR
 
 The program first measures the capacity: how many images per second the server makes. Then it sends multiples of that
 rate (the factors), each request for another image, whether earlier requests have been answered or not; and at the same
 time a cached image 20 times and `/status` 10 times per second. Latencies count from the moment a request was due.
+
+A peer gets the same load at the same rates, without the cached image and the health checks, whose paths it need not
+have; its `local://` is DIR, where the picture is written.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from bench.load import drive, percentile
 from bench.open_loop_load import RequestStream, send_load
 from bench.output import add_json_argument, describe_machine, markdown_table, print_progress, write_json
 from bench.pictures import draw_photo
-from bench.servers import Server, StartFailed, imgforge_server
+from bench.servers import Server, StartFailed, imgforge_server, parse_server
 from bench.svg_plot import Panel, plot
 from bench.workloads import image_path
 
@@ -68,6 +72,8 @@ def _arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seconds", type=float, default=10, help="length of each load (default: 10)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the latencies as SVG")
+    parser.add_argument("--server", type=parse_server, metavar="NAME=URL", help="a running server to send the same to")
+    parser.add_argument("--sources", type=Path, metavar="DIR", help="the root of local:// of that server")
     add_json_argument(parser)
     return parser
 
@@ -86,12 +92,12 @@ def _p99(latencies: Sequence[float]) -> float:
     return percentile(sorted(latencies), 0.99)
 
 
-def _measure(server: Server, factor: float, capacity: float, seconds: float) -> OverloadResult:
-    print_progress(f"{factor:g} times {capacity:.0f}/s")
+def _measure(server: Server, factor: float, capacity: float, seconds: float, *, beside: bool = True) -> OverloadResult:
+    print_progress(f"{server.name}: {factor:g} times {capacity:.0f}/s")
     images = RequestStream(factor * capacity, _new_paths())
     hits, health = RequestStream(20.0, repeat(_path("hit"))), RequestStream(10.0, repeat("/status"))
     began = time.perf_counter()
-    streams = images, hits, health
+    streams = (images, hits, health) if beside else (images,)
     send_load(server.address, streams, seconds)
     length = time.perf_counter() - began
     made, refused = (images.latencies.get(status, []) for status in (200, 429))
@@ -140,25 +146,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with tempfile.TemporaryDirectory() as directory:
             root = Path(directory)
-            (root / "picture.jpg").write_bytes(draw_photo(1600, 1067, grain=5, quality=82))
+            picture = draw_photo(1600, 1067, grain=5, quality=82)
+            for place in filter(None, (root, arguments.sources)):
+                (place / "picture.jpg").write_bytes(picture)
             with imgforge_server(root, settings) as server:
                 drive(server.address, repeat(_path("hit"), 200), connections=16)  # into the caches of all processes
                 capacity = drive(
                     server.address, _new_paths(), connections=_CONNECTIONS, seconds=arguments.seconds / 2
                 ).rate
-                results = [
-                    _measure(server, factor, capacity, arguments.seconds) for factor in sorted(arguments.factors)
-                ]
+                results, theirs = [], []
+                for factor in sorted(arguments.factors):  # in turns, so that both have the same machine
+                    results.append(_measure(server, factor, capacity, arguments.seconds))
+                    if arguments.server is not None:
+                        peer = arguments.server
+                        theirs.append(_measure(peer, factor, capacity, arguments.seconds, beside=False))
     except (StartFailed, OSError) as failure:
         print_progress(str(failure))
         return 1
     loads = [asdict(result) for result in results]
     if arguments.plot:
         arguments.plot.write_text(_curves(loads))
-    report = {"machine": describe_machine(), "capacity": capacity, "loads": loads}
+    report = {
+        "machine": describe_machine(),
+        "capacity": capacity,
+        "loads": loads,
+        "peer": [asdict(one) for one in theirs],
+    }
     if not write_json(arguments.json, report):
         print(f"capacity: {capacity:.1f} images/s; a queue of {arguments.queue}\n")
         print(markdown_table(_HEAD, map(_row, results)))
+        if theirs:
+            print(f"\n{arguments.server.name}:\n\n{markdown_table(_HEAD, map(_row, theirs))}")
     return int(any(result.failures for result in results))
 
 
