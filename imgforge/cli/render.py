@@ -22,6 +22,7 @@ __all__ = ["render"]
 
 _BATCH = 1000  # paths in one transaction
 _LONGEST_LINE = 20_000  # characters
+_LONGEST_ACCEPT = 1024  # characters, as of jobs
 
 
 @click.group(short_help="Make images before anybody asks for them.")
@@ -70,6 +71,8 @@ def add(
         paths, file = (), sys.stdin
     if bool(paths) + (file is not None) + (source is not None) != 1:
         raise click.UsageError("give either PATHs, --file, --source, or - for lines from standard input")
+    if accept is not None and not (accept.isascii() and accept.isprintable() and len(accept) <= _LONGEST_ACCEPT):
+        raise click.BadParameter(f"at most {_LONGEST_ACCEPT} ASCII characters", param_hint="--accept")
     from imgforge.errors import ImgforgeError
     from imgforge.queue import BROWSER_ACCEPT, jobs_of, new_request_id
     from imgforge.service import make_intake

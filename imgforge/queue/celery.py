@@ -52,8 +52,12 @@ def make_app(settings: Settings) -> Celery:
 
 
 def visibility_timeout(settings: Settings) -> int:
-    """Seconds after which Redis gives the message of a silent worker to another: more than an image may take."""
-    return int(2 * settings.timeout) + 5
+    """Seconds after which Redis gives the message of a silent worker to another.
+
+    A worker has a message for the pause before another try (at most the time limit), while the image before it is made,
+    and while its own is. One of very many that wait for another try may be made twice, the second time from the cache.
+    """
+    return int(4 * settings.timeout) + 5
 
 
 def _transport_options(settings: Settings) -> dict[str, Any]:

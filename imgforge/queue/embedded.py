@@ -171,8 +171,12 @@ class EmbeddedQueue:
         self._wait(claim, claim.job.failed(reason), self._clock() + pause)
 
     def release(self, claim: Claim) -> None:
-        """Gives the job of *claim* back, as if it had not been begun."""
-        self._wait(claim, claim.job.released(), self._clock())
+        """Gives the job of *claim* back, as if it had not been begun, behind all others: it may be a heavy one."""
+        with self._cursor(commit=True) as cursor:
+            if end_claim(cursor, claim):
+                cursor.execute(
+                    "insert into task (queue, data) values (?, ?)", (PENDING, write_job(claim.job.released()))
+                )
 
     def _wait(self, claim: Claim, job: RenderJob, due: float) -> None:
         with self._cursor(commit=True) as cursor:

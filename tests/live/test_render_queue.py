@@ -206,7 +206,7 @@ class WorkerTests(EmbeddedCase):
         self.origin.status = 503
         self.render("add", self.path(1))
         worker = self.worker("--drain")
-        wait_for(lambda: len(self.asked) == 1, "the first try")
+        wait_for(lambda: self.asked and not self.render("status")["running"], "the end of the first try")
         self.origin.status = 0
         self.assertEqual(worker.wait(60), 0)
         self.assertEqual(self.asked, ["/1.jpg"] * 2)
@@ -219,6 +219,10 @@ class WorkerTests(EmbeddedCase):
         self.origin.files |= {"/2.jpg": self.origin.files["/1.jpg"], "/50.jpg": self.origin.files["/1.jpg"]}
         self.assertEqual(self.render("retry"), {"retried": 2})
         self.assertEqual(self.render("run", "--drain")["done"], 2)
+
+    def test_an_accept_header_that_no_browser_sends_is_refused(self) -> None:
+        for accept in ("image/webp," * 200, "a\u00fcb", "a\nb"):
+            self.assertIn("--accept", self.render("add", "--accept", accept, self.path(1), status=2))
 
     def test_a_damaged_queue_is_an_error_in_one_line(self) -> None:
         self.render("add", self.path(1))

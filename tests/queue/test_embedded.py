@@ -105,6 +105,14 @@ class LifeTests(QueueCase):
         self.queue.release(self.claim())
         self.assertEqual(self.claim().job.tries, 1)
 
+    def test_a_job_that_is_given_back_goes_behind_the_others(self) -> None:
+        self.add("/heavy", "/light")
+        heavy = self.claim()
+        self.queue.release(heavy)
+        self.queue.release(heavy)  # it holds no more
+        self.assertEqual([self.claim().job.path for _ in range(2)], ["/light", "/heavy"])
+        self.assertEqual(self.queue.status().pending, 0)
+
     def test_a_job_that_was_put_aside_is_listed_and_can_be_put_back(self) -> None:
         request = self.add("/1", "/2")
         self.queue.put_aside(self.claim(), "422: no image")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -19,13 +21,14 @@ from imgforge.cache.bucket.stored_times import entry_moved
 from imgforge.cache.entry_format import HEAD_BYTES, CorruptEntry, decode_header, read_head
 from imgforge.cache.purge import FINAL_AFTER, Purges
 from imgforge.model import CacheEntry, Purge
-from imgforge.object_stores import IObjectStore, StoredObject
+from imgforge.object_stores import IObjectStore, ObjectStoreError, StoredObject
 
 __all__ = ["Removal", "read_metadata"]
 
 _COUNT_WITHIN = 5.0  # seconds that the caller of a purge waits for the count
 _MOST_AT_ONCE = 2000  # entries that are read for a purge; where there are more, a sweep removes them some day
 _AT_ONCE, _SWEPT_AT_ONCE = 8, 2  # entries that are read side by side: a sweep has time, and clients share the processor
+_PAUSES = (1.0, 5.0, 0.0)  # seconds after each fault of the store; a sweep reads very many entries
 _START = 4096  # bytes of an entry, in which its metadata almost always end
 
 
@@ -143,7 +146,7 @@ class Removal:
         latest = max(purge.at for purge in purges) + ahead + FINAL_AFTER
         covering = Purges(purges, self._clock.seconds)
         each_task = [(task, Purges([task.purge], self._clock.seconds)) for task in tasks]
-        read = removed = 0
+        read = removed = left = 0
         for shard in SHARDS:
             marker = ""
             while True:
@@ -153,14 +156,27 @@ class Removal:
                 # Shards are alike: after the first one it can be told how many entries there are.
                 if read > most or (shard == SHARDS[0] and 16 * read > 2 * most):
                     raise _TooMany
-                results = await in_parallel(
-                    [partial(self._remove_covered, each, covering, each_task) for each in found], at_once
-                )
-                removed += sum(results)
+                remove = self._remove_covered if tasks else self._sweep_entry
+                results = await in_parallel([partial(remove, each, covering, each_task) for each in found], at_once)
+                removed += results.count(True)
+                left += results.count(None)
                 marker = page.marker
                 if not marker:
                     break
+        if left:
+            raise ObjectStoreError(errno.EIO, f"{left} entries could not be read")
         return removed
+
+    async def _sweep_entry(
+        self, found: StoredObject, covering: Purges, each_task: list[tuple[_Task, Purges]]
+    ) -> bool | None:
+        """As `_remove_covered`, which is tried again after a fault of the store; None where that does not help."""
+        for pause in _PAUSES:
+            try:
+                return await self._remove_covered(found, covering, each_task)
+            except ObjectStoreError:
+                await deferLater(self._clock, pause)
+        return None
 
     async def _remove_covered(
         self, found: StoredObject, covering: Purges, each_task: list[tuple[_Task, Purges]]

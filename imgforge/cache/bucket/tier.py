@@ -109,7 +109,10 @@ class BucketTier:
         except ObjectTooLarge as error:
             self._remove_damaged(name)
             raise CorruptEntry(f"it is too long: {error}") from None
-        return entry_moved(entry, -self._store.ahead())
+        entry = entry_moved(entry, -self._store.ahead())
+        if self._keep and entry.stored_at < self._reactor.seconds() - self._keep:
+            return None  # the purges that cover it may be forgotten by now
+        return entry
 
     def _remove_damaged(self, name: str) -> None:
         self._track(self._store.remove(name)).addErrback(lambda _: None)  # the next entry is written over it

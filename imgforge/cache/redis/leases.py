@@ -54,7 +54,8 @@ class RedisLeases:
     def close(self) -> Deferred[None]:
         """Release all leases."""
         held, self._held = self._held, set()
-        self._stop_renewing()
+        if self._renewing.running:
+            self._renewing.stop()
         names = {lease_name(lease.key): lease.token for lease in held}
         return self._threads.run(lambda: self._delete(names)) if names else succeed(None)
 
@@ -67,8 +68,6 @@ class RedisLeases:
     def drop(self, lease: RedisLease, outcome: bytes | None) -> None:
         """Renew *lease* no more, and let others take it; they are told *outcome*."""
         self._held.discard(lease)
-        if not self._held:
-            self._stop_renewing()
 
         def work() -> None:
             if outcome is not None:
@@ -86,7 +85,9 @@ class RedisLeases:
                 pipeline.eval(_DELETE, 1, name, token)
             pipeline.execute()
 
-    def _renew(self) -> Deferred[Any]:
+    def _renew(self) -> Deferred[Any] | None:
+        if not self._held:  # the calls go on: one that is stopped and started again while it works would work twice
+            return None
         tokens = {lease_name(lease.key): lease.token for lease in self._held}
 
         def work() -> None:
@@ -96,10 +97,6 @@ class RedisLeases:
                 pipeline.execute()
 
         return self._threads.run(work).addErrback(lambda _: None)
-
-    def _stop_renewing(self) -> None:
-        if self._renewing.running:
-            self._renewing.stop()
 
 
 @implementer(ILease)

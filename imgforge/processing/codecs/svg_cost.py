@@ -145,10 +145,12 @@ class _Document:
         self.root = root
         self.elements = [element for element in root.iter() if isinstance(element.tag, str)]
         self.named: dict[str, list[Any]] = defaultdict(list)  # of several with one name, librsvg takes the first
+        self.kinds: dict[str, set[str]] = defaultdict(set)  # of the elements with a name
         for element in self.elements:
             for attribute in ("id", _XML_ID):
                 if element.get(attribute):
                     self.named[element.get(attribute)].append(element)
+                    self.kinds[element.get(attribute)].add(_name(element))
         self._sheets = [element for element in self.elements if _name(element) == "style"]
         self.work_of_sheets = _work_of_sheets(self.elements, self._sheets)
         readable = self.work_of_sheets <= _MOST_WORK and not any(map(len, self._sheets))
@@ -178,6 +180,7 @@ class _Estimate:
     def __init__(self, document: _Document) -> None:
         self._document = document
         self._known: dict[Any, _Measured] = {}
+        self._known_by_name: dict[str, _Measured] = {}
         self._extent = Extent(document.root)
         self.most_pixels = math.inf  # beyond them, some of what is there may cost anything
 
@@ -202,16 +205,22 @@ class _Estimate:
         work = self._own(element)
         painted = work * _PAINTED + _PAINTED_BY_KIND.get(_name(element), 0.0)
         extent = self._extent.own(attributes)
-        parts = [child for child in element if isinstance(child.tag, str) and _name(child) not in _REFERRED_TO]
-        for name in _references(attributes):
-            parts += self._document.named.get(name, ())
-        for part in parts:
-            of_part = self._work(part, depth + 1)
-            work += of_part[0]
-            painted += of_part[1]
-            extent = max(extent, of_part[2])
-        measured = self._known[element] = work, painted, extent * self._extent.factor(element, attributes)
-        return measured
+        children = [child for child in element if isinstance(child.tag, str) and _name(child) not in _REFERRED_TO]
+        parts = [self._work(child, depth + 1) for child in children]
+        parts += [self._work_of_name(name, depth + 1) for name in _references(attributes)]
+        work, painted, extent = _sum((work, painted, extent), parts)
+        self._known[element] = work, painted, extent * self._extent.factor(element, attributes)
+        return self._known[element]
+
+    def _work_of_name(self, name: str, depth: int) -> _Measured:
+        """The work of all elements with a *name*, added up once: thousands may refer to thousands."""
+        targets = self._document.named.get(name, ())
+        if len(targets) == 1:
+            return self._work(targets[0], depth)
+        if name not in self._known_by_name:
+            self._known_by_name[name] = _ENDLESS  # what refers back to them finds this
+            self._known_by_name[name] = _sum((0.0, 0.0, 0.0), [self._work(target, depth) for target in targets])
+        return self._known_by_name[name]
 
     def _own(self, element: Any) -> float:
         space, _, _ = element.tag.rpartition("}")
@@ -252,14 +261,21 @@ class _Estimate:
         return measure[name](element) if name in measure else math.inf
 
     def _names_pattern(self, value: str) -> bool:
-        named = self._document.named
-        return any(_name(target) == "pattern" for name in _names_in(value) for target in named.get(name, ()))
+        return any("pattern" in self._document.kinds.get(name, ()) for name in _names_in(value))
 
     def _filtered(self, value: str) -> float:
         """What a filter costs besides its own elements, which `_references` finds."""
         found = _REFERENCE_ALONE.fullmatch(value)
-        targets = self._document.named.get(found[1], ()) if found is not None else ()
-        return _LAYER_WORK if targets and all(_name(target) == "filter" for target in targets) else math.inf
+        return _LAYER_WORK if found is not None and self._document.kinds.get(found[1]) == {"filter"} else math.inf
+
+
+def _sum(measured: _Measured, parts: Iterable[_Measured]) -> _Measured:
+    work, painted, extent = measured
+    for part in parts:
+        work += part[0]
+        painted += part[1]
+        extent = max(extent, part[2])
+    return work, painted, extent
 
 
 def _name(element: Any) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from imgforge.errors import ImgforgeError
+import time
+from collections.abc import Callable
+
+from imgforge.errors import Expired, ImgforgeError
 from imgforge.pipeline import Pipeline
 from imgforge.queue import JobFailed, RenderJob, request_for
 from imgforge.urls import UrlParser
@@ -16,16 +19,26 @@ _AGAIN = frozenset({408, 429})  # besides 5xx
 class RenditionMaker:
     """Makes a job's image unless the cache has it; a client without the headers and cookies of *key* would get it."""
 
-    def __init__(self, pipeline: Pipeline, parser: UrlParser, negotiation: Negotiation, key: ClientKey) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        parser: UrlParser,
+        negotiation: Negotiation,
+        key: ClientKey,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._pipeline = pipeline
         self._parser = parser
         self._negotiation = negotiation
+        self._clock = clock
         self._client = (None,) * (len(key.headers) + len(key.cookies))
 
     async def make(self, job: RenderJob) -> None:
         """Return when the image is in the cache. Raises `JobFailed`."""
         try:
             request = request_for(self._parser, job.path)
+            if request.delivery.expires is not None and 0 < request.delivery.expires < self._clock():
+                raise Expired("the URL has expired")
             formats = self._negotiation.accepted(request, job.accept)
             result = await self._pipeline.image(request, formats, client=self._client)
         except ImgforgeError as error:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+from twisted.internet.defer import fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.cache.bucket import BucketTier
 from imgforge.model import CacheEntry, Purge
+from imgforge.object_stores import ObjectStoreError
 from tests.support.cache_directory import ENTRY, number_key
 from tests.support.logged_lines import logged_lines
 from tests.support.memory_objects import LearntPurges, MemoryObjects
@@ -145,6 +148,18 @@ class SweepTests(SweepCase):
         self.pass_time(2 * HOUR)
         self.assertEqual(len([name for name in self.names() if name.endswith(".json")]), 1)
         self.assertTrue(any("old purges stay in the bucket until the next sweep" in line for line in self.lines))
+
+    def test_a_sweep_tries_an_entry_again_that_could_not_be_read(self) -> None:
+        self.leave_purged()
+        store: Any = self.tier._store
+        get_start, faults = store.get_start, iter([True, True])
+
+        def failing(name: str, size: int) -> Any:
+            return fail(ObjectStoreError("s3://cache answered 503")) if next(faults, False) else get_start(name, size)
+
+        self.patch(store, "get_start", failing)
+        self.pass_time(2 * HOUR)
+        self.assertEqual([name for name in self.names() if name.endswith(".json")], [])
 
 
 class KeepTests(SweepCase):

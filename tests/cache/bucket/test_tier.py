@@ -140,6 +140,14 @@ class EntryTests(MemoryCase):
         self.successResultOf(prefixed.put(KEY, ENTRY))
         self.assertEqual(self.store.lifetimes, {KEY.hex(): 0, f"a b/c/{KEY.hex()}": 86400})
 
+    def test_an_entry_beyond_its_time_is_a_miss(self) -> None:
+        tier = self.make(self.store, keep=3600)
+        self.successResultOf(tier.put(KEY, replace(ENTRY, stored_at=NOW)))
+        self.clock.advance(3600)
+        self.assertIsNotNone(self.get(tier))
+        self.clock.advance(1)
+        self.assertIsNone(self.get(tier))
+
     def test_a_damaged_entry_is_removed(self) -> None:
         self.successResultOf(self.tier.put(KEY, ENTRY))
         whole = self.store.objects[KEY.hex()][0]

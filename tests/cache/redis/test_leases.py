@@ -65,7 +65,7 @@ class LeaseTests(RedisCase):
         self.hasten()
         held = node.tier.lease(number_key(1))
         await held.attempt()
-        node.tier._leases._stop_renewing()  # as a process that was killed
+        node.tier._leases._renewing.stop()  # as a process that was killed
         waiting = other.tier.lease(number_key(1))
         self.assertFalse((await waiting.attempt()).taken)
         await self.until(lambda: not self.server.command("EXISTS", f"imgforge:lease:{number_key(1).hex()}"))
