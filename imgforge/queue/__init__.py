@@ -10,7 +10,7 @@ from imgforge.lazy_door import lazy_door
 
 if TYPE_CHECKING:
     from imgforge.queue.broker import BrokerQueue
-    from imgforge.queue.celery import TASK, app, make_app
+    from imgforge.queue.celery import TASK, app, holds_waiting, make_app
     from imgforge.queue.embedded import EmbeddedQueue
     from imgforge.queue.embedded_rows import Claim
     from imgforge.queue.events import NotAnEvent, created_objects
@@ -51,6 +51,7 @@ __all__ = [
     "app",
     "backoff",
     "created_objects",
+    "holds_waiting",
     "jobs_of",
     "make_app",
     "new_request_id",
@@ -63,7 +64,7 @@ __getattr__ = lazy_door(
     __name__,
     {
         ".broker": ("BrokerQueue",),
-        ".celery": ("TASK", "app", "make_app"),
+        ".celery": ("TASK", "app", "holds_waiting", "make_app"),
         ".embedded": ("EmbeddedQueue",),
         ".embedded_rows": ("Claim",),
         ".events": ("NotAnEvent", "created_objects"),

@@ -14,7 +14,7 @@ from celery import Celery
 
 from imgforge.config import ConfigurationError, Settings, load_settings
 
-__all__ = ["QUEUE", "TASK", "app", "make_app"]
+__all__ = ["QUEUE", "TASK", "app", "holds_waiting", "make_app"]
 
 QUEUE = "imgforge"
 TASK = "imgforge.render"
@@ -54,14 +54,19 @@ def make_app(settings: Settings) -> Celery:
 def visibility_timeout(settings: Settings) -> int:
     """Seconds after which Redis gives the message of a silent worker to another.
 
-    A worker has a message for the pause before another try (at most the time limit), while the image before it is made,
-    and while its own is. One of very many that wait for another try may be made twice, the second time from the cache.
+    A worker has a message while the image before it is made, and while its own is. It holds none that waits for its
+    next try (`holds_waiting`): many of them would be given to others meanwhile.
     """
-    return int(4 * settings.timeout) + 5
+    return int(2 * settings.timeout) + 5
+
+
+def holds_waiting(settings: Settings) -> bool:
+    """Whether workers keep the messages that wait for another try; else these go round in the queue."""
+    return settings.queue_url.startswith("amqp")
 
 
 def _transport_options(settings: Settings) -> dict[str, Any]:
-    if settings.queue_url.startswith("amqp"):
+    if holds_waiting(settings):
         return {"confirm_publish": True}
     return {
         "visibility_timeout": visibility_timeout(settings),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import threading
+import time
 from typing import Any
 
 from billiard import current_process
@@ -12,13 +13,27 @@ from celery.exceptions import Reject
 from celery.signals import worker_process_shutdown
 from celery.utils.log import get_task_logger
 
-from imgforge.queue import TASK, BrokerQueue, JobFailed, QueueFailed, RenderJob, backoff, read_job, shown_path
+from imgforge.queue import (
+    TASK,
+    BrokerQueue,
+    JobFailed,
+    QueueFailed,
+    RenderJob,
+    backoff,
+    holds_waiting,
+    read_job,
+    shown_path,
+)
 from imgforge.service.platform import usable_cpus
 from imgforge.service.prerendering import ThreadedEngine
 
 log = get_task_logger(__name__)
 
 _LOST = "each process that made this image ended before it was done"
+
+# Seconds that a job which waits for its next try keeps its place: the others go on, and nothing spins.
+_TURN = 0.1
+_NO_TIME = 1e11
 
 _lock = threading.Lock()
 _engines: list[ThreadedEngine] = []
@@ -51,12 +66,17 @@ def _stop(**_: object) -> None:
 
 
 @shared_task(bind=True, name=TASK, max_retries=None, throws=(JobFailed,))  # type: ignore[untyped-decorator]
-def render(self: Task, document: Any) -> None:
-    """Make the image of the job in *document* and say so on the broker."""
+def render(self: Task, document: Any, not_before: Any = 0) -> None:
+    """Make the image of the job in *document*, not *before* that time, and say so on the broker."""
     try:
         job = read_job(document)
     except ValueError as error:
         log.error("a damaged job was removed from the queue: %s", error)
+        return
+    wait = _seconds_until(not_before, self.app.imgforge_settings.timeout)
+    if wait > 0:  # round the queue once more
+        time.sleep(min(wait, _TURN))
+        _send_again(self, self.request.retries, not_before)
         return
     tries = self.request.retries + 1
     if (self.request.delivery_info or {}).get("redelivered"):
@@ -80,8 +100,25 @@ def _again(task: Task, job: RenderJob, tries: int, reason: str) -> None:
     if tries > settings.queue_max_retries:
         _put_aside(task, job, tries, reason)
         return
-    pause = min(backoff(tries), float(settings.timeout))  # shorter than Redis' visibility timeout
-    raise task.retry(countdown=pause, exc=JobFailed(reason, again=True))
+    pause = min(backoff(tries), float(settings.timeout))
+    if holds_waiting(settings):
+        raise task.retry(countdown=pause, exc=JobFailed(reason, again=True))
+    _send_again(task, tries, time.time() + pause)
+
+
+def _send_again(task: Task, retries: int, not_before: float) -> None:
+    """Put the job of *task* behind the others."""
+    try:
+        task.apply_async(args=task.request.args[:1], kwargs={"not_before": not_before}, retries=retries)
+    except Exception as error:  # a client's or the broker's: the job must not be lost
+        raise Reject(str(error), requeue=True) from error
+
+
+def _seconds_until(time_given: Any, most: float) -> float:
+    """The seconds until *time_given*, which anybody may have written, at most *most*; 0 where it is past."""
+    if not isinstance(time_given, int | float) or not 0 < time_given < _NO_TIME:
+        return 0.0
+    return min(time_given - time.time(), most)
 
 
 def _put_aside(task: Task, job: RenderJob, tries: int, reason: str) -> None:

@@ -89,6 +89,18 @@ class RedisTests(FleetCase):
     def test_killed_workers_and_a_restart_lose_no_image(self) -> None:
         self.lose_nothing()
 
+    def test_many_images_that_wait_for_another_try_are_made_once(self) -> None:
+        """Those that fail together are due together, and wait for longer than Redis leaves a message to a worker."""
+        self.settings |= {"TIMEOUT": "1", "DOWNLOAD_TIMEOUT": "1", "SOURCE_BREAKER_FAILURES": "0"}
+        self.render("add", *(self.path(n) for n in range(20)))
+        self.origin.status = 503
+        worker = self.worker("--drain", "--concurrency", "1")
+        wait_for(lambda: len(set(self.asked)) == 20, "the first try of each")
+        self.origin.status, self.origin.delay = 0, 0.5
+        self.assertEqual(worker.wait(100), 0)
+        status = self.render("status")
+        self.assertEqual((status["pending"], status["running"], status["done"], status["failed"]), (0, 0, 20, 0))
+
     def test_messages_that_are_no_jobs_run_nothing(self) -> None:
         """A pickle is not unpickled, a job of another form is dropped, and the others are made."""
         import pickle
