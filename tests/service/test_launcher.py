@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from twisted.internet.error import ProcessExitedAlready, ProcessTerminated
-from twisted.internet.process import reapAllProcesses
+from twisted.internet.process import reapAllProcesses, reapProcessHandlers
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -127,6 +127,16 @@ class LauncherTests(SynchronousTestCase):
         self.answer(b"%d" % process.pid)
         self.end(process)
         self.assertEqual(self.reason.signal, 15)
+
+    def test_worker_that_was_killed_and_reaped_before_the_answer_is_heard_of_has_ended(self) -> None:
+        self.transport.signalProcess("TERM")
+        process = self.process()
+        process.kill()
+        process.wait()  # as `reap_orphans` does
+        self.answer(b"%d" % process.pid)
+        self.assertIsInstance(self.reason, ProcessTerminated)
+        self.assertRaises(ProcessExitedAlready, self.transport.signalProcess, "KILL")
+        self.assertEqual((self.reactor.readers, process.pid in reapProcessHandlers), ([self.launcher], False))
 
     def test_template_that_forks_nothing_is_killed_in_the_workers_place(self) -> None:
         self.transport.signalProcess("KILL")

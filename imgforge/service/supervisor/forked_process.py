@@ -68,6 +68,11 @@ class ForkedProcess:
 
     def begin(self, pid: int) -> None:
         """The process *pid* has been forked: it may begin."""
+        try:
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:  # it has been killed, and reaped as an orphan (`reap_orphans`)
+            self._end(ProcessTerminated())
+            return
         self.pid = pid
         if self._signal:
             os.kill(pid, getattr(signal, f"SIG{self._signal}"))
