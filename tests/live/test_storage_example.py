@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from html import unescape
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from tests.support.example_case import ExampleCase
 from tests.support.loopback_server import DEADLINE
 from tests.support.pictures import decode
-from tests.support.process import ROOT, Reply, wait_for
+from tests.support.process import ROOT, wait_for
 
 EXAMPLE = ROOT / "etc" / "storage" / "try"
 # Where .ci/stores has put programs, and where ordinary users do not find nginx.
@@ -26,7 +23,7 @@ PLACES = (str(Path(os.environ.get("IMGFORGE_TEST_STORES", os.devnull), "bin")), 
 PATH = os.pathsep.join(PLACES)
 
 
-class StorageExampleTests(SynchronousTestCase):
+class StorageExampleTests(ExampleCase):
     def setUp(self) -> None:
         for programs in (("nginx",), ("versitygw", "minio")):
             if not any(shutil.which(program, path=PATH) for program in programs):
@@ -34,45 +31,7 @@ class StorageExampleTests(SynchronousTestCase):
                     f"{' or '.join(programs)} is not installed: .ci/stores DIR installs it, "
                     "IMGFORGE_TEST_STORES=DIR names where"
                 )
-        scratch = tempfile.TemporaryDirectory(prefix="imgforge-test-")
-        self.addCleanup(scratch.cleanup)
-        self.temporary = Path(scratch.name, "temporary")
-        self.temporary.mkdir()
-        self.progress = Path(scratch.name, "progress")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("IMGFORGE_", "AWS_"))}
-        with self.progress.open("wb") as progress:
-            self.process = subprocess.Popen(
-                (sys.executable, str(EXAMPLE)),
-                env=environment | {"TMPDIR": str(self.temporary), "PATH": PATH},
-                stdout=subprocess.PIPE,
-                stderr=progress,
-                text=True,
-            )
-        self.addCleanup(self.stop)
-        assert self.process.stdout is not None
-        self.addCleanup(self.process.stdout.close)
-        self.page = self.process.stdout.readline().strip()
-        self.assertRegex(self.page, r"\Ahttp://127\.0\.0\.1:\d+/\Z", self.progress.read_text())
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        try:
-            return self.process.wait(DEADLINE)
-        finally:
-            self.process.kill()
-            self.process.wait()
-
-    def get(self, path: str) -> Reply:
-        connection = http.client.HTTPConnection(urlsplit(self.page).netloc, timeout=DEADLINE)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
-        finally:
-            connection.close()
-
-    def images(self) -> list[str]:
-        return [unescape(path) for path in re.findall(r'src="([^"]+)"', self.get("/").body.decode())]
+        self.start(EXAMPLE, PATH)
 
     def log(self, name: str) -> str:
         return next(self.temporary.glob(f"*/{name}")).read_text()
@@ -92,11 +51,7 @@ class StorageExampleTests(SynchronousTestCase):
             fetched = re.findall(r"s3_GetObject (\S+) ", self.log("store-access.log"))
             # Three sizes of each, of which imgforge keeps the original.
             self.assertEqual(sorted(f"s3://images/{key}" for key in fetched), sorted(sources))
-        self.assertEqual(self.stop(), 0, self.progress.read_text())
-        self.assertEqual(list(self.temporary.iterdir()), [])
-        for port in re.findall(r"127\.0\.0\.1:(\d+)", self.progress.read_text()):
-            with self.assertRaises(OSError):
-                http.client.HTTPConnection("127.0.0.1", int(port), timeout=1).connect()
+        self.assert_nothing_is_left_behind()
 
     def test_unsigned_and_internal_paths_are_refused_without_a_word_about_the_store(self) -> None:
         signed = self.images()[0]

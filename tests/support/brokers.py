@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.support.process import free_port, wait_for
+from tests.support.process import free_port, listens, wait_for
 from tests.support.store_programs import store_program
 
 __all__ = ["Broker", "RabbitBroker", "RedisBroker"]
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
 
 
 class Broker:
@@ -54,7 +45,7 @@ class Broker:
                 stderr=output,
             )
         process = self._process
-        wait_for(lambda: process.poll() is not None or _listens(self.port), f"{self.program} to listen")
+        wait_for(lambda: process.poll() is not None or listens(self.port), f"{self.program} to listen")
         if process.poll() is not None:
             raise AssertionError(f"{self.program} ended at once:\n{log.read_text('utf-8', 'replace')}")
 
@@ -128,7 +119,7 @@ class RabbitBroker(Broker):
         (self.directory / "plugins").write_text("[].")
         if self._mapper is None:
             self._mapper = subprocess.Popen(["epmd"], env=os.environ | self.environment(), stderr=subprocess.DEVNULL)
-            wait_for(lambda: _listens(self._mapper_port), "the port mapper")
+            wait_for(lambda: listens(self._mapper_port), "the port mapper")
         super().start()
 
     def close(self) -> None:

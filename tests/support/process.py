@@ -53,6 +53,15 @@ def _name(pid: int) -> str:
         return ""
 
 
+def listens(port: int) -> bool:
+    """Whether a server takes connections at *port* of loopback."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
 def wait_for(condition: Callable[[], object], what: str) -> None:
     """Poll until *condition* holds; AssertionError naming *what* after the deadline."""
     end = time.monotonic() + DEADLINE

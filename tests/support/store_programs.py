@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 from unittest import SkipTest
 
-from tests.support.process import free_port, wait_for
+from tests.support.process import free_port, listens, wait_for
 
 __all__ = ["StoreProgram", "store_program"]
 
@@ -33,16 +32,9 @@ class StoreProgram:
         command = [store_program(name), *(argument.format(port=self.port) for argument in arguments)]
         with log.open("wb") as output:
             self._process = subprocess.Popen(command, cwd=self._scratch.name, stdout=output, stderr=output)
-        wait_for(lambda: self._process.poll() is not None or self._listens(), f"{name} to listen")
+        wait_for(lambda: self._process.poll() is not None or listens(self.port), f"{name} to listen")
         if self._process.poll() is not None:
             raise AssertionError(f"{name} ended at once:\n{log.read_text('utf-8', 'replace')}")
-
-    def _listens(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
-        except OSError:
-            return False
-        return True
 
     def close(self) -> None:
         self._process.terminate()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.support.process import free_port, wait_for
+from tests.support.process import free_port, listens, wait_for
 from tests.support.store_programs import store_program
 
 __all__ = ["VersityServer"]
@@ -62,7 +61,7 @@ class VersityServer:
                 stderr=log,
             )
         process = self.process
-        wait_for(lambda: process.poll() is not None or self._listens(), "versitygw to listen")
+        wait_for(lambda: process.poll() is not None or listens(self.port), "versitygw to listen")
         if process.poll() is not None:
             raise AssertionError(f"versitygw ended at once:\n{Path(self._scratch.name, 'log').read_text()}")
 
@@ -76,13 +75,6 @@ class VersityServer:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
-
-    def _listens(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
-        except OSError:
-            return False
-        return True
 
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:
