@@ -133,6 +133,11 @@ class Cache(Service):
             return succeed(None)
         return DeferredList([self._put(index, key, entry) for index in range(len(self.tiers))])
 
+    async def written(self, key: bytes) -> None:
+        """Return once no write of the entry under *key* is under way in any tier."""
+        for writes in self._writes:
+            await writes.ended(key)
+
     async def once(
         self,
         key: bytes,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from imgforge.errors import Expired
 from imgforge.model.effects import (
     AutoQualityOptions,
     AvifOptions,
@@ -213,3 +214,8 @@ class DeliveryOptions:
     return_attachment: bool | None = None
     cache_tags: tuple[str, ...] = ()
     fallback_image_url: str = ""
+
+    def check_expiry(self, now: float) -> None:
+        """Raise `Expired` where the URL was good until before *now* only."""
+        if self.expires is not None and 0 < self.expires < now:
+            raise Expired("the URL has expired")

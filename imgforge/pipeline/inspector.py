@@ -27,7 +27,7 @@ from imgforge.model import CacheEntry, InfoRequest, Rendition, SourceImage
 from imgforge.observability import Stage, WorkRecord
 from imgforge.pipeline.original_fetcher import OriginalFetcher, OriginalRequest, check_format
 from imgforge.pipeline.parts import PipelineParts, PipelineSettings
-from imgforge.pipeline.renderer import Renderer
+from imgforge.pipeline.renderer import Renderer, entry_of
 
 __all__ = ["Inspection", "Inspector"]
 
@@ -136,19 +136,9 @@ class Inspector:
                 work,
             )
         body = json.dumps(fields).encode("ascii")
-        return CacheEntry(
-            rendition=Rendition(body, "json", "application/json", source_bytes=len(original.body)),
-            stored_at=original.stored_at or self._clock.seconds(),
-            etag=blake2b(body, digest_size=16).hexdigest(),
-            source=request.source,
-            source_etag=original.etag,
-            source_last_modified=original.last_modified,
-            source_cache_control=original.cache_control,
-            source_expires=original.expires,
-            tags=request.delivery.cache_tags,
-            asked_at=original.asked_at,
-            source_headers=original.headers,
-        )
+        rendition = Rendition(body, "json", "application/json", source_bytes=len(original.body))
+        etag = blake2b(body, digest_size=16).hexdigest()
+        return entry_of(rendition, etag, request, original, self._clock.seconds())
 
 
 class _HeaderIncomplete(Exception):

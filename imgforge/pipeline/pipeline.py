@@ -205,7 +205,10 @@ class Pipeline:
             try:
                 return self._stored_or_renewed(job, await self._inspector.inspect(inspection, work))
             except ImgforgeError as error:
-                return await self._stale_on_error(job, error)
+                stale = await self._stale_on_error(job, error)
+                if stale is None:
+                    raise
+                return stale
         with self._caches.budget.lease() as lease:
             try:
                 with work.timed(Stage.FETCH, self._clock.seconds):
@@ -253,22 +256,21 @@ class Pipeline:
             check_format(original)
         return original
 
-    async def _stale_on_error(self, job: _Job, error: ImgforgeError) -> CachedResult:
-        """The stale result, since the source failed with *error*; else raises that."""
+    async def _stale_on_error(self, job: _Job, error: ImgforgeError) -> CachedResult | None:
+        """The stale result, since the source failed with *error*; None where it may not be served."""
         if self._may_serve_stale(job.stale, error):
             return job.stale
         if job.stale is not None and isinstance(error, SourceMissing):
             await job.results.remove(job.stale.key)
-        raise error
+        return None
 
     async def _result_on_error(
-        self, job: _Job, request: ImageRequest, failure: ImgforgeError, work: WorkRecord
+        self, job: _Job, request: ImageRequest, error: ImgforgeError, work: WorkRecord
     ) -> CachedResult:
-        """The stale result or a fallback image, since the source failed with *failure*; else raises that."""
-        try:
-            return await self._stale_on_error(job, failure)
-        except ImgforgeError as raised:
-            error = raised
+        """The stale result or a fallback image, since the source failed with *error*; else raises that."""
+        stale = await self._stale_on_error(job, error)
+        if stale is not None:
+            return stale
         if error.replaceable:
             for source in self._fallbacks.sources(request):
                 fallback = replace(request, source=source, passed=())

@@ -10,14 +10,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from imgforge import processing
-from imgforge.model import CacheEntry, ImageRequest, ProcessingOptions, Rendition, SourceImage
+from imgforge.model import CacheEntry, ImageRequest, InfoRequest, ProcessingOptions, Rendition, SourceImage
 from imgforge.observability import Stage, WorkRecord, shown_source
 from imgforge.pipeline.limits import BudgetLease
 from imgforge.pipeline.original_fetcher import OriginalFetcher, OriginalRequest
 from imgforge.pipeline.parts import PipelineParts, PipelineSettings
 from imgforge.processing import Cancellation
 
-__all__ = ["Renderer"]
+__all__ = ["Renderer", "entry_of"]
 
 
 class Renderer:
@@ -72,19 +72,7 @@ class Renderer:
             self._metrics.truncated_image()
             shown = shown_source(request.source)
             self.log.info("{source} ends too early: it is shown as far as it goes", source=shown)
-        return CacheEntry(
-            rendition=rendition,
-            stored_at=original.stored_at or self._clock.seconds(),
-            etag=etag,
-            source=request.source,
-            source_etag=original.etag,
-            source_last_modified=original.last_modified,
-            source_cache_control=original.cache_control,
-            source_expires=original.expires,
-            tags=request.delivery.cache_tags,
-            asked_at=original.asked_at,
-            source_headers=original.headers,
-        )
+        return entry_of(rendition, etag, request, original, self._clock.seconds())
 
     async def _watermarks(
         self, chain: Sequence[ProcessingOptions], lease: BudgetLease, work: WorkRecord
@@ -123,3 +111,22 @@ class Renderer:
 def _shows_image(options: ProcessingOptions) -> bool:
     """Whether *options* lay an image over the picture; a watermark text replaces the image."""
     return options.watermark is not None and options.watermark.opacity > 0 and not options.watermark_text
+
+
+def entry_of(
+    rendition: Rendition, etag: str, request: ImageRequest | InfoRequest, original: SourceImage, now: float
+) -> CacheEntry:
+    """The entry of the *rendition* that was made of *original* for *request*, *now* unless the original is older."""
+    return CacheEntry(
+        rendition=rendition,
+        stored_at=original.stored_at or now,
+        etag=etag,
+        source=request.source,
+        source_etag=original.etag,
+        source_last_modified=original.last_modified,
+        source_cache_control=original.cache_control,
+        source_expires=original.expires,
+        tags=request.delivery.cache_tags,
+        asked_at=original.asked_at,
+        source_headers=original.headers,
+    )

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -47,11 +46,6 @@ class CachedResult:
     state: CacheState = CacheState.MADE
 
 
-def _and_fire(outcome: object, deferred: Deferred[None]) -> object:
-    deferred.callback(None)
-    return outcome
-
-
 class ResultCache:
     """Results in *cache* under the operator's *policy*; without a cache every look-up misses."""
 
@@ -62,7 +56,6 @@ class ResultCache:
         self._cache = cache
         self._policy = policy
         self.name = cache.name if cache is not None else ""
-        self._writes: dict[bytes, Deferred[object]] = {}
 
     async def find(self, key: bytes) -> CachedResult | None:
         """The result under *key*, fresh or stale."""
@@ -111,22 +104,12 @@ class ResultCache:
     def _put(self, key: bytes, entry: CacheEntry) -> None:
         """Store *entry* if its origin allows it. The answer does not wait for a slow disk."""
         if self._cache is not None and self._policy.is_storable(entry.source_cache_control, entry.source_expires):
-            write = self._cache.put(key, entry).addErrback(keeping_request_id(self._log_unstored))
-            if not write.called:
-                self._writes[key] = write
-                write.addBoth(self._written, key, write)
-
-    def _written(self, outcome: object, key: bytes, write: Deferred[object]) -> object:
-        if self._writes.get(key) is write:
-            del self._writes[key]
-        return outcome
+            self._cache.put(key, entry).addErrback(keeping_request_id(self._log_unstored))
 
     async def written(self, key: bytes) -> None:
         """Returns when the entry under *key* is no longer being written."""
-        if key in self._writes:
-            written: Deferred[None] = Deferred()
-            self._writes[key].addBoth(_and_fire, written)
-            await written
+        if self._cache is not None:
+            await self._cache.written(key)
 
     def _log_unstored(self, failure: Failure) -> None:
         self.log.failure("a result could not be cached; the client got it all the same", failure)

@@ -168,29 +168,25 @@ class EmbeddedQueue:
 
     def again(self, claim: Claim, reason: str, pause: float) -> None:
         """Lets the job of *claim*, which failed for *reason*, wait for *pause* seconds."""
-        self._wait(claim, claim.job.failed(reason), self._clock() + pause)
-
-    def release(self, claim: Claim) -> None:
-        """Gives the job of *claim* back, as if it had not been begun, behind all others: it may be a heavy one."""
-        with self._cursor(commit=True) as cursor:
-            if end_claim(cursor, claim):
-                cursor.execute(
-                    "insert into task (queue, data) values (?, ?)", (PENDING, write_job(claim.job.released()))
-                )
-
-    def _wait(self, claim: Claim, job: RenderJob, due: float) -> None:
         with self._cursor(commit=True) as cursor:
             cursor.execute(
                 "update schedule set queue = ?, data = ?, timestamp = ? where id = ? and data = ?",
-                (WAITING, write_job(job), due, claim.row, claim.document),
+                (WAITING, write_job(claim.job.failed(reason)), self._clock() + pause, claim.row, claim.document),
             )
+
+    def release(self, claim: Claim) -> None:
+        """Gives the job of *claim* back, as if it had not been begun, behind all others: it may be a heavy one."""
+        self._put(claim, PENDING, claim.job.released())
 
     def put_aside(self, claim: Claim, reason: str) -> None:
         """Keeps the job of *claim* as failed for *reason*, until `retry`."""
-        job = claim.job.failed(reason)
+        self._put(claim, FAILED + claim.job.request, claim.job.failed(reason))
+
+    def _put(self, claim: Claim, queue: str, job: RenderJob) -> None:
+        """Puts *job*, of which *claim* was, at the end of *queue*; nothing where the claim does not hold any more."""
         with self._cursor(commit=True) as cursor:
             if end_claim(cursor, claim):
-                cursor.execute("insert into task (queue, data) values (?, ?)", (FAILED + job.request, write_job(job)))
+                cursor.execute("insert into task (queue, data) values (?, ?)", (queue, write_job(job)))
 
     def status(self, most_failures: int = 1000) -> QueueStatus:
         """What the queue holds."""

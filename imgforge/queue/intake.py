@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from imgforge.errors import BadPath, BadRequest, Expired, ImgforgeError, SourceRefused
+from imgforge.errors import BadPath, BadRequest, ImgforgeError, SourceRefused
 from imgforge.model import ImageRequest
 from imgforge.queue.jobs import BROWSER_ACCEPT, RenderJob, new_request_id
 from imgforge.urls import UrlParser, build_path
@@ -51,8 +51,7 @@ class Intake:
         """Raises what GET would answer to *path*, or `BadRequest` where the answer would not be cached."""
         request = request_for(self.parser, path)
         delivery = request.delivery
-        if delivery.expires is not None and 0 < delivery.expires < self.clock():
-            raise Expired("the URL has expired")
+        delivery.check_expiry(self.clock())
         if not self.allows(request.source):
             raise SourceRefused("this source is not among IMGFORGE_ALLOWED_SOURCES")
         if delivery.raw or delivery.bypass_cache or (self.presets_only and not request.presets):

@@ -67,8 +67,7 @@ from imgforge.web import (
     MetricsEndpoint,
     PurgeEndpoint,
     PurgeGate,
-    PurgeImageEndpoint,
-    PurgeInfoEndpoint,
+    PurgePathEndpoint,
     RateLimit,
     Rates,
     Route,
@@ -274,8 +273,8 @@ class Application(OrderedServices):
         )
         health_paths = {b"/status", b"/health", settings.health_check_path.encode()} - {b""}
         purging = PurgeGate(settings.purge_secret)
-        purge_image = PurgeImageEndpoint(purging, parser, self._pipeline)
-        purge_info = PurgeInfoEndpoint(purging, parser, self._pipeline)
+        purge_image = PurgePathEndpoint(purging, parser.parse, self._pipeline)
+        purge_info = PurgePathEndpoint(purging, parser.parse_info, self._pipeline)
         routes = [
             *(Route(path, path.decode(), self._health, always=True) for path in sorted(health_paths)),
             Route(b"/", "/", page),

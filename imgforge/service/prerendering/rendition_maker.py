@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from imgforge.errors import Expired, ImgforgeError
+from imgforge.errors import ImgforgeError
 from imgforge.pipeline import Pipeline
 from imgforge.queue import JobFailed, RenderJob, request_for
 from imgforge.urls import UrlParser
@@ -37,8 +37,7 @@ class RenditionMaker:
         """Return when the image is in the cache. Raises `JobFailed`."""
         try:
             request = request_for(self._parser, job.path)
-            if request.delivery.expires is not None and 0 < request.delivery.expires < self._clock():
-                raise Expired("the URL has expired")
+            request.delivery.check_expiry(self._clock())
             formats = self._negotiation.accepted(request, job.accept)
             result = await self._pipeline.image(request, formats, client=self._client)
         except ImgforgeError as error:

@@ -12,7 +12,7 @@ from imgforge.web.endpoints.prerendering import (
     RenderStatusEndpoint,
     prerendering_off,
 )
-from imgforge.web.endpoints.purge import PurgeEndpoint, PurgeGate, PurgeImageEndpoint, PurgeInfoEndpoint
+from imgforge.web.endpoints.purge import PurgeEndpoint, PurgeGate, PurgePathEndpoint
 
 __all__ = [
     "EventsEndpoint",
@@ -23,8 +23,7 @@ __all__ = [
     "MetricsEndpoint",
     "PurgeEndpoint",
     "PurgeGate",
-    "PurgeImageEndpoint",
-    "PurgeInfoEndpoint",
+    "PurgePathEndpoint",
     "RenderEndpoint",
     "RenderGate",
     "RenderStatusEndpoint",

@@ -9,7 +9,6 @@ from typing import TypeVar
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
-from imgforge.errors import Expired
 from imgforge.model import ImageRequest, InfoRequest
 from imgforge.observability import shown_source
 from imgforge.pipeline import Pipeline
@@ -54,7 +53,5 @@ class ImageServices:
         image = parse(origin_form(request.uri))
         record_of(request).source = shown_source(image.source)
         self.gate.check(request.getHeader(b"authorization"))
-        expires = image.delivery.expires
-        if expires is not None and 0 < expires < self.clock.seconds():
-            raise Expired("the URL has expired")
+        image.delivery.check_expiry(self.clock.seconds())
         return image

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import cast
 
 import msgspec
@@ -10,12 +11,12 @@ from twisted.web.server import Request
 
 from imgforge.cache import PurgeKind
 from imgforge.errors import BadRequest, BadToken
+from imgforge.model import ImageRequest, InfoRequest
 from imgforge.pipeline import Pipeline
-from imgforge.urls import UrlParser
 from imgforge.web.http import Answer, BearerGate, whole_body
 from imgforge.web.routes import origin_form
 
-__all__ = ["PurgeEndpoint", "PurgeGate", "PurgeImageEndpoint", "PurgeInfoEndpoint"]
+__all__ = ["PurgeEndpoint", "PurgeGate", "PurgePathEndpoint"]
 
 _KINDS = ("source", "tag", "prefix")
 _BODY = '{"source": URL}, {"tag": TAG} or {"prefix": PREFIX}'
@@ -53,34 +54,23 @@ class PurgeEndpoint:
         return _purged(await self._pipeline.purge(cast("PurgeKind", kind), value))
 
 
-class PurgeImageEndpoint:
-    """`PURGE /<signature>/<options>/<source>`: the rendition that GET gives, in the formats of all clients."""
+class PurgePathEndpoint:
+    """`PURGE /<signature>/...` or `PURGE /info/<signature>/...`: what GET gives there, in the formats of all clients.
 
-    def __init__(self, gate: PurgeGate, parser: UrlParser, pipeline: Pipeline) -> None:
+    *parse* reads the target.
+    """
+
+    def __init__(
+        self, gate: PurgeGate, parse: Callable[[bytes], ImageRequest | InfoRequest], pipeline: Pipeline
+    ) -> None:
         self._gate = gate
-        self._parser = parser
+        self._parse = parse
         self._pipeline = pipeline
 
     async def __call__(self, request: Request) -> Answer:
-        """The signature must be valid as well: only an image that GET may return can be purged."""
+        """The signature must be valid as well: only what GET may return can be purged."""
         self._gate.check(request.getHeader(b"authorization"))
-        image = self._parser.parse(origin_form(request.uri))
-        return _purged(await self._pipeline.purge_image(image))
-
-
-class PurgeInfoEndpoint:
-    """`PURGE /info/<signature>/<options>/<source>`: the facts that GET gives, for all clients."""
-
-    def __init__(self, gate: PurgeGate, parser: UrlParser, pipeline: Pipeline) -> None:
-        self._gate = gate
-        self._parser = parser
-        self._pipeline = pipeline
-
-    async def __call__(self, request: Request) -> Answer:
-        """The signature must be valid as well."""
-        self._gate.check(request.getHeader(b"authorization"))
-        wanted = self._parser.parse_info(origin_form(request.uri))
-        return _purged(await self._pipeline.purge_image(wanted))
+        return _purged(await self._pipeline.purge_image(self._parse(origin_form(request.uri))))
 
 
 def _purged(count: int) -> Answer:
