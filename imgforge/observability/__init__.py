@@ -16,18 +16,21 @@ if TYPE_CHECKING:
     )
     from imgforge.observability.metrics import Metrics, mark_dead, render_directory, share_metrics
     from imgforge.observability.prerender_metrics import PrerenderMetrics
-    from imgforge.observability.request_record import RequestRecord, Stage, WorkRecord, shown_source
+    from imgforge.observability.request_observers import IRequestObserver
+    from imgforge.observability.request_record import RequestRecord, Stage, Step, WorkRecord, shown_source
     from imgforge.observability.state_metrics import StateMetrics
 
 __all__ = [
     "Access",
     "AccessLog",
+    "IRequestObserver",
     "LevelFilter",
     "Metrics",
     "PrerenderMetrics",
     "RequestRecord",
     "Stage",
     "StateMetrics",
+    "Step",
     "WorkRecord",
     "as_sent",
     "bind_request_id",
@@ -64,9 +67,11 @@ __getattr__ = lazy_door(
             "share_metrics",
         ),
         ".prerender_metrics": ("PrerenderMetrics",),
+        ".request_observers": ("IRequestObserver",),
         ".request_record": (
             "RequestRecord",
             "Stage",
+            "Step",
             "WorkRecord",
             "shown_source",
         ),

@@ -1,25 +1,27 @@
-"""What is known of one request: a record that each stage of the work adds to, and that logs and headers show.
+"""What is known of one request: a record that each step of the work adds to, and that logs and headers show.
 
-    RequestRecord   one per request: its id, source, format, error
-        work ──> WorkRecord   one per piece of work, shared by the equal requests that wait for it: seconds by stage
+    RequestRecord   one per request: its id, source, format, status, error
+        work ──> WorkRecord   one per piece of work, shared by the equal requests that wait for it: its steps
 
-The access log, `Server-Timing` and the warnings of `imgforge.web` read the same record, so that a stage has one name.
-The record is passed along as an argument. Hits of the fast lane have none: the fields of their lines are kept with the
-prebuilt response.
+The access log, `Server-Timing`, the warnings of `imgforge.web` and all telemetry (`request_observers`) read the same
+record, so that a step has one name. The record is passed along as an argument. Hits of the fast lane have none: the
+fields of their lines are kept with the prebuilt response.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, NamedTuple
 
-from imgforge.model import is_data_url
+from imgforge.model import ImageRequest, InfoRequest, is_data_url
 
-__all__ = ["RequestRecord", "Stage", "WorkRecord", "shown_source"]
+__all__ = ["RequestRecord", "Stage", "Step", "WorkRecord", "shown_source"]
 
 _LONGEST_SOURCE = 500
+_MOST_STEPS = 100  # of a work: retries and hedges of many watermarks
 
 
 class Stage(StrEnum):
@@ -30,25 +32,53 @@ class Stage(StrEnum):
     PROCESS = "process"  # decoding, transforming and encoding on that thread
 
 
+class Step(NamedTuple):
+    """One thing that was done for a result: a `Stage`, or a part of one. The times are seconds since the epoch."""
+
+    name: str
+    began: float
+    ended: float
+    attributes: Mapping[str, str | float | bool]
+    error: BaseException | None = None  # why it failed
+
+
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class WorkRecord:
-    """The seconds that each stage has taken so far, and the size of the original in bytes."""
+    """The steps so far, the seconds that each stage has taken, and the size of the original in bytes.
 
+    `propagated` are the headers by which an origin's trace joins that of the request which began the work.
+    """
+
+    steps: list[Step] = field(default_factory=list)  # in the order in which they ended
     seconds: dict[Stage, float] = field(default_factory=dict)
     bytes_in: int = 0
+    propagated: tuple[tuple[str, str], ...] = ()
 
-    def add(self, stage: Stage, seconds: float) -> None:
-        """Adds *seconds* to those of *stage*."""
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+    def add(
+        self,
+        name: Stage | str,
+        began: float,
+        ended: float,
+        error: BaseException | None = None,
+        **attributes: str | float | bool,
+    ) -> None:
+        """Adds a step; steps beyond a hundred are not kept, but their seconds count."""
+        if isinstance(name, Stage):
+            self.seconds[name] = self.seconds.get(name, 0.0) + ended - began
+        if len(self.steps) < _MOST_STEPS:
+            self.steps.append(Step(name, began, ended, attributes, error))
 
     @contextmanager
-    def timed(self, stage: Stage, clock: Callable[[], float]) -> Iterator[None]:
-        """Adds the time that the block takes to *stage*, also where it raises; *clock* gives seconds."""
-        began = clock()
+    def timed(self, name: Stage | str, clock: Callable[[], float], **attributes: str | float | bool) -> Iterator[None]:
+        """Adds the block as a step, also where it raises; *clock* gives seconds since the epoch."""
+        began, error = clock(), None
         try:
             yield
+        except BaseException as raised:
+            error = raised
+            raise
         finally:
-            self.add(stage, clock() - began)
+            self.add(name, began, clock(), error, **attributes)
 
     def timings(self) -> tuple[tuple[Stage, float], ...]:
         """The stages that there were, in order, and their seconds."""
@@ -57,15 +87,50 @@ class WorkRecord:
 
 @dataclass(eq=False, slots=True)
 class RequestRecord:
-    """What is known of one request; texts that are not known yet are ""."""
+    """What is known of one request; texts that are not known yet are "", and numbers 0."""
 
     identity: str = ""  # X-Request-ID
+    method: str = ""
+    target: bytes = b""  # as it was sent
+    route: str = ""  # the name of its route in the metrics
+    client: str = ""  # address
+    began: float = 0.0  # seconds since the epoch
+    image: ImageRequest | InfoRequest | None = None  # what the target asks for, once it is parsed
     source: str = ""  # the original's URL as `shown_source` has it
     format: str = ""  # of the result: webp, png, ...
     error: str = ""  # for logs: why the request failed, with the cause
+    failure: BaseException | None = None  # the exception that it failed with
     level: str = "info"  # of the request's line in the access log
     fallback: int = 0  # the status of the failure that a fallback image is sent for; 0 where none is
     work: WorkRecord = field(default_factory=WorkRecord)
+    before: tuple[Step, ...] = ()  # steps before the work that it waits for: look-ups in caches
+    trace: Any = None  # the tracer's own; None where there is no tracer
+    trace_id: str = ""  # in hexadecimal; "" where the request is not traced
+    propagated: tuple[tuple[str, str], ...] = ()  # see `WorkRecord`
+    # Known once the answer is complete, or the client gone:
+    ended: float = 0.0
+    status: int = 0
+    size: int = 0  # bytes of the body that were sent
+    cache: str = ""  # Cache-Status
+    referrer: str = ""
+    agent: str = ""  # User-Agent
+
+    def join(self, work: WorkRecord) -> WorkRecord:
+        """Waits for *work*, which other requests may share; returns it."""
+        self.before, self.work = (*self.before, *self.work.steps), work
+        if not work.steps and not work.propagated:
+            work.propagated = self.propagated
+        return work
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps that the request waited for; those of shared work may have begun before the request."""
+        return (*self.before, *self.work.steps)
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the request's head to the end of its answer."""
+        return self.ended - self.began
 
 
 def shown_source(url: str) -> str:

@@ -129,7 +129,9 @@ class Pipeline:
         record: RequestRecord | None,
     ) -> CachedResult:
         results = self._results_for(request)
-        cached = await results.find(key)
+        record = record if record is not None else RequestRecord()
+        with record.work.timed("cache", self._clock.seconds):
+            cached = await results.find(key)
         job = _Job(request, accepted, results, key, cached, results.purged_at(key, request))
         if cached is not None and (cached.state is CacheState.FRESH or results.may_be_served_while_revalidated(cached)):
             self._metrics.cache_hit(results.name, cached.tier or "")
@@ -145,9 +147,7 @@ class Pipeline:
         except Overloaded as error:
             return self._stale_or_raise(error, cached)
         admit()
-        work = self._renders.state(job.coalescing_key)
-        if record is not None:
-            record.work = work
+        work = record.join(self._renders.state(job.coalescing_key))
         try:
             return await self._make_once(job, work)
         except RequestTimeout as error:  # also where most of the time went into waiting for others

@@ -104,14 +104,19 @@ class RenderThreads:
         self._observer.operation_waiting(operation, 1)
         self._add(render)
         self._start()
+        error: BaseException | None = None
         try:
             return await result
+        except BaseException as raised:
+            error = raised
+            raise
         finally:
             if record is not None:
                 now = min(clock(), render.ended)
-                record.add(Stage.WAIT, min(render.started, now) - render.came)
-                if render.started < math.inf:
-                    record.add(Stage.PROCESS, now - render.started)
+                ran = render.started < math.inf
+                record.add(Stage.WAIT, render.came, min(render.started, now), None if ran else error)
+                if ran:
+                    record.add(Stage.PROCESS, render.started, now, error)
 
     def _add(self, render: _Render) -> None:
         """Let *render* wait in the queue; if its source is suspect, only once no other suspect does or runs."""

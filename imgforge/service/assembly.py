@@ -37,6 +37,7 @@ from imgforge.service.shares import (
     longest_wait,
     queue_per_process,
 )
+from imgforge.service.telemetry import make_telemetry
 from imgforge.service.translation import (
     answer_settings,
     caches_settings,
@@ -121,6 +122,7 @@ class Application(OrderedServices):
         self._settings = settings
         self._metrics = metrics
         self._processes = processes
+        self._telemetry = make_telemetry(reactor, settings, metrics)
         self._access_log = AccessLog(parts.output, settings.access_log)
         self._sources = SourceRegistry(
             reactor, source_settings(settings), [SampleFactory()] if settings.embedded else []
@@ -208,6 +210,7 @@ class Application(OrderedServices):
                 self._process_metrics.observe,
                 "the gauges of this process are not updated",
             ),
+            *self._telemetry.services,
             IdleTrim(self._reactor, lambda: self._server.active),
             *(self._prerendering.services() if self._prerendering is not None else ()),
             Drain(self._reactor, self.site, self._settings.grace, self._answer_draining),
@@ -289,7 +292,8 @@ class Application(OrderedServices):
             Route(b"", _IMAGES, purge_image, prefix=True, methods=(b"PURGE",)),
         ]
         chosen = server_settings(settings, self._clients)
-        return Server(reactor, routes, self._metrics, self._access_log, chosen, self._fast_lane)
+        observers = self._telemetry.observers
+        return Server(reactor, routes, self._metrics, self._access_log, chosen, self._fast_lane, observers)
 
     async def announce_stop(self) -> None:
         """Answer 503 to /status for the shutdown delay, so that load balancers turn away; requests are served."""

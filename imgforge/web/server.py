@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextvars
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -44,7 +44,7 @@ from imgforge.errors import (
     TooManyClients,
     Unreadable,
 )
-from imgforge.observability import AccessLog, Metrics, RequestRecord, bind_request_id
+from imgforge.observability import AccessLog, IRequestObserver, Metrics, RequestRecord, bind_request_id
 from imgforge.web.fast_lane import FastLane
 from imgforge.web.http import (
     Answer,
@@ -142,6 +142,7 @@ class Server(Resource):
         access_log: AccessLog,
         settings: ServerSettings | None = None,
         fast_lane: FastLane | None = None,
+        observers: Sequence[IRequestObserver] = (),
     ) -> None:
         super().__init__()
         self._clock = clock
@@ -150,6 +151,7 @@ class Server(Resource):
         self._access_log = access_log
         self._settings = settings or ServerSettings()
         self._fast_lane = fast_lane
+        self._observers = tuple(observers)
         self.clients = self._settings.clients
         self.in_flight: InFlight[Exchange] = InFlight()
 
@@ -197,10 +199,19 @@ class Server(Resource):
         request.setHeader(b"X-Request-ID", name.encode("ascii"))
         for header in self._settings.headers:
             request.setHeader(*header)
-        record = RequestRecord(name)
+        record = RequestRecord(
+            name,
+            request.method.decode("latin-1"),
+            request.uri,
+            route.label,
+            self.clients.of(request),
+            self._clock.seconds(),
+        )
         attach_record(request, record)
-        exchange = Exchange(request, route.label, record, self.clients.of(request), self._clock.seconds())
+        exchange = Exchange(request, record)
         self.in_flight.add(exchange)
+        for observer in self._observers:
+            self._tell(observer.begun, record, lambda header: request.getHeader(header) or b"")
         answering = Deferred.fromCoroutine(self._answer(route, exchange))
         request.notifyFinish().addErrback(exchange.client_left, answering)
 
@@ -225,8 +236,8 @@ class Server(Resource):
         if exchange.client_gone or (exchange.request.startedWriting and failure.check(CancelledError)):
             record.error = _GONE
             return Answer(_CLIENT_GONE, [])
-        error = failure.value
-        method, target = exchange.request.method.decode("latin-1"), _logged(exchange.request.uri)
+        record.failure = error = failure.value
+        method, target = record.method, _logged(record.target)
         if isinstance(error, CancelledError):
             error = ImgforgeError("the request was cancelled")
         elif not isinstance(error, ImgforgeError):
@@ -255,13 +266,13 @@ class Server(Resource):
         return LogLevel.debug if self._access_log.enabled and isinstance(error, _CLIENT_MISTAKES) else LogLevel.info
 
     def _send(self, answer: Answer, exchange: Exchange) -> None:
-        request = exchange.request
-        exchange.status = answer.status or request.code
+        request, record = exchange.request, exchange.record
+        record.status = answer.status or request.code
         if exchange.client_gone:
-            exchange.status = _CLIENT_GONE
-            exchange.record.error = _GONE
+            record.status = _CLIENT_GONE
+            record.error = _GONE
         elif answer is STREAMED:
-            exchange.size = request.sentLength
+            record.size = request.sentLength
             request.finish()
         elif request.startedWriting:  # the stream failed: only a cut connection shows the client that
             request.loseConnection()
@@ -275,14 +286,25 @@ class Server(Resource):
                 accept, headers = joined_header(request, b"accept"), list(request.responseHeaders.getAllRawHeaders())
                 self._fast_lane.offer(origin_form(request.uri), accept, answer.offer, headers, answer.body)
             request.write(answer.body)
-            exchange.size = request.sentLength
+            record.size = request.sentLength
             request.finish()
 
     def _account(self, exchange: Exchange) -> None:
-        request = exchange.request
-        seconds = self._clock.seconds() - exchange.began
-        self._metrics.answered(request.method.decode("latin-1"), exchange.label, exchange.status, seconds)
-        if exchange.record.fallback:
-            self._metrics.fallback_served(exchange.record.fallback)
+        record = exchange.record
+        record.ended = self._clock.seconds()
+        self._metrics.answered(record.method, record.route, record.status, record.duration)
+        if record.fallback:
+            self._metrics.fallback_served(record.fallback)
+        if self._access_log.enabled or self._observers:
+            exchange.complete()
         if self._access_log.enabled:
-            self._access_log.write(access_of(exchange, self._clock.seconds(), seconds))
+            self._access_log.write(access_of(exchange))
+        for observer in self._observers:
+            self._tell(observer.ended, record)
+
+    def _tell(self, told: Callable[..., None], *arguments: Any) -> None:
+        """Call *told*; its fault is no fault of the request."""
+        try:
+            told(*arguments)
+        except Exception:
+            self.log.failure("telemetry failed for a request, which is answered all the same")

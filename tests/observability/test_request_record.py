@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.observability import Stage, WorkRecord, shown_source
+from imgforge.observability import RequestRecord, Stage, WorkRecord, shown_source
 
 
 class RecordTests(SynchronousTestCase):
     def test_stages_add_up_and_are_shown_in_order(self) -> None:
         clock, work = Clock(), WorkRecord()
-        work.add(Stage.PROCESS, 2.0)
+        work.add(Stage.PROCESS, 1.0, 3.0)
         for seconds in (1.0, 0.5):  # an original, then a watermark
             with work.timed(Stage.FETCH, clock.seconds):
                 clock.advance(seconds)
@@ -25,6 +25,37 @@ class RecordTests(SynchronousTestCase):
             clock.advance(3.0)
             1 / 0  # noqa: B018
         self.assertEqual(work.timings(), ((Stage.FETCH, 3.0),))
+
+    def test_step_keeps_its_times_its_attributes_and_its_error(self) -> None:
+        clock, work = Clock(), WorkRecord()
+        clock.advance(10.0)
+        error = ValueError("no")
+
+        def fail() -> None:
+            with work.timed("retry", clock.seconds, attempt=2):
+                clock.advance(1.5)
+                raise error
+
+        self.assertRaises(ValueError, fail)
+        self.assertEqual(work.steps, [("retry", 10.0, 11.5, {"attempt": 2}, error)])
+        self.assertEqual(work.timings(), ())  # it is no stage: its seconds are within one
+
+    def test_steps_are_bounded_and_seconds_are_not(self) -> None:
+        work = WorkRecord()
+        for second in range(300):
+            work.add(Stage.FETCH, second, second + 1)
+        self.assertEqual((len(work.steps), work.seconds[Stage.FETCH]), (100, 300.0))
+
+    def test_request_has_its_own_steps_before_those_of_the_work_that_it_joins(self) -> None:
+        work = WorkRecord()
+        first, second = (RequestRecord(propagated=((name, "1"),)) for name in "ab")
+        first.work.add("cache", 0.0, 1.0)
+        self.assertIs(first.join(work), work)
+        work.add(Stage.FETCH, 1.0, 2.0)
+        second.join(work)
+        self.assertEqual([step.name for step in first.steps], ["cache", "fetch"])
+        self.assertEqual([step.name for step in second.steps], ["fetch"])
+        self.assertEqual(work.propagated, (("a", "1"),))  # of the request that began it
 
 
 class SourceTests(SynchronousTestCase):

@@ -33,6 +33,10 @@ class WorkRecordTests(PipelineCase):
         hit, result = self.ask(pipeline)
         await result
         self.assertEqual((hit.work.timings(), hit.work.bytes_in), ((), 0))
+        self.assertEqual([step.name for step in hit.steps], ["cache"])
+        self.assertEqual([step.name for step in first.steps], ["cache", Stage.FETCH, Stage.WAIT, Stage.PROCESS])
+        fetch = first.steps[1]
+        self.assertEqual((fetch.ended - fetch.began, fetch.error), (3.0, None))
 
     async def test_work_that_begins_later_has_a_record_of_its_own(self) -> None:
         pipeline = self.pipeline(results=False)
@@ -47,6 +51,7 @@ class WorkRecordTests(PipelineCase):
         record, result = self.ask(self.pipeline())
         await self.assertFailure(result, SourceMissing)
         self.assertEqual(record.work.seconds.keys(), {Stage.FETCH})
+        self.assertIsInstance(record.work.steps[-1].error, SourceMissing)
 
     async def test_info_requests_have_a_record_too(self) -> None:
         record = RequestRecord()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -10,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
 
-from imgforge.observability import Metrics
+from imgforge.observability import IRequestObserver, Metrics
 from imgforge.web import Answer, ConnectionLimits, ImageSite, Route, Server, ServerSettings
 from imgforge.web.routes import STREAMED
 from tests.support.fast_lane_case import Log, Wire
@@ -29,6 +30,8 @@ class Abortable(Wire):
 
 
 class SiteCase(SynchronousTestCase):
+    observers: Sequence[IRequestObserver] = ()
+
     def setUp(self) -> None:
         self.clock = Clock()
         self.slow: Deferred[Answer] = Deferred()
@@ -54,7 +57,7 @@ class SiteCase(SynchronousTestCase):
         ]
         self.metrics = Metrics()
         chosen = ServerSettings(headers=[(b"X-Configured", b"yes")])
-        server = Server(self.clock, routes, self.metrics, self.access, chosen)
+        server = Server(self.clock, routes, self.metrics, self.access, chosen, observers=self.observers)
         self.site = ImageSite(server, self.clock, ConnectionLimits(keep_alive=60, read_timeout=5))
 
     def connect(self) -> tuple[Any, Abortable]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import copy_context
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
-from zope.interface import provider
+from zope.interface import implementer, provider
 
 from imgforge.errors import BadSignature, NotAnImage, OriginFailed, Overloaded, SourceNotFound, Unreadable
-from imgforge.observability import bind_request_id, current_request_id
+from imgforge.observability import IRequestObserver, RequestRecord, bind_request_id, current_request_id
 from imgforge.web import Answer
 from imgforge.web.server import Server, _logged
 from tests.support.site_case import SiteCase
@@ -27,6 +28,76 @@ class StreamTests(SiteCase):
         self.ask(GET % b"/stream")
         self.slow.callback(Answer(200, []))
         self.assertEqual([line.size for line in self.access.lines], [4])
+
+
+@implementer(IRequestObserver)
+class Observer:
+    """Keeps the records of requests, and their header `Traceparent`."""
+
+    def __init__(self) -> None:
+        self.begins: list[tuple[RequestRecord, bytes]] = []
+        self.ends: list[RequestRecord] = []
+
+    def begun(self, record: RequestRecord, header: Callable[[bytes], bytes]) -> None:
+        """Keep *record*."""
+        self.begins.append((record, header(b"traceparent")))
+
+    def ended(self, record: RequestRecord) -> None:
+        """Keep *record*."""
+        self.ends.append(record)
+
+
+@implementer(IRequestObserver)
+class Deaf:
+    """Fails whenever it is told something."""
+
+    def begun(self, record: RequestRecord, header: Callable[[bytes], bytes]) -> None:
+        """Fail."""
+        raise RuntimeError("deaf to the begin")
+
+    def ended(self, record: RequestRecord) -> None:
+        """Fail."""
+        raise RuntimeError("deaf to the end")
+
+
+class ObserverTests(SiteCase):
+    """The observer comes after one that always fails."""
+
+    def setUp(self) -> None:
+        self.observer = Observer()
+        self.observers = (Deaf(), self.observer)
+        super().setUp()
+
+    def tearDown(self) -> None:
+        self.flushLoggedErrors(RuntimeError)
+
+    def test_observer_is_told_of_each_begin_and_end_although_another_one_fails(self) -> None:
+        _, wire = self.ask(b"GET /slow?a=b HTTP/1.1\r\nHost: x\r\nTraceparent: 00-1\r\nReferer: there\r\n\r\n")
+        ((record, header),) = self.observer.begins
+        self.assertEqual((record.method, record.target, record.route, header), ("GET", b"/slow?a=b", "s", b"00-1"))
+        self.assertEqual(self.observer.ends, [])
+        self.clock.advance(2.5)
+        self.slow.callback(Answer(200, [(b"Cache-Status", b"imgforge; hit")], b"body"))
+        self.assertEqual(self.observer.ends, [record])
+        self.assertEqual((record.status, record.size, record.duration), (200, 4, 2.5))
+        self.assertEqual((record.cache, record.referrer, record.failure), ("imgforge; hit", "there", None))
+        self.assertIn(b"200 OK", wire.value())
+        self.assertEqual(
+            [str(one.value) for one in self.flushLoggedErrors(RuntimeError)], ["deaf to the begin", "deaf to the end"]
+        )
+
+    def test_observer_learns_why_a_request_failed(self) -> None:
+        self.ask(GET % b"/slow")
+        error = OriginFailed("it broke off")
+        self.slow.errback(error)
+        (record,) = self.observer.ends
+        self.assertIs(record.failure, error)
+        self.assertEqual((record.status, record.error), (502, "it broke off"))
+
+    def test_observer_is_told_of_a_client_that_leaves(self) -> None:
+        self.ask(GET % b"/stream")
+        self.slow.errback(CancelledError())
+        self.assertEqual([record.status for record in self.observer.ends], [499])
 
 
 class ErrorLogTests(SiteCase):

@@ -51,7 +51,8 @@ class ImageServices:
         Raises `BadToken`, `Expired`, or what *parse* raises.
         """
         image = parse(origin_form(request.uri))
-        record_of(request).source = shown_source(image.source)
+        record = record_of(request)
+        record.image, record.source = image, shown_source(image.source)
         self.gate.check(request.getHeader(b"authorization"))
         image.delivery.check_expiry(self.clock.seconds())
         return image

@@ -115,9 +115,11 @@ class ImageEndpoint:
         refusals: list[Answer] = []
         clock = self._services.clock
         work, began = record_of(request).work, clock.seconds()
+        heads: list[float] = []  # when the head of the source had arrived
 
         def started(head: SourceHead) -> IConsumer:
-            work.add(Stage.FETCH, clock.seconds() - began)
+            heads.append(clock.seconds())
+            work.add(Stage.FETCH, began, heads[0])
             if head.status == 416:
                 refusals.append(not_satisfiable(head.headers.get("content-range", "").encode("ascii")))
                 raise _HeadOnly
@@ -148,6 +150,7 @@ class ImageEndpoint:
         except _HeadOnly:
             if refusals:
                 return refusals[0]
+        work.add("stream", heads[0], clock.seconds())
         work.bytes_in = request.sentLength
         return STREAMED
 

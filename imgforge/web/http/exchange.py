@@ -30,15 +30,10 @@ def record_of(request: Request) -> RequestRecord:
 
 @dataclass(eq=False, slots=True)
 class Exchange:
-    """A request in flight, with all that its metrics and log line need at the end."""
+    """A request in flight."""
 
     request: Request
-    label: str  # the name of the route in the metrics
     record: RequestRecord
-    client: str  # address
-    began: float  # seconds since the epoch
-    status: int = 0
-    size: int = 0  # bytes of the body that were sent
     client_gone: bool = False
 
     def client_left(self, _: Failure, answering: Deferred[Any]) -> None:
@@ -46,28 +41,32 @@ class Exchange:
         self.client_gone = True
         answering.cancel()
 
+    def complete(self) -> None:
+        """Notes in the record what only logs and telemetry show."""
+        request, record = self.request, self.record
+        record.cache = (request.responseHeaders.getRawHeaders(b"cache-status") or [b""])[0].decode("latin-1")
+        record.referrer, record.agent = self._logged(b"referer"), self._logged(b"user-agent")
 
-def access_of(exchange: Exchange, now: float, seconds: float) -> Access:
-    """The line of the access log for *exchange*, which ended *now* after *seconds*."""
-    request, record = exchange.request, exchange.record
+    def _logged(self, name: bytes) -> str:
+        return (self.request.getHeader(name) or b"")[:MOST_LOGGED].decode("latin-1")
 
-    def header(name: bytes) -> str:
-        return (request.getHeader(name) or b"")[:MOST_LOGGED].decode("latin-1")
 
-    cache = request.responseHeaders.getRawHeaders(b"cache-status") or [b""]
+def access_of(exchange: Exchange) -> Access:
+    """The line of the access log for *exchange*, which is complete."""
+    record = exchange.record
     return Access(
-        at=now,
-        client=exchange.client,
-        method=request.method.decode("latin-1"),
-        target=as_sent(request.uri),
-        protocol=request.clientproto.decode("latin-1"),
-        status=exchange.status,
-        size=exchange.size,
-        seconds=seconds,
+        at=record.ended,
+        client=record.client,
+        method=record.method,
+        target=as_sent(record.target),
+        protocol=exchange.request.clientproto.decode("latin-1"),
+        status=record.status,
+        size=record.size,
+        seconds=record.duration,
         request_id=record.identity,
-        cache=cache[0].decode("latin-1"),
-        referrer=header(b"referer"),
-        agent=header(b"user-agent"),
+        cache=record.cache,
+        referrer=record.referrer,
+        agent=record.agent,
         level=record.level,
         source=record.source,
         format=record.format,
