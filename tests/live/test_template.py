@@ -91,7 +91,7 @@ class TemplateTests(ServiceCase):
         os.killpg(server.process.pid, signal.SIGTERM)
         wait_for(lambda: server.ended, "the end of the server")
         self.assertEqual(server.process.returncode, 0, server.output())
-        self.assertFalse([pid for pid in pids if alive(pid)])
+        wait_for(lambda: not any(map(alive, pids)), "the end of workers and template")
         self.assertNotIn("another one starts", server.output())
 
     def test_server_that_twistd_moves_elsewhere_has_a_new_interpreter_as_its_template(self) -> None:

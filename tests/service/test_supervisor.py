@@ -426,6 +426,19 @@ class StopTests(SupervisorCase):
         self.machine.advance(60)
         self.assertEqual(len(self.children), 2)
 
+    def test_signal_to_all_processes_that_workers_obey_first_is_no_failure(self) -> None:
+        for child, end in zip(self.children, (ProcessTerminated(signal=15), ProcessDone(0)), strict=True):
+            child.end(end)
+        self.machine.advance(0.05)
+        self.successResultOf(self.supervisor.stopService())
+        self.machine.advance(60)
+        self.assertEqual((len(self.children), self.machine.getDelayedCalls()), (2, []))
+
+    def test_starting_worker_that_somebody_ends_is_replaced(self) -> None:
+        self.children[0].end(ProcessTerminated(signal=15))
+        self.machine.pump([0.1, 0.1])
+        self.assertEqual(len(self.children), 3)
+
     def test_worker_that_has_exited_already_does_not_fail_the_stop(self) -> None:
         self.children[0].gone = self.children[1].gone = True
         stopped = self.supervisor.stopService()

@@ -8,11 +8,14 @@ end themselves as a pipe closes: no worker outlives it.
 from __future__ import annotations
 
 import json
+import signal
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import NamedTuple, Protocol, TextIO
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.error import ProcessDone
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -206,10 +209,19 @@ class WorkerPool(Service):
         self._quarantine.worker_ended(worker, reason, self.plan.settings.quarantine_seconds)
         if self.stopping or worker.is_stopping:
             return
-        why = self._explained(worker, reason)
-        replaced, successor = self.replacement or (None, None)
-        if worker is successor:  # the reload reports it
+        if self.replacement is not None and worker is self.replacement.successor:  # the reload reports it
+            self._explained(worker, reason)
             return
+        if reason.check(ProcessDone) or getattr(reason.value, "signal", None) == signal.SIGTERM:
+            # SIGTERM may go to all processes, and a worker end by it before this process hears of it.
+            self._call_unless_stopping(_RESTART_DELAY, lambda: self._replace(worker, reason, delay))
+        else:
+            self._replace(worker, reason, delay)
+
+    def _replace(self, worker: Child, reason: Failure, delay: float) -> None:
+        """Start a worker in place of *worker*, in *delay* seconds if it has died too soon."""
+        why = self._explained(worker, reason)
+        replaced = self.replacement.replaced if self.replacement is not None else None
         if self._reactor.seconds() - worker.started_at >= _TOO_SOON:
             delay = _RESTART_DELAY
         if worker is replaced:  # its successor is starting
@@ -249,9 +261,12 @@ class WorkerPool(Service):
     def spawn_in(self, delay: float = _RESTART_DELAY) -> None:
         """Start a worker in *delay* seconds; retried with backoff while fork fails."""
 
+        self._call_unless_stopping(delay, lambda: self._spawn_or_wait(min(delay * 2, _LONGEST_DELAY)))
+
+    def _call_unless_stopping(self, delay: float, work: Callable[[], None]) -> None:
         def start() -> None:
             self._starting.discard(call)
-            self._spawn_or_wait(min(delay * 2, _LONGEST_DELAY))
+            work()
 
         call = self._reactor.callLater(delay, start)
         self._starting.add(call)
