@@ -2,10 +2,11 @@
 
 What became of jobs is on the broker as well, in queues that nobody consumes and whose lengths are the counts:
 
-    imgforge                 the jobs themselves
-    imgforge.failed          the jobs that were put aside, with the reason
-    imgforge.done.<day>      a message for each job that was done on that day; goes away after a week
-    imgforge.done.<request>  one for the request, and one for each of its jobs; goes away after a week
+    imgforge                   the jobs themselves
+    imgforge.failed            the jobs that were put aside, with the reason
+    imgforge.failed.<request>  a message for each of them that is of the request; goes away after a week
+    imgforge.done.<day>        a message for each job that was done on that day; goes away after a week
+    imgforge.done.<request>    one for the request, and one for each of its jobs; goes away after a week
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ __all__ = ["BrokerQueue"]
 _DAYS = 7
 _REQUEST_KEPT = 7 * 86400.0  # seconds
 _ANSWERS = 0.5  # seconds for which workers may answer what they are doing
-_MOST_SCANNED = 10_000
+_MOST_SCANNED = 500  # failures that are taken off their queue, and put back, to find those of a request
+_SCAN_KEPT = 3.0  # seconds for which they are remembered
 _RETRY = {"max_retries": 2, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 1.0}
 
 _FAILED = Queue(f"{QUEUE}.failed", routing_key=f"{QUEUE}.failed", durable=True)
@@ -55,6 +57,7 @@ class BrokerQueue:
     def __init__(self, app: Celery, *, clock: Callable[[], float] = time.time) -> None:
         self._app = app
         self._clock = clock
+        self._scan: tuple[float, list[RenderJob]] = 0.0, []
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
@@ -104,6 +107,8 @@ class BrokerQueue:
         """Keeps *job* as failed for *reason*, until `retry`."""
         with self._producer() as producer:
             _publish(producer, _FAILED, msgspec.to_builtins(job.failed(reason)))
+            if job.request:
+                self._note(producer, _failed_queue(job.request))
 
     def _note(self, producer: Any, queue: Queue) -> None:
         _publish(producer, queue, {})
@@ -125,20 +130,21 @@ class BrokerQueue:
         return QueueStatus(pending, running, done, failed, [_failure(job) for job in failures])
 
     def request(self, name: str) -> QueueStatus | None:
-        """What became of the jobs of the request *name*; its failures are found among the first 10,000."""
+        """What became of the jobs of the request *name*; its failures are looked for among the first 500 of all."""
         if not is_request_id(name):
             return None
         with self._connection() as connection:
             noted = _length(connection, _done_name(name))
             if noted is None:
                 return None
-            failures = [job for job in self._failures(connection, _MOST_SCANNED) if job.request == name]
+            failed = _length(connection, _failed_queue(name).name) or 0
+            failures = [job for job in self._scanned(connection) if job.request == name] if failed else []
         total = total_of(name)
-        done, failed = min(max(0, noted - 1), total), len(failures)
+        done, failed = min(max(0, noted - 1), total), min(failed, total)
         running, _ = self._with_workers(name)
         running = min(running, max(0, total - done - failed))
         pending = max(0, total - done - failed - running)
-        return QueueStatus(pending, running, done, failed, [_failure(job) for job in failures[:1000]])
+        return QueueStatus(pending, running, done, failed, [_failure(job) for job in failures])
 
     def _with_workers(self, request: str) -> tuple[int, int]:
         """How many jobs (of *request*, if it is named) workers make, and how many they have for later."""
@@ -149,6 +155,14 @@ class BrokerQueue:
         except (KombuError, CeleryError, OSError, *self._errors()) as error:
             raise QueueFailed("the broker of IMGFORGE_QUEUE_URL does not answer").caused_by(_cause(error)) from error
         return active, later
+
+    def _scanned(self, connection: Connection) -> list[RenderJob]:
+        """The first failures, as they were a few seconds ago: many may ask at once."""
+        scanned, jobs = self._scan
+        if not 0 <= self._clock() - scanned < _SCAN_KEPT:
+            jobs = self._failures(connection, _MOST_SCANNED)
+            self._scan = self._clock(), jobs
+        return jobs
 
     def _failures(self, connection: Connection, most: int) -> list[RenderJob]:
         """The first *most* jobs that were put aside; they stay where they are."""
@@ -186,6 +200,10 @@ class BrokerQueue:
                 else:
                     self._send(producer, job.fresh())
                     count += 1
+                    if job.request:
+                        note = _failed_queue(job.request)(channel)
+                        note.declare()  # it may have gone away
+                        note.get(no_ack=True)
                 message.ack()
         return count
 
@@ -234,6 +252,11 @@ def _done_name(what: str) -> str:
 
 def _done_queue(what: str, seconds: float) -> Queue:
     return Queue(_done_name(what), routing_key=_done_name(what), durable=True, expires=seconds)
+
+
+def _failed_queue(request: str) -> Queue:
+    name = f"{_FAILED.name}.{request}"
+    return Queue(name, routing_key=name, durable=True, expires=_REQUEST_KEPT)
 
 
 def _day(now: float) -> str:
