@@ -8,6 +8,7 @@ import os
 import signal
 from pathlib import Path
 
+from imgforge.queue import EmbeddedQueue, jobs_of
 from imgforge.service import checks
 from tests.support.process import wait_for
 from tests.support.queue_case import SECRET, QueueCase
@@ -160,6 +161,14 @@ class WorkerTests(EmbeddedCase):
         self.render("add", self.path(50))
         self.assertEqual(self.render("run", "--drain", status=1)["failed"], 1)
         self.assertEqual(self.render("status")["failures"][0]["reason"][:3], "404")
+
+    def test_a_job_that_waited_beyond_its_expiry_is_put_aside(self) -> None:
+        queue = EmbeddedQueue(self.settings["QUEUE_PATH"])
+        queue.add(jobs_of([self.path(1, "exp:1000000000")]))
+        queue.close()
+        self.assertEqual(self.render("run", "--drain", status=1)["failed"], 1)
+        self.assertIn("expired", self.render("status")["failures"][0]["reason"])
+        self.assertEqual(self.asked, [])
 
     def test_a_killed_worker_loses_no_image(self) -> None:
         paths = [self.path(n) for n in range(8)]
