@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from imgforge.config import markdown_reference, toml_example
+from imgforge.observability import ImgproxyMetrics, Metrics
 from imgforge.urls import OPTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -71,6 +72,43 @@ def compatibility_table() -> str:
     return "\n".join([f"Of {len(rows)} options: {totals}.", "", "| option | | |", "|---|---|---|", *lines])
 
 
+# imgproxy's metrics, and the expression that gives the same of imgforge's own ones, which are there in any case.
+IMGPROXY_METRICS = {
+    "requests_total": "sum(http_requests_duration_seconds_count)",
+    "status_codes_total": "status_codes_total",
+    "errors_total": "status_codes_total, refusals_total",
+    "request_duration_seconds": "http_requests_duration_seconds",
+    "request_span_duration_seconds": "image_operation_semaphore_wait_duration_seconds, "
+    "source_image_fetch_duration_seconds, image_operation_execution_duration_seconds",
+    "workers": "image_operation_concurrency_limit",
+    "requests_in_progress": "requests_in_progress",
+    "images_in_progress": "images_in_progress",
+    "workers_utilization": "100 * requests_in_progress / image_operation_concurrency_limit",
+    "vips_memory_bytes": "vips_memory_bytes",
+    "vips_max_memory_bytes": "vips_memory_highwater_bytes",
+    "vips_allocs": "vips_allocations",
+}
+
+
+def imgproxy_metrics_table() -> str:
+    """imgproxy's metrics as imgforge exports them: type, labels, meaning, and its own metrics."""
+    metrics = Metrics()
+    metrics.imgproxy = ImgproxyMetrics(metrics.registry, metrics.exemplars)
+    metrics.expect(paths=(), caches=(), formats=())  # the first label of status_codes_total
+    families = {family.name: family for family in metrics.registry.collect()}
+    rows = ["| imgproxy's metric | type | labels | | imgforge's own |", "|---|---|---|---|---|"]
+    for name, own in IMGPROXY_METRICS.items():
+        family = families[name.removesuffix("_total")]
+        labels = sorted({label for sample in family.samples for label in sample.labels} - {"le"})
+        named = (", ".join(f"`{one.strip()}`" for one in texts) for texts in (labels, own.split(",")))
+        rows.append(
+            "| {} | {} | {} | {} | {} |".format(
+                f"`{name}`", family.type, next(named), family.documentation, next(named)
+            )
+        )
+    return "\n".join(rows)
+
+
 def filled(text: str, name: str, content: str) -> str:
     """*text* with *content* between the comments that mark the place called *name*."""
     pattern = re.compile(rf"(<!-- {name}:.*?-->\n).*?(<!-- end -->)", re.DOTALL)
@@ -79,11 +117,13 @@ def filled(text: str, name: str, content: str) -> str:
 
 def generated() -> dict[Path, str]:
     """Every generated file and what it must contain."""
-    usage, operations, compatibility = (ROOT / f"docs/{name}.md" for name in ("usage", "operations", "compatibility"))
+    names = ("usage", "operations", "compatibility", "metrics")
+    usage, operations, compatibility, metrics = (ROOT / f"docs/{name}.md" for name in names)
     return {
         ROOT / "etc/imgforge.toml": toml_example(),
         usage: filled(usage.read_text("utf-8"), "options", options_table()),
         compatibility: filled(compatibility.read_text("utf-8"), "compatibility", compatibility_table()),
+        metrics: filled(metrics.read_text("utf-8"), "imgproxy's metrics", imgproxy_metrics_table()),
         operations: filled(operations.read_text("utf-8"), "settings", markdown_reference().strip()),
     }
 

@@ -18,6 +18,7 @@ from imgforge.config.cache_buckets import CacheBucketsSettings
 from imgforge.config.cache_redis import CacheRedisSettings
 from imgforge.config.caches import CachesSettings
 from imgforge.config.encoders import EncoderSettings
+from imgforge.config.metrics import MetricsSettings
 from imgforge.config.plugins import PluginsSettings
 from imgforge.config.processing import ResultSettings
 from imgforge.config.queue import QueueSettings
@@ -102,6 +103,7 @@ class Settings(
     CacheRedisSettings,
     QueueSettings,
     AnswersSettings,
+    MetricsSettings,
     PluginsSettings,
 ):
     """All settings; frozen."""

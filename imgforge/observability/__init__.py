@@ -6,6 +6,8 @@ from imgforge.lazy_door import lazy_door
 
 if TYPE_CHECKING:
     from imgforge.observability.access_log import Access, AccessLog, as_sent
+    from imgforge.observability.imgproxy_errors import ERROR_TYPES, error_type
+    from imgforge.observability.imgproxy_metrics import ImgproxyMetrics
     from imgforge.observability.logs import (
         LevelFilter,
         bind_request_id,
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
     from imgforge.observability.state_metrics import StateMetrics
 
 __all__ = [
+    "ERROR_TYPES",
     "Access",
     "AccessLog",
     "IRequestObserver",
+    "ImgproxyMetrics",
     "LevelFilter",
     "Metrics",
     "PrerenderMetrics",
@@ -35,6 +39,7 @@ __all__ = [
     "as_sent",
     "bind_request_id",
     "current_request_id",
+    "error_type",
     "keeping_request_id",
     "make_observer",
     "mark_dead",
@@ -52,6 +57,8 @@ __getattr__ = lazy_door(
             "AccessLog",
             "as_sent",
         ),
+        ".imgproxy_errors": ("ERROR_TYPES", "error_type"),
+        ".imgproxy_metrics": ("ImgproxyMetrics",),
         ".logs": (
             "LevelFilter",
             "bind_request_id",

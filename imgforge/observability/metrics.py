@@ -11,28 +11,27 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
-    generate_latest,
-)
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.multiprocess import mark_process_dead
 
+from imgforge.observability.exemplars import Exemplars, latest_exemplars
+from imgforge.observability.exposition import exposed, gauges_of, values_of_all
+from imgforge.observability.histogram_bounds import REQUEST_SECONDS, WORK_SECONDS, method_label
 from imgforge.observability.prometheus_compat import keep_values_in_files, observe_many
+from imgforge.observability.request_record import RequestRecord
 from imgforge.observability.state_metrics import StateMetrics
+from imgforge.observability.traced_requests import note_exemplars
+
+if TYPE_CHECKING:
+    from imgforge.observability.imgproxy_metrics import ImgproxyMetrics
 
 __all__ = ["Metrics", "mark_dead", "render_directory", "share_metrics"]
 
 _DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
-
-_REQUEST_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_WORK_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_NAME = "PROMETHEUS_MULTIPROC_NAME"  # ours
 
 # Observations: the number in each bucket, one of which is beyond the last bound, and last the sum of their seconds.
 _Observed = list[float]
@@ -46,39 +45,42 @@ _REASONS = (
 )
 _TIER_FAULTS = ("corrupt", "full", "io", "slow", "too_large")
 
-# Clients choose the methods: all others share one label.
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PURGE", "PATCH"})
-
 
 class Metrics:
     """The metrics of this process, *namespace* before their names; see docs/operations.md for what each means.
 
-    `state` has the gauges of what the process is and has at the moment.
+    `state` has the gauges of what the process is and has at the moment, `imgproxy` the metrics by imgproxy's names, if
+    they are asked for. `directory` is that of all processes; "" where there is one process.
     """
+
+    imgproxy: ImgproxyMetrics | None = None
 
     def __init__(self, registry: CollectorRegistry | None = None, namespace: str = "") -> None:
         disable_created_metrics()  # several processes together have none
         self.registry = registry if registry is not None else CollectorRegistry()
-        self._multiprocess = os.environ.get(_DIRECTORY, "")
+        self.directory = directory = os.environ.get(_DIRECTORY, "")
+        self.namespace = namespace
+        file = os.path.join(directory, f"exemplars_{os.environ.get(_NAME, '')}.json") if directory else ""
+        self.exemplars = Exemplars(file)
         # What is not handed over yet; besides the answers by metric and labels.
-        self._answers: _Answers = defaultdict(lambda: [0.0] * (len(_REQUEST_SECONDS) + 2))
+        self._answers: _Answers = defaultdict(lambda: [0.0] * (len(REQUEST_SECONDS) + 2))
         self._added: dict[tuple[Counter | Gauge, tuple[str, ...]], int] = defaultdict(int)
         self._observed: dict[tuple[Histogram, tuple[str, ...]], _Observed] = defaultdict(
-            lambda: [0.0] * (len(_WORK_SECONDS) + 2)
+            lambda: [0.0] * (len(WORK_SECONDS) + 2)
         )
         self.state = StateMetrics(self.registry, namespace)
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, namespace=namespace, registry=self.registry)
 
-        def histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = _WORK_SECONDS) -> Histogram:
+        def histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = WORK_SECONDS) -> Histogram:
             return Histogram(name, text, labels, namespace=namespace, registry=self.registry, buckets=buckets)
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(name, text, labels, namespace=namespace, registry=self.registry, multiprocess_mode="livesum")
 
         self._requests = histogram(
-            "http_requests_duration_seconds", "Time to answer.", "method", "path", buckets=_REQUEST_SECONDS
+            "http_requests_duration_seconds", "Time to answer.", "method", "path", buckets=REQUEST_SECONDS
         )
         self._statuses = counter("status_codes_total", "Answers by status.", "status")
         self._cache_hits = counter("cache_hits_total", "Look-ups that found an entry.", "cache_type")
@@ -118,6 +120,10 @@ class Metrics:
         for outcome in ("success", "error"):
             self._fetched.labels(outcome)
 
+    def named(self, name: str) -> str:
+        """The metric *name* with the namespace."""
+        return f"{self.namespace}_{name}" if self.namespace else name
+
     def expect(
         self,
         *,
@@ -146,17 +152,23 @@ class Metrics:
 
     def answered(self, method: str, path: str, status: int, seconds: float) -> None:
         """Counts a response to *method* on the route *path*, that took so many *seconds*."""
-        answers = self._answers[method if method in _METHODS else "other", path, status]
-        answers[bisect_left(_REQUEST_SECONDS, seconds)] += 1
+        answers = self._answers[method_label(method), path, status]
+        answers[bisect_left(REQUEST_SECONDS, seconds)] += 1
         answers[-1] += seconds
+
+    def traced(self, record: RequestRecord) -> None:
+        """Shows the trace of a request that was counted as an exemplar."""
+        note_exemplars(self.exemplars, self.named, record)
 
     def answered_many(self, method: str, path: str, status: int, count: int, seconds: float, cache: str) -> None:
         """Counts so many responses of the fast lane, hits of *cache* in memory, that took *seconds* together."""
         answers = self._answers[method, path, status]
-        answers[bisect_left(_REQUEST_SECONDS, seconds / count)] += count
+        answers[bisect_left(REQUEST_SECONDS, seconds / count)] += count
         answers[-1] += seconds
         self._add(self._cache_hits, cache, count=count)
         self._add(self._cache_tier_hits, cache, "memory", count=count)
+        if self.imgproxy is not None:
+            self.imgproxy.hits(count, seconds)
 
     def cache_hit(self, cache: str, tier: str = "memory") -> None:
         """Counts a look-up that found an entry in *tier*."""
@@ -224,7 +236,7 @@ class Metrics:
 
     def _observe(self, metric: Histogram, seconds: float, *labels: str) -> None:
         observed = self._observed[metric, labels]
-        observed[bisect_left(_WORK_SECONDS, seconds)] += 1
+        observed[bisect_left(WORK_SECONDS, seconds)] += 1
         observed[-1] += seconds
 
     def flush(self) -> None:
@@ -238,24 +250,33 @@ class Metrics:
             metric.labels(*labels).inc(count)
         for handed_over in (self._answers, self._observed, self._added):
             handed_over.clear()
+        if self.imgproxy is not None:
+            self.imgproxy.flush()
+        self.exemplars.save()
 
     def render(self) -> tuple[bytes, str]:
         """The metrics of all processes in Prometheus' text format, and its content type."""
         self.flush()
         return self.flushed()
 
-    def flushed(self) -> tuple[bytes, str]:
-        """The same without what was counted since the last `flush`: for any thread, as it takes many milliseconds."""
-        if self._multiprocess:
-            return render_directory(self._multiprocess)
-        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+    def flushed(self, *, openmetrics: bool = False) -> tuple[bytes, str]:
+        """The same without what was counted since the last `flush`: for any thread, as it takes many milliseconds.
+
+        *openmetrics* is the format that has exemplars.
+        """
+        if self.directory:
+            return render_directory(self.directory, openmetrics=openmetrics)
+        return exposed(self.registry, self.exemplars.latest() if openmetrics else None)
+
+    def gauges(self) -> Mapping[str, float]:
+        """The gauges without labels over all processes, by their names without the namespace; for any thread."""
+        values = values_of_all(self.directory) if self.directory else self.registry
+        return gauges_of(values, self.named(""))
 
 
-def render_directory(directory: str) -> tuple[bytes, str]:
+def render_directory(directory: str, *, openmetrics: bool = False) -> tuple[bytes, str]:
     """The metrics that all processes have written to *directory*, added up, and their content type."""
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=directory)
-    return generate_latest(registry), CONTENT_TYPE_LATEST
+    return exposed(values_of_all(directory), latest_exemplars(directory) if openmetrics else None)
 
 
 def share_metrics(directory: str, name: str) -> None:
@@ -263,7 +284,7 @@ def share_metrics(directory: str, name: str) -> None:
 
     Called before any `Metrics` is made.
     """
-    os.environ[_DIRECTORY] = directory
+    os.environ[_DIRECTORY], os.environ[_NAME] = directory, name
     keep_values_in_files(lambda: name)
 
 

@@ -65,7 +65,7 @@ class StateMetrics:
             mode="livemax",
         )
         self._connections = gauge("client_connections", "Connections of clients.")
-        self._requests = gauge("requests_in_progress", "Requests that are being answered, but for the fast lane's.")
+        self._requests = gauge("requests_in_progress", "Requests for images and /info under way.")
         self._images = gauge("images_in_progress", "Images on a thread or in the queue for one.")
         self._fetches = gauge("source_fetches_in_progress", "Requests that wait for an origin.")
         self._memory_waits = gauge("source_memory_waiting", "Originals that wait for memory.")

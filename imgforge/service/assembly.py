@@ -49,6 +49,7 @@ from imgforge.service.translation import (
     source_settings,
 )
 from imgforge.service.url_translation import url_settings
+from imgforge.service.work_routes import IMAGES, INFO
 from imgforge.sources import SourceRegistry, use_own_resolver
 from imgforge.urls import UrlParser
 from imgforge.web import (
@@ -85,7 +86,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Application", "ApplicationParts"]
 
-_IMAGES = "/{*path}"  # the route of images in the metrics
 _PURGE = "/cache/purge"
 _FLUSH_INTERVAL = 0.25
 _STATE_INTERVAL = 1.0
@@ -184,7 +184,8 @@ class Application(OrderedServices):
                 caches,
                 self._tiered_caches,
                 self._fast_lane,
-                image_route=_IMAGES,
+                threads=threads,
+                processes=processes,
             ),
         )
         self._add_services()
@@ -284,12 +285,12 @@ class Application(OrderedServices):
             Route(b"", "/", page),
             Route(b"/favicon.ico", "/favicon.ico", missing_endpoint("this server has no icon")),
             Route(b"/metrics", "/metrics", metrics),
-            Route(b"/info/", "/info/{*path}", InfoEndpoint(services), prefix=True),
-            Route(b"/info/", "/info/{*path}", purge_info, prefix=True, methods=(b"PURGE",)),
+            Route(b"/info/", INFO, InfoEndpoint(services), prefix=True),
+            Route(b"/info/", INFO, purge_info, prefix=True, methods=(b"PURGE",)),
             Route(_PURGE.encode(), _PURGE, PurgeEndpoint(purging, self._pipeline), methods=(b"POST",)),
             *(prerendering_off() if self._prerendering is None else self._prerendering.routes()),
-            Route(b"", _IMAGES, ImageEndpoint(services), prefix=True),
-            Route(b"", _IMAGES, purge_image, prefix=True, methods=(b"PURGE",)),
+            Route(b"", IMAGES, ImageEndpoint(services), prefix=True),
+            Route(b"", IMAGES, purge_image, prefix=True, methods=(b"PURGE",)),
         ]
         chosen = server_settings(settings, self._clients)
         observers = self._telemetry.observers

@@ -99,6 +99,18 @@ def _queue(settings: Settings) -> Iterator[str]:
         yield "IMGFORGE_QUEUE_URL needs Celery: pip install 'twisted-imgforge[queue]'"
 
 
+def _datadog(settings: Settings) -> Iterator[str]:
+    if settings.datadog_enable:
+        from imgforge.service.datadog_agent import datadog_mistakes
+
+        yield from datadog_mistakes(os.environ)
+
+
+def _cloud_watch(settings: Settings) -> Iterator[str]:
+    if settings.cloud_watch_service_name and find_spec("botocore") is None:
+        yield "IMGFORGE_CLOUD_WATCH_SERVICE_NAME needs botocore: pip install 'twisted-imgforge[cloudwatch]'"
+
+
 def _credentials(name: str, listeners: Callable[[Settings], Iterable[BindAddress]]) -> Rule:
     """The keys and certificates of TLS listeners must be usable."""
 
@@ -159,6 +171,8 @@ LIGHT = (
     Rule(frozenset({*_CHECKED_BY_URLS, "arguments_separator"}), _urls),
     Rule(frozenset({"local_filesystem_root"}), _root),
     Rule(frozenset({"queue_path", "queue_url"}), _queue),
+    Rule(frozenset({"datadog_enable"}), _datadog),
+    Rule(frozenset({"cloud_watch_service_name"}), _cloud_watch),
     _credentials("bind", lambda settings: settings.listeners),
     _credentials("prometheus_bind", lambda settings: settings.metrics_listeners),
 )

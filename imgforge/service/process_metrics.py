@@ -10,6 +10,7 @@ from imgforge import __version__, processing
 from imgforge.cache import Cache
 from imgforge.observability import AccessLog, Metrics, StateMetrics
 from imgforge.pipeline import Admission, Caches
+from imgforge.service.work_routes import IMAGES, WORK_ROUTES
 from imgforge.web import FastLane, ImageSite, hit_access
 from twisted import __version__ as twisted_version
 
@@ -20,7 +21,8 @@ __all__ = ["ObservedParts", "ProcessMetrics"]
 class ObservedParts:
     """The parts of a process that its metrics show.
 
-    `tiered_caches` has the cache of results first, if there is one; `image_route` labels the fast lane's requests.
+    `tiered_caches` has the cache of results first, if there is one. Each of the `processes` has so many image
+    `threads`.
     """
 
     access_log: AccessLog
@@ -29,7 +31,8 @@ class ObservedParts:
     caches: Caches
     tiered_caches: Sequence[Cache]
     fast_lane: FastLane | None
-    image_route: str
+    threads: int
+    processes: int
 
 
 class ProcessMetrics:
@@ -46,7 +49,7 @@ class ProcessMetrics:
         )
         caches = parts.tiered_caches
         metrics.expect(
-            paths=(parts.image_route,),
+            paths=(IMAGES,),
             caches=[cache.name for cache in caches],
             formats=[name for name, one in processing.FORMATS.items() if one.writes],
             tiers=[(cache.name, tier.name) for cache in caches for tier in cache.tiers],
@@ -61,28 +64,33 @@ class ProcessMetrics:
         """Hand the fast lane's hits to the metrics and the access log, and all counts to prometheus_client."""
         fast_lane, metrics = self._parts.fast_lane, self._metrics
         if fast_lane is not None:
-            route, cache = self._parts.image_route, self._parts.tiered_caches[0].name
+            cache = self._parts.tiered_caches[0].name
             for (method, status), (count, seconds) in fast_lane.take_answered().items():
-                metrics.answered_many(method, route, status, int(count), seconds, cache)
+                metrics.answered_many(method, IMAGES, status, int(count), seconds, cache)
             self._parts.access_log.write_all(fast_lane.take_hits(), hit_access)
         metrics.access_log_dropped(self._parts.access_log.take_dropped())
         metrics.flush()
 
     def observe(self) -> None:
         """Set the gauges."""
-        state, parts = self._metrics.state, self._parts
+        state, parts, imgproxy = self._metrics.state, self._parts, self._metrics.imgproxy
+        requests = sum(exchange.record.route in WORK_ROUTES for exchange in parts.site.resource.in_flight)
+        vips = processing.usage()
         decoders = processing.decoder_usage()
         state.update_process(decoder_seconds=decoders.pop("cpu_seconds"))
         state.decoders(**decoders)
-        state.vips(processing.usage())
+        state.vips(vips)
         state.load(
             connections=len(parts.site.connections),
-            requests=parts.site.resource.active,
+            requests=requests,
             images=parts.admission.rendering,
             fetches=parts.admission.fetching,
             memory_waits=parts.caches.budget.waiting,
         )
         _show_caches(state, parts.tiered_caches)
+        if imgproxy is not None:
+            imgproxy.load(requests=requests, threads=parts.threads, processes=parts.processes)
+            imgproxy.vips(vips)
 
 
 def _show_caches(state: StateMetrics, caches: Iterable[Cache]) -> None:

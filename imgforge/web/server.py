@@ -293,6 +293,8 @@ class Server(Resource):
         record = exchange.record
         record.ended = self._clock.seconds()
         self._metrics.answered(record.method, record.route, record.status, record.duration)
+        if record.trace_id:
+            self._metrics.traced(record)
         if record.fallback:
             self._metrics.fallback_served(record.fallback)
         if self._access_log.enabled or self._observers:

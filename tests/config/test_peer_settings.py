@@ -25,14 +25,14 @@ class IdleTests(SynchronousTestCase):
         self.assertNotIn("hush", line)
 
     def test_a_feature_that_is_switched_off_is_not_missed(self) -> None:
-        self.assertEqual(warnings(NEW_RELIC_KEY="", DATADOG_ENABLE="0", ENABLE_VIDEO_THUMBNAILS="False"), ())
-        for name in ("DATADOG_TAGS", "SENTRY_ENVIRONMENT", "SYSLOG_LEVEL", "ML_NUM_STREAMS"):
+        self.assertEqual(warnings(NEW_RELIC_KEY="", PPROF_BIND="0", ENABLE_VIDEO_THUMBNAILS="False"), ())
+        for name in ("OBJECT_DETECTION_TAGS", "SENTRY_ENVIRONMENT", "SYSLOG_LEVEL", "ML_NUM_STREAMS"):
             (line,) = warnings(**{name: "x"})
             self.assertIn(f"IMGFORGE_{name} (", line)
 
     def test_the_file_may_have_them_too(self) -> None:
         with tempfile.NamedTemporaryFile("w") as written:
-            written.write('datadog_enable = false\nmalloc = "jemalloc"\n')
+            written.write('enable_video_thumbnails = false\nmalloc = "jemalloc"\n')
             written.flush()
             self.assertTrue(any("malloc (" in line for line in load_settings(written.name, {}).warnings()))
 

@@ -95,6 +95,9 @@ class ImportTests(SynchronousTestCase):
             "celery",
             "kombu",
             "imgforge.service.prerendering",
+            "imgforge.observability.imgproxy_metrics",
+            "imgforge.service.telemetry.datadog_metrics",
+            "imgforge.service.telemetry.cloud_watch",
         }
         self.assertEqual(imported & unwanted, set())
 

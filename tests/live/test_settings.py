@@ -37,21 +37,21 @@ class SettingsCase(SynchronousTestCase):
 
 class MigrationTests(SettingsCase):
     def test_settings_without_effect_are_warned_of(self) -> None:
-        running = self.server(FREE_MEMORY_INTERVAL="10", DATADOG_ENABLE="false", DATADOG_SERVICE="eu").start()
+        running = self.server(FREE_MEMORY_INTERVAL="10", PPROF_BIND="", OBJECT_DETECTION_CONFIG="eu").start()
         (line,) = [line for line in running.output().splitlines() if "without effect" in line]
         self.assertIn("warn", line)
         self.assertIn("IMGFORGE_FREE_MEMORY_INTERVAL (", line)
-        self.assertIn("IMGFORGE_DATADOG_SERVICE (", line)
+        self.assertIn("IMGFORGE_OBJECT_DETECTION_CONFIG (", line)
 
     def test_settings_of_missing_features_end_the_start(self) -> None:
-        refused = self.server(DATADOG_ENABLE="true", SENTRY_DSN="https://k@sentry/1")
+        refused = self.server(OBJECT_DETECTION_NET="net", SENTRY_DSN="https://k@sentry/1")
         refused.launch()
         wait_for(lambda: refused.ended, "the end")
         self.assertEqual(refused.stop(), 1)
         self.assertEqual(
             [line.partition(" is not supported")[0] for line in refused.output().splitlines()],
             [
-                "imgforge: IMGFORGE_DATADOG_ENABLE in the environment",
+                "imgforge: IMGFORGE_OBJECT_DETECTION_NET in the environment",
                 "imgforge: IMGFORGE_SENTRY_DSN in the environment",
             ],
         )

@@ -35,7 +35,11 @@ class Part(NamedTuple):
     module: str
 
 
-PARTS: tuple[Part, ...] = ()
+PARTS: tuple[Part, ...] = (
+    Part(lambda settings: settings.prometheus_imgproxy_names, "imgforge.service.telemetry.imgproxy_names"),
+    Part(lambda settings: settings.sends_datadog_metrics, "imgforge.service.telemetry.datadog_metrics"),
+    Part(lambda settings: bool(settings.cloud_watch_service_name), "imgforge.service.telemetry.cloud_watch"),
+)
 
 
 def make_telemetry(reactor: IServerReactor, settings: Settings, metrics: Metrics) -> Telemetry:

@@ -16,6 +16,8 @@ from imgforge.web.routes import Endpoint
 
 __all__ = ["HealthEndpoint", "MetricsEndpoint", "missing_endpoint", "page_endpoint"]
 
+_OPENMETRICS = "application/openmetrics-text"
+_VARY = b"Vary", b"Accept"
 _DRAINING = b"imgforge is shutting down\n"
 
 
@@ -33,12 +35,12 @@ class HealthEndpoint:
         media_type = b"text/plain; charset=utf-8"
         if "application/json" in accepted_types(accept):
             media_type, text = b"application/json", json.dumps({"status": state}).encode("ascii") + b"\n"
-        headers = [(b"Content-Type", media_type), (b"Cache-Control", b"no-store"), (b"Vary", b"Accept")]
+        headers = [(b"Content-Type", media_type), (b"Cache-Control", b"no-store"), _VARY]
         return Answer(status, headers, text)
 
 
 class MetricsEndpoint:
-    """`/metrics`: the sum over all worker processes, in Prometheus' text format."""
+    """`/metrics`: the sum over all worker processes, in Prometheus' format, or in OpenMetrics where it is accepted."""
 
     def __init__(
         self, reactor: IServerReactor, gate: BearerGate, metrics: Metrics, refresh: Callable[[], None]
@@ -53,10 +55,12 @@ class MetricsEndpoint:
         self._gate.check(request.getHeader(b"authorization"))
         self._refresh()
         self._metrics.flush()
+        openmetrics = _OPENMETRICS in accepted_types(joined_header(request, b"accept").decode("latin-1"))
         body, content_type = await deferToThreadPool(
-            self._reactor, self._reactor.getThreadPool(), self._metrics.flushed
+            self._reactor, self._reactor.getThreadPool(), self._metrics.flushed, openmetrics=openmetrics
         )
-        return Answer(200, [(b"Content-Type", content_type.encode("ascii")), (b"Cache-Control", b"no-store")], body)
+        headers = [(b"Content-Type", content_type.encode("ascii")), (b"Cache-Control", b"no-store"), _VARY]
+        return Answer(200, headers, body)
 
 
 def page_endpoint(page: Answer) -> Endpoint:

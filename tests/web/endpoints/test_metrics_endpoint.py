@@ -11,7 +11,7 @@ from twisted.web.test.requesthelper import DummyRequest
 
 from imgforge.errors import BadToken
 from imgforge.interfaces import IServerReactor
-from imgforge.observability import Metrics
+from imgforge.observability import Metrics, RequestRecord
 from imgforge.web import BearerGate, MetricsEndpoint
 
 reactor = cast("IServerReactor", running)
@@ -22,9 +22,9 @@ class RecordingMetrics(Metrics):
 
     thread: threading.Thread | None = None
 
-    def flushed(self) -> tuple[bytes, str]:
+    def flushed(self, *, openmetrics: bool = False) -> tuple[bytes, str]:
         self.thread = threading.current_thread()
-        return super().flushed()
+        return super().flushed(openmetrics=openmetrics)
 
 
 class MetricsEndpointTests(TestCase):
@@ -39,6 +39,25 @@ class MetricsEndpointTests(TestCase):
         self.assertIn(b'status_codes_total{status="200"} 1.0\n', answer.body)
         self.assertIn(b'cache_hits_total{cache_type="memory"} 1.0\n', answer.body)
         self.assertNotIn(self.metrics.thread, {None, threading.main_thread()})
+
+    async def test_openmetrics_is_sent_where_it_is_accepted(self) -> None:
+        endpoint = MetricsEndpoint(reactor, BearerGate(""), self.metrics, lambda: None)
+        self.metrics.answered("GET", "/", 200, 0.1)
+        record = RequestRecord(method="GET", route="/", ended=0.1, trace_id="4bf92f3577b34da6a3ce929d0e0e4736")
+        self.metrics.traced(record)
+        for accept, sent in (
+            (b"application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.1", True),
+            (b"application/openmetrics-text;q=0,text/plain", False),
+            (b"text/plain;version=0.0.4", False),
+            (b"*/*", False),
+        ):
+            self.request.requestHeaders.setRawHeaders(b"accept", [accept])
+            answer = await endpoint(self.request)
+            self.assertEqual(b'# {trace_id="4bf92f3577b34da6a3ce929d0e0e4736"} 0.1 ' in answer.body, sent, accept)
+            self.assertEqual(answer.body.endswith(b"# EOF\n"), sent, accept)
+            start = b"application/openmetrics-text; version=1.0.0" if sent else b"text/plain"
+            self.assertTrue(dict(answer.headers)[b"Content-Type"].startswith(start), accept)
+            self.assertEqual(dict(answer.headers)[b"Vary"], b"Accept")
 
     async def test_nothing_is_rendered_without_the_token(self) -> None:
         with self.assertRaises(BadToken):
