@@ -2,7 +2,7 @@
 
 from imgforge.concurrency.coalescing import Coalescer
 from imgforge.concurrency.concurrency_limit import ConcurrencyLimit, ConcurrencyLimits
-from imgforge.concurrency.daemon_threads import DaemonThread, DaemonThreadPool
+from imgforge.concurrency.daemon_threads import DaemonThread, DaemonThreadPool, call_on_thread
 from imgforge.concurrency.file_threads import FileThreads, IDiskReactor, Stalled, TimeLimit
 from imgforge.concurrency.reporting_threads import ReportingThreads
 
@@ -17,4 +17,5 @@ __all__ = [
     "ReportingThreads",
     "Stalled",
     "TimeLimit",
+    "call_on_thread",
 ]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-__all__ = ["DaemonThread", "DaemonThreadPool"]
+__all__ = ["DaemonThread", "DaemonThreadPool", "call_on_thread"]
+
+T = TypeVar("T")
 
 
 class DaemonThread(Thread):
@@ -21,3 +27,19 @@ class DaemonThreadPool(ThreadPool):
     """Twisted's thread pool, on daemon threads."""
 
     threadFactory = DaemonThread
+
+
+def call_on_thread(reactor: IReactorFromThreads, work: Callable[[], T]) -> Deferred[T]:
+    """Call *work* on a thread of its own, which the end of the process does not wait for; fires with its result."""
+    ended: Deferred[T] = Deferred()
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException:
+            reactor.callFromThread(ended.errback, Failure())
+        else:
+            reactor.callFromThread(ended.callback, result)
+
+    DaemonThread(target=run, name="imgforge-call").start()
+    return ended

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
 from imgforge.config.caches import OWN_CACHES
+from imgforge.config.environment import EnvironmentMistake, Variables, load_variables
 from imgforge.config.fields import SettingMistakes
 from imgforge.config.header_values import header_pairs
 from imgforge.config.peer_settings import peer_setting, unread_imgproxy_variables
@@ -28,6 +29,7 @@ _SERVICE_LINK = re.compile(
     r"SERVICE_HOST=|SERVICE_PORT(_[A-Z0-9_]+)?=\d|PORT=\w+://|PORT_\d+_(TCP|UDP|SCTP)(=\w+://|_(PROTO|PORT|ADDR)=)"
 )
 _LONGEST_SHOWN = 80
+_SHORT_SECRET = 8  # characters
 
 
 class ConfigurationError(Exception):
@@ -44,17 +46,22 @@ def load_settings(
     overrides: Mapping[str, str] | None = None,
     check: SettingsCheck = lambda _settings, _unusable: (),
 ) -> Settings:
-    """The settings from *overrides* (by name), *environ* (IMGFORGE_*) and the TOML file, in this order of precedence.
+    """The settings from *overrides* (by name), the files and stores of variables, *environ* and the TOML file.
 
-    Raises `ConfigurationError` with all mistakes at once, including those that *check* finds.
+    That is their order of precedence. Variables of a file or store that are no settings are put into *environ*, unless
+    it is read-only: for *check*, and for libraries. Raises `ConfigurationError` with all mistakes at once, those that
+    *check* finds included.
     """
     mistakes: list[str] = []
     idle: dict[str, str] = {}
     given: dict[str, Any] = {}
     origins: dict[str, str] = {}
+    from_file = _from_file(config_path, mistakes)
+    variables = _variables(environ, from_file, mistakes)
     for origin, prefix, values in (
-        (f"in {config_path}", "", _from_file(config_path, mistakes)),
+        (f"in {config_path}", "", from_file),
         ("in the environment", _PREFIX, fold_plugins(_from_environment(environ))),
+        *((source.place, _PREFIX, fold_plugins(_from_environment(source.values))) for source in variables),
         ("on the command line", "", {name: value for name, value in (overrides or {}).items() if value}),
     ):
         for name, value, named_origin in _known(values, origin, prefix, mistakes, idle):
@@ -64,12 +71,41 @@ def load_settings(
     for name in ("presets", "info_presets"):
         _read_presets(name, given, mistakes)
     _split_headers(given)
-    settings = _validated(given, origins, mistakes, check)
-    renaming = unread_imgproxy_variables(environ, _PREFIX)
+    settings = _validated(given, origins, mistakes, check, variables.secrets)
+    renaming = unread_imgproxy_variables({*environ, *variables.values}, _PREFIX)
     if mistakes:
-        raise ConfigurationError([*mistakes, *filter(None, [renaming])])
+        lines = [*mistakes, *filter(None, [renaming])]
+        raise ConfigurationError([_without_secrets(line, variables.secret_values) for line in lines])
     without_effect = "; ".join(f"{written} ({why})" for written, why in sorted(idle.items()))
+    settings = settings.with_variables(variables.others, variables.secrets)
     return settings.with_notes(filter(None, [renaming, without_effect and f"without effect: {without_effect}"]))
+
+
+def _variables(environ: Mapping[str, str], file: Mapping[str, Any], mistakes: list[str]) -> Variables:
+    """The variables of files and stores; `ConfigurationError` at once where they cannot be read.
+
+    Without them most settings are missing, and their mistakes would say nothing.
+    """
+    try:
+        variables = load_variables(environ, file)
+    except EnvironmentMistake as error:
+        raise ConfigurationError([*mistakes, str(error)]) from None
+    if isinstance(environ, MutableMapping):
+        environ.update(variables.others)
+    return variables
+
+
+def _without_secrets(line: str, secrets: tuple[str, ...]) -> str:
+    """*line* with `***` for values of secret stores, also where they are cut; short ones are no secrets."""
+    for secret in secrets:
+        start = secret[:_SHORT_SECRET]
+        if len(start) == _SHORT_SECRET:
+            while (place := line.find(start)) >= 0:
+                end = next(
+                    (n for n, (a, b) in enumerate(zip(line[place:], secret, strict=False)) if a != b), len(secret)
+                )
+                line = f"{line[:place]}***{line[place + end :]}"
+    return line
 
 
 def _merged(weaker: Any, value: Any) -> Any:
@@ -176,23 +212,27 @@ def _split_headers(given: dict[str, Any]) -> None:
 
 
 def _validated(
-    given: Mapping[str, Any], origins: Mapping[str, str], mistakes: list[str], check: SettingsCheck
+    given: Mapping[str, Any],
+    origins: Mapping[str, str],
+    mistakes: list[str],
+    check: SettingsCheck,
+    hidden: frozenset[str],
 ) -> Settings:
     """The settings; mistakes in some are added to *mistakes*, and their defaults used in their place."""
     unusable: set[str] = set()
     try:
         settings = Settings.from_given(dict(given))
     except SettingMistakes as error:
-        mistakes += [_line(name, allowed, given, origins) for name, allowed in error.by_name.items()]
+        mistakes += [_line(name, allowed, given, origins, hidden) for name, allowed in error.by_name.items()]
         unusable = set(error.by_name)
         settings = Settings.from_given({name: value for name, value in given.items() if name not in unusable})
     mistakes += [*broken_rules(settings, unusable), *check(settings, unusable)]
     return settings
 
 
-def _line(name: str, allowed: str, given: Mapping[str, Any], origins: Mapping[str, str]) -> str:
+def _line(name: str, allowed: str, given: Mapping[str, Any], origins: Mapping[str, str], hidden: frozenset[str]) -> str:
     """The line for one mistake: setting, value, origin, what is *allowed*."""
-    value = "***" if name in SECRET else _shown(given[name])
+    value = "***" if name in SECRET | hidden else _shown(given[name])
     return f"{_PREFIX}{name.upper()}={value} {origins[name]}: {allowed}"
 
 

@@ -57,7 +57,6 @@ class _Feature:
 _ENCRYPTED = "objects that clients of S3 encrypted are not decrypted"
 _MONITORS = "metrics are at /metrics, for Prometheus"
 _NETS = "there is no machine learning: no object detection, no classification, no learned quality"
-_FILES = "settings come from the environment and from --config FILE"
 
 _FEATURES = (
     _Feature(("s3_use_decryption_client",), "s3_use_decryption_", _ENCRYPTED),
@@ -68,10 +67,6 @@ _FEATURES = (
     _Feature(("new_relic_key",), "new_relic_", _MONITORS),
     _Feature(("open_telemetry_enable",), "open_telemetry_", _MONITORS),
     _Feature(("pprof_bind",), "pprof_", _MONITORS),
-    _Feature(("syslog_enable",), "syslog_", "`twistd -n imgforge | logger -t imgforge` sends the log to syslog"),
-    _Feature(("env_local_file_path",), "env_local_", _FILES),
-    _Feature(("env_aws_secret_id", "env_aws_ssm_parameters_path"), "env_aws_", _FILES),
-    _Feature(("env_gcp_secret_id",), "env_gcp_", _FILES),
     _Feature(("enable_video_thumbnails",), "video_thumbnail_", "videos are not read"),
     _Feature(("object_detection_net",), "object_detection_", _NETS),
     _Feature(("classification_net",), "classification_", _NETS),

@@ -132,6 +132,16 @@ def _cache_bucket(settings: Settings) -> Iterator[str]:
                 )
 
 
+def _syslog(settings: Settings) -> Iterator[str]:
+    address = settings.syslog_address
+    if not settings.syslog_enable or not settings.syslog_network:
+        return
+    if not address:
+        yield "IMGFORGE_SYSLOG_NETWORK needs IMGFORGE_SYSLOG_ADDRESS, host:port or the path of a socket"
+    elif not settings.syslog_network.startswith("unix") and ":" not in address.rstrip(":"):
+        yield f"IMGFORGE_SYSLOG_ADDRESS must be host:port for {settings.syslog_network}"
+
+
 def _reach(settings: Settings) -> Iterator[str]:
     if settings.key or settings.allow_unsigned or settings.on_loopback:
         return
@@ -167,6 +177,7 @@ _RULES = (
     Rule(frozenset({"use_swift", *_SWIFT}), _swift),
     Rule(frozenset({"cache_use", *(f"cache_{name}" for name in _SWIFT)}), _cache_swift),
     Rule(frozenset({"cache_use", "cache_type", "cache_bucket", "cache_path_prefix"}), _cache_bucket),
+    Rule(frozenset({"syslog_enable", "syslog_network", "syslog_address"}), _syslog),
     Rule(frozenset({"key", "salt", "bind", "allow_unsigned"}), _reach),
 )
 

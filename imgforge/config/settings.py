@@ -18,6 +18,7 @@ from imgforge.config.cache_buckets import CacheBucketsSettings
 from imgforge.config.cache_redis import CacheRedisSettings
 from imgforge.config.caches import CachesSettings
 from imgforge.config.encoders import EncoderSettings
+from imgforge.config.environment_settings import EnvironmentSettings
 from imgforge.config.metrics import MetricsSettings
 from imgforge.config.plugins import PluginsSettings
 from imgforge.config.processing import ResultSettings
@@ -25,6 +26,7 @@ from imgforge.config.queue import QueueSettings
 from imgforge.config.service import ServiceSettings
 from imgforge.config.sources import SourcesSettings
 from imgforge.config.stores import StoresSettings
+from imgforge.config.syslog import SyslogSettings
 
 __all__ = ["ALIASES", "SECRET", "Settings"]
 
@@ -47,6 +49,7 @@ SECRET = frozenset(
         "source_url_encryption_key",
         "trusted_signatures",
         "custom_request_headers",
+        "env_gcp_key",
         "gcs_key",
         "abs_key",
         "swift_api_key",
@@ -104,16 +107,20 @@ class Settings(
     QueueSettings,
     AnswersSettings,
     MetricsSettings,
+    SyslogSettings,
+    EnvironmentSettings,
     PluginsSettings,
 ):
     """All settings; frozen."""
 
     _given: dict[str, Any]
     _notes: tuple[str, ...]
+    _variables: Mapping[str, str]
+    _hidden: frozenset[str]
 
     def __init__(self, given: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
         super().__init__({**(defaults or {}), **given})
-        self.__dict__.update(_given=dict(given), _notes=())
+        self.__dict__.update(_given=dict(given), _notes=(), _variables={}, _hidden=frozenset())
 
     @property
     def given(self) -> dict[str, Any]:
@@ -131,6 +138,22 @@ class Settings(
         noted = copy(self)
         noted.__dict__.update(_notes=(*self._notes, *notes))
         return noted
+
+    def with_variables(self, variables: Mapping[str, str], hidden: frozenset[str]) -> Settings:
+        """These settings, with *variables* for libraries, and the names of settings that a secret store gave."""
+        known = copy(self)
+        known.__dict__.update(_variables=dict(variables), _hidden=hidden)
+        return known
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """Variables of a file or a secret store that are no settings: a process has them in its environment."""
+        return self._variables
+
+    @property
+    def asks_a_store(self) -> bool:
+        """Whether settings come from a secret store, which takes a while."""
+        return bool(self.env_aws_secret_id or self.env_aws_ssm_parameters_path or self.env_gcp_secret_id)
 
     @property
     def embedded(self) -> bool:
@@ -234,6 +257,7 @@ class Settings(
         return tuple(lines)
 
     def masked(self) -> dict[str, Any]:
-        """All values by name, with secrets, and the names and passwords in URLs, replaced."""
+        """All values by name, with secrets, those of secret stores, and the names and passwords in URLs, replaced."""
         values = json.loads(_USER_INFO.sub("***@", json.dumps(self.written())))
-        return {name: "***" if name in SECRET and value else value for name, value in values.items()}
+        secret = SECRET | self._hidden
+        return {name: "***" if name in secret and value else value for name, value in values.items()}

@@ -8,12 +8,15 @@ if TYPE_CHECKING:
     from imgforge.observability.access_log import Access, AccessLog, as_sent
     from imgforge.observability.imgproxy_errors import ERROR_TYPES, error_type
     from imgforge.observability.imgproxy_metrics import ImgproxyMetrics
+    from imgforge.observability.log_writer import LogWriter
     from imgforge.observability.logs import (
         LevelFilter,
         bind_request_id,
         current_request_id,
         keeping_request_id,
+        line_observer,
         make_observer,
+        notice_line,
         parse_level_spec,
     )
     from imgforge.observability.metrics import Metrics, mark_dead, render_directory, share_metrics
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from imgforge.observability.request_observers import IRequestObserver
     from imgforge.observability.request_record import RequestRecord, Stage, Step, WorkRecord, shown_source
     from imgforge.observability.state_metrics import StateMetrics
+    from imgforge.observability.syslog import Syslog, SyslogReceiver
 
 __all__ = [
     "ERROR_TYPES",
@@ -29,20 +33,25 @@ __all__ = [
     "IRequestObserver",
     "ImgproxyMetrics",
     "LevelFilter",
+    "LogWriter",
     "Metrics",
     "PrerenderMetrics",
     "RequestRecord",
     "Stage",
     "StateMetrics",
     "Step",
+    "Syslog",
+    "SyslogReceiver",
     "WorkRecord",
     "as_sent",
     "bind_request_id",
     "current_request_id",
     "error_type",
     "keeping_request_id",
+    "line_observer",
     "make_observer",
     "mark_dead",
+    "notice_line",
     "parse_level_spec",
     "render_directory",
     "share_metrics",
@@ -59,12 +68,15 @@ __getattr__ = lazy_door(
         ),
         ".imgproxy_errors": ("ERROR_TYPES", "error_type"),
         ".imgproxy_metrics": ("ImgproxyMetrics",),
+        ".log_writer": ("LogWriter",),
         ".logs": (
             "LevelFilter",
             "bind_request_id",
             "current_request_id",
             "keeping_request_id",
+            "line_observer",
             "make_observer",
+            "notice_line",
             "parse_level_spec",
         ),
         ".metrics": (
@@ -83,5 +95,6 @@ __getattr__ = lazy_door(
             "shown_source",
         ),
         ".state_metrics": ("StateMetrics",),
+        ".syslog": ("Syslog", "SyslogReceiver"),
     },
 )

@@ -133,15 +133,26 @@ def _json(access: Access) -> str:
 _FORMATS: dict[str, Callable[[Access], str]] = {"common": _common, "combined": _combined, "json": _json}
 
 
+def _passed_on(line: Callable[[Access], str], also: Callable[[str, str], None]) -> Callable[[Access], str]:
+    def passed_on(access: Access) -> str:
+        text = line(access)
+        also(access.level, text)
+        return text
+
+    return passed_on
+
+
 class AccessLog:
     """Writes a line for each response to *stream*: common, combined or json; with "off" it is not `enabled`.
 
-    Neither a full disk nor a pipe whose reader has stopped delays a response: see `LineWriter`.
+    Neither a full disk nor a pipe whose reader has stopped delays a response: see `LineWriter`. *also* gets the level
+    and the text of each line, on the writer's thread.
     """
 
-    def __init__(self, stream: TextIO, format_name: str) -> None:
+    def __init__(self, stream: TextIO, format_name: str, also: Callable[[str, str], None] | None = None) -> None:
         self._writer = LineWriter(stream)
-        self._line = _FORMATS.get(format_name)
+        line = _FORMATS.get(format_name)
+        self._line = line if line is None or also is None else _passed_on(line, also)
         self._dropped_before = 0
 
     @property

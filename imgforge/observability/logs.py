@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from traceback import format_exception
-from typing import Any, ParamSpec, TextIO, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from twisted.python.failure import Failure
@@ -20,10 +21,14 @@ from zope.interface import provider
 
 __all__ = [
     "LevelFilter",
+    "LineStream",
     "bind_request_id",
     "current_request_id",
     "keeping_request_id",
+    "line_observer",
     "make_observer",
+    "notice_line",
+    "one_line",
     "parse_level_spec",
 ]
 
@@ -110,23 +115,51 @@ def parse_level_spec(text: str) -> LevelFilter:
     return LevelFilter(default, {"twisted": twisted_default} | namespaces)
 
 
-def make_observer(stream: TextIO, *, levels: LevelFilter, form: str = "text") -> ILogObserver:
+class LineStream(Protocol):
+    """What lines are written to: a text stream, or a `LogWriter`."""
+
+    def write(self, text: str, /) -> object:
+        """Write *text*."""
+
+    def flush(self) -> object:
+        """Keep nothing back."""
+
+
+def make_observer(stream: LineStream, *, levels: LevelFilter, form: str = "text") -> ILogObserver:
     """An observer that writes the events that pass *levels* to *stream*, flushed line by line.
 
     *form* is text, json, gcp or structured.
     """
-    write = _FORMS[form]
+
+    def write(_level: Any, line: str) -> None:
+        stream.write(line + "\n")
+        stream.flush()
+
+    return line_observer(write, levels=levels, form=form)
+
+
+def line_observer(write: Callable[[Any, str], object], *, levels: LevelFilter, form: str) -> ILogObserver:
+    """An observer that calls *write* with the `LogLevel` and the line of each event that passes *levels*.
+
+    The line is made at once: the id of the request, and values that change later, are those of the event.
+    """
+    line_of = _FORMS[form]
 
     @provider(ILogObserver)
     def observer(event: LogEvent) -> None:
         level = event.get("log_level") or LogLevel.info
         namespace = _public(str(event.get("log_namespace") or "-"))
         if levels.passes(namespace, level):
-            stream.write(write(event, namespace, level.name) + "\n")
-            stream.flush()
+            write(level, line_of(event, namespace, level.name))
 
     log_observer: ILogObserver = observer
     return log_observer
+
+
+def notice_line(form: str, text: str, **fields: Any) -> str:
+    """A warning about the log itself, as a line of *form*; *text* is its format, as a `Logger` takes it."""
+    event = {"log_time": time.time(), "log_format": text, **fields}
+    return _FORMS[form](event, "imgforge.log", LogLevel.warn.name)
 
 
 def _public(namespace: str) -> str:
@@ -161,17 +194,17 @@ def _traceback(event: LogEvent) -> str:
     return "".join([*before, failure.getTraceback()])
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """*text* with line breaks and control characters escaped: no value can forge a line."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def _text_line(event: LogEvent, namespace: str, level: str) -> str:
     identity = event.get("request_id") or current_request_id()
-    head = _one_line(f"{_time(event)} {level:<5} {namespace}" + (f" [{identity}]" if identity else ""))
+    head = one_line(f"{_time(event)} {level:<5} {namespace}" + (f" [{identity}]" if identity else ""))
     traceback = _traceback(event)
-    indented = "".join(f"\n    {_one_line(line)}" for line in traceback.splitlines()) if traceback else ""
-    return f"{head} {_one_line(_message(event))}{indented}"
+    indented = "".join(f"\n    {one_line(line)}" for line in traceback.splitlines()) if traceback else ""
+    return f"{head} {one_line(_message(event))}{indented}"
 
 
 def _fields(event: LogEvent, namespace: str, level: tuple[str, str]) -> dict[str, object]:

@@ -96,7 +96,7 @@ class ApplicationParts:
     """This process's part of the server: *threads* image threads in each of *processes* processes.
 
     `output` is the stream of the access log, `directory` one that all processes share, `crash_tracker` knows the
-    sources that crashed processes before this one.
+    sources that crashed processes before this one, `access_lines` gets the lines of the access log as well.
     """
 
     threads: int
@@ -104,6 +104,7 @@ class ApplicationParts:
     output: TextIO = field(default_factory=lambda: sys.stdout)
     directory: str = ""
     crash_tracker: CrashTracker | None = None
+    access_lines: Callable[[str, str], None] | None = None
 
 
 class Application(OrderedServices):
@@ -123,7 +124,7 @@ class Application(OrderedServices):
         self._metrics = metrics
         self._processes = processes
         self._telemetry = make_telemetry(reactor, settings, metrics)
-        self._access_log = AccessLog(parts.output, settings.access_log)
+        self._access_log = AccessLog(parts.output, settings.access_log, parts.access_lines)
         self._sources = SourceRegistry(
             reactor, source_settings(settings), [SampleFactory()] if settings.embedded else []
         )

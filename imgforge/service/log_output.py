@@ -23,12 +23,14 @@ from zope.interface import implementer
 from imgforge.config import Settings
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import make_observer, parse_level_spec
+from imgforge.service.application_log import ApplicationLog
 
-__all__ = ["StderrReader", "begin_logging", "catch_uncaught", "log_stream", "observer_for"]
+__all__ = ["StderrReader", "begin_logging", "catch_uncaught", "end_logging", "log_stream", "observer_for"]
 
 log = Logger()
 
 _LONGEST_LINE = 8192
+_begun: list[ApplicationLog] = []  # of this process, if it is a worker
 _LEVELS = ((logging.CRITICAL, LogLevel.critical), (logging.ERROR, LogLevel.error), (logging.WARNING, LogLevel.warn))
 
 
@@ -46,19 +48,28 @@ def log_stream(twistd_options: Any) -> TextIO | None:
 
 
 def observer_for(settings: Settings, stream: TextIO) -> ILogObserver:
-    """The log observer of the settings."""
+    """The log observer of the settings for a command, which writes each line at once."""
     return make_observer(stream, form=settings.log_format, levels=parse_level_spec(settings.log_level))
 
 
-def begin_logging(settings: Settings) -> TextIO:
-    """Log to standard output from now on, printed text included; returns that stream, for the access log.
+def begin_logging(settings: Settings) -> tuple[ApplicationLog, TextIO]:
+    """Log to standard output from now on, printed text included; returns the log, and that stream for the access log.
 
     What was logged before is the main process's: a worker is forked from a process that has been forked from it.
+    `end_logging` writes what waits.
     """
     stream = sys.stdout
     catch_uncaught()
-    globalLogBeginner.beginLoggingTo([observer_for(settings, stream)], discardBuffer=True)
-    return stream
+    begun = ApplicationLog(settings, stream)
+    _begun.append(begun)
+    globalLogBeginner.beginLoggingTo(begun.observers, discardBuffer=True)
+    return begun, stream
+
+
+def end_logging() -> None:
+    """Write the lines that wait, within a bound: this process is about to end."""
+    for begun in _begun:
+        begun.close()
 
 
 def catch_uncaught() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.logger import ILogObserver, Logger
+from twisted.logger import ILogObserver, Logger, LogPublisher, globalLogPublisher
 
-from imgforge.config import Settings
 from imgforge.interfaces import IServerReactor
-from imgforge.service.log_output import catch_uncaught, observer_for
+from imgforge.service.application_log import ApplicationLog
+from imgforge.service.log_output import catch_uncaught
 from imgforge.service.platform import Notifier, call_on_hangup, end_with_failure, settle, stop_on_signals
 from imgforge.service.startup_lines import StartupLines
 
@@ -32,24 +32,29 @@ class ImgforgeService(MultiService):
     def __init__(
         self,
         reactor: IServerReactor,
-        settings: Settings,
-        stream: TextIO | None,
+        application_log: ApplicationLog,
         lines: StartupLines,
         tidy: Callable[[], None],
     ) -> None:
         super().__init__()
         self._reactor = reactor
-        self._settings = settings
-        self._stream = stream
+        self._application_log = application_log
         self._lines = lines
         self._tidy = tidy
         self.notifier = Notifier(os.environ)
 
     def setServiceParent(self, parent: Any) -> None:
-        """Give the application a log observer: twistd asks for it when logging starts."""
-        if self._stream is not None:
-            parent.setComponent(ILogObserver, observer_for(self._settings, self._stream))
+        """Give the application a log observer: twistd asks for it when logging starts.
+
+        twistd has one of its own with `--logger` and `--syslog`.
+        """
+        application_log = self._application_log
+        if application_log.has_stream:
+            parent.setComponent(ILogObserver, LogPublisher(*application_log.observers))
             catch_uncaught()
+        else:
+            for observer in application_log.observers:
+                globalLogPublisher.addObserver(observer)
         super().setServiceParent(parent)
 
     def startService(self) -> None:
@@ -67,6 +72,7 @@ class ImgforgeService(MultiService):
             self.log.warn("{line}", line=line)
         self._reactor.callWhenRunning(call_on_hangup, self._reactor, child.reload)
         self._reactor.callWhenRunning(settle)
+        self._reactor.callWhenRunning(self._application_log.start)  # not before twistd has daemonized: it forks
         try:
             super().startService()
         except Exception as error:

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO, cast
 
@@ -21,6 +22,7 @@ from twisted.python import usage
 from imgforge import __version__
 from imgforge.config import ConfigurationError, Settings, load_settings
 from imgforge.plugins import plugin_modules
+from imgforge.service.application_log import ApplicationLog
 from imgforge.service.log_output import log_stream
 from imgforge.service.main_service import ImgforgeService
 from imgforge.service.platform import (
@@ -38,6 +40,8 @@ from imgforge.service.start_checks import StartChecks, is_alone
 from imgforge.service.startup_lines import StartupLines, listening, warnings
 
 if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
     from imgforge.interfaces import IServerReactor
     from imgforge.service.net import Listener
     from imgforge.service.supervisor import Launcher, PoolOutput, TemplateProcess
@@ -106,6 +110,7 @@ class _Configuration:
         self._overrides |= settings_of_try
         self._is_try = options["try"] is not None
         self._cpus = cpus
+        self._asks_a_store = False
         self.alone: bool | None = None  # as the settings of the start say: reloads do not change it
 
     def load(self) -> Settings:
@@ -116,7 +121,16 @@ class _Configuration:
             raise ConfigurationError(["--try is for a server without IMGFORGE_KEY and IMGFORGE_ALLOW_UNSIGNED"])
         if self.alone is None:
             self.alone = is_alone(settings, self._cpus)
+        self._asks_a_store = settings.asks_a_store
         return settings.with_notes(checks.warnings)
+
+    def load_again(self, reactor: IServerReactor) -> Settings | Deferred[Settings]:
+        """The settings once more, for a reload; on a thread where a secret store is asked, which may take a minute."""
+        if not self._asks_a_store:
+            return self.load()
+        from imgforge.concurrency import call_on_thread
+
+        return call_on_thread(reactor, self.load)
 
 
 class _Start(NamedTuple):
@@ -137,7 +151,9 @@ class _Start(NamedTuple):
         return self.opened[len(self.settings.listeners) :]
 
 
-def _serving_process(reactor: IServerReactor, service: ImgforgeService, start: _Start, output: TextIO) -> Any:
+def _serving_process(
+    reactor: IServerReactor, service: ImgforgeService, start: _Start, output: TextIO, application_log: ApplicationLog
+) -> Any:
     """The part of *service* that serves in this process; *output* gets the access log."""
     tune_allocator()
     with left_out(HTTP2_SERVER):
@@ -148,7 +164,7 @@ def _serving_process(reactor: IServerReactor, service: ImgforgeService, start: _
         confine()
     parts = ServingParts(
         start.listeners,
-        ApplicationParts(start.threads, output=output),
+        ApplicationParts(start.threads, output=output, access_lines=application_log.access_lines),
         metrics_listeners=start.metrics_listeners,
         notifier=service.notifier,
         on_listening=service.log_listening,
@@ -163,7 +179,7 @@ def _supervisor(
     start: _Start,
     output: PoolOutput,
     launcher: Launcher,
-    load: Callable[[], Settings],
+    load: Callable[[], Settings | Deferred[Settings]],
     workers: int,
 ) -> Any:
     """The part of *service* that has *workers* serve; *load* reads the configuration again."""
@@ -234,12 +250,19 @@ def makeService(options: Options) -> IService:
         listening(settings, [listener.address for listener in opened]),
     )
     stream = log_stream(twistd_options)
+    application_log = ApplicationLog(settings, stream)
     reactor = cast("IServerReactor", installed)
-    service = ImgforgeService(reactor, settings, stream, lines, leftovers.close)
+
+    def tidy() -> None:
+        leftovers.close()
+        application_log.close()  # last: whatever else is logged is written
+
+    atexit.register(application_log.close)
+    service = ImgforgeService(reactor, application_log, lines, tidy)
     start = _Start(settings, threads_per_process(settings, count, cpus), opened)
     if configuration.alone:
         # The stream as it is now: twistd is about to turn sys.stdout into a log.
-        child = _serving_process(reactor, service, start, stream or sys.stdout)
+        child = _serving_process(reactor, service, start, stream or sys.stdout, application_log)
     else:
         from imgforge.observability import share_metrics
         from imgforge.service.supervisor import Launcher, MetricsDirectory, PoolOutput
@@ -249,6 +272,7 @@ def makeService(options: Options) -> IService:
         share_metrics(directory.path, "parent")
         output = PoolOutput(directory.path, stream)
         launcher = Launcher(reactor, template)
-        child = _supervisor(reactor, service, start, output, launcher, configuration.load, count)
+        load = partial(configuration.load_again, reactor)
+        child = _supervisor(reactor, service, start, output, launcher, load, count)
     child.setServiceParent(service)
     return service

@@ -95,6 +95,7 @@ class Twistd:
         self.process: subprocess.Popen[bytes] | None = None
         self.options: tuple[str, ...] = ()  # of twistd itself
         self.wrapper: tuple[str, ...] = ()  # a command that becomes the one that follows it
+        self.stdout: int | None = None  # a descriptor for its log, in place of the file
         self.inherited: int | None = None  # a listening socket that it gets as systemd would pass it
 
     @property
@@ -130,7 +131,9 @@ class Twistd:
             environment["IMGFORGE_CACHE_TYPE"] = "none"
         environment |= {f"IMGFORGE_{name}": value for name, value in self.settings.items()} | dict(self.environment)
         command = [str(TWISTD), "-n", "--pidfile=", *self.options, "imgforge"]
-        if self.options or "LOG_LEVEL" in self.settings:  # the line that names the port may be elsewhere
+        if (
+            self.options or self.stdout is not None or "LOG_LEVEL" in self.settings
+        ):  # the line that names the port may be elsewhere
             _ = self.port
         if "BIND" not in self.settings:
             command += ["--bind", f"127.0.0.1:{self._port}"]
@@ -142,7 +145,12 @@ class Twistd:
             command = [sys.executable, "-c", _AS_SYSTEMD, str(self.inherited), *command]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                command, cwd=self.scratch.name, env=environment, stdout=log, stderr=log, pass_fds=passed
+                command,
+                cwd=self.scratch.name,
+                env=environment,
+                stdout=log if self.stdout is None else self.stdout,
+                stderr=log,
+                pass_fds=passed,
             )
 
     @property

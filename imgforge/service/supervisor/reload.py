@@ -35,7 +35,10 @@ from imgforge.service.supervisor.worker_pool import Plan, Replacement, WorkerPoo
 __all__ = ["ReloadObserver", "Reloader", "installed_code"]
 
 # Settings of the supervisor itself, which keep their values until the next start.
-_FIXED = ("bind", "so_reuseport", "prometheus_bind", "prometheus_namespace", "processes", "log_format")
+_FIXED = (
+    *("bind", "so_reuseport", "prometheus_bind", "prometheus_namespace", "processes", "log_format"),
+    *("syslog_enable", "syslog_network", "syslog_address", "syslog_tag"),
+)
 CODE_HAS_CHANGED = (
     "the code of imgforge has changed since the start: SIGHUP does not load it, and changes nothing. Restart the "
     "server; no connection is refused if another server is started beside it first (IMGFORGE_SO_REUSEPORT)"
@@ -80,7 +83,7 @@ class Reloader:
         self,
         pool: WorkerPool,
         settings: Settings,
-        load: Callable[[], Settings],
+        load: Callable[[], Settings | Deferred[Settings]],
         notifier: Notifier,
         observer: ReloadObserver,
         code: Callable[[], bytes] = installed_code,
@@ -104,20 +107,23 @@ class Reloader:
 
     def _begin(self) -> None:
         self._notifier.reloading()
+        Deferred.fromCoroutine(self._load_and_replace()).addErrback(self._failed).addCallback(
+            lambda _: self._machine.finish()
+        )
+
+    async def _load_and_replace(self) -> None:
         try:
-            plan = self._new_plan()
+            plan = await self._new_plan()
         except (ConfigurationError, CredentialsError) as error:
             for line in str(error).splitlines():
                 self.log.error("the new configuration is not used: {line}", line=line)
         except Exception:
             self.log.failure("the new configuration is not used: an unexpected error")
         else:
-            Deferred.fromCoroutine(self._replace_all(plan)).addErrback(self._failed).addCallback(
-                lambda _: self._machine.finish()
-            )
+            if not self._pool.stopping:
+                await self._replace_all(plan)
             return
         self._observer.reload_ended(worked=False)
-        self._machine.finish()
 
     def code_has_changed(self) -> bool:
         """Whether a new worker would run other code than this process."""
@@ -126,10 +132,11 @@ class Reloader:
         except OSError:  # half of it is installed
             return True
 
-    def _new_plan(self) -> Plan:
+    async def _new_plan(self) -> Plan:
         if self.code_has_changed():
             raise ConfigurationError([CODE_HAS_CHANGED])
-        settings = self._load()
+        loaded = self._load()
+        settings = await loaded if isinstance(loaded, Deferred) else loaded
         for name in _FIXED:
             if getattr(settings, name) != getattr(self._settings, name):
                 self.log.warn("IMGFORGE_{name}: the change takes effect at the next start", name=name.upper())

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from twisted.internet.defer import Deferred
 from twisted.internet.process import reapProcessHandlers
 from twisted.logger import Logger
 
@@ -44,7 +45,7 @@ class SupervisorParts:
     threads: int
     output: PoolOutput
     launcher: Launcher
-    load: Callable[[], Settings]
+    load: Callable[[], Settings | Deferred[Settings]]
     metrics_listeners: Sequence[Listener] = ()
     notifier: Notifier = field(default_factory=Notifier)
     on_listening: Callable[[], None] = lambda: None

@@ -56,6 +56,7 @@ class Plan:
         ]
         document = {
             "settings": self.settings.given,
+            "variables": dict(self.settings.variables),
             "listeners": listeners,
             "threads": self.threads,
             "processes": processes,

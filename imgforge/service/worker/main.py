@@ -30,7 +30,7 @@ from zope.interface import implementer
 from imgforge.config import BindAddress, Settings
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import share_metrics
-from imgforge.service.log_output import begin_logging
+from imgforge.service.log_output import begin_logging, end_logging
 from imgforge.service.net import ConnectionCounts, Credentials, Listener
 from imgforge.service.platform import (
     HTTP2_SERVER,
@@ -64,6 +64,7 @@ class _SupervisorPipe:
     def connectionLost(self, reason: Failure) -> None:
         """End if the pipe is closed, and not if the reactor stops."""
         if reason.check(ConnectionDone):
+            end_logging()
             os._exit(1)
 
 
@@ -89,6 +90,7 @@ def main(supervisor: int, descriptors: Sequence[int]) -> None:
         _start(running, document, inherited)
     except (Exception, SystemExit) as error:  # a plugin may raise anything
         report_failure(inherited.heartbeats, error)
+        end_logging()
         os._exit(1)  # without waiting for threads
     running.addReader(_SupervisorPipe())
     settle()
@@ -124,12 +126,14 @@ def _start(reactor: IServerReactor, document: dict[str, Any], inherited: _Inheri
         from imgforge.service.worker.announcement import announce
         from imgforge.service.worker.process import ServingParts, ServingProcess
 
+    os.environ.update(document["variables"])  # a template may be older than they are
     settings = Settings.from_given(document["settings"])
-    stream = begin_logging(settings)
+    application_log, stream = begin_logging(settings)
+    reactor.callWhenRunning(application_log.start)
     if settings.sandbox:
         confine()
     processes, threads = document["processes"], document["threads"]
-    announces = document["announces"] and not announce(settings, processes, threads, stream)
+    announces = document["announces"] and not announce(settings, processes, threads, application_log)
     directory, name = document["metrics"]
     share_metrics(directory, name)
     listeners = [
@@ -148,7 +152,7 @@ def _start(reactor: IServerReactor, document: dict[str, Any], inherited: _Inheri
         settings,
         ServingParts(
             listeners,
-            ApplicationParts(threads, processes, stream, directory, crash_tracker),
+            ApplicationParts(threads, processes, stream, directory, crash_tracker, application_log.access_lines),
             share=counts.share(slot),
             announces=announces,
         ),

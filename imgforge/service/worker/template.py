@@ -143,6 +143,9 @@ def _run_worker(supervisor: int, descriptors: Sequence[int]) -> NoReturn:
         sys.excepthook(*sys.exc_info())
     finally:
         with suppress(Exception):
+            from imgforge.service.log_output import end_logging
+
+            end_logging()
             sys.__stdout__.flush()  # type: ignore[union-attr]
         os._exit(status)
 
