@@ -28,6 +28,7 @@ STARTERS = (
     "brokers",
     "balancers",
     "checkers",
+    "prometheus_server",
 )
 STARTING = {f"tests.support.{name}" for name in STARTERS}
 # Programs that take traffic, decoders that run in processes of their own, and fuzzers.

@@ -132,10 +132,11 @@ class IConfiguredSourceFactory(ISourceFactory, IConfiguredFactory):
 
 
 class TierUsage(NamedTuple):
-    """What a tier holds: bytes, and the number of entries."""
+    """What a tier holds: bytes, and the number of entries; the bytes that it may hold, 0 without a limit."""
 
     bytes: int
     entries: int
+    limit: int = 0
 
 
 class LearnPurges(Protocol):

@@ -71,6 +71,7 @@ class DiskTier:
     ) -> None:
         self._reactor = reactor
         self._path = path
+        self._most_bytes = limits.bytes
         self._longest_body = min(limits.bytes or LONGEST_BODY, LONGEST_BODY)
         self._on_fault = on_fault
         self._threads = FileThreads(reactor, _THREADS, _PATIENCE)
@@ -109,7 +110,7 @@ class DiskTier:
     def usage(self) -> TierUsage | None:
         """See `ICacheTier`: what the last sweep left, of any process; None before the first one."""
         sweep = self._janitor.last_sweep
-        return None if sweep is None else TierUsage(sweep.bytes, sweep.entries)
+        return None if sweep is None else TierUsage(sweep.bytes, sweep.entries, self._most_bytes)
 
     def get(self, key: bytes) -> Deferred[CacheEntry | None]:
         """The entry under *key*, verified; a damaged one is removed, and a miss."""

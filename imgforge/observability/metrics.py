@@ -44,6 +44,8 @@ _REASONS = (
     "quarantine",
 )
 _TIER_FAULTS = ("corrupt", "full", "io", "slow", "too_large")
+_SHARED_TIER_FAULTS = (*_TIER_FAULTS, "skipped")  # of any tier but memory and disk
+_STATUSES = ("200", "304", "400", "403", "404", "408", "422", "429", "499", "500", "502", "503", "504")
 
 
 class Metrics:
@@ -136,7 +138,8 @@ class Metrics:
 
         *tiers* are pairs of a cache and one of its tiers.
         """
-        self._statuses.labels("200")
+        for status in _STATUSES:
+            self._statuses.labels(status)
         for path in paths:
             self._requests.labels("GET", path)
         for cache in caches:
@@ -144,7 +147,7 @@ class Metrics:
             self._cache_misses.labels(cache)
         for cache, tier in tiers:
             self._cache_tier_hits.labels(cache, tier)
-            for fault in _TIER_FAULTS if tier != "memory" else ():
+            for fault in {"memory": (), "disk": _TIER_FAULTS}.get(tier, _SHARED_TIER_FAULTS):
                 self._cache_faults.labels(tier, fault)
         for name in formats:
             self._processed.labels(name)

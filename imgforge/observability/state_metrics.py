@@ -78,6 +78,11 @@ class StateMetrics:
             "entries": gauge("cache_disk_entries", "Entries in the disk tier.", "cache_type", mode="mostrecent"),
         }
         self._disk_shown: dict[str, tuple[int, int]] = {}
+        self._disk_limit = gauge(
+            "cache_disk_limit_bytes", "Bytes that the disk tier may have.", "cache_type", mode="livemax"
+        )
+        self._memory_limit = gauge("memory_limit_bytes", "Memory that all processes may use.", mode="livemax")
+        self._workers = gauge("worker_processes_expected", "Worker processes that should run.", mode="livemax")
         self._reload_success = gauge(
             "config_last_reload_successful", "Whether the last configuration is in use.", mode="livemax"
         )
@@ -118,6 +123,14 @@ class StateMetrics:
         """Sets the versions of the parts that run."""
         self._build.labels(version, libvips, python, twisted).set(1)
 
+    def memory_limit(self, limit: int) -> None:
+        """Sets how many bytes of memory all processes together may use."""
+        self._memory_limit.set(limit)
+
+    def workers(self, expected: int) -> None:
+        """Sets how many worker processes should run."""
+        self._workers.set(expected)
+
     def load(self, *, connections: int, requests: int, images: int, fetches: int, memory_waits: int) -> None:
         """Sets how many of each there are now; see the gauges' texts."""
         self._connections.set(connections)
@@ -131,8 +144,13 @@ class StateMetrics:
         self._memory["bytes"].labels(cache).set(size)
         self._memory["entries"].labels(cache).set(entries)
 
-    def disk_tier(self, cache: str, size: int, entries: int) -> None:
-        """Sets the bytes and entries that the disk tier of *cache* had at the last sweep this process knows of."""
+    def disk_tier(self, cache: str, size: int, entries: int, limit: int = 0) -> None:
+        """Sets the bytes and entries that the disk tier of *cache* had at the last sweep this process knows of.
+
+        *limit* are the bytes that it may have; 0 is no limit, and is not shown.
+        """
+        if limit:
+            self._disk_limit.labels(cache).set(limit)
         if self._disk_shown.get(cache) != (size, entries):  # or an old value would pass for the latest
             self._disk_shown[cache] = size, entries
             self._disk["bytes"].labels(cache).set(size)

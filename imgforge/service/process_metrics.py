@@ -10,6 +10,7 @@ from imgforge import __version__, processing
 from imgforge.cache import Cache
 from imgforge.observability import AccessLog, Metrics, StateMetrics
 from imgforge.pipeline import Admission, Caches
+from imgforge.service.platform import usable_bytes
 from imgforge.service.work_routes import IMAGES, WORK_ROUTES
 from imgforge.web import FastLane, ImageSite, hit_access
 from twisted import __version__ as twisted_version
@@ -47,6 +48,7 @@ class ProcessMetrics:
             python=platform.python_version(),
             twisted=twisted_version,
         )
+        metrics.state.memory_limit(usable_bytes())
         caches = parts.tiered_caches
         metrics.expect(
             paths=(IMAGES,),
@@ -94,9 +96,10 @@ class ProcessMetrics:
 
 
 def _show_caches(state: StateMetrics, caches: Iterable[Cache]) -> None:
-    show = {"memory": state.memory_tier, "disk": state.disk_tier}
     for cache in caches:
         for tier in cache.tiers:
             usage = tier.usage()
-            if usage is not None and tier.name in show:
-                show[tier.name](cache.name, usage.bytes, usage.entries)
+            if usage is not None and tier.name == "memory":
+                state.memory_tier(cache.name, usage.bytes, usage.entries)
+            elif usage is not None and tier.name == "disk":
+                state.disk_tier(cache.name, *usage)

@@ -99,3 +99,21 @@ class ComposeTests(SynchronousTestCase):
             for port in service.get("ports", []):
                 self.assertEqual(port["host_ip"], "127.0.0.1", name)
         self.assertFalse(any("ports" in services[node] for node in nodes))
+
+    def test_prometheus_has_the_alerts_and_grafana_the_dashboard(self) -> None:
+        services = self.project()["services"]
+        mounted = {
+            name: {
+                volume["target"]: Path(volume["source"]).parts[-2:]
+                for volume in services[name]["volumes"]
+                if volume["type"] == "bind"
+            }
+            for name in ("prometheus", "grafana")
+        }
+        (rules,) = yaml.safe_load((ETC / "compose" / "prometheus.yml").read_text("utf-8"))["rule_files"]
+        self.assertEqual(mounted["prometheus"][f"/etc/prometheus/{rules}"], ("prometheus", rules))
+        (provider,) = yaml.safe_load((ETC / "compose" / "grafana" / "dashboards.yaml").read_text("utf-8"))["providers"]
+        place = provider["options"]["path"]
+        self.assertEqual(mounted["grafana"][f"{place}/imgforge.json"], ("grafana", "imgforge.json"))
+        for folder, file in mounted["prometheus"].values():
+            self.assertTrue((ETC / folder / file).is_file(), file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import tempfile
 from typing import Any
 
@@ -12,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge import __version__
 from tests.support.checkers import ETC, RELEASES, kubernetes_errors, ran
+from tests.support.process import ROOT
 
 CHART = ETC / "helm" / "imgforge"
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -26,6 +28,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "affinity": {"nodeAffinity": {}},
         "podAnnotations": {"a": "b"},
         "persistence": {"storageClass": "local"},
+        "monitoring": {"enabled": True, "labels": {"release": "prometheus"}, "docs": "https://docs.example.com"},
     },
     "nothing": {
         "persistence": {"enabled": False},
@@ -137,6 +140,44 @@ class ManifestTests(SynchronousTestCase):
             self.assertEqual(ended.returncode, 0, name + ended.stderr)
 
 
+class MonitoringTests(SynchronousTestCase):
+    rules = (ETC / "prometheus" / "imgforge.rules.yml").read_text("utf-8")
+
+    def test_the_monitor_finds_the_nodes_and_names_the_job_of_the_rules(self) -> None:
+        made = manifests()
+        monitor = (ETC / "kubernetes" / "monitoring.yaml").read_text("utf-8")
+        for name, text in (("base", made["base"] + "\n---\n" + monitor), ("chart", made["chart, everything"])):
+            found = parts(text)
+            spec = found["ServiceMonitor", "imgforge"]["spec"]
+            services = [part for (kind, _), part in found.items() if kind == "Service"]
+            chosen = [
+                service["metadata"]["name"]
+                for service in services
+                if spec["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+                and {port["name"] for port in service["spec"]["ports"]} & {one["port"] for one in spec["endpoints"]}
+            ]
+            self.assertEqual(chosen, ["imgforge-nodes"], name)
+            labels = found["Service", "imgforge-nodes"]["metadata"]["labels"]
+            self.assertIn(f'job="{labels[spec["jobLabel"]]}"', self.rules)
+
+    def test_the_chart_has_the_alerts_and_the_dashboard(self) -> None:
+        found = parts(manifests()["chart, everything"])
+        rules = found["PrometheusRule", "imgforge"]
+        self.assertEqual(rules["metadata"]["labels"]["release"], "prometheus")
+        expected = self.rules.replace("runbook_url: docs/", "runbook_url: https://docs.example.com/")
+        self.assertEqual(rules["spec"], yaml.safe_load(expected))
+        dashboard = found["ConfigMap", "imgforge-dashboard"]
+        self.assertEqual(dashboard["data"]["imgforge.json"], (ETC / "grafana" / "imgforge.json").read_text("utf-8"))
+        self.assertFalse(any("monitoring" in part["apiVersion"] for part in parts(templated({})[0]).values()))
+
+    def test_the_documented_command_makes_the_alerts(self) -> None:
+        text = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
+        command = text[text.index("{ printf") : text.index("} | kubectl") + 1]
+        ended = subprocess.run(("bash", "-c", command), cwd=ROOT, capture_output=True, text=True, check=True)
+        made = yaml.safe_load(ended.stdout)
+        self.assertEqual((made["kind"], made["spec"]), ("PrometheusRule", yaml.safe_load(self.rules)))
+
+
 class ChartTests(SynchronousTestCase):
     def test_lint_finds_nothing(self) -> None:
         ended = ran("helm", "lint", "--strict", CHART)
@@ -152,6 +193,7 @@ class ChartTests(SynchronousTestCase):
             ({"balancer": {"loadFactor": 100}}, "loadFactor"),
             ({"autoscaling": {"maxReplicas": "many"}}, "maxReplicas"),
             ({"service": {"type": "Ingress"}}, "type"),
+            ({"monitoring": {"labels": {"release": 1}}}, "release"),
         ):
             made, mistake = templated(values)
             self.assertEqual(made, "", values)

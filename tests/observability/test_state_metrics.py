@@ -21,12 +21,15 @@ metrics = Metrics()
 sum(range(3_000_000))  # takes CPU time
 metrics.state.update_process()
 metrics.state.memory_tier("hybrid", 100, 2)
-metrics.state.disk_tier("hybrid", int(sys.argv[3]), 7)
+metrics.state.memory_limit(5000)
+metrics.state.disk_tier("hybrid", int(sys.argv[3]), 7, 50)
+metrics.state.disk_tier("originals", 9, 1)
 metrics.state.load(connections=3, requests=1, images=1, fetches=1, memory_waits=0)
 metrics.state.build(version="1", libvips="8", python="3", twisted="26")
 if sys.argv[2] == "parent":
     metrics.state.reloaded(1000.0, worked=True)
     metrics.state.quarantined(4)
+    metrics.state.workers(2)
 """
 
 
@@ -113,6 +116,11 @@ class SeveralProcessesTests(SynchronousTestCase):
         self.assertIn("\nclient_connections 9.0\n", text)
         self.assertIn('\ncache_memory_bytes{cache_type="hybrid"} 300.0\n', text)
         self.assertIn('\ncache_disk_bytes{cache_type="hybrid"} 20.0\n', text)  # the last value set
+        self.assertEqual(
+            re.findall("(?m)^cache_disk_limit_bytes.*$", text), ['cache_disk_limit_bytes{cache_type="hybrid"} 50.0']
+        )
+        self.assertIn("\nmemory_limit_bytes 5000.0\n", text)
+        self.assertIn("\nworker_processes_expected 2.0\n", text)
         self.assertIn('{libvips="8",python="3",twisted="26",version="1"} 1.0\n', text)
         self.assertIn("\nconfig_last_reload_successful 1.0\n", text)
         self.assertIn("\nconfig_last_reload_timestamp_seconds 1000.0\n", text)

@@ -9,7 +9,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.config import Settings
-from imgforge.service.platform.usable_memory import cgroup_memory, pixel_bytes, usable_memory
+from imgforge.service.platform.usable_memory import cgroup_memory, pixel_bytes, usable_bytes
 from tests.support.cgroups import found_in
 
 
@@ -35,4 +35,4 @@ class PixelBytesTests(SynchronousTestCase):
         self.assertEqual(pixel_bytes(Settings.from_given({"processing_memory_max_bytes": 1000}), 4), 250)
 
     def test_default_is_half_of_the_memory(self) -> None:
-        self.assertEqual(pixel_bytes(Settings.from_given({}), 1), usable_memory() // 2)
+        self.assertEqual(pixel_bytes(Settings.from_given({}), 1), usable_bytes() // 2)

@@ -20,7 +20,7 @@ from imgforge.service.platform.signals import (
     stop_when_told,
 )
 from imgforge.service.platform.systemd import Notifier, sockets_from_systemd
-from imgforge.service.platform.usable_memory import pixel_bytes, usable_memory
+from imgforge.service.platform.usable_memory import pixel_bytes, usable_bytes
 
 __all__ = [
     "HTTP2_SERVER",
@@ -44,6 +44,6 @@ __all__ = [
     "stop_on_signals",
     "stop_when_told",
     "tune_allocator",
+    "usable_bytes",
     "usable_cpus",
-    "usable_memory",
 ]

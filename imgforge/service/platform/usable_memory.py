@@ -9,12 +9,12 @@ from pathlib import Path
 from imgforge.config import Settings
 from imgforge.service.platform.cgroups import HIERARCHIES, MEMBERSHIP, group_directories, words
 
-__all__ = ["cgroup_memory", "pixel_bytes", "usable_memory"]
+__all__ = ["cgroup_memory", "pixel_bytes", "usable_bytes"]
 
 _FILES = {1: "memory.limit_in_bytes", 2: "memory.max"}
 
 
-def usable_memory() -> int:
+def usable_bytes() -> int:
     """The bytes that this process and the others of its control group may use together."""
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return int(min(machine, cgroup_memory(MEMBERSHIP, HIERARCHIES)))
@@ -36,5 +36,5 @@ def pixel_bytes(settings: Settings, processes: int) -> int:
 
     Together that is IMGFORGE_PROCESSING_MEMORY_MAX_BYTES; where it is 0, half of the usable memory.
     """
-    total = settings.processing_memory_max_bytes or usable_memory() // 2
+    total = settings.processing_memory_max_bytes or usable_bytes() // 2
     return max(1, total // processes)

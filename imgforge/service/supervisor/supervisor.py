@@ -103,6 +103,8 @@ class Supervisor(OrderedServices):
     def _observe(self) -> None:
         state = self._metrics.state
         state.update_process(children=False)  # workers count their own
+        state.workers(self._pool.count)
+        state.workers(self._pool.count)
         state.quarantined(self._pool.quarantined_sources)
         reap_orphans(reapProcessHandlers.__contains__)
 
