@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import time
@@ -15,7 +16,16 @@ if TYPE_CHECKING:
     from imgforge.config import Settings, SettingsCheck
     from imgforge.urls import Signer
 
-__all__ = ["CONFIG", "Progress", "checked_settings", "fail", "settings_of", "signer_of", "write_secret"]
+__all__ = [
+    "CONFIG",
+    "Progress",
+    "checked_settings",
+    "fail",
+    "parse_headers",
+    "settings_of",
+    "signer_of",
+    "write_secret",
+]
 
 CONFIG = click.option(
     "--config",
@@ -24,6 +34,8 @@ CONFIG = click.option(
     type=click.Path(),
     help="TOML file with settings; environment variables override it.",
 )
+
+_HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*([ -~]*)")
 
 # Seconds between two lines of progress, on a terminal and in a log.
 _TERMINAL_INTERVAL = 0.1
@@ -64,6 +76,14 @@ def signer_of(settings: Settings) -> Signer:
     if not settings.key:
         fail("IMGFORGE_KEY and IMGFORGE_SALT are not set: `imgforge keygen` generates them")
     return Signer(settings.key[0], settings.salt[0], settings.signature_size)
+
+
+def parse_headers(_context: object, _parameter: object, lines: tuple[str, ...]) -> dict[str, str]:
+    """The callback of an option for headers of requests: their values by name, as in `Accept`."""
+    matches = [_HEADER.fullmatch(line) for line in lines]
+    if not all(matches):
+        raise click.BadParameter("a header is a name, a colon and a value of ASCII")
+    return {match[1].title(): match[2] for match in matches if match}
 
 
 def write_secret(path: str, text: str, *, replace: bool = False) -> None:

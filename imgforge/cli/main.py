@@ -1,19 +1,23 @@
-"""The `imgforge` command line: keys, encryption and configuration; each other command has a module of its own.
+"""The `imgforge` command line: keys and encryption; each other command has a module of its own.
 
 A command imports libraries when it runs, so that `imgforge --version` stays quick.
 """
 
 from __future__ import annotations
 
-import json
 import secrets
 
 import click
 
 from imgforge import __version__
+from imgforge.cli.bench import bench
 from imgforge.cli.cache import cache
-from imgforge.cli.common import CONFIG, checked_settings, fail, settings_of, write_secret
+from imgforge.cli.common import CONFIG, fail, settings_of, write_secret
+from imgforge.cli.completion import completion
+from imgforge.cli.config import config
+from imgforge.cli.diagnose import doctor
 from imgforge.cli.health import health
+from imgforge.cli.process import process
 from imgforge.cli.purge import purge
 from imgforge.cli.render import render
 from imgforge.cli.sign import sign
@@ -31,8 +35,13 @@ def main() -> None:
     """Tools for the operator of imgforge; `twistd imgforge` starts the server itself."""
 
 
+main.add_command(bench)
 main.add_command(cache)
+main.add_command(completion)
+main.add_command(config)
+main.add_command(doctor)
 main.add_command(health)
+main.add_command(process)
 main.add_command(purge)
 main.add_command(sign)
 main.add_command(render)
@@ -69,51 +78,3 @@ def encrypt(url: str, config_path: str | None) -> None:
         fail("IMGFORGE_SOURCE_URL_ENCRYPTION_KEY is not set")
     path = build_path(url, cipher=SourceCipher(settings.source_url_encryption_key[0]))
     click.echo(path.removeprefix("/enc/"))
-
-
-@main.group(invoke_without_command=True)
-@click.option("--schema", is_flag=True, help="Print the JSON schema of a configuration file.")
-@click.pass_context
-def config(context: click.Context, schema: bool) -> None:
-    """Check or show the configuration; without a command, show it."""
-    from imgforge.config import json_schema
-
-    if schema:
-        click.echo(json.dumps(json_schema(), indent=2))
-    elif context.invoked_subcommand is None:
-        context.invoke(show)
-
-
-@config.command(short_help="Check the configuration.")
-@CONFIG
-def check(config_path: str | None) -> None:
-    """Check the configuration: one line for each mistake, and exit status 1 if there are any."""
-    from imgforge.service import all_plugins
-
-    for line in (*checked_settings(config_path).warnings(), *all_plugins().warnings):
-        click.echo(f"warning: {line}", err=True)
-    click.echo("the configuration is good")
-
-
-@config.command()
-@CONFIG
-def show(config_path: str | None = None) -> None:
-    """Print the effective settings as JSON, with secrets masked."""
-    click.echo(json.dumps(checked_settings(config_path).masked(), indent=2))
-
-
-@config.command(short_help="Print every setting, its default and description.")
-def reference() -> None:
-    """Print every setting with its default and description, as Markdown."""
-    from imgforge.config import markdown_reference
-
-    click.echo(markdown_reference())
-
-
-@config.command()
-@click.option("--unit", is_flag=True, help="Print the systemd unit for this installation instead.")
-def example(unit: bool) -> None:
-    """Print a TOML file with every setting and its default."""
-    from imgforge.cli.examples import configuration_example, unit_example
-
-    click.echo(unit_example() if unit else configuration_example(), nl=False)

@@ -8,6 +8,7 @@ from typing import Any
 
 import treq
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IStreamClientEndpoint
@@ -24,7 +25,7 @@ from zope.interface import implementer
 
 from imgforge.cli.server_connection import ServerAddress, ServerRequest, ServerUnreachable
 
-__all__ = ["ServerClient", "exchange", "reason"]
+__all__ = ["ServerClient", "endpoint_of", "exchange", "reason"]
 
 _MOST_READ = 1000  # bytes of a response
 # Of an http URL Agent takes a semicolon at the end for empty parameters, and drops it. The endpoint knows the scheme.
@@ -40,14 +41,18 @@ class _Endpoint:
         self._address = address
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: ARG002
-        address, reactor = self._address, self._reactor
-        if address.path:
-            return UNIXClientEndpoint(reactor, address.path)
-        endpoint = HostnameEndpoint(reactor, address.host, address.port)
-        if address.scheme == "http":
-            return endpoint
-        creator: Any = optionsForClientTLS(address.host) if address.verified else CertificateOptions(verify=False)
-        return wrapClientTLS(creator, endpoint)
+        return endpoint_of(self._reactor, self._address)
+
+
+def endpoint_of(reactor: Any, address: ServerAddress) -> IStreamClientEndpoint:
+    """Connects to *address*, by TLS if it is an https one."""
+    if address.path:
+        return UNIXClientEndpoint(reactor, address.path)
+    endpoint = HostnameEndpoint(reactor, address.host, address.port)
+    if address.scheme == "http":
+        return endpoint
+    creator: Any = optionsForClientTLS(address.host) if address.verified else CertificateOptions(verify=False)
+    return wrapClientTLS(creator, endpoint)
 
 
 @implementer(IAgent)
@@ -183,7 +188,7 @@ def reason(failure: Failure) -> str:
     """Why there is no response: one line."""
     error = failure.value
     inner = next((reason.value for reason in getattr(error, "reasons", ())), error)
-    if isinstance(inner, (CancelledError, TimeoutError)):
+    if isinstance(inner, (CancelledError, TimeoutError, TookTooLong)):
         return "it takes too long"
     if isinstance(inner, ConnectError) and inner.osError is not None:
         return str(inner).partition(": ")[2] or str(inner)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import time
 
 import click
 
-from imgforge.cli.common import CONFIG, settings_of
+from imgforge.cli.common import CONFIG, parse_headers, settings_of
 
 __all__ = ["warm"]
 
-_HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*([ -~]*)")
 _MOST_AT_ONCE = 256
 
 
@@ -25,13 +23,6 @@ def _since(_context: object, _parameter: object, text: str | None) -> float | No
         return parse_since(text, time.time())
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
-
-
-def _headers(_context: object, _parameter: object, lines: tuple[str, ...]) -> dict[str, str]:
-    matches = [_HEADER.fullmatch(line) for line in lines]
-    if not all(matches):
-        raise click.BadParameter("a header is a name, a colon and a value of ASCII")
-    return {match[1].title(): match[2] for match in matches if match}
 
 
 @click.command(short_help="Ask a server for the images of access logs, so that it caches them.")
@@ -48,7 +39,7 @@ def _headers(_context: object, _parameter: object, lines: tuple[str, ...]) -> di
 @click.option("--resign", is_flag=True, help="Sign each path anew with IMGFORGE_KEY and IMGFORGE_SALT.")
 @click.option("--resume", type=click.Path(dir_okay=False), help="File that keeps what is done.")
 @click.option(
-    "--header", "-H", "headers", multiple=True, callback=_headers, help="Header of each request, such as Accept."
+    "--header", "-H", "headers", multiple=True, callback=parse_headers, help="Header of each request, such as Accept."
 )
 @click.argument(
     "logs", metavar="LOG...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, allow_dash=True)

@@ -9,7 +9,7 @@ from imgforge.config.settings import Settings
 from imgforge.lazy_door import lazy_door
 
 if TYPE_CHECKING:
-    from imgforge.config.reference import json_schema, markdown_reference, toml_example
+    from imgforge.config.reference import json_reference, json_schema, markdown_reference, toml_example
 
 __all__ = [
     "BindAddress",
@@ -18,6 +18,7 @@ __all__ = [
     "Settings",
     "SettingsCheck",
     "broken_rules",
+    "json_reference",
     "json_schema",
     "load_settings",
     "markdown_reference",
@@ -29,6 +30,7 @@ __getattr__ = lazy_door(
     __name__,
     {
         ".reference": (
+            "json_reference",
             "json_schema",
             "markdown_reference",
             "toml_example",

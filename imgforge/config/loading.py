@@ -70,6 +70,9 @@ def load_settings(
             given[name] = merged
     for name in ("presets", "info_presets"):
         _read_presets(name, given, mistakes)
+        if given.get(f"{name}_path"):
+            named_file = f"in the file of {_PREFIX}{name.upper()}_PATH"
+            origins[name] = f"{origins[name]} and {named_file}" if name in origins else named_file
     _split_headers(given)
     settings = _validated(given, origins, mistakes, check, variables.secrets)
     renaming = unread_imgproxy_variables({*environ, *variables.values}, _PREFIX)
@@ -77,7 +80,7 @@ def load_settings(
         lines = [*mistakes, *filter(None, [renaming])]
         raise ConfigurationError([_without_secrets(line, variables.secret_values) for line in lines])
     without_effect = "; ".join(f"{written} ({why})" for written, why in sorted(idle.items()))
-    settings = settings.with_variables(variables.others, variables.secrets)
+    settings = settings.with_variables(variables.others, variables.secrets).with_origins(origins)
     return settings.with_notes(filter(None, [renaming, without_effect and f"without effect: {without_effect}"]))
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 from imgforge.config.fields import Field, Section
 from imgforge.config.settings import Settings
 
-__all__ = ["json_schema", "markdown_reference", "toml_example"]
+__all__ = ["json_reference", "json_schema", "markdown_reference", "toml_example"]
 
 _LONGEST_LINE = 118  # characters of a comment in the example
 
@@ -86,6 +86,22 @@ def markdown_reference() -> str:
             lines.append(f"| `IMGFORGE_{row.name.upper()}` | `{default}` | {row.allowed} | {description} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def json_reference() -> list[dict[str, Any]]:
+    """All settings in the order of the tables, each with its section, type and default."""
+    return [
+        {
+            "variable": f"IMGFORGE_{row.name.upper()}",
+            "key": row.name,
+            "section": title,
+            "default": Settings.fields[row.name].schema()["default"],
+            "allowed": row.allowed,
+            "description": row.description,
+        }
+        for title, rows in _rows()
+        for row in rows
+    ]
 
 
 def json_schema() -> dict[str, Any]:

@@ -117,10 +117,12 @@ class Settings(
     _notes: tuple[str, ...]
     _variables: Mapping[str, str]
     _hidden: frozenset[str]
+    _origins: Mapping[str, str]
 
     def __init__(self, given: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
         super().__init__({**(defaults or {}), **given})
-        self.__dict__.update(_given=dict(given), _notes=(), _variables={}, _hidden=frozenset())
+        unknown: dict[str, Any] = {"_notes": (), "_variables": {}, "_hidden": frozenset(), "_origins": {}}
+        self.__dict__.update(unknown, _given=dict(given))
 
     @property
     def given(self) -> dict[str, Any]:
@@ -154,6 +156,18 @@ class Settings(
     def asks_a_store(self) -> bool:
         """Whether settings come from a secret store, which takes a while."""
         return bool(self.env_aws_secret_id or self.env_aws_ssm_parameters_path or self.env_gcp_secret_id)
+
+    def with_origins(self, origins: Mapping[str, str]) -> Settings:
+        """These settings, which know by name where the operator has set them, such as "in the environment"."""
+        known = copy(self)
+        known.__dict__.update(_origins=dict(origins))
+        return known
+
+    def origin(self, name: str) -> str:
+        """Where the setting *name* has its value from; "default" where the operator has not set it."""
+        if name not in self._origins and self.embedded and name in _EMBEDDED_DEFAULTS:
+            return "default of a server that is tried out"
+        return self._origins.get(name, "default")
 
     @property
     def embedded(self) -> bool:

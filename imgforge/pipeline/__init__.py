@@ -8,6 +8,7 @@ from imgforge.pipeline.original_fetcher import OriginalFetcher
 from imgforge.pipeline.parts import PipelineParts, PipelineSettings
 from imgforge.pipeline.pipeline import Pipeline
 from imgforge.pipeline.render_threads import RenderThreads
+from imgforge.pipeline.renderer import shows_watermark_image
 from imgforge.pipeline.result_cache import CachedResult, CacheState
 from imgforge.pipeline.staleness import StalenessPolicy
 
@@ -29,4 +30,5 @@ __all__ = [
     "RenderThreads",
     "StalenessPolicy",
     "make_caches",
+    "shows_watermark_image",
 ]

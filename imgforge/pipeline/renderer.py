@@ -17,7 +17,7 @@ from imgforge.pipeline.original_fetcher import OriginalFetcher, OriginalRequest
 from imgforge.pipeline.parts import PipelineParts, PipelineSettings
 from imgforge.processing import Cancellation
 
-__all__ = ["Renderer", "entry_of"]
+__all__ = ["Renderer", "entry_of", "shows_watermark_image"]
 
 
 class Renderer:
@@ -81,7 +81,7 @@ class Renderer:
         watermarks = {}
         for options in chain:
             name = options.watermark_url
-            if not _shows_image(options) or name in watermarks:
+            if not shows_watermark_image(options) or name in watermarks:
                 continue
             if url := self.watermark_url(options):
                 original = await self.fetch_overlay(self._caches.watermark_originals, url, options, lease, work)
@@ -92,7 +92,7 @@ class Renderer:
 
     def watermark_url(self, options: ProcessingOptions) -> str:
         """The URL from which the watermark of *options* is fetched; empty without one, or for the operator's own."""
-        if not _shows_image(options):
+        if not shows_watermark_image(options):
             return ""
         return options.watermark_url or ("" if self._settings.watermark is not None else self._settings.watermark_url)
 
@@ -108,7 +108,7 @@ class Renderer:
         return self._settings.max_src_file_size if limit is None else limit
 
 
-def _shows_image(options: ProcessingOptions) -> bool:
+def shows_watermark_image(options: ProcessingOptions) -> bool:
     """Whether *options* lay an image over the picture; a watermark text replaces the image."""
     return options.watermark is not None and options.watermark.opacity > 0 and not options.watermark_text
 

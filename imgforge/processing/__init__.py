@@ -15,6 +15,7 @@ from imgforge.processing.codecs import (
 )
 from imgforge.processing.cost_estimate import estimated_seconds
 from imgforge.processing.engine import STAGES, process
+from imgforge.processing.fonts import draws_texts
 from imgforge.processing.isolation import decoder_usage
 from imgforge.processing.libvips import configure
 from imgforge.processing.plan import Geometry, Plan, geometry, plan
@@ -38,6 +39,7 @@ __all__ = [
     "decoder_usage",
     "describe",
     "detect_format",
+    "draws_texts",
     "estimated_seconds",
     "geometry",
     "header_comes_first",

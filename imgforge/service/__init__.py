@@ -10,20 +10,31 @@ from imgforge.lazy_door import lazy_door
 if TYPE_CHECKING:
     from imgforge.service.cache_translation import shared_tier_settings
     from imgforge.service.checks import all_plugins, check_settings
-    from imgforge.service.platform import usable_cpus
+    from imgforge.service.offline_renderer import OfflineRenderer
+    from imgforge.service.platform import pixel_bytes, usable_bytes, usable_cpus
     from imgforge.service.prerendering import make_intake, make_queue, run_worker
-    from imgforge.service.translation import caches_settings
+    from imgforge.service.shares import threads_per_process
+    from imgforge.service.startup_lines import descriptors_needed
+    from imgforge.service.startup_report import missing_formats
+    from imgforge.service.translation import caches_settings, source_settings
     from imgforge.service.url_translation import url_settings
 
 __all__ = [
+    "OfflineRenderer",
     "all_plugins",
     "caches_settings",
     "check_settings",
+    "descriptors_needed",
     "make_intake",
     "make_queue",
+    "missing_formats",
+    "pixel_bytes",
     "run_worker",
     "shared_tier_settings",
+    "source_settings",
+    "threads_per_process",
     "url_settings",
+    "usable_bytes",
     "usable_cpus",
 ]
 
@@ -32,9 +43,13 @@ __getattr__ = lazy_door(
     {
         ".cache_translation": ("shared_tier_settings",),
         ".checks": ("all_plugins", "check_settings"),
-        ".platform": ("usable_cpus",),
+        ".offline_renderer": ("OfflineRenderer",),
+        ".platform": ("pixel_bytes", "usable_cpus", "usable_bytes"),
         ".prerendering": ("make_intake", "make_queue", "run_worker"),
-        ".translation": ("caches_settings",),
+        ".shares": ("threads_per_process",),
+        ".startup_lines": ("descriptors_needed",),
+        ".startup_report": ("missing_formats",),
+        ".translation": ("caches_settings", "source_settings"),
         ".url_translation": ("url_settings",),
     },
 )

@@ -9,7 +9,7 @@ from imgforge.cache import usable_directory
 from imgforge.config import BindAddress, Settings
 from imgforge.service.shares import clients_per_process
 
-__all__ = ["StartupLines", "listening", "warnings"]
+__all__ = ["StartupLines", "descriptors_needed", "listening", "warnings"]
 
 # Descriptors of a process besides its clients: files, listeners, the reactor's own, connections to some origins.
 _OTHER_DESCRIPTORS = 128
@@ -39,10 +39,15 @@ def warnings(settings: Settings, processes: int, descriptors: int) -> list[str]:
     path = settings.prepare_state_directory()
     if path and not usable_directory(path):
         lines.append(f"the cache directory {path} cannot be written: images are served as if uncached")
-    clients = clients_per_process(settings, processes)
-    if clients + _OTHER_DESCRIPTORS > descriptors:
+    needed = descriptors_needed(settings, processes)
+    if needed > descriptors:
         lines.append(
-            f"IMGFORGE_MAX_CLIENTS: {clients} clients of a process and its other files need "
-            f"{clients + _OTHER_DESCRIPTORS} descriptors, and {descriptors} is the limit (ulimit -n, LimitNOFILE=)"
+            f"IMGFORGE_MAX_CLIENTS: {clients_per_process(settings, processes)} clients of a process and its other "
+            f"files need {needed} descriptors, and {descriptors} is the limit (ulimit -n, LimitNOFILE=)"
         )
     return lines
+
+
+def descriptors_needed(settings: Settings, processes: int) -> int:
+    """The descriptors that each process may need, for its clients and all else."""
+    return clients_per_process(settings, processes) + _OTHER_DESCRIPTORS

@@ -4,7 +4,6 @@ from imgforge.cli.warming.image_paths import ImagePaths, is_success
 from imgforge.cli.warming.log_formats import LoggedRequest, LogParser
 from imgforge.cli.warming.log_reader import LogReader, LogTotals
 from imgforge.cli.warming.path_counts import PathCounts
-from imgforge.cli.warming.progress import ProgressBar
 from imgforge.cli.warming.replay import Replay, ReplaySettings
 from imgforge.cli.warming.resume_file import ResumeFile, WrongResumeFile
 from imgforge.cli.warming.signalled_reactor import ReplayResult, replay_until_signalled
@@ -19,7 +18,6 @@ __all__ = [
     "LogTotals",
     "LoggedRequest",
     "PathCounts",
-    "ProgressBar",
     "Replay",
     "ReplayResult",
     "ReplaySettings",

@@ -11,10 +11,10 @@ from typing import BinaryIO
 import click
 
 from imgforge.cli.line_reader import BrokenInput, chunks, inflated, line_batches, opened
+from imgforge.cli.progress import ProgressBar
 from imgforge.cli.warming.image_paths import ImagePaths, is_success
 from imgforge.cli.warming.log_formats import LogParser
 from imgforge.cli.warming.path_counts import PathCounts
-from imgforge.cli.warming.progress import ProgressBar
 
 __all__ = ["LogReader", "LogTotals"]
 

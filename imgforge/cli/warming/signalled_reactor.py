@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.selectreactor import SelectReactor
-from twisted.internet.task import LoopingCall
-from twisted.python.failure import Failure
 
+from imgforge.cli.interruptible import run_until_signalled
 from imgforge.cli.server_client import ServerClient
 from imgforge.cli.server_connection import ServerAddress
 from imgforge.cli.warming.replay import Replay, ReplaySettings
 from imgforge.cli.warming.tally import Tally
 
 __all__ = ["ReplayResult", "replay_until_signalled"]
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_SHOWN_EVERY = 0.1  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +39,5 @@ def replay_until_signalled(
     """
     reactor: Any = SelectReactor()
     replay = Replay(ServerClient(reactor, address, settings.concurrency), reactor, paths, settings, done)
-    failures: list[Failure] = []
-    caught = 0
-
-    def interrupt(number: int, _: object) -> None:
-        nonlocal caught
-        caught = caught or number
-        reactor.callFromThread(replay.interrupt)
-
-    def begin() -> None:
-        showing = LoopingCall(show, replay.tally)
-        showing.clock = reactor
-        showing.start(_SHOWN_EVERY, now=False)
-        Deferred.fromCoroutine(replay.run()).addErrback(failures.append).addBoth(lambda _: reactor.stop())
-
-    before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
-    try:
-        reactor.callWhenRunning(begin)
-        reactor.run(installSignalHandlers=False)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if failures:
-        failures[0].raiseException()
+    caught = run_until_signalled(reactor, replay.run, replay.interrupt, lambda: show(replay.tally))
     return ReplayResult(replay.tally, replay.trouble, caught)

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 import click
 
 from imgforge.cli.common import fail, signer_of
+from imgforge.cli.progress import ProgressBar
 from imgforge.cli.server_connection import ServerUnreachable, address_of_url
 from imgforge.cli.warming.image_paths import ImagePaths
 from imgforge.cli.warming.log_reader import LogReader, LogTotals
 from imgforge.cli.warming.path_counts import PathCounts
-from imgforge.cli.warming.progress import ProgressBar
 from imgforge.cli.warming.replay import ReplaySettings
 from imgforge.cli.warming.resume_file import ResumeFile, WrongResumeFile
 from imgforge.cli.warming.signalled_reactor import ReplayResult, replay_until_signalled

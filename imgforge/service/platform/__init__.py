@@ -4,6 +4,7 @@ from imgforge.service.platform.allocator import raise_descriptor_limit, settle, 
 from imgforge.service.platform.cpus import usable_cpus
 from imgforge.service.platform.idle_trim import IdleTrim
 from imgforge.service.platform.leaving_out import HTTP2_SERVER, TLS, left_out
+from imgforge.service.platform.memory_limits import pixel_bytes, usable_bytes
 from imgforge.service.platform.processes import (
     adopt_orphans,
     close_others,
@@ -20,7 +21,6 @@ from imgforge.service.platform.signals import (
     stop_when_told,
 )
 from imgforge.service.platform.systemd import Notifier, sockets_from_systemd
-from imgforge.service.platform.usable_memory import pixel_bytes, usable_bytes
 
 __all__ = [
     "HTTP2_SERVER",

@@ -9,7 +9,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.config import Settings
-from imgforge.service.platform.usable_memory import cgroup_memory, pixel_bytes, usable_bytes
+from imgforge.service.platform.memory_limits import cgroup_memory, pixel_bytes, usable_bytes
 from tests.support.cgroups import found_in
 
 

@@ -1,0 +1,108 @@
+"""One run of `imgforge process`: the options are parsed once, then threads process the files."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from imgforge.cli.common import fail
+from imgforge.cli.offline.file_threads import FileProcessor, ProcessingThreads
+from imgforge.cli.offline.input_files import InputFile, find_inputs
+from imgforge.cli.offline.output_names import OutputNames
+from imgforge.cli.progress import ProgressBar
+
+if TYPE_CHECKING:
+    from imgforge.config import Settings
+
+__all__ = ["ProcessOptions", "run_processing"]
+
+_SIGNALLED = 128  # added to the number of a signal, the exit status that shells know
+_STANDARD = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessOptions:
+    """The arguments of the command."""
+
+    options: str
+    inputs: Sequence[str]
+    output: str
+    jobs: int = 0  # threads, 0 for one per usable CPU
+    accept: str = ""
+    force: bool = False
+    skip_existing: bool = False
+
+
+def run_processing(arguments: ProcessOptions, settings: Settings) -> int:
+    """Runs the command and returns its exit status; ends the program where it cannot begin."""
+    from imgforge.errors import ImgforgeError
+    from imgforge.service import OfflineRenderer, usable_cpus
+    from imgforge.urls import FORMATS
+
+    several = len(arguments.inputs) > 1 or not _is_one_file(arguments.inputs[0])
+    to_standard_output = arguments.output == _STANDARD
+    if several and (to_standard_output or _STANDARD in arguments.inputs):
+        raise click.UsageError("- is for one file: IN is standard input, OUT standard output")
+    try:
+        names = OutputNames(arguments.output, several=several)
+        extension = names.extension if names.extension in FORMATS else ""
+        if names.extension and not extension:
+            raise ValueError(f"OUT ends with .{names.extension}, and the formats are {', '.join(FORMATS)}, or {{ext}}")
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    try:
+        renderer = OfflineRenderer(settings, arguments.options, extension=extension, accept=arguments.accept)
+    except ImgforgeError as error:
+        fail(error.logged)
+    inputs = _inputs(arguments.inputs, {*FORMATS, *_CAMERAS}, names.directory)
+    processor = FileProcessor(
+        renderer,
+        names,
+        force=arguments.force or to_standard_output,
+        skip_existing=arguments.skip_existing,
+        timeout=settings.timeout,
+    )
+    if to_standard_output:
+        processor.write = _to_standard_output
+    threads = ProcessingThreads(processor, inputs, min(len(inputs), arguments.jobs or usable_cpus()))
+    with ProgressBar("processing", len(inputs)) as progress:
+        signal = threads.run(lambda tally: progress.update(tally.ended, tally.text(len(inputs))), _report_failure)
+    if not to_standard_output:
+        click.echo(json.dumps(threads.tally.report() | {"interrupted": bool(signal)}))
+    if signal:
+        left = len(inputs) - threads.tally.ended
+        click.echo(f"imgforge: {left} of {len(inputs)} files are left: --skip-existing goes on with them", err=True)
+        return _SIGNALLED + signal
+    return 1 if threads.tally.failed else 0
+
+
+# Files of cameras have many endings; the other formats have those that URLs know.
+_CAMERAS = frozenset({"arw", "cr2", "cr3", "dng", "nef", "orf", "pef", "raf", "rw2", "pdf", "svgz"})
+
+
+def _is_one_file(argument: str) -> bool:
+    return argument == _STANDARD or (os.path.lexists(argument) and not os.path.isdir(argument))
+
+
+def _inputs(arguments: Sequence[str], extensions: set[str], left_out: str) -> list[InputFile]:
+    if arguments[0] == _STANDARD:
+        return [InputFile(_STANDARD)]
+    try:
+        return list(find_inputs(arguments, extensions, left_out))
+    except FileNotFoundError as error:
+        fail(f"{error}: there is no such file, or no image in it")
+
+
+def _report_failure(path: str, why: str) -> None:
+    click.echo(f"\r\x1b[K{path}: {why}" if sys.stderr.isatty() else f"{path}: {why}", err=True)
+
+
+def _to_standard_output(_path: str, body: bytes) -> None:
+    sys.stdout.buffer.write(body)
+    sys.stdout.buffer.flush()
