@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from imgforge.config import markdown_reference, toml_example
+from imgforge.error_catalogue import CHAPTERS, Entry
 from imgforge.observability import ImgproxyMetrics, Metrics
 from imgforge.urls import OPTIONS
 
@@ -72,6 +73,27 @@ def compatibility_table() -> str:
     return "\n".join([f"Of {len(rows)} options: {totals}.", "", "| option | | |", "|---|---|---|", *lines])
 
 
+def errors_reference() -> str:
+    """Every error: its status, its messages, cause and cure, and the settings that decide it."""
+    chapters = ["\n".join(f"{number}. [{title}](#{_slug(title)})" for number, (title, *_) in enumerate(CHAPTERS, 1))]
+    for title, opening, entries in CHAPTERS:
+        chapters += [f"## {title}", opening, *map(_error, entries)]
+    return "\n\n".join(chapters)
+
+
+def _slug(title: str) -> str:
+    return title.lower().replace(" ", "-")
+
+
+def _error(entry: Entry) -> str:
+    statuses = " or ".join(map(str, entry.statuses))
+    messages = "\n".join(f"    {message.replace('{}', '...')}" for message in entry.messages)
+    about = [f"- Cause: {entry.cause}", f"- Cure: {entry.cure}"]
+    if entry.settings:
+        about.append(f"- Settings: {', '.join(f'`{name}`' for name in entry.variables)}")
+    return "\n\n".join([f"### {entry.anchor}", f"{statuses}, {entry.part}", messages, "\n".join(about)])
+
+
 # imgproxy's metrics, and the expression that gives the same of imgforge's own ones, which are there in any case.
 IMGPROXY_METRICS = {
     "requests_total": "sum(http_requests_duration_seconds_count)",
@@ -117,12 +139,13 @@ def filled(text: str, name: str, content: str) -> str:
 
 def generated() -> dict[Path, str]:
     """Every generated file and what it must contain."""
-    names = ("usage", "operations", "compatibility", "metrics")
-    usage, operations, compatibility, metrics = (ROOT / f"docs/{name}.md" for name in names)
+    names = ("usage", "operations", "compatibility", "metrics", "errors")
+    usage, operations, compatibility, metrics, errors = (ROOT / f"docs/{name}.md" for name in names)
     return {
         ROOT / "etc/imgforge.toml": toml_example(),
         usage: filled(usage.read_text("utf-8"), "options", options_table()),
         compatibility: filled(compatibility.read_text("utf-8"), "compatibility", compatibility_table()),
+        errors: filled(errors.read_text("utf-8"), "errors", errors_reference()),
         metrics: filled(metrics.read_text("utf-8"), "imgproxy's metrics", imgproxy_metrics_table()),
         operations: filled(operations.read_text("utf-8"), "settings", markdown_reference().strip()),
     }

@@ -24,6 +24,7 @@ __all__ = [
     "MethodNotAllowed",
     "NoCredentials",
     "NotAnImage",
+    "NotCached",
     "NotFound",
     "OptionForbidden",
     "OriginFailed",
@@ -258,6 +259,13 @@ class OriginTimeout(ImgforgeError):
     """The origin took longer than IMGFORGE_DOWNLOAD_TIMEOUT."""
 
     status = 504
+
+
+class NotCached(ImgforgeError):
+    """The client takes a cached result only (Cache-Control: only-if-cached), and there is none."""
+
+    status = 504
+    replaceable = False
 
 
 class NoCredentials(OriginFailed):

@@ -16,6 +16,7 @@ from imgforge.cli.common import CONFIG, fail, settings_of, write_secret
 from imgforge.cli.completion import completion
 from imgforge.cli.config import config
 from imgforge.cli.diagnose import doctor
+from imgforge.cli.explain import explain
 from imgforge.cli.health import health
 from imgforge.cli.process import process
 from imgforge.cli.purge import purge
@@ -40,6 +41,7 @@ main.add_command(cache)
 main.add_command(completion)
 main.add_command(config)
 main.add_command(doctor)
+main.add_command(explain)
 main.add_command(health)
 main.add_command(process)
 main.add_command(purge)

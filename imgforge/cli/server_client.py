@@ -23,7 +23,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from imgforge.cli.server_connection import ServerAddress, ServerRequest, ServerUnreachable
+from imgforge.cli.server_connection import ServerAddress, ServerAnswer, ServerRequest, ServerUnreachable
 
 __all__ = ["ServerClient", "endpoint_of", "exchange", "reason"]
 
@@ -145,12 +145,12 @@ class ServerClient:
         return closing
 
 
-def exchange(address: ServerAddress, request: ServerRequest) -> tuple[int, str]:
-    """Returns the status and the text of the response; raises `ServerUnreachable`."""
+def exchange(address: ServerAddress, request: ServerRequest) -> ServerAnswer:
+    """Returns the response; raises `ServerUnreachable`."""
     reactor: Any = SelectReactor()  # one of its own, which can run although another one has
-    outcome: list[tuple[int, str] | Failure] = []
+    outcome: list[ServerAnswer | Failure] = []
 
-    def end(result: tuple[int, str] | Failure) -> None:
+    def end(result: ServerAnswer | Failure) -> None:
         outcome.append(result)
         reactor.stop()
 
@@ -167,7 +167,7 @@ def exchange(address: ServerAddress, request: ServerRequest) -> tuple[int, str]:
     return outcome[0]
 
 
-async def _send(reactor: Any, address: ServerAddress, request: ServerRequest) -> tuple[int, str]:
+async def _send(reactor: Any, address: ServerAddress, request: ServerRequest) -> ServerAnswer:
     text = bytearray()
     response = await ServerClient(reactor, address).request(
         request.method,
@@ -176,7 +176,11 @@ async def _send(reactor: Any, address: ServerAddress, request: ServerRequest) ->
         lambda data: text.extend(data[: _MOST_READ - len(text)]),
         request.body,
     )
-    return response.code, text.decode("utf-8", "replace").strip()
+    headers = {
+        name.decode("latin-1").lower(): b", ".join(values).decode("latin-1")
+        for name, values in response.headers.getAllRawHeaders()
+    }
+    return ServerAnswer(response.code, text.decode("utf-8", "replace").strip(), headers)
 
 
 def _producer(reactor: Any, body: str) -> FileBodyProducer:

@@ -10,7 +10,16 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from imgforge.config import BindAddress
 
-__all__ = ["ServerAddress", "ServerRequest", "ServerUnreachable", "address_of_listener", "address_of_url", "send"]
+__all__ = [
+    "ServerAddress",
+    "ServerAnswer",
+    "ServerRequest",
+    "ServerUnreachable",
+    "address_of_listener",
+    "address_of_url",
+    "answer_to",
+    "send",
+]
 
 _TIMEOUT = 5.0  # seconds
 # A server that listens on every interface is reached over loopback.
@@ -50,6 +59,15 @@ class ServerRequest:
     timeout: float = _TIMEOUT  # seconds from the look-up of the host to the last byte
 
 
+@dataclass(frozen=True, slots=True)
+class ServerAnswer:
+    """A response: its status, the beginning of its text, and its headers by name in lower case."""
+
+    status: int
+    text: str
+    headers: Mapping[str, str]
+
+
 def address_of_url(url: str) -> ServerAddress:
     """Returns the address of the server at *url*; raises `ServerUnreachable` unless it is an http or https URL."""
     try:
@@ -77,6 +95,12 @@ def address_of_listener(listeners: Sequence[BindAddress]) -> ServerAddress:
 
 def send(address: ServerAddress, request: ServerRequest) -> tuple[int, str]:
     """Returns the status and the text of the response; raises `ServerUnreachable`."""
+    answer = answer_to(address, request)
+    return answer.status, answer.text
+
+
+def answer_to(address: ServerAddress, request: ServerRequest) -> ServerAnswer:
+    """Returns the response; raises `ServerUnreachable`."""
     from imgforge.cli.server_client import exchange
 
     return exchange(address, request)

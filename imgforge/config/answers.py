@@ -116,6 +116,12 @@ class AnswersSettings(Section):
         False,
         description="Serve an HTML page at `/` also where there are keys; otherwise a line of text.",
     )
+    development_errors_mode: bool = setting(
+        False,
+        description="Show in the body of every error, beside its line, the cause (which may name hosts and "
+        "addresses), the cure, the settings that decide it, where docs/errors.md explains it, and tracebacks of "
+        "internal errors: as HTML for browsers, else as text. For development.",
+    )
     log_level: Levels = setting(
         "info",
         description="Minimum level of log lines: debug, info, warn or error, also by namespace, such as "

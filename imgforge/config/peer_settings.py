@@ -25,7 +25,6 @@ _IDLE: Mapping[str, str] = {
     "buffer_pool_calibration_threshold": _MEMORY,
     "cache_report_errors": "faults of the cache are logged and counted, and the image is served",
     "cache_swift_connect_timeout_seconds": "IMGFORGE_CACHE_SWIFT_TIMEOUT_SECONDS bounds a request as a whole",
-    "development_errors_mode": "error responses always name the mistake in a line, and tracebacks are in the log",
     "download_buffer_size": _MEMORY,
     "fail_on_deprecation": "no setting is deprecated, and an unknown one always ends the start",
     "free_memory_interval": _MEMORY,

@@ -82,6 +82,7 @@ _RISKS: tuple[tuple[str, object, str], ...] = (
     ("cookie_passthrough_all", False, "clients' cookies are sent to every origin"),
     ("allow_security_options", False, "URLs may lift the limits"),
     ("allow_bypass_cache", False, "URLs may bypass the cache, so that each request costs a render"),
+    ("development_errors_mode", False, "errors show every client causes, addresses and tracebacks"),
     ("png_unlimited", False, "a small PNG may unpack to any number of bytes"),
     ("svg_unlimited", False, "SVG of any length is parsed before a time limit applies"),
     ("sanitize_svg", True, "SVG is served with its scripts"),

@@ -105,8 +105,7 @@ class Pipeline:
         *client* are the client's headers and cookies that vary the cache key. *admit* is called on a cache miss, before
         any work, and may raise. *record* gets the work that the request waits for.
         """
-        key = entry_key(request, accepted, self._settings.fingerprint, client)
-        return await self._cached_or_made(request, key, accepted, admit, record)
+        return await self._cached_or_made(request, self._key(request, accepted, client), accepted, admit, record)
 
     async def info(
         self,
@@ -117,8 +116,25 @@ class Pipeline:
         record: RequestRecord | None = None,
     ) -> CachedResult:
         """The facts that *request* asks for of its source, as JSON; arguments as for `image`."""
-        key = info_key(request, self._settings.fingerprint, client)
-        return await self._cached_or_made(request, key, (), admit, record)
+        return await self._cached_or_made(request, self._key(request, client=client), (), admit, record)
+
+    async def cached(
+        self,
+        request: ImageRequest | InfoRequest,
+        accepted: tuple[str, ...] = (),
+        *,
+        client: tuple[str | None, ...] = (),
+    ) -> CachedResult:
+        """The result of *request* if the cache has it, arguments as for `image`; nothing is made: `NotCached` else."""
+        return await self._results_for(request).servable(self._key(request, accepted, client))
+
+    def _key(
+        self, request: ImageRequest | InfoRequest, accepted: tuple[str, ...] = (), client: tuple[str | None, ...] = ()
+    ) -> bytes:
+        fingerprint = self._settings.fingerprint
+        if isinstance(request, InfoRequest):
+            return info_key(request, fingerprint, client)
+        return entry_key(request, accepted, fingerprint, client)
 
     async def _cached_or_made(
         self,
@@ -168,12 +184,7 @@ class Pipeline:
 
     async def purge_image(self, request: ImageRequest | InfoRequest) -> int:
         """Remove the result of *request* in all its variants, and its original."""
-        fingerprint = self._settings.fingerprint
-        if isinstance(request, InfoRequest):
-            key = info_key(request, fingerprint)
-        else:
-            key = entry_key(request, (), fingerprint)
-        return await self._caches.purge("url", key[:URL_BYTES].hex(), request.source)
+        return await self._caches.purge("url", self._key(request)[:URL_BYTES].hex(), request.source)
 
     def stream(
         self, request: ImageRequest, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]

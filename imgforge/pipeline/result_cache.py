@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from imgforge.cache import Cache, PurgeKind
-from imgforge.errors import ImgforgeError
+from imgforge.errors import ImgforgeError, NotCached
 from imgforge.model import CacheEntry, ImageRequest, InfoRequest
 from imgforge.observability import keeping_request_id
 from imgforge.pipeline.staleness import StalenessPolicy
@@ -65,6 +65,15 @@ class ResultCache:
         entry, tier = found
         state = CacheState.FRESH if self._policy.is_fresh(entry, self._clock.seconds()) else CacheState.STALE
         return self._result(key, entry, tier, state)
+
+    async def servable(self, key: bytes) -> CachedResult:
+        """The result under *key* that a client gets at once; `NotCached` where one would have to be made."""
+        found = await self.find(key)
+        if found is None:
+            raise NotCached("the result is not in the cache")
+        if found.state is not CacheState.FRESH and not self.may_be_served_while_revalidated(found):
+            raise NotCached("the result is in the cache, but it is stale")
+        return found
 
     async def make_once(self, key: bytes, make: Callable[[], Awaitable[CachedResult]]) -> CachedResult:
         """The result of *make*; where another process that shares the disk is making it, that one's result."""

@@ -20,6 +20,7 @@ from imgforge.processing.isolation import decoder_usage
 from imgforge.processing.libvips import configure
 from imgforge.processing.plan import Geometry, Plan, geometry, plan
 from imgforge.processing.pyvips_compat import usage
+from imgforge.processing.rehearsal import Rehearsal, StageSizes, blank_source, rehearse
 from imgforge.processing.resources import Cancellation, PixelBudget
 from imgforge.processing.settings import ProcessingSettings
 
@@ -33,6 +34,9 @@ __all__ = [
     "PixelBudget",
     "Plan",
     "ProcessingSettings",
+    "Rehearsal",
+    "StageSizes",
+    "blank_source",
     "capabilities",
     "check_format",
     "configure",
@@ -47,6 +51,7 @@ __all__ = [
     "needed_for",
     "plan",
     "process",
+    "rehearse",
     "sniffed_media_type",
     "usage",
 ]

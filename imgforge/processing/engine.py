@@ -13,13 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from imgforge.model import ProcessingOptions, Rendition
+from imgforge.processing.beginning import begin, bounded, open_source
 from imgforge.processing.best_format import save_best
-from imgforge.processing.codecs import FORMATS, Original, animates, check_hash, open_original, whole_or_part
-from imgforge.processing.format_choice import output_formats, skips
+from imgforge.processing.codecs import FORMATS, Original, whole_or_part
+from imgforge.processing.format_choice import skips
 from imgforge.processing.pixel_estimate import pixel_bytes
 from imgforge.processing.resources import Cancellation, PixelBudget
 from imgforge.processing.saving import save
-from imgforge.processing.settings import ProcessingSettings, chosen
+from imgforge.processing.settings import ProcessingSettings
 from imgforge.processing.stages import (
     adjust_colours,
     animate,
@@ -48,12 +49,14 @@ from imgforge.processing.stages import (
     unsharp_mask,
     watermark,
 )
-from imgforge.processing.state import RenderContext, State, start
+from imgforge.processing.state import State
 
-__all__ = ["STAGES", "process"]
+__all__ = ["STAGES", "Stages", "process", "run_stages"]
+
+Stages = Sequence[Callable[[State], None]]
 
 # Every image passes these from top to bottom; a stage that has nothing to do returns at once.
-STAGES: tuple[Callable[[State], None], ...] = (
+STAGES: Stages = (
     trim,
     scale_on_load,
     to_processing_colours,
@@ -138,97 +141,40 @@ class _Engine:
 
         *partial* accepts a truncated source.
         """
-        settings, options = self.settings, pipelines[0]
-        check_hash(source, options.hashsum)
-        thumbnail = chosen(options.enforce_thumbnail, settings.enforce_thumbnail)
-        original = open_original(
-            source,
-            settings,
-            style=options.style,
-            cancellation=self.cancellation,
-            partial=partial,
-            megapixels=0 if thumbnail else chosen(options.max_src_resolution, settings.max_src_resolution),
-        )
-        original.check_type(settings.allowed_mime_types)
+        settings, options, cancellation = self.settings, pipelines[0], self.cancellation
+        opened = open_source(source, options, settings, cancellation, partial=partial)
         size = len(source)
-        if skips(original, options, settings):
-            _bounded(original, options, settings, 1)
-            return _rendition(original, original.body, original.format, original.width, original.height, size)
-        output = _output_options(pipelines)
-        max_frames = chosen(options.max_animation_frames, settings.max_animation_frames)
-        animated = original.animated and max_frames > 1 and not options.disable_animation
-        names = output_formats(original, output, settings, self.accepted, animated=animated, pipelines=pipelines)
-        context = RenderContext(settings, names[0], self.cancellation, self.watermarks)
-        animated = animated and animates(names[0])
-        frames = min(original.pages, max_frames) if animated else 1
-        if not animated:
-            original = original.with_thumbnail() if thumbnail else original.with_pages(options.page, options.pages)
-        original = _bounded(original, options, settings, frames)
-        first = start(original, self.cancellation.watch(original.image), options, context, frame=animated)
-        with self.pixel_budget.reserve(pixel_bytes(first, original, pipelines[1:], frames), self.cancellation):
-            if animated:
-                state = animate(original, frames, options, context, lambda frame: _run(frame, pipelines[1:]))
+        if skips(opened, options, settings):
+            bounded(opened, options, settings, 1)
+            return _rendition(opened, opened.body, opened.format, opened.width, opened.height, size)
+        begun = begin(opened, pipelines, settings, self.accepted, self.watermarks, cancellation)
+        original, frames, names = begun.original, begun.frames, begun.choice.names
+        with self.pixel_budget.reserve(pixel_bytes(begun.state, original, pipelines[1:], frames), cancellation):
+            if begun.animated:
+                state = animate(
+                    original, frames, options, begun.context, lambda frame: run_stages(frame, pipelines[1:])
+                )
             else:
-                state = _run(first, pipelines[1:])
-            state.options = output
+                state = run_stages(begun.state, pipelines[1:])
+            state.options = begun.output
             to_result_colours(state)
             embed_profile(state)
-            strip_metadata(state, animated=animated)
+            strip_metadata(state, animated=begun.animated)
             body = save(state) if len(names) == 1 else save_best(state, names)
         return _rendition(original, body, state.format_name, state.image.width, state.image.height // frames, size)
 
 
-def _run(state: State, chained: Sequence[ProcessingOptions]) -> State:
-    """Run all stages, once for the pipeline of *state* and once for each of the *chained* ones."""
+def run_stages(state: State, chained: Sequence[ProcessingOptions], stages: Stages = STAGES) -> State:
+    """Runs all *stages*, once for the pipeline of *state* and once for each of the *chained* ones."""
     state.last = not chained
-    for stage in STAGES:
+    for stage in stages:
         stage(state)
     for number, options in enumerate(chained, 1):
         state = state.chained(options)
         state.last = number == len(chained)
-        for stage in STAGES:
+        for stage in stages:
             stage(state)
     return state
-
-
-# Options that describe the file rather than one pipeline's pixels: the last of the pipelines that sets one wins.
-_OUTPUT = (
-    "format",
-    "quality",
-    "format_quality",
-    "max_bytes",
-    "autoquality",
-    "jpeg_options",
-    "png_options",
-    "webp_options",
-    "avif_options",
-    "dpi",
-    "color_profile",
-    "strip_metadata",
-    "keep_copyright",
-    "strip_color_profile",
-    "preserve_hdr",
-    "auto_rotate",
-)
-_DEFAULTS = ProcessingOptions()
-
-
-def _output_options(pipelines: Sequence[ProcessingOptions]) -> ProcessingOptions:
-    output = pipelines[0]
-    for options in pipelines[1:]:
-        changes = {
-            name: getattr(options, name) for name in _OUTPUT if getattr(options, name) != getattr(_DEFAULTS, name)
-        }
-        output = replace(output, **changes)
-    return output
-
-
-def _bounded(original: Original, options: ProcessingOptions, settings: ProcessingSettings, frames: int) -> Original:
-    return original.bounded(
-        chosen(options.max_src_resolution, settings.max_src_resolution),
-        frames,
-        chosen(options.max_animation_frame_resolution, settings.max_animation_frame_resolution),
-    )
 
 
 def _rendition(original: Original, body: bytes, name: str, width: int, height: int, size: int) -> Rendition:

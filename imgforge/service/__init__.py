@@ -10,6 +10,7 @@ from imgforge.lazy_door import lazy_door
 if TYPE_CHECKING:
     from imgforge.service.cache_translation import shared_tier_settings
     from imgforge.service.checks import all_plugins, check_settings
+    from imgforge.service.explanation import Explanation, explain, fetched_original
     from imgforge.service.offline_renderer import OfflineRenderer
     from imgforge.service.platform import pixel_bytes, usable_bytes, usable_cpus
     from imgforge.service.prerendering import make_intake, make_queue, run_worker
@@ -20,11 +21,14 @@ if TYPE_CHECKING:
     from imgforge.service.url_translation import url_settings
 
 __all__ = [
+    "Explanation",
     "OfflineRenderer",
     "all_plugins",
     "caches_settings",
     "check_settings",
     "descriptors_needed",
+    "explain",
+    "fetched_original",
     "make_intake",
     "make_queue",
     "missing_formats",
@@ -45,6 +49,7 @@ __getattr__ = lazy_door(
         ".checks": ("all_plugins", "check_settings"),
         ".offline_renderer": ("OfflineRenderer",),
         ".platform": ("pixel_bytes", "usable_cpus", "usable_bytes"),
+        ".explanation": ("Explanation", "explain", "fetched_original"),
         ".prerendering": ("make_intake", "make_queue", "run_worker"),
         ".shares": ("threads_per_process",),
         ".startup_lines": ("descriptors_needed",),

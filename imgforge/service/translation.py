@@ -13,6 +13,7 @@ from imgforge.config import Settings
 from imgforge.model import AutoQuality, Unsharp
 from imgforge.pipeline import CachesSettings, PipelineSettings, StalenessPolicy
 from imgforge.processing import ProcessingSettings, sniffed_media_type
+from imgforge.service.development_errors import explaining_errors
 from imgforge.service.store_translation import azure_settings, gcs_settings, s3_settings, swift_settings
 from imgforge.sources import (
     PROXY_VARIABLES,
@@ -168,6 +169,7 @@ def server_settings(settings: Settings, clients: Clients) -> ServerSettings:
         clients=clients,
         # CDNs keep the 404 of a source as long as the negative cache does, where the operator has chosen how long.
         not_found_ttl=int(settings.cache_not_found_ttl) if "cache_not_found_ttl" in settings.given else 0,
+        development_errors=explaining_errors(settings) if settings.development_errors_mode else None,
     )
 
 

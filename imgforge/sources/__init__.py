@@ -5,7 +5,7 @@ from imgforge.sources.allowed_sources import AllowedSources
 from imgforge.sources.http import PROXY_VARIABLES, HttpSource, Proxies, read_authorities
 from imgforge.sources.local import LocalSource
 from imgforge.sources.plugins import SOURCE_PLUGINS
-from imgforge.sources.registry import SourceRegistry
+from imgforge.sources.registry import SWITCHES, SourceRegistry, scheme_of, unknown_scheme
 from imgforge.sources.resolver import use_own_resolver
 from imgforge.sources.settings import SourceSettings
 from imgforge.sources.store_settings import (
@@ -21,6 +21,7 @@ from imgforge.sources.stores import bucket_mistakes, open_bucket, store_mistakes
 __all__ = [
     "PROXY_VARIABLES",
     "SOURCE_PLUGINS",
+    "SWITCHES",
     "AddressPolicy",
     "AllowedSources",
     "AzureSettings",
@@ -38,6 +39,8 @@ __all__ = [
     "bucket_mistakes",
     "open_bucket",
     "read_authorities",
+    "scheme_of",
     "store_mistakes",
+    "unknown_scheme",
     "use_own_resolver",
 ]

@@ -23,7 +23,7 @@ from imgforge.sources.plugins import SOURCE_PLUGINS, make_source
 from imgforge.sources.settings import SourceSettings
 from imgforge.sources.stores import AzureFactory, GcsFactory, S3Factory, SwiftFactory
 
-__all__ = ["BUILT_IN", "SourceRegistry"]
+__all__ = ["BUILT_IN", "SWITCHES", "SourceRegistry", "scheme_of", "unknown_scheme"]
 
 
 @implementer(ISourceFactory)
@@ -60,7 +60,7 @@ class _DataFactory:
 
 
 # The setting that switches a built-in scheme on.
-_SWITCHES = {
+SWITCHES = {
     "data": "IMGFORGE_ALLOW_DATA_SOURCES",
     "local": "IMGFORGE_LOCAL_FILESYSTEM_ROOT",
     "s3": "IMGFORGE_USE_S3",
@@ -124,7 +124,7 @@ class SourceRegistry:
 
     def gives_parts(self, url: str) -> bool:
         """Whether `fetch` takes a range from the beginning of *url* on, and may then give that part only."""
-        source = self._by_scheme.get(_scheme_of(url))
+        source = self._by_scheme.get(scheme_of(url))
         return isinstance(source, HttpSource)
 
     def fetch(
@@ -161,16 +161,22 @@ class SourceRegistry:
                 self.log.failure("cannot close {source}: its connections and files end with the process", source=name)
 
     def _source(self, url: str) -> ISource:
-        scheme = _scheme_of(url)
-        source = self._by_scheme.get(scheme)
+        source = self._by_scheme.get(scheme_of(url))
         if source is None:
-            known = ", ".join("data:" if name == "data" else f"{name}://" for name in self.schemes)
-            why = f"{_SWITCHES[scheme]} is not set" if scheme in _SWITCHES else f"this server knows {known}"
-            raise UnknownScheme(f"no source for {scheme[:40]!r}: {why}")
+            raise unknown_scheme(url, self._by_scheme)
         if not self._allowed.allow(url):
             raise SourceRefused("the source is not among those that this server allows")
         return source
 
 
-def _scheme_of(url: str) -> str:
+def unknown_scheme(url: str, known: Iterable[str]) -> UnknownScheme:
+    """The error for *url*, whose scheme is none of the *known* ones."""
+    scheme = scheme_of(url)
+    served = ", ".join("data:" if name == "data" else f"{name}://" for name in sorted(known))
+    why = f"{SWITCHES[scheme]} is not set" if scheme in SWITCHES else f"this server knows {served}"
+    return UnknownScheme(f"no source for {scheme[:40]!r}: {why}")
+
+
+def scheme_of(url: str) -> str:
+    """The scheme of a source's URL, in lower case."""
     return "data" if is_data_url(url) else url.partition("://")[0].lower()

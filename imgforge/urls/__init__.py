@@ -1,7 +1,18 @@
 """Image URLs: their grammar, signatures and options."""
 
 from imgforge.urls.encryption import SourceCipher
-from imgforge.urls.options import BY_NAME, FORMATS, INFO_OPTIONS, OPTIONS, Argument, ArgumentGroup, Option
+from imgforge.urls.options import (
+    BY_NAME,
+    FORMATS,
+    INFO_OPTIONS,
+    OPTIONS,
+    PRESET_NAMES,
+    AppliedOption,
+    Argument,
+    ArgumentGroup,
+    Option,
+    OptionTrace,
+)
 from imgforge.urls.parser import UrlParser, UrlSettings
 from imgforge.urls.signature import Signer
 from imgforge.urls.signature_diagnosis import SignedUrl, signature_mistakes, signing_pair
@@ -12,9 +23,12 @@ __all__ = [
     "FORMATS",
     "INFO_OPTIONS",
     "OPTIONS",
+    "PRESET_NAMES",
+    "AppliedOption",
     "Argument",
     "ArgumentGroup",
     "Option",
+    "OptionTrace",
     "SignedUrl",
     "Signer",
     "SourceCipher",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from imgforge.errors import BadPath, OptionForbidden
 from imgforge.model import DeliveryOptions, ImageRequest, InfoRequest
 from imgforge.urls.encryption import SourceCipher
-from imgforge.urls.options import BY_NAME, CHAIN, PRESET_NAMES, InfoOptionParser, OptionParser
+from imgforge.urls.options import BY_NAME, CHAIN, PRESET_NAMES, InfoOptionParser, OptionParser, OptionTrace
 from imgforge.urls.signature import Signer, Verifier
 from imgforge.urls.source import SourceRewriter, percent_decoded, split_source
 
@@ -79,17 +79,19 @@ class UrlParser:
             allowed=settings.allowed_info_options,
         )
 
-    def parse(self, target: bytes) -> ImageRequest:
-        """The request of a raw target.
+    def parse(self, target: bytes, trace: OptionTrace | None = None) -> ImageRequest:
+        """The request of a raw target; *trace* notes where its options come from.
 
         Raises `BadPath`, `BadSignature`, `BadOption` or `OptionForbidden`; the signature is checked before anything
         is decoded.
         """
         sent: dict[str, str] = {}
         texts, rest, presets = self._parts(target, sent, only_presets=self._settings.only_presets)
-        parsed = self._options.parse(texts, presets, sent)
+        parsed = self._options.parse(texts, presets, sent, trace)
         self._check_bypass(parsed.delivery)
         source, named_format = self._source(rest, any_format=parsed.delivery.raw)
+        if trace is not None:
+            trace.named_format = named_format
         request = ImageRequest(
             self._rewrite(source),
             parsed.processing_to(named_format),
@@ -100,15 +102,19 @@ class UrlParser:
         )
         return self._with_rewritten_images(request)
 
-    def parse_info(self, target: bytes) -> InfoRequest:
+    def parse_info(self, target: bytes, trace: OptionTrace | None = None) -> InfoRequest:
         """The request of an `/info/...` target, whose signature covers the path after it; errors as `parse`."""
         target = target.removeprefix(self._prefix).removeprefix(b"/info")
         sent: dict[str, str] = {}
         texts, rest, presets = self._parts(target, sent, only_presets=self._settings.info_only_presets)
-        wanted, delivery, named = self._info_options.parse(texts, presets, sent)
+        wanted, delivery, named = self._info_options.parse(texts, presets, sent, trace)
         self._check_bypass(delivery)
         source, _ = self._source(rest)
         return InfoRequest(self._rewrite(source), wanted, delivery, named)
+
+    def verify(self, target: bytes) -> None:
+        """Checks the signature of *target*, of an image or without the `/info` before it; `BadSignature`, `BadPath`."""
+        self._verified(target)
 
     def _check_bypass(self, delivery: DeliveryOptions) -> None:
         if delivery.bypass_cache and not self._settings.allow_bypass_cache:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, ParamSpec, TypeVar
 from urllib.parse import quote, unquote
 
-from imgforge.urls.options import BY_NAME
+from imgforge.urls.options import BY_NAME, PRESET_NAMES
 
 __all__ = ["SignedUrl", "signature_mistakes", "signing_pair"]
 
@@ -203,7 +203,7 @@ def signature_mistakes(url: SignedUrl, pairs: Iterable[Pair], size: int) -> tupl
     *size* is the number of bytes of the digest in this server's signatures.
     """
     pairs = tuple(pairs)
-    if url.signature.partition(":")[0] in BY_NAME and ":" in url.signature:
+    if url.signature.partition(":")[0] in {*BY_NAME, *PRESET_NAMES} and ":" in url.signature:
         return ("the signature is missing: the path begins with an option",)
     if url.signature in {"plain", "enc"}:
         return ("the signature is missing: the path begins with the source",)

@@ -19,6 +19,7 @@ from imgforge.web.endpoints import (
     plain_page,
     prerendering_off,
 )
+from imgforge.web.error_answers import ErrorAnswers, development_errors
 from imgforge.web.fast_lane import FastLane, FastLaneSettings, hit_access
 from imgforge.web.http import (
     Answer,
@@ -46,6 +47,7 @@ __all__ = [
     "Clients",
     "ConnectionLimits",
     "Endpoint",
+    "ErrorAnswers",
     "EventsEndpoint",
     "FastLane",
     "FastLaneSettings",
@@ -69,6 +71,7 @@ __all__ = [
     "Route",
     "Server",
     "ServerSettings",
+    "development_errors",
     "hit_access",
     "landing_page",
     "missing_endpoint",

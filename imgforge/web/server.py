@@ -9,7 +9,6 @@ render ── request id ── route ── endpoint(request) ─┬─ Answer 
 from __future__ import annotations
 
 import contextvars
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -23,28 +22,25 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from imgforge.errors import (
-    BadOption,
     BadPath,
-    BadSignature,
-    BadToken,
     ClientRefused,
-    Expired,
     ImgforgeError,
     MethodNotAllowed,
-    NotFound,
-    OptionForbidden,
-    OriginTimeout,
+    NotCached,
     Overloaded,
-    RateExceeded,
-    RequestTimeout,
-    ResultTooLarge,
-    SourceNotFound,
-    SourceRefused,
-    SourceTooLarge,
     TooManyClients,
     Unreadable,
 )
 from imgforge.observability import AccessLog, IRequestObserver, Metrics, RequestRecord, bind_request_id
+from imgforge.web.error_answers import (
+    CLIENT_MISTAKES,
+    REFUSALS,
+    ErrorAnswers,
+    error_answer,
+    log_error,
+    logged_target,
+    reference,
+)
 from imgforge.web.fast_lane import FastLane
 from imgforge.web.http import (
     Answer,
@@ -52,7 +48,6 @@ from imgforge.web.http import (
     Exchange,
     access_of,
     attach_record,
-    error_headers,
     joined_header,
     request_id,
 )
@@ -65,57 +60,11 @@ __all__ = ["Server", "ServerSettings", "error_answer"]
 _CLIENT_GONE = 499
 _GONE = "the client closed the connection"
 
-# Mistakes of clients, as opposed to images that cannot be fetched or processed.
-_CLIENT_MISTAKES = (
-    BadOption,
-    BadPath,
-    BadSignature,
-    BadToken,
-    ClientRefused,
-    Expired,
-    MethodNotAllowed,
-    NotFound,
-    OptionForbidden,
-    RateExceeded,
-    Unreadable,
-)
-# Refusals by their name in the metrics. A refusal for want of a free slot is counted where it happens.
-_REFUSALS = {
-    ClientRefused: "client",
-    OriginTimeout: "download",
-    RateExceeded: "rate",
-    RequestTimeout: "time",
-    ResultTooLarge: "result",
-    SourceRefused: "source",
-    SourceTooLarge: "size",
-    TooManyClients: "clients",
-}
-
 # twisted.web has no phrases for 422, 429 and 431.
 _PHRASES = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 
-_LONGEST_LOGGED = 500  # characters of a target in a log line
-_QUERY = re.compile(r"\?|%3f", re.IGNORECASE)
-
 # The label in the metrics of requests without a path.
 _NO_ROUTE = "other"
-
-
-def _logged(target: bytes) -> str:
-    """*target* for a log line: without the query of its source, which may have tokens and signatures."""
-    path, *query = _QUERY.split(target.decode("utf-8", "backslashreplace"), maxsplit=1)
-    logged = path[:_LONGEST_LOGGED]
-    return logged + "..." if query or len(path) > _LONGEST_LOGGED else logged
-
-
-def error_answer(error: ImgforgeError, not_found_ttl: int = 0) -> Answer:
-    """The error's text. Caches may not store it, except a missing source's for *not_found_ttl* seconds."""
-    headers = error_headers(not_found_ttl if isinstance(error, SourceNotFound) else 0)
-    if isinstance(error, MethodNotAllowed):
-        headers.append((b"Allow", error.allow.encode("ascii")))
-    if isinstance(error, Overloaded):
-        headers.append((b"Retry-After", b"%d" % error.retry_after))
-    return Answer(error.status, headers, error.message.encode("utf-8") + b"\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +75,8 @@ class ServerSettings:
     path_prefix: bytes = b""  # removed from the beginning of every path
     clients: Clients = field(default_factory=Clients)  # who a request comes from, and whether it is allowed
     not_found_ttl: int = 0  # seconds that caches in front of imgforge may store the 404 of a source
+    # The answers of errors for developers; None for the line alone.
+    development_errors: ErrorAnswers | None = None
 
 
 class Server(Resource):
@@ -237,33 +188,32 @@ class Server(Resource):
             record.error = _GONE
             return Answer(_CLIENT_GONE, [])
         record.failure = error = failure.value
-        method, target = record.method, _logged(record.target)
         if isinstance(error, CancelledError):
             error = ImgforgeError("the request was cancelled")
         elif not isinstance(error, ImgforgeError):
-            self.log.failure("internal error: {method} {target}", failure, method=method, target=target)
             error, record.level = ImgforgeError("internal error"), "error"
+            see = reference(error)["see"]
+            method, target = record.method, logged_target(record.target)
+            self.log.failure(
+                "internal error: {method} {target}; see {see}", failure, method=method, target=target, see=see
+            )
         else:
             level = self._level(error)
             if level is LogLevel.warn:
                 record.level = "warn"
-            fields = {"status": error.status, "method": method, "target": target, "line": error.logged}
-            form = "{status} {method} {target}: {line}"
-            if record.source:
-                fields["source"] = record.source
-                # A target does not show a source that is encoded or encrypted.
-                form += "" if record.source in target else ", source {source}"
-            self.log.emit(level, form, **fields)
+            log_error(self.log, level, error, record)
         record.error = error.logged
-        if type(error) in _REFUSALS:
-            self._metrics.refused(_REFUSALS[type(error)])
-        return error_answer(error, self._settings.not_found_ttl)
+        if type(error) in REFUSALS:
+            self._metrics.refused(REFUSALS[type(error)])
+        answer = error_answer(error, self._settings.not_found_ttl)
+        development = self._settings.development_errors
+        return answer if development is None else development(answer, error, failure, exchange.request)
 
     def _level(self, error: ImgforgeError) -> Any:
         """Failures of origins are warnings. Mistakes of clients are in the access log, if there is one."""
-        if error.status >= 500 and not isinstance(error, (Unreadable, Overloaded)):
+        if error.status >= 500 and not isinstance(error, (NotCached, Overloaded, Unreadable)):
             return LogLevel.warn
-        return LogLevel.debug if self._access_log.enabled and isinstance(error, _CLIENT_MISTAKES) else LogLevel.info
+        return LogLevel.debug if self._access_log.enabled and isinstance(error, CLIENT_MISTAKES) else LogLevel.info
 
     def _send(self, answer: Answer, exchange: Exchange) -> None:
         request, record = exchange.request, exchange.record

@@ -12,7 +12,8 @@ from zope.interface import implementer, provider
 from imgforge.errors import BadSignature, NotAnImage, OriginFailed, Overloaded, SourceNotFound, Unreadable
 from imgforge.observability import IRequestObserver, RequestRecord, bind_request_id, current_request_id
 from imgforge.web import Answer
-from imgforge.web.server import Server, _logged
+from imgforge.web.error_answers import logged_target
+from imgforge.web.server import Server
 from tests.support.site_case import SiteCase
 
 GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -158,7 +159,7 @@ class ErrorLogTests(SiteCase):
             ("/\u00fc.jpg".encode(), "/\u00fc.jpg"),
             (b"/\xfc.jpg", r"/\xfc.jpg"),
         ):
-            self.assertEqual(_logged(target), logged)
+            self.assertEqual(logged_target(target), logged)
 
     def test_queries_are_not_logged(self) -> None:
         for target in (b"/quick/plain/http://o/a.jpg?secret", b"/quick/plain/http%3A%2F%2Fo%2Fa.jpg%3Fsecret"):

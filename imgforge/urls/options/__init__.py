@@ -5,6 +5,7 @@ from imgforge.urls.options.info_option_parser import InfoOptionParser
 from imgforge.urls.options.info_table import INFO_OPTIONS
 from imgforge.urls.options.option import Argument, ArgumentGroup, Option
 from imgforge.urls.options.option_parser import CHAIN, OptionParser, ParsedOptions
+from imgforge.urls.options.option_trace import AppliedOption, OptionTrace
 from imgforge.urls.options.suggestions import did_you_mean
 from imgforge.urls.options.table import BY_NAME, OPTIONS, PRESET_NAMES
 
@@ -16,11 +17,13 @@ __all__ = [
     "INFO_OPTIONS",
     "OPTIONS",
     "PRESET_NAMES",
+    "AppliedOption",
     "Argument",
     "ArgumentGroup",
     "InfoOptionParser",
     "Option",
     "OptionParser",
+    "OptionTrace",
     "ParsedOptions",
     "base64_bytes",
     "did_you_mean",

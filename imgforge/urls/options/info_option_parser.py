@@ -18,6 +18,7 @@ from imgforge.urls.options.option_parser import (
     option_texts,
     set_fields,
 )
+from imgforge.urls.options.option_trace import OptionTrace, by_default
 from imgforge.urls.options.suggestions import did_you_mean, unknown_option
 from imgforge.urls.options.table import PRESET_NAMES
 
@@ -38,6 +39,11 @@ class _Draft:
     count: int = 0
     # As in the draft of `OptionParser`.
     sent: Mapping[str, str] = field(default_factory=dict)
+    trace: OptionTrace | None = None
+
+    def __post_init__(self) -> None:
+        if self.trace is not None:
+            self.values = self.trace.fields()
 
 
 class InfoOptionParser:
@@ -68,15 +74,21 @@ class InfoOptionParser:
             raise ValueError(*mistakes)
 
     def parse(
-        self, texts: Iterable[str], presets: Iterable[str] = (), sent: Mapping[str, str] = AS_SENT
+        self,
+        texts: Iterable[str],
+        presets: Iterable[str] = (),
+        sent: Mapping[str, str] = AS_SENT,
+        trace: OptionTrace | None = None,
     ) -> tuple[InfoOptions, DeliveryOptions, tuple[str, ...]]:
         """The options of the `default` preset, of *presets* and of *texts*, later ones win; and the presets named.
 
-        *sent* has the texts that were percent-encoded, as sent. Raises `BadOption` or `OptionForbidden`.
+        *sent* has the texts that were percent-encoded, as sent; *trace* notes which text sets which field. Raises
+        `BadOption` or `OptionForbidden`.
         """
-        draft = _Draft(sent=sent)
+        draft = _Draft(sent=sent, trace=trace)
         if DEFAULT_PRESET in self._presets:
-            self._expand(DEFAULT_PRESET, draft, ())
+            with by_default(trace):
+                self._expand(DEFAULT_PRESET, draft, ())
         for name in presets:
             draft.presets.append(name)
             self._expand(name, draft, ())
@@ -92,6 +104,8 @@ class InfoOptionParser:
         draft.count += 1
         if draft.count > MAX_OPTIONS:
             raise BadOption(f"more than {MAX_OPTIONS} options")
+        if draft.trace is not None:
+            draft.trace.note(text, inside, 0)
         name, *arguments = text.split(self._separator)
         if name in PRESET_NAMES:
             self._check_allowed("preset", name, inside)

@@ -11,6 +11,7 @@ from imgforge.errors import BadOption, OptionForbidden
 from imgforge.model import DeliveryOptions, Hints, ProcessingOptions
 from imgforge.urls.options.argument_types import boolean
 from imgforge.urls.options.option import ArgumentGroup, Option
+from imgforge.urls.options.option_trace import OptionTrace, by_default
 from imgforge.urls.options.suggestions import did_you_mean, unknown_option
 from imgforge.urls.options.table import BY_NAME, PRESET_NAMES
 
@@ -85,6 +86,11 @@ class _Draft:
     count: int = 0
     # The sent form of option texts that were percent-encoded: errors quote the client's URL.
     sent: Mapping[str, str] = field(default_factory=dict)
+    trace: OptionTrace | None = None
+
+    def __post_init__(self) -> None:
+        if self.trace is not None:
+            self.pipelines = [self.trace.fields()]
 
     def add(self) -> None:
         """Count one more option."""
@@ -95,7 +101,7 @@ class _Draft:
     def pipeline(self, number: int) -> dict[str, Any]:
         """The fields of pipeline *number*, created along with those before it."""
         while len(self.pipelines) <= number:
-            self.pipelines.append({})
+            self.pipelines.append({} if self.trace is None else self.trace.fields())
         return self.pipelines[number]
 
 
@@ -136,15 +142,21 @@ class OptionParser:
         self._apply_all(texts, _Draft(), 0, (), trusted=True)
 
     def parse(
-        self, texts: Iterable[str], presets: Iterable[str] = (), sent: Mapping[str, str] = AS_SENT
+        self,
+        texts: Iterable[str],
+        presets: Iterable[str] = (),
+        sent: Mapping[str, str] = AS_SENT,
+        trace: OptionTrace | None = None,
     ) -> ParsedOptions:
         """The options of the `default` preset, of *presets* and of *texts*; later ones win.
 
-        *sent* has the texts that were percent-encoded, as sent. Raises `BadOption` or `OptionForbidden`.
+        *sent* has the texts that were percent-encoded, as sent; *trace* notes which text sets which field. Raises
+        `BadOption` or `OptionForbidden`.
         """
-        draft = _Draft(sent=sent)
+        draft = _Draft(sent=sent, trace=trace)
         if DEFAULT_PRESET in self._presets:
-            self._expand(DEFAULT_PRESET, draft, 0, ())
+            with by_default(trace):
+                self._expand(DEFAULT_PRESET, draft, 0, ())
         for name in presets:
             draft.presets.append(name)
             self._expand(name, draft, 0, ())
@@ -167,6 +179,8 @@ class OptionParser:
 
     def _apply(self, text: str, draft: _Draft, number: int, inside: tuple[str, ...], *, trusted: bool) -> None:
         draft.add()
+        if draft.trace is not None:
+            draft.trace.note(text, inside, number)
         name, *arguments = text.split(self.separator)
         if name in PRESET_NAMES:
             if not trusted and self._allowed and "preset" not in self._allowed:

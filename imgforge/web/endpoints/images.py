@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from twisted.internet.interfaces import IConsumer
@@ -26,6 +27,7 @@ from imgforge.web.http import (
     joined_header,
     not_modified,
     not_satisfiable,
+    only_if_cached,
     precondition_failed,
     precondition_fails,
     record_of,
@@ -33,7 +35,7 @@ from imgforge.web.http import (
 )
 from imgforge.web.routes import STREAMED
 
-__all__ = ["ImageEndpoint", "cache_status"]
+__all__ = ["ImageEndpoint", "cache_status", "time_to_live"]
 
 
 class _HeadOnly(Exception):
@@ -82,7 +84,12 @@ class ImageEndpoint:
         if any(hints.used):
             image = replace(image, hints=hints.used)
         admit = services.rates.of(request)
-        result = await services.pipeline.image(image, formats, admit, client=services.key.of(request), record=record)
+        only_cached = only_if_cached(request)
+        client = services.key.of(request)
+        if only_cached:
+            result = await services.pipeline.cached(image, formats, client=client)
+        else:
+            result = await services.pipeline.image(image, formats, admit, client=client, record=record)
         record.format = result.entry.rendition.format
         if result.failure is not None:
             record.error, record.fallback = result.failure.logged, result.failure.status
@@ -90,7 +97,7 @@ class ImageEndpoint:
         served = ServedImage(
             result.entry,
             now=services.clock.seconds(),
-            cache_status=cache_status(result),
+            cache_status=cache_status(result) + (time_to_live(result, services.clock.seconds()) if only_cached else ""),
             vary=tuple(dict.fromkeys((*accept, *hints.vary, *services.key.vary(), *passed_names))),
             key=result.key,
             failure=result.failure,
@@ -185,3 +192,11 @@ def cache_status(result: CachedResult) -> str:
     if result.state is CacheState.RENEWED:
         return f'imgforge; fwd=stale; fwd-status=304; detail="HIT {result.tier} revalidated"'
     return "imgforge; fwd=miss; detail=MISS"
+
+
+def time_to_live(result: CachedResult, now: float) -> str:
+    """The parameter of Cache-Status for the seconds that a cached result stays fresh, below 0 for a stale one.
+
+    A request with only-if-cached asks for it; an entry without end has none.
+    """
+    return f"; ttl={int(result.until - now)}" if math.isfinite(result.until) else ""

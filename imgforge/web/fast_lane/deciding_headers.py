@@ -69,6 +69,8 @@ def read_headers(lines: bytes) -> DecidingHeaders | None:
             return None
         seen.add(name)
         if name in _PLAIN:
+            if name == b"cache-control" and b"only-if-cached" in value.lower():  # asks how long the entry is fresh
+                return None
             continue
         if name in FORWARDED:
             values[name] = values[name] + b", " + value if name in values else value

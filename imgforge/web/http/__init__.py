@@ -33,6 +33,7 @@ from imgforge.web.http.request_headers import (
     SINGLETONS,
     BearerGate,
     joined_header,
+    only_if_cached,
     request_id,
 )
 from imgforge.web.http.strict_channel import StrictChannel
@@ -80,6 +81,7 @@ __all__ = [
     "names_this_machine",
     "not_modified",
     "not_satisfiable",
+    "only_if_cached",
     "plain_address",
     "precondition_failed",
     "precondition_fails",

@@ -49,7 +49,12 @@ class ClientHints:
         """The hints of *request*, applied to the options that *image* leaves open."""
         if not self.enabled or not image.unset:
             return AppliedHints()
-        sent = hints_in(*(joined_header(request, name) for name in HINTS))
+        return self.applied(hints_in(*(joined_header(request, name) for name in HINTS)), image)
+
+    def applied(self, sent: Hints, image: ImageRequest) -> AppliedHints:
+        """The hints that a client has *sent*, applied to the options that *image* leaves open."""
+        if not self.enabled or not image.unset:
+            return AppliedHints()
         decide = HINTS if "width" in image.unset else HINTS[:2]
         longest = self.longest_side or _WIDEST
         width = 0

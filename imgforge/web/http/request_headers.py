@@ -10,7 +10,16 @@ from twisted.web.server import Request
 
 from imgforge.errors import BadToken
 
-__all__ = ["HOST", "MOST_LOGGED", "REQUEST_ID", "SINGLETONS", "BearerGate", "joined_header", "request_id"]
+__all__ = [
+    "HOST",
+    "MOST_LOGGED",
+    "REQUEST_ID",
+    "SINGLETONS",
+    "BearerGate",
+    "joined_header",
+    "only_if_cached",
+    "request_id",
+]
 
 # uri-host [ ":" port ] (RFC 9110, section 7.2): one authority without user information, possibly empty.
 HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-fvV:.]+\])(?::[0-9]*)?\Z")
@@ -46,3 +55,9 @@ def request_id(offered: bytes | None) -> str:
 def joined_header(request: Request, name: bytes) -> bytes:
     """The header's value, several joined by commas (RFC 9110, section 5.3); b"" if absent."""
     return b", ".join(request.requestHeaders.getRawHeaders(name, []))
+
+
+def only_if_cached(request: Request) -> bool:
+    """Whether the client takes a cached result only (RFC 9111, section 5.2.1.7): nothing is fetched or made for it."""
+    directives = joined_header(request, b"cache-control").lower().split(b",")
+    return b"only-if-cached" in [directive.strip() for directive in directives]

@@ -1,0 +1,126 @@
+"""`imgforge explain`: what a URL does under this server's settings, and why."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+
+from imgforge.cli.common import CONFIG, fail, settings_of
+from imgforge.cli.server_connection import ServerRequest, ServerUnreachable, address_of_url, answer_to
+
+if TYPE_CHECKING:
+    from imgforge.config import Settings
+
+__all__ = ["explain"]
+
+# What browsers send for an image: Chrome's, which names the most formats.
+_BROWSER = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+_SIZE = re.compile(r"([0-9]{1,6})[xX]([0-9]{1,6})\Z")
+_LARGEST_FILE = 1 << 30  # bytes
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+
+
+@click.command(short_help="Show what a URL does under the settings, and why.")
+@click.argument("url")
+@click.option("--accept", default=_BROWSER, help="The client's Accept header; by default a browser's.")
+@click.option("--header", "-H", "header_lines", multiple=True, help="Another header of the client, as NAME: VALUE.")
+@click.option("--size", help="WIDTHxHEIGHT of the original in pixels: shows the sizes of every stage.")
+@click.option("--source-file", type=click.Path(exists=True, dir_okay=False), help="The original: as --size, exactly.")
+@click.option("--fetch", is_flag=True, help="Fetch the original as the server would: as --source-file.")
+@click.option("--base-url", "-B", help="Ask the server at this URL what it has cached; nothing is made for that.")
+@click.option("--json/--text", "as_json", default=None, help="JSON, or text to read; by default text on a terminal.")
+@CONFIG
+def explain(
+    url: str,
+    accept: str,
+    header_lines: tuple[str, ...],
+    size: str | None,
+    source_file: str | None,
+    fetch: bool,
+    base_url: str | None,
+    as_json: bool | None,
+    config_path: str | None,
+) -> None:
+    """Show what URL, a full URL or its path, does: nothing is fetched or made unless an option says so.
+
+    It says whether the signature is good (and if not, which mistake explains it), what the presets stand for, where
+    each option comes from, which format the client gets and why, the keys in the caches, the stages of the pipeline,
+    and the settings that decided something. The exit status is 0 also for a URL that the server would refuse: `error`
+    says so; `imgforge verify` has an exit status for it.
+    """
+    from imgforge.service import explain as explained
+    from imgforge.service import fetched_original
+
+    if sum(map(bool, (size, source_file, fetch))) > 1:
+        raise click.UsageError("give at most one of --size, --source-file and --fetch")
+    settings = settings_of(config_path)
+    headers = _headers(header_lines)
+    arguments: dict[str, Any] = {"accept": accept, "headers": headers, "size": _size(size)}
+    if source_file is not None:
+        arguments["source"] = _read(source_file)
+    elif fetch:
+        try:
+            arguments["source"] = fetched_original(settings, url)
+        except Exception as error:
+            fail(f"the original cannot be fetched: {error}")
+    result = explained(settings, url, **arguments).as_json()
+    if base_url is not None:
+        result["server"] = _cached_by(base_url, url, {**headers, "accept": accept}, settings)
+    if as_json or (as_json is None and not sys.stdout.isatty()):
+        click.echo(json.dumps(result, indent=2))
+    else:
+        from imgforge.cli.explanation_text import explanation_text
+
+        for line in explanation_text(result):
+            click.echo(line)
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = _SIZE.match(text)
+    if match is None:
+        raise click.UsageError("--size is WIDTHxHEIGHT in pixels, such as 4000x3000")
+    return int(match[1]), int(match[2])
+
+
+def _headers(lines: tuple[str, ...]) -> dict[str, str]:
+    """The headers of the *lines*, by name in lower case."""
+    headers = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not _HEADER_NAME.match(name.strip()) or not value.isprintable():
+            raise click.UsageError("--header is NAME: VALUE")
+        headers[name.strip().lower()] = value.strip()
+    return headers
+
+
+def _read(path: str) -> bytes:
+    with Path(path).open("rb") as file:
+        body = file.read(_LARGEST_FILE + 1)
+    if len(body) > _LARGEST_FILE:
+        fail(f"{path} has more than {_LARGEST_FILE >> 30} GiB")
+    return body
+
+
+def _cached_by(base_url: str, url: str, headers: dict[str, str], settings: Settings) -> dict[str, object]:
+    """What the server at *base_url* has cached for *url*, and until when; only-if-cached keeps it from making it."""
+    from imgforge.cli.cached_state import cached_state
+
+    base = urlsplit(base_url).path.rstrip("/")
+    parts = urlsplit(url)
+    path = url.partition(parts.netloc)[2] if parts.scheme in {"http", "https"} else base + "/" + url.lstrip("/")
+    asked = {**headers, "cache-control": "only-if-cached"}
+    if settings.secret:
+        asked["authorization"] = f"Bearer {settings.secret}"
+    try:
+        answer = answer_to(address_of_url(base_url), ServerRequest("HEAD", path, headers=asked))
+    except (ServerUnreachable, UnicodeError, ValueError) as error:
+        return {"error": str(error)}
+    return cached_state(answer)
