@@ -27,6 +27,8 @@ STARTERS = (
     "queue_case",
     "brokers",
     "balancers",
+    "browser",
+    "playground",
     "checkers",
     "prometheus_server",
 )

@@ -18,6 +18,7 @@ from imgforge.cli.config import config
 from imgforge.cli.diagnose import doctor
 from imgforge.cli.explain import explain
 from imgforge.cli.health import health
+from imgforge.cli.playground import playground
 from imgforge.cli.process import process
 from imgforge.cli.purge import purge
 from imgforge.cli.render import render
@@ -44,6 +45,7 @@ main.add_command(doctor)
 main.add_command(explain)
 main.add_command(health)
 main.add_command(process)
+main.add_command(playground)
 main.add_command(purge)
 main.add_command(sign)
 main.add_command(render)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from imgforge.service.explanation import Explanation, explain, fetched_original
     from imgforge.service.offline_renderer import OfflineRenderer
     from imgforge.service.platform import pixel_bytes, usable_bytes, usable_cpus
+    from imgforge.service.playground_command import playground_settings, run_playground
     from imgforge.service.prerendering import make_intake, make_queue, run_worker
     from imgforge.service.shares import threads_per_process
     from imgforge.service.startup_lines import descriptors_needed
@@ -33,6 +34,8 @@ __all__ = [
     "make_queue",
     "missing_formats",
     "pixel_bytes",
+    "playground_settings",
+    "run_playground",
     "run_worker",
     "shared_tier_settings",
     "source_settings",
@@ -50,6 +53,7 @@ __getattr__ = lazy_door(
         ".offline_renderer": ("OfflineRenderer",),
         ".platform": ("pixel_bytes", "usable_cpus", "usable_bytes"),
         ".explanation": ("Explanation", "explain", "fetched_original"),
+        ".playground_command": ("playground_settings", "run_playground"),
         ".prerendering": ("make_intake", "make_queue", "run_worker"),
         ".shares": ("threads_per_process",),
         ".startup_lines": ("descriptors_needed",),

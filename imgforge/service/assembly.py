@@ -12,10 +12,9 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from imgforge import __version__, processing
+from imgforge import processing
 from imgforge.cache import make_cache
 from imgforge.config import Settings
-from imgforge.demo import DemoEndpoint, SampleFactory
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import AccessLog, Metrics, PrerenderMetrics
 from imgforge.pipeline import (
@@ -29,6 +28,7 @@ from imgforge.pipeline import (
 )
 from imgforge.service.cache_translation import cache_settings, original_cache_settings
 from imgforge.service.drain import Drain
+from imgforge.service.front_page import make_front_page
 from imgforge.service.lifecycle import Component, OrderedServices, PeriodicCall
 from imgforge.service.platform import IdleTrim, pixel_bytes
 from imgforge.service.process_metrics import ObservedParts, ProcessMetrics
@@ -74,10 +74,7 @@ from imgforge.web import (
     Rates,
     Route,
     Server,
-    landing_page,
     missing_endpoint,
-    page_endpoint,
-    plain_page,
     prerendering_off,
 )
 
@@ -96,7 +93,8 @@ class ApplicationParts:
     """This process's part of the server: *threads* image threads in each of *processes* processes.
 
     `output` is the stream of the access log, `directory` one that all processes share, `crash_tracker` knows the
-    sources that crashed processes before this one, `access_lines` gets the lines of the access log as well.
+    sources that crashed processes before this one, `access_lines` gets the lines of the access log as well. With a
+    token the server is a playground, whose page signs URLs.
     """
 
     threads: int
@@ -105,6 +103,7 @@ class ApplicationParts:
     directory: str = ""
     crash_tracker: CrashTracker | None = None
     access_lines: Callable[[str, str], None] | None = None
+    playground_token: str = ""
 
 
 class Application(OrderedServices):
@@ -125,9 +124,8 @@ class Application(OrderedServices):
         self._processes = processes
         self._telemetry = make_telemetry(reactor, settings, metrics)
         self._access_log = AccessLog(parts.output, settings.access_log, parts.access_lines)
-        self._sources = SourceRegistry(
-            reactor, source_settings(settings), [SampleFactory()] if settings.embedded else []
-        )
+        self._front_page = make_front_page(reactor, settings, parts.playground_token)
+        self._sources = SourceRegistry(reactor, source_settings(settings), self._front_page.sources)
         self._cache = make_cache(reactor, cache_settings(settings, directory), metrics.cache_fault)
         originals = make_cache(reactor, original_cache_settings(settings, processes, directory), metrics.cache_fault)
         self._tiered_caches = tuple(cache for cache in (self._cache, originals) if cache is not None)
@@ -253,9 +251,6 @@ class Application(OrderedServices):
     def _make_server(self) -> Server:
         settings, reactor = self._settings, self._reactor
         gate, parser = self._gate, self._parser
-        page = page_endpoint(landing_page() if settings.landing_page else plain_page(__version__))
-        if settings.embedded:
-            page = DemoEndpoint(reactor, settings.local_filesystem_root, settings.source_url_query_separator)
         metrics: Endpoint = MetricsEndpoint(reactor, gate, self._metrics, lambda: self._process_metrics.refresh())
         if settings.metrics_listeners:  # so that the public does not read them
             metrics = missing_endpoint("this listener has no /metrics")
@@ -282,8 +277,7 @@ class Application(OrderedServices):
         purge_info = PurgePathEndpoint(purging, parser.parse_info, self._pipeline)
         routes = [
             *(Route(path, path.decode(), self._health, always=True) for path in sorted(health_paths)),
-            Route(b"/", "/", page),
-            Route(b"", "/", page),
+            *self._front_page.routes,
             Route(b"/favicon.ico", "/favicon.ico", missing_endpoint("this server has no icon")),
             Route(b"/metrics", "/metrics", metrics),
             Route(b"/info/", INFO, InfoEndpoint(services), prefix=True),

@@ -10,6 +10,8 @@ from imgforge.urls.options import (
     AppliedOption,
     Argument,
     ArgumentGroup,
+    ArgumentKind,
+    Arguments,
     Option,
     OptionTrace,
 )
@@ -27,6 +29,8 @@ __all__ = [
     "AppliedOption",
     "Argument",
     "ArgumentGroup",
+    "ArgumentKind",
+    "Arguments",
     "Option",
     "OptionTrace",
     "SignedUrl",

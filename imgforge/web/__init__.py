@@ -31,6 +31,8 @@ from imgforge.web.http import (
     Negotiation,
     Offer,
     Passthrough,
+    names_this_machine,
+    whole_body,
 )
 from imgforge.web.rate_limit import ClientRates, RateLimit, Rates
 from imgforge.web.routes import Endpoint, Route
@@ -75,7 +77,9 @@ __all__ = [
     "hit_access",
     "landing_page",
     "missing_endpoint",
+    "names_this_machine",
     "page_endpoint",
     "plain_page",
     "prerendering_off",
+    "whole_body",
 ]

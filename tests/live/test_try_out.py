@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import tempfile
-from html import unescape
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import quote
 
 from imgforge import __version__
 from tests.support.pictures import decode, encode, gradient
@@ -18,35 +19,48 @@ from tests.support.service_case import ServiceCase
 NAMES = ("plain.jpg", "b c.PNG", "what?.png", "50%25.png", "a@2x.png", '<b>&"quoted"\'.png', "ü/#deep.png")
 
 
-def links(page: Reply) -> set[str]:
-    return {unescape(link) for link in re.findall(r'(?:href|src)="([^"]+)"', page.body.decode())}
+def settings_of(page: Reply) -> dict[str, Any]:
+    """The JSON in the page, by which its scripts work."""
+    document: dict[str, Any] = json.loads(page.body.decode().partition('id="settings">')[2].partition("</script>")[0])
+    return document
+
+
+def tiles(page: Reply) -> dict[str, str]:
+    """The paths of the small pictures on the page, by their source."""
+    document = settings_of(page)
+    return {
+        one["source"]: f"unsafe/{document['tile']}plain/{quote(one['source'], '/:')}" for one in document["pictures"]
+    }
 
 
 class TryOutTests(ServiceCase):
-    def test_every_image_and_link_of_the_demo_page_works_and_is_cached(self) -> None:
+    def test_every_picture_and_link_of_the_page_works_and_is_cached(self) -> None:
         running = self.server().start()
         page = running.get("/")
         self.assertEqual((page.status, page.headers["content-type"]), (200, "text/html; charset=utf-8"))
-        found = links(page)
-        self.assertGreater(len(found), 10)
-        pictures = [link for link in found if link.startswith("unsafe/")]
-        for link in found:
+        for link in re.findall(r'href="([a-z]+)"', page.body.decode()):
+            self.assertEqual(running.get(f"/{link}").status, 200, link)
+        pictures = tiles(page)
+        self.assertEqual(len(pictures), 5)
+        for link in pictures.values():
             reply = running.get(f"/{link}")
             self.assertEqual(reply.status, 200, link)
-            if link in pictures:
-                self.assertGreater(min(decode(reply.body).size), 30, link)
-                self.assertEqual(getattr(decode(reply.body), "n_frames", 1) > 1, "animation" in link, link)
+            self.assertGreater(min(decode(reply.body).size), 30, link)
+        moving = running.get("/unsafe/rs:fit:60:60/f:webp/plain/sample://animation")
+        self.assertGreater(decode(moving.body).n_frames, 1)  # type: ignore[attr-defined]
         self.assertIn("unsigned URLs are taken, from this machine only", running.output())
         self.assertIn(f"a page to try it out on: http://127.0.0.1:{running.port}/\n", running.output())
         self.assertEqual(running.stop(), 0)
         running.start()
-        self.assertIn("HIT disk", running.get(f"/{pictures[0]}").headers["cache-status"])
+        self.assertIn("HIT disk", running.get(f"/{next(iter(pictures.values()))}").headers["cache-status"])
 
-    def test_content_security_policy_allows_the_pages_script(self) -> None:
+    def test_content_security_policy_allows_the_pages_scripts_and_styles(self) -> None:
         page = self.server().start().get("/")
-        (script,) = re.findall(rb"<script>(.*?)</script>", page.body, re.DOTALL)
-        digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
-        self.assertIn(f"script-src 'sha256-{digest}'", page.headers["content-security-policy"])
+        inline = re.findall(rb"<(?:script|style)>(.*?)</(?:script|style)>", page.body, re.DOTALL)
+        self.assertGreater(len(inline), 2)
+        for text in inline:
+            digest = base64.b64encode(hashlib.sha256(text).digest()).decode()
+            self.assertIn(f"'sha256-{digest}'", page.headers["content-security-policy"])
 
     def test_other_settings_keep_the_demo(self) -> None:
         running = Twistd(environment={"IMGFORGE_LOG_LEVEL": "debug", "IMGFORGE_PROCESSES": "1"})
@@ -79,17 +93,16 @@ class DirectoryTests(ServiceCase):
     def test_page_shows_the_images_of_the_directory(self) -> None:
         running = self.server("--try", str(self.directory)).start()
         page = running.get("/")
-        shown = re.findall(
-            r'<a href="([^"]+)" data-source="([^"]+)">\n?<img[^>]* alt="([^"]+)" src="([^"]+)">', page.body.decode()
-        )
-        self.assertEqual([unescape(name) for _, _, name, _ in shown], [*sorted(NAMES[:-1]), NAMES[-1]])
-        for link, _, name, tile in shown:
-            for address in (link, tile):
-                reply = running.get(f"/{unescape(address)}")
-                self.assertEqual(reply.status, 200, (name, reply.body))
-                self.assertEqual(decode(reply.body).size, (60, 40), name)
-                self.assertEqual(urlsplit(address).query, "", name)
-        self.assertIn('name="source" value="local:///', page.body.decode())
+        own = {one["source"]: one["name"] for one in settings_of(page)["pictures"] if one["own"]}
+        self.assertEqual(list(own.values()), [*sorted(NAMES[:-1]), NAMES[-1]])
+        for source, link in tiles(page).items():
+            if source in own:
+                whole = f"unsafe/plain/{quote(source, '/:')}"
+                for address in (link, whole):
+                    reply = running.get(f"/{address}")
+                    self.assertEqual(reply.status, 200, (source, reply.body))
+                    self.assertEqual(decode(reply.body).size, (60, 40), source)
+        self.assertNotIn(b'<b>&"quoted"', page.body)
         self.assertIn(b"sample://landscape", page.body)
         (self.directory / "zz.png").write_bytes(encode(gradient(60, 40), "PNG"))
         self.assertIn(b"zz.png", running.get("/").body)

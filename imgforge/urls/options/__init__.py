@@ -1,5 +1,6 @@
 """The options of image URLs and of `/info`: their tables, and the parsers that read them."""
 
+from imgforge.urls.options.argument_kinds import ArgumentKind, Arguments
 from imgforge.urls.options.argument_types import CONTROL, FORMATS, base64_bytes
 from imgforge.urls.options.info_option_parser import InfoOptionParser
 from imgforge.urls.options.info_table import INFO_OPTIONS
@@ -20,6 +21,8 @@ __all__ = [
     "AppliedOption",
     "Argument",
     "ArgumentGroup",
+    "ArgumentKind",
+    "Arguments",
     "InfoOptionParser",
     "Option",
     "OptionParser",

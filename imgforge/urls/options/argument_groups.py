@@ -11,6 +11,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from imgforge.model import BlurAreas, Color, Crop, Extend, Gravity, Padding, Trim, Watermark
+from imgforge.urls.options.argument_kinds import takes
 from imgforge.urls.options.argument_types import (
     base64_line,
     boolean,
@@ -21,6 +22,7 @@ from imgforge.urls.options.argument_types import (
     integer,
     number,
     source_format,
+    text,
 )
 from imgforge.urls.options.unsupported import OBJECTS
 
@@ -61,6 +63,7 @@ _TAG = re.compile(r"[!-+\--~]{0,128}")
 # Each side of a padding, and the side whose value it takes where it is left out.
 _FILLED_FROM = {"top": "top", "right": "top", "bottom": "top", "left": "right"}
 HASHES = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
+_HASH = choice("none", *HASHES)
 
 
 def _place(arguments: Arguments, current: Gravity, allowed: Callable[[str], str] = _ANY_GRAVITY) -> Gravity:
@@ -84,11 +87,13 @@ def _place(arguments: Arguments, current: Gravity, allowed: Callable[[str], str]
     return Gravity(kind, number_of(x) if x else current.x, number_of(y) if y else current.y)
 
 
+@takes(type=_ANY_GRAVITY, x=_OFFSET, y=_OFFSET)
 def gravity(arguments: Arguments, current: Gravity) -> Gravity:
     """type:x:y"""
     return _place(arguments, current)
 
 
+@takes(extend=boolean, gravity=_CANVAS_GRAVITY, x=_OFFSET, y=_OFFSET)
 def extend(arguments: Arguments, current: Extend) -> Extend:
     """enabled:type:x:y; with an empty first argument nothing changes"""
     if not arguments[0]:
@@ -96,11 +101,13 @@ def extend(arguments: Arguments, current: Extend) -> Extend:
     return Extend(boolean(arguments[0]), _place(arguments[1:], current.gravity, _CANVAS_GRAVITY))
 
 
+@takes(extend=boolean, gravity=_CANVAS_GRAVITY, x=_OFFSET, y=_OFFSET)
 def extend_alone(arguments: Arguments, current: Extend) -> Extend:
     """The same for an option of its own: with an empty first argument it is off, as any switch."""
     return extend(arguments if arguments[0] else ["0", *arguments[1:]], current)
 
 
+@takes(width=_SIDE, height=_SIDE, gravity=_ANY_GRAVITY, x=_OFFSET, y=_OFFSET)
 def crop(arguments: Arguments, current: Crop | None) -> Crop:
     """width:height:type:x:y"""
     result = current or Crop()
@@ -113,6 +120,7 @@ def crop(arguments: Arguments, current: Crop | None) -> Crop:
     return result
 
 
+@takes(top=_PIXELS, right=_PIXELS, bottom=_PIXELS, left=_PIXELS)
 def padding_sides(arguments: Arguments, current: dict[str, int]) -> dict[str, int]:
     """top:right:bottom:left; a missing side takes the value of another as in CSS, if that was ever set"""
     sides = dict(current)
@@ -129,6 +137,7 @@ def padding(_: Arguments, values: dict[str, Any]) -> None:
     values["padding"] = Padding(**values["padding_sides"])
 
 
+@takes(color=color)
 def background(arguments: Arguments, _: Color | None) -> Color | None:
     """hex, or red:green:blue; empty for no background. The last two of eight digits are `background_alpha`"""
     if len(arguments) == 3:
@@ -159,6 +168,7 @@ def quarter_turns(_: Arguments, values: dict[str, Any]) -> None:
     values["rotate"] = angle % 360
 
 
+@takes(threshold=_SIDE, color=color, equal_hor=boolean, equal_ver=boolean)
 def trim(arguments: Arguments, current: Trim | None) -> Trim | None:
     """threshold:colour:equal_hor:equal_ver; an empty threshold trims nothing"""
     threshold, colour, horizontal, vertical = [*arguments, "", "", ""][:4]
@@ -173,6 +183,7 @@ def trim(arguments: Arguments, current: Trim | None) -> Trim | None:
     )
 
 
+@takes(2, format=format_name, quality=_QUALITY)
 def format_quality(arguments: Arguments, current: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
     """format:quality:format:quality..., added to the pairs set before"""
     if len(arguments) % 2:
@@ -183,17 +194,20 @@ def format_quality(arguments: Arguments, current: tuple[tuple[str, int], ...]) -
     return tuple(sorted(pairs.items()))
 
 
+@takes(1, format=source_format)
 def formats(arguments: Arguments, current: tuple[str, ...]) -> tuple[str, ...]:
     """format:format... of sources, added to those set before"""
     return tuple(sorted({*current, *(source_format(argument) for argument in arguments if argument)}))
 
 
+@takes(name=text, encoded=boolean)
 def filename(arguments: Arguments, _: str | None) -> str | None:
     """name:encoded"""
     encoded = len(arguments) > 1 and boolean(arguments[1])
     return (base64_line(arguments[0]) if encoded else arguments[0]) or None
 
 
+@takes(4, sigma=_SIDE, left=fraction, top=fraction, width=fraction, height=fraction)
 def blur_areas(arguments: Arguments, _: BlurAreas) -> BlurAreas:
     """sigma:left:top:width:height:..., as fractions of the source"""
     sigma, *numbers = arguments
@@ -204,6 +218,7 @@ def blur_areas(arguments: Arguments, _: BlurAreas) -> BlurAreas:
     return BlurAreas(_SIDE(sigma) if sigma else 0.0, areas)
 
 
+@takes(type=_HASH, hashsum=text)
 def hashsum(arguments: Arguments, _: tuple[str, str] | None) -> tuple[str, str] | None:
     """type:hashsum"""
     kind, digits = [*arguments, ""][:2]
@@ -217,6 +232,7 @@ def hashsum(arguments: Arguments, _: tuple[str, str] | None) -> tuple[str, str] 
     return kind, digits.lower()
 
 
+@takes(1, tag=text)
 def tags(arguments: Arguments, current: tuple[str, ...]) -> tuple[str, ...]:
     """tag:tag..., added to those set before"""
     for tag in arguments:
@@ -229,6 +245,7 @@ def record(kind: type[Any], *converters: Callable[[str], object]) -> Callable[[A
     """The function for arguments that are the fields of a frozen record, in order; an empty one keeps its field."""
     names = [one.name for one in fields(kind)]
 
+    @takes(**dict(zip(names, converters, strict=False)))
     def make(arguments: Arguments, current: Any) -> Any:
         parts = zip(names, converters, arguments, strict=False)
         changes = {name: convert(argument) for name, convert, argument in parts if argument}

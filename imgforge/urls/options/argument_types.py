@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 from imgforge.model import Color
+from imgforge.urls.options.argument_kinds import ArgumentKind, note_kind
 
 __all__ = [
     "CONTROL",
@@ -67,6 +68,7 @@ _LAYOUT = dict.fromkeys(map(ord, "\t\n\r"), " ")
 _LARGEST = 10**9
 
 
+@note_kind(ArgumentKind("boolean"))
 def boolean(argument: str) -> bool:
     """True for 1, t and true; anything else is False, as in imgproxy."""
     return argument in _TRUE
@@ -75,6 +77,7 @@ def boolean(argument: str) -> bool:
 def integer(low: int = 0, high: int = _LARGEST) -> Callable[[str], int]:
     """A whole number from *low* to *high*; a sign and leading zeros are allowed."""
 
+    @note_kind(ArgumentKind("integer", low, high if high < _LARGEST else None))
     def convert(argument: str) -> int:
         if not _INTEGER.match(argument) or not low <= int(argument) <= high:
             raise ValueError(f"must be a whole number from {low} to {high}, not {argument!r}")
@@ -86,6 +89,7 @@ def integer(low: int = 0, high: int = _LARGEST) -> Callable[[str], int]:
 def number(low: float = -_LARGEST, high: float = _LARGEST) -> Callable[[str], float]:
     """A decimal number from *low* to *high*."""
 
+    @note_kind(ArgumentKind("number", low if low > -_LARGEST else None, high if high < _LARGEST else None))
     def convert(argument: str) -> float:
         if not _NUMBER.match(argument) or not low <= float(argument) <= high:
             raise ValueError(f"must be a number from {low:g} to {high:g}, not {argument!r}")
@@ -94,6 +98,7 @@ def number(low: float = -_LARGEST, high: float = _LARGEST) -> Callable[[str], fl
     return convert
 
 
+@note_kind(ArgumentKind("number", 0, above=True))
 def positive(argument: str) -> float:
     """A decimal number above 0."""
     if not _NUMBER.match(argument) or not 0 < float(argument) <= _LARGEST:
@@ -101,20 +106,26 @@ def positive(argument: str) -> float:
     return float(argument)
 
 
+_radius = number(low=0)
+_degrees = number(-360000, 360000)
+
+
+@note_kind(ArgumentKind("number", 0, choices=("max",)))
 def rounding(argument: str) -> float:
     """A radius in pixels, or `max` (infinity) for the roundest corners."""
-    return float("inf") if argument == "max" else number(low=0)(argument)
+    return float("inf") if argument == "max" else _radius(argument)
 
 
 _DIRECTIONS = {"down": 0.0, "left": 90.0, "up": 180.0, "right": 270.0}
 
 
+@note_kind(ArgumentKind("number", -360000, 360000, tuple(_DIRECTIONS)))
 def direction(argument: str) -> float:
     """Degrees clockwise from downwards, or down, left, up, right."""
     if argument in _DIRECTIONS:
         return _DIRECTIONS[argument]
     try:
-        return number(-360000, 360000)(argument)
+        return _degrees(argument)
     except ValueError:
         raise ValueError(f"must be degrees or one of {', '.join(_DIRECTIONS)}, not {argument!r}") from None
 
@@ -125,6 +136,7 @@ fraction = number(0, 1)
 def choice(*names: str) -> Callable[[str], str]:
     """One of *names*."""
 
+    @note_kind(ArgumentKind("choice", choices=names))
     def convert(argument: str) -> str:
         if argument not in names:
             raise ValueError(f"must be one of {', '.join(names)}, not {argument!r}")
@@ -133,6 +145,7 @@ def choice(*names: str) -> Callable[[str], str]:
     return convert
 
 
+@note_kind(ArgumentKind("choice", choices=tuple(FORMATS)))
 def format_name(argument: str) -> str:
     """The canonical name of the format that an extension stands for."""
     if argument not in FORMATS:
@@ -140,6 +153,7 @@ def format_name(argument: str) -> str:
     return FORMATS[argument]
 
 
+@note_kind(ArgumentKind("choice", choices=tuple(SOURCE_FORMATS)))
 def source_format(argument: str) -> str:
     """The canonical name of a format that sources may have."""
     if argument not in SOURCE_FORMATS:
@@ -147,6 +161,7 @@ def source_format(argument: str) -> str:
     return SOURCE_FORMATS[argument]
 
 
+@note_kind(ArgumentKind("color"))
 def color(argument: str) -> Color:
     """A colour of 3 or 6 hexadecimal digits."""
     if not _HEX.match(argument):
@@ -169,6 +184,7 @@ def base64_bytes(argument: str) -> bytes:
     return base64.urlsafe_b64decode(unpadded + "=" * (-len(unpadded) % 4))
 
 
+@note_kind(ArgumentKind("base64"))
 def base64_text(argument: str) -> str:
     """The text of URL-safe base64 of UTF-8, padded or not; the only control characters are line breaks and tabs."""
     try:
@@ -180,6 +196,7 @@ def base64_text(argument: str) -> str:
     return decoded
 
 
+@note_kind(ArgumentKind("base64"))
 def base64_line(argument: str) -> str:
     """As `base64_text`, but a single line, for headers and requests.
 

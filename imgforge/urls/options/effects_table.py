@@ -17,6 +17,7 @@ from imgforge.model import (
     WebpOptions,
 )
 from imgforge.urls.options import argument_groups
+from imgforge.urls.options.argument_kinds import ArgumentKind, kind_of, note_kind
 from imgforge.urls.options.argument_types import (
     base64_line,
     base64_text,
@@ -46,6 +47,7 @@ _CONTRAST = Argument("contrast", _FACTOR)
 _SATURATION = Argument("saturation", _FACTOR)
 
 
+@note_kind(ArgumentKind("choice", choices=("lossy", "near_lossless", "lossless")))
 def _webp_compression(argument: str) -> str:
     """imgproxy's words, or the Rust imgforge's yes or no to "lossless"."""
     if argument in {"lossy", "near_lossless", "lossless"}:
@@ -53,6 +55,7 @@ def _webp_compression(argument: str) -> str:
     return "lossless" if boolean(argument) else "lossy"
 
 
+@note_kind(ArgumentKind("choice", choices=("auto", "on", "off")))
 def _avif_subsample(argument: str) -> str:
     """imgproxy's words, or the Rust imgforge's yes or no to "no subsampling"."""
     if argument in {"auto", "on", "off"}:
@@ -63,6 +66,7 @@ def _avif_subsample(argument: str) -> str:
 _METHODS = choice("none", "size", "dssim")
 
 
+@note_kind(kind_of(_METHODS))
 def _method(argument: str) -> str:
     """A method of the search for a quality."""
     if argument == "ml":

@@ -22,8 +22,11 @@ _SHARED = (
 )
 
 
+_COUNT = integer(0, 256)
+
+
 def _colors(argument: str) -> int:
-    count = integer(0, 256)(argument)
+    count = _COUNT(argument)
     if count == 1:
         raise ValueError("must be 0, or a whole number from 2 to 256, not '1'")
     return count

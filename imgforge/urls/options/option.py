@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from imgforge.urls.options.argument_kinds import Arguments, arguments_of, kind_of
 from imgforge.urls.options.argument_types import Converter
 
 __all__ = ["Argument", "ArgumentGroup", "Option"]
@@ -64,3 +65,14 @@ class Option:
     def usage(self) -> str:
         """The names of the arguments, as in a URL."""
         return ":".join(part.usage if isinstance(part, ArgumentGroup) else part.field for part in self.parts)
+
+    @property
+    def arguments(self) -> Arguments:
+        """The arguments by name, and what each takes."""
+        return sum((_arguments(part) for part in self.parts), Arguments())
+
+
+def _arguments(part: Argument | ArgumentGroup) -> Arguments:
+    if isinstance(part, ArgumentGroup):
+        return arguments_of(part.make)
+    return Arguments(((part.field, kind_of(part.convert)),))
