@@ -23,6 +23,7 @@ from imgforge.cli.process import process
 from imgforge.cli.purge import purge
 from imgforge.cli.render import render
 from imgforge.cli.sign import sign
+from imgforge.cli.top import top
 from imgforge.cli.verify import verify
 from imgforge.cli.warm import warm
 
@@ -49,6 +50,7 @@ main.add_command(playground)
 main.add_command(purge)
 main.add_command(sign)
 main.add_command(render)
+main.add_command(top)
 main.add_command(verify)
 main.add_command(warm)
 

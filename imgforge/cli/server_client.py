@@ -27,7 +27,6 @@ from imgforge.cli.server_connection import ServerAddress, ServerAnswer, ServerRe
 
 __all__ = ["ServerClient", "endpoint_of", "exchange", "reason"]
 
-_MOST_READ = 1000  # bytes of a response
 # Of an http URL Agent takes a semicolon at the end for empty parameters, and drops it. The endpoint knows the scheme.
 _EXACT_SCHEME = "exact"
 
@@ -173,7 +172,7 @@ async def _send(reactor: Any, address: ServerAddress, request: ServerRequest) ->
         request.method,
         request.path.encode("ascii"),
         request.headers,
-        lambda data: text.extend(data[: _MOST_READ - len(text)]),
+        lambda data: text.extend(data[: max(0, request.longest - len(text))]),
         request.body,
     )
     headers = {

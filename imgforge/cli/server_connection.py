@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 _TIMEOUT = 5.0  # seconds
+_LONGEST = 1000  # bytes
 # A server that listens on every interface is reached over loopback.
 _LOOPBACK_OF_WILDCARD = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 _PORTS = {"http": 80, "https": 443}
@@ -57,6 +58,7 @@ class ServerRequest:
     body: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout: float = _TIMEOUT  # seconds from the look-up of the host to the last byte
+    longest: int = _LONGEST  # bytes of the response that are read
 
 
 @dataclass(frozen=True, slots=True)

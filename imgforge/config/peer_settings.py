@@ -17,7 +17,6 @@ _OFF = frozenset({"", "0", "f", "false"})
 _MOST_NAMED = 8
 
 _MEMORY = "imgforge tunes libvips and the allocator itself"
-_REPORTS = "there are no error reporters"
 _LICENCE = "there is nothing to license"
 
 # Why a setting has no effect, by its name.
@@ -33,8 +32,6 @@ _IDLE: Mapping[str, str] = {
     "log_mem_stats": "libvips' memory is in the metrics",
     "malloc": _MEMORY,
     "network": "IMGFORGE_BIND has it: host:port, [address]:port or /path",
-    "report_downloading_errors": _REPORTS,
-    "report_io_errors": _REPORTS,
     "vips_cache_trace": "libvips' operation cache is off",
     "vips_leak_check": "the metrics show libvips' memory",
 }
@@ -59,10 +56,6 @@ _NETS = "there is no machine learning: no object detection, no classification, n
 
 _FEATURES = (
     _Feature(("s3_use_decryption_client",), "s3_use_decryption_", _ENCRYPTED),
-    _Feature(("bugsnag_key",), "bugsnag_", _REPORTS),
-    _Feature(("honeybadger_key",), "honeybadger_", _REPORTS),
-    _Feature(("sentry_dsn",), "sentry_", _REPORTS),
-    _Feature(("airbrake_project_id", "airbrake_project_key"), "airbrake_", _REPORTS),
     _Feature(("new_relic_key",), "new_relic_", _MONITORS),
     _Feature(("open_telemetry_enable",), "open_telemetry_", _MONITORS),
     _Feature(("pprof_bind",), "pprof_", _MONITORS),

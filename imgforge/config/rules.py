@@ -52,6 +52,11 @@ def _queue_cache(settings: Settings) -> Iterator[str]:
         yield f"{name} needs a cache that processes share: IMGFORGE_CACHE_TYPE=disk or hybrid, or IMGFORGE_CACHE_USE"
 
 
+def _airbrake(settings: Settings) -> Iterator[str]:
+    if bool(settings.airbrake_project_id) != bool(settings.airbrake_project_key):
+        yield "IMGFORGE_AIRBRAKE_PROJECT_ID and IMGFORGE_AIRBRAKE_PROJECT_KEY name a project together: set both or none"
+
+
 def _prerender_presets(settings: Settings) -> Iterator[str]:
     for name in settings.prerender_presets:
         if name not in settings.presets:
@@ -167,6 +172,7 @@ _RULES = (
     Rule(frozenset({"cache_type", "cache_disk_path"}), _directory),
     Rule(frozenset({"source_cache_type", "cache_disk_path"}), _originals_directory),
     Rule(frozenset({"queue_path", "queue_url", "render_secret"}), _queue),
+    Rule(frozenset({"airbrake_project_id", "airbrake_project_key"}), _airbrake),
     Rule(frozenset({"queue_path", "queue_url", "cache_type", "cache_disk_path"}), _queue_cache),
     Rule(frozenset({"prerender_presets", "presets"}), _prerender_presets),
     Rule(frozenset({"custom_request_headers"}), _custom_headers),

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from imgforge.config.bind import BindAddress, parse_bind
 from imgforge.config.cache_buckets import CacheBucketsSettings
 from imgforge.config.cache_redis import CacheRedisSettings
 from imgforge.config.caches import CachesSettings
+from imgforge.config.diagnosing import DiagnosingSettings
 from imgforge.config.encoders import EncoderSettings
 from imgforge.config.environment_settings import EnvironmentSettings
 from imgforge.config.metrics import MetricsSettings
@@ -57,6 +58,10 @@ SECRET = frozenset(
         "cache_abs_key",
         "cache_swift_api_key",
         "cache_redis_url",
+        "sentry_dsn",
+        "bugsnag_key",
+        "honeybadger_key",
+        "airbrake_project_key",
         "plugin",
     }
 )
@@ -107,6 +112,7 @@ class Settings(
     CacheRedisSettings,
     QueueSettings,
     AnswersSettings,
+    DiagnosingSettings,
     MetricsSettings,
     SyslogSettings,
     EnvironmentSettings,
@@ -242,6 +248,21 @@ class Settings(
         return bool(self.queue_path or self.queue_url)
 
     @property
+    def reports_errors(self) -> bool:
+        """Whether errors are reported to a service."""
+        return bool(self.sentry_dsn or self.bugsnag_key or self.honeybadger_key or self.airbrake_project_key)
+
+    @property
+    def top_secret(self) -> str:
+        """The bearer token of /debug/top: `secret`, or `purge_secret` where images are for everybody."""
+        return self.secret or self.purge_secret
+
+    @property
+    def shows_top(self) -> bool:
+        """Whether there are top tables: for nobody but the operator, who has a token or tries the server out."""
+        return self.top_entries > 0 and (bool(self.top_secret) or self.embedded)
+
+    @property
     def keeps_results(self) -> bool:
         """Whether results are cached where other processes find them."""
         return self.prepare_cache()[0] in {"disk", "hybrid"} or getattr(self, "cache_use", "") not in _UNSHARED
@@ -271,8 +292,31 @@ class Settings(
             )
         return tuple(lines)
 
+    @property
+    def secret_texts(self) -> tuple[str, ...]:
+        """The values of the settings that are secrets, each by itself."""
+        written = self.written()
+        return tuple(
+            text
+            for name in SECRET | self._hidden
+            for whole in _texts(written[name])
+            for text in {whole, *whole.split(",")}
+            if text
+        )
+
     def masked(self) -> dict[str, Any]:
         """All values by name, with secrets, those of secret stores, and the names and passwords in URLs, replaced."""
         values = json.loads(_USER_INFO.sub("***@", json.dumps(self.written())))
         secret = SECRET | self._hidden
         return {name: "***" if name in secret and value else value for name, value in values.items()}
+
+
+def _texts(value: object) -> Iterator[str]:
+    """The texts in a setting's *value*, which may be a list or a table."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for one in value:
+            yield from _texts(one)
+    elif value:
+        yield str(value)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from imgforge.observability.prerender_metrics import PrerenderMetrics
     from imgforge.observability.request_observers import IRequestObserver
     from imgforge.observability.request_record import RequestRecord, Stage, Step, WorkRecord, shown_source
+    from imgforge.observability.request_texts import asked_options, options_text
+    from imgforge.observability.slow_requests import SlowRequests
     from imgforge.observability.state_metrics import StateMetrics
     from imgforge.observability.syslog import Syslog, SyslogReceiver
 
@@ -37,6 +39,7 @@ __all__ = [
     "Metrics",
     "PrerenderMetrics",
     "RequestRecord",
+    "SlowRequests",
     "Stage",
     "StateMetrics",
     "Step",
@@ -44,6 +47,7 @@ __all__ = [
     "SyslogReceiver",
     "WorkRecord",
     "as_sent",
+    "asked_options",
     "bind_request_id",
     "current_request_id",
     "error_type",
@@ -52,6 +56,7 @@ __all__ = [
     "make_observer",
     "mark_dead",
     "notice_line",
+    "options_text",
     "parse_level_spec",
     "render_directory",
     "share_metrics",
@@ -69,6 +74,10 @@ __getattr__ = lazy_door(
         ".imgproxy_errors": ("ERROR_TYPES", "error_type"),
         ".imgproxy_metrics": ("ImgproxyMetrics",),
         ".log_writer": ("LogWriter",),
+        ".request_texts": (
+            "asked_options",
+            "options_text",
+        ),
         ".logs": (
             "LevelFilter",
             "bind_request_id",
@@ -94,6 +103,7 @@ __getattr__ = lazy_door(
             "WorkRecord",
             "shown_source",
         ),
+        ".slow_requests": ("SlowRequests",),
         ".state_metrics": ("StateMetrics",),
         ".syslog": ("Syslog", "SyslogReceiver"),
     },

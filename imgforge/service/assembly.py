@@ -185,6 +185,7 @@ class Application(OrderedServices):
                 self._fast_lane,
                 threads=threads,
                 processes=processes,
+                hit_observers=self._telemetry.hit_observers,
             ),
         )
         self._add_services()
@@ -227,7 +228,12 @@ class Application(OrderedServices):
         tier = self._cache.memory if self._cache is not None else None
         if tier is None:
             return None
-        chosen = FastLaneSettings(self._gate.expected, self._clients, logged=self._access_log.enabled)
+        chosen = FastLaneSettings(
+            self._gate.expected,
+            self._clients,
+            logged=self._access_log.enabled,
+            counts_targets=bool(self._telemetry.hit_observers),
+        )
         return FastLane(tier, chosen, self._reactor.seconds)
 
     @property
@@ -280,6 +286,8 @@ class Application(OrderedServices):
             *self._front_page.routes,
             Route(b"/favicon.ico", "/favicon.ico", missing_endpoint("this server has no icon")),
             Route(b"/metrics", "/metrics", metrics),
+            *self._telemetry.routes,
+            Route(b"/debug/top", "/debug/top", missing_endpoint("this server has no top tables")),
             Route(b"/info/", INFO, InfoEndpoint(services), prefix=True),
             Route(b"/info/", INFO, purge_info, prefix=True, methods=(b"PURGE",)),
             Route(_PURGE.encode(), _PURGE, PurgeEndpoint(purging, self._pipeline), methods=(b"POST",)),

@@ -99,6 +99,11 @@ def _queue(settings: Settings) -> Iterator[str]:
         yield "IMGFORGE_QUEUE_URL needs Celery: pip install 'twisted-imgforge[queue]'"
 
 
+def _sentry(settings: Settings) -> Iterator[str]:
+    if settings.sentry_dsn and find_spec("sentry_sdk") is None:
+        yield "IMGFORGE_SENTRY_DSN needs Sentry's library: pip install 'twisted-imgforge[sentry]'"
+
+
 def _datadog(settings: Settings) -> Iterator[str]:
     if settings.datadog_enable:
         from imgforge.service.datadog_agent import datadog_mistakes
@@ -171,6 +176,7 @@ LIGHT = (
     Rule(frozenset({*_CHECKED_BY_URLS, "arguments_separator"}), _urls),
     Rule(frozenset({"local_filesystem_root"}), _root),
     Rule(frozenset({"queue_path", "queue_url"}), _queue),
+    Rule(frozenset({"sentry_dsn"}), _sentry),
     Rule(frozenset({"datadog_enable"}), _datadog),
     Rule(frozenset({"cloud_watch_service_name"}), _cloud_watch),
     _credentials("bind", lambda settings: settings.listeners),

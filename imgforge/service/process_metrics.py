@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from imgforge import __version__, processing
@@ -12,7 +12,7 @@ from imgforge.observability import AccessLog, Metrics, StateMetrics
 from imgforge.pipeline import Admission, Caches
 from imgforge.service.platform import usable_bytes
 from imgforge.service.work_routes import IMAGES, WORK_ROUTES
-from imgforge.web import FastLane, ImageSite, hit_access
+from imgforge.web import FastLane, ImageSite, TargetHits, hit_access
 from twisted import __version__ as twisted_version
 
 __all__ = ["ObservedParts", "ProcessMetrics"]
@@ -23,7 +23,7 @@ class ObservedParts:
     """The parts of a process that its metrics show.
 
     `tiered_caches` has the cache of results first, if there is one. Each of the `processes` has so many image
-    `threads`.
+    `threads`. `hit_observers` are told of the fast lane's hits, by target.
     """
 
     access_log: AccessLog
@@ -34,6 +34,7 @@ class ObservedParts:
     fast_lane: FastLane | None
     threads: int
     processes: int
+    hit_observers: Sequence[Callable[[Iterable[TargetHits]], None]] = ()
 
 
 class ProcessMetrics:
@@ -70,6 +71,10 @@ class ProcessMetrics:
             for (method, status), (count, seconds) in fast_lane.take_answered().items():
                 metrics.answered_many(method, IMAGES, status, int(count), seconds, cache)
             self._parts.access_log.write_all(fast_lane.take_hits(), hit_access)
+            if self._parts.hit_observers:
+                hits = fast_lane.take_targets()
+                for observer in self._parts.hit_observers:
+                    observer(hits)
         metrics.access_log_dropped(self._parts.access_log.take_dropped())
         metrics.flush()
 

@@ -2,7 +2,14 @@
 
 from imgforge.sources.address_policy import AddressPolicy, address_class
 from imgforge.sources.allowed_sources import AllowedSources
-from imgforge.sources.http import PROXY_VARIABLES, HttpSource, Proxies, read_authorities
+from imgforge.sources.http import (
+    PROXY_VARIABLES,
+    HttpSource,
+    OriginRequest,
+    Proxies,
+    ServiceClient,
+    read_authorities,
+)
 from imgforge.sources.local import LocalSource
 from imgforge.sources.plugins import SOURCE_PLUGINS
 from imgforge.sources.registry import SWITCHES, SourceRegistry, scheme_of, unknown_scheme
@@ -30,8 +37,10 @@ __all__ = [
     "GcsSettings",
     "HttpSource",
     "LocalSource",
+    "OriginRequest",
     "Proxies",
     "S3Settings",
+    "ServiceClient",
     "SourceRegistry",
     "SourceSettings",
     "SwiftSettings",

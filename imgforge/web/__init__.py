@@ -20,7 +20,7 @@ from imgforge.web.endpoints import (
     prerendering_off,
 )
 from imgforge.web.error_answers import ErrorAnswers, development_errors
-from imgforge.web.fast_lane import FastLane, FastLaneSettings, hit_access
+from imgforge.web.fast_lane import FastLane, FastLaneSettings, TargetHits, hit_access
 from imgforge.web.http import (
     Answer,
     AnswerSettings,
@@ -73,6 +73,7 @@ __all__ = [
     "Route",
     "Server",
     "ServerSettings",
+    "TargetHits",
     "development_errors",
     "hit_access",
     "landing_page",

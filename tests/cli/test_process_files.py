@@ -93,6 +93,11 @@ class PixelTests(ProcessCase):
         self.assertIn("has expired", self.refused("exp:1000", source, out))
         self.assertFalse(os.path.lexists(out))
 
+    def test_time_limit_of_the_settings_stops_a_file(self) -> None:
+        options = "rs:fit:6000:6000/el:1/bl:90"
+        text = self.refused(options, str(self.root / "in/a.png"), str(self.root / "o.png"), IMGFORGE_TIMEOUT="1")
+        self.assertIn("it took longer than 1 seconds (IMGFORGE_TIMEOUT)", text)
+
     def test_options_are_refused_as_in_a_url(self) -> None:
         source, out = str(self.root / "in/a.png"), str(self.root / "o.png")
         self.assertIn("'thumb' is not an option", self.refused("thumb/w:3", source, out))
@@ -178,11 +183,10 @@ class WritingTests(ProcessCase):
         self.assertEqual(self.files("."), ["file", "in/a.png", "in/sub/b.png"])
 
     def test_interrupt_stops_libvips_and_leaves_whole_files_only(self) -> None:
-        large = encode(gradient(3000, 2000), "PNG")
         for number in range(24):
-            self.write(f"many/{number:02}.png", large)
+            self.write(f"many/{number:02}.png", self.picture)
         command = [sys.executable, "-c", "from imgforge.cli import main; main()", "process", "-j", "2"]
-        arguments = ["rs:fit:3000:2000/bl:20/f:png", str(self.root / "many"), str(self.root / "out/")]
+        arguments = ["rs:fit:1500:1500/el:1/bl:20/f:jpg", str(self.root / "many"), str(self.root / "out/")]
         with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             wait_for(lambda: (self.root / "out").exists() and self.files("out"), "the first file")
             process.send_signal(signal.SIGINT)

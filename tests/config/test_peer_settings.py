@@ -18,9 +18,9 @@ def warnings(**environ: str) -> tuple[str, ...]:
 
 class IdleTests(SynchronousTestCase):
     def test_what_has_nothing_to_change_is_told_of_in_one_line(self) -> None:
-        (line,) = warnings(FREE_MEMORY_INTERVAL="10", REPORT_DOWNLOADING_ERRORS="false", LICENSE_KEY="hush")
+        (line,) = warnings(FREE_MEMORY_INTERVAL="10", LOG_MEM_STATS="false", LICENSE_KEY="hush")
         self.assertEqual(line.partition(": ")[0], "without effect")
-        for name in ("FREE_MEMORY_INTERVAL", "REPORT_DOWNLOADING_ERRORS", "LICENSE_KEY"):
+        for name in ("FREE_MEMORY_INTERVAL", "LOG_MEM_STATS", "LICENSE_KEY"):
             self.assertIn(f"IMGFORGE_{name} (", line)
         self.assertNotIn("hush", line)
 
@@ -45,7 +45,6 @@ class MissingTests(SynchronousTestCase):
     def test_what_is_asked_for_and_not_here_ends_the_start(self) -> None:
         for name, word in (
             ("S3_USE_DECRYPTION_CLIENT", "encrypted"),
-            ("SENTRY_DSN", "error reporters"),
             ("NEW_RELIC_KEY", "Prometheus"),
             ("OPEN_TELEMETRY_ENABLE", "Prometheus"),
             ("ENABLE_VIDEO_THUMBNAILS", "videos"),
@@ -59,7 +58,7 @@ class MissingTests(SynchronousTestCase):
 
     def test_a_feature_is_one_mistake(self) -> None:
         with self.assertRaises(ConfigurationError) as caught:
-            warnings(SENTRY_DSN="x", SENTRY_ENVIRONMENT="eu", SENTRY_RELEASE="1")
+            warnings(CLASSIFICATION_NET="x", CLASSIFICATION_CLASSES="eu", CLASSIFICATION_THRESH="1")
         self.assertEqual(len(caught.exception.lines), 1)
 
     def test_an_unknown_name_is_a_mistake(self) -> None:

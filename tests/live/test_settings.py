@@ -44,15 +44,15 @@ class MigrationTests(SettingsCase):
         self.assertIn("IMGFORGE_OBJECT_DETECTION_CONFIG (", line)
 
     def test_settings_of_missing_features_end_the_start(self) -> None:
-        refused = self.server(OBJECT_DETECTION_NET="net", SENTRY_DSN="https://k@sentry/1")
+        refused = self.server(OBJECT_DETECTION_NET="/net", ENABLE_VIDEO_THUMBNAILS="true")
         refused.launch()
         wait_for(lambda: refused.ended, "the end")
         self.assertEqual(refused.stop(), 1)
         self.assertEqual(
             [line.partition(" is not supported")[0] for line in refused.output().splitlines()],
             [
+                "imgforge: IMGFORGE_ENABLE_VIDEO_THUMBNAILS in the environment",
                 "imgforge: IMGFORGE_OBJECT_DETECTION_NET in the environment",
-                "imgforge: IMGFORGE_SENTRY_DSN in the environment",
             ],
         )
 

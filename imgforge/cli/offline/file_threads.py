@@ -88,6 +88,8 @@ class FileProcessor:
         except FileExistsError:
             self._check_existing(path)
             return None
+        except OSError as error:
+            raise OSError(error.errno, os.strerror(error.errno or 0), path) from error
         return len(body), len(result.body)
 
     def _check_existing(self, path: str) -> None:
@@ -190,7 +192,8 @@ class ProcessingThreads:
         except FileExistsError as error:
             failure = str(error)
         except OSError as error:
-            failure = os.strerror(error.errno) if error.errno else str(error)
+            why = os.strerror(error.errno) if error.errno else str(error)
+            failure = why if error.filename in {None, file.path} else f"{error.filename}: {why}"
         except Exception as error:  # one file must not end the others
             failure = f"{type(error).__name__}: {' '.join(str(error).split())}"
         with self._changed:

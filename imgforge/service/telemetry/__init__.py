@@ -6,10 +6,10 @@ start of a service, which is after the fork, and sends what is left in its stop,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from twisted.application.service import IService
 
@@ -17,15 +17,23 @@ from imgforge.config import Settings
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import IRequestObserver, Metrics
 
+if TYPE_CHECKING:
+    from imgforge.web import Route, TargetHits
+
 __all__ = ["PARTS", "Part", "Telemetry", "make_telemetry"]
 
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """Who observes requests, and the services that send what they note: they stop after the last request."""
+    """Who observes requests, and the services that send what they note: they stop after the last request.
+
+    `routes` are paths that show what was noted; `hit_observers` are told of the fast lane's hits, by target.
+    """
 
     observers: Sequence[IRequestObserver] = field(default=())
     services: Sequence[IService] = field(default=())
+    routes: Sequence[Route] = field(default=())
+    hit_observers: Sequence[Callable[[Iterable[TargetHits]], None]] = field(default=())
 
 
 class Part(NamedTuple):
@@ -39,6 +47,9 @@ PARTS: tuple[Part, ...] = (
     Part(lambda settings: settings.prometheus_imgproxy_names, "imgforge.service.telemetry.imgproxy_names"),
     Part(lambda settings: settings.sends_datadog_metrics, "imgforge.service.telemetry.datadog_metrics"),
     Part(lambda settings: bool(settings.cloud_watch_service_name), "imgforge.service.telemetry.cloud_watch"),
+    Part(lambda settings: settings.reports_errors, "imgforge.service.telemetry.error_reports"),
+    Part(lambda settings: settings.slow_request_seconds > 0, "imgforge.service.telemetry.slow_requests"),
+    Part(lambda settings: settings.shows_top, "imgforge.service.telemetry.top_tables"),
 )
 
 
@@ -50,4 +61,6 @@ def make_telemetry(reactor: IServerReactor, settings: Settings, metrics: Metrics
     return Telemetry(
         tuple(observer for part in parts for observer in part.observers),
         tuple(service for part in parts for service in part.services),
+        tuple(route for part in parts for route in part.routes),
+        tuple(observer for part in parts for observer in part.hit_observers),
     )

@@ -92,7 +92,7 @@ class ImageEndpoint:
             result = await services.pipeline.image(image, formats, admit, client=client, record=record)
         record.format = result.entry.rendition.format
         if result.failure is not None:
-            record.error, record.fallback = result.failure.logged, result.failure.status
+            record.failure, record.error, record.fallback = result.failure, result.failure.logged, result.failure.status
         accept = (b"Accept",) if varies else ()
         served = ServedImage(
             result.entry,

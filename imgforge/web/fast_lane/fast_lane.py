@@ -39,8 +39,10 @@ from twisted.web.http import datetimeToString
 from imgforge.interfaces import IMemoryTier
 from imgforge.model import Hints
 from imgforge.web.fast_lane.deciding_headers import DecidingHeaders, read_direct_headers, read_headers
+from imgforge.web.fast_lane.hits import TargetHits
 from imgforge.web.fast_lane.prebuilt import Prebuilt, RawHeaders, prebuild
 from imgforge.web.fast_lane.prepared import END_OF_GIVEN_ID, ENDS, Prepared
+from imgforge.web.fast_lane.target_counts import TargetCounts
 from imgforge.web.http import Clients, Offer, accepted_formats
 
 __all__ = ["FastLane", "FastLaneSettings"]
@@ -66,6 +68,7 @@ class FastLaneSettings:
     token: bytes = b""  # the Authorization header that a request must have; b"": none
     clients: Clients = field(default_factory=Clients)  # the trusted proxies and the allowed clients
     logged: bool = False  # whether hits are kept for the access log
+    counts_targets: bool = False  # whether hits are counted by target
 
 
 @dataclass(slots=True)
@@ -99,6 +102,7 @@ class FastLane:
         # (method, status) -> hits and the seconds that they took together; the metrics take them.
         self.answered: dict[tuple[str, int], list[float]] = {}
         self._hits: list[tuple[Any, ...]] | None = [] if settings.logged else None
+        self._targets = TargetCounts() if settings.counts_targets else None
         tier.add_drop_observer(self._drop)
 
     def __len__(self) -> int:
@@ -141,7 +145,7 @@ class FastLane:
         try:
             end = next(prepared.ends)
         except StopIteration:
-            del self._prepared[data]
+            self._count(self._prepared.pop(data))
             return self.answer(data, client, proxy)
         self.last = now
         prepared.visit_mark.visited = True
@@ -180,8 +184,11 @@ class FastLane:
         prepared.client = client
         if proxy is None and not headers.request_id and len(data) <= _LONGEST_KEPT:
             if len(self._prepared) >= _MOST_KEPT:
-                self._prepared.clear()
+                self._clear_prepared()
+            self._count(self._prepared.get(data))
             self._prepared[data] = prepared
+        elif self._targets is not None:
+            self._targets.add_sampled(prepared)
         return prepared
 
     def _finish(
@@ -238,19 +245,38 @@ class FastLane:
         """Writes the headers that are new each second, up to the request id; responses with others are of no use."""
         self._second = float(int(now))  # no int: comparing one to a float takes longer
         self._date = b"Date: " + datetimeToString(int(time.time())) + b"\r\nX-Request-Id: "
-        self._prepared.clear()
+        self._clear_prepared()
 
     def _drop(self, key: bytes) -> None:
         for spelling in self._spellings.pop(key, ()):
             self._forget(spelling)
 
     def _forget(self, spelling: _Spelling) -> None:
-        self._prepared.clear()
+        self._clear_prepared()
         if self._table.pop(spelling, None) is not None and isinstance(spelling, tuple):
             variants = self._varying[spelling[0]]
             variants.count -= 1
             if not variants.count:
                 del self._varying[spelling[0]]
+
+    def _clear_prepared(self) -> None:
+        """Forgets the prepared responses; how often each was sent is counted now, so that a hit does not count it."""
+        if self._targets is not None:
+            for prepared in self._prepared.values():
+                self._targets.add(prepared)
+        self._prepared.clear()
+
+    def _count(self, prepared: Prepared | None) -> None:
+        if self._targets is not None and prepared is not None:
+            self._targets.add(prepared)
+
+    def take_targets(self) -> list[TargetHits]:
+        """The hits by target since the last call, up to a second late; none unless targets are counted."""
+        if self._targets is None:
+            return []
+        if not self._second <= self._clock() < self._second + 1:
+            self._clear_prepared()  # they are of use no more
+        return self._targets.take()
 
     def take_answered(self) -> dict[tuple[str, int], list[Any]]:
         """The counts since the last call."""
