@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import socket
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,14 +43,20 @@ class Work:
 
 
 @contextmanager
-def server_works(callgrind: Callgrind, pictures: Path) -> Iterator[tuple[CountedProcess, list[Work]]]:
-    """Run imgforge, and yield it with hits and images, which are asked for over one connection."""
+def server_works(
+    callgrind: Callgrind, pictures: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[CountedProcess, list[Work]]]:
+    """Run imgforge, and yield it with hits and images, which are asked for over one connection.
+
+    *environment* has more variables for it.
+    """
     cachebusters = itertools.count(1_000_000)
 
     def path(workload: Workload, number: int) -> str:
         return image_path(f"{workload.options}/cb:{number}", f"local:///{workload.source}", workload.format)
 
-    with imgforge_server(pictures, _SETTINGS | _SEED, launcher=callgrind.launcher, listen_timeout=_START) as server:
+    settings = _SETTINGS | _SEED | dict(environment or {})
+    with imgforge_server(pictures, settings, launcher=callgrind.launcher, listen_timeout=_START) as server:
 
         def send(paths: Iterable[str]) -> None:
             if drive(server.address, paths, connections=1).failures:

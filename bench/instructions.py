@@ -38,7 +38,7 @@ from bench.instruction_works import ENGINE_NAMES, SERVER_NAMES, Work, engine_wor
 from bench.output import add_json_argument, markdown_table, measure_with_servers, print_progress, write_json
 from bench.workloads import SMALL_WORKLOADS, draw_missing_photos
 
-__all__ = ["main"]
+__all__ = ["Counted", "count_work", "main"]
 
 _WARM_UP = 10  # images that are not counted: Python specialises functions that are called often
 _ANEW = "run `python bench/instructions.py --write` and commit the file"
@@ -68,7 +68,7 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def _count(process: CountedProcess, work: Work, times: int, repeats: int) -> Counted:
+def count_work(process: CountedProcess, work: Work, times: int, repeats: int) -> Counted:
     """Count *work*. The least of the repeats counts: others have a full garbage collection in them, or a timer more."""
     times *= work.weight
     once, twice = [], []
@@ -96,7 +96,7 @@ def _measure(stack: ExitStack, arguments: argparse.Namespace) -> list[Counted]:
                 work.do(_WARM_UP * work.weight)
             process = process.with_idle()
             for work in chosen:
-                counted.append(_count(process, work, arguments.times, arguments.repeats))
+                counted.append(count_work(process, work, arguments.times, arguments.repeats))
                 print_progress(f"  {work.name}: {counted[-1].instructions:,}")
     return counted
 

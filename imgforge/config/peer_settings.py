@@ -56,8 +56,6 @@ _NETS = "there is no machine learning: no object detection, no classification, n
 
 _FEATURES = (
     _Feature(("s3_use_decryption_client",), "s3_use_decryption_", _ENCRYPTED),
-    _Feature(("new_relic_key",), "new_relic_", _MONITORS),
-    _Feature(("open_telemetry_enable",), "open_telemetry_", _MONITORS),
     _Feature(("pprof_bind",), "pprof_", _MONITORS),
     _Feature(("enable_video_thumbnails",), "video_thumbnail_", "videos are not read"),
     _Feature(("object_detection_net",), "object_detection_", _NETS),

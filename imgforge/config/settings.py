@@ -21,6 +21,7 @@ from imgforge.config.diagnosing import DiagnosingSettings
 from imgforge.config.encoders import EncoderSettings
 from imgforge.config.environment_settings import EnvironmentSettings
 from imgforge.config.metrics import MetricsSettings
+from imgforge.config.open_telemetry import OpenTelemetrySettings
 from imgforge.config.plugins import PluginsSettings
 from imgforge.config.processing import ResultSettings
 from imgforge.config.queue import QueueSettings
@@ -62,6 +63,8 @@ SECRET = frozenset(
         "bugsnag_key",
         "honeybadger_key",
         "airbrake_project_key",
+        "open_telemetry_client_key",
+        "new_relic_key",
         "plugin",
     }
 )
@@ -113,6 +116,7 @@ class Settings(
     QueueSettings,
     AnswersSettings,
     DiagnosingSettings,
+    OpenTelemetrySettings,
     MetricsSettings,
     SyslogSettings,
     EnvironmentSettings,

@@ -69,11 +69,16 @@ class WorkRecord:
             self.steps.append(Step(name, began, ended, attributes, error))
 
     @contextmanager
-    def timed(self, name: Stage | str, clock: Callable[[], float], **attributes: str | float | bool) -> Iterator[None]:
-        """Adds the block as a step, also where it raises; *clock* gives seconds since the epoch."""
+    def timed(
+        self, name: Stage | str, clock: Callable[[], float], **attributes: str | float | bool
+    ) -> Iterator[dict[str, str | float | bool]]:
+        """Adds the block as a step, also where it raises; *clock* gives seconds since the epoch.
+
+        The block may add to the attributes of the step, which it gets.
+        """
         began, error = clock(), None
         try:
-            yield
+            yield attributes
         except BaseException as raised:
             error = raised
             raise

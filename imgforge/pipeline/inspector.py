@@ -102,7 +102,7 @@ class Inspector:
     ) -> CacheEntry | SourceImage:
         with self._caches.budget.lease() as lease:
             with work.timed(Stage.FETCH, self._clock.seconds), self._admission.fetch(wanted.source):
-                original = await originals.get(wanted, lease, has_stale=inspection.has_stale)
+                original = await originals.get(wanted, lease, has_stale=inspection.has_stale, work=work)
             work.bytes_in += len(original.body)
             if original.not_modified:
                 return original

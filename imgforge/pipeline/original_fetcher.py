@@ -28,7 +28,7 @@ from imgforge.errors import (
 )
 from imgforge.interfaces import Reserve
 from imgforge.model import CacheEntry, Rendition, SourceImage
-from imgforge.observability import Metrics, keeping_request_id
+from imgforge.observability import Metrics, WorkRecord, keeping_request_id
 from imgforge.pipeline.limits import BudgetLease, MemoryBudget, Reservation
 from imgforge.pipeline.negative_cache import NegativeCache
 from imgforge.pipeline.staleness import StalenessPolicy, validators
@@ -107,12 +107,21 @@ class OriginalFetcher:
         """Whether the fetch that *request* would share is under way."""
         return request in self._fetches
 
-    def get(self, request: OriginalRequest, lease: BudgetLease, *, has_stale: bool = False) -> Deferred[SourceImage]:
+    def get(
+        self,
+        request: OriginalRequest,
+        lease: BudgetLease,
+        *,
+        has_stale: bool = False,
+        work: WorkRecord | None = None,
+    ) -> Deferred[SourceImage]:
         """The original of *request*, whose bytes *lease* holds from now on.
 
-        *has_stale*: the caller has a stale result to serve, so that an origin that failed recently is not asked. Fails
+        *has_stale*: the caller has a stale result to serve, so that an origin that failed recently is not asked. *work*
+        gets the steps of the fetch where the caller is the first of equal ones; the origin learns of its trace. Fails
         with `SourceTooLarge` beyond the limit, and as `ISource.fetch` does.
         """
+        recorded = work if work is not None else WorkRecord()
         source = request.source
         if self._cache is not None:
             since = max(request.since, self._cache.purged_at(original_key(source), source, ()))
@@ -123,7 +132,7 @@ class OriginalFetcher:
         reservation = self._fetches.state(request)
         reservation.add_lease(lease)
         return self._fetches.do(
-            request, lambda: Deferred.fromCoroutine(self._get(request, reservation, has_stale=has_stale))
+            request, lambda: Deferred.fromCoroutine(self._get(request, reservation, recorded, has_stale=has_stale))
         )
 
     async def purge(self, kind: PurgeKind, value: str) -> None:
@@ -132,10 +141,12 @@ class OriginalFetcher:
         if self._cache is not None:
             await self._cache.purge(kind, value)
 
-    async def _get(self, request: OriginalRequest, reservation: Reservation, *, has_stale: bool) -> SourceImage:
+    async def _get(
+        self, request: OriginalRequest, reservation: Reservation, work: WorkRecord, *, has_stale: bool
+    ) -> SourceImage:
         original: SourceImage | None = None
         try:
-            original = await self._cached_or_fetched(request, reservation, has_stale=has_stale)
+            original = await self._cached_or_fetched(request, reservation, work, has_stale=has_stale)
             if request.limit and len(original.body) > request.limit:
                 raise SourceTooLarge(f"the source has {len(original.body)} bytes, more than {request.limit}")
             if _matches(dict(request.validators), original):
@@ -145,25 +156,29 @@ class OriginalFetcher:
         return original
 
     async def _cached_or_fetched(
-        self, request: OriginalRequest, reservation: Reservation, *, has_stale: bool
+        self, request: OriginalRequest, reservation: Reservation, work: WorkRecord, *, has_stale: bool
     ) -> SourceImage:
         cache = None if request.source[:8].lower().startswith(_LOCAL_SCHEMES) else self._cache
         conditions = dict(request.validators)
         if cache is None:
-            return await self._fetch(request, conditions, reservation.reserve)
+            return await self._fetch(request, conditions, reservation.reserve, work)
         key = original_key(request.source)
-        await reservation.reserve(await cache.size_of(key))
-        found = await cache.get(key)
+        with work.timed("cache", self._clock.seconds, cache="originals") as look_up:
+            await reservation.reserve(await cache.size_of(key))
+            found = await cache.get(key)
+            look_up |= {"hit": found is not None, "tier": found[1] if found is not None else ""}
         if found is None or _original(found[0]).asked_at <= request.since:
             self._metrics.cache_miss("originals")
-            original = await self._fetch(request, conditions, reservation.reserve)
+            original = await self._fetch(request, conditions, reservation.reserve, work)
             if not original.not_modified:
                 self._store(cache, key, request.source, original)
             return original
         cached, tier = found
         # A caller that has a stale result of this very original serves that result: a stale original must not renew it.
         may_be_stale = not (has_stale and _matches(conditions, _original(cached)))
-        return await self._fresh_or_revalidated(cache, request, cached, tier, reservation, may_be_stale=may_be_stale)
+        return await self._fresh_or_revalidated(
+            cache, request, cached, tier, reservation, work, may_be_stale=may_be_stale
+        )
 
     async def _fresh_or_revalidated(
         self,
@@ -172,6 +187,7 @@ class OriginalFetcher:
         cached: CacheEntry,
         tier: str,
         reservation: Reservation,
+        work: WorkRecord,
         *,
         may_be_stale: bool,
     ) -> SourceImage:
@@ -185,7 +201,9 @@ class OriginalFetcher:
         self._metrics.cache_miss("originals")
         size = len(cached.rendition.body)
         try:
-            original = await self._fetch(request, validators(cached), lambda more: reservation.reserve(size + more))
+            original = await self._fetch(
+                request, validators(cached), lambda more: reservation.reserve(size + more), work
+            )
         except (OriginFailed, OriginTimeout) as error:
             if not serve_on_error:
                 raise
@@ -220,14 +238,16 @@ class OriginalFetcher:
     def _log_unstored(self, failure: Failure) -> None:
         self.log.failure("an original could not be cached; its image is made all the same", failure)
 
-    async def _fetch(self, request: OriginalRequest, conditions: Mapping[str, str], reserve: Reserve) -> SourceImage:
+    async def _fetch(
+        self, request: OriginalRequest, conditions: Mapping[str, str], reserve: Reserve, work: WorkRecord
+    ) -> SourceImage:
         await reserve(min(request.limit or _FIRST_RESERVATION, _FIRST_RESERVATION))
         began = self._clock.seconds()
-        headers = {**dict(request.passed), **conditions}
+        headers = {**dict(work.propagated), **dict(request.passed), **conditions}
         if request.first:
             headers["range"] = f"bytes=0-{request.first - 1}"
         try:
-            original = await self._sources.fetch(request.source, request.limit or None, headers, reserve)
+            original = await self._sources.fetch(request.source, request.limit or None, headers, reserve, work)
             if original.whole_size and not request.first:
                 raise OriginFailed("the origin answered with a part of the source")
         except ImgforgeError as error:

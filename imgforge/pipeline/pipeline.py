@@ -9,7 +9,7 @@ image ── fresh in the cache ────────────────
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard, TypeVar
 
@@ -146,8 +146,11 @@ class Pipeline:
     ) -> CachedResult:
         results = self._results_for(request)
         record = record if record is not None else RequestRecord()
-        with record.work.timed("cache", self._clock.seconds):
+        with record.work.timed("cache", self._clock.seconds, cache=results.name) as look_up:
             cached = await results.find(key)
+            look_up["hit"] = cached is not None
+            if cached is not None:
+                look_up |= {"tier": cached.tier or "", "state": cached.state.value}
         job = _Job(request, accepted, results, key, cached, results.purged_at(key, request))
         if cached is not None and (cached.state is CacheState.FRESH or results.may_be_served_while_revalidated(cached)):
             self._metrics.cache_hit(results.name, cached.tier or "")
@@ -187,10 +190,17 @@ class Pipeline:
         return await self._caches.purge("url", self._key(request)[:URL_BYTES].hex(), request.source)
 
     def stream(
-        self, request: ImageRequest, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]
+        self,
+        request: ImageRequest,
+        headers: Mapping[str, str],
+        started: Callable[[SourceHead], IConsumer],
+        propagated: Iterable[tuple[str, str]] = (),
     ) -> Deferred[None]:
-        """Send the source itself, unread and unchecked (`raw:1`), to the consumer that *started* returns."""
-        return self._sources.stream(request.source, {**dict(request.passed), **headers}, started)
+        """Send the source itself, unread and unchecked (`raw:1`), to the consumer that *started* returns.
+
+        *propagated* are headers by which the origin's trace joins the request's.
+        """
+        return self._sources.stream(request.source, {**dict(propagated), **dict(request.passed), **headers}, started)
 
     def _make_once(self, job: _Job, work: WorkRecord) -> Deferred[CachedResult]:
         """The result of *job*; equal jobs in this process, and in those that share the disk, are done once."""
@@ -261,7 +271,8 @@ class Pipeline:
             request.source, limit, self._validators(job), since=job.purged_at, passed=request.passed
         )
         with self._admission.fetch(request.source):
-            original = await self._caches.originals_for(request).get(wanted, lease, has_stale=job.has_stale)
+            fetcher = self._caches.originals_for(request)
+            original = await fetcher.get(wanted, lease, has_stale=job.has_stale, work=work)
         work.bytes_in = len(original.body)
         if not original.not_modified:
             check_format(original)

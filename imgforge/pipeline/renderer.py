@@ -57,6 +57,7 @@ class Renderer:
                 watermarks=watermarks,
                 cancellation=cancellation,
                 pixel_budget=self._pixel_budget,
+                encoding=lambda: work.timed("encode", self._clock.seconds),
             )
             # Hashed on the thread: a large body would block the reactor for milliseconds.
             return rendition, blake2b(rendition.body, digest_size=16).hexdigest()
@@ -101,7 +102,8 @@ class Renderer:
     ) -> SourceImage:
         """The watermark or fallback image at *url*, by *fetcher*."""
         with work.timed(Stage.FETCH, self._clock.seconds), self._admission.fetch(url):
-            return await fetcher.get(OriginalRequest(url, self.limit(options.max_src_file_size)), lease)
+            wanted = OriginalRequest(url, self.limit(options.max_src_file_size))
+            return await fetcher.get(wanted, lease, work=work)
 
     def limit(self, limit: int | None) -> int:
         """The maximum bytes of an original whose URL sets *limit*, or None; 0 is no limit."""

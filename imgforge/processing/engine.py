@@ -10,6 +10,7 @@ call costs some 0.15 ms beside libvips' own work; operations through pyvips cost
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from imgforge.model import ProcessingOptions, Rendition
@@ -92,6 +93,7 @@ def process(
     watermarks: Mapping[str, bytes] | None = None,
     cancellation: Cancellation | None = None,
     pixel_budget: PixelBudget | None = None,
+    encoding: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> Rendition:
     """The rendition of *source* under *options*.
 
@@ -108,6 +110,8 @@ def process(
         Stops the work, from any thread.
     pixel_budget
         The bytes of pixels that all threads share; the call waits until its own are available.
+    encoding
+        What it returns is entered while the result is encoded, which is when libvips works out most pixels.
 
     Raises
     ------
@@ -117,7 +121,7 @@ def process(
         Once *cancellation* was cancelled.
     """
     cancellation = cancellation or Cancellation()
-    engine = _Engine(settings, accepted, watermarks or {}, cancellation, pixel_budget or PixelBudget())
+    engine = _Engine(settings, accepted, watermarks or {}, cancellation, pixel_budget or PixelBudget(), encoding)
 
     def render(partial: bool) -> Rendition:
         return engine.process(source, (options, *chained), partial=partial)
@@ -135,6 +139,7 @@ class _Engine:
     watermarks: Mapping[str, bytes]
     cancellation: Cancellation
     pixel_budget: PixelBudget
+    encoding: Callable[[], AbstractContextManager[object]]
 
     def process(self, source: bytes, pipelines: Sequence[ProcessingOptions], *, partial: bool) -> Rendition:
         """The rendition of *source* after all *pipelines*; the first alone decides how the source is read.
@@ -160,7 +165,8 @@ class _Engine:
             to_result_colours(state)
             embed_profile(state)
             strip_metadata(state, animated=begun.animated)
-            body = save(state) if len(names) == 1 else save_best(state, names)
+            with self.encoding():
+                body = save(state) if len(names) == 1 else save_best(state, names)
         return _rendition(original, body, state.format_name, state.image.width, state.image.height // frames, size)
 
 

@@ -73,6 +73,7 @@ from imgforge.web import (
     RateLimit,
     Rates,
     Route,
+    SampledFastLane,
     Server,
     missing_endpoint,
     prerendering_off,
@@ -234,6 +235,9 @@ class Application(OrderedServices):
             logged=self._access_log.enabled,
             counts_targets=bool(self._telemetry.hit_observers),
         )
+        sampling = self._telemetry.hit_sampling
+        if sampling is not None:
+            return SampledFastLane(tier, chosen, self._reactor.seconds, sampling=sampling)
         return FastLane(tier, chosen, self._reactor.seconds)
 
     @property

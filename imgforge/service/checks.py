@@ -104,6 +104,12 @@ def _sentry(settings: Settings) -> Iterator[str]:
         yield "IMGFORGE_SENTRY_DSN needs Sentry's library: pip install 'twisted-imgforge[sentry]'"
 
 
+def _telemetry(settings: Settings) -> Iterator[str]:
+    from imgforge.service.telemetry import telemetry_mistakes
+
+    yield from telemetry_mistakes(settings)
+
+
 def _datadog(settings: Settings) -> Iterator[str]:
     if settings.datadog_enable:
         from imgforge.service.datadog_agent import datadog_mistakes
@@ -177,6 +183,7 @@ LIGHT = (
     Rule(frozenset({"local_filesystem_root"}), _root),
     Rule(frozenset({"queue_path", "queue_url"}), _queue),
     Rule(frozenset({"sentry_dsn"}), _sentry),
+    Rule(frozenset({"open_telemetry_enable", "new_relic_key", "datadog_enable"}), _telemetry),
     Rule(frozenset({"datadog_enable"}), _datadog),
     Rule(frozenset({"cloud_watch_service_name"}), _cloud_watch),
     _credentials("bind", lambda settings: settings.listeners),

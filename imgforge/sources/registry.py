@@ -14,6 +14,7 @@ from zope.interface import implementer
 from imgforge.errors import ImgforgeError, SourceRefused, UnknownScheme
 from imgforge.interfaces import IServerReactor, ISource, ISourceFactory, Reserve, unlimited_reserve
 from imgforge.model import SourceHead, SourceImage, is_data_url
+from imgforge.observability import WorkRecord
 from imgforge.plugins import PluginError, find_plugins, own_settings
 from imgforge.sources.allowed_sources import AllowedSources
 from imgforge.sources.data_urls import DataSource
@@ -128,13 +129,20 @@ class SourceRegistry:
         return isinstance(source, HttpSource)
 
     def fetch(
-        self, url: str, limit: int | None, headers: Mapping[str, str], reserve: Reserve = unlimited_reserve
+        self,
+        url: str,
+        limit: int | None,
+        headers: Mapping[str, str],
+        reserve: Reserve = unlimited_reserve,
+        work: WorkRecord | None = None,
     ) -> Deferred[SourceImage]:
-        """See `ISource`."""
+        """See `ISource`; *work* gets the requests to the origin as steps, where the source is our own HTTP."""
         try:
             source = self._source(url)
         except ImgforgeError as error:
             return fail(error)
+        if work is not None and isinstance(source, HttpSource):
+            return source.fetch(url, limit, headers, reserve, work)
         return source.fetch(url, limit, headers, reserve)
 
     def stream(

@@ -20,7 +20,15 @@ from imgforge.web.endpoints import (
     prerendering_off,
 )
 from imgforge.web.error_answers import ErrorAnswers, development_errors
-from imgforge.web.fast_lane import FastLane, FastLaneSettings, TargetHits, hit_access
+from imgforge.web.fast_lane import (
+    FastLane,
+    FastLaneSettings,
+    Hit,
+    HitSampling,
+    SampledFastLane,
+    TargetHits,
+    hit_access,
+)
 from imgforge.web.http import (
     Answer,
     AnswerSettings,
@@ -54,6 +62,8 @@ __all__ = [
     "FastLane",
     "FastLaneSettings",
     "HealthEndpoint",
+    "Hit",
+    "HitSampling",
     "ImageEndpoint",
     "ImageServices",
     "ImageSite",
@@ -71,6 +81,7 @@ __all__ = [
     "RenderGate",
     "RenderStatusEndpoint",
     "Route",
+    "SampledFastLane",
     "Server",
     "ServerSettings",
     "TargetHits",

@@ -45,8 +45,6 @@ class MissingTests(SynchronousTestCase):
     def test_what_is_asked_for_and_not_here_ends_the_start(self) -> None:
         for name, word in (
             ("S3_USE_DECRYPTION_CLIENT", "encrypted"),
-            ("NEW_RELIC_KEY", "Prometheus"),
-            ("OPEN_TELEMETRY_ENABLE", "Prometheus"),
             ("ENABLE_VIDEO_THUMBNAILS", "videos"),
             ("OBJECT_DETECTION_NET", "learned"),
         ):

@@ -34,8 +34,12 @@ class WorkRecordTests(PipelineCase):
         await result
         self.assertEqual((hit.work.timings(), hit.work.bytes_in), ((), 0))
         self.assertEqual([step.name for step in hit.steps], ["cache"])
-        self.assertEqual([step.name for step in first.steps], ["cache", Stage.FETCH, Stage.WAIT, Stage.PROCESS])
-        fetch = first.steps[1]
+        self.assertEqual(
+            [step.name for step in first.steps], ["cache", "attempt", Stage.FETCH, "encode", Stage.WAIT, Stage.PROCESS]
+        )
+        self.assertEqual(first.steps[0].attributes, {"cache": "memory", "hit": False})
+        self.assertEqual(hit.steps[0].attributes, {"cache": "memory", "hit": True, "tier": "memory", "state": "fresh"})
+        fetch = first.steps[2]
         self.assertEqual((fetch.ended - fetch.began, fetch.error), (3.0, None))
 
     async def test_work_that_begins_later_has_a_record_of_its_own(self) -> None:

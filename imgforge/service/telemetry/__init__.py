@@ -6,7 +6,7 @@ start of a service, which is after the fork, and sends what is left in its stop,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,22 +18,24 @@ from imgforge.interfaces import IServerReactor
 from imgforge.observability import IRequestObserver, Metrics
 
 if TYPE_CHECKING:
-    from imgforge.web import Route, TargetHits
+    from imgforge.web import HitSampling, Route, TargetHits
 
-__all__ = ["PARTS", "Part", "Telemetry", "make_telemetry"]
+__all__ = ["PARTS", "Part", "Telemetry", "make_telemetry", "telemetry_mistakes"]
 
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
     """Who observes requests, and the services that send what they note: they stop after the last request.
 
-    `routes` are paths that show what was noted; `hit_observers` are told of the fast lane's hits, by target.
+    `routes` are paths that show what was noted; `hit_observers` are told of the fast lane's hits, by target;
+    `hit_sampling` notes some of them, each by itself.
     """
 
     observers: Sequence[IRequestObserver] = field(default=())
     services: Sequence[IService] = field(default=())
     routes: Sequence[Route] = field(default=())
     hit_observers: Sequence[Callable[[Iterable[TargetHits]], None]] = field(default=())
+    hit_sampling: HitSampling | None = None
 
 
 class Part(NamedTuple):
@@ -43,7 +45,12 @@ class Part(NamedTuple):
     module: str
 
 
+def _otel(settings: Settings) -> bool:
+    return bool(settings.open_telemetry_enable or settings.new_relic_key or settings.datadog_enable)
+
+
 PARTS: tuple[Part, ...] = (
+    Part(_otel, "imgforge.service.telemetry.otel.part"),
     Part(lambda settings: settings.prometheus_imgproxy_names, "imgforge.service.telemetry.imgproxy_names"),
     Part(lambda settings: settings.sends_datadog_metrics, "imgforge.service.telemetry.datadog_metrics"),
     Part(lambda settings: bool(settings.cloud_watch_service_name), "imgforge.service.telemetry.cloud_watch"),
@@ -63,4 +70,13 @@ def make_telemetry(reactor: IServerReactor, settings: Settings, metrics: Metrics
         tuple(service for part in parts for service in part.services),
         tuple(route for part in parts for route in part.routes),
         tuple(observer for part in parts for observer in part.hit_observers),
+        next((part.hit_sampling for part in parts if part.hit_sampling is not None), None),
     )
+
+
+def telemetry_mistakes(settings: Settings) -> Iterator[str]:
+    """One line for each mistake in the settings of a part that is on: a library that is missing, a variable."""
+    if _otel(settings):
+        from imgforge.service.telemetry.otel.setting_mistakes import otel_mistakes
+
+        yield from otel_mistakes(settings)

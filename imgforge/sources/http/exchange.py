@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.web.iweb import IResponse
 
 from imgforge.errors import ImgforgeError, OriginFailed, SourceMissing, SourceNotFound, SourceRefused
+from imgforge.observability import WorkRecord
 from imgforge.sources.allowed_sources import AllowedSources
 from imgforge.sources.circuit_breaker import CircuitBreaker
 from imgforge.sources.http.body import collect, discard
@@ -61,26 +62,33 @@ class Exchange:
         wanted: Collection[int],
         limit: ConnectionLimit,
         held: ExitStack,
+        work: WorkRecord | None = None,
     ) -> tuple[IResponse, str]:
         """The response for a URL, with one of the *wanted* statuses, and where redirects ended ("" without any).
 
+        *work* gets the second requests to an origin that is late.
         The *request* is as the caller has it; the kind of origin signs it. The place that it has under its origin's
         *limit* is given back when *held* is closed, once the body has been read; here where there is no response.
         """
         try:
-            return await self._response(request, wanted, limit, held)
+            return await self._response(request, wanted, limit, held, work or WorkRecord())
         except BaseException:
             held.close()
             raise
 
     async def _response(
-        self, request: OriginRequest, wanted: Collection[int], limit: ConnectionLimit, held: ExitStack
+        self,
+        request: OriginRequest,
+        wanted: Collection[int],
+        limit: ConnectionLimit,
+        held: ExitStack,
+        work: WorkRecord,
     ) -> tuple[IResponse, str]:
         first = request.url
         if not (self._kind.follows_redirects or _HARMLESS_HEADERS.issuperset(request.headers)):
             request = replace(request, headers=_harmless(request.headers))
         for _ in range(self._max_redirects + 1):
-            response = await self._answer(request, wanted, limit, held)
+            response = await self._answer(request, wanted, limit, held, work)
             url = request.url
             if response.code in wanted:
                 return response, "" if url == first else url.partition("?")[0]
@@ -97,12 +105,17 @@ class Exchange:
         raise OriginFailed(f"the origin redirects more than {self._max_redirects} times")
 
     async def _answer(
-        self, request: OriginRequest, wanted: Collection[int], limit: ConnectionLimit, held: ExitStack
+        self,
+        request: OriginRequest,
+        wanted: Collection[int],
+        limit: ConnectionLimit,
+        held: ExitStack,
+        work: WorkRecord,
     ) -> IResponse:
         """The response with a wanted status, or a redirect to follow; asks again where the kind learnt from one."""
         corrected = False
         while True:
-            sent, response = await self._send(request, limit, held)
+            sent, response = await self._send(request, limit, held, work)
             if response.code in wanted:
                 return _readable(response)
             if self._kind.follows_redirects and response.code in _REDIRECTS:
@@ -114,7 +127,7 @@ class Exchange:
             corrected = True
 
     async def _send(
-        self, request: OriginRequest, limit: ConnectionLimit, held: ExitStack
+        self, request: OriginRequest, limit: ConnectionLimit, held: ExitStack, work: WorkRecord
     ) -> tuple[OriginRequest, IResponse]:
         """The request as it was sent, and its response; `OriginFailed` for 502, 503 and 504."""
         origin = self._kind.origin_of(request.url)
@@ -126,7 +139,7 @@ class Exchange:
         await limit.acquire(origin, held)
         with self._breaker.watch(origin):
             began = self._clock.seconds()
-            response = await self._first_response(origin, signed)
+            response = await self._first_response(origin, signed, work)
             if response.code in self._throttling:
                 limit.throttled(origin, began)
             else:
@@ -135,15 +148,16 @@ class Exchange:
                 raise self._error(request, await self._refusal(signed, response))
         return signed, response
 
-    async def _first_response(self, origin: str, request: OriginRequest) -> IResponse:
+    async def _first_response(self, origin: str, request: OriginRequest, work: WorkRecord) -> IResponse:
         if self._hedging is None:
             return await self._client.get(request)
+
+        async def hedge() -> IResponse:
+            with work.timed("hedge", self._clock.seconds, origin=origin):
+                return await self._client.get(replace(request, new_connection=True))
+
         return await self._hedging.send(
-            origin,
-            lambda second: Deferred.fromCoroutine(
-                self._client.get(replace(request, new_connection=True) if second else request)
-            ),
-            discard,
+            origin, lambda second: Deferred.fromCoroutine(hedge() if second else self._client.get(request)), discard
         )
 
     async def _refusal(self, sent: OriginRequest, response: IResponse) -> Refusal:

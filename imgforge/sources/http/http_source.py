@@ -14,6 +14,7 @@ from zope.interface import implementer
 from imgforge.errors import SourceTooLarge
 from imgforge.interfaces import IServerReactor, ISource, Reserve, unlimited_reserve
 from imgforge.model import SourceHead, SourceImage
+from imgforge.observability import WorkRecord
 from imgforge.sources.http.body import collect, discard, forward
 from imgforge.sources.http.client import OriginClient
 from imgforge.sources.http.connection_limit import ConnectionLimit
@@ -54,11 +55,21 @@ class HttpSource:
         return self._client.close()
 
     def fetch(
-        self, url: str, limit: int | None, headers: Mapping[str, str], reserve: Reserve = unlimited_reserve
+        self,
+        url: str,
+        limit: int | None,
+        headers: Mapping[str, str],
+        reserve: Reserve = unlimited_reserve,
+        work: WorkRecord | None = None,
     ) -> Deferred[SourceImage]:
-        """See `ISource`; one deadline covers everything from the look-up to the last byte."""
+        """See `ISource`; one deadline covers everything from the look-up to the last byte.
+
+        *work* gets each try as a step, and the second requests to an origin that is late.
+        """
         deadline = self._deadline()
-        return deadline.run(self._fetch(url, limit, headers, lambda size: deadline.paused_during(reserve(size))))
+        recorded = work if work is not None else WorkRecord()
+        fetching = self._fetch(url, limit, headers, lambda size: deadline.paused_during(reserve(size)), recorded)
+        return deadline.run(fetching)
 
     def stream(
         self, url: str, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]
@@ -66,12 +77,20 @@ class HttpSource:
         """See `ISource`; the deadline covers the head, then each silence of the origin: the client sets the pace."""
         return ensureDeferred(self._stream(url, headers, started))
 
-    async def _fetch(self, url: str, limit: int | None, headers: Mapping[str, str], reserve: Reserve) -> SourceImage:
+    async def _fetch(
+        self, url: str, limit: int | None, headers: Mapping[str, str], reserve: Reserve, work: WorkRecord
+    ) -> SourceImage:
         request = self._first_request(url, headers)
-        return await self._retries.run(
-            self._kind.origin_of(request.url),
-            lambda number: self._fetch_once(_attempt(request, number), limit, reserve, self._silence_limit(number)),
-        )
+        origin = self._kind.origin_of(request.url)
+
+        async def attempt(number: int) -> SourceImage:
+            with work.timed("attempt", self._reactor.seconds, retry=number, origin=origin) as step:
+                silence = self._silence_limit(number)
+                original = await self._fetch_once(_attempt(request, number), limit, reserve, silence, work)
+                step |= {"bytes": len(original.body), "not_modified": original.not_modified}
+                return original
+
+        return await self._retries.run(origin, attempt)
 
     def _silence_limit(self, attempt: int) -> SilenceLimit | None:
         """For the body of an attempt after which another is left; the last one has all the time that there is."""
@@ -80,7 +99,12 @@ class HttpSource:
         return SilenceLimit(self._reactor, _SILENCE * self._settings.download_timeout)
 
     async def _fetch_once(
-        self, request: OriginRequest, limit: int | None, reserve: Reserve, silence: SilenceLimit | None
+        self,
+        request: OriginRequest,
+        limit: int | None,
+        reserve: Reserve,
+        silence: SilenceLimit | None,
+        work: WorkRecord,
     ) -> SourceImage:
         wanted = {200} if _CONDITIONS.isdisjoint(request.headers) else {200, 304}
         if "range" in request.headers:
@@ -93,7 +117,7 @@ class HttpSource:
                     held.close()
                 return reserving
 
-            response, redirected_to = await self._exchange.response(request, wanted, self._image_limit, held)
+            response, redirected_to = await self._exchange.response(request, wanted, self._image_limit, held, work)
             return await self._read(response, limit, reserve_or_release, silence, redirected_to)
 
     async def _read(

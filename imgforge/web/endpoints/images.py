@@ -153,7 +153,7 @@ class ImageEndpoint:
             forwarded |= {"range": conditions.range, "if-range": conditions.if_range}
         headers = {name: value for name, value in forwarded.items() if value}
         try:
-            await self._services.pipeline.stream(image, headers, started)
+            await self._services.pipeline.stream(image, headers, started, record_of(request).propagated)
         except _HeadOnly:
             if refusals:
                 return refusals[0]

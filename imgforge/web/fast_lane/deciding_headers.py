@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,7 +20,7 @@ from imgforge.web.http import (
     names_this_machine,
 )
 
-__all__ = ["DecidingHeaders", "read_direct_headers", "read_headers"]
+__all__ = ["DecidingHeaders", "ReadHeaders", "read_direct_headers", "read_headers"]
 
 # Headers that change nothing about the response to a hit.
 _PLAIN = frozenset(
@@ -50,6 +50,10 @@ class DecidingHeaders:
     forwarded: tuple[bytes, ...]  # the values of the headers in `FORWARDED`
     direct: bool  # no proxy has added a header, and the host is this machine
     logged: Mapping[bytes, bytes]
+
+
+# A reader of header lines: None where twisted.web must answer.
+ReadHeaders = Callable[[bytes], DecidingHeaders | None]
 
 
 @lru_cache(maxsize=512)

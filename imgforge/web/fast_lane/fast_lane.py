@@ -38,7 +38,7 @@ from twisted.web.http import datetimeToString
 
 from imgforge.interfaces import IMemoryTier
 from imgforge.model import Hints
-from imgforge.web.fast_lane.deciding_headers import DecidingHeaders, read_direct_headers, read_headers
+from imgforge.web.fast_lane.deciding_headers import DecidingHeaders, ReadHeaders, read_direct_headers, read_headers
 from imgforge.web.fast_lane.hits import TargetHits
 from imgforge.web.fast_lane.prebuilt import Prebuilt, RawHeaders, prebuild
 from imgforge.web.fast_lane.prepared import END_OF_GIVEN_ID, ENDS, Prepared
@@ -88,7 +88,7 @@ class FastLane:
         self._token = settings.token
         self._clock = clock
         self._clients = settings.clients
-        self._read = read_direct_headers if self._clients.direct_only else read_headers
+        self._read: ReadHeaders = read_direct_headers if self._clients.direct_only else read_headers
         self._table: dict[_Spelling, Prebuilt] = {}
         self._varying: dict[bytes, _Variants] = {}
         self._spellings: dict[bytes, list[_Spelling]] = {}  # by cache key, the oldest first
