@@ -12,6 +12,7 @@ Programs; each has `--help` and runs as `python bench/NAME.py`:
     faults.py    images that succeed, and requests that it takes, while a store fails now and then
     hits.py      cached images per second and per server CPU second
     trace.py     traffic of popular and rare images from an empty cache on, with its memory
+    tracing.py   what traces over OpenTelemetry cost a hit and a small image
     overload.py  latency, refusals and health when more requests arrive than the server can answer
     soak.py      minutes of good and hostile traffic: wrong answers, and what grows
     start.py     time from the command to a listening socket, a first answer and a first image

@@ -35,6 +35,7 @@ from bench import (
     stores,
     svg,
     trace,
+    tracing,
 )
 from bench.callgrind import missing_programs
 from bench.instruction_counts import ExpectedCounts, environment, write_counts
@@ -90,6 +91,13 @@ class ProgramTests(SynchronousTestCase):
             ours, libvips = work["servers"]
             self.assertEqual((ours["name"], ours["answers"], ours["failures"]), ("imgforge", 9, 0))
             self.assertGreater(libvips["answers"], 0)
+
+    def test_tracing_measures_each_share_of_sampled_requests(self) -> None:
+        report = self._report(tracing.main, "--rounds 1 --hits 200 --images 5")
+        self.assertEqual(set(report["microseconds"]), {"hit", "small image"})
+        for row in report["microseconds"].values():
+            self.assertEqual(set(row), {"off", "0%", "1%", "100%"})
+            self.assertTrue(all(taken > 0 for taken in row.values()))
 
     def test_prerender_makes_every_image_with_any_number_of_workers(self) -> None:
         report = self._report(prerender.main, "--images 6 --width 320 --most 2")

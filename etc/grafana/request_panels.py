@@ -22,8 +22,11 @@ _STAGES = (
 OVERVIEW = (
     Panel(
         "Servers",
-        "Servers that answer Prometheus.",
-        (('sum(up{job=~"$job",instance=~"$instance"})', "up"),),
+        "Servers that answer Prometheus, and those that it knows.",
+        (
+            ('sum(up{job=~"$job",instance=~"$instance"})', "up"),
+            ('count(up{job=~"$job",instance=~"$instance"})', "known"),
+        ),
         kind="stat",
         steps=((0, RED), (1, "green")),
         alerts=("ImgforgeDown", "ImgforgeAbsent"),

@@ -48,27 +48,41 @@ def doctor(origins: tuple[str, ...], as_json: bool, strict: bool, config_path: s
 def _findings(config_path: str | None, origins: tuple[str, ...]) -> Iterator[Finding]:
     from imgforge.cli import doctor as checks
     from imgforge.config import ConfigurationError, load_settings
-    from imgforge.service import all_plugins, check_settings
 
-    yield from checks.check_versions()
-    yield from checks.check_formats()
-    yield from checks.check_fonts()
-    yield from checks.check_extras()
+    for name, check in (
+        ("libvips", checks.check_versions),
+        ("formats", checks.check_formats),
+        ("fonts", checks.check_fonts),
+        ("extras", checks.check_extras),
+    ):
+        yield from _guarded(name, check())
     try:
-        settings = load_settings(config_path, os.environ, check=check_settings)
+        settings = load_settings(config_path, os.environ)
     except ConfigurationError as error:
         for line in error.lines:
             yield checks.Finding(checks.Level.FAIL, "settings", line, "the server does not start with it")
         return
-    yield checks.Finding(checks.Level.OK, "settings", "can be used")
-    for line in (*settings.warnings(), *all_plugins().warnings):
-        yield checks.Finding(checks.Level.WARN, "settings", line, "leave it so only on purpose")
-    yield from checks.check_processes(settings)
-    yield from checks.check_memory(settings)
-    yield from checks.check_descriptors(settings)
-    yield from checks.check_cache_directory(settings)
-    yield from checks.check_ports(settings)
-    yield from checks.check_stores(settings)
-    yield from checks.check_origins(settings, origins)
-    yield from checks.check_shared_cache(settings)
-    yield from checks.check_queue(settings)
+    for name, of_settings in (
+        ("settings", checks.check_parts),
+        ("processes", checks.check_processes),
+        ("memory", checks.check_memory),
+        ("descriptors", checks.check_descriptors),
+        ("cache directory", checks.check_cache_directory),
+        ("ports", checks.check_ports),
+        ("stores", checks.check_stores),
+    ):
+        yield from _guarded(name, of_settings(settings))
+    yield from _guarded("origins", checks.check_origins(settings, origins))
+    yield from _guarded("shared cache", checks.check_shared_cache(settings))
+    yield from _guarded("queue", checks.check_queue(settings))
+
+
+def _guarded(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The *findings* of a check, and if it raises, a last one that says so: the other checks go on."""
+    from imgforge.cli.doctor import Finding, Level
+
+    try:
+        yield from findings
+    except Exception as error:  # whatever is broken here is what the command is to tell
+        text = f"the check failed: {type(error).__name__}: {' '.join(str(error).split())}"
+        yield Finding(Level.FAIL, name, text, "install imgforge anew if a library is missing or damaged")

@@ -25,6 +25,7 @@ from imgforge.config.open_telemetry import OpenTelemetrySettings
 from imgforge.config.plugins import PluginsSettings
 from imgforge.config.processing import ResultSettings
 from imgforge.config.queue import QueueSettings
+from imgforge.config.risks import risks
 from imgforge.config.service import ServiceSettings
 from imgforge.config.sources import SourcesSettings
 from imgforge.config.stores import StoresSettings
@@ -78,29 +79,6 @@ _EMBEDDED_DEFAULTS = {"max_animation_frames": 64}
 
 # Values of cache_use that name no cache which other processes share, besides those of cache_type.
 _UNSHARED = frozenset({"", "none", "off", "false", "memory", "disk", "fs", "filesystem", "hybrid"})
-
-_SAFE_SIGNATURE = 8  # bytes
-
-# Settings that lower a protection: name, safe value (None: any but 0), and the warning for another value.
-_RISKS: tuple[tuple[str, object, str], ...] = (
-    ("allow_unsigned", False, "unsigned URLs are taken: anybody can have any image made"),
-    ("allow_loopback_source_addresses", False, "sources may be on this machine"),
-    ("allow_link_local_source_addresses", False, "sources may have link-local addresses: cloud metadata is in reach"),
-    ("ignore_ssl_verification", False, "the certificates of origins are not checked"),
-    ("cookie_passthrough_all", False, "clients' cookies are sent to every origin"),
-    ("allow_security_options", False, "URLs may lift the limits"),
-    ("allow_bypass_cache", False, "URLs may bypass the cache, so that each request costs a render"),
-    ("development_errors_mode", False, "errors show every client causes, addresses and tracebacks"),
-    ("png_unlimited", False, "a small PNG may unpack to any number of bytes"),
-    ("svg_unlimited", False, "SVG of any length is parsed before a time limit applies"),
-    ("sanitize_svg", True, "SVG is served with its scripts"),
-    ("max_src_resolution", None, "originals may have any number of pixels"),
-    ("max_src_file_size", None, "originals may have any number of bytes"),
-    ("source_memory_max_bytes", None, "originals may take any amount of memory"),
-    ("max_result_dimension", None, "results may have any size"),
-    ("max_clients", None, "connections are limited by file descriptors only"),
-    ("trusted_signatures", (), "anybody who knows one of these signatures can have any image made"),
-)
 
 
 class Settings(
@@ -273,28 +251,7 @@ class Settings(
 
     def warnings(self) -> tuple[str, ...]:
         """One line for each risky setting, and the notes of `with_notes`."""
-        lines = [*self._notes]
-        lines += [
-            f"IMGFORGE_{name.upper()}: {text}"
-            for name, safe, text in _RISKS
-            if (getattr(self, name) == 0 if safe is None else getattr(self, name) != safe)
-        ]
-        if self.key and self.signature_size < _SAFE_SIGNATURE:
-            lines.append(f"IMGFORGE_SIGNATURE_SIZE={self.signature_size}: signatures that short can be guessed")
-        if any(network.endswith("/0") for network in self.trusted_proxies):
-            lines.append("IMGFORGE_TRUSTED_PROXIES: every client is a trusted proxy and can forge its own address")
-        if self.local_filesystem_root and os.path.realpath(self.local_filesystem_root) == os.sep:
-            lines.append(
-                "IMGFORGE_LOCAL_FILESYSTEM_ROOT=/: URLs may read all files that this user may, not images only"
-            )
-        if self.prepare_cache()[1] and not self.cache_disk_max_bytes:
-            lines.append("IMGFORGE_CACHE_DISK_MAX_BYTES: the cache may fill the disk")
-        if self.direct_only:
-            lines.append(
-                "no IMGFORGE_KEY: unsigned URLs are taken, from this machine only, and forwarded requests are refused; "
-                "behind a proxy set IMGFORGE_KEY and IMGFORGE_SALT, or IMGFORGE_ALLOW_UNSIGNED=true"
-            )
-        return tuple(lines)
+        return (*self._notes, *risks(self))
 
     @property
     def secret_texts(self) -> tuple[str, ...]:

@@ -41,12 +41,11 @@ class PlaygroundSettings:
     """What of the operator's settings the page shows or obeys.
 
     `signs`: URLs need a signature, for which the page asks the server. `needs_token`: images, too, are asked for with
-    the token. `explains`: the server explains URLs.
+    the token.
     """
 
     signs: bool = False
     needs_token: bool = False
-    explains: bool = False
     samples: bool = True
     root: str = ""  # a directory whose images are shown
     query_separator: str = ""
@@ -102,7 +101,6 @@ def _page_settings(settings: PlaygroundSettings, pictures: Sequence[tuple[str, s
         "version": __version__,
         "signs": settings.signs,
         "needsToken": settings.needs_token,
-        "explains": settings.explains,
         "separator": separator,
         "onlyPresets": settings.only_presets,
         "options": controls,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from imgforge.error_catalogue.endpoints import ENDPOINTS
 from imgforge.error_catalogue.entry import Entry
 from imgforge.error_catalogue.images import IMAGES
 from imgforge.error_catalogue.requests import REQUESTS
@@ -26,7 +27,8 @@ CHAPTERS = (
     ("The URL", "The path, its signature, its options and its source.", URLS),
     ("The source", "What may not be fetched, what is not there, and origins that fail.", SOURCES),
     ("The image", "Originals that are broken or too large, and results that cannot be made.", IMAGES),
-    ("The request and the server", "Who may ask, how often, in which form; load; the other endpoints.", REQUESTS),
+    ("The request and the server", "Who may ask, how often, in which form; load.", REQUESTS),
+    ("The other endpoints", "Purges, the queue, the top tables and the playground.", ENDPOINTS),
 )
 
 

@@ -166,8 +166,8 @@ IMAGES = (
         (Quarantined,),
         ("the source crashed a process of this server and is in quarantine for a while",),
         "A process died while it decoded this original; the log names both.",
-        "Do not lift it before libvips is updated: `sandbox` decodes in processes that may die.",
-        ("quarantine_seconds", "sandbox"),
+        "Save the original anew, or update libvips; after its time in quarantine it is tried again.",
+        ("quarantine_seconds",),
     ),
     Entry(
         "decoder-lost",

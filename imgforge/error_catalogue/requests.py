@@ -1,19 +1,16 @@
-"""Errors of a request besides its URL: who may send it, how often, in which form; errors of the other endpoints."""
+"""Errors of a request besides its URL: who may send it, how often, in which form; and of load."""
 
 from __future__ import annotations
 
 from imgforge.error_catalogue.entry import Entry
 from imgforge.errors import (
-    BadRequest,
     BadToken,
-    BodyTooLarge,
     ClientRefused,
     ImgforgeError,
     MethodNotAllowed,
     NotCached,
     NotFound,
     Overloaded,
-    PurgeFailed,
     RateExceeded,
     RequestTimeout,
     TooManyClients,
@@ -21,9 +18,6 @@ from imgforge.errors import (
 )
 
 __all__ = ["REQUESTS"]
-
-_RENDER_BODY = '{"paths": [PATH, ...]} or {"source": URL}'
-_PURGE_BODY = '{"source": URL}, {"tag": TAG} or {"prefix": PREFIX}'
 
 REQUESTS = (
     Entry(
@@ -34,24 +28,6 @@ REQUESTS = (
         "The endpoint wants `Authorization: Bearer SECRET`, and the request has none or another one.",
         "Send the secret of the endpoint; a proxy in between must pass the header on.",
         ("secret", "purge_secret", "render_secret"),
-    ),
-    Entry(
-        "purging-off",
-        "the server",
-        (BadToken,),
-        ("purging is off: the server has no IMGFORGE_PURGE_SECRET",),
-        "Nobody may purge while there is no secret for it.",
-        "Set one, and send it as the bearer token.",
-        ("purge_secret",),
-    ),
-    Entry(
-        "prerendering-off",
-        "the server",
-        (BadToken,),
-        ("pre-rendering is off: the server has no IMGFORGE_RENDER_SECRET",),
-        "Nobody may fill the queue while there is no secret for it.",
-        "Set one, and send it as the bearer token.",
-        ("render_secret", "queue_path", "queue_url"),
     ),
     Entry(
         "address-refused",
@@ -162,87 +138,12 @@ REQUESTS = (
         ("prometheus_bind", "queue_path", "queue_url"),
     ),
     Entry(
-        "no-render-request",
-        "the id of the request",
-        (NotFound,),
-        ("there is no such request, or it is too long ago",),
-        "The queue does not know the id, or has forgotten it.",
-        "Ask for the state of all by `imgforge render status`.",
-        ("queue_path",),
-    ),
-    Entry(
         "method",
         "the method",
         (MethodNotAllowed,),
         ("only the methods {} are allowed here",),
         "The endpoint exists, but not for this method.",
         "Use one that the message, and the Allow header, name.",
-    ),
-    Entry(
-        "purge-body",
-        "the body",
-        (BadRequest,),
-        (
-            f"the body must be the JSON object {_PURGE_BODY}",
-            f"the body must have one member: {_PURGE_BODY}",
-            f"the body must be {_PURGE_BODY}, whose value is a text that is not empty",
-        ),
-        "The body of a purge says what to remove, by exactly one of three members.",
-        "Use `imgforge purge`, or send such an object.",
-    ),
-    Entry(
-        "render-body",
-        "the body",
-        (BadRequest,),
-        (
-            f"the body must be the JSON object {_RENDER_BODY}: {{}}",
-            f"the body must be {_RENDER_BODY}, with at least one path",
-        ),
-        "The body says which images to make.",
-        "Use `imgforge render add`, or send such an object.",
-    ),
-    Entry(
-        "render-presets",
-        "the body",
-        (BadRequest,),
-        ("a source needs presets to make of it: the server has no IMGFORGE_PRERENDER_PRESETS",),
-        "A source alone does not say which images to make.",
-        "Name the presets to make of every source, or send paths.",
-        ("prerender_presets",),
-    ),
-    Entry(
-        "render-uncached",
-        "the path",
-        (BadRequest,),
-        ("the image would not be cached, so that it cannot be made beforehand",),
-        "The URL has raw or bypass_cache, or no preset where only those are cached, or there is no cache.",
-        "Set up a cache that all processes share.",
-        ("cache_type", "cache_use", "cache_presets_only"),
-    ),
-    Entry(
-        "notification",
-        "the body",
-        (BadRequest,),
-        (
-            "the body is not a JSON object",
-            "the body is no notification of S3, MinIO, SNS, EventBridge or Pub/Sub",
-            "Records must be a list of at most {}",
-            "the notification has no object {}",
-            "the notification has no text {}",
-            "the notification names no bucket",
-            "the notification names no usable key",
-            "the key of the object is not UTF-8",
-        ),
-        "A store's notification of a new object has not the form that its documentation says.",
-        "Set the store up as docs/prerendering.md shows.",
-    ),
-    Entry(
-        "body-too-large",
-        "the body",
-        (BodyTooLarge,),
-        ("the body is longer than {} bytes",),
-        "The endpoint reads no more.",
-        "Send several requests.",
     ),
     Entry(
         "malformed-request",
@@ -282,24 +183,8 @@ REQUESTS = (
         (Unreadable,),
         ("the request took too long to arrive",),
         "The client has sent the beginning of a request, and not the rest in time.",
-        "A slow network, or an attack by many slow connections; the limit is a setting.",
+        "Raise the limit for slow networks; where many such connections come at once, it is an attack.",
         ("read_request_timeout",),
         status=(408,),
-    ),
-    Entry(
-        "purge-not-recorded",
-        "the cache",
-        (PurgeFailed,),
-        (
-            "the purge could not be recorded: other processes do not know of it",
-            "the purge could not be recorded in time: other processes may not know of it",
-            "the purge could not be recorded: other nodes do not know of it",
-            "the purge could not be recorded in time: other nodes may not know of it",
-            "the purge could not be recorded in the shared cache: other nodes do not know of it",
-            "the purge could not be recorded in the {} cache: other nodes may not know it",
-        ),
-        "This process has removed the images, but the shared cache, or the disk, is down or full.",
-        "Purge again once the cache works: a second purge does no harm.",
-        ("cache_type", "cache_use", "cache_shared_timeout", "cache_disk_path"),
     ),
 )

@@ -179,7 +179,7 @@ SOURCES = (
             "the service uses a content encoding that cannot be read",
             "the store uses a content encoding that cannot be read",
         ),
-        "The body is compressed otherwise than by gzip, deflate, br or zstd, as far as they are installed.",
+        "The body is compressed otherwise than by gzip or deflate, although nothing else was asked for.",
         "Images need no compression: switch it off for them.",
     ),
     Entry(
@@ -222,6 +222,15 @@ SOURCES = (
         "The service that gives this server its credentials took too long.",
         "Look at the metadata service, the token service, or Keystone.",
         (*_STORES, "swift_auth_url"),
+    ),
+    Entry(
+        "offline-watermark",
+        "the watermark",
+        (OriginFailed,),
+        ("the watermark cannot be fetched: {}",),
+        "`imgforge process` fetches watermarks by their URLs, and this one failed. No request gets this.",
+        "Look at its URL, or give the watermark as a file.",
+        ("watermark_path", "watermark_url"),
     ),
     Entry(
         "local-files",

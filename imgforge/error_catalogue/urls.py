@@ -86,6 +86,14 @@ URLS = (
         "The message says which values it takes.",
     ),
     Entry(
+        "offline-options",
+        "the options",
+        (BadOption,),
+        ("{} is not an option: those of a URL have a name and arguments, as in rs:fill:300:200",),
+        "`imgforge process` takes the options of a URL, with a slash between them. No request gets this.",
+        "Write them as in a URL, as the message shows.",
+    ),
+    Entry(
         "too-many-options",
         "the options",
         (BadOption,),

@@ -38,6 +38,7 @@ _BY_CLASS: tuple[tuple[type[BaseException], str], ...] = (
     (errors.OptionForbidden, _PATH),
     (errors.Expired, _PATH),
     (errors.NotFound, _PATH),
+    (errors.NotCached, _PATH),
     (errors.MethodNotAllowed, _PATH),
     (errors.Unreadable, _PATH),
     (errors.UnsupportedFormat, _PATH),
@@ -47,9 +48,9 @@ _BY_STAGE = (errors.NotAnImage, errors.SourceTooLarge)
 
 
 def error_type(record: RequestRecord) -> str:
-    """Why the request failed; "" where it did not, or nobody waited for it any more."""
+    """Why the request failed; "" where it did not, nobody waited for it any more, or a miss was all that was asked."""
     failure = record.failure
-    if failure is None:
+    if failure is None or isinstance(failure, errors.NotCached):
         return ""
     if isinstance(failure, _BY_STAGE):
         on_thread = any(step.name == Stage.PROCESS and step.error is not None for step in record.work.steps)

@@ -21,10 +21,16 @@ _PATIENCE = 1.0  # seconds for a line that the caller writes, and for all that w
 
 
 class LogWriter(CountedLines):
-    """Writes texts of whole lines to *stream*, in order, about *most* bytes of which may wait; see `CountedLines`."""
+    """Writes texts of whole lines to *stream*, in order, about *most* bytes of which may wait; see `CountedLines`.
 
-    def __init__(self, stream: TextIO, notice: Callable[[int], str], most: int = _MOST) -> None:
+    A line that the caller writes has *patience* seconds.
+    """
+
+    def __init__(
+        self, stream: TextIO, notice: Callable[[int], str], most: int = _MOST, patience: float = _PATIENCE
+    ) -> None:
         super().__init__(most, "log", notice)
+        self._patience = patience
         self._stream = stream
         self._threaded = False
         self._stuck = False  # the last line was not taken in time
@@ -59,7 +65,7 @@ class LogWriter(CountedLines):
         write_lines(self._stream, lines)
 
     def _write_direct(self, line: str) -> None:
-        patience = 0.0 if self._stuck else _PATIENCE
+        patience = 0.0 if self._stuck else self._patience
         self._stuck = True
         try:
             write_lines(self._stream, [self._notice(self._dropped), line] if self._dropped else [line], patience)

@@ -39,7 +39,7 @@ class Step(NamedTuple):
     began: float
     ended: float
     attributes: Mapping[str, str | float | bool]
-    error: BaseException | None = None  # why it failed
+    error: BaseException | None = None  # why it failed, without the traceback
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
@@ -66,7 +66,7 @@ class WorkRecord:
         if isinstance(name, Stage):
             self.seconds[name] = self.seconds.get(name, 0.0) + ended - began
         if len(self.steps) < _MOST_STEPS:
-            self.steps.append(Step(name, began, ended, attributes, error))
+            self.steps.append(Step(name, began, ended, attributes, None if error is None else _bare(error)))
 
     @contextmanager
     def timed(
@@ -76,14 +76,13 @@ class WorkRecord:
 
         The block may add to the attributes of the step, which it gets.
         """
-        began, error = clock(), None
+        began = clock()
         try:
             yield attributes
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
+        except BaseException as error:
             self.add(name, began, clock(), error, **attributes)
+            raise
+        self.add(name, began, clock(), None, **attributes)
 
     def timings(self) -> tuple[tuple[Stage, float], ...]:
         """The stages that there were, in order, and their seconds."""
@@ -136,6 +135,17 @@ class RequestRecord:
     def duration(self) -> float:
         """Seconds from the request's head to the end of its answer."""
         return self.ended - self.began
+
+
+def _bare(error: BaseException) -> BaseException:
+    """*error* without its traceback, whose frames would keep this record and the bytes of originals alive."""
+    kind = type(error)
+    try:
+        bare = kind.__new__(kind, *error.args)
+        bare.__dict__.update(vars(error))
+    except Exception:  # a plugin's may be made in other ways
+        return Exception(kind.__name__)
+    return bare
 
 
 def shown_source(url: str) -> str:

@@ -29,13 +29,14 @@ from imgforge.errors import (
 from imgforge.interfaces import Reserve
 from imgforge.model import CacheEntry, Rendition, SourceImage
 from imgforge.observability import Metrics, WorkRecord, keeping_request_id
+from imgforge.pipeline.cached_originals import matches, original_of, renewed, stale_original
 from imgforge.pipeline.limits import BudgetLease, MemoryBudget, Reservation
 from imgforge.pipeline.negative_cache import NegativeCache
 from imgforge.pipeline.staleness import StalenessPolicy, validators
 from imgforge.pipeline.stateful_coalescing import StatefulCoalescer
 from imgforge.sources import SourceRegistry
 
-__all__ = ["OriginalFetcher", "OriginalRequest", "OriginalStorage", "PassedHeaders", "check_format", "renewed"]
+__all__ = ["OriginalFetcher", "OriginalRequest", "OriginalStorage", "PassedHeaders", "check_format"]
 
 _log = Logger()
 
@@ -149,7 +150,7 @@ class OriginalFetcher:
             original = await self._cached_or_fetched(request, reservation, work, has_stale=has_stale)
             if request.limit and len(original.body) > request.limit:
                 raise SourceTooLarge(f"the source has {len(original.body)} bytes, more than {request.limit}")
-            if _matches(dict(request.validators), original):
+            if matches(dict(request.validators), original):
                 original = replace(original, body=b"", not_modified=True)
         finally:
             await reservation.reserve(len(original.body) if original is not None else 0)
@@ -167,7 +168,7 @@ class OriginalFetcher:
             await reservation.reserve(await cache.size_of(key))
             found = await cache.get(key)
             look_up |= {"hit": found is not None, "tier": found[1] if found is not None else ""}
-        if found is None or _original(found[0]).asked_at <= request.since:
+        if found is None or original_of(found[0]).asked_at <= request.since:
             self._metrics.cache_miss("originals")
             original = await self._fetch(request, conditions, reservation.reserve, work)
             if not original.not_modified:
@@ -175,7 +176,7 @@ class OriginalFetcher:
             return original
         cached, tier = found
         # A caller that has a stale result of this very original serves that result: a stale original must not renew it.
-        may_be_stale = not (has_stale and _matches(conditions, _original(cached)))
+        may_be_stale = not (has_stale and matches(conditions, original_of(cached)))
         return await self._fresh_or_revalidated(
             cache, request, cached, tier, reservation, work, may_be_stale=may_be_stale
         )
@@ -197,7 +198,7 @@ class OriginalFetcher:
         fresh = self._policy.is_fresh(cached, now)
         if fresh or (serve_on_error and self._failures.recall(request.source, request.since) is not None):
             self._metrics.cache_hit("originals", tier)
-            return _original(cached) if fresh else _stale(cached)
+            return original_of(cached) if fresh else stale_original(cached)
         self._metrics.cache_miss("originals")
         size = len(cached.rendition.body)
         try:
@@ -208,12 +209,12 @@ class OriginalFetcher:
             if not serve_on_error:
                 raise
             self.log.info("the origin failed, a stale original is used: {line}", line=error.logged)
-            return _stale(cached)
+            return stale_original(cached)
         except SourceMissing:
             await cache.remove(key)
             raise
         if original.not_modified:
-            original = _original(renewed(cached, original, self._clock.seconds()))
+            original = original_of(renewed(cached, original, self._clock.seconds()))
         self._store(cache, key, request.source, original)
         return original
 
@@ -270,42 +271,3 @@ def check_format(original: SourceImage) -> None:
         if original.redirected_to:
             _log.info("the source is not an image; it was redirected to {url}", url=original.redirected_to)
         raise
-
-
-def renewed(cached: CacheEntry, not_modified: SourceImage, now: float) -> CacheEntry:
-    """*cached* updated by its origin's answer 304: the headers of the answer replace the cached ones."""
-    return replace(
-        cached,
-        stored_at=now,
-        asked_at=not_modified.asked_at or now,
-        source_etag=not_modified.etag or cached.source_etag,
-        source_last_modified=not_modified.last_modified or cached.source_last_modified,
-        source_cache_control=not_modified.cache_control or cached.source_cache_control,
-        source_expires=not_modified.expires or cached.source_expires,
-        source_headers=tuple((dict(cached.source_headers) | dict(not_modified.headers)).items()),
-    )
-
-
-def _original(entry: CacheEntry) -> SourceImage:
-    return SourceImage(
-        entry.rendition.body,
-        entry.rendition.content_type,
-        entry.source_etag,
-        entry.source_last_modified,
-        entry.source_cache_control,
-        entry.source_expires,
-        headers=entry.source_headers,
-        asked_at=entry.asked_at or entry.stored_at,
-    )
-
-
-def _stale(entry: CacheEntry) -> SourceImage:
-    """The original in *entry*, marked as stale by the time at which it was stored: its results are no newer."""
-    return replace(_original(entry), stored_at=entry.stored_at)
-
-
-def _matches(conditions: Mapping[str, str], original: SourceImage) -> bool:
-    """Whether *original* is what the caller has cached: by its ETag if the caller has one, else by Last-Modified."""
-    if "if-none-match" in conditions:
-        return conditions["if-none-match"] == original.etag
-    return "if-modified-since" in conditions and conditions["if-modified-since"] == original.last_modified

@@ -10,7 +10,7 @@ image ── fresh in the cache ────────────────
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeGuard, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -31,10 +31,12 @@ from imgforge.errors import (
 )
 from imgforge.model import CacheEntry, ImageRequest, InfoRequest, SourceHead, SourceImage
 from imgforge.observability import RequestRecord, Stage, WorkRecord, keeping_request_id, shown_source
+from imgforge.pipeline.cached_originals import renewed
 from imgforge.pipeline.fallback_images import FallbackImages
 from imgforge.pipeline.inspector import Inspection, Inspector
+from imgforge.pipeline.job import Job
 from imgforge.pipeline.limits import BudgetLease
-from imgforge.pipeline.original_fetcher import OriginalRequest, check_format, renewed
+from imgforge.pipeline.original_fetcher import OriginalRequest, check_format
 from imgforge.pipeline.parts import PipelineParts, PipelineSettings
 from imgforge.pipeline.renderer import Renderer
 from imgforge.pipeline.result_cache import CachedResult, CacheState, ResultCache
@@ -47,28 +49,6 @@ T = TypeVar("T")
 
 # Failures that may pass: a stale result is better. An origin's 404 is final.
 _TRANSIENT = (DecoderLost, OriginFailed, OriginTimeout, Overloaded, Quarantined, RequestTimeout)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Job:
-    """A result to make: *key* is its place in *results*, *stale* what the cache has, *purged_at* the last purge."""
-
-    request: ImageRequest | InfoRequest
-    accepted: tuple[str, ...]
-    results: ResultCache
-    key: bytes
-    stale: CachedResult | None
-    purged_at: float
-
-    @property
-    def has_stale(self) -> bool:
-        """Whether there is a stale result that may be served where the origin fails."""
-        return self.stale is not None and self.results.may_be_served(self.stale)
-
-    @property
-    def coalescing_key(self) -> tuple[bytes, float, ResultCache]:
-        """What equal jobs have in common; requests that came after a purge do not join work begun before it."""
-        return self.key, self.purged_at, self.results
 
 
 class Pipeline:
@@ -151,7 +131,7 @@ class Pipeline:
             look_up["hit"] = cached is not None
             if cached is not None:
                 look_up |= {"tier": cached.tier or "", "state": cached.state.value}
-        job = _Job(request, accepted, results, key, cached, results.purged_at(key, request))
+        job = Job(request, accepted, results, key, cached, results.purged_at(key, request))
         if cached is not None and (cached.state is CacheState.FRESH or results.may_be_served_while_revalidated(cached)):
             self._metrics.cache_hit(results.name, cached.tier or "")
             if cached.state is CacheState.STALE:
@@ -202,7 +182,7 @@ class Pipeline:
         """
         return self._sources.stream(request.source, {**dict(propagated), **dict(request.passed), **headers}, started)
 
-    def _make_once(self, job: _Job, work: WorkRecord) -> Deferred[CachedResult]:
+    def _make_once(self, job: Job, work: WorkRecord) -> Deferred[CachedResult]:
         """The result of *job*; equal jobs in this process, and in those that share the disk, are done once."""
 
         def start() -> Deferred[CachedResult]:
@@ -218,7 +198,7 @@ class Pipeline:
 
         return Deferred.fromCoroutine(work).addTimeout(self._settings.timeout, self._clock, timed_out)
 
-    async def _make(self, job: _Job, work: WorkRecord) -> CachedResult:
+    async def _make(self, job: Job, work: WorkRecord) -> CachedResult:
         """The result of *job*: made, renewed if its original is not modified, or what is served on errors."""
         request = job.request
         if isinstance(request, InfoRequest):
@@ -244,7 +224,7 @@ class Pipeline:
         # The lease has ended: a fallback image takes one of its own.
         return await self._result_on_error(job, request, failure, work)
 
-    def _stored_or_renewed(self, job: _Job, made: CacheEntry | SourceImage) -> CachedResult:
+    def _stored_or_renewed(self, job: Job, made: CacheEntry | SourceImage) -> CachedResult:
         """The result of the entry that was *made*, or the stale one with the headers of its unmodified original."""
         if isinstance(made, CacheEntry):
             return job.results.store(job.key, made)
@@ -252,7 +232,7 @@ class Pipeline:
             raise OriginFailed("the origin answered 304 to a request without conditions")
         return job.results.renew(job.stale, renewed(job.stale.entry, made, self._clock.seconds()))
 
-    def _validators(self, job: _Job) -> tuple[tuple[str, str], ...]:
+    def _validators(self, job: Job) -> tuple[tuple[str, str], ...]:
         """The headers that ask whether the original has changed, where the stale result depends on nothing else."""
         request, stale = job.request, job.stale
         if stale is None:
@@ -262,7 +242,7 @@ class Pipeline:
             return ()
         return tuple(sorted(validators(stale.entry).items()))
 
-    async def _fetch_original(self, job: _Job, lease: BudgetLease, work: WorkRecord) -> SourceImage:
+    async def _fetch_original(self, job: Job, lease: BudgetLease, work: WorkRecord) -> SourceImage:
         """The original; fetched conditionally where the stale result depends on nothing else."""
         request = job.request
         self._quarantine.check(request.source)
@@ -278,7 +258,7 @@ class Pipeline:
             check_format(original)
         return original
 
-    async def _stale_on_error(self, job: _Job, error: ImgforgeError) -> CachedResult | None:
+    async def _stale_on_error(self, job: Job, error: ImgforgeError) -> CachedResult | None:
         """The stale result, since the source failed with *error*; None where it may not be served."""
         if self._may_serve_stale(job.stale, error):
             return job.stale
@@ -287,7 +267,7 @@ class Pipeline:
         return None
 
     async def _result_on_error(
-        self, job: _Job, request: ImageRequest, error: ImgforgeError, work: WorkRecord
+        self, job: Job, request: ImageRequest, error: ImgforgeError, work: WorkRecord
     ) -> CachedResult:
         """The stale result or a fallback image, since the source failed with *error*; else raises that."""
         stale = await self._stale_on_error(job, error)

@@ -117,6 +117,7 @@ class RenderThreads:
                 record.add(Stage.WAIT, render.came, min(render.started, now), None if ran else error)
                 if ran:
                     record.add(Stage.PROCESS, render.started, now, error)
+            error = None  # or it and this frame, which has the original, would keep each other alive
 
     def _add(self, render: _Render) -> None:
         """Let *render* wait in the queue; if its source is suspect, only once no other suspect does or runs."""

@@ -52,6 +52,8 @@ _OWN: dict[str, Any] = {
     "airbrake_project_key": "",
     "syslog_enable": False,
     "slow_request_seconds": 0,
+    "prometheus_imgproxy_names": False,
+    "top_entries": 0,
 }
 _SAMPLES = "sample://"
 
@@ -62,7 +64,7 @@ def playground_settings(config_path: str | None, port: int, directory: str | Non
     *directory* takes the place of local_filesystem_root. Raises `ConfigurationError` with a line for each mistake.
     """
     settings = load_settings(config_path, os.environ, check=check_settings)
-    own = {name: value for name, value in _OWN.items() if name in Settings.fields} | {"bind": f"127.0.0.1:{port}"}
+    own = _OWN | {"bind": f"127.0.0.1:{port}"}
     if directory is not None:
         own["local_filesystem_root"] = os.path.abspath(os.path.expanduser(directory))
         if not os.path.isdir(own["local_filesystem_root"]):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from imgforge.config import Settings
@@ -32,23 +30,23 @@ def playground_routes(reactor: IServerReactor, settings: Settings, token: str) -
     """
     gate = PlaygroundGate(token)
     signs = bool(token and settings.key)
-    explain = _explainer(settings)
-    page = DemoEndpoint(reactor, _page_settings(settings, signs, explain is not None, token), gate)
-    routes = [Route(b"/", "/", page), Route(b"", "/", page)]
+    page = DemoEndpoint(reactor, _page_settings(settings, signs, token), gate)
+    explaining = ExplainEndpoint(reactor, gate, _explainer(settings))
+    routes = [
+        Route(b"/", "/", page),
+        Route(b"", "/", page),
+        Route(_EXPLAIN, _EXPLAIN.decode(), explaining, methods=(b"POST",)),
+    ]
     if signs:
         signer = Signer(settings.key[0], settings.salt[0], settings.signature_size)
         routes.append(Route(_SIGN, _SIGN.decode(), SignEndpoint(gate, signer.sign), methods=(b"POST",)))
-    if explain is not None:
-        explaining = ExplainEndpoint(reactor, gate, explain)
-        routes.append(Route(_EXPLAIN, _EXPLAIN.decode(), explaining, methods=(b"POST",)))
     return routes
 
 
-def _page_settings(settings: Settings, signs: bool, explains: bool, token: str) -> PlaygroundSettings:
+def _page_settings(settings: Settings, signs: bool, token: str) -> PlaygroundSettings:
     return PlaygroundSettings(
         signs=signs,
         needs_token=bool(token and settings.secret),
-        explains=explains,
         samples=not settings.base_url,  # which would be put in front of their URLs
         root=settings.local_filesystem_root,
         query_separator=settings.source_url_query_separator,
@@ -61,13 +59,12 @@ def _page_settings(settings: Settings, signs: bool, explains: bool, token: str) 
     )
 
 
-def _explainer(settings: Settings) -> Explain | None:
+def _explainer(settings: Settings) -> Explain:
     """What explains a path to a client with an Accept header."""
-    if find_spec("imgforge.service.explanation") is None:
-        return None
 
-    def explain(path: str, accept: str, size: tuple[int, int] | None) -> Any:
-        explanation = import_module("imgforge.service.explanation").explain(settings, path, accept=accept, size=size)
-        return explanation.as_json()
+    def explain_path(path: str, accept: str, size: tuple[int, int] | None) -> Any:
+        from imgforge.service.explanation import explain
 
-    return explain
+        return explain(settings, path, accept=accept, size=size, samples=True).as_json()
+
+    return explain_path

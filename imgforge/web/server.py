@@ -253,6 +253,7 @@ class Server(Resource):
             self._access_log.write(access_of(exchange))
         for observer in self._observers:
             self._tell(observer.ended, record)
+        record.failure = None  # its traceback has the record, and the bytes of originals
 
     def _tell(self, told: Callable[..., None], *arguments: Any) -> None:
         """Call *told*; its fault is no fault of the request."""

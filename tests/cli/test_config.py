@@ -42,6 +42,12 @@ class ConfigCommandTests(SynchronousTestCase):
         }
         self.assertEqual({name: (shown[name]["value"], shown[name]["where"]) for name in expected}, expected)
 
+    def test_show_tells_of_a_file_of_variables(self) -> None:
+        variables = self.file.with_name("variables.env")
+        variables.write_text("IMGFORGE_WORKERS=3\n")
+        shown = self.shown("--where", IMGFORGE_ENV_LOCAL_FILE_PATH=str(variables))
+        self.assertEqual(shown["workers"], {"value": 3, "where": f"in {variables}"})
+
     def test_show_of_the_changed_leaves_defaults_out(self) -> None:
         shown = self.shown("--changed", IMGFORGE_ALLOW_UNSIGNED="1")
         changed = {"allow_unsigned": True, "presets": {"small": "w:20"}, "presets_path": str(self.presets)}

@@ -95,14 +95,8 @@ class MachineTests(DoctorCase):
 
 
 class InstallationTests(DoctorCase):
-    def test_extras_are_those_of_the_package(self) -> None:
-        extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-        lines = ["Metadata-Version: 2.1", "Name: twisted-imgforge", "Version: 1"]
-        lines += [f"Requires-Dist: {one}; extra == '{name}'" for name, several in extras.items() for one in several]
-        lines.append("Requires-Dist: no-such-library>=3; extra == 'absent'")
-        information = self.root / "twisted_imgforge-1.dist-info"
-        information.mkdir()
-        (information / "METADATA").write_text("\n".join(lines) + "\n")
+    def checks_in_process(self) -> list[dict[str, Any]]:
+        """The findings of a process in which the modules and packages in `root` come before all others."""
         result = subprocess.run(
             [sys.executable, "-c", "from imgforge.cli import main; main()", "doctor", "--json"],
             env={"PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join([str(self.root), str(ROOT), *sys.path])},
@@ -111,7 +105,26 @@ class InstallationTests(DoctorCase):
             check=False,
             timeout=60,
         )
+        self.assertTrue(result.stdout, result.stderr)
         checks: list[dict[str, Any]] = json.loads(result.stdout)["checks"]
+        return checks
+
+    def test_libvips_that_cannot_be_loaded_is_a_finding_and_the_other_checks_go_on(self) -> None:
+        (self.root / "pyvips.py").write_text("raise OSError('libvips.so.42: cannot open shared object file')\n")
+        levels = {one["check"]: (one["level"], one["text"]) for one in self.checks_in_process()}
+        self.assertEqual(levels["libvips"][0], "fail")
+        self.assertIn("libvips.so.42", levels["libvips"][1])
+        self.assertEqual(levels["descriptors"][0], "ok")
+
+    def test_extras_are_those_of_the_package(self) -> None:
+        extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+        lines = ["Metadata-Version: 2.1", "Name: twisted-imgforge", "Version: 1"]
+        lines += [f"Requires-Dist: {one}; extra == '{name}'" for name, several in extras.items() for one in several]
+        lines.append("Requires-Dist: no-such-library>=3; extra == 'absent'")
+        information = self.root / "twisted_imgforge-1.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text("\n".join(lines) + "\n")
+        checks = self.checks_in_process()
         shown = {one["check"][6:]: one for one in checks if one["check"].startswith("extra ")}
         developers = {"tests", "lint", "types", "mutation"}
         self.assertEqual(set(shown), {*extras, "absent"} - developers)
@@ -124,6 +137,11 @@ class InstallationTests(DoctorCase):
         self.assertEqual((status, [level for level, _ in found["settings"]]), (1, ["fail", "fail"]))
         self.assertIn("IMGFORGE_QUALITY='0'", found["settings"][0][1] + found["settings"][1][1])
         self.assertIn("libvips", found)
+
+    def test_mistakes_that_parts_find_do_not_keep_the_other_checks_from_going_on(self) -> None:
+        status, found = self.findings(IMGFORGE_PRESETS="bad=w:x", IMGFORGE_WATERMARK_PATH="/no/where")
+        self.assertEqual((status, [level for level, _ in found["settings"]][:2]), (1, ["fail", "fail"]))
+        self.assertEqual(found["descriptors"][0][0], "ok")
 
 
 class ReachTests(DoctorCase):
@@ -165,6 +183,13 @@ class ReachTests(DoctorCase):
         self.addCleanup(origin.close)
         level, text = self.finding("clock", "--origin", f"http://{origin.host}/a.png", **LOOPBACK)
         self.assertEqual((level, "timedatectl" in text), ("fail", True))
+
+    def test_store_is_told_of_once(self) -> None:
+        store = {"IMGFORGE_USE_GCS": "1", "IMGFORGE_GCS_ENDPOINT": "http://127.0.0.1:9"}
+        self.assertEqual(self.finding("stores", **store)[0], "ok")
+        status, found = self.findings(**store, IMGFORGE_GCS_KEY="no JSON")
+        self.assertEqual((status, "stores" in found), (1, False))
+        self.assertEqual(["GCS_KEY" in text for level, text in found["settings"] if level == "fail"], [True])
 
     def test_queue_of_a_directory_answers(self) -> None:
         settings = {"IMGFORGE_CACHE_TYPE": "disk", "IMGFORGE_CACHE_DISK_PATH": str(self.root / "cache")}

@@ -22,10 +22,13 @@ class ProcessTests(SynchronousTestCase):
         self.assertEqual((misused.returncode, misused.stdout), (2, ""))
         self.assertIn("give either PATH or --source", misused.stderr)
 
-    def test_version_imports_no_library_but_click(self) -> None:
+    def test_version_and_help_import_no_library_but_click(self) -> None:
+        """As completion needs: the shell waits for the program each time that TAB is pressed."""
         program = (
-            "import sys; from imgforge.cli import main; main(['--version'], standalone_mode=False); "
+            "import sys; from imgforge.cli import main; main(['--version'], standalone_mode=False)\n"
+            "for name in main.commands: main([name, '--help'], standalone_mode=False)\n"
             "print([name for name in ('pyvips', 'twisted', 'rich', 'h11', 'msgspec') if name in sys.modules])"
         )
         shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-        self.assertIn("[]", shown.stdout)
+        self.assertIn("bench [OPTIONS]", shown.stdout)
+        self.assertEqual(shown.stdout.splitlines()[-1], "[]")

@@ -90,8 +90,7 @@ class AccessLogTests(SynchronousTestCase):
         reply, line = self.ask(server, f"/unsafe/w:8/plain/{broken}?token=secret@png", "fallback")
         self.assertEqual((reply.status, line["fallback"], line["source"]), (200, 404, broken))
         self.assertEqual((line["error"], line["format"]), ("the origin answered 404", "png"))
-        messages = [line.get("message", "") for line in self.lines(server)]
-        self.assertIn(f"served a fallback image for {broken}: the origin answered 404", messages)
+        server.assert_logged(f'"served a fallback image for {broken}: the origin answered 404"')
         self.assertEqual(server.metric('fallback_images_total{status="404"}'), 1.0)
 
     def test_warning_has_the_cause_of_a_failure_at_level_warn(self) -> None:
@@ -104,7 +103,12 @@ class AccessLogTests(SynchronousTestCase):
             encoded = base64.urlsafe_b64encode(source.encode()).decode().rstrip("=")
             reply, line = self.ask(server, f"/unsafe/w:8/{encoded}", identity)
             self.assertEqual((reply.status, line["level"]), (502, "warn"))
-            warnings = [line for line in self.lines(server) if line.get("request_id") == identity and "message" in line]
+
+            def warned(identity: str = identity) -> list[dict[str, Any]]:
+                return [one for one in self.lines(server) if one.get("request_id") == identity and "message" in one]
+
+            wait_for(warned, f"the warning of {identity}")
+            warnings = warned()
             self.assertEqual(len(warnings), 1)
             for text in (warnings[0]["message"], line["error"]):
                 self.assertIn(cause, text)

@@ -124,7 +124,7 @@ class AzureIdentityTests(TokenRenewal, StoreServer):
             answer = (status, {"x-ms-error-code": code}, f"<Error><Code>{code}</Code></Error>".encode())
             self.proxy.judge = lambda *_, answer=answer: answer
             self.assert_refused(self.image("abs://pictures/photo.jpg"), expected, code)
-        self.assertIn("give the identity the role Storage Blob Data Reader", self.server.output())
+        self.server.assert_logged("give the identity the role Storage Blob Data Reader")
 
 
 class AzureStartTests(StoreServer):
@@ -133,6 +133,6 @@ class AzureStartTests(StoreServer):
         self.addCleanup(server.clean)
         server.launch()
         wait_for(lambda: server.ended, "the end")
-        self.assertIn("needs IMGFORGE_ABS_NAME", server.output())
+        server.assert_logged("needs IMGFORGE_ABS_NAME")
         for word in ("s3cr3t", "Traceback"):
             self.assertNotIn(word, server.output())

@@ -78,7 +78,7 @@ class EntryTests(BucketNodes):
 
     def test_objects_begin_with_the_key_and_damaged_ones_are_replaced(self) -> None:
         node, other = self.nodes
-        self.assertIn("cache: shared in s3", node.output())
+        node.assert_logged("cache: shared in s3")
         reply = node.get(self.path("a"))
         key = reply.headers["x-cache-key"]
         wait_for(lambda: self.entries() == [key], "the entry")
@@ -200,7 +200,7 @@ class StartTests(SynchronousTestCase):
         ).start()
         self.assertEqual(server.get(f"/unsafe/w:20/plain/{origin.url('/a.png')}@png").status, 200)
         wait_for(lambda: "reads and writes of the cache fail" in server.output(), "the warning")
-        self.assertIn("s3: cannot get credentials: botocore finds none: set AWS_ACCESS_KEY_ID", server.output())
+        server.assert_logged("s3: cannot get credentials: botocore finds none: set AWS_ACCESS_KEY_ID")
 
 
 class OutageTests(BucketNodes):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import socket
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,14 @@ class WhichErrorsTests(ReportCase):
         self.assertEqual(server.get(self.path("/none.png")).status, 404)
         self.assertEqual(server.get(self.path("/broken.png")).status, 422)
         self.assertEqual(self.kinds(server, 1), ["NotAnImage"])
+
+    def test_client_that_leaves_is_reported_where_the_operator_wants_that(self) -> None:
+        self.origin.hold()
+        server = self.reporting("airbrake", REPORT_IO_ERRORS="true")
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(f"GET {self.path('/a.png')} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            wait_for(lambda: self.origin.requests, "the fetch")
+        self.assertEqual(self.kinds(server, 1), ["ClientGone"])
 
     def test_failure_behind_a_fallback_image_is_reported(self) -> None:
         picture = base64.b64encode(encode(gradient(4, 4), "PNG")).decode()

@@ -79,7 +79,7 @@ class DevelopmentTests(SynchronousTestCase):
         for secret in (KEY.hex(), SALT.hex(), Signer(KEY, SALT).sign(PATH)[1:30]):
             self.assertNotIn(secret, reply.body.decode())
         self.assertEqual(reply.headers["cache-control"], "no-store")
-        self.assertIn("IMGFORGE_DEVELOPMENT_ERRORS_MODE: errors show every client", self.server.output())
+        self.server.assert_logged("IMGFORGE_DEVELOPMENT_ERRORS_MODE: errors show every client")
 
     def test_cause_is_shown_without_the_query_of_the_source(self) -> None:
         path = Signer(KEY, SALT).sign(f"/w:3/plain/{self.origin.url('/a.jpg')}%3Ftoken=s3cr3t")

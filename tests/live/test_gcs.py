@@ -124,7 +124,7 @@ class GcsFaultTests(TokenRenewal, StoreServer):
         for status, expected in ((503, 502), (500, 502), (403, 404)):
             self.proxy.judge = lambda *_, status=status: (status, {}, body)
             self.assert_refused(self.image("gs://pictures/photo.jpg"), expected, "AccessDenied", "imgforge@test")
-        self.assertIn("grant the service account roles/storage.objectViewer", self.server.output())
+        self.server.assert_logged("grant the service account roles/storage.objectViewer")
         for token in self.tokens.issued:
             self.assertNotIn(token, self.server.output())
 
@@ -150,7 +150,7 @@ class GcsStartTests(StoreServer):
     def test_a_broken_key_ends_the_start_with_one_line(self) -> None:
         server = self.twistd({"USE_GCS": "true", "GCS_KEY": '{"type": "service_account", "private_key": "s3cret"}'})
         self.assert_ends(server)
-        self.assertIn("IMGFORGE_GCS_KEY holds no usable key", server.output())
+        server.assert_logged("IMGFORGE_GCS_KEY holds no usable key")
         self.assertNotIn("s3cret", server.output())
 
     def test_a_missing_library_ends_the_start_with_the_command_that_installs_it(self) -> None:
@@ -166,7 +166,7 @@ class GcsStartTests(StoreServer):
             path = os.pathsep.join(filter(None, [str(hiding.parent), os.environ.get("PYTHONPATH")]))
             server.environment = {"PYTHONPATH": path}
             self.assert_ends(server)
-            self.assertIn(f"pip install 'twisted-imgforge[{extra}]'", server.output())
+            server.assert_logged(f"pip install 'twisted-imgforge[{extra}]'")
 
     def test_a_scheme_that_is_not_switched_on_says_so(self) -> None:
         self.server = Twistd({"PROCESSES": "1"})

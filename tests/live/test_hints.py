@@ -97,14 +97,14 @@ class LocalProxyTests(LiveServer):
     settings = {"CACHE_TYPE": "memory"}
 
     def test_forwarded_request_is_refused_without_a_key(self) -> None:
-        self.assertIn("behind a proxy set IMGFORGE_KEY", self.server.output())
+        self.server.assert_logged("behind a proxy set IMGFORGE_KEY")
         for _ in range(3):
             self.assertEqual(self.image("w:5").status, 200)
             refused = self.image("w:5", X_Forwarded_For="127.0.0.1")
             self.assertEqual((refused.status, refused.headers["cache-control"]), (403, "no-store"))
             self.assertIn(b"IMGFORGE_ALLOW_UNSIGNED=true", refused.body)
         self.assertEqual(self.server.get("/status", {"Via": "1.1 x"}).status, 200)
-        self.assertIn("a proxy has forwarded this request", self.server.output())
+        self.server.assert_logged("a proxy has forwarded this request")
 
     def test_foreign_host_name_is_refused_without_a_key(self) -> None:
         hosts = {"localhost": 200, "127.0.0.1:80": 200, "[::1]:3000": 200, "a.localhost": 200}
@@ -120,7 +120,7 @@ class LocalProxyTests(LiveServer):
         refused.launch()
         assert refused.process is not None
         self.assertNotEqual(refused.process.wait(DEADLINE), 0)
-        self.assertIn("needed to listen on unix:/tmp/never", refused.output())
+        refused.assert_logged("needed to listen on unix:/tmp/never")
 
 
 class AllowedProxyTests(LiveServer):

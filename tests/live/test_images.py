@@ -104,7 +104,7 @@ class ImageTests(LiveServer):
 
     def test_log_lines_have_the_request_id(self) -> None:
         self.server.get("/unsafe/nonsense:1/plain/http://x/", {"X-Request-ID": "find-me-42"})
-        self.assertIn("find-me-42", self.server.output())
+        self.server.assert_logged("find-me-42")
 
     def test_info_has_the_fields_of_the_header(self) -> None:
         reply = self.server.get(f"/info/unsafe/plain/{quote(self.origin.url('/photo.jpg'), safe='')}")

@@ -88,6 +88,8 @@ class ImportTests(SynchronousTestCase):
             "numpy",
             "botocore",
             "google",
+            "grpc",
+            "opentelemetry",
             "azure",
             "msal",
             "requests",

@@ -56,7 +56,7 @@ class OddSourceTests(SynchronousTestCase):
         self.assertEqual((not_modified.status, not_modified.headers["source-truncated"]), (304, "1"))
         self.assertNotIn("source-truncated", self.get("/unsafe/w:80", whole).headers)
         wait_for(lambda: self.server.metric("truncated_images_total") == 1, "one truncated image")
-        self.assertIn(f"{truncated} ends too early", self.server.output())
+        self.server.assert_logged(f"{truncated} ends too early")
 
     def test_info_reports_a_truncated_image(self) -> None:
         for path, truncated in (("/truncated.jpg", True), ("/whole.jpg", None)):
@@ -70,6 +70,7 @@ class OddSourceTests(SynchronousTestCase):
             error = f"the source is no image of a known format: text/html, {len(PAGE)} bytes\n"
             self.assertEqual((reply.status, reply.body.decode()), (422, error))
             identity = reply.headers["x-request-id"]
+            self.server.assert_logged(identity)
             lines = [line for line in self.server.output().splitlines() if identity in line and "redirected" in line]
             self.assertEqual(len(lines), 1, options)
             self.assertIn(self.origin.url("/login"), lines[0])

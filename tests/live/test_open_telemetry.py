@@ -94,6 +94,13 @@ class TraceTests(TracedCase):
         ((_, told),) = self.origin.requests
         self.assertEqual(told["traceparent"], f"00-{root.trace}-{root.identity}-01")
 
+        # /metrics names the trace beside the histograms, whichever worker is asked.
+        def named() -> bool:
+            answer = server.get("/metrics", {"Accept": "application/openmetrics-text;version=1.0.0"})
+            return f'# {{trace_id="{root.trace}"}}' in answer.body.decode()
+
+        wait_for(named, "the trace among the exemplars")
+
         # A client's context is taken, and the spans of both workers have places of their own.
         child = self.ask(server, f"/unsafe/w:9/plain/{source}", "child", traceparent=TRACEPARENT)
         self.assertEqual((child.trace, child.parent), (PARENT, "b7ad6b7169203331"))
@@ -184,7 +191,7 @@ class TraceTests(TracedCase):
         for _ in range(3):
             self.assertEqual(server.get(path).status, 200)
         server.stop()
-        self.assertIn("the receiver of telemetry did not take what was left within 3 s", server.output())
+        server.assert_logged("the receiver of telemetry did not take what was left within 3 s")
         self.assertNotIn("killed", server.output())
 
 
@@ -290,4 +297,4 @@ class MistakeTests(TracedCase):
         self.addCleanup(server.clean)
         server.launch()
         wait_for(lambda: server.ended, "the end")
-        self.assertIn("OTEL_EXPORTER_OTLP_PROTOCOL='http/json' must be grpc or http/protobuf", server.output())
+        server.assert_logged("OTEL_EXPORTER_OTLP_PROTOCOL='http/json' must be grpc or http/protobuf")

@@ -114,6 +114,36 @@ class SigningTests(SynchronousTestCase):
             self.assertNotIn(secret, output + page.body.decode())
         self.assertEqual(playground.stop(), 0)
 
+    def test_page_gets_explanations_without_secrets_and_nobody_else_does(self) -> None:
+        playground = self.start(KEY=KEY, SALT=SALT, SECRET="operators-secret", PRESETS="thumb=rs:fit:300:200/q:70")
+        (url,) = json.loads(self.signed(playground, "/pr:thumb/plain/sample://landscape").body)["paths"]
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {playground.token}"}
+        question = {"path": url, "accept": "image/webp", "size": [1600, 1000]}
+        reply = asked(playground.port, "/playground/explain", headers, question)
+        self.assertEqual(reply.status, 200, reply.body)
+        explanation = json.loads(reply.body)
+        self.assertEqual((explanation["signature"]["valid"], explanation["error"]), (True, None))
+        self.assertEqual(explanation["sizes"]["source"], [1600, 1000])
+        self.assertEqual(decode(asked(playground.port, url, headers).body).size, tuple(explanation["sizes"]["result"]))
+        self.assertIn("preset thumb", {one["from"] for one in explanation["options"]})
+        for secret in (*SECRETS, playground.token):
+            self.assertNotIn(secret, reply.body.decode())
+        for path in ("/x/pr:none/plain/sample://logo", "/" + "%ff" * 50, "/unsafe/w:-1/plain/", "/a"):
+            reply = asked(playground.port, "/playground/explain", headers, {"path": path})
+            self.assertEqual(reply.status, 200, reply.body)
+            self.assertTrue(json.loads(reply.body)["error"], path)
+        for wrong in (
+            {},
+            {"path": ""},
+            {"path": "/a", "size": [0, 1]},
+            {"path": "/a", "size": [1 << 30, 1]},
+            {"path": "a"},
+        ):
+            self.assertEqual(asked(playground.port, "/playground/explain", headers, wrong).status, 400, wrong)
+        for other in ({"Authorization": "Bearer x"}, {"Origin": "http://evil.example"}, {"Host": "evil.example"}):
+            reply = asked(playground.port, "/playground/explain", {**headers, **other}, question)
+            self.assertEqual(reply.status, 403, other)
+
     def test_operators_bearer_is_replaced_by_the_token_and_stays_unknown(self) -> None:
         playground = self.start(KEY=KEY, SALT=SALT, SECRET="operators-secret", PURGE_SECRET="purge-secret")
         (url,) = json.loads(self.signed(playground).body)["paths"]
@@ -182,4 +212,7 @@ class NormalServerTests(ServiceCase):
             headers: dict[str, Any] = {"Content-Type": "application/json"}
             reply = running.get("/playground/sign", headers, "POST", json.dumps({"paths": [PATH]}).encode())
             self.assertEqual(reply.status, 405)
+            question = json.dumps({"path": f"/unsafe{PATH}"}).encode()
+            reply = running.get("/playground/explain", headers, "POST", question)
+            self.assertEqual(reply.status, 405 if settings else 200)
             self.assertEqual(b'id="settings"' in running.get("/").body, not settings)

@@ -216,8 +216,32 @@ class PlaygroundTests(BrowserCase):
         self.assertTrue(page.is_visible("#after-image"))
         self.assertEqual([url for url in self.requests if playground.token in url], [])
         self.assertEqual(self.faults, [])
+        page.fill("#source", "http://127.0.0.1:1/a.png")
+        self.settle(page)
+        self.assertIn("loopback", page.inner_text("#source-problem"))
+        self.assertIn("IMGFORGE_ALLOW_LOOPBACK_SOURCE_ADDRESSES", page.inner_text("#failure"))
+        self.assertEqual(self.faults, [])
         stranger = self.open(playground.address.partition("#")[0])
         self.assertIn("open the address that imgforge playground has printed", stranger.inner_text("#failure"))
+
+    def test_explanation_is_beside_the_result_and_follows_it(self) -> None:
+        page = self.open(f"{self.url}#/rs:fill:640:400/plain/sample://landscape")
+        page.keyboard.press("e")
+        page.locator("#explained h3").first.wait_for()
+        shown = page.inner_text("#explained").lower()
+        for text in (
+            "format",
+            "stages",
+            "1600 \N{MULTIPLICATION SIGN} 1000",
+            "640 \N{MULTIPLICATION SIGN} 400",
+            "settings",
+        ):
+            self.assertIn(text, shown)
+        page.fill("#path", f"/w:{quote(HOSTILE, safe='')}/plain/sample://landscape")
+        page.locator("#explained .problem").wait_for()
+        self.assertIn("width must be a whole number", page.inner_text("#explained .problem"))
+        self.assertIsNone(page.evaluate("window.pwned ?? null"))
+        self.assertEqual(self.faults, [])
 
     def test_click_on_the_original_sets_the_focus_point(self) -> None:
         page = self.open(f"{self.url}#/rs:fill:100:100/plain/sample://landscape")

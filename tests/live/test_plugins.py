@@ -120,14 +120,14 @@ class BrokenPluginTests(PluginCase):
     def test_a_broken_plugin_of_another_product_is_a_warning(self) -> None:
         (self.plugins / "other.py").write_text("import nonsense_of_another_product")
         server = self.server().start()
-        self.assertIn("the plugin twisted.plugins.other cannot be imported: ModuleNotFoundError", server.output())
+        server.assert_logged("the plugin twisted.plugins.other cannot be imported: ModuleNotFoundError")
         self.assertEqual(server.stop(), 0)
 
     def test_a_scheme_of_two_plugins_is_a_warning(self) -> None:
         for name in ("one", "two"):
             (self.plugins / f"{name}.py").write_text(PLUGIN)
         server = self.server(PROCESSES="1").start()
-        self.assertIn("colour:// is served by the first of several plugins: twisted.plugins.one.fact", server.output())
+        server.assert_logged("colour:// is served by the first of several plugins: twisted.plugins.one.fact")
 
 
 class FailedStartTests(PluginCase):
@@ -346,7 +346,7 @@ class FaultyTierTests(PluginCase):
         self.assertLessEqual(self.calls().count("get"), 1)
         self.assertEqual(set(self.calls()) - {"start", "get", "size_of"}, set())
         self.assertGreaterEqual(server.metric('cache_faults_total{cache_type="faulty",fault="slow"}') or 0, 1)
-        self.assertIn("the faulty cache does not answer in time", server.output())
+        server.assert_logged("the faulty cache does not answer in time")
         self.hang()
         wait_for(lambda: "the faulty cache answers again, and is used" in server.output(), "the tier to be used again")
         self.state(server, 30)

@@ -74,7 +74,7 @@ class QuarantineTests(SynchronousTestCase):
         self.assertEqual([self.ask(server, "w:19", "/large.jpg").body for _ in range(6)], [cached.body] * 6)
         wait_for(lambda: server.metric('refusals_total{reason="quarantine"}') == 1.0, "the refusal in the metrics")
         wait_for(lambda: server.metric("quarantined_sources") == 1.0, "the source in the metrics")
-        self.assertIn("quarantined for 600 s", server.output())
+        server.assert_logged("quarantined for 600 s")
         self.assertEqual(server.stop(), 0)
         second = self.server()
         wait_for(lambda: self.ask(second, "w:21", "/large.jpg").status == 422, "the last server's quarantine")
@@ -86,7 +86,7 @@ class QuarantineTests(SynchronousTestCase):
         for width in range(20, 30):
             self.assertEqual(self.ask(server, f"w:{width}", "/large.jpg").status, 200)
         self.assertEqual(server.metric("quarantined_sources"), 0.0)
-        self.assertIn("suspects, to be decoded one at a time", server.output())
+        server.assert_logged("suspects, to be decoded one at a time")
 
     def test_suspect_that_is_decoded_at_the_next_death_is_quarantined(self) -> None:
         server = self.server()

@@ -165,7 +165,7 @@ class SettingsTests(SynchronousTestCase):
         ):
             node = self.launched(**settings)
             wait_for(lambda node=node: node.ended, "the server to end")  # type: ignore[misc]
-            self.assertIn(text, node.output())
+            node.assert_logged(text)
             self.assertNotIn("hush", node.output())
 
     def test_a_server_starts_without_redis(self) -> None:

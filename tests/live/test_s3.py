@@ -113,7 +113,7 @@ class ImageTests(S3Case):
             self.assert_serves(server, f"s3://photos/{key}")
         self.assert_refuses(404, server, "s3://photos/missing.png")
         self.assert_refuses(404, server, "s3://private/a.png")
-        self.assertIn("AccessDenied: the credentials need s3:GetObject on this key", server.output())
+        server.assert_logged("AccessDenied: the credentials need s3:GetObject on this key")
         self.assert_refuses(404, server, "s3://no-such-bucket/a.png")
         self.assertIn("not among those", self.assert_refuses(404, server, "s3://denied/a.png"))
         self.assertIn("lacks the bucket or the key", self.assert_refuses(404, server, "s3://photos/"))
@@ -198,7 +198,7 @@ class OtherSettingsTests(S3Case):
         server = self.server({"PYTHONPATH": os.pathsep.join([scratch.name, str(ROOT)])})
         server.launch()
         wait_for(lambda: server.ended, "the end of a start that fails")
-        self.assertIn("imgforge: IMGFORGE_USE_S3 needs botocore: pip install 'twisted-imgforge[s3]'\n", server.output())
+        server.assert_logged("imgforge: IMGFORGE_USE_S3 needs botocore: pip install 'twisted-imgforge[s3]'\n")
 
     def test_mistakes_end_the_start_with_a_line_each(self) -> None:
         server = self.server(
@@ -286,13 +286,13 @@ class CredentialsTests(S3Case):
     def test_none_is_a_warning_at_the_start_and_502_later(self) -> None:
         server = self.server({}).start()
         wait_for(lambda: "botocore finds none" in server.output(), "the warning")
-        self.assertRegex(server.output(), r"s3: cannot get credentials: botocore finds none: set AWS_ACCESS_KEY_ID")
+        server.assert_logged("s3: cannot get credentials: botocore finds none: set AWS_ACCESS_KEY_ID")
         self.assertIn("cannot authenticate", self.assert_refuses(502, server, "s3://photos/a.png"))
 
     def test_a_wrong_secret(self) -> None:
         server = self.server(self.user | {"AWS_SECRET_ACCESS_KEY": "wrong"}).start()
         self.assert_refuses(404, server, "s3://photos/a.png")
-        self.assertIn("SignatureDoesNotMatch: the secret key is wrong", server.output())
+        server.assert_logged("SignatureDoesNotMatch: the secret key is wrong")
 
 
 class HeartbeatTests(S3Case):
@@ -337,7 +337,7 @@ class FaultTests(S3Case):
 
         self.proxy.choose = choose
         self.assert_serves(self.running)
-        self.assertIn("s3://photos lies in eu-west-3, not in us-west-1", self.running.output())
+        self.running.assert_logged("s3://photos lies in eu-west-3, not in us-west-1")
 
     def test_refusals_and_outages(self) -> None:
         error = "<Error><Code>{}</Code><Message>at 127.0.0.1</Message><HostId>x</HostId></Error>"

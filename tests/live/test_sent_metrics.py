@@ -52,7 +52,7 @@ class DatadogTests(ServiceCase):
         server.environment = {"DD_DOGSTATSD_PORT": "statsd"}
         server.launch()
         wait_for(lambda: server.ended, "the end")
-        self.assertIn("DD_DOGSTATSD_PORT must be a port from 1 to 65535", server.output())
+        server.assert_logged("DD_DOGSTATSD_PORT must be a port from 1 to 65535")
 
 
 class CloudWatchTests(ServiceCase):

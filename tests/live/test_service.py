@@ -146,7 +146,7 @@ class HangTests(ServiceCase):
         first = running.children()
         os.kill(first[0], signal.SIGSTOP)
         wait_for(lambda: first[0] not in running.children() and len(running.children()) == 2, "another worker")
-        self.assertIn(f"worker {first[0]} missed heartbeats for", running.output())
+        running.assert_logged(f"worker {first[0]} missed heartbeats for")
         wait_for(lambda: b"\nworker_restarts_total 1.0\n" in running.get("/metrics").body, "the restart in the metrics")
 
 
@@ -240,8 +240,8 @@ class ReloadTests(ServiceCase):
         before = running.children()
         self.hang_up(running, 'quality = 400\npresets = "bad=w:x"\n')
         wait_for(lambda: running.output().count("the new configuration is not used") == 2, "both mistakes")
-        self.assertIn("IMGFORGE_QUALITY=400", running.output())
-        self.assertIn("preset 'bad'", running.output())
+        running.assert_logged("IMGFORGE_QUALITY=400")
+        running.assert_logged("preset 'bad'")
         self.assertEqual((running.children(), running.get("/status").headers["server"]), (before, "old"))
         wait_for(lambda: running.metric("config_last_reload_successful") == 0, "the mistakes in the metrics")
         failed = running.metric("config_last_reload_timestamp_seconds") or 0.0
@@ -554,7 +554,7 @@ class LogTests(ServiceCase):
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
         running.settings = {**running.settings, "MAX_CLIENTS": str(hard)}
         running.start()
-        self.assertIn(f"and {hard} is the limit", running.output())
+        running.assert_logged(f"and {hard} is the limit")
         limits = Path(f"/proc/{running.process and running.process.pid}/limits").read_text()
         self.assertIn(str(hard), next(line for line in limits.splitlines() if "open files" in line).split()[3:4])
 
@@ -565,7 +565,7 @@ class LogTests(ServiceCase):
     def test_json_lines_carry_the_request_id(self) -> None:
         server = self.server(LOG_FORMAT="json", LOG_LEVEL="imgforge=debug", PROCESSES="2", ACCESS_LOG="json").start()
         server.get("/unsafe/nonsense:1/plain/http://x/", {"X-Request-ID": "abc-7"})
-        wait_for(lambda: "abc-7" in server.output(), "the line")
+        wait_for(lambda: server.output().count("abc-7") == 2, "the lines of both logs")
         lines = [json.loads(line) for line in server.output().splitlines()]
         mine = [line for line in lines if line.get("request_id") == "abc-7"]
         self.assertEqual({line.get("status") for line in mine}, {400})
@@ -584,6 +584,7 @@ class LogTests(ServiceCase):
         running.start()
         for identity, url in (("missing", origin.url("/b.png")), ("broken", broken.url("/a.png"))):
             running.get(f"/unsafe/w:5/plain/{url}", {"X-Request-ID": identity})
+        self.assertEqual(running.stop(), 0)
         lines = [json.loads(line) for line in (before + running.output()).splitlines()]
         mine = [line for line in lines if line["namespace"] in {"imgforge.web", "imgforge.sources"}]
         self.assertEqual({line.get("request_id") for line in mine}, {"refused", "missing", "broken"})

@@ -51,8 +51,8 @@ class MigrationTests(SettingsCase):
         self.assertEqual(
             [line.partition(" is not supported")[0] for line in refused.output().splitlines()],
             [
-                "imgforge: IMGFORGE_ENABLE_VIDEO_THUMBNAILS in the environment",
                 "imgforge: IMGFORGE_OBJECT_DETECTION_NET in the environment",
+                "imgforge: IMGFORGE_ENABLE_VIDEO_THUMBNAILS in the environment",
             ],
         )
 
@@ -61,7 +61,7 @@ class MigrationTests(SettingsCase):
         running.environment = {"IMGPROXY_QUALITY": "33", "IMGPROXY_TTL": "5"}
         running.start()
         warning = "IMGPROXY_QUALITY, IMGPROXY_TTL: not read; rename the prefix IMGPROXY_ to IMGFORGE_"
-        self.assertIn(warning, running.output())
+        running.assert_logged(warning)
 
 
 class AnswerTests(SettingsCase):
@@ -144,7 +144,7 @@ class ConnectionTests(SettingsCase):
         second.launch()
         wait_for(lambda: second.ended, "the end of the second server")
         holder = first.process.pid if first.process is not None else 0
-        self.assertIn(f"port {first.port} is in use by pid {holder} (twistd)", second.output())
+        second.assert_logged(f"port {first.port} is in use by pid {holder} (twistd)")
 
 
 class SourceTests(SettingsCase):
@@ -183,7 +183,7 @@ class ProxyTests(SettingsCase):
         refused.launch()
         wait_for(lambda: refused.ended, "the end")
         self.assertEqual(refused.stop(), 1)
-        self.assertIn("imgforge: HTTPS_PROXY must be http://host:port", refused.output())
+        refused.assert_logged("imgforge: HTTPS_PROXY must be http://host:port")
         self.assertNotIn("secret", refused.output())
 
 

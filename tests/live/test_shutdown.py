@@ -98,7 +98,7 @@ class GraceTests(StoppingCase):
         self.assertEqual((server.stop(), self.left()), (0, []))
         client.join(20)
         self.assertEqual(self.statuses, [0])
-        self.assertIn("shutdown timed out after 0.3 s: 1 request aborted", server.output())
+        server.assert_logged("shutdown timed out after 0.3 s: 1 request aborted")
 
     def test_request_beyond_the_grace_is_aborted_by_one_process(self) -> None:
         self.end(1)
@@ -123,7 +123,7 @@ class GraceTests(StoppingCase):
         wait_for(lambda: self.processor_seconds(server) > 5, "the encoder: all before it takes a second")
         self.assertEqual((server.stop(), self.left()), (0, []))
         client.join(20)
-        self.assertIn("ending it now, with threads or workers still busy", server.output())
+        server.assert_logged("ending it now, with threads or workers still busy")
 
     def processor_seconds(self, server: Twistd) -> float:
         pid = server.process.pid if server.process is not None else 0
@@ -230,5 +230,5 @@ class FailedStartTests(StoppingCase):
             server.launch()
             wait_for(lambda server=server: server.ended, "the end of a start that fails")  # type: ignore[misc]
             self.assertEqual(server.process and server.process.returncode, 1)
-            self.assertIn("none.pem: No such file or directory", server.output())
+            server.assert_logged("none.pem: No such file or directory")
             self.assertEqual(server.output().count("\n"), 1)

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.pictures import encode, gradient
 from tests.support.process import ROOT, Origin, Twistd
 
-REQUESTS = 40
+REQUESTS = 20
 LONG = "x" * 500
 PNG = encode(gradient(8, 8), "PNG")
 

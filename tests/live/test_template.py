@@ -121,7 +121,7 @@ class TemplateTests(ServiceCase):
         wait_for(lambda: server.ended, "the end of the server")
         assert server.process is not None
         self.assertEqual(server.process.returncode, 1)
-        self.assertIn("imgforge cannot start: ", server.output())
+        server.assert_logged("imgforge cannot start: ")
 
     def test_workers_are_new_interpreters_where_a_library_starts_a_thread(self) -> None:
         server = self.started(

@@ -48,8 +48,8 @@ class TryOutTests(ServiceCase):
             self.assertGreater(min(decode(reply.body).size), 30, link)
         moving = running.get("/unsafe/rs:fit:60:60/f:webp/plain/sample://animation")
         self.assertGreater(decode(moving.body).n_frames, 1)  # type: ignore[attr-defined]
-        self.assertIn("unsigned URLs are taken, from this machine only", running.output())
-        self.assertIn(f"a page to try it out on: http://127.0.0.1:{running.port}/\n", running.output())
+        running.assert_logged("unsigned URLs are taken, from this machine only")
+        running.assert_logged(f"a page to try it out on: http://127.0.0.1:{running.port}/\n")
         self.assertEqual(running.stop(), 0)
         running.start()
         self.assertIn("HIT disk", running.get(f"/{next(iter(pictures.values()))}").headers["cache-status"])
@@ -110,7 +110,7 @@ class DirectoryTests(ServiceCase):
     def test_missing_directory_is_named_and_leaves_the_samples(self) -> None:
         running = self.server("--try", f"{self.directory}/nowhere").start()
         self.assertIn(b"sample://landscape", running.get("/").body)
-        self.assertIn(f"--try {self.directory}/nowhere: no readable directory", running.output())
+        running.assert_logged(f"--try {self.directory}/nowhere: no readable directory")
 
     def test_try_is_refused_with_a_key_or_allow_unsigned(self) -> None:
         for settings in ({"KEY": "aa", "SALT": "bb"}, {"ALLOW_UNSIGNED": "true"}):
@@ -119,4 +119,4 @@ class DirectoryTests(ServiceCase):
             assert server.process is not None
             self.assertEqual(server.process.wait(60), 1)
             self.assertEqual(len(server.output().splitlines()), 1)
-            self.assertIn("--try is for a server without IMGFORGE_KEY", server.output())
+            server.assert_logged("--try is for a server without IMGFORGE_KEY")

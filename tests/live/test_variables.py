@@ -63,7 +63,7 @@ class FileTests(VariablesCase):
         server.get(self.signed("bb", "/w:8/plain/http://nowhere.invalid/a.png"))
         # Workers know the variable, though the process that forks them is older.
         self.assertEqual([path for path, _ in proxy.requests], ["http://nowhere.invalid/a.png"])
-        self.assertIn("IMGPROXY_TTL: not read; rename the prefix", server.output())
+        server.assert_logged("IMGPROXY_TTL: not read; rename the prefix")
         self.assertEqual(server.stop(), 0)
         self.assert_hidden(server)
 

@@ -136,7 +136,7 @@ class AccessLogTests(WireCase):
             server.get(f"/unsafe/w:33/plain/{url}@png", {"X-Request-ID": f"last-{number}"})
         server.stop()
         for number in range(20):
-            self.assertIn(f'"last-{number}"', server.output())
+            server.assert_logged(f'"last-{number}"')
 
 
 class BlockedLogTests(WireCase):

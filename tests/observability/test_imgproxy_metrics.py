@@ -19,13 +19,14 @@ from imgforge.observability import (
 
 # Those that a request for an image cannot fail with: they belong to other endpoints.
 ELSEWHERE = {"BadRequest", "BodyTooLarge", "PurgeFailed"}
+WANTED = {"NotCached"}  # what a request asks for that takes no miss
 
 
 def every_error() -> list[errors.ImgforgeError]:
     made = []
     for name in errors.__all__:
         kind = getattr(errors, name)
-        if kind is not errors.ImgforgeError and name not in ELSEWHERE:
+        if kind is not errors.ImgforgeError and name not in ELSEWHERE | WANTED:
             made.append(kind(400, "x") if kind is errors.Unreadable else kind("x"))
     return made
 
@@ -35,6 +36,9 @@ class ErrorTests(SynchronousTestCase):
         for error in every_error():
             found = error_type(RequestRecord(failure=error))
             self.assertIn(found, set(ERROR_TYPES) - {"unexpected", "streaming"}, type(error).__name__)
+
+    def test_a_miss_that_was_asked_about_is_no_error(self) -> None:
+        self.assertEqual(error_type(RequestRecord(failure=errors.NotCached("x"))), "")
 
     def test_what_is_no_error_of_imgforge_is_unexpected(self) -> None:
         self.assertEqual(error_type(RequestRecord(failure=ValueError("x"))), "unexpected")

@@ -22,8 +22,8 @@ class LogWriterTests(SynchronousTestCase):
         self.addCleanup(os.close, self.reader)
         self.addCleanup(self.stream.close)
 
-    def writer(self, most: int = 1_000_000) -> LogWriter:
-        writer = LogWriter(self.stream, "{} dropped".format, most)
+    def writer(self, most: int = 1_000_000, patience: float = 1.0) -> LogWriter:
+        writer = LogWriter(self.stream, "{} dropped".format, most, patience)
         self.addCleanup(writer.close, 0)
         return writer
 
@@ -84,7 +84,7 @@ class LogWriterTests(SynchronousTestCase):
         self.read(100)
 
     def test_full_pipe_before_the_start_costs_lines_which_are_counted(self) -> None:
-        writer = self.writer()
+        writer = self.writer(patience=0.05)
         os.set_blocking(self.stream.fileno(), False)
         os.write(self.stream.fileno(), b"x" * 4095 + b"\n")
         for _ in range(5):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Callable
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from imgforge.errors import MethodNotAllowed
 from imgforge.observability import RequestRecord, Stage, WorkRecord, shown_source
 
 
@@ -37,8 +42,45 @@ class RecordTests(SynchronousTestCase):
                 raise error
 
         self.assertRaises(ValueError, fail)
-        self.assertEqual(work.steps, [("retry", 10.0, 11.5, {"attempt": 2}, error)])
+        (step,) = work.steps
+        self.assertEqual(step[:4], ("retry", 10.0, 11.5, {"attempt": 2}))
+        self.assertEqual((type(step.error), str(step.error)), (ValueError, "no"))
         self.assertEqual(work.timings(), ())  # it is no stage: its seconds are within one
+
+    def test_failed_work_is_freed_at_once_with_what_its_frames_had(self) -> None:
+        """Originals take megabytes, and a full collection of garbage may be minutes away."""
+
+        class Original:
+            """Of bytes there are no weak references."""
+
+        class OddError(Exception):
+            def __init__(self, one: str, other: str) -> None:
+                super().__init__(one, other, "more")
+
+        def fail(error: Callable[[], Exception]) -> weakref.ref[Original]:
+            work, original = WorkRecord(), Original()
+            try:
+                with work.timed(Stage.FETCH, Clock().seconds):
+                    raise error()
+            except Exception:
+                return weakref.ref(original)
+            raise AssertionError("it did not fail")
+
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for error in (
+            lambda: MethodNotAllowed("no", "GET"),
+            lambda: OddError("a", "b"),
+            lambda: OSError(2, "gone"),
+            lambda: UnicodeDecodeError("utf-8", b"x", 0, 1, "no"),
+        ):
+            self.assertIsNone(fail(error)())
+
+        work = WorkRecord()
+        work.add("fetch", 0, 1, MethodNotAllowed("no", "GET").caused_by("a rule"))
+        kept = work.steps[0].error
+        assert isinstance(kept, MethodNotAllowed)
+        self.assertEqual(kept.logged, "no (a rule)")
 
     def test_steps_are_bounded_and_seconds_are_not(self) -> None:
         work = WorkRecord()

@@ -136,7 +136,7 @@ class MissingTests(SynchronousTestCase):
 
     def test_no_advice_names_a_distribution_of_another_project(self) -> None:
         """The package index has another project called imgforge."""
-        theirs = r"(?<!twisted-)imgforge\[|pip install '?imgforge"
+        theirs = r"(?<!twisted-)imgforge\[(?!\d)|pip install '?imgforge"
         for path in (*ROOT.glob("*.*"), *ROOT.glob("docs/*"), *ROOT.glob("etc/*"), *ROOT.glob("imgforge/**/*.py")):
             if path.is_file():
                 self.assertNotRegex(path.read_text("utf-8", "replace"), theirs, path)

@@ -185,6 +185,12 @@ class Twistd:
         """All that it has logged."""
         return self.log.read_text("utf-8", "replace")
 
+    def assert_logged(self, *texts: str) -> None:
+        """Wait until each of *texts* is in the log, whose lines a thread writes."""
+        for text in texts:
+            wait_for(lambda text=text: self.ended or text in self.output(), f"{text!r} in the log")  # type: ignore[misc]
+            assert text in self.output(), f"{text!r} is not in the log:\n{self.output()}"
+
     def children(self) -> list[int]:
         """The pids of its worker processes."""
         return self._children("imgforge-worker")

@@ -29,13 +29,13 @@ def selectors(expression: str) -> set[str]:
 
 
 class PrometheusServer:
-    """Prometheus with *scrapes* (of its scrape_configs) twice a second, and the *groups* of rules as often."""
+    """Prometheus with *scrapes* (of its scrape_configs) once a second, and the *groups* of rules twice."""
 
     def __init__(self, scrapes: list[dict[str, Any]], groups: list[dict[str, Any]]) -> None:
         self._scratch = tempfile.TemporaryDirectory(prefix="imgforge-prometheus-")
         rules, configuration = Path(self._scratch.name, "rules.yml"), Path(self._scratch.name, "prometheus.yml")
         rules.write_text(yaml.safe_dump({"groups": groups}))
-        interval = {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"}
+        interval = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "500ms"}
         configuration.write_text(
             yaml.safe_dump({"global": interval, "rule_files": [str(rules)], "scrape_configs": scrapes})
         )

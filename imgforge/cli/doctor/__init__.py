@@ -10,6 +10,7 @@ from imgforge.cli.doctor.machine import (
     check_ports,
     check_processes,
 )
+from imgforge.cli.doctor.parts import check_parts
 
 __all__ = [
     "Finding",
@@ -21,6 +22,7 @@ __all__ = [
     "check_formats",
     "check_memory",
     "check_origins",
+    "check_parts",
     "check_ports",
     "check_processes",
     "check_queue",

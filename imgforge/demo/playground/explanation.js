@@ -6,9 +6,7 @@ const MOST_LEVELS = 8;
 let explained = ""; // the question whose answer is shown
 
 async function explain(url, accept, signal) {
-  if (!settings.explains) return;
   const box = at("explanation");
-  box.hidden = false;
   const size = original && original.width ? [original.width, original.height] : null;
   const question = { path: "/" + url, accept, size };
   if (!box.open || explained === JSON.stringify(question)) return;

@@ -97,6 +97,7 @@ function takeOption(values, text) {
     return true;
   }
   if (texts.length > control.arguments.length) return false;
+  if (texts.some((one, place) => !fits(control.arguments[place], one))) return false;
   try {
     const shown = texts.map((one, place) => (control.arguments[place].kind === "base64" ? fromBase64(one) : one));
     values.set(control.name, shown);
@@ -104,6 +105,12 @@ function takeOption(values, text) {
   } catch {
     return false; // no base64
   }
+}
+
+/** Whether the control of *argument* can show *text*: that of numbers shows nothing else. */
+function fits(argument, text) {
+  const onlyNumbers = ["integer", "number"].includes(argument.kind) && !argument.choices.length;
+  return !onlyNumbers || !text || /^[+-]?(\d+\.?\d*|\.\d+)$/.test(text);
 }
 
 /** Set the source of *state* from the parts after the options; the format that comes after it. */

@@ -69,6 +69,7 @@ async function show() {
 function fail(error, { values }) {
   const text = error instanceof Refusal ? error.message : `The server does not answer: ${error.message}`;
   const status = error.status ? `${error.status} ` : "";
+  const details = error.details || new Map();
   say(at("failure"), status + text);
   showNone("after", "No result");
   emptyFigures();
@@ -77,10 +78,15 @@ function fail(error, { values }) {
     const button = make("button", { type: "button" }, `Go to ${wrong.getAttribute("aria-label")}`);
     button.addEventListener("click", () => wrong.focus());
     at("failure").append(button);
-    return;
   }
+  for (const name of ["why", "cure", "settings"]) {
+    if (details.has(name)) at("failure").append(make("p", {}, make("b", {}, `${name} `), details.get(name)));
+  }
+  if (wrong) return;
   if (error.status === 403 && /token|signature/.test(text)) return;
-  if (/source|origin|scheme|host|original|no such|image/i.test(text)) showProblem("source", text);
+  const atFault = details.get("at fault");
+  const isSource = atFault ? /source/.test(atFault) : /source|origin|scheme|host|no such|image/i.test(text);
+  if (isSource) showProblem("source", text);
 }
 
 function chosen(source) {
@@ -150,7 +156,7 @@ function filter() {
 }
 
 function toggleExplanation() {
-  if (!at("explanation").hidden) at("explanation").open = !at("explanation").open;
+  at("explanation").open = !at("explanation").open;
 }
 
 function focusOn(id) {

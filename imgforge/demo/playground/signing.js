@@ -18,10 +18,13 @@ function takeToken() {
   }
 }
 
+/** An answer that is no image: the message, and by name what a server with explaining errors says besides. */
 class Refusal extends Error {
   constructor(status, text) {
-    super(text.trim() || `status ${status}`);
+    const [message, ...details] = text.trim().split(/\n\s*\n/);
+    super(message || `status ${status}`);
     this.status = status;
+    this.details = new Map(Array.from(details.join("\n").matchAll(/^([a-z ]+?) {2,}(.+)$/gm), ([, name, value]) => [name, value]));
   }
 }
 

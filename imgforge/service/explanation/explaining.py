@@ -34,14 +34,16 @@ def explain(
     size: tuple[int, int] | None = None,
     source: bytes | None = None,
     headers: Mapping[str, str] | None = None,
+    samples: bool = False,
 ) -> Explanation:
     """What the URL or *path* does under *settings*; it never raises: a mistake in the path is the result's `error`.
 
     *accept* is the client's Accept header, *headers* others of its headers: client hints, those of the cache key,
     those for origins. The stages have sizes for an original of *size* (pixels), or for the file *source*.
+    A server with the playground also has *samples*, `sample://`.
     Nothing is fetched, and no file but those of the settings is read. It takes 10 to 200 ms, at most 10 s.
     """
-    explaining = _Explaining(settings, accept, size, source, headers or {})
+    explaining = _Explaining(settings, accept, size, source, headers or {}, samples=samples)
     try:
         explaining.explain(path)
     except ImgforgeError as error:
@@ -61,12 +63,15 @@ class _Explaining:
         size: tuple[int, int] | None,
         source: bytes | None,
         headers: Mapping[str, str],
+        *,
+        samples: bool,
     ) -> None:
         self._settings = settings
         self._accept = accept
         self._size = size
         self._source = source
         self._headers = headers
+        self._samples = samples
         self._result = Explanation()
         self._facts: Facts | None = None
         self._trace = OptionTrace()
@@ -111,7 +116,7 @@ class _Explaining:
             request.delivery.check_expiry(time.time())
         except ImgforgeError as error:
             self.fail(error)
-        for refusal in source_refusals(settings, request.source):
+        for refusal in source_refusals(settings, request.source, samples=self._samples):
             self.fail(refusal)
         self._explain_result(request, accepted)
         result.format["varies"] = varies

@@ -13,9 +13,9 @@ from imgforge.sources import SOURCE_PLUGINS, SWITCHES, AllowedSources, scheme_of
 __all__ = ["source_refusals"]
 
 
-def source_refusals(settings: Settings, source: str) -> Iterator[ImgforgeError]:
-    """The errors with which the registry of sources refuses *source*."""
-    known = {"http", "https", *(("sample",) if settings.embedded else ())}
+def source_refusals(settings: Settings, source: str, *, samples: bool) -> Iterator[ImgforgeError]:
+    """The errors with which the registry of sources refuses *source*; one of a playground has *samples*."""
+    known = {"http", "https", *(("sample",) if samples or settings.embedded else ())}
     known |= {name for name, variable in SWITCHES.items() if getattr(settings, _name(variable))}
     if scheme_of(source) not in known:
         # A plugin may serve it: only where it is switched on, which the plugin alone knows.

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from imgforge.config import Settings
 from imgforge.queue import QueueFailed
-from imgforge.service.log_output import catch_uncaught, observer_for
+from imgforge.service.application_log import ApplicationLog
+from imgforge.service.log_output import catch_uncaught
 from imgforge.service.platform import tune_allocator, usable_cpus
 from imgforge.service.prerendering.worker_processes import run_in_processes
 from imgforge.service.prerendering.worker_report import WorkerReport
@@ -66,7 +67,8 @@ def _run_process(
     from imgforge.service.prerendering.render_engine import RenderEngine
 
     catch_uncaught()
-    globalLogBeginner.beginLoggingTo([observer_for(settings, sys.stderr)], redirectStandardIO=False)
+    application_log = ApplicationLog(settings, sys.stderr)
+    globalLogBeginner.beginLoggingTo(application_log.observers, redirectStandardIO=False)
     reactor: Any = installed
     faults = []
     engine = RenderEngine(cast("IServerReactor", reactor), settings, concurrency, processes)
@@ -89,9 +91,13 @@ def _run_process(
         worker.start().addBoth(ended)
         LoopingCall(show, report).start(_REPORTED, now=False)
 
+    reactor.callWhenRunning(application_log.start)
     reactor.callWhenRunning(start)
     reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(stop()))
-    reactor.run()
+    try:
+        reactor.run()
+    finally:
+        application_log.close()
     for failure in faults:
         failure.raiseException()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from imgforge.interfaces import VisitMark
 from imgforge.web.fast_lane.hits import LoggedTarget
@@ -30,3 +30,7 @@ class Prepared:
     request_id: bytes  # up to its last digits
     logged: tuple[LoggedTarget, str, int, Mapping[bytes, bytes]]  # with the method, the status and the headers
     client: str = ""  # that a trusted proxy names
+    first_ends: Iterator[bytes] = field(init=False)  # `ends` as it was made, whatever takes from it since
+
+    def __post_init__(self) -> None:
+        self.first_ends = self.ends

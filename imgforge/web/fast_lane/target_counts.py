@@ -27,7 +27,7 @@ class TargetCounts:
 
     def add(self, prepared: Prepared) -> None:
         """Counts the hits of *prepared*, which is not sent any more."""
-        self._count(prepared, len(ENDS) - length_hint(prepared.ends), sampled=False)
+        self._count(prepared, len(ENDS) - length_hint(prepared.first_ends), sampled=False)
 
     def add_sampled(self, prepared: Prepared) -> None:
         """Counts *prepared*, which is for one hit, if it is the next of the sample."""

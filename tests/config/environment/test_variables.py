@@ -9,10 +9,13 @@ import tempfile
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.config import ConfigurationError, Settings, load_settings
+from imgforge.config.environment import EnvironmentMistake, StoreSettings, Variables
+from imgforge.config.environment.store_process import _ask
 from tests.support.s3_server import S3Server
 from tests.support.token_server import TokenServer, service_account
 
@@ -27,10 +30,12 @@ class VariablesCase(SynchronousTestCase):
         self.environ = {"PATH": os.environ["PATH"], "PYTHONPATH": ":".join(filter(None, sys.path))}
         self.environ |= {"HOME": str(self.scratch), "NO_GCE_CHECK": "true", "AWS_EC2_METADATA_DISABLED": "true"}
 
+    def named(self, environ: dict[str, str]) -> dict[str, str]:
+        return {f"IMGFORGE_{name.upper()}" if name.islower() else name: value for name, value in environ.items()}
+
     def load(self, **environ: str) -> Settings:
         """The settings of *environ*, whose names have no prefix where they are in lower case."""
-        named = {f"IMGFORGE_{name.upper()}" if name.islower() else name: value for name, value in environ.items()}
-        self.environ |= named
+        self.environ |= self.named(environ)
         return load_settings(None, self.environ)
 
     def mistakes(self, **environ: str) -> tuple[str, ...]:
@@ -38,6 +43,18 @@ class VariablesCase(SynchronousTestCase):
             self.load(**environ)
         lines: tuple[str, ...] = caught.exception.lines
         return lines
+
+    def ask(self, **environ: str) -> dict[str, str]:
+        """What the stores have, without the process of their own; `asked` has it as it comes."""
+        self.environ |= self.named(environ)
+        with patch.dict("os.environ", self.environ, clear=True):
+            self.asked = Variables(tuple(_ask(StoreSettings(self.environ, {}))))
+        return self.asked.values
+
+    def refusal(self, **environ: str) -> str:
+        with self.assertRaises(EnvironmentMistake) as caught:
+            self.ask(**environ)
+        return str(caught.exception)
 
     def file(self, text: str, name: str = "env") -> str:
         path = self.scratch / name
@@ -124,19 +141,22 @@ class AwsTests(VariablesCase):
         first = self.secret("IMGFORGE_QUALITY=41\n")
         client = self.server.client("secretsmanager", "us-west-1")
         client.put_secret_value(SecretId="images/env", SecretString="IMGFORGE_QUALITY=42\n")
-        self.assertEqual(self.load(env_aws_secret_id="images/env", quality="1").quality, 42)
-        self.assertEqual(self.load(env_aws_secret_version_stage="AWSPREVIOUS").quality, 41)
-        self.assertEqual(self.load(env_aws_secret_version_stage="AWSCURRENT").quality, 42)
-        self.assertEqual(self.load(env_aws_secret_version_id=first).quality, 41)  # the stage is then ignored
+        self.assertEqual(self.ask(env_aws_secret_id="images/env"), {"IMGFORGE_QUALITY": "42"})
+        self.assertEqual(self.ask(env_aws_secret_version_stage="AWSPREVIOUS"), {"IMGFORGE_QUALITY": "41"})
+        self.assertEqual(self.ask(env_aws_secret_version_stage="AWSCURRENT"), {"IMGFORGE_QUALITY": "42"})
+        # The stage is then ignored.
+        self.assertEqual(self.ask(env_aws_secret_version_id=first), {"IMGFORGE_QUALITY": "41"})
 
     def test_regions(self) -> None:
         self.secret("IMGFORGE_QUALITY=43\n", "eu-west-3")
-        self.assertEqual(self.load(env_aws_secret_id="images/env", AWS_DEFAULT_REGION="eu-west-3").quality, 43)
+        expected = {"IMGFORGE_QUALITY": "43"}
+        self.assertEqual(self.ask(env_aws_secret_id="images/env", AWS_DEFAULT_REGION="eu-west-3"), expected)
         del self.environ["AWS_DEFAULT_REGION"]
-        self.assertEqual(self.load(AWS_REGION="eu-west-3").quality, 43)
-        (line,) = self.mistakes(env_aws_secret_region="eu-north-1")
+        self.assertEqual(self.ask(AWS_REGION="eu-west-3"), expected)
+        line = self.refusal(env_aws_secret_region="eu-north-1")
         self.assertRegex(line, r"^AWS Secrets Manager cannot be read: ResourceNotFoundException: ")
         self.assertNotIn("operators-secret", line)
+        self.assertEqual(self.ask(env_aws_secret_region="eu-west-3", AWS_REGION="eu-north-1"), expected)
 
     def test_parameters(self) -> None:
         client = self.server.client("ssm", "eu-west-3")
@@ -148,12 +168,12 @@ class AwsTests(VariablesCase):
             *((f"/images/prod/OTHER_{number}", str(number), "String") for number in range(12)),  # more than a page
         ):
             client.put_parameter(Name=name, Value=value, Type=kind)
-        settings = self.load(env_aws_ssm_parameters_path="/images/prod", env_aws_ssm_parameters_region="eu-west-3")
-        self.assertEqual((settings.secret, settings.quality), ("hush-hush-hush", 44))
-        self.assertEqual(dict(settings.format_quality), {"webp": 77})
-        self.assertEqual(self.environ["OTHER_11"], "11")
-        self.assertEqual(settings.masked()["quality"], 44)
-        self.assertEqual(settings.ttl, load_settings(None, {}).ttl)
+        values = self.ask(env_aws_ssm_parameters_path="/images/prod", env_aws_ssm_parameters_region="eu-west-3")
+        expected = {"SECRET": "hush-hush-hush", "QUALITY": "44", "FORMAT_QUALITY": "webp=77"}
+        others = {f"OTHER_{number}": str(number) for number in range(12)}
+        self.assertEqual(values, {f"IMGFORGE_{name}": value for name, value in expected.items()} | others)
+        self.assertEqual(self.asked.secrets, {"secret"})
+        self.assertEqual(self.asked.others, others)
 
     def test_sources_follow_each_other_and_name_the_next(self) -> None:
         path = self.file("IMGFORGE_QUALITY=3\n")
@@ -186,13 +206,11 @@ class AwsTests(VariablesCase):
 
     def test_secret_that_is_no_file_of_variables(self) -> None:
         self.secret('{"IMGFORGE_KEY": "hunter2"}')
-        self.assertEqual(
-            self.mistakes(env_aws_secret_id="images/env"),
-            ("AWS Secrets Manager: the secret: line 1 must be NAME=value",),
-        )
+        line = "AWS Secrets Manager: the secret: line 1 must be NAME=value"
+        self.assertEqual(self.refusal(env_aws_secret_id="images/env"), line)
 
     def test_store_that_is_away(self) -> None:
-        (line,) = self.mistakes(env_aws_secret_id="x", AWS_ENDPOINT_URL_SECRETS_MANAGER="http://127.0.0.1:1")
+        line = self.refusal(env_aws_secret_id="x", AWS_ENDPOINT_URL_SECRETS_MANAGER="http://127.0.0.1:1")
         self.assertTrue(line.startswith("AWS Secrets Manager cannot be read: EndpointConnectionError"), line)
 
 
@@ -233,29 +251,27 @@ class GcpTests(VariablesCase):
     def test_chosen_version_with_the_key_of_a_file(self) -> None:
         self.server.secrets["/v1/projects/images-1/secrets/env/versions/7:access"] = b"IMGFORGE_QUALITY=57\n"
         path = self.file(self.key, "key.json")
-        settings = self.load(env_gcp_secret_version_id="7", GOOGLE_APPLICATION_CREDENTIALS=path)
-        self.assertEqual(settings.quality, 57)
+        values = self.ask(env_gcp_secret_version_id="7", GOOGLE_APPLICATION_CREDENTIALS=path)
+        self.assertEqual(values, {"IMGFORGE_QUALITY": "57"})
 
     def test_account_of_the_machine(self) -> None:
         del self.environ["NO_GCE_CHECK"]
         host = self.server.url.removeprefix("http://")
-        self.assertEqual(self.load(GCE_METADATA_HOST=host, GCE_METADATA_IP=host).quality, 51)
+        settings = self.load(GCE_METADATA_HOST=host, GCE_METADATA_IP=host)  # google-auth reads them at its import
+        self.assertEqual(settings.quality, 51)
 
     def test_mistakes_are_one_line_without_the_key(self) -> None:
         place = "Google Cloud Secret Manager cannot be read: "
-        self.assertEqual(
-            self.mistakes(env_gcp_key=self.key, env_gcp_secret_id="../other"),
-            (f"{place}it answered 404 Secret not found or has no versions.",),
-        )
+        line = self.refusal(env_gcp_key=self.key, env_gcp_secret_id="../other")
+        self.assertEqual(line, f"{place}it answered 404 Secret not found or has no versions.")
         self.assertEqual(self.server.requests[-1][0], "/v1/projects/images-1/secrets/..%2Fother/versions/latest:access")
         for key in ("hunter2", '{"type": "authorized_user"}', '{"type": "service_account", "private_key": "hunter2"}'):
-            (line,) = self.mistakes(env_gcp_key=key)
+            line = self.refusal(env_gcp_key=key)
             self.assertEqual(line, f"{place}IMGFORGE_ENV_GCP_KEY must hold the key of a service account as JSON text")
         self.server.secrets["/v1/projects/images-1/secrets/env/versions/latest:access"] = b"\xff"
-        self.assertEqual(
-            self.mistakes(env_gcp_key=self.key, env_gcp_secret_id="env"), (f"{place}its answer holds no text",)
-        )
+        line = self.refusal(env_gcp_key=self.key, env_gcp_secret_id="env")
+        self.assertEqual(line, f"{place}its answer holds no text")
         self.server.refusal = "account disabled"
-        (line,) = self.mistakes()
+        line = self.refusal()
         self.assertIn("account disabled", line)
         self.assertNotIn(json.loads(self.key)["private_key"][40:60], line)

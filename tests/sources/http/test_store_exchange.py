@@ -10,6 +10,8 @@ from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from imgforge.errors import OriginFailed, OriginTimeout, SourceMissing, SourceNotFound, SourceRefused
+from imgforge.interfaces import unlimited_reserve
+from imgforge.observability import WorkRecord
 from imgforge.sources.http import HttpSource
 from imgforge.sources.http.origin_request import IOriginKind
 from tests.support.corrected_store import CorrectedStore
@@ -130,6 +132,28 @@ class OutageTests(StoreCase):
         error = await self.assertFailure(self.fetch(self.store(self.SLOW_DOWN)), OriginFailed)
         self.assertEqual((error.status, error.logged), (502, "the origin answered 503 (SlowDown)"))
         self.assertEqual(len(self.origin.heads), 3)
+
+    async def test_each_try_is_a_step_of_the_work_and_a_hedge_too(self) -> None:
+        work = WorkRecord()
+        source = self.store(self.SLOW_DOWN, response(b"picture"))
+        await source.fetch("s3://photos/a.jpg", None, {}, unlimited_reserve, work)
+        failed, fetched = work.steps
+        self.assertEqual([step.attributes["retry"] for step in work.steps], [0, 1])
+        self.assertIsInstance(failed.error, OriginFailed)
+        self.assertLessEqual(failed.ended, fetched.began)
+        self.assertEqual((fetched.error, fetched.attributes["bytes"]), (None, 7))
+        self.assertEqual(fetched.attributes["origin"], "s3://photos")
+
+    async def test_a_second_request_to_a_store_that_is_late_is_a_step(self) -> None:
+        quick, late = response(b"picture"), lambda _: None
+        source = self.store(*[quick] * 20, late, quick, hedge=True)
+        for _ in range(20):  # so that the source knows how long the store takes
+            await self.fetch(source)
+        work = WorkRecord()
+        image = await source.fetch("s3://photos/a.jpg", None, {}, unlimited_reserve, work)
+        self.assertEqual((image.body, len(self.origin.heads)), (b"picture", 22))
+        self.assertEqual([step.name for step in work.steps], ["hedge", "attempt"])
+        self.assertGreater(work.steps[0].began, work.steps[1].began)
 
     async def test_the_operators_number_of_retries_is_kept(self) -> None:
         self.store(self.SLOW_DOWN)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.cache import MemoryTier
-from imgforge.web import Clients, FastLane, FastLaneSettings, Offer
+from imgforge.web import Clients, FastLane, FastLaneSettings, Hit, HitSampling, Offer, SampledFastLane
 from tests.support.fast_lane_case import BODY, ENTRY, request
 
 FORWARDED = (b"X-Forwarded-For: 203.0.113.7",)
@@ -22,11 +24,14 @@ class TargetCountTests(SynchronousTestCase):
     def lane_with(self, *, counts_targets: bool) -> FastLane:
         chosen = FastLaneSettings(clients=Clients(["192.0.2.1"]), counts_targets=counts_targets)
         lane = FastLane(self.tier, chosen, self.clock.seconds)
+        self.fill(lane)
+        return lane
+
+    def fill(self, lane: FastLane) -> None:
         for name in (b"a", b"b"):
             self.tier.put(name, ENTRY)
             offer = Offer(name, float("inf"), False, source="http://o/" + name.decode(), format="png")
             lane.offer(b"/" + name, b"", offer, [(b"ETag", [b'"tag"'])], BODY)
-        return lane
 
     def ask(self, target: bytes, times: int, *headers: bytes, proxy: str | None = None) -> None:
         for _ in range(times):
@@ -64,6 +69,16 @@ class TargetCountTests(SynchronousTestCase):
         self.assertEqual(self.taken(), {b"/a": (64, 64 * len(BODY), True)})
         self.ask(b"/a", 15, *FORWARDED, proxy="192.0.2.1")
         self.assertEqual(self.taken(), {})
+
+    def test_hits_that_are_noted_for_traces_count_as_the_others(self) -> None:
+        noted: list[Hit] = []
+        chosen = FastLaneSettings(clients=Clients(["192.0.2.1"]), counts_targets=True)
+        sampling = HitSampling(cycle([10]), noted.append)
+        self.lane = SampledFastLane(self.tier, chosen, self.clock.seconds, sampling=sampling)
+        self.fill(self.lane)
+        self.ask(b"/a", 95)
+        self.clock.advance(1.0)
+        self.assertEqual((len(noted), self.taken()[b"/a"][0]), (9, 95))
 
     def test_nothing_is_counted_unless_it_is_wanted(self) -> None:
         self.lane = self.lane_with(counts_targets=False)

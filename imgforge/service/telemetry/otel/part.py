@@ -27,6 +27,7 @@ from imgforge.service.telemetry.otel.destinations import (
     protocol_of,
     resource_attributes,
 )
+from imgforge.service.telemetry.otel.exporter_faults import ExporterFaults
 from imgforge.service.telemetry.otel.exporters import make_exporter
 from imgforge.service.telemetry.otel.hit_spans import HitSpans, gaps, hit_ratio
 from imgforge.service.telemetry.otel.request_tracer import RequestTracer
@@ -55,6 +56,7 @@ def make(reactor: IServerReactor, settings: Settings, metrics: Metrics) -> Telem
         or settings.new_relic_propagate_external
         or settings.datadog_propagate_external,
     )
+    ExporterFaults().install()
     observers: list[IRequestObserver] = [tracer]
     starts: list[Callable[[], Iterator[Stop]]] = [partial(_start_traces, settings, processors)]
     if settings.open_telemetry_enable and settings.open_telemetry_enable_metrics:

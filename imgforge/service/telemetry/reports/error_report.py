@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from imgforge.error_catalogue import DOCUMENT, entry_of
 from imgforge.errors import ImgforgeError
 from imgforge.observability import RequestRecord, asked_options, shown_source
 
@@ -103,7 +104,7 @@ def report_of(
         method=record.method,
         url=f"http://{host}{shown}" if host else shown,
         headers=headers,
-        metadata=_metadata(record, scrub, repeated),
+        metadata=_metadata(record, scrub, repeated) | _explained(error),
     )
 
 
@@ -144,6 +145,15 @@ def _metadata(record: RequestRecord, scrub: Scrubber, repeated: int) -> dict[str
     if repeated:
         metadata["Unreported Since The Last Report"] = str(repeated)
     return metadata
+
+
+def _explained(error: BaseException) -> dict[str, str]:
+    """Where docs/errors.md explains the error, and the settings that decide it."""
+    entry = entry_of(error) if isinstance(error, ImgforgeError) else None
+    if entry is None:
+        return {}
+    explained = {"Documentation": f"{DOCUMENT}#{entry.anchor}"}
+    return explained | ({"Settings": ", ".join(entry.variables)} if entry.settings else {})
 
 
 def _origin(source: str) -> str:

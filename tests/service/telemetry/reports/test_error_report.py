@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.errors import (
     BadOption,
     BadSignature,
+    BadToken,
     ImgforgeError,
     NotAnImage,
     OriginFailed,
@@ -84,6 +85,12 @@ class ReportTests(SynchronousTestCase):
         )
         self.assertNotIn("hush", repr(report))
         self.assertNotIn("c2lnbmF0dXJl", repr(report))
+
+    def test_report_names_the_document_and_the_settings_of_its_error(self) -> None:
+        error = BadToken("the Authorization header does not have this server's bearer token")
+        metadata = report_of(error, record_of(error), lambda _: b"", Scrubber(())).metadata
+        self.assertEqual(metadata["Documentation"], "docs/errors.md#bearer-token")
+        self.assertIn("IMGFORGE_SECRET", metadata["Settings"])
 
     def test_target_that_was_not_parsed_is_not_shown(self) -> None:
         record = RequestRecord("id", "GET", TARGET, "/{*path}")
