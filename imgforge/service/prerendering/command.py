@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -59,6 +59,7 @@ def _run_process(
     tune_allocator()
     from twisted.internet import reactor as installed
     from twisted.internet.defer import Deferred
+    from twisted.internet.error import ReactorNotRunning
     from twisted.internet.task import LoopingCall
     from twisted.logger import globalLogBeginner
     from twisted.python.failure import Failure
@@ -79,7 +80,12 @@ def _run_process(
     def ended(outcome: object) -> None:
         if isinstance(outcome, Failure):
             faults.append(outcome)
-        if reactor.running:
+        # From now on a signal, which a failing process sends the others, has nothing to stop; one may be on its way.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        reactor.callFromThread(stop_reactor)
+
+    def stop_reactor() -> None:
+        with suppress(ReactorNotRunning):
             reactor.stop()
 
     async def stop() -> None:
