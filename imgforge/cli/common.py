@@ -45,7 +45,8 @@ _LOG_INTERVAL = 5.0
 def fail(*lines: str) -> NoReturn:
     """Prints *lines* to standard error and ends the program with exit status 1."""
     for line in lines:
-        click.echo(f"imgforge: {line}", err=True)
+        shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in line)  # it may quote a server
+        click.echo(f"imgforge: {shown}", err=True)
     raise SystemExit(1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -31,7 +32,9 @@ def run_until_signalled(
 
     def on_signal(number: int, _: object) -> None:
         nonlocal caught
-        caught = caught or number
+        if caught:  # requests that hang are not waited for
+            os._exit(128 + number)
+        caught = number
         reactor.callFromThread(interrupt)
 
     def begin() -> None:

@@ -28,6 +28,7 @@ _OF_TESTS = frozenset({"IMGFORGE_TESTS", "IMGFORGE_TEST_STORES"})
 _SERVICE_LINK = re.compile(
     r"SERVICE_HOST=|SERVICE_PORT(_[A-Z0-9_]+)?=\d|PORT=\w+://|PORT_\d+_(TCP|UDP|SCTP)(=\w+://|_(PROTO|PORT|ADDR)=)"
 )
+_USER_INFO = re.compile(r"(?<=://)[^@\s\"']*@")  # more than a URL's: what is mistaken may be none
 _LONGEST_SHOWN = 80
 _SHORT_SECRET = 8  # characters
 
@@ -241,5 +242,5 @@ def _line(name: str, allowed: str, given: Mapping[str, Any], origins: Mapping[st
 
 def _shown(value: object) -> str:
     """*value* as a mistake quotes it: in one line, shortened to 80 characters."""
-    text = repr(value)
+    text = _USER_INFO.sub("***@", repr(value))
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

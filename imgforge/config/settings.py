@@ -159,6 +159,11 @@ class Settings(
         return self._origins.get(name, "default")
 
     @property
+    def hidden(self) -> frozenset[str]:
+        """The names of the settings whose values are a store's secrets."""
+        return self._hidden
+
+    @property
     def embedded(self) -> bool:
         """Whether the server is being tried out: it has no key and listens on loopback only."""
         return not self.key and not self.allow_unsigned and self.on_loopback

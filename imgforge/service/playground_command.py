@@ -74,7 +74,7 @@ def playground_settings(config_path: str | None, port: int, directory: str | Non
         own["allowed_sources"] = (*settings.allowed_sources, _SAMPLES, *tried)
     if settings.secret:  # the page does not get to know it; images are asked for with the token in its place
         own["secret"] = token
-    return Settings.from_given({**settings.given, **own})
+    return Settings.from_given({**settings.given, **own}).with_variables({}, settings.hidden)
 
 
 def run_playground(settings: Settings, token: str, ready: Callable[[str], None]) -> None:

@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -154,6 +155,28 @@ class NameTests(ProcessCase):
         self.processed("w:9", str(self.root / "in/a.png"), str(self.root / "o.webp"))
         self.assertEqual(result.stdout, (self.root / "o.webp").read_bytes())
         self.assertEqual(imgforge_reading(b"", "process", "w:9", "-", str(self.root / "out/")).returncode, 1)
+
+    def test_standard_input_may_take_longer_than_a_file_and_a_signal_ends_the_wait(self) -> None:
+        command = [sys.executable, "-c", "from imgforge.cli import main; main()", "process", "w:9/f:webp", "-", "-"]
+        environment = os.environ | {"IMGFORGE_TIMEOUT": "1"}
+        slow = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        with slow, subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as silent:
+            assert slow.stdin is not None
+            slow.stdin.write(self.picture[:100])
+            slow.stdin.flush()
+            time.sleep(2.0)  # longer than the time limit
+            silent.terminate()
+            self.assertEqual(silent.wait(60), 128 + signal.SIGTERM)
+            made, _ = slow.communicate(self.picture[100:], 60)
+        self.assertEqual((slow.returncode, made[:4]), (0, b"RIFF"))
+
+    def test_files_of_one_name_are_told_of_where_results_exist_already(self) -> None:
+        self.write("d/x.jpg", self.picture)
+        self.write("d/x.png", self.picture)
+        arguments = ("w:9/f:webp", str(self.root / "d"), str(self.root / "out/{name}.webp"))
+        for option in ((), ("--skip-existing",)):
+            shown = imgforge("process", *option, *arguments)
+            self.assertEqual((shown.returncode, json.loads(shown.stdout)["failed"]), (1, 1), shown.stderr)
 
 
 class WritingTests(ProcessCase):

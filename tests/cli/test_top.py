@@ -32,6 +32,16 @@ DOCUMENT = {
 }
 
 
+class RefusalTests(SynchronousTestCase):
+    def test_what_a_server_says_moves_no_cursor(self) -> None:
+        server = Origin({"/debug/top": b"\x1b[2J\x07no"}, status=500)
+        self.addCleanup(server.close)
+        shown = imgforge("top", "--base-url", f"http://{server.host}")
+        self.assertEqual(shown.returncode, 1)
+        self.assertIn("no", shown.stderr)
+        self.assertTrue(shown.stderr.strip().isprintable(), repr(shown.stderr))
+
+
 class ViewTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.document = read_document(json.dumps(DOCUMENT))

@@ -193,6 +193,11 @@ class MistakeTests(LoadingCase):
         self.assertIn("IMGFORGE_KEY=***", line)
         self.assertNotIn("secret", line)
 
+    def test_passwords_in_urls_are_not_repeated_also_where_the_url_is_cut(self) -> None:
+        for url in ("redis://:hush@h:x/0", "redis://" + "hush" * 50 + "@h:x/0"):
+            (line,) = self.mistakes(QUEUE_URL=url)
+            self.assertNotIn("hush", line)
+
     def test_keys_and_salts_come_in_pairs(self) -> None:
         self.assertIn("2 keys", self.mistakes(KEY="aa,bb", SALT="cc")[0])
         self.assertIn("1 keys", self.mistakes(KEY="aa")[0])

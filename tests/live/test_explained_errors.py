@@ -76,6 +76,11 @@ class DevelopmentTests(SynchronousTestCase):
         self.assertEqual(rows["see"], "docs/errors.md#signature-mismatch")
         self.assertIn("IMGFORGE_SALT", rows["settings"])
         self.assertEqual(rows["request"], reply.headers["x-request-id"])
+        # Of the first characters of a signature nothing is told: clients could guess them one after another.
+        right = Signer(KEY, SALT).sign(PATH)[1:].partition("/")[0]
+        for known in (6, 12, 39):
+            self.assertNotIn(b"hint", self.server.get(f"/{right[:known]}{PATH}").body)
+        self.assertIn(b"hint", self.server.get(f"/{right[:-1]}{PATH}").body)
         for secret in (KEY.hex(), SALT.hex(), Signer(KEY, SALT).sign(PATH)[1:30]):
             self.assertNotIn(secret, reply.body.decode())
         self.assertEqual(reply.headers["cache-control"], "no-store")

@@ -22,6 +22,7 @@ __all__ = ["Load", "Target", "Unanswered"]
 
 T = TypeVar("T")
 
+_MOST_KINDS = 50  # of errors: some quote what a server sends
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
 
@@ -123,7 +124,8 @@ class Load:
 def _note(target: Target, reply: Reply | None, error: str, seconds: float) -> None:
     measured, expected = target.measured, target.expected
     if reply is None:
-        measured.errors[error] += 1
+        kind = error if error in measured.errors or len(measured.errors) < _MOST_KINDS else "other"
+        measured.errors[kind] += 1
     elif reply.status != 200:
         measured.errors[f"status {reply.status}"] += 1
     elif expected is not None and (reply.length, reply.checksum) != (expected.length, expected.checksum):

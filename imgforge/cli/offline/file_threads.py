@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
+import select
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from imgforge.cli.offline.input_files import InputFile
 from imgforge.cli.offline.new_file import write_file
 from imgforge.cli.offline.output_names import OutputNames
-from imgforge.errors import ImgforgeError
+from imgforge.errors import ImgforgeError, RequestTimeout
 
 if TYPE_CHECKING:
     from imgforge.processing import Cancellation
@@ -70,16 +71,19 @@ class FileProcessor:
         self._sources: dict[str, str] = {}  # of the names that this run has written
         self.write: Callable[[str, bytes], None] = lambda path, body: write_file(path, body, replace=force)
 
-    def process(self, file: InputFile, cancellation: Cancellation) -> tuple[int, int] | None:
+    def process(self, file: InputFile, cancellation: Cancellation, begin: Callable[[], None]) -> tuple[int, int] | None:
         """The bytes of the file and of its result; None where that exists and is left alone.
 
-        Raises an `ImgforgeError` for what is wrong with the file, `OSError` for the system's failures.
+        *begin* is called when the file has been read: standard input may take any time. Raises an `ImgforgeError` for
+        what is wrong with the file, `OSError` for the system's failures.
         """
         early = self._names.early(file, self._renderer.format)
         if early and not self._force and os.path.lexists(early) and early not in self._sources:
+            self._claim(early, file.path)
             self._check_existing(early)
             return None
-        body = self._read(file.path)
+        body = self._read(file.path, cancellation)
+        begin()
         result = self._renderer.render(body, cancellation)
         path = self._names.of(file, result.format, result.width, result.height)
         self._claim(path, file.path)
@@ -96,11 +100,11 @@ class FileProcessor:
         if not self._skips:
             raise FileExistsError(f"{path} exists: --force replaces it, --skip-existing leaves it alone")
 
-    def _read(self, path: str) -> bytes:
+    def _read(self, path: str, cancellation: Cancellation) -> bytes:
         limit = self._renderer.limit
         size = limit + 1 if limit else -1  # one byte more than the limit tells that there are too many
         if path == "-":
-            return sys.stdin.buffer.read(size)
+            return _standard_input(size, cancellation)
         # Non-blocking, so that a named pipe without a writer does not block the thread.
         with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
             return file.read(size) or b""
@@ -111,6 +115,20 @@ class FileProcessor:
             other = self._sources.setdefault(path, source)
         if other != source:
             raise FileExistsError(f"{path} is the result of {other} already: use {{dir}}, or one run for each")
+
+
+def _standard_input(size: int, cancellation: Cancellation) -> bytes:
+    """All of standard input, or *size* bytes of it, -1 for no limit; `RequestTimeout` once it is cancelled."""
+    body = bytearray()
+    while size < 0 or len(body) < size:
+        if cancellation.cancelled:
+            raise RequestTimeout("standard input did not end")
+        if select.select([0], [], [], _TICK)[0]:
+            piece = os.read(0, 1 << 20)
+            if not piece:
+                break
+            body += piece
+    return bytes(body)
 
 
 class ProcessingThreads:
@@ -181,11 +199,16 @@ class ProcessingThreads:
         from imgforge.processing import Cancellation
 
         cancellation = Cancellation()
+
+        def begin() -> None:
+            with self._changed:
+                self._active[cancellation] = time.monotonic() + self._processor.timeout
+
         with self._changed:
-            self._active[cancellation] = time.monotonic() + self._processor.timeout
+            self._active[cancellation] = math.inf
         sizes, failure = None, ""
         try:
-            sizes = self._processor.process(file, cancellation)
+            sizes = self._processor.process(file, cancellation, begin)
         except ImgforgeError as error:
             timed_out = f"it took longer than {self._processor.timeout:g} seconds (IMGFORGE_TIMEOUT)"
             failure = timed_out if cancellation.cancelled else error.logged
