@@ -16,6 +16,8 @@ __all__ = ["Deadline"]
 T = TypeVar("T")
 U = TypeVar("U")
 
+_CANCELLED_AGAIN = 1.0  # seconds
+
 
 class Deadline:
     """A limit of *seconds* for one coroutine; for one use."""
@@ -34,6 +36,11 @@ class Deadline:
         self._work = running
         return running.addBoth(self._ended)
 
+    def check(self) -> None:
+        """`OriginTimeout` past the limit."""
+        if self._late:
+            raise OriginTimeout(f"the origin took longer than {self._seconds:g} seconds")
+
     def paused_during(self, waiting: Deferred[T]) -> Deferred[T]:
         """*waiting*; until it fires, the limit stands still."""
         if waiting.called:
@@ -47,20 +54,24 @@ class Deadline:
         return waiting.addBoth(resume)
 
     def _ended(self, outcome: T | Failure) -> T | Failure:
-        self._pause()
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
         self._work = None  # it keeps its outcome, which may be large, and leads back here
-        if self._late and isinstance(outcome, Failure):  # however the cancelled work ended
-            raise OriginTimeout(f"the origin took longer than {self._seconds:g} seconds")
+        if isinstance(outcome, Failure):
+            self.check()  # however the cancelled work ended
         return outcome
 
     def _expire(self) -> None:
         self._call = None
         self._late = True
         if self._work is not None:
+            # The cancellation may look like a failure of the origin, after which something else is tried.
+            self._call = self._clock.callLater(_CANCELLED_AGAIN, self._expire)
             self._work.cancel()
 
     def _pause(self) -> None:
-        if self._call is not None:
+        if self._call is not None and not self._late:
             self._left = max(0.0, self._call.getTime() - self._clock.seconds())
             self._call.cancel()
             self._call = None

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IConsumer
 from twisted.web.iweb import IResponse
 from zope.interface import implementer
 
-from imgforge.errors import SourceTooLarge
+from imgforge.errors import OriginFailed, SourceTooLarge
 from imgforge.interfaces import IServerReactor, ISource, Reserve, unlimited_reserve
 from imgforge.model import SourceHead, SourceImage
 from imgforge.observability import WorkRecord
@@ -68,8 +68,7 @@ class HttpSource:
         """
         deadline = self._deadline()
         recorded = work if work is not None else WorkRecord()
-        fetching = self._fetch(url, limit, headers, lambda size: deadline.paused_during(reserve(size)), recorded)
-        return deadline.run(fetching)
+        return deadline.run(self._fetch(url, limit, headers, reserve, recorded, deadline))
 
     def stream(
         self, url: str, headers: Mapping[str, str], started: Callable[[SourceHead], IConsumer]
@@ -78,15 +77,28 @@ class HttpSource:
         return ensureDeferred(self._stream(url, headers, started))
 
     async def _fetch(
-        self, url: str, limit: int | None, headers: Mapping[str, str], reserve: Reserve, work: WorkRecord
+        self,
+        url: str,
+        limit: int | None,
+        headers: Mapping[str, str],
+        reserve: Reserve,
+        work: WorkRecord,
+        deadline: Deadline,
     ) -> SourceImage:
         request = self._first_request(url, headers)
         origin = self._kind.origin_of(request.url)
 
+        def reserve_in_time(size: int) -> Deferred[None]:
+            return deadline.paused_during(reserve(size))
+
         async def attempt(number: int) -> SourceImage:
             with work.timed("attempt", self._reactor.seconds, retry=number, origin=origin) as step:
-                silence = self._silence_limit(number)
-                original = await self._fetch_once(_attempt(request, number), limit, reserve, silence, work)
+                asked, silence = _attempt(request, number), self._silence_limit(number)
+                try:
+                    original = await self._fetch_once(asked, limit, reserve_in_time, silence, work)
+                except OriginFailed:
+                    deadline.check()  # no further attempt
+                    raise
                 step |= {"bytes": len(original.body), "not_modified": original.not_modified}
                 return original
 
