@@ -8,7 +8,8 @@ __all__ = ["CACHES", "LATENCY", "OVERVIEW"]
 
 _REQUESTS = f"sum(rate(@http_requests_duration_seconds_count{{{IMAGES}}}[rate]))"
 _FAILED = (
-    '(sum(rate(@status_codes_total{status=~"500|502|504"}[rate])) + sum(rate(@refusals_total{reason="time"}[rate])))'
+    '(sum(rate(@status_codes_total{status=~"500|502|504"}[rate])) + sum(rate(@refusals_total{reason="time"}[rate]) '
+    'or -rate(@refusals_total{reason="not-cached"}[rate])))'
 )
 _RESULTS = 'cache_type!="originals"'
 _OPERATION = "image_operation"
@@ -40,7 +41,8 @@ OVERVIEW = (
     ),
     Panel(
         "Failed",
-        "The part of requests that failed: 500, 502, 504, and images that took longer than IMGFORGE_TIMEOUT.",
+        "The part of requests that failed: 500, 502, 504 (not of only-if-cached), and images that took longer than "
+        "IMGFORGE_TIMEOUT.",
         ((f"{_FAILED} / ({_REQUESTS} > 0)", "failed"),),
         unit="percentunit",
         kind="stat",

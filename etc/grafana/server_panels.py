@@ -22,9 +22,14 @@ ORIGINS = (
     ),
     Panel(
         "Failures of origins",
-        "502: unreachable or broken; 504: too slow; circuit: beyond IMGFORGE_SOURCE_BREAKER_FAILURES.",
+        "502: unreachable or broken; 504: too slow (not of only-if-cached); circuit: beyond "
+        "IMGFORGE_SOURCE_BREAKER_FAILURES.",
         (
-            ('sum by (status) (rate(@status_codes_total{status=~"502|504"}[rate]))', "{{status}}"),
+            (
+                'sum by (status) (rate(@status_codes_total{status=~"502|504"}[rate]) or -label_replace('
+                'rate(@refusals_total{reason="not-cached"}[rate]), "status", "504", "", ""))',
+                "{{status}}",
+            ),
             ('sum by (reason) (rate(@refusals_total{reason=~"circuit|download"}[rate]))', "{{reason}}"),
         ),
         unit="ops",

@@ -41,7 +41,7 @@ _Answers = dict[tuple[str, str, int], _Observed]
 # Labels whose series are shown with zeros from the start.
 _REASONS = (
     *("queue", "origin", "rate", "clients", "client", "source", "size", "result", "time", "download", "circuit"),
-    "quarantine",
+    *("quarantine", "not-cached"),
 )
 _TIER_FAULTS = ("corrupt", "full", "io", "slow", "too_large")
 _SHARED_TIER_FAULTS = (*_TIER_FAULTS, "skipped")  # of any tier but memory and disk

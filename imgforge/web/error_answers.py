@@ -68,6 +68,7 @@ CLIENT_MISTAKES = (
 # Refusals by their name in the metrics. A refusal for want of a free slot is counted where it happens.
 REFUSALS = {
     ClientRefused: "client",
+    NotCached: "not-cached",
     OriginTimeout: "download",
     RateExceeded: "rate",
     RequestTimeout: "time",

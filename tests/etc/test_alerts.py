@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.cli import main
 from imgforge.config import Settings
+from imgforge.observability import Access, AccessLog
 from tests.support.checkers import ETC, ran
 from tests.support.process import ROOT
 from tests.support.prometheus_server import selectors
@@ -128,7 +131,7 @@ class RunbookTests(SynchronousTestCase):
         searched = re.findall(r"log[^|\n]*\| grep (?:-\w+ )*'([^']+)'", RUNBOOK)
         self.assertGreater(len(searched), 15)
         for pattern in searched:
-            if re.match(r" \(?\d", pattern) or pattern.startswith("source ("):
+            if re.match(r"\\b\(?\d", pattern):
                 continue  # a status and a method, as in every line of a failure
             # The words of each alternative are in one text of the code, where {} stands for what varies.
             for alternative in alternatives(pattern):
@@ -136,6 +139,41 @@ class RunbookTests(SynchronousTestCase):
                 self.assertTrue(words, pattern)
                 for part in words:
                     self.assertIn(part.strip(), written, pattern)
+
+    def test_commands_read_the_configuration_of_the_service(self) -> None:
+        count = 0
+        for line in re.findall(r"^    .*\bimgforge [a-z].*$", RUNBOOK, re.MULTILINE):
+            for called in re.findall(r"(?:^|[;(|{]) *imgforge ([^|;]+)", line.strip()):
+                words = called.partition("#")[0].split()
+                found = command(" ".join(words[:2])) or command(words[0])
+                assert found is not None, line
+                self.assertTrue(any("--config" in one.opts for one in found.params), line)
+                self.assertIn("$C", words, line)
+                for word in words:
+                    if word.startswith("--"):
+                        self.assertTrue(any(word in one.opts for one in found.params), line)
+                count += 1
+        self.assertGreater(count, 10)
+
+    def test_jq_reads_an_access_log_among_other_lines(self) -> None:
+        lines = io.StringIO()
+        log = AccessLog(lines, "json")
+        log.write(Access(0.0, "192.0.2.7", "GET", "/x", "HTTP/1.1", 429, 0, 2.0, "3f0c", "", "", ""))
+        log.close()
+        log_lines = "\n".join(
+            (
+                "2026-11-28T18:04:11.022Z info  imgforge.web [3f0c] 502 GET /x: the origin cannot be reached",
+                lines.getvalue().strip(),
+                '{"level": "warn", "message": "slow request: GET /x took 2.0 s", "duration": 2.0, "status": 429}',
+                "7",
+            )
+        )
+        commands = re.findall(r"^    log \| (jq [^|\n]*'.*?'[^|\n]*)", RUNBOOK, re.MULTILINE)
+        self.assertEqual(len(commands), 2)
+        for text in commands:
+            ended = subprocess.run(("bash", "-c", text), input=log_lines, capture_output=True, text=True, check=False)
+            self.assertEqual((ended.returncode, ended.stderr), (0, ""), text)
+            self.assertEqual(len(ended.stdout.splitlines()), 1, ended.stdout)
 
     def test_commands_and_metrics_exist(self) -> None:
         names = set(

@@ -8,7 +8,9 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -33,10 +35,18 @@ HAPPENED = {
 }
 # Those that a busy machine may cause, as no alert waits here.
 BUSY = {"ImgforgeDown", "ImgforgeLatencyP95", "ImgforgeLatencyP99", "ImgforgeSaturated", "ImgforgeWorkersMissing"}
+NOT_CACHED = 60  # requests with only-if-cached, which are no failures
 # Selectors that find nothing here, and why.
 EMPTY = {
     'cache_faults_total{job="imgforge",cache_type!="disk",fault!="too_large"}': "there is no cache that nodes share",
 }
+
+
+def refusing_port() -> socket.socket:
+    """A port of loopback that refuses connections, and that no other program can get meanwhile."""
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    return bound
 
 
 class PrometheusTests(SynchronousTestCase):
@@ -97,7 +107,9 @@ class PrometheusTests(SynchronousTestCase):
 
     @classmethod
     def give_traffic(cls) -> None:
-        image, nobody = cls.origin.url, f"http://127.0.0.1:{free_port()}"
+        image, refusing = cls.origin.url, refusing_port()
+        cls.addClassCleanup(refusing.close)
+        nobody = f"http://127.0.0.1:{refusing.getsockname()[1]}"
         statuses = [
             cls.ask(image(f"/{n}.jpg"), options).status for n in range(8) for options in ("w:20", "w:20", "w:21")
         ]
@@ -120,6 +132,9 @@ class PrometheusTests(SynchronousTestCase):
             refused += cls.ask(image(f"/{number}.jpg")).status == 429
             if refused >= 10:
                 break
+        for number in range(NOT_CACHED):
+            path = f"/unsafe/w:20/plain/{quote(image(f'/missing{number}.jpg'), safe='')}"
+            assert cls.server.get(path, {"Cache-Control": "only-if-cached"}).status == 504
         wait_for(lambda: cls.server.metric('shop_prerendered_images_total{outcome="failed"}'), "the job that fails")
         # Those that follow say at once how long the queue is.
         for _ in range(2):
@@ -169,6 +184,14 @@ class PrometheusTests(SynchronousTestCase):
                 for selector in named:
                     self.assertEqual(self.found(selector), selector not in EMPTY, f"{rule['alert']}: {selector}")
 
+    def test_requests_for_what_is_cached_only_are_no_failures(self) -> None:
+        self.assertEqual(self.server.metric('shop_refusals_total{reason="not-cached"}'), NOT_CACHED)
+        self.assertEqual(self.server.metric('shop_status_codes_total{status="504"}'), NOT_CACHED)
+        failed = "rate(status_codes_total{status='502'}[1h])"
+        wait_for(lambda: self.found(f"sum({failed}) > 0"), "the failures")
+        for labels, failures in self.prometheus.query("job:imgforge_errors:ratio_rate1h"):
+            self.assertLess(failures, 0.2, labels)
+
     def test_commands_of_the_runbook_find_what_has_happened(self) -> None:
         runbook = (ROOT / "docs" / "runbook.md").read_text("utf-8")
         functions = f"""
@@ -197,3 +220,79 @@ class PrometheusTests(SynchronousTestCase):
             one for one in self.prometheus.ask("alerts")["alerts"] if one["labels"]["alertname"] == "ImgforgeRefusals"
         ]
         self.assertRegex(alert["annotations"]["summary"], r"^[\d.]+% of the requests are refused \(rate\)$")
+
+
+class RunbookCommandTests(SynchronousTestCase):
+    """A server with a secret, whose settings are in the two files of its unit, and a shell that knows neither."""
+
+    def setUp(self) -> None:
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.etc = Path(scratch.name)
+        cache, queue = self.etc / "cache", self.etc / "queue"
+        port = free_port()
+        (self.etc / "imgforge.toml").write_text(
+            f"bind = '127.0.0.1:{port}'\nprocesses = 1\ncache_type = 'disk'\ncache_disk_path = '{cache}'\n"
+            f"queue_path = '{queue}'\nallow_unsigned = true\nallow_loopback_source_addresses = true\n"
+        )
+        (self.etc / "imgforge.env").write_text("IMGFORGE_SECRET=s3cret\nIMGFORGE_RENDER_SECRET=other\n")
+        self.server = Twistd(
+            {"BIND": f"127.0.0.1:{port}", "SECRET": "s3cret", "RENDER_SECRET": "other"},
+            ("--config", str(self.etc / "imgforge.toml")),
+        )
+        self.server.port = port
+        self.addCleanup(self.server.clean)
+        self.server.start()
+
+    def ran(self, command: str) -> subprocess.CompletedProcess[str]:
+        runbook = (ROOT / "docs" / "runbook.md").read_text("utf-8")
+        begin = "\n".join(re.findall(r"^    (.*)$", runbook.partition("\n## What clients see")[0], re.MULTILINE))
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("IMGFORGE_")}
+        environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+        text = f"{begin}\nlog() {{ cat {self.server.log}; }}\n{command}"
+        text = text.replace("/etc/imgforge", str(self.etc)).replace(":3000", f":{self.server.port}")
+        return subprocess.run(("bash", "-c", text), env=environment, capture_output=True, text=True, check=False)
+
+    def test_commands_ask_the_service_with_its_secret_and_settings(self) -> None:
+        authorized = {"Authorization": "Bearer s3cret"}
+        refusing = refusing_port()
+        self.addCleanup(refusing.close)
+        nobody = f"http://127.0.0.1:{refusing.getsockname()[1]}"
+        for source in (f"{nobody}/a.jpg", quote(f"{nobody}/b.jpg", safe="")):
+            self.assertEqual(self.server.get(f"/unsafe/w:9/plain/{source}", authorized).status, 502)
+        asked = {**authorized, "Cache-Control": "only-if-cached"}
+        self.assertEqual(self.server.get(f"/unsafe/w:9/plain/{nobody}/c.jpg", asked).status, 504)
+        self.server.assert_logged("#not-cached")
+        runbook = (ROOT / "docs" / "runbook.md").read_text("utf-8")
+        printed: dict[str, str] = {}
+        for name in (
+            *("Down", "ErrorsFast", "LatencyP95", "CacheHitRatioDropped", "DiskCacheFaults", "OriginFailing"),
+            *("ReloadFailed", "PrerenderBacklog", "PrerenderFailed"),
+        ):
+            printed |= self.printed(runbook, f"Imgforge{name}")
+        self.assertGreater(len(printed), 15)
+        by_error = [text for command, text in printed.items() if "errors.md" in command]
+        self.assertEqual(len(by_error), 2)
+        for text in by_error:
+            self.assertRegex(text, r"(?m)^ +2 see docs/errors.md#[a-z-]+$")
+        self.assertEqual(["not-cached" in text for text in by_error], [True, False])
+        (origins,) = (text for command, text in printed.items() if "(https?|s3" in command)
+        self.assertEqual(origins.split(), ["2", nobody])  # once in the path, once after "source"
+
+    def printed(self, runbook: str, name: str) -> dict[str, str]:
+        """What each command of an entry prints that can be run here."""
+        entry = runbook.partition(f"\n### {name}\n")[2].partition("\n##")[0]
+        printed = {}
+        for command in re.findall(r"^    ((?:log|metrics|imgforge|D=).*)$", entry, re.MULTILINE):
+            ended = self.ran(command)
+            complaints = [line for line in ended.stderr.splitlines() if not line.startswith("warning: IMGFORGE_ALLOW_")]
+            self.assertEqual(complaints, [], command)
+            if not re.search(r"^log (\S+ )?\| (grep (-E )?'[a-z]|jq|tail)|^log -", command):  # of what did not happen
+                self.assertEqual(ended.returncode, 0, command)
+                self.assertTrue(ended.stdout or "config check" in command, command)
+            printed[command] = ended.stdout
+        return printed
+
+    def test_a_missing_secret_is_told(self) -> None:
+        ended = self.ran("unset IMGFORGE_SECRET; metrics | grep '^status_codes_total'")
+        self.assertIn("403", ended.stderr)
