@@ -20,6 +20,7 @@ from imgforge.config.caches import CachesSettings
 from imgforge.config.diagnosing import DiagnosingSettings
 from imgforge.config.encoders import EncoderSettings
 from imgforge.config.environment_settings import EnvironmentSettings
+from imgforge.config.idle import idle_settings
 from imgforge.config.metrics import MetricsSettings
 from imgforge.config.open_telemetry import OpenTelemetrySettings
 from imgforge.config.plugins import PluginsSettings
@@ -235,6 +236,11 @@ class Settings(
         return bool(self.queue_path or self.queue_url)
 
     @property
+    def sends_traces(self) -> bool:
+        """Whether requests are traced."""
+        return bool(self.open_telemetry_enable or self.new_relic_key or self.datadog_enable)
+
+    @property
     def reports_errors(self) -> bool:
         """Whether errors are reported to a service."""
         return bool(self.sentry_dsn or self.bugsnag_key or self.honeybadger_key or self.airbrake_project_key)
@@ -255,8 +261,8 @@ class Settings(
         return self.prepare_cache()[0] in {"disk", "hybrid"} or getattr(self, "cache_use", "") not in _UNSHARED
 
     def warnings(self) -> tuple[str, ...]:
-        """One line for each risky setting, and the notes of `with_notes`."""
-        return (*self._notes, *risks(self))
+        """One line for each risky setting, those without effect, and the notes of `with_notes`."""
+        return (*self._notes, *idle_settings(self), *risks(self))
 
     @property
     def secret_texts(self) -> tuple[str, ...]:

@@ -110,12 +110,12 @@ class _Forwarder(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Log *record* as an event, with its traceback."""
         level = next((ours for theirs, ours in _LEVELS if record.levelno >= theirs), LogLevel.info)
-        fields: dict[str, Any] = {"text": record.getMessage()}
+        fields: dict[str, Any] = {"line": record.getMessage()}
         if record.exc_info and record.exc_info[1] is not None:
             kind, error, trace = record.exc_info
             fields["log_failure"] = _failure(error, kind, trace)
         try:
-            Logger(namespace=record.name).emit(level, "{text}", **fields)
+            Logger(namespace=record.name).emit(level, "{line}", **fields)
         except Exception:
             traceback.print_exc()
 
@@ -182,4 +182,4 @@ class StderrReader:
         for line in lines:
             if line.strip():
                 text = line[:_LONGEST_LINE].decode("utf-8", "replace")
-                self.log.error("worker {pid} wrote to stderr: {text}", pid=self._pid(), text=text)
+                self.log.error("worker {pid} wrote to stderr: {line}", pid=self._pid(), line=text)

@@ -1,17 +1,20 @@
-"""Log lines of a serving process at the start: versions, formats, threads, caches."""
+"""Log lines of a serving process at the start: versions, formats, threads, caches, and what is sent elsewhere."""
 
 from __future__ import annotations
+
+import os
 
 from imgforge import __version__, processing
 from imgforge.cache import CacheSettings
 from imgforge.config import Settings
 from imgforge.service.cache_translation import cache_settings, original_cache_settings
+from imgforge.service.telemetry import sent_lines
 
 __all__ = ["counted", "missing_formats", "summary"]
 
 
 def summary(settings: Settings, processes: int, threads: int) -> list[str]:
-    """Versions, formats, processes with *threads* image threads each, caches."""
+    """Versions, formats, processes with *threads* image threads each, caches, and what is sent elsewhere."""
     able = processing.capabilities()
     results, originals = cache_settings(settings), original_cache_settings(settings, processes)
     work = f"{counted(processes, 'process')} with {counted(threads, 'image thread')}"
@@ -21,6 +24,7 @@ def summary(settings: Settings, processes: int, threads: int) -> list[str]:
         *missing_formats(able),
         f"{work} each" if processes > 1 else work,
         f"cache: {_where(results)}" + (f"; originals: {_where(originals)}" if originals.type else ""),
+        *sent_lines(settings, os.environ),
     ]
 
 

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.certificates import certificate
 from tests.support.otlp_receiver import GrpcReceiver, HttpReceiver, SentSpan, values
 from tests.support.pictures import encode, gradient
-from tests.support.process import Origin, Twistd, wait_for
+from tests.support.process import Origin, Twistd, free_port, wait_for
 
 PNG = encode(gradient(40, 30), "PNG")
 PARENT = "0af7651916cd43dd8448eb211c80319c"
@@ -225,6 +225,7 @@ class SignalTests(TracedCase):
             OPEN_TELEMETRY_ENABLE_METRICS="true",
             OPEN_TELEMETRY_ENABLE_LOGS="true",
             PROMETHEUS_NAMESPACE="shop",
+            SLOW_REQUEST_SECONDS="0.000001",
             WORKERS="3",
         )
         path = f"/unsafe/w:9/plain/{self.origin.url('/a.png')}"
@@ -254,10 +255,12 @@ class SignalTests(TracedCase):
         def mine() -> list[Any]:
             return [one for one in self.receiver.logs if values(one.attributes).get("request_id") == "failed"]
 
-        wait_for(mine, "the line of the failed request")
-        (line,) = mine()
+        wait_for(lambda: len(mine()) == 2, "the lines of the failed request")
+        slow, line = sorted(mine(), key=lambda one: one.severity_text, reverse=True)
+        self.assertIn("slow request: GET ", slow.body.string_value)
         self.assertIn("404 GET", line.body.string_value)
-        self.assertEqual((line.trace_id.hex(), line.span_id.hex()), (failed.trace, failed.identity))
+        for one in (slow, line):
+            self.assertEqual((one.trace_id.hex(), one.span_id.hex()), (failed.trace, failed.identity))
         self.assertEqual(line.severity_text, "INFO")
 
 
@@ -293,8 +296,28 @@ class DestinationTests(TracedCase):
 
 class MistakeTests(TracedCase):
     def test_what_cannot_work_ends_the_start(self) -> None:
-        server = Twistd({"OPEN_TELEMETRY_ENABLE": "true"}, environment={"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"})
+        wrong = {
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
+            "OTEL_TRACES_SAMPLER": "foo",
+            "OTEL_PROPAGATORS": "tracecontext,bar",
+        }
+        server = Twistd({"OPEN_TELEMETRY_ENABLE": "true"}, environment=wrong)
         self.addCleanup(server.clean)
         server.launch()
         wait_for(lambda: server.ended, "the end")
         server.assert_logged("OTEL_EXPORTER_OTLP_PROTOCOL='http/json' must be grpc or http/protobuf")
+        server.assert_logged("OTEL_TRACES_SAMPLER='foo' must be parentbased_always_on, ")
+        server.assert_logged("OTEL_PROPAGATORS has 'bar', which is none of ")
+        self.assertNotIn("Traceback", server.output())
+
+    def test_the_start_says_where_traces_go_and_a_receiver_that_is_down_is_one_line(self) -> None:
+        address = f"http://127.0.0.1:{free_port()}"
+        server = self.traced({"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OTEL_BSP_SCHEDULE_DELAY": "100"})
+        server.assert_logged(f"traces go to {address} (http/protobuf)")
+        for width in range(1, 5):
+            server.get(f"/unsafe/w:{width}/plain/{self.origin.url('/a.png')}")
+        line = f"traces cannot be sent to {address} (OTEL_EXPORTER_OTLP_ENDPOINT): Connection refused; tried again"
+        wait_for(lambda: line in server.output(), "the line")
+        time.sleep(3)  # more tries
+        self.assertEqual(server.output().count("cannot be sent"), 1)
+        self.assertNotIn("Transient error", server.output())

@@ -42,9 +42,21 @@ def aws_parameters(path: str, region: str) -> tuple[dict[str, str], set[str]]:
                     if parameter.get("Type") == "SecureString":
                         secret.add(name)
             if not answer.get("NextToken"):
+                if not values:
+                    raise LookupError(_nothing_below(path, client.meta.region_name, region))
                 return values, secret
             chosen["NextToken"] = answer["NextToken"]
     raise LookupError(f"{path!r} has more than {_MOST_PAGES} pages of parameters")
+
+
+def _nothing_below(path: str, region: str, given: str) -> str:
+    """The line for a *path* without parameters: in most cases it is in another *region*, which no setting has *given*.
+
+    A server without the settings that were meant to be there would be one without keys.
+    """
+    name = "IMGFORGE_ENV_AWS_SSM_PARAMETERS_REGION"
+    advice = f"check {name} and IMGFORGE_ENV_AWS_SSM_PARAMETERS_PATH" if given else f"set {name}"
+    return f"no parameters below {path} in {region}; {advice}"
 
 
 @contextmanager

@@ -59,7 +59,10 @@ def _ask(settings: StoreSettings) -> list[Source]:
         return settings.with_variables(known.values)
 
     def parsed(text: str, place: str) -> dict[str, str]:
-        return parse(text, {**os.environ, **Variables(tuple(sources)).values}, f"{place}: the secret")
+        found = parse(text, {**os.environ, **Variables(tuple(sources)).values}, f"{place}: the secret")
+        if not found:
+            raise EnvironmentMistake(f"{place}: the secret holds no variable: its text must have lines NAME=value")
+        return found
 
     chosen = settings
     if chosen["env_aws_secret_id"]:

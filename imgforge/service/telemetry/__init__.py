@@ -6,7 +6,7 @@ start of a service, which is after the fork, and sends what is left in its stop,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,7 +20,7 @@ from imgforge.observability import IRequestObserver, Metrics
 if TYPE_CHECKING:
     from imgforge.web import HitSampling, Route, TargetHits
 
-__all__ = ["PARTS", "Part", "Telemetry", "make_telemetry", "telemetry_mistakes"]
+__all__ = ["PARTS", "Part", "Telemetry", "make_telemetry", "sent_lines", "telemetry_mistakes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,8 @@ class Part(NamedTuple):
     module: str
 
 
-def _otel(settings: Settings) -> bool:
-    return bool(settings.open_telemetry_enable or settings.new_relic_key or settings.datadog_enable)
-
-
 PARTS: tuple[Part, ...] = (
-    Part(_otel, "imgforge.service.telemetry.otel.part"),
+    Part(lambda settings: settings.sends_traces, "imgforge.service.telemetry.otel.part"),
     Part(lambda settings: settings.prometheus_imgproxy_names, "imgforge.service.telemetry.imgproxy_names"),
     Part(lambda settings: settings.sends_datadog_metrics, "imgforge.service.telemetry.datadog_metrics"),
     Part(lambda settings: bool(settings.cloud_watch_service_name), "imgforge.service.telemetry.cloud_watch"),
@@ -76,7 +72,14 @@ def make_telemetry(reactor: IServerReactor, settings: Settings, metrics: Metrics
 
 def telemetry_mistakes(settings: Settings) -> Iterator[str]:
     """One line for each mistake in the settings of a part that is on: a library that is missing, a variable."""
-    if _otel(settings):
+    if settings.sends_traces:
         from imgforge.service.telemetry.otel.setting_mistakes import otel_mistakes
 
         yield from otel_mistakes(settings)
+
+
+def sent_lines(settings: Settings, environ: Mapping[str, str]) -> list[str]:
+    """A line for the log at the start that says what goes where; none where nothing is sent."""
+    from imgforge.service.telemetry.sent import sent_lines as lines
+
+    return lines(settings, environ)

@@ -209,6 +209,19 @@ class AwsTests(VariablesCase):
         line = "AWS Secrets Manager: the secret: line 1 must be NAME=value"
         self.assertEqual(self.refusal(env_aws_secret_id="images/env"), line)
 
+    def test_store_that_has_nothing(self) -> None:
+        self.secret("# nothing yet\n")
+        self.assertEqual(
+            self.refusal(env_aws_secret_id="images/env"),
+            "AWS Secrets Manager: the secret holds no variable: its text must have lines NAME=value",
+        )
+        del self.environ["IMGFORGE_ENV_AWS_SECRET_ID"]
+        place = "the Parameter Store of AWS Systems Manager cannot be read: no parameters below"
+        (line,) = self.mistakes(env_aws_ssm_parameters_path="/nothing/here")
+        self.assertEqual(line, f"{place} /nothing/here in us-west-1; set IMGFORGE_ENV_AWS_SSM_PARAMETERS_REGION")
+        line = self.refusal(env_aws_ssm_parameters_region="eu-west-3")
+        self.assertTrue(line.startswith(f"{place} /nothing/here in eu-west-3; check IMGFORGE_ENV_AWS_SSM_"), line)
+
     def test_store_that_is_away(self) -> None:
         line = self.refusal(env_aws_secret_id="x", AWS_ENDPOINT_URL_SECRETS_MANAGER="http://127.0.0.1:1")
         self.assertTrue(line.startswith("AWS Secrets Manager cannot be read: EndpointConnectionError"), line)
@@ -271,6 +284,8 @@ class GcpTests(VariablesCase):
         self.server.secrets["/v1/projects/images-1/secrets/env/versions/latest:access"] = b"\xff"
         line = self.refusal(env_gcp_key=self.key, env_gcp_secret_id="env")
         self.assertEqual(line, f"{place}its answer holds no text")
+        self.server.secrets["/v1/projects/images-1/secrets/env/versions/latest:access"] = b""
+        self.assertIn("the secret holds no variable", self.refusal())
         self.server.refusal = "account disabled"
         line = self.refusal()
         self.assertIn("account disabled", line)

@@ -11,6 +11,7 @@ from imgforge.service.telemetry.otel.destinations import (
     certificates_of,
     destinations,
     protocol_of,
+    receivers,
     resource_attributes,
 )
 
@@ -43,6 +44,31 @@ class DestinationTests(SynchronousTestCase):
         (relic,) = destinations(settings(NEW_RELIC_KEY="eu01xx"), {})
         self.assertEqual(relic.endpoint, "https://otlp.eu01.nr-data.net:4318")
         self.assertEqual(destinations(settings(), {}), ())
+
+    def test_receivers_have_an_address_for_the_log_and_the_variables_that_name_it(self) -> None:
+        endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
+        one = settings(OPEN_TELEMETRY_ENABLE="1", OPEN_TELEMETRY_ENABLE_LOGS="1", DATADOG_ENABLE="1")
+        self.assertEqual(
+            [(found.signal, found.address, found.variables) for found in receivers(one, {"DD_AGENT_HOST": "::1"})],
+            [
+                ("traces", "http://localhost:4317", (endpoint,)),
+                ("traces", "http://[::1]:4318", (endpoint, "DD_AGENT_HOST")),
+                ("logs", "http://localhost:4317", (endpoint,)),
+            ],
+        )
+        given = {endpoint: "https://me:hush@collector:4318/otlp", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "logs:4317"}
+        found = receivers(settings(OPEN_TELEMETRY_ENABLE="1", OPEN_TELEMETRY_ENABLE_LOGS="1"), given)
+        self.assertEqual([one.address for one in found], ["https://collector:4318", "logs:4317"])
+        self.assertEqual(found[1].variables, ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",))
+        (relic,) = receivers(settings(NEW_RELIC_KEY="eu01xx"), {})
+        self.assertEqual(relic.variables, (endpoint, "IMGFORGE_NEW_RELIC_KEY"))
+        (relic,) = receivers(settings(NEW_RELIC_KEY="eu01xx"), {endpoint: "http://proxy:4318"})
+        self.assertEqual(relic.variables, (endpoint,))
+
+    def test_an_address_that_is_none_names_its_variable(self) -> None:
+        for one in (settings(OPEN_TELEMETRY_ENABLE="1"), settings(DATADOG_ENABLE="1")):
+            with self.assertRaisesRegex(ValueError, "^OTEL_EXPORTER_OTLP_ENDPOINT must be a URL: "):
+                receivers(one, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://[::1:4317"})
 
     def test_what_the_traces_say_of_the_server(self) -> None:
         self.assertEqual(resource_attributes(settings(OPEN_TELEMETRY_ENABLE="1"), {})["service.name"], "imgforge")

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from itertools import islice
 
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, SynchronousMultiSpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.service.telemetry.otel.hit_spans import gaps, hit_ratio
+from imgforge.service.telemetry.otel.hit_spans import HitSpans, gaps
+from imgforge.web import Hit
+from imgforge.web.fast_lane.hits import LoggedTarget
 
 
 class GapTests(SynchronousTestCase):
@@ -21,17 +26,28 @@ class GapTests(SynchronousTestCase):
         self.assertEqual(set(islice(gaps(1), 100)), {1})
         self.assertGreater(min(islice(gaps(0), 100)), 1 << 60)
 
-    def test_the_ratio_is_the_samplers(self) -> None:
-        for sampler, argument, ratio in (
-            ("", "", 1),
-            ("always_on", "0.1", 1),
-            ("always_off", "", 0),
-            ("parentbased_always_off", "", 0),
-            ("traceidratio", "0.25", 0.25),
-            ("PARENTBASED_TRACEIDRATIO", "0.25", 0.25),
-            ("traceidratio", "7", 1),
-            ("traceidratio", "nonsense", 1),
-        ):
-            environ = {"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": argument}
-            self.assertEqual(hit_ratio(environ), ratio, environ)
-        self.assertEqual(hit_ratio({"OTEL_SDK_DISABLED": "true"}), 0)
+
+class Counted(SpanProcessor):
+    """Counts the spans that end."""
+
+    count = 0
+
+    def on_end(self, span: object) -> None:
+        self.count += 1
+
+
+class HitSpansTests(SynchronousTestCase):
+    def spans(self, sampler: Sampler, *, asks: bool) -> int:
+        """How many of three hits in a second get a span."""
+        provider = TracerProvider(sampler, Resource({}), False, SynchronousMultiSpanProcessor())
+        counted = Counted()
+        spans = HitSpans(provider, counted, asks=asks)
+        target = LoggedTarget(b"/unsafe/plain/http://o/a.png", b"hit", "http://o/a.png", "png")
+        for _ in range(3):
+            spans.note(Hit(1.0, "::1", "GET", target, 200, 9, 0.001, b"id", {}))
+        return counted.count
+
+    def test_a_sampler_whose_ratio_is_not_known_is_asked(self) -> None:
+        self.assertEqual(self.spans(ALWAYS_OFF, asks=True), 0)
+        self.assertEqual(self.spans(ALWAYS_ON, asks=True), 3)
+        self.assertEqual(self.spans(ALWAYS_OFF, asks=False), 3)  # the ratio has decided already

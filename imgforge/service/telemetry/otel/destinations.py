@@ -5,12 +5,24 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from imgforge import __version__
 from imgforge.config import Settings
 from imgforge.service.datadog_agent import datadog_agent
 
-__all__ = ["GRPC", "HTTP", "Destination", "certificates_of", "destinations", "protocol_of", "resource_attributes"]
+__all__ = [
+    "GRPC",
+    "HTTP",
+    "Destination",
+    "Receiver",
+    "certificates_of",
+    "destinations",
+    "protocol_of",
+    "receivers",
+    "resource_attributes",
+]
 
 GRPC = "grpc"
 HTTP = "http/protobuf"
@@ -31,6 +43,15 @@ class Destination:
     endpoint: str = ""
     protocol: str = HTTP
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Receiver(NamedTuple):
+    """What gets a *signal* (traces, metrics, logs), for a line of the log; `address` has no password and no path."""
+
+    signal: str
+    address: str
+    protocol: str
+    variables: tuple[str, ...]  # which name the address
 
 
 def protocol_of(environ: Mapping[str, str], signal: str, default: str = GRPC) -> str:
@@ -60,6 +81,43 @@ def _destinations(settings: Settings, environ: Mapping[str, str]) -> Iterator[De
     if settings.new_relic_key:
         here = _NEW_RELIC_IN_EUROPE if settings.new_relic_key.startswith("eu") else _NEW_RELIC
         yield Destination("New Relic", given or here, protocol, {"api-key": settings.new_relic_key})
+
+
+def receivers(settings: Settings, environ: Mapping[str, str]) -> tuple[Receiver, ...]:
+    """Who gets which signal; `ValueError` for a protocol that is not known, and for an address that is none."""
+    return tuple(_receivers(settings, environ))
+
+
+def _receivers(settings: Settings, environ: Mapping[str, str]) -> Iterator[Receiver]:
+    for one in destinations(settings, environ):
+        if not one.endpoint:
+            yield _collector("traces", environ)
+        elif one.endpoint == environ.get(_ENDPOINT):
+            yield Receiver("traces", _shown(one.endpoint, _ENDPOINT), one.protocol, (_ENDPOINT,))
+        else:
+            variable = "IMGFORGE_NEW_RELIC_KEY" if one.headers else "DD_AGENT_HOST"
+            yield Receiver("traces", _shown(one.endpoint, variable), one.protocol, (_ENDPOINT, variable))
+    for signal in ("metrics", "logs"):
+        if settings.open_telemetry_enable and getattr(settings, f"open_telemetry_enable_{signal}"):
+            yield _collector(signal, environ)
+
+
+def _collector(signal: str, environ: Mapping[str, str]) -> Receiver:
+    """The collector of *signal*, as the SDK finds it."""
+    own, protocol = f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT", protocol_of(environ, signal)
+    variable = own if environ.get(own) else _ENDPOINT
+    address = environ.get(variable) or f"http://localhost:{4317 if protocol == GRPC else 4318}"
+    return Receiver(signal, _shown(address, variable), protocol, (variable,))
+
+
+def _shown(address: str, variable: str) -> str:
+    """Scheme, host and port of *address*, which for gRPC may have no scheme."""
+    try:
+        parts = urlsplit(address if "://" in address else f"//{address}")
+    except ValueError as error:
+        raise ValueError(f"{variable} must be a URL: {error}") from None
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}" if parts.scheme else host
 
 
 def _authority(host: str) -> str:

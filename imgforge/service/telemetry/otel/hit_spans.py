@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -20,26 +20,11 @@ from imgforge import __version__
 from imgforge.service.telemetry.otel.span_attributes import hit_attributes
 from imgforge.web import Hit
 
-__all__ = ["HitSpans", "gaps", "hit_ratio"]
+__all__ = ["HitSpans", "gaps"]
 
 _NEVER = 1 << 62
 _MOST = 100  # spans of hits, a second
-_RATIOS = frozenset({"traceidratio", "parentbased_traceidratio"})
-_NONE = frozenset({"always_off", "parentbased_always_off"})
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
-
-
-def hit_ratio(environ: Mapping[str, str]) -> float:
-    """The share of requests without a parent that OTEL_TRACES_SAMPLER samples, from 0 to 1."""
-    sampler = environ.get("OTEL_TRACES_SAMPLER", "").lower()
-    if sampler in _NONE or environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return 0.0
-    if sampler not in _RATIOS:
-        return 1.0
-    try:
-        return min(1.0, max(0.0, float(environ.get("OTEL_TRACES_SAMPLER_ARG", ""))))
-    except ValueError:
-        return 1.0  # as the SDK does, with a warning
 
 
 def gaps(ratio: float) -> Iterator[int]:
@@ -55,10 +40,14 @@ def gaps(ratio: float) -> Iterator[int]:
 
 
 class HitSpans:
-    """Makes spans of hits, with the ids and the resource of *provider*, for *processor*."""
+    """Makes spans of hits, with the ids and the resource of *provider*, for *processor*.
 
-    def __init__(self, provider: TracerProvider, processor: SpanProcessor) -> None:
+    Where *asks*, the provider's sampler is asked about each: its ratio was not known beforehand.
+    """
+
+    def __init__(self, provider: TracerProvider, processor: SpanProcessor, *, asks: bool = False) -> None:
         self._provider = provider
+        self._asks = asks
         self._processor = processor
         self._scope = InstrumentationScope("imgforge", __version__)
         self._second = 0
@@ -80,9 +69,14 @@ class HitSpans:
             "http.status_code": hit.status,
             "imgforge.request_id": hit.request_id.decode("ascii"),
         }
+        trace = ids.generate_trace_id()
+        if self._asks:
+            answer = self._provider.sampler.should_sample(None, trace, "/request", SpanKind.SERVER, attributes)
+            if not answer.decision.is_sampled():
+                return
         span = ReadableSpan(
             "/request",
-            SpanContext(ids.generate_trace_id(), ids.generate_span_id(), is_remote=False, trace_flags=_SAMPLED),
+            SpanContext(trace, ids.generate_span_id(), is_remote=False, trace_flags=_SAMPLED),
             resource=self._provider.resource,
             attributes=attributes,
             kind=SpanKind.SERVER,

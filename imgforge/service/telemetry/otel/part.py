@@ -25,12 +25,14 @@ from imgforge.service.telemetry.otel.destinations import (
     certificates_of,
     destinations,
     protocol_of,
+    receivers,
     resource_attributes,
 )
 from imgforge.service.telemetry.otel.exporter_faults import ExporterFaults
 from imgforge.service.telemetry.otel.exporters import make_exporter
-from imgforge.service.telemetry.otel.hit_spans import HitSpans, gaps, hit_ratio
+from imgforge.service.telemetry.otel.hit_spans import HitSpans, gaps
 from imgforge.service.telemetry.otel.request_tracer import RequestTracer
+from imgforge.service.telemetry.otel.sampling import hit_ratio, is_custom
 from imgforge.service.telemetry.otel.sdk import make_id_generator, make_provider, make_resource, propagator
 from imgforge.service.telemetry.otel.sending import Sending, Stop
 from imgforge.web import HitSampling
@@ -56,7 +58,7 @@ def make(reactor: IServerReactor, settings: Settings, metrics: Metrics) -> Telem
         or settings.new_relic_propagate_external
         or settings.datadog_propagate_external,
     )
-    ExporterFaults().install()
+    ExporterFaults(receivers(settings, os.environ)).install()
     observers: list[IRequestObserver] = [tracer]
     starts: list[Callable[[], Iterator[Stop]]] = [partial(_start_traces, settings, processors)]
     if settings.open_telemetry_enable and settings.open_telemetry_enable_metrics:
@@ -67,7 +69,7 @@ def make(reactor: IServerReactor, settings: Settings, metrics: Metrics) -> Telem
         starts.append(partial(_start_metrics, settings, resource, measurements))
     if settings.open_telemetry_enable and settings.open_telemetry_enable_logs:
         starts.append(partial(_start_logs, settings, resource, tracer.context_of))
-    hits = HitSpans(provider, processors)
+    hits = HitSpans(provider, processors, asks=is_custom(os.environ))
     sampling = HitSampling(gaps(hit_ratio(os.environ)), hits.note, parents="traceparent" in propagator().fields)
     return Telemetry(observers, (Sending(reactor, starts),), hit_sampling=sampling)
 

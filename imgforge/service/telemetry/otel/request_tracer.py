@@ -63,10 +63,15 @@ class RequestTracer:
         self._fields = tuple(name.lower().encode("latin-1") for name in sorted(propagator.fields))
         self._propagates = propagates
         self._under_way: dict[str, SpanContext] = {}
+        self._latest: tuple[str, SpanContext | None] = ("", None)  # that has ended
 
     def context_of(self, identity: str) -> SpanContext | None:
-        """The context of the sampled request under way with that id."""
-        return self._under_way.get(identity)
+        """The context of the sampled request with that id, which is under way or the latest that has ended.
+
+        The lines that other observers log of a request, such as that of a slow one, come at its end.
+        """
+        latest, context = self._latest
+        return context if identity == latest else self._under_way.get(identity)
 
     def begun(self, record: RequestRecord, header: Callable[[bytes], bytes]) -> None:
         """See `IRequestObserver`."""
@@ -93,7 +98,7 @@ class RequestTracer:
         span: Any = record.trace
         if span is None or not span.is_recording():
             return
-        self._under_way.pop(record.identity, None)
+        self._latest = record.identity, self._under_way.pop(record.identity, None)
         span.set_attributes(image_attributes(record))
         if record.failure is not None and not isinstance(record.failure, CancelledError):
             _note_error(span, record, record.failure, record.ended)

@@ -12,6 +12,8 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 
+from imgforge.service.telemetry.otel.sampling import make_sampler
+
 __all__ = ["make_id_generator", "make_provider", "make_resource", "propagator"]
 
 
@@ -44,4 +46,10 @@ def make_provider(resource: Resource, ids: IdGenerator, processors: SynchronousM
 
     Nothing is left to `atexit`: a worker ends without it.
     """
-    return TracerProvider(resource=resource, id_generator=ids, active_span_processor=processors, shutdown_on_exit=False)
+    return TracerProvider(
+        sampler=make_sampler(os.environ),
+        resource=resource,
+        id_generator=ids,
+        active_span_processor=processors,
+        shutdown_on_exit=False,
+    )

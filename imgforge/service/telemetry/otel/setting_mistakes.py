@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 from imgforge.config import Settings
-from imgforge.service.telemetry.otel.destinations import destinations, protocol_of
+from imgforge.service.telemetry.otel.destinations import protocol_of, receivers
+from imgforge.service.telemetry.otel.sampling import sampling_mistakes
+from imgforge.service.telemetry.otel.sending_variables import sending_mistakes
 
 __all__ = ["otel_mistakes"]
 
@@ -28,11 +30,12 @@ def otel_mistakes(settings: Settings) -> Iterator[str]:
         yield f"IMGFORGE_{switch} needs OpenTelemetry: {_EXTRA}"
         return
     try:
-        destinations(settings, os.environ)
+        yield from sending_mistakes(receivers(settings, os.environ), os.environ)
         for signal in ("metrics", "logs"):
             protocol_of(os.environ, signal)
     except ValueError as error:
         yield str(error)
+    yield from sampling_mistakes(os.environ)
     if settings.open_telemetry_enable and not settings.open_telemetry_server_cert:
         for name in ("client_cert", "client_key"):
             if getattr(settings, f"open_telemetry_{name}"):

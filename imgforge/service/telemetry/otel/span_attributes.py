@@ -40,6 +40,10 @@ _PARTS = {"x": "x_offset", "y": "y_offset"}
 _URLS = frozenset({"watermark_url", "fallback_image_url"})
 # Options whose argument is a URL, or a text of the operator's client, in base64.
 _HIDDEN = re.compile(rb"(?<=/)(wmu|watermark_url|fiu|fallback_image_url|wmt|watermark_text|st|style):[^/]*")
+# What stands before a path where a request names the whole URL.
+_ORIGIN = re.compile(rb"^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
+_BEFORE_SOURCE = frozenset({b"plain", b"enc", b"-"})
+_UNSIGNED = frozenset({b"info", b"unsafe"})
 _QUERY = re.compile(rb"\?|%3f", re.IGNORECASE)
 
 
@@ -94,13 +98,26 @@ def hit_attributes(target: bytes, source: str, image_format: str, cache: bytes) 
 def shown_target(target: bytes, source: str = "") -> str:
     """The *target* as far as it has no secrets.
 
-    An encoded source is cut off, unless it is *source*, which is known to have no query and no password.
+    The signature is `***`, as in reports of errors: whoever has the whole URL may ask for the image. An encoded source
+    is cut off, unless it is *source*, which is known to have no query and no password.
     """
-    path = _QUERY.split(_HIDDEN.sub(rb"\1:***", target), maxsplit=1)[0]
+    path = _without_signature(_QUERY.split(_HIDDEN.sub(rb"\1:***", target), maxsplit=1)[0])
     if b"/plain/" not in path and (not source or shown_source(source) != source):
         first, *rest = path.lstrip(b"/").split(b"/")
         path = b"/".join([b"", first, *(segment for segment in rest if b":" in segment or segment == b"info"), b"..."])
     return path[:_LONGEST].decode("utf-8", "backslashreplace")
+
+
+def _without_signature(path: bytes) -> bytes:
+    """*path* with `***` for what stands before its options, a prefix of paths included; without options, for all."""
+    segments = _ORIGIN.sub(b"", path).lstrip(b"/").split(b"/")
+    if len(segments) < 2:
+        return path
+    first = next((n for n, one in enumerate(segments) if b":" in one or one in _BEFORE_SOURCE), 0)
+    if not first:
+        return b"/info/***/..." if segments[0] == b"info" else b"/***/..."
+    shown = [one if one in _UNSIGNED else b"***" for one in segments[:first]]
+    return b"/".join((b"", *shown, *segments[first:]))
 
 
 def option_attributes(image: ImageRequest | InfoRequest) -> Attributes:
