@@ -13,6 +13,7 @@ __all__ = ["cached_state"]
 _TIME_TO_LIVE = re.compile(r";\s*ttl=(-?[0-9]{1,12})")
 _TIER = re.compile(r'detail="HIT ([a-z0-9_-]{1,40})')
 _NOT_CACHED = 504
+_LONGEST_REASON = 200  # characters
 
 
 def cached_state(answer: ServerAnswer) -> dict[str, object]:
@@ -23,7 +24,7 @@ def cached_state(answer: ServerAnswer) -> dict[str, object]:
     if answer.status == _NOT_CACHED or (answer.status < 400 and not hit):
         return {"cached": False, "status": answer.status}
     if answer.status >= 400:
-        return {"cached": None, "status": answer.status, "error": f"the server answers {answer.status}"}
+        return {"cached": None, "status": answer.status, "error": _refusal(answer)}
     lifetime = _TIME_TO_LIVE.search(status)
     tier = _TIER.search(status)
     return {
@@ -39,6 +40,16 @@ def cached_state(answer: ServerAnswer) -> dict[str, object]:
         "cache_control": headers.get("cache-control"),
         "age": headers.get("age"),
     }
+
+
+def _refusal(answer: ServerAnswer) -> str:
+    """The status, and the first line of the text with its control characters escaped."""
+    line = next(iter(answer.text.strip().splitlines()), "")[:_LONGEST_REASON]
+    reason = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+    message = f"the server answers {answer.status}" + f": {reason}" * bool(reason)
+    if answer.status == 403 and "bearer token" in reason:
+        message += " (set IMGFORGE_SECRET to that of the server)"
+    return message
 
 
 def _after(seconds: int) -> str | None:

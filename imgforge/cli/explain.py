@@ -23,6 +23,8 @@ __all__ = ["explain"]
 _BROWSER = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 _SIZE = re.compile(r"([0-9]{1,6})[xX]([0-9]{1,6})\Z")
 _LARGEST_FILE = 1 << 30  # bytes
+_LONGEST_REASON = 1000  # bytes of a refusal that are read
+_NOT_CACHED = 504
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 
 
@@ -71,7 +73,11 @@ def explain(
             fail(f"the original cannot be fetched: {error}")
     result = explained(settings, url, **arguments).as_json()
     if base_url is not None:
-        result["server"] = _cached_by(base_url, url, {**headers, "accept": accept}, settings)
+        server = _cached_by(base_url, url, {**headers, "accept": accept}, settings)
+        key = (result.get("cache") or {}).get("result")
+        if key and server.get("key") and server["key"] != key:
+            server["note"] = "its key differs: the server has other settings, or another libvips, than this command"
+        result["server"] = server
     if as_json or (as_json is None and not sys.stdout.isatty()):
         click.echo(json.dumps(result, indent=2))
     else:
@@ -120,7 +126,10 @@ def _cached_by(base_url: str, url: str, headers: dict[str, str], settings: Setti
     if settings.secret:
         asked["authorization"] = f"Bearer {settings.secret}"
     try:
-        answer = answer_to(address_of_url(base_url), ServerRequest("HEAD", path, headers=asked))
+        address = address_of_url(base_url)
+        answer = answer_to(address, ServerRequest("HEAD", path, headers=asked))
+        if answer.status >= 400 and answer.status != _NOT_CACHED:  # only a GET tells why
+            answer = answer_to(address, ServerRequest("GET", path, headers=asked, longest=_LONGEST_REASON))
     except (ServerUnreachable, UnicodeError, ValueError) as error:
         return {"error": str(error)}
     return cached_state(answer)

@@ -104,3 +104,5 @@ def _server(server: dict[str, Any] | None) -> Iterator[str]:
         until = f", fresh until {server['fresh_until']}" if server["fresh_until"] else ""
         yield f"server     has it cached{tier}: {server['state']}{until}"
         yield f"           key {server['key']}, {server['bytes']} bytes, Cache-Control {server['cache_control']}"
+        if server.get("note"):
+            yield f"           {server['note']}"

@@ -67,7 +67,10 @@ def sign(
     signer = signer_of(settings_of(config_path))
     base = base_url.rstrip("/")
     if batch is None:
-        click.echo(base + signer.sign(_path(path, source, options, format_name)))
+        signed_path = _path(path, source, options, format_name)
+        if "?" in signed_path:
+            click.echo("warning: the server ignores what follows ?, so the URL gets 403: write %3F for it", err=True)
+        click.echo(base + signer.sign(signed_path))
         return
     form = format_of(batch, input_format)
     if form == "lines" and (options or format_name):

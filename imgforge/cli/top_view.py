@@ -74,8 +74,9 @@ def lines_of(document: TopDocument) -> Iterator[str]:
 def _headline(document: TopDocument) -> str:
     totals = document.totals
     since = datetime.fromtimestamp(document.since, UTC).strftime("%H:%M UTC")
+    workers = "1 process" if document.processes == 1 else f"{document.processes} processes"
     return (
-        f"since {since}, {document.processes} processes: {totals.count} requests, {totals.seconds:.1f} s, "
+        f"since {since}, {workers}: {totals.count} requests, {totals.seconds:.1f} s, "
         f"{_size(totals.bytes)}B, {totals.errors} errors; by {_printable(document.by)}"
     )
 

@@ -26,7 +26,7 @@ REQUESTS = (
         (BadToken,),
         ("the Authorization header does not have this server's bearer token",),
         "The endpoint wants `Authorization: Bearer SECRET`, and the request has none or another one.",
-        "Send the secret of the endpoint; a proxy in between must pass the header on.",
+        "Send its secret; of /debug/top `IMGFORGE_SECRET`, else `IMGFORGE_PURGE_SECRET`. Proxies must pass it on.",
         ("secret", "purge_secret", "render_secret"),
     ),
     Entry(

@@ -85,7 +85,7 @@ SOURCES = (
             "the source's URL names no valid container or blob of Azure Blob Storage",
         ),
         "The source's URL cannot be one of its scheme.",
-        "Look at it by `imgforge explain URL`; special characters in it must be encoded once more in the path.",
+        "`imgforge explain` shows it as `source`; special characters in it must be encoded once more in the path.",
         ("base_url", "url_replacements", "source_url_query_separator"),
     ),
     Entry(

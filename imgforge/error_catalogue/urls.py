@@ -47,7 +47,7 @@ URLS = (
         "the signature",
         (BadPath,),
         ("the signature is missing: the path begins with an option",),
-        "The first part of the path is an option, where the signature belongs.",
+        "On a server without keys: the first part of the path is an option, where the signature belongs.",
         "Put the signature in front, or `unsafe` where unsigned URLs are taken.",
         ("allow_unsigned",),
     ),

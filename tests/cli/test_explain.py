@@ -108,6 +108,14 @@ class RunningServerTests(SynchronousTestCase):
         self.assertEqual(fetched["sizes"], {"source": [80, 60], "result": [40, 30]})
         self.assertEqual(len(self.origin.requests), 2)
 
+    def test_another_key_of_the_server_is_told(self) -> None:
+        path = f"/unsafe/w:40/plain/{self.origin.url('/a.png')}"
+        self.server.get(path, {"Accept": "image/webp", "Authorization": "Bearer tok3n"})
+        asked = ("--accept", "image/webp", "--base-url", self.base)
+        self.assertNotIn("note", explained(path, *asked, **self.variables)["server"])
+        other = explained(path, *asked, **{**self.variables, "IMGFORGE_QUALITY": "33"})
+        self.assertIn("its key differs", other["server"]["note"])
+
     def test_only_if_cached_makes_nothing(self) -> None:
         authorized = {"Authorization": "Bearer tok3n"}
         asked = {**authorized, "Cache-Control": "max-age=0, only-if-cached"}
@@ -126,6 +134,7 @@ class RunningServerTests(SynchronousTestCase):
         variables = {**self.variables, "IMGFORGE_SECRET": "wrong"}
         server = explained("/unsafe/plain/http://x/a.png", "-B", self.base, **variables)["server"]
         self.assertEqual((server["cached"], server["status"]), (None, 403))
+        self.assertIn("bearer token (set IMGFORGE_SECRET", server["error"])
         self.server.stop()
         server = explained("/unsafe/plain/http://x/a.png", "-B", self.base, **self.variables)["server"]
         self.assertIn("no answer", server["error"])

@@ -140,7 +140,7 @@ class NameTests(ProcessCase):
         self.write("in/sub/a.png", self.picture)
         shown = imgforge("process", "w:9", folder, str(self.root / "out/{name}.png"))
         self.assertEqual((shown.returncode, len(shown.stderr.splitlines())), (1, 1))
-        self.assertIn("already: use {dir}", shown.stderr)
+        self.assertIn("use {dir}", shown.stderr)
         report = json.loads(shown.stdout)
         self.assertEqual((report["made"], report["failed"]), (2, 1))
 

@@ -37,6 +37,12 @@ class SignCommandTests(SynchronousTestCase):
         self.assertEqual(imgforge("sign", "--batch", "/nowhere", **KEYS).returncode, 2)
         self.assertEqual(imgforge("sign", "--batch", ".", **KEYS).returncode, 1)
 
+    def test_query_of_a_path_is_warned_of(self) -> None:
+        result = imgforge("sign", PATH + "?v=2", **KEYS)
+        self.assertEqual((result.returncode, result.stdout.strip()), (0, SIGNER.sign(PATH + "?v=2")))
+        self.assertIn("write %3F", result.stderr)
+        self.assertEqual(imgforge("sign", PATH, **KEYS).stderr, "")
+
     def test_batch_without_keys_names_keygen(self) -> None:
         result = imgforge_reading(PATH.encode(), "sign", "--batch", "-")
         self.assertEqual((result.returncode, result.stdout, "keygen" in result.stderr), (1, "", True))

@@ -114,7 +114,9 @@ class FileProcessor:
         with self._lock:
             other = self._sources.setdefault(path, source)
         if other != source:
-            raise FileExistsError(f"{path} is the result of {other} already: use {{dir}}, or one run for each")
+            raise FileExistsError(
+                f"{path} is the result of {other} already: give a directory as IN and use {{dir}}, or one run for each"
+            )
 
 
 def _standard_input(size: int, cancellation: Cancellation) -> bytes:
@@ -122,7 +124,7 @@ def _standard_input(size: int, cancellation: Cancellation) -> bytes:
     body = bytearray()
     while size < 0 or len(body) < size:
         if cancellation.cancelled:
-            raise RequestTimeout("standard input did not end")
+            raise RequestTimeout("the work was cancelled")
         if select.select([0], [], [], _TICK)[0]:
             piece = os.read(0, 1 << 20)
             if not piece:
