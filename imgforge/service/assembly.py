@@ -212,7 +212,7 @@ class Application(OrderedServices):
                 self._process_metrics.observe,
                 "the gauges of this process are not updated",
             ),
-            *self._telemetry.services,
+            self._telemetry.sending(),
             IdleTrim(self._reactor, lambda: self._server.active),
             *(self._prerendering.services() if self._prerendering is not None else ()),
             Drain(self._reactor, self.site, self._settings.grace, self._answer_draining),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
-from twisted.application.service import IService
+from twisted.application.service import IService, MultiService
 
 from imgforge.config import Settings
 from imgforge.interfaces import IServerReactor
@@ -36,6 +36,13 @@ class Telemetry:
     routes: Sequence[Route] = field(default=())
     hit_observers: Sequence[Callable[[Iterable[TargetHits]], None]] = field(default=())
     hit_sampling: HitSampling | None = None
+
+    def sending(self) -> MultiService:
+        """The services; all of them stop at the same time, as each may take three seconds."""
+        sending = MultiService()
+        for service in self.services:
+            sending.addService(service)
+        return sending
 
 
 class Part(NamedTuple):

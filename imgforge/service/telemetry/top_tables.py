@@ -140,7 +140,7 @@ def _asked(arguments: Mapping[bytes, list[bytes]], most: int) -> tuple[str, int,
 
 def _number(arguments: Mapping[bytes, list[bytes]], name: bytes, default: int, most: int) -> int:
     text = arguments.get(name, [b"%d" % min(default, most)])[-1]
-    if not text.isdigit() or not 1 <= int(text[:9]) <= most:
+    if not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= most:
         raise BadRequest(f"{name.decode('ascii')} must be a number from 1 to {most}")
     return int(text)
 

@@ -32,7 +32,7 @@ from imgforge.service.telemetry.otel.exporter_faults import ExporterFaults
 from imgforge.service.telemetry.otel.exporters import make_exporter
 from imgforge.service.telemetry.otel.hit_spans import HitSpans, gaps
 from imgforge.service.telemetry.otel.request_tracer import RequestTracer
-from imgforge.service.telemetry.otel.sampling import hit_ratio, is_custom
+from imgforge.service.telemetry.otel.sampling import heeds_parents, hit_ratio, is_custom
 from imgforge.service.telemetry.otel.sdk import make_id_generator, make_provider, make_resource, propagator
 from imgforge.service.telemetry.otel.sending import Sending, Stop
 from imgforge.web import HitSampling
@@ -70,7 +70,8 @@ def make(reactor: IServerReactor, settings: Settings, metrics: Metrics) -> Telem
     if settings.open_telemetry_enable and settings.open_telemetry_enable_logs:
         starts.append(partial(_start_logs, settings, resource, tracer.context_of))
     hits = HitSpans(provider, processors, asks=is_custom(os.environ))
-    sampling = HitSampling(gaps(hit_ratio(os.environ)), hits.note, parents="traceparent" in propagator().fields)
+    parents = heeds_parents(os.environ) and "traceparent" in propagator().fields
+    sampling = HitSampling(gaps(hit_ratio(os.environ)), hits.note, parents=parents)
     return Telemetry(observers, (Sending(reactor, starts),), hit_sampling=sampling)
 
 

@@ -152,7 +152,7 @@ def _note_error(span: Span, record: RequestRecord, error: BaseException, at: flo
     message = error.logged if isinstance(error, ImgforgeError) else "internal error"
     attributes = {"exception.type": type(error).__name__, "exception.message": message}
     if error is record.failure:  # an error of a step has no stack
-        attributes["exception.type"] = f"{error_type(record)}_error ({type(error).__name__})"
+        attributes["exception.type"] = f"{error_type(record) or 'unexpected'}_error ({type(error).__name__})"
         attributes["exception.stacktrace"] = "".join(traceback.format_tb(error.__traceback__))[-_LONGEST_STACK:]
     span.add_event("exception", attributes, timestamp=nanoseconds(at))
     span.set_status(Status(StatusCode.ERROR, message))

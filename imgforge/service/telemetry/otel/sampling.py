@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.sampling import Sampler
 
-__all__ = ["hit_ratio", "is_custom", "make_sampler", "sampling_mistakes"]
+__all__ = ["heeds_parents", "hit_ratio", "is_custom", "make_sampler", "sampling_mistakes"]
 
 _SAMPLER = "OTEL_TRACES_SAMPLER"
 _ARGUMENT = "OTEL_TRACES_SAMPLER_ARG"
@@ -22,6 +22,11 @@ _NONE = frozenset({"always_off", "parentbased_always_off"})
 _KNOWN = ("parentbased_always_on", "always_on", *sorted(_NONE), *sorted(_RATIOS))
 _SAMPLER_GROUP = "opentelemetry_traces_sampler"
 _PROPAGATOR_GROUP = "opentelemetry_propagator"
+
+
+def heeds_parents(environ: Mapping[str, str]) -> bool:
+    """Whether a request is traced because its client's is."""
+    return is_custom(environ) or _name(environ).startswith("parentbased")
 
 
 def sampling_mistakes(environ: Mapping[str, str]) -> Iterator[str]:

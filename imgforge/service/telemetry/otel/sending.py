@@ -39,7 +39,7 @@ class Sending(Service):
     def stopService(self) -> Deferred[None]:
         """Send what is left; fires after three seconds at most."""
         super().stopService()
-        stopped = DeferredList([self._stopped(stop) for stop in self._stops])
+        stopped = DeferredList([self._stopped(stop) for stop in self._stops], consumeErrors=True)
 
         def given_up(_: object, seconds: float) -> None:
             self.log.warn(

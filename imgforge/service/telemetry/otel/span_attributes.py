@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
 from imgforge.model import ImageRequest, InfoRequest
 from imgforge.observability import RequestRecord, shown_source
@@ -44,7 +43,9 @@ _HIDDEN = re.compile(rb"(?<=/)(wmu|watermark_url|fiu|fallback_image_url|wmt|wate
 _ORIGIN = re.compile(rb"^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 _BEFORE_SOURCE = frozenset({b"plain", b"enc", b"-"})
 _UNSIGNED = frozenset({b"info", b"unsafe"})
-_QUERY = re.compile(rb"\?|%3f", re.IGNORECASE)
+_QUERY = re.compile(rb"\?|%3f|#|%23", re.IGNORECASE)
+# User and password of a URL, encoded or not.
+_USER_INFO = re.compile(rb"((?::|%3a)(?:/|%2f){2})(?:(?!%2f)[^/])*(?:@|%40)", re.IGNORECASE)
 
 
 def request_attributes(record: RequestRecord) -> Attributes:
@@ -78,8 +79,9 @@ def image_attributes(record: RequestRecord) -> Attributes:
 def source_attributes(url: str) -> Attributes:
     """The source of an image and its origin."""
     shown = shown_source(url)
-    parts = urlsplit(shown)
-    origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else parts.scheme
+    scheme, _, rest = shown.partition("://")  # urlsplit raises for some that a client may send
+    authority = rest.partition("/")[0]
+    origin = f"{scheme}://{authority}" if authority else shown.partition(":")[0]
     return {"imgproxy.source_image_url": shown, "imgproxy.source_image_origin": origin}
 
 
@@ -101,7 +103,8 @@ def shown_target(target: bytes, source: str = "") -> str:
     The signature is `***`, as in reports of errors: whoever has the whole URL may ask for the image. An encoded source
     is cut off, unless it is *source*, which is known to have no query and no password.
     """
-    path = _without_signature(_QUERY.split(_HIDDEN.sub(rb"\1:***", target), maxsplit=1)[0])
+    path = _QUERY.split(_HIDDEN.sub(rb"\1:***", target), maxsplit=1)[0]
+    path = _without_signature(_USER_INFO.sub(rb"\1***@", path))
     if b"/plain/" not in path and (not source or shown_source(source) != source):
         first, *rest = path.lstrip(b"/").split(b"/")
         path = b"/".join([b"", first, *(segment for segment in rest if b":" in segment or segment == b"info"), b"..."])

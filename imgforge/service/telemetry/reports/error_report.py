@@ -28,7 +28,7 @@ _LONGEST_SCANNED = 10_000
 _MOST_FRAMES = 50  # the innermost ones
 _MOST_CAUSES = 5
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+_URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
 _ENCODED_QUERY = re.compile(r"%3[fF][^\s'\"<>]*")
 _TOKEN = re.compile(r"\b(bearer|basic)\s+[^\s'\",]+", re.IGNORECASE)
 _SHORTEST_SECRET = 4  # characters: a shorter one would be found in every other word
