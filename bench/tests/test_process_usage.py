@@ -37,6 +37,12 @@ time.sleep(60)
 """
 
 
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill *process* and its descendants, and wait for it: it would be a child of the next test's."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
 class CpuTests(SynchronousTestCase):
     """CPU seconds."""
 
@@ -44,7 +50,7 @@ class CpuTests(SynchronousTestCase):
         process = subprocess.Popen(
             [sys.executable, "-c", _BUSY_GRANDCHILD], stdout=subprocess.PIPE, start_new_session=True
         )
-        self.addCleanup(os.killpg, process.pid, signal.SIGKILL)
+        self.addCleanup(_end, process)
         if process.stdout is None:
             self.fail("no pipe")
         with process.stdout:
@@ -59,7 +65,7 @@ class MemoryTests(SynchronousTestCase):
         process = subprocess.Popen(
             [sys.executable, "-c", _LARGE_GRANDCHILD], stdout=subprocess.PIPE, start_new_session=True
         )
-        self.addCleanup(os.killpg, process.pid, signal.SIGKILL)
+        self.addCleanup(_end, process)
         if process.stdout is None:
             self.fail("no pipe")
         with process.stdout:
@@ -99,12 +105,13 @@ class UsageTests(SynchronousTestCase):
         self.assertGreater(after.memory, 1 << 20)
 
     def test_children_are_direct_and_usage_includes_grandchildren(self) -> None:
-        before = children(os.getpid())
         script = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])"
         process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE)
         try:
             wait_for(lambda: children(process.pid), "the grandchild")
-            self.assertEqual([child for child in children(os.getpid()) if child not in before], [process.pid])
+            ours, (grandchild,) = children(os.getpid()), children(process.pid)
+            self.assertIn(process.pid, ours)
+            self.assertNotIn(grandchild, ours)
             alone, together = usage(process.pid, descendants=False), usage(process.pid)
             self.assertGreater(together.threads, alone.threads)
         finally:
