@@ -56,21 +56,22 @@ class TopFiles:
         self._tables = tables
         self._shared = shared
         self._folds = 0
+        self._minute = tables.present.minute  # whose file is being written
         self._written = 0.0  # requests of the present minute that are in its file
 
     def fold(self) -> None:
         """Ranks what was counted; writes the present minute each two seconds if it has changed, and a finished one."""
-        ended = self._tables.fold()
+        self._tables.fold()
         if self._shared is None:
             return
         self._folds += 1
-        if ended:
-            last = list(self._tables.finished)[-1]
-            if last.totals[0]:
-                self._in_thread(self._shared.write, last.minute, _encode(last))
-            self._in_thread(self._shared.remove_old, time.time() - 60 * (WINDOW + 2))
-            self._written = 0.0
         present = self._tables.present
+        if present.minute != self._minute:  # others fold as well: who asks for the tables may have begun the minute
+            for last in self._tables.finished:
+                if last.minute >= self._minute and last.totals[0]:
+                    self._in_thread(self._shared.write, last.minute, _encode(last))
+            self._in_thread(self._shared.remove_old, time.time() - 60 * (WINDOW + 2))
+            self._minute, self._written = present.minute, 0.0
         if self._folds % _WRITE_INTERVAL == 0 and present.totals[0] != self._written:
             self._written = present.totals[0]
             present.truncate()
