@@ -6,6 +6,7 @@ import re
 import time
 from datetime import UTC, datetime
 
+from imgforge.cli.common import escaped
 from imgforge.cli.server_connection import ServerAnswer
 
 __all__ = ["cached_state"]
@@ -45,7 +46,7 @@ def cached_state(answer: ServerAnswer) -> dict[str, object]:
 def _refusal(answer: ServerAnswer) -> str:
     """The status, and the first line of the text with its control characters escaped."""
     line = next(iter(answer.text.strip().splitlines()), "")[:_LONGEST_REASON]
-    reason = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+    reason = escaped(line)
     message = f"the server answers {answer.status}" + f": {reason}" * bool(reason)
     if answer.status == 403 and "bearer token" in reason:
         message += " (set IMGFORGE_SECRET to that of the server)"

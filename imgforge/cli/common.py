@@ -20,6 +20,7 @@ __all__ = [
     "CONFIG",
     "Progress",
     "checked_settings",
+    "escaped",
     "fail",
     "parse_headers",
     "settings_of",
@@ -42,11 +43,15 @@ _TERMINAL_INTERVAL = 0.1
 _LOG_INTERVAL = 5.0
 
 
+def escaped(text: str) -> str:
+    """*text* with its control characters escaped: it moves no cursor."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
 def fail(*lines: str) -> NoReturn:
     """Prints *lines* to standard error and ends the program with exit status 1."""
     for line in lines:
-        shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in line)  # it may quote a server
-        click.echo(f"imgforge: {shown}", err=True)
+        click.echo(f"imgforge: {escaped(line)}", err=True)  # it may quote a server
     raise SystemExit(1)
 
 

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from imgforge.cli.common import escaped
+
 __all__ = ["explanation_text"]
 
 _WIDEST = 24  # characters of a column
@@ -13,8 +15,7 @@ _WIDEST = 24  # characters of a column
 
 def explanation_text(explanation: dict[str, Any]) -> Iterator[str]:
     """The lines for a terminal; control characters of the URL are shown escaped."""
-    for line in _lines(explanation):
-        yield "".join(one if one.isprintable() else repr(one)[1:-1] for one in line)
+    yield from map(escaped, _lines(explanation))
 
 
 def _lines(explanation: dict[str, Any]) -> Iterator[str]:

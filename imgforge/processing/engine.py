@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from imgforge.model import ProcessingOptions, Rendition
-from imgforge.processing.beginning import begin, bounded, open_source
+from imgforge.processing.beginning import Beginning, begin, bounded, open_source
 from imgforge.processing.best_format import save_best
 from imgforge.processing.codecs import FORMATS, Original, whole_or_part
 from imgforge.processing.format_choice import skips
@@ -52,7 +52,7 @@ from imgforge.processing.stages import (
 )
 from imgforge.processing.state import State
 
-__all__ = ["STAGES", "Stages", "process", "run_stages"]
+__all__ = ["STAGES", "Stages", "process", "run_pipelines"]
 
 Stages = Sequence[Callable[[State], None]]
 
@@ -155,12 +155,7 @@ class _Engine:
         begun = begin(opened, pipelines, settings, self.accepted, self.watermarks, cancellation)
         original, frames, names = begun.original, begun.frames, begun.choice.names
         with self.pixel_budget.reserve(pixel_bytes(begun.state, original, pipelines[1:], frames), cancellation):
-            if begun.animated:
-                state = animate(
-                    original, frames, options, begun.context, lambda frame: run_stages(frame, pipelines[1:])
-                )
-            else:
-                state = run_stages(begun.state, pipelines[1:])
+            state = run_pipelines(begun, pipelines, frames)
             state.options = begun.output
             to_result_colours(state)
             embed_profile(state)
@@ -170,7 +165,19 @@ class _Engine:
         return _rendition(original, body, state.format_name, state.image.width, state.image.height // frames, size)
 
 
-def run_stages(state: State, chained: Sequence[ProcessingOptions], stages: Stages = STAGES) -> State:
+def run_pipelines(
+    begun: Beginning, pipelines: Sequence[ProcessingOptions], frames: int, stages: Stages = STAGES
+) -> State:
+    """Runs all *stages* for all *pipelines*: for a still, or for each of the first *frames* of an animation."""
+    chained = pipelines[1:]
+    if not begun.animated:
+        return _run_stages(begun.state, chained, stages)
+    return animate(
+        begun.original, frames, pipelines[0], begun.context, lambda frame: _run_stages(frame, chained, stages)
+    )
+
+
+def _run_stages(state: State, chained: Sequence[ProcessingOptions], stages: Stages) -> State:
     """Runs all *stages*, once for the pipeline of *state* and once for each of the *chained* ones."""
     state.last = not chained
     for stage in stages:

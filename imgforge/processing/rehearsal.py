@@ -17,12 +17,11 @@ from imgforge.errors import ResultTooLarge, SourceTooLarge
 from imgforge.model import ProcessingOptions, Size
 from imgforge.processing.beginning import Beginning, begin, open_source
 from imgforge.processing.codecs import FORMATS, capabilities, whole_or_part
-from imgforge.processing.engine import STAGES, run_stages
+from imgforge.processing.engine import STAGES, run_pipelines
 from imgforge.processing.format_choice import skips
 from imgforge.processing.pixel_estimate import pixel_bytes
 from imgforge.processing.resources import Cancellation
 from imgforge.processing.settings import ProcessingSettings
-from imgforge.processing.stages import animate
 from imgforge.processing.state import State
 
 __all__ = ["Rehearsal", "StageSizes", "blank_source", "rehearse"]
@@ -134,17 +133,11 @@ def rehearse(
 
 
 def _with_stages(known: Rehearsal, begun: Beginning, pipelines: Sequence[ProcessingOptions]) -> Rehearsal:
-    state, plan, chained = begun.state, begun.state.plan, pipelines[1:]
-    if pixel_bytes(state, begun.original, chained, 1) > _MOST_BYTES:
+    plan = begun.state.plan
+    if pixel_bytes(begun.state, begun.original, pipelines[1:], 1) > _MOST_BYTES:
         raise ResultTooLarge(f"the stages would take more than {_MOST_BYTES >> 20} MiB of pixels: they were not tried")
     recorder = _Recorder()
-    stages = recorder.wrapped()
-    if begun.animated:
-        state = animate(
-            begun.original, 1, pipelines[0], begun.context, lambda frame: run_stages(frame, chained, stages)
-        )
-    else:
-        state = run_stages(state, chained, stages)
+    state = run_pipelines(begun, pipelines, 1, recorder.wrapped())
     return replace(known, stages=tuple(recorder.sizes), scaled=plan.scaled, result=_size(state), dpr=plan.dpr)
 
 
