@@ -6,6 +6,7 @@ from imgforge.config.bind import BindAddress, parse_bind
 from imgforge.config.loading import ConfigurationError, load_settings
 from imgforge.config.rules import Rule, SettingsCheck, broken_rules
 from imgforge.config.settings import Settings
+from imgforge.config.url_masking import mask_user_info
 from imgforge.lazy_door import lazy_door
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = [
     "json_schema",
     "load_settings",
     "markdown_reference",
+    "mask_user_info",
     "parse_bind",
     "toml_example",
 ]

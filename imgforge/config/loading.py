@@ -17,6 +17,7 @@ from imgforge.config.peer_settings import peer_setting, unread_imgproxy_variable
 from imgforge.config.plugins import fold_plugins
 from imgforge.config.rules import SettingsCheck, broken_rules
 from imgforge.config.settings import ALIASES, SECRET, Settings
+from imgforge.config.url_masking import mask_user_info
 from imgforge.config.value_types import named_texts
 
 __all__ = ["ConfigurationError", "load_settings"]
@@ -28,7 +29,6 @@ _OF_TESTS = frozenset({"IMGFORGE_TESTS", "IMGFORGE_TEST_STORES"})
 _SERVICE_LINK = re.compile(
     r"SERVICE_HOST=|SERVICE_PORT(_[A-Z0-9_]+)?=\d|PORT=\w+://|PORT_\d+_(TCP|UDP|SCTP)(=\w+://|_(PROTO|PORT|ADDR)=)"
 )
-_USER_INFO = re.compile(r"(?<=://)[^@\s\"']*@")  # more than a URL's: what is mistaken may be none
 _LONGEST_SHOWN = 80
 _SHORT_SECRET = 8  # characters
 
@@ -242,5 +242,5 @@ def _line(name: str, allowed: str, given: Mapping[str, Any], origins: Mapping[st
 
 def _shown(value: object) -> str:
     """*value* as a mistake quotes it: in one line, shortened to 80 characters."""
-    text = _USER_INFO.sub("***@", repr(value))
+    text = mask_user_info(repr(value))
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
@@ -31,6 +30,7 @@ from imgforge.config.service import ServiceSettings
 from imgforge.config.sources import SourcesSettings
 from imgforge.config.stores import StoresSettings
 from imgforge.config.syslog import SyslogSettings
+from imgforge.config.url_masking import mask_user_info
 
 __all__ = ["ALIASES", "SECRET", "Settings"]
 
@@ -70,7 +70,6 @@ SECRET = frozenset(
         "plugin",
     }
 )
-_USER_INFO = re.compile(r"(?<=://)[^/@\s\"]+@")
 
 _KEYLESS_BIND = "127.0.0.1:3000"
 _BIND = "0.0.0.0:3000"
@@ -278,7 +277,7 @@ class Settings(
 
     def masked(self) -> dict[str, Any]:
         """All values by name, with secrets, those of secret stores, and the names and passwords in URLs, replaced."""
-        values = json.loads(_USER_INFO.sub("***@", json.dumps(self.written())))
+        values = json.loads(mask_user_info(json.dumps(self.written())))
         secret = SECRET | self._hidden
         return {name: "***" if name in secret and value else value for name, value in values.items()}
 

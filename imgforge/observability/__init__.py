@@ -11,18 +11,28 @@ if TYPE_CHECKING:
     from imgforge.observability.log_writer import LogWriter
     from imgforge.observability.logs import (
         LevelFilter,
-        bind_request_id,
+        bind_request,
+        current_request,
         current_request_id,
         keeping_request_id,
         line_observer,
         make_observer,
         notice_line,
         parse_level_spec,
+        public_namespace,
     )
     from imgforge.observability.metrics import Metrics, mark_dead, render_directory, share_metrics
     from imgforge.observability.prerender_metrics import PrerenderMetrics
     from imgforge.observability.request_observers import IRequestObserver
-    from imgforge.observability.request_record import RequestRecord, Stage, Step, WorkRecord, shown_source
+    from imgforge.observability.request_record import (
+        RequestRecord,
+        Stage,
+        Step,
+        WorkRecord,
+        logged_target,
+        shown_source,
+        without_user_info,
+    )
     from imgforge.observability.request_texts import asked_options, options_text
     from imgforge.observability.slow_requests import SlowRequests
     from imgforge.observability.state_metrics import StateMetrics
@@ -48,19 +58,23 @@ __all__ = [
     "WorkRecord",
     "as_sent",
     "asked_options",
-    "bind_request_id",
+    "bind_request",
+    "current_request",
     "current_request_id",
     "error_type",
     "keeping_request_id",
     "line_observer",
+    "logged_target",
     "make_observer",
     "mark_dead",
     "notice_line",
     "options_text",
     "parse_level_spec",
+    "public_namespace",
     "render_directory",
     "share_metrics",
     "shown_source",
+    "without_user_info",
 ]
 
 __getattr__ = lazy_door(
@@ -80,13 +94,15 @@ __getattr__ = lazy_door(
         ),
         ".logs": (
             "LevelFilter",
-            "bind_request_id",
+            "bind_request",
+            "current_request",
             "current_request_id",
             "keeping_request_id",
             "line_observer",
             "make_observer",
             "notice_line",
             "parse_level_spec",
+            "public_namespace",
         ),
         ".metrics": (
             "Metrics",
@@ -101,7 +117,9 @@ __getattr__ = lazy_door(
             "Stage",
             "Step",
             "WorkRecord",
+            "logged_target",
             "shown_source",
+            "without_user_info",
         ),
         ".slow_requests": ("SlowRequests",),
         ".state_metrics": ("StateMetrics",),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import CancelledError
+
 from imgforge import errors
 from imgforge.model import ImageRequest
 from imgforge.observability.request_record import RequestRecord, Stage
@@ -48,9 +50,14 @@ _BY_STAGE = (errors.NotAnImage, errors.SourceTooLarge)
 
 
 def error_type(record: RequestRecord) -> str:
-    """Why the request failed; "" where it did not, nobody waited for it any more, or a miss was all that was asked."""
+    """Why the request failed; "" where it did not, nobody waited for it any more, or a miss was all that was asked.
+
+    One that got a fallback image failed too.
+    """
     failure = record.failure
-    if failure is None or isinstance(failure, errors.NotCached):
+    if record.fallback:
+        return _DOWNLOAD
+    if failure is None or isinstance(failure, (errors.NotCached, CancelledError)):
         return ""
     if isinstance(failure, _BY_STAGE):
         on_thread = any(step.name == Stage.PROCESS and step.error is not None for step in record.work.steps)

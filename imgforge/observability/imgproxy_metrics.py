@@ -101,6 +101,10 @@ class ImgproxyMetrics:
         self._answered[bisect_left(_BOUNDS, seconds / count)] += count
         self._answered[-1] += seconds
 
+    def traced_hit(self, seconds: float, trace_id: str) -> None:
+        """Shows the trace of one of them, which took so many *seconds*, as an exemplar."""
+        self._exemplars.note(self._prefix + _REQUEST, {}, _BOUNDS, seconds, trace_id)
+
     def failed(self, error_type: str) -> None:
         """Counts an error; *error_type* is one of `ERROR_TYPES`."""
         self._failed[error_type] += 1

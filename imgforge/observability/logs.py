@@ -1,7 +1,7 @@
 """Log lines: text or JSON, one line per event, filtered by namespace, each with the id of its request.
 
-The id travels in a context variable: coroutines that Twisted runs keep the context that they were started in, so that
-their log lines have the id. Callbacks do not keep it: those that log are wrapped in `keeping_request_id`.
+The request's record travels in a context variable: coroutines that Twisted runs keep the context that they were started
+in, so that their log lines have the id. Callbacks do not keep it: those that log are wrapped in `keeping_request_id`.
 """
 
 from __future__ import annotations
@@ -13,16 +13,20 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from traceback import format_exception
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import provider
 
+if TYPE_CHECKING:
+    from imgforge.observability.request_record import RequestRecord
+
 __all__ = [
     "LevelFilter",
     "LineStream",
-    "bind_request_id",
+    "bind_request",
+    "current_request",
     "current_request_id",
     "keeping_request_id",
     "line_observer",
@@ -30,12 +34,13 @@ __all__ = [
     "notice_line",
     "one_line",
     "parse_level_spec",
+    "public_namespace",
 ]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_REQUEST_ID: ContextVar[str] = ContextVar("imgforge_request_id", default="")
+_REQUEST: ContextVar[RequestRecord | None] = ContextVar("imgforge_request", default=None)
 
 _LEVELS = {
     "debug": LogLevel.debug,
@@ -52,26 +57,32 @@ _LEGACY = "log_legacy"
 _RANK = {level: rank for rank, level in enumerate(LogLevel.iterconstants())}
 
 
-def bind_request_id(identity: str) -> None:
-    """Sets the id of the request that the current context, and coroutines started in it, work for."""
-    _REQUEST_ID.set(identity)
+def bind_request(record: RequestRecord | None) -> None:
+    """Sets the request that the current context, and coroutines started in it, work for."""
+    _REQUEST.set(record)
+
+
+def current_request() -> RequestRecord | None:
+    """The request that the current context works for."""
+    return _REQUEST.get()
 
 
 def current_request_id() -> str:
-    """The id of the request that the current context works for, or ""."""
-    return _REQUEST_ID.get()
+    """The id of that request, or ""."""
+    record = _REQUEST.get()
+    return "" if record is None else record.identity
 
 
 def keeping_request_id(callback: Callable[P, R]) -> Callable[P, R]:
-    """*callback* in the context of the current request's id, whoever calls it later."""
-    identity = current_request_id()
+    """*callback* in a context with the current request, and so its id, whoever calls it later."""
+    record = current_request()
 
     def called(*args: P.args, **kwargs: P.kwargs) -> R:
-        token = _REQUEST_ID.set(identity)
+        token = _REQUEST.set(record)
         try:
             return callback(*args, **kwargs)
         finally:
-            _REQUEST_ID.reset(token)
+            _REQUEST.reset(token)
 
     return called
 
@@ -148,7 +159,7 @@ def line_observer(write: Callable[[Any, str], object], *, levels: LevelFilter, f
     @provider(ILogObserver)
     def observer(event: LogEvent) -> None:
         level = event.get("log_level") or LogLevel.info
-        namespace = _public(str(event.get("log_namespace") or "-"))
+        namespace = public_namespace(str(event.get("log_namespace") or "-"))
         if levels.passes(namespace, level):
             write(level, line_of(event, namespace, level.name))
 
@@ -162,7 +173,7 @@ def notice_line(form: str, text: str, **fields: Any) -> str:
     return _FORMS[form](event, "imgforge.log", LogLevel.warn.name)
 
 
-def _public(namespace: str) -> str:
+def public_namespace(namespace: str) -> str:
     """The part of a logger's name that an operator knows: the package, without our modules in it."""
     if namespace == _LEGACY:
         return "twisted"

@@ -10,6 +10,7 @@ fields of their lines are kept with the prebuilt response.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,9 +19,13 @@ from typing import Any, NamedTuple
 
 from imgforge.model import ImageRequest, InfoRequest, is_data_url
 
-__all__ = ["RequestRecord", "Stage", "Step", "WorkRecord", "shown_source"]
+__all__ = ["RequestRecord", "Stage", "Step", "WorkRecord", "logged_target", "shown_source", "without_user_info"]
 
 _LONGEST_SOURCE = 500
+_LONGEST_TARGET = 500  # characters in a log line
+_QUERY = re.compile(r"\?|%3f", re.IGNORECASE)
+# User and password of a URL, encoded or not.
+_USER_INFO = re.compile(rb"((?::|%3a)(?:/|%2f){2})(?:(?!%2f)[^/])*(?:@|%40)", re.IGNORECASE)
 _MOST_STEPS = 100  # of a work: retries and hedges of many watermarks
 
 
@@ -99,6 +104,7 @@ class RequestRecord:
     route: str = ""  # the name of its route in the metrics
     client: str = ""  # address
     began: float = 0.0  # seconds since the epoch
+    scheme: str = "http"  # of the connection: https under TLS, whatever a proxy before it has
     image: ImageRequest | InfoRequest | None = None  # what the target asks for, once it is parsed
     source: str = ""  # the original's URL as `shown_source` has it
     format: str = ""  # of the result: webp, png, ...
@@ -158,3 +164,16 @@ def shown_source(url: str) -> str:
         authority, slash, path = rest.partition("/")
         shown = scheme + separator + authority.rpartition("@")[2] + slash + path
     return shown if len(shown) <= _LONGEST_SOURCE else shown[:_LONGEST_SOURCE] + "..."
+
+
+def logged_target(target: bytes) -> str:
+    """*target* for a log line: without the query of its source, and the user and password of that."""
+    text = without_user_info(target).decode("utf-8", "backslashreplace")
+    path, *query = _QUERY.split(text, maxsplit=1)
+    logged = path[:_LONGEST_TARGET]
+    return logged + "..." if query or len(path) > _LONGEST_TARGET else logged
+
+
+def without_user_info(target: bytes) -> bytes:
+    """*target* with `***` for users and passwords of the URLs in it."""
+    return _USER_INFO.sub(rb"\1***@", target)

@@ -8,13 +8,12 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from imgforge.observability.request_observers import IRequestObserver
-from imgforge.observability.request_record import RequestRecord
+from imgforge.observability.request_record import RequestRecord, logged_target
 from imgforge.observability.request_texts import options_text
 
 __all__ = ["SlowRequests"]
 
 _MOST_LINES = 10  # a second: where every request is slow, a line for each helps nobody
-_LEFT_OUT = "; {left_out} more not logged"
 
 _LOG = Logger("imgforge.slow")  # IMGFORGE_LOG_LEVEL=imgforge.slow=off silences it
 
@@ -40,10 +39,11 @@ class SlowRequests:
         spent = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in timings.items())
         left_out, self._left_out = self._left_out, 0
         _LOG.warn(
-            "slow request: {method} {route} took {duration} s ({spent}): status {status}, source {source}, "
+            "slow request: {method} {target} took {duration} s ({spent}): status {status}, source {source}, "
             "options {options}, {bytes_in} bytes in, {size} bytes out"
             + ("; {left_out} more not logged" * bool(left_out)),
             method=record.method,
+            target=logged_target(record.target),
             route=record.route,
             duration=round(record.duration, 3),
             spent=spent or "no step was noted",

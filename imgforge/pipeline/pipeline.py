@@ -10,8 +10,7 @@ image ── fresh in the cache ────────────────
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import replace
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IReactorTime
@@ -19,18 +18,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from imgforge.cache import URL_BYTES, PurgeKind, entry_key, info_key
-from imgforge.errors import (
-    DecoderLost,
-    ImgforgeError,
-    OriginFailed,
-    OriginTimeout,
-    Overloaded,
-    Quarantined,
-    RequestTimeout,
-    SourceMissing,
-)
+from imgforge.errors import ImgforgeError, OriginFailed, Overloaded, RequestTimeout
 from imgforge.model import CacheEntry, ImageRequest, InfoRequest, SourceHead, SourceImage
-from imgforge.observability import RequestRecord, Stage, WorkRecord, keeping_request_id, shown_source
+from imgforge.observability import RequestRecord, Stage, WorkRecord, keeping_request_id
 from imgforge.pipeline.cached_originals import renewed
 from imgforge.pipeline.fallback_images import FallbackImages
 from imgforge.pipeline.inspector import Inspection, Inspector
@@ -40,15 +30,13 @@ from imgforge.pipeline.original_fetcher import OriginalRequest, check_format
 from imgforge.pipeline.parts import PipelineParts, PipelineSettings
 from imgforge.pipeline.renderer import Renderer
 from imgforge.pipeline.result_cache import CachedResult, CacheState, ResultCache
+from imgforge.pipeline.results_on_error import ResultsOnError
 from imgforge.pipeline.staleness import validators
 from imgforge.pipeline.stateful_coalescing import StatefulCoalescer
 
 __all__ = ["Pipeline"]
 
 T = TypeVar("T")
-
-# Failures that may pass: a stale result is better. An origin's 404 is final.
-_TRANSIENT = (DecoderLost, OriginFailed, OriginTimeout, Overloaded, Quarantined, RequestTimeout)
 
 
 class Pipeline:
@@ -66,7 +54,7 @@ class Pipeline:
         self._quarantine = parts.quarantine
         self._renderer = Renderer(clock, settings, parts)
         self._inspector = Inspector(clock, settings, parts, self._renderer)
-        self._fallbacks = FallbackImages(settings, parts.caches, self._renderer)
+        self._on_error = ResultsOnError(parts.caches.results, FallbackImages(settings, parts.caches, self._renderer))
         self._renders: StatefulCoalescer[tuple[bytes, float, ResultCache], CachedResult, WorkRecord] = (
             StatefulCoalescer(WorkRecord)
         )
@@ -144,13 +132,13 @@ class Pipeline:
             if job.coalescing_key not in self._renders:
                 self._admission.check(request.source)  # first: a refusal takes no lock, and costs the client no rate
         except Overloaded as error:
-            return self._stale_or_raise(error, cached)
+            return self._on_error.stale_or_raise(error, cached)
         admit()
         work = record.join(self._renders.state(job.coalescing_key))
         try:
             return await self._make_once(job, work)
         except RequestTimeout as error:  # also where most of the time went into waiting for others
-            return self._stale_or_raise(error, cached)
+            return self._on_error.stale_or_raise(error, cached)
 
     def _results_for(self, request: ImageRequest | InfoRequest) -> ResultCache:
         """The cache for the result of *request*."""
@@ -206,7 +194,7 @@ class Pipeline:
             try:
                 return self._stored_or_renewed(job, await self._inspector.inspect(inspection, work))
             except ImgforgeError as error:
-                stale = await self._stale_on_error(job, error)
+                stale = await self._on_error.stale(job, error)
                 if stale is None:
                     raise
                 return stale
@@ -222,7 +210,7 @@ class Pipeline:
                 entry = await self._renderer.render(request, job.accepted, original, lease, work)
                 return job.results.store(job.key, entry)
         # The lease has ended: a fallback image takes one of its own.
-        return await self._result_on_error(job, request, failure, work)
+        return await self._on_error.result(job, request, failure, work)
 
     def _stored_or_renewed(self, job: Job, made: CacheEntry | SourceImage) -> CachedResult:
         """The result of the entry that was *made*, or the stale one with the headers of its unmodified original."""
@@ -257,48 +245,6 @@ class Pipeline:
         if not original.not_modified:
             check_format(original)
         return original
-
-    async def _stale_on_error(self, job: Job, error: ImgforgeError) -> CachedResult | None:
-        """The stale result, since the source failed with *error*; None where it may not be served."""
-        if self._may_serve_stale(job.stale, error):
-            return job.stale
-        if job.stale is not None and isinstance(error, SourceMissing):
-            await job.results.remove(job.stale.key)
-        return None
-
-    async def _result_on_error(
-        self, job: Job, request: ImageRequest, error: ImgforgeError, work: WorkRecord
-    ) -> CachedResult:
-        """The stale result or a fallback image, since the source failed with *error*; else raises that."""
-        stale = await self._stale_on_error(job, error)
-        if stale is not None:
-            return stale
-        if error.replaceable:
-            for source in self._fallbacks.sources(request):
-                fallback = replace(request, source=source, passed=())
-                try:
-                    result = await self._fallbacks.image(fallback, job.accepted, work)
-                except ImgforgeError as second_error:
-                    self.log.warn("the fallback image failed too: {line}", line=second_error.logged)
-                else:
-                    shown = shown_source(request.source)
-                    self.log.info("served a fallback image for {source}: {line}", source=shown, line=error.logged)
-                    return replace(result, failure=error)
-        raise error
-
-    def _stale_or_raise(self, error: ImgforgeError, stale: CachedResult | None) -> CachedResult:
-        if self._may_serve_stale(stale, error):
-            return stale
-        raise error
-
-    def _may_serve_stale(self, stale: CachedResult | None, error: ImgforgeError) -> TypeGuard[CachedResult]:
-        """Whether *stale* is served in place of what failed with *error*; logs it."""
-        if stale is None or not isinstance(error, _TRANSIENT):
-            return False
-        served = self._caches.results.may_be_served_on_error(stale)
-        if served:
-            self.log.info("served a stale result: {line}", line=error.logged)
-        return served
 
     def _log_failed_revalidation(self, failure: Failure) -> None:
         """Log it: the client has got the stale result, and the next request for it tries again."""

@@ -25,6 +25,7 @@ from kombu.exceptions import ChannelError, KombuError, OperationalError
 from kombu.message import Message
 from twisted.logger import Logger
 
+from imgforge.config import mask_user_info
 from imgforge.queue.celery import QUEUE, TASK
 from imgforge.queue.jobs import (
     QueueFailed,
@@ -288,4 +289,4 @@ def _tasks(answers: dict[str, list[dict[str, Any]]] | None, request: str) -> int
 
 def _cause(error: BaseException) -> str:
     """What happened, without the URL of the broker, which has a password."""
-    return f"{type(error).__name__}: {error}"
+    return mask_user_info(f"{type(error).__name__}: {error}")

@@ -29,6 +29,7 @@ from imgforge.pipeline import (
 from imgforge.service.cache_translation import cache_settings, original_cache_settings
 from imgforge.service.drain import Drain
 from imgforge.service.front_page import make_front_page
+from imgforge.service.image_routes import image_routes
 from imgforge.service.lifecycle import Component, OrderedServices, PeriodicCall
 from imgforge.service.platform import IdleTrim, pixel_bytes
 from imgforge.service.process_metrics import ObservedParts, ProcessMetrics
@@ -49,7 +50,6 @@ from imgforge.service.translation import (
     source_settings,
 )
 from imgforge.service.url_translation import url_settings
-from imgforge.service.work_routes import IMAGES, INFO
 from imgforge.sources import SourceRegistry, use_own_resolver
 from imgforge.urls import UrlParser
 from imgforge.web import (
@@ -62,14 +62,9 @@ from imgforge.web import (
     FastLane,
     FastLaneSettings,
     HealthEndpoint,
-    ImageEndpoint,
     ImageServices,
     ImageSite,
-    InfoEndpoint,
     MetricsEndpoint,
-    PurgeEndpoint,
-    PurgeGate,
-    PurgePathEndpoint,
     RateLimit,
     Rates,
     Route,
@@ -84,7 +79,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Application", "ApplicationParts"]
 
-_PURGE = "/cache/purge"
 _FLUSH_INTERVAL = 0.25
 _STATE_INTERVAL = 1.0
 
@@ -260,8 +254,7 @@ class Application(OrderedServices):
 
     def _make_server(self) -> Server:
         settings, reactor = self._settings, self._reactor
-        gate, parser = self._gate, self._parser
-        metrics: Endpoint = MetricsEndpoint(reactor, gate, self._metrics, lambda: self._process_metrics.refresh())
+        metrics: Endpoint = MetricsEndpoint(reactor, self._gate, self._metrics, lambda: self._process_metrics.refresh())
         if settings.metrics_listeners:  # so that the public does not read them
             metrics = missing_endpoint("this listener has no /metrics")
         rates = Rates(
@@ -271,8 +264,8 @@ class Application(OrderedServices):
         )
         services = ImageServices(
             clock=reactor,
-            gate=gate,
-            parser=parser,
+            gate=self._gate,
+            parser=self._parser,
             pipeline=self._pipeline,
             rates=rates,
             answers=answer_settings(settings),
@@ -282,9 +275,6 @@ class Application(OrderedServices):
             hints=ClientHints(settings.enable_client_hints, settings.max_result_dimension),
         )
         health_paths = {b"/status", b"/health", settings.health_check_path.encode()} - {b""}
-        purging = PurgeGate(settings.purge_secret)
-        purge_image = PurgePathEndpoint(purging, parser.parse, self._pipeline)
-        purge_info = PurgePathEndpoint(purging, parser.parse_info, self._pipeline)
         routes = [
             *(Route(path, path.decode(), self._health, always=True) for path in sorted(health_paths)),
             *self._front_page.routes,
@@ -292,12 +282,8 @@ class Application(OrderedServices):
             Route(b"/metrics", "/metrics", metrics),
             *self._telemetry.routes,
             Route(b"/debug/top", "/debug/top", missing_endpoint("this server has no top tables")),
-            Route(b"/info/", INFO, InfoEndpoint(services), prefix=True),
-            Route(b"/info/", INFO, purge_info, prefix=True, methods=(b"PURGE",)),
-            Route(_PURGE.encode(), _PURGE, PurgeEndpoint(purging, self._pipeline), methods=(b"POST",)),
             *(prerendering_off() if self._prerendering is None else self._prerendering.routes()),
-            Route(b"", IMAGES, ImageEndpoint(services), prefix=True),
-            Route(b"", IMAGES, purge_image, prefix=True, methods=(b"PURGE",)),
+            *image_routes(services, settings.purge_secret),
         ]
         chosen = server_settings(settings, self._clients)
         observers = self._telemetry.observers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,7 +32,7 @@ from imgforge.errors import (
     TooManyClients,
     Unreadable,
 )
-from imgforge.observability import RequestRecord
+from imgforge.observability import RequestRecord, logged_target
 from imgforge.web.http import Answer, error_headers
 
 __all__ = [
@@ -43,7 +42,6 @@ __all__ = [
     "development_errors",
     "error_answer",
     "log_error",
-    "logged_target",
     "reference",
 ]
 
@@ -78,9 +76,6 @@ REFUSALS = {
     TooManyClients: "clients",
 }
 
-_LONGEST_LOGGED = 500  # characters of a target in a log line
-_QUERY = re.compile(r"\?|%3f", re.IGNORECASE)
-
 
 def error_answer(error: ImgforgeError, not_found_ttl: int = 0) -> Answer:
     """The error's text. Caches may not store it, except a missing source's for *not_found_ttl* seconds."""
@@ -90,13 +85,6 @@ def error_answer(error: ImgforgeError, not_found_ttl: int = 0) -> Answer:
     if isinstance(error, Overloaded):
         headers.append((b"Retry-After", b"%d" % error.retry_after))
     return Answer(error.status, headers, error.message.encode("utf-8") + b"\n")
-
-
-def logged_target(target: bytes) -> str:
-    """*target* for a log line: without the query of its source, which may have tokens and signatures."""
-    path, *query = _QUERY.split(target.decode("utf-8", "backslashreplace"), maxsplit=1)
-    logged = path[:_LONGEST_LOGGED]
-    return logged + "..." if query or len(path) > _LONGEST_LOGGED else logged
 
 
 def log_error(log: Logger, level: Any, error: ImgforgeError, record: RequestRecord) -> None:

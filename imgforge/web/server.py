@@ -31,14 +31,13 @@ from imgforge.errors import (
     TooManyClients,
     Unreadable,
 )
-from imgforge.observability import AccessLog, IRequestObserver, Metrics, RequestRecord, bind_request_id
+from imgforge.observability import AccessLog, IRequestObserver, Metrics, RequestRecord, bind_request, logged_target
 from imgforge.web.error_answers import (
     CLIENT_MISTAKES,
     REFUSALS,
     ErrorAnswers,
     error_answer,
     log_error,
-    logged_target,
     reference,
 )
 from imgforge.web.fast_lane import FastLane
@@ -146,7 +145,6 @@ class Server(Resource):
 
     def _start(self, request: Request, route: Route) -> None:
         name = request_id(request.getHeader(b"x-request-id"))
-        bind_request_id(name)
         request.setHeader(b"X-Request-ID", name.encode("ascii"))
         for header in self._settings.headers:
             request.setHeader(*header)
@@ -157,7 +155,9 @@ class Server(Resource):
             route.label,
             self.clients.of(request),
             self._clock.seconds(),
+            "https" if request.isSecure() else "http",
         )
+        bind_request(record)
         attach_record(request, record)
         exchange = Exchange(request, record)
         self.in_flight.add(exchange)

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from imgforge.config import mask_user_info
 from imgforge.errors import ImgforgeError
 from imgforge.model import CacheControl
 from imgforge.processing.codecs import detect_format
@@ -240,6 +241,9 @@ LINES: dict[str, tuple[Callable[[Any], object], Callable[[int], object]]] = {
     "blanks in Forwarded": (_client_behind, lambda n: b" " * n + b"\x01"),
     "a quotation in Forwarded": (_client_behind, lambda n: b'a="' + b"\\a" * n),
     "wildcards": (_allow(["https://*.*.com/"]), lambda n: "https://" + ".a" * (n // 2)),
+    "slashes in a URL": (mask_user_info, lambda n: "//" * n + " @"),
+    "user info without an end": (mask_user_info, lambda n: "//a.b:1" * n + "@"),
+    "much user info": (mask_user_info, lambda n: "//a:b@" * n),
     "many wildcards": (_allow(["https://*.*.*.*.com/"]), lambda n: "https://" + ".a" * (n // 2)),
 }
 

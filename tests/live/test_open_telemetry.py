@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import http.client
+import ssl
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -166,6 +169,21 @@ class TraceTests(TracedCase):
         for name in ("downloading_source_image", "processing_image"):
             self.assertEqual((first[name].began, first[name].ended), (second[name].began, second[name].ended))
 
+    def test_the_scheme_is_that_of_the_listener(self) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            pem = Path(scratch, "own.pem")
+            pem.write_bytes(certificate("localhost"))
+            tls = free_port()
+            server = self.traced(BIND=f"127.0.0.1:{free_port()},ssl:{tls}:interface=127.0.0.1:privateKey={pem}")
+            path = f"/unsafe/w:9/plain/{self.origin.url('/a.png')}"
+            self.assertEqual(self.ask(server, path, "plain").attributes["http.scheme"], "http")
+            context = ssl.create_default_context(cafile=str(pem))
+            connection = http.client.HTTPSConnection("localhost", tls, context=context, timeout=20)
+            connection.request("GET", path, headers={"X-Request-ID": "encrypted", "X-Forwarded-Proto": "http"})
+            self.assertEqual(connection.getresponse().status, 200)
+            connection.close()
+            self.assertEqual(self.root("encrypted").attributes["http.scheme"], "https")
+
     def test_a_sampler_that_takes_none_sends_nothing_and_the_origin_learns_so(self) -> None:
         server = self.traced(
             {"OTEL_TRACES_SAMPLER": "always_off"},
@@ -197,7 +215,7 @@ class TraceTests(TracedCase):
 
 class HitTests(TracedCase):
     def test_hits_of_the_fast_lane_have_spans_too_and_continue_the_traces_of_clients(self) -> None:
-        server = self.traced()
+        server = self.traced(PROMETHEUS_IMGPROXY_NAMES="true")
         path = f"/unsafe/w:9/plain/{self.origin.url('/a.png')}"
         for identity in ("made", "memory"):
             self.ask(server, f"{path}?token=hush", identity)
@@ -207,6 +225,13 @@ class HitTests(TracedCase):
         self.assertIn("HIT memory", hit.attributes["imgforge.cache_status"])
         self.assertEqual((hit.attributes["http.url"], hit.kind, hit.parent), (path, 2, ""))
         self.assertEqual(list(self.receiver.tree(hit)), ["/request"])  # and no look-up: it was the fast lane's
+        # Both histograms of requests name its trace.
+        exposed = server.get("/metrics", {"Accept": "application/openmetrics-text;version=1.0.0"}).body.decode()
+        lines = [line for line in exposed.splitlines() if f'# {{trace_id="{hit.trace}"}}' in line]
+        self.assertEqual(
+            sorted(line.partition("_bucket")[0] for line in lines),
+            ["http_requests_duration_seconds", "request_duration_seconds"],
+        )
         continued = self.ask(server, path, "continued", traceparent=TRACEPARENT)
         self.assertEqual(continued.trace, PARENT)
         self.assertIn("cache_lookup", self.receiver.tree(continued))
@@ -257,11 +282,35 @@ class SignalTests(TracedCase):
 
         wait_for(lambda: len(mine()) == 2, "the lines of the failed request")
         slow, line = sorted(mine(), key=lambda one: one.severity_text, reverse=True)
-        self.assertIn("slow request: GET ", slow.body.string_value)
+        self.assertIn("slow request: GET /unsafe/w:9/plain/http", slow.body.string_value)
         self.assertIn("404 GET", line.body.string_value)
         for one in (slow, line):
             self.assertEqual((one.trace_id.hex(), one.span_id.hex()), (failed.trace, failed.identity))
         self.assertEqual(line.severity_text, "INFO")
+
+    def test_lines_of_equal_ids_under_way_have_the_trace_of_their_own_request(self) -> None:
+        server = self.traced(OPEN_TELEMETRY_ENABLE_LOGS="true")
+        self.origin.hold()
+        connections = []
+        for name in ("first", "second"):
+            connection = http.client.HTTPConnection("127.0.0.1", server.port)
+            self.addCleanup(connection.close)
+            path = f"/unsafe/plain/{self.origin.url(f'/{name}.png')}"
+            connection.request("GET", path, headers={"X-Request-ID": "same"})
+            connections.append(connection)
+        wait_for(lambda: len(self.origin.requests) == 2, "both requests")
+        self.origin.release()
+        for connection in connections:
+            self.assertEqual(connection.getresponse().status, 404)
+
+        def lines(name: str) -> list[Any]:
+            return [line for line in self.receiver.logs if f"/{name}.png" in line.body.string_value]
+
+        wait_for(lambda: len(self.receiver.roots()) == 2, "both spans")
+        wait_for(lambda: lines("first") and lines("second"), "the lines of both")
+        traces = {root.attributes["http.url"].rpartition("/")[2]: root.trace for root in self.receiver.roots()}
+        for name in ("first", "second"):
+            self.assertEqual([line.trace_id.hex() for line in lines(name)], [traces[f"{name}.png"]])
 
 
 class DestinationTests(TracedCase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge import errors
@@ -43,6 +44,10 @@ class ErrorTests(SynchronousTestCase):
     def test_what_is_no_error_of_imgforge_is_unexpected(self) -> None:
         self.assertEqual(error_type(RequestRecord(failure=ValueError("x"))), "unexpected")
         self.assertEqual(error_type(RequestRecord()), "")
+
+    def test_who_gives_up_fails_not_and_a_fallback_image_stands_for_a_download_that_did(self) -> None:
+        self.assertEqual(error_type(RequestRecord(failure=CancelledError())), "")
+        self.assertEqual(error_type(RequestRecord(fallback=404, status=200)), "download")
 
     def test_broken_image_is_of_the_step_that_found_it(self) -> None:
         record = RequestRecord(failure=errors.NotAnImage("x"))

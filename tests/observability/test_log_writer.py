@@ -10,7 +10,7 @@ from threading import Event, Thread
 from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.observability import bind_request_id, make_observer, parse_level_spec
+from imgforge.observability import RequestRecord, bind_request, make_observer, parse_level_spec
 from imgforge.observability.log_writer import LogWriter
 
 
@@ -112,11 +112,11 @@ class LogWriterTests(SynchronousTestCase):
         os.write(self.stream.fileno(), b"x" * 4095 + b"\n")  # the thread waits
         log = Logger(namespace="t", observer=make_observer(writer, levels=parse_level_spec("info"), form="structured"))
         value = ["then"]
-        bind_request_id("mine")
-        self.addCleanup(bind_request_id, "")
+        bind_request(RequestRecord("mine"))
+        self.addCleanup(bind_request, None)
         log.info("{value}", value=value)
         value[0] = "now"
-        bind_request_id("another")
+        bind_request(RequestRecord("another"))
         _, line = self.read(2)
         self.assertIn('request_id="mine"', line)
         self.assertIn("then", line)

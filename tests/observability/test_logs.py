@@ -17,7 +17,8 @@ from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from imgforge.observability import (
-    bind_request_id,
+    RequestRecord,
+    bind_request,
     current_request_id,
     keeping_request_id,
     make_observer,
@@ -146,7 +147,7 @@ class RequestIdTests(TestCase):
             seen[identity].append(current_request_id())
 
         def start(identity: str) -> Deferred[None]:
-            bind_request_id(identity)
+            bind_request(RequestRecord(identity))
             return Deferred.fromCoroutine(work(identity))
 
         running = [copy_context().run(start, identity) for identity in ("a", "b", "c")]
@@ -159,11 +160,11 @@ class RequestIdTests(TestCase):
         seen: list[str] = []
 
         def make() -> Callable[[str], None]:
-            bind_request_id("mine")
+            bind_request(RequestRecord("mine"))
             return keeping_request_id(lambda word: seen.append(f"{word} {current_request_id()}"))
 
         def call(callback: Callable[[str], None]) -> None:
-            bind_request_id("another's")
+            bind_request(RequestRecord("another's"))
             callback("done for")
             seen.append(current_request_id())
 

@@ -41,11 +41,20 @@ class SlowRequestTests(SynchronousTestCase):
         (event,) = self.events
         self.assertEqual(
             formatEvent(event),
-            "slow request: GET /{*path} took 2.0 s (fetch 1.500 s, retry 0.250 s): status 200, source http://o/a.png, "
-            "options width=300, 4096 bytes in, 512 bytes out",
+            "slow request: GET /sig/w:300/plain/http://o/a.png... took 2.0 s (fetch 1.500 s, retry 0.250 s): status "
+            "200, source http://o/a.png, options width=300, 4096 bytes in, 512 bytes out",
         )
         self.assertEqual((event["fetch_ms"], event["retry_ms"], event["request_id"]), (1500.0, 250.0, "id"))
+        self.assertEqual(event["route"], "/{*path}")
         self.assertNotIn("hush", repr(event))
+
+    def test_a_target_is_named_up_to_500_characters_without_passwords(self) -> None:
+        asked = record(2.0)
+        asked.target = b"/sig/w:300/plain/http%3A%2F%2Fme:hush%40o/" + b"x" * 5000
+        SlowRequests(2.0).ended(asked)
+        (event,) = self.events
+        self.assertTrue(event["target"].startswith("/sig/w:300/plain/http%3A%2F%2F***@o/xxx"))
+        self.assertEqual(len(event["target"]), 503)
 
     def test_storm_has_ten_lines_a_second_and_the_next_one_says_how_many_are_missing(self) -> None:
         slow = SlowRequests(1.0)

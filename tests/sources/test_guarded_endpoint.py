@@ -28,7 +28,7 @@ from zope.interface.verify import verifyObject
 
 from imgforge.errors import OriginFailed, SourceRefused
 from imgforge.interfaces import IServerReactor
-from imgforge.observability import bind_request_id, current_request_id
+from imgforge.observability import RequestRecord, bind_request, current_request_id
 from imgforge.sources import AddressPolicy, SourceRegistry
 from imgforge.sources.guarded_endpoint import GuardedEndpoint
 from tests.support.http_case import SETTINGS, HttpCase
@@ -228,7 +228,7 @@ class RefusalLogTests(SynchronousTestCase):
         resolver = reactor.nameResolver = LateResolver("127.0.0.1")
 
         def connect() -> Deferred[Any]:
-            bind_request_id("mine")
+            bind_request(RequestRecord("mine"))
             endpoint = GuardedEndpoint(reactor, "cdn.example", 80, AddressPolicy(), timeout=10)
             return endpoint.connect(Factory.forProtocol(Protocol))
 

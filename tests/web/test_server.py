@@ -10,9 +10,8 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, global
 from zope.interface import implementer, provider
 
 from imgforge.errors import BadSignature, NotAnImage, OriginFailed, Overloaded, SourceNotFound, Unreadable
-from imgforge.observability import IRequestObserver, RequestRecord, bind_request_id, current_request_id
+from imgforge.observability import IRequestObserver, RequestRecord, bind_request, current_request_id, logged_target
 from imgforge.web import Answer
-from imgforge.web.error_answers import logged_target
 from imgforge.web.server import Server
 from tests.support.site_case import SiteCase
 
@@ -138,7 +137,7 @@ class ErrorLogTests(SiteCase):
         self.ask(b"GET /slow HTTP/1.1\r\nHost: x\r\nX-Request-ID: mine\r\n\r\n")
 
         def bring() -> None:
-            bind_request_id("another's")
+            bind_request(RequestRecord("another's"))
             self.slow.errback(OriginFailed("x"))
 
         copy_context().run(bring)
@@ -162,6 +161,11 @@ class ErrorLogTests(SiteCase):
             (b"/\xfc.jpg", r"/\xfc.jpg"),
         ):
             self.assertEqual(logged_target(target), logged)
+
+    def test_users_and_passwords_are_not_logged(self) -> None:
+        for source in ("http://me:hush@o/a.jpg", "http%3A%2F%2Fme%3Ahush%40o%2Fa.jpg"):
+            self.assertNotIn("hush", logged_target(f"/quick/plain/{source}".encode()))
+        self.assertEqual(logged_target(b"/quick/plain/http://o/a@2x.jpg@webp"), "/quick/plain/http://o/a@2x.jpg@webp")
 
     def test_queries_are_not_logged(self) -> None:
         for target in (b"/quick/plain/http://o/a.jpg?secret", b"/quick/plain/http%3A%2F%2Fo%2Fa.jpg%3Fsecret"):

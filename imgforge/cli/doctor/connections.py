@@ -52,9 +52,10 @@ def _is_reachable_prefix(url: str) -> bool:
 
 def _origin(settings: Settings, url: str, is_image: bool) -> Iterator[Finding]:
     """What fetching *url* has to say; a prefix that is no image may have any status."""
+    from imgforge.config import mask_user_info
     from imgforge.errors import OriginTimeout, SourceNotFound, SourceRefused, SourceTooLarge, UnknownScheme
 
-    parts = urlsplit(url)
+    parts = urlsplit(mask_user_info(url))
     name = f"origin {parts.scheme}://{parts.netloc.rpartition('@')[2]}"
     began = time.time()
     outcome = _fetched(settings, url)

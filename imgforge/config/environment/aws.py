@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from imgforge.config.url_masking import mask_user_info
+
 __all__ = ["aws_parameters", "aws_secret"]
 
 _REGION = "us-west-1"  # where nothing names one, as imgproxy has it
@@ -77,4 +79,4 @@ def _client(service: str, region: str) -> Iterator[Any]:
         found = region or os.environ.get("AWS_REGION") or session.get_config_variable("region") or _REGION
         yield session.create_client(service, region_name=found, config=limits)
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, ValueError) as error:
-        raise LookupError(f"{type(error).__name__}: {' '.join(str(error).split())}") from None
+        raise LookupError(mask_user_info(f"{type(error).__name__}: {' '.join(str(error).split())}")) from None

@@ -8,6 +8,8 @@ from base64 import b64decode
 from typing import Any
 from urllib.parse import quote
 
+from imgforge.config.url_masking import mask_user_info
+
 __all__ = ["gcp_secret"]
 
 _GOOGLE = "https://secretmanager.googleapis.com"
@@ -39,9 +41,10 @@ def gcp_secret(project: str, identity: str, version: str, key: str) -> str:
             answer = session.get(url, timeout=_PATIENCE, allow_redirects=False, stream=True)
             body = answer.raw.read(_LONGEST + 1, decode_content=True)
     except GoogleAuthError as error:  # further arguments repeat what the first says
-        raise LookupError(str(error.args[0] if error.args else error).strip().partition("\n")[0]) from None
+        said = str(error.args[0] if error.args else error).strip().partition("\n")[0]
+        raise LookupError(mask_user_info(said)) from None
     except RequestException as error:
-        raise LookupError(f"{type(error).__name__} at {_endpoint()}") from None
+        raise LookupError(mask_user_info(f"{type(error).__name__} at {_endpoint()}")) from None
     if answer.status_code != 200:
         raise LookupError(f"it answered {answer.status_code} {_message(body)}".rstrip())
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import CancelledError
 from zope.interface import implementer
 
 from imgforge.config import Settings
@@ -40,7 +39,5 @@ class ImgproxyNames:
             return
         self._counts.answered(record.duration, record.trace_id)
         self._counts.worked(record.work, record.trace_id)
-        if record.fallback:
-            self._counts.failed("download")
-        elif not isinstance(record.failure, CancelledError) and (failed := error_type(record)):
-            self._counts.failed(failed)
+        if kind := error_type(record):
+            self._counts.failed(kind)

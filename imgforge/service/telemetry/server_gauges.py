@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from imgforge.concurrency import DaemonThread
+from imgforge.config import mask_user_info
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import Metrics
 from imgforge.service.lifecycle import PeriodicCall
@@ -122,7 +123,7 @@ class GaugeSender(Service):
             if self._turn.is_ours():
                 self._send(server_gauges(self._metrics))
         except Exception as error:
-            failure = f"{type(error).__name__}: {error}"
+            failure = mask_user_info(f"{type(error).__name__}: {error}")  # it may name an endpoint
         self._reactor.callFromThread(self._ended, failure)
 
     def _ended(self, failure: str | None) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
+from twisted.internet.defer import DeferredLock
 from twisted.internet.threads import deferToThreadPool
 from twisted.web.server import Request
 from zope.interface import implementer
@@ -29,6 +30,7 @@ __all__ = ["make"]
 
 _FOLD_INTERVAL = 1.0
 _WRITE_INTERVAL = 2  # folds
+_MOST_WAITING = 10  # calls that wait for the disk
 _ROWS = 20
 _encode = msgspec.json.encode
 
@@ -55,6 +57,7 @@ class TopFiles:
         self._reactor = reactor
         self._tables = tables
         self._shared = shared
+        self._turn = DeferredLock()
         self._folds = 0
         self._minute = tables.present.minute  # whose file is being written
         self._written = 0.0  # requests of the present minute that are in its file
@@ -78,7 +81,9 @@ class TopFiles:
             self._in_thread(self._shared.write, present.minute, _encode(present))
 
     def _in_thread(self, call: Callable[..., None], *arguments: Any) -> None:
-        self._reactor.getThreadPool().callInThread(call, *arguments)
+        """One call after the other: of two documents of a minute the later one stays. A disk that hangs costs some."""
+        if len(self._turn.waiting) < _MOST_WAITING:
+            self._turn.run(deferToThreadPool, self._reactor, self._reactor.getThreadPool(), call, *arguments)
 
 
 class TopEndpoint:

@@ -223,8 +223,9 @@ class AwsTests(VariablesCase):
         self.assertTrue(line.startswith(f"{place} /nothing/here in eu-west-3; check IMGFORGE_ENV_AWS_SSM_"), line)
 
     def test_store_that_is_away(self) -> None:
-        line = self.refusal(env_aws_secret_id="x", AWS_ENDPOINT_URL_SECRETS_MANAGER="http://127.0.0.1:1")
+        line = self.refusal(env_aws_secret_id="x", AWS_ENDPOINT_URL_SECRETS_MANAGER="http://me:hush@127.0.0.1:1")
         self.assertTrue(line.startswith("AWS Secrets Manager cannot be read: EndpointConnectionError"), line)
+        self.assertIn("http://***@127.0.0.1:1", line)
 
 
 class SecretManager(TokenServer):

@@ -56,7 +56,7 @@ class DestinationTests(SynchronousTestCase):
                 ("logs", "http://localhost:4317", (endpoint,)),
             ],
         )
-        given = {endpoint: "https://me:hush@collector:4318/otlp", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "logs:4317"}
+        given = {endpoint: "https://me:hu/sh@collector:4318/otlp", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "logs:4317"}
         found = receivers(settings(OPEN_TELEMETRY_ENABLE="1", OPEN_TELEMETRY_ENABLE_LOGS="1"), given)
         self.assertEqual([one.address for one in found], ["https://collector:4318", "logs:4317"])
         self.assertEqual(found[1].variables, ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",))

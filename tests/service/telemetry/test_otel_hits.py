@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace import SpanProcessor, SynchronousMultiSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from twisted.trial.unittest import SynchronousTestCase
 
+from imgforge.observability import RequestRecord
 from imgforge.service.telemetry.otel.hit_spans import HitSpans, gaps
 from imgforge.web import Hit
 from imgforge.web.fast_lane.hits import LoggedTarget
@@ -41,10 +42,14 @@ class HitSpansTests(SynchronousTestCase):
         """How many of three hits in a second get a span."""
         provider = TracerProvider(sampler, Resource({}), False, SynchronousMultiSpanProcessor())
         counted = Counted()
-        spans = HitSpans(provider, counted, asks=asks)
+        self.traced: list[RequestRecord] = []
+        spans = HitSpans(provider, counted, self.traced.append, asks=asks)
         target = LoggedTarget(b"/unsafe/plain/http://o/a.png", b"hit", "http://o/a.png", "png")
         for _ in range(3):
             spans.note(Hit(1.0, "::1", "GET", target, 200, 9, 0.001, b"id", {}))
+        self.assertEqual(
+            [(one.method, one.route, one.duration) for one in self.traced], counted.count * [("GET", "/{*path}", 0.001)]
+        )
         return counted.count
 
     def test_a_sampler_whose_ratio_is_not_known_is_asked(self) -> None:

@@ -85,7 +85,7 @@ class SenderTests(SenderCase):
 
         def send(gauges: ServerGauges) -> None:
             if broken:
-                raise OSError("no route")
+                raise OSError("no route to http://me:hush@h")
 
         sender = self.sender(send)
         for _ in range(3):
@@ -98,7 +98,7 @@ class SenderTests(SenderCase):
         self.assertEqual(
             self.lines,
             [
-                "metrics cannot be sent to Datadog: OSError: no route; they are tried again every 10 s",
+                "metrics cannot be sent to Datadog: OSError: no route to http://***@h; they are tried again every 10 s",
                 "metrics are sent to Datadog again",
             ],
         )

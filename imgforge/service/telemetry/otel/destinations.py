@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from imgforge import __version__
-from imgforge.config import Settings
+from imgforge.config import Settings, mask_user_info
 from imgforge.service.datadog_agent import datadog_agent
 
 __all__ = [
@@ -113,7 +113,7 @@ def _collector(signal: str, environ: Mapping[str, str]) -> Receiver:
 def _shown(address: str, variable: str) -> str:
     """Scheme, host and port of *address*, which for gRPC may have no scheme."""
     try:
-        parts = urlsplit(address if "://" in address else f"//{address}")
+        parts = urlsplit(mask_user_info(address if "://" in address else f"//{address}"))
     except ValueError as error:
         raise ValueError(f"{variable} must be a URL: {error}") from None
     host = parts.netloc.rpartition("@")[2]

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 
 from twisted.logger import Logger
 
+from imgforge.config import mask_user_info
 from imgforge.service.telemetry.otel.destinations import Receiver
 
 __all__ = ["ExporterFaults"]
 
 _INTERVAL = 60.0  # seconds between two lines about one receiver, or of one logger
 _LONGEST = 300
-_USER_INFO = re.compile(r"(?<=//)[^/@\s]+@")
 # The signal of an exporter: HTTP's have loggers of their own, gRPC's name it.
 _SIGNALS = {".trace_exporter": "traces", ".metric_exporter": "metrics", "._log_exporter": "logs"}
 _SIGNAL = re.compile(r"\bexport(?:ing)? (traces|metrics|logs)\b")
@@ -46,7 +46,7 @@ class ExporterFaults(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log *record*, unless there was a line about the same in the last minute."""
-        text = _USER_INFO.sub("***@", " ".join(record.getMessage().split()))
+        text = mask_user_info(" ".join(record.getMessage().split()))
         receiver = self._receiver(record.name, text)
         key = receiver.address if receiver else record.name
         if text.startswith("Queue full"):  # that follows from a receiver that is down

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import SpanContext, SpanKind, TraceFlags, format_trace_id
 
 from imgforge import __version__
+from imgforge.observability import RequestRecord
 from imgforge.service.telemetry.otel.span_attributes import hit_attributes
+from imgforge.service.work_routes import IMAGES
 from imgforge.web import Hit
 
 __all__ = ["HitSpans", "gaps"]
@@ -42,11 +44,20 @@ def gaps(ratio: float) -> Iterator[int]:
 class HitSpans:
     """Makes spans of hits, with the ids and the resource of *provider*, for *processor*.
 
-    Where *asks*, the provider's sampler is asked about each: its ratio was not known beforehand.
+    *traced* gets a record of each hit with a span, for exemplars: route, method, duration and trace are known. Where
+    *asks*, the provider's sampler is asked about each: its ratio was not known beforehand.
     """
 
-    def __init__(self, provider: TracerProvider, processor: SpanProcessor, *, asks: bool = False) -> None:
+    def __init__(
+        self,
+        provider: TracerProvider,
+        processor: SpanProcessor,
+        traced: Callable[[RequestRecord], None],
+        *,
+        asks: bool = False,
+    ) -> None:
         self._provider = provider
+        self._traced = traced
         self._asks = asks
         self._processor = processor
         self._scope = InstrumentationScope("imgforge", __version__)
@@ -85,3 +96,4 @@ class HitSpans:
             end_time=began + int(hit.seconds * 1e9),
         )
         self._processor.on_end(span)
+        self._traced(RequestRecord(method=hit.method, route=IMAGES, ended=hit.seconds, trace_id=format_trace_id(trace)))

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
 from typing import Any
 
 from opentelemetry._logs import Logger as OtelLogger
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
-from opentelemetry.trace import NonRecordingSpan, SpanContext
 from opentelemetry.trace.propagation import set_span_in_context
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from imgforge.errors import ImgforgeError
-from imgforge.observability import LevelFilter, current_request_id
+from imgforge.observability import LevelFilter, RequestRecord, current_request, public_namespace
 from imgforge.service.telemetry.otel.span_attributes import shown_target
 
 __all__ = ["LogRecords"]
@@ -36,39 +34,43 @@ _LONGEST_STACK = 8000
 
 @implementer(ILogObserver)
 class LogRecords:
-    """Hands the events that pass *levels* to *logger*; *context_of* gives the trace of a request by its id."""
+    """Hands the events that pass *levels* to *logger*."""
 
-    def __init__(
-        self, logger: OtelLogger, levels: LevelFilter, context_of: Callable[[str], SpanContext | None]
-    ) -> None:
+    def __init__(self, logger: OtelLogger, levels: LevelFilter) -> None:
         self._logger = logger
         self._levels = levels
-        self._context_of = context_of
 
     def __call__(self, event: LogEvent) -> None:
         """See `ILogObserver`; on any thread."""
         level = event.get("log_level") or LogLevel.info
-        namespace = str(event.get("log_namespace") or "-")
+        namespace = public_namespace(str(event.get("log_namespace") or "-"))
         if namespace.startswith(_OWN) or not self._levels.passes(namespace, level):
             return
-        identity = event.get("request_id") or current_request_id()
+        request = current_request()
+        identity = event.get("request_id") or (request.identity if request is not None else "")
         attributes: dict[str, Any] = {"logger.name": namespace}
         if identity:
             attributes["request_id"] = identity
         attributes |= _exception(event.get("log_failure"))
-        context = self._context_of(identity) if identity else None
         at = int(event.get("log_time", 0.0) * 1e9)
         self._logger.emit(
             LogRecord(
                 timestamp=at,
                 observed_timestamp=at,
-                context=set_span_in_context(NonRecordingSpan(context), Context()) if context else Context(),
+                context=_trace_of(request),
                 severity_text=level.name.upper(),
                 severity_number=_SEVERITIES[level],
                 body=_message(event)[:_LONGEST],
                 attributes=attributes,
             )
         )
+
+
+def _trace_of(request: RequestRecord | None) -> Context:
+    """The trace of the request that logs, if it is sampled; several may have one id at the same time."""
+    if request is None or not request.trace_id:
+        return Context()
+    return set_span_in_context(request.trace, Context())
 
 
 def _message(event: LogEvent) -> str:

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import SpanContext
 from twisted.logger import globalLogPublisher
 
 from imgforge import __version__
 from imgforge.config import Settings
 from imgforge.interfaces import IServerReactor
-from imgforge.observability import IRequestObserver, Metrics, parse_level_spec
+from imgforge.observability import IRequestObserver, Metrics, RequestRecord, parse_level_spec
 from imgforge.service.telemetry import Telemetry
 from imgforge.service.telemetry.otel.destinations import (
     certificates_of,
@@ -68,11 +67,17 @@ def make(reactor: IServerReactor, settings: Settings, metrics: Metrics) -> Telem
         observers.append(measurements)
         starts.append(partial(_start_metrics, settings, resource, measurements))
     if settings.open_telemetry_enable and settings.open_telemetry_enable_logs:
-        starts.append(partial(_start_logs, settings, resource, tracer.context_of))
-    hits = HitSpans(provider, processors, asks=is_custom(os.environ))
+        starts.append(partial(_start_logs, settings, resource))
+    hits = HitSpans(provider, processors, partial(_show_traced_hit, metrics), asks=is_custom(os.environ))
     parents = heeds_parents(os.environ) and "traceparent" in propagator().fields
     sampling = HitSampling(gaps(hit_ratio(os.environ)), hits.note, parents=parents)
     return Telemetry(observers, (Sending(reactor, starts),), hit_sampling=sampling)
+
+
+def _show_traced_hit(metrics: Metrics, record: RequestRecord) -> None:
+    metrics.traced(record)
+    if metrics.imgproxy is not None:
+        metrics.imgproxy.traced_hit(record.duration, record.trace_id)
 
 
 def _start_traces(settings: Settings, processors: SynchronousMultiSpanProcessor) -> Iterator[Stop]:
@@ -101,9 +106,7 @@ def _start_metrics(settings: Settings, resource: Resource, measurements: Measure
     yield provider.shutdown
 
 
-def _start_logs(
-    settings: Settings, resource: Resource, context_of: Callable[[str], SpanContext | None]
-) -> Iterator[Stop]:
+def _start_logs(settings: Settings, resource: Resource) -> Iterator[Stop]:
     # The SDK's logs have no public names yet.
     from opentelemetry.sdk._logs import LoggerProvider
     from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
@@ -114,7 +117,7 @@ def _start_logs(
     provider = LoggerProvider(resource, shutdown_on_exit=False)
     provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
     levels = parse_level_spec(os.environ.get("OTEL_LOG_LEVEL") or settings.log_level)
-    observer = LogRecords(provider.get_logger(settings.open_telemetry_logger_name), levels, context_of)
+    observer = LogRecords(provider.get_logger(settings.open_telemetry_logger_name), levels)
     globalLogPublisher.addObserver(observer)
 
     def stop() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import Getter, Setter, TextMapPropagator
-from opentelemetry.trace import Span, SpanContext, SpanKind, Status, StatusCode, Tracer, format_trace_id
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, format_trace_id
 from opentelemetry.trace.propagation import set_span_in_context
 from twisted.internet.defer import CancelledError
 from zope.interface import implementer
@@ -62,16 +62,6 @@ class RequestTracer:
         self._propagator = propagator
         self._fields = tuple(name.lower().encode("latin-1") for name in sorted(propagator.fields))
         self._propagates = propagates
-        self._under_way: dict[str, SpanContext] = {}
-        self._latest: tuple[str, SpanContext | None] = ("", None)  # that has ended
-
-    def context_of(self, identity: str) -> SpanContext | None:
-        """The context of the sampled request with that id, which is under way or the latest that has ended.
-
-        The lines that other observers log of a request, such as that of a slow one, come at its end.
-        """
-        latest, context = self._latest
-        return context if identity == latest else self._under_way.get(identity)
 
     def begun(self, record: RequestRecord, header: Callable[[bytes], bytes]) -> None:
         """See `IRequestObserver`."""
@@ -89,16 +79,13 @@ class RequestTracer:
             self._propagator.inject(carrier, set_span_in_context(span, context), _PAIRS)
             record.propagated = tuple(carrier)
         if span.is_recording():
-            found = span.get_span_context()
-            record.trace_id = format_trace_id(found.trace_id)
-            self._under_way[record.identity] = found
+            record.trace_id = format_trace_id(span.get_span_context().trace_id)
 
     def ended(self, record: RequestRecord) -> None:
         """See `IRequestObserver`."""
         span: Any = record.trace
         if span is None or not span.is_recording():
             return
-        self._latest = record.identity, self._under_way.pop(record.identity, None)
         span.set_attributes(image_attributes(record))
         if record.failure is not None and not isinstance(record.failure, CancelledError):
             _note_error(span, record, record.failure, record.ended)

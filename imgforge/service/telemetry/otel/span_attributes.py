@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from imgforge.model import ImageRequest, InfoRequest
-from imgforge.observability import RequestRecord, shown_source
+from imgforge.observability import RequestRecord, shown_source, without_user_info
 
 __all__ = [
     "hit_attributes",
@@ -44,13 +44,11 @@ _ORIGIN = re.compile(rb"^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 _BEFORE_SOURCE = frozenset({b"plain", b"enc", b"-"})
 _UNSIGNED = frozenset({b"info", b"unsafe"})
 _QUERY = re.compile(rb"\?|%3f|#|%23", re.IGNORECASE)
-# User and password of a URL, encoded or not.
-_USER_INFO = re.compile(rb"((?::|%3a)(?:/|%2f){2})(?:(?!%2f)[^/])*(?:@|%40)", re.IGNORECASE)
 
 
 def request_attributes(record: RequestRecord) -> Attributes:
     """What is known of a request at its begin: the sampler may look at it."""
-    attributes: Attributes = {"http.method": record.method, "http.scheme": "http"}
+    attributes: Attributes = {"http.method": record.method, "http.scheme": record.scheme}
     if record.client:
         attributes["net.sock.peer.addr"] = record.client
     return attributes
@@ -104,7 +102,7 @@ def shown_target(target: bytes, source: str = "") -> str:
     is cut off, unless it is *source*, which is known to have no query and no password.
     """
     path = _QUERY.split(_HIDDEN.sub(rb"\1:***", target), maxsplit=1)[0]
-    path = _without_signature(_USER_INFO.sub(rb"\1***@", path))
+    path = _without_signature(without_user_info(path))
     if b"/plain/" not in path and (not source or shown_source(source) != source):
         first, *rest = path.lstrip(b"/").split(b"/")
         path = b"/".join([b"", first, *(segment for segment in rest if b":" in segment or segment == b"info"), b"..."])

@@ -102,7 +102,7 @@ def report_of(
         causes=[(type(cause).__name__, scrub(_message(cause))) for cause in _causes(error)],
         at=record.ended,
         method=record.method,
-        url=f"http://{host}{shown}" if host else shown,
+        url=f"{record.scheme}://{host}{shown}" if host else shown,
         headers=headers,
         metadata=_metadata(record, scrub, repeated) | _explained(error),
     )

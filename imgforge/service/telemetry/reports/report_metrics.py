@@ -13,12 +13,13 @@ class ReportMetrics:
     def __init__(self, registry: CollectorRegistry, namespace: str = "") -> None:
         self._reports = Counter(
             "error_reports_total",
-            "Reports of errors, by outcome: sent, failed, dropped (too many wait) and suppressed (too many errors).",
+            "Reports of errors, by outcome: sent, taken (handed to Sentry's library, which tells of failures only), "
+            "failed, dropped (too many wait) and suppressed (too many errors).",
             ("outcome",),
             namespace=namespace,
             registry=registry,
         )
-        for outcome in ("sent", "failed", "dropped", "suppressed"):
+        for outcome in ("sent", "taken", "failed", "dropped", "suppressed"):
             self._reports.labels(outcome)
 
     def counted(self, outcome: str, count: int = 1) -> None:

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from imgforge.config import mask_user_info
 from imgforge.service.telemetry.reports.error_report import ErrorReport
 from imgforge.service.telemetry.reports.payloads import Notifier, Payload
 from imgforge.service.telemetry.reports.report_metrics import ReportMetrics
@@ -85,7 +86,7 @@ class ReportQueue(Service):
             self._counts.counted("failed")
             raise
         except Exception as error:
-            status, why = 0, str(error)
+            status, why = 0, mask_user_info(str(error))
         ok = 200 <= status < 300
         self._counts.counted("sent" if ok else "failed")
         if not ok and not self._pause:

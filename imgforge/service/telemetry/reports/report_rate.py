@@ -20,16 +20,12 @@ class _Kind:
 
 
 class ReportRate:
-    """Lets one report of equal errors pass in ten seconds, and one of any errors a second after twenty at once.
-
-    `suppressed` counts the errors that were not reported.
-    """
+    """Lets one report of equal errors pass in ten seconds, and one of any errors a second after twenty at once."""
 
     def __init__(self, now: float) -> None:
         self._kinds: OrderedDict[tuple[str, ...], _Kind] = OrderedDict()  # the last reported last
         self._tokens = _BURST
         self._filled = now
-        self.suppressed = 0
 
     def admit(self, kind: tuple[str, ...], now: float) -> int | None:
         """How many errors of this *kind* went unreported since its last report; None if this one does as well."""
@@ -40,7 +36,6 @@ class ReportRate:
         if too_soon or self._tokens < 1:
             if known is not None:
                 known.repeated += 1
-            self.suppressed += 1
             return None
         self._tokens -= 1
         self._kinds[kind] = _Kind(now)

@@ -124,18 +124,14 @@ class TopTables:
         if len(self._waiting["sources"]) >= _MOST_WAITING:
             self.fold()
 
-    def fold(self) -> bool:
-        """Ranks what was counted since the last call, into the present minute; whether another minute has begun."""
+    def fold(self) -> None:
+        """Ranks what was counted since the last call, in the minute of that; begins another one when that is over."""
+        self._rank()
         now = self._now()
-        ended = now != self._minute.minute
-        if ended:
-            self._rank()
+        if now != self._minute.minute:
             self._minute.truncate()
             self._finished.append(self._minute)
             self._minute = Minute.empty(now, self._most)
-        else:
-            self._rank()
-        return ended
 
     def _rank(self) -> None:
         if not self._totals[0]:

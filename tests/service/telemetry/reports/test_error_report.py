@@ -95,6 +95,8 @@ class ReportTests(SynchronousTestCase):
     def test_target_that_was_not_parsed_is_not_shown(self) -> None:
         record = RequestRecord("id", "GET", TARGET, "/{*path}")
         self.assertEqual(report_of(ValueError(), record, lambda _: b"", Scrubber(())).url, "/***")
+        record.scheme = "https"
+        self.assertEqual(report_of(ValueError(), record, lambda _: b"h", Scrubber(())).url, "https://h/***")
 
     def test_message_and_causes_lose_secrets_of_urls_headers_and_settings(self) -> None:
         try:
@@ -125,7 +127,6 @@ class RateTests(SynchronousTestCase):
     def test_equal_errors_are_reported_each_ten_seconds_with_the_number_of_those_between(self) -> None:
         rate = ReportRate(0.0)
         self.assertEqual([rate.admit(("a",), now) for now in (0.0, 1.0, 9.9, 10.0, 20.0)], [0, None, None, 2, 0])
-        self.assertEqual(rate.suppressed, 2)
 
     def test_different_errors_are_twenty_at_once_and_then_one_a_second(self) -> None:
         rate = ReportRate(0.0)

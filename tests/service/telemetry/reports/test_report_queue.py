@@ -16,6 +16,7 @@ from imgforge.service.telemetry.reports import (
     Scrubber,
     report_of,
 )
+from tests.support.logged_lines import logged_lines
 
 REPORT = report_of(ValueError("x"), RequestRecord("id", "GET", b"/"), lambda _: b"", Scrubber(()))
 
@@ -63,6 +64,13 @@ class QueueTests(SynchronousTestCase):
         self.assertEqual((self.count("failed"), self.count("sent")), (2, 1))
         self.queue.put(REPORT)
         self.assertEqual(len(self.posts), 4)  # at once
+
+    def test_the_line_about_a_failure_has_no_password(self) -> None:
+        lines = logged_lines(self)
+        self.queue.put(REPORT)
+        self.posts[0].errback(ConnectionError("http://me:hush@h refused"))
+        (line,) = lines
+        self.assertIn("was not delivered to honeybadger: http://***@h refused;", line)
 
     def test_stop_sends_what_waits(self) -> None:
         self.queue.put(REPORT)

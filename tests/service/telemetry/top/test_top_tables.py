@@ -68,9 +68,11 @@ class TableTests(SynchronousTestCase):
     def test_minutes_end_and_five_are_kept(self) -> None:
         for number in range(8):
             self.tables.note(record(f"http://o/{number}"))
-            self.assertFalse(self.tables.fold())
+            self.tables.fold()
+            self.assertEqual((self.tables.present.minute, self.tables.present.totals[0]), (number, 1.0))
             self.clock.advance(60)
-            self.assertTrue(self.tables.fold())
+            self.tables.fold()
+            self.assertEqual((self.tables.present.minute, self.tables.present.totals[0]), (number + 1, 0.0))
         self.assertEqual([one.minute for one in self.tables.finished], [3, 4, 5, 6, 7])
         whole = merged(self.tables.finished, 10)
         self.assertEqual(sorted(names(whole, "sources", "count")), [f"http://o/{number}" for number in range(3, 8)])

@@ -1,0 +1,80 @@
+"""What is served in place of a result that could not be made: the stale one, or a fallback image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeGuard
+
+from twisted.logger import Logger
+
+from imgforge.errors import (
+    DecoderLost,
+    ImgforgeError,
+    OriginFailed,
+    OriginTimeout,
+    Overloaded,
+    Quarantined,
+    RequestTimeout,
+    SourceMissing,
+)
+from imgforge.model import ImageRequest
+from imgforge.observability import WorkRecord, shown_source
+from imgforge.pipeline.fallback_images import FallbackImages
+from imgforge.pipeline.job import Job
+from imgforge.pipeline.result_cache import CachedResult, ResultCache
+
+__all__ = ["ResultsOnError"]
+
+# Failures that may pass: a stale result is better. An origin's 404 is final.
+_TRANSIENT = (DecoderLost, OriginFailed, OriginTimeout, Overloaded, Quarantined, RequestTimeout)
+
+
+class ResultsOnError:
+    """Stale results, as the rules of *results* allow, and then *fallbacks*."""
+
+    log = Logger()
+
+    def __init__(self, results: ResultCache, fallbacks: FallbackImages) -> None:
+        self._results = results
+        self._fallbacks = fallbacks
+
+    async def result(self, job: Job, request: ImageRequest, error: ImgforgeError, work: WorkRecord) -> CachedResult:
+        """The stale result or a fallback image, since the source failed with *error*; else raises that."""
+        stale = await self.stale(job, error)
+        if stale is not None:
+            return stale
+        if error.replaceable:
+            for source in self._fallbacks.sources(request):
+                fallback = replace(request, source=source, passed=())
+                try:
+                    result = await self._fallbacks.image(fallback, job.accepted, work)
+                except ImgforgeError as second_error:
+                    self.log.warn("the fallback image failed too: {line}", line=second_error.logged)
+                else:
+                    shown = shown_source(request.source)
+                    self.log.info("served a fallback image for {source}: {line}", source=shown, line=error.logged)
+                    return replace(result, failure=error)
+        raise error
+
+    async def stale(self, job: Job, error: ImgforgeError) -> CachedResult | None:
+        """The stale result, since the source failed with *error*; None where it may not be served."""
+        if self._may_serve(job.stale, error):
+            return job.stale
+        if job.stale is not None and isinstance(error, SourceMissing):
+            await job.results.remove(job.stale.key)
+        return None
+
+    def stale_or_raise(self, error: ImgforgeError, stale: CachedResult | None) -> CachedResult:
+        """The *stale* result, since the work was refused or took too long; else raises *error*."""
+        if self._may_serve(stale, error):
+            return stale
+        raise error
+
+    def _may_serve(self, stale: CachedResult | None, error: ImgforgeError) -> TypeGuard[CachedResult]:
+        """Whether *stale* is served in place of what failed with *error*; logs it."""
+        if stale is None or not isinstance(error, _TRANSIENT):
+            return False
+        served = self._results.may_be_served_on_error(stale)
+        if served:
+            self.log.info("served a stale result: {line}", line=error.logged)
+        return served
