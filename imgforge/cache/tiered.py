@@ -196,7 +196,7 @@ class Cache(Service):
 
     def _drop_purged(self) -> None:
         if self.memory is not None:
-            self.memory.drop(self._purges.covers)
+            self.memory.drop(self._purges.covers_unpacked)
 
     def _forget(self) -> None:
         if len(self._purges):

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     )
     from imgforge.observability.metrics import Metrics, mark_dead, render_directory, share_metrics
     from imgforge.observability.prerender_metrics import PrerenderMetrics
-    from imgforge.observability.request_observers import IRequestObserver
+    from imgforge.observability.request_observers import IRequestObserver, tell_begun, tell_ended
     from imgforge.observability.request_record import (
+        PRERENDER,
+        QueuedJob,
         RequestRecord,
         Stage,
         Step,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ERROR_TYPES",
+    "PRERENDER",
     "Access",
     "AccessLog",
     "IRequestObserver",
@@ -48,6 +51,7 @@ __all__ = [
     "LogWriter",
     "Metrics",
     "PrerenderMetrics",
+    "QueuedJob",
     "RequestRecord",
     "SlowRequests",
     "Stage",
@@ -74,6 +78,8 @@ __all__ = [
     "render_directory",
     "share_metrics",
     "shown_source",
+    "tell_begun",
+    "tell_ended",
     "without_user_info",
 ]
 
@@ -111,8 +117,14 @@ __getattr__ = lazy_door(
             "share_metrics",
         ),
         ".prerender_metrics": ("PrerenderMetrics",),
-        ".request_observers": ("IRequestObserver",),
+        ".request_observers": (
+            "IRequestObserver",
+            "tell_begun",
+            "tell_ended",
+        ),
         ".request_record": (
+            "PRERENDER",
+            "QueuedJob",
             "RequestRecord",
             "Stage",
             "Step",

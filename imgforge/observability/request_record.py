@@ -1,6 +1,6 @@
 """What is known of one request: a record that each step of the work adds to, and that logs and headers show.
 
-    RequestRecord   one per request: its id, source, format, status, error
+    RequestRecord   one per request, or job of a queue: its id, source, format, status, error
         work ──> WorkRecord   one per piece of work, shared by the equal requests that wait for it: its steps
 
 The access log, `Server-Timing`, the warnings of `imgforge.web` and all telemetry (`request_observers`) read the same
@@ -19,7 +19,19 @@ from typing import Any, NamedTuple
 
 from imgforge.model import ImageRequest, InfoRequest, is_data_url
 
-__all__ = ["RequestRecord", "Stage", "Step", "WorkRecord", "logged_target", "shown_source", "without_user_info"]
+__all__ = [
+    "PRERENDER",
+    "QueuedJob",
+    "RequestRecord",
+    "Stage",
+    "Step",
+    "WorkRecord",
+    "logged_target",
+    "shown_source",
+    "without_user_info",
+]
+
+PRERENDER = "prerender"  # in place of a route: nobody has asked for the image yet
 
 _LONGEST_SOURCE = 500
 _LONGEST_TARGET = 500  # characters in a log line
@@ -94,9 +106,23 @@ class WorkRecord:
         return tuple((stage, self.seconds[stage]) for stage in Stage if stage in self.seconds)
 
 
+class QueuedJob(NamedTuple):
+    """The job of a queue that a record is of: the request that queued it, and how often it was begun, this time too.
+
+    `traceparent` is the trace of that request, as W3C's Trace Context has it; "" where there is none.
+    """
+
+    request: str
+    tries: int
+    traceparent: str = ""
+
+
 @dataclass(eq=False, slots=True)
 class RequestRecord:
-    """What is known of one request; texts that are not known yet are "", and numbers 0."""
+    """What is known of one request; texts that are not known yet are "", and numbers 0.
+
+    A job that makes an image beforehand has one too, with `PRERENDER` for its route and the status that GET would have.
+    """
 
     identity: str = ""  # X-Request-ID
     method: str = ""
@@ -116,7 +142,8 @@ class RequestRecord:
     before: tuple[Step, ...] = ()  # steps before the work that it waits for: look-ups in caches
     trace: Any = None  # the tracer's own; None where there is no tracer
     trace_id: str = ""  # in hexadecimal; "" where the request is not traced
-    propagated: tuple[tuple[str, str], ...] = ()  # see `WorkRecord`
+    propagated: tuple[tuple[str, str], ...] = ()  # see `WorkRecord`; of a request that queues jobs, theirs
+    job: QueuedJob | None = None  # None for a request
     # Known once the answer is complete, or the client gone:
     ended: float = 0.0
     status: int = 0

@@ -20,7 +20,7 @@ _LOG = Logger("imgforge.slow")  # IMGFORGE_LOG_LEVEL=imgforge.slow=off silences 
 
 @implementer(IRequestObserver)
 class SlowRequests:
-    """Logs each request that takes *least* seconds or more, ten of a second at most."""
+    """Logs each request, and each job of a queue, that takes *least* seconds or more, ten of a second at most."""
 
     def __init__(self, least: float) -> None:
         self._least = least
@@ -39,9 +39,9 @@ class SlowRequests:
         spent = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in timings.items())
         left_out, self._left_out = self._left_out, 0
         _LOG.warn(
-            "slow request: {method} {target} took {duration} s ({spent}): status {status}, source {source}, "
-            "options {options}, {bytes_in} bytes in, {size} bytes out"
-            + ("; {left_out} more not logged" * bool(left_out)),
+            ("slow request: {method} {target} took" if record.job is None else "slow pre-rendering: it took")
+            + " {duration} s ({spent}): status {status}, source {source}, options {options}, "
+            "{bytes_in} bytes in, {size} bytes out" + ("; {left_out} more not logged" * bool(left_out)),
             method=record.method,
             target=logged_target(record.target),
             route=record.route,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from imgforge.queue.embedded import EmbeddedQueue
     from imgforge.queue.embedded_rows import Claim
     from imgforge.queue.events import NotAnEvent, created_objects
-    from imgforge.queue.intake import MOST_PATHS, Intake, jobs_of, request_for
+    from imgforge.queue.intake import MOST_PATHS, Intake, jobs_of, path_of, request_for
     from imgforge.queue.jobs import (
         BROWSER_ACCEPT,
         JobFailed,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         backoff,
         new_request_id,
         read_job,
+        read_traceparent,
         shown_path,
     )
     from imgforge.queue.worker import EmbeddedWorker, WorkerObserver, WorkerSettings
@@ -55,7 +56,9 @@ __all__ = [
     "jobs_of",
     "make_app",
     "new_request_id",
+    "path_of",
     "read_job",
+    "read_traceparent",
     "request_for",
     "shown_path",
 ]
@@ -68,7 +71,7 @@ __getattr__ = lazy_door(
         ".embedded": ("EmbeddedQueue",),
         ".embedded_rows": ("Claim",),
         ".events": ("NotAnEvent", "created_objects"),
-        ".intake": ("MOST_PATHS", "Intake", "jobs_of", "request_for"),
+        ".intake": ("MOST_PATHS", "Intake", "jobs_of", "path_of", "request_for"),
         ".jobs": (
             "BROWSER_ACCEPT",
             "JobFailed",
@@ -80,6 +83,7 @@ __getattr__ = lazy_door(
             "backoff",
             "new_request_id",
             "read_job",
+            "read_traceparent",
             "shown_path",
         ),
         ".worker": ("EmbeddedWorker", "WorkerObserver", "WorkerSettings"),

@@ -84,17 +84,23 @@ class BrokerQueue:
         transport = self._app.connection_for_write().transport
         return (*transport.connection_errors, *transport.channel_errors)
 
-    def add(self, jobs: Sequence[RenderJob]) -> None:
-        """Puts *jobs* at the end; with RabbitMQ each is confirmed."""
+    def add(self, jobs: Sequence[RenderJob], traceparent: str = "") -> None:
+        """Puts *jobs* at the end; with RabbitMQ each is confirmed. *traceparent* is a header of their messages."""
         with self._connection() as connection, self._app.amqp.Producer(connection) as producer:
             for request in {job.request for job in jobs if job.request}:
                 self._note(producer, _done_queue(request, _REQUEST_KEPT))
             for job in jobs:
-                self._send(producer, job)
+                self._send(producer, job, traceparent)
 
-    def _send(self, producer: Any, job: RenderJob) -> None:
+    def _send(self, producer: Any, job: RenderJob, traceparent: str = "") -> None:
         self._app.send_task(
-            TASK, args=[msgspec.to_builtins(job)], queue=QUEUE, producer=producer, retry=True, retry_policy=_RETRY
+            TASK,
+            args=[msgspec.to_builtins(job)],
+            queue=QUEUE,
+            producer=producer,
+            headers={"traceparent": traceparent} if traceparent else None,
+            retry=True,
+            retry_policy=_RETRY,
         )
 
     def done(self, job: RenderJob) -> None:

@@ -26,6 +26,7 @@ from imgforge.queue.embedded_rows import (
     PAST_FAILED,
     PENDING,
     RUNNING,
+    TRACE,
     WAITING,
     Claim,
     QueueFile,
@@ -37,6 +38,7 @@ from imgforge.queue.embedded_rows import (
     has_next,
     jobs_in,
     next_job,
+    trace_of,
 )
 from imgforge.queue.jobs import (
     QueueFailed,
@@ -100,8 +102,8 @@ class EmbeddedQueue:
             storage.initialize_schema()
         return storage
 
-    def add(self, jobs: Sequence[RenderJob]) -> None:
-        """Puts *jobs* at the end, in one transaction."""
+    def add(self, jobs: Sequence[RenderJob], traceparent: str = "") -> None:
+        """Puts *jobs* at the end, in one transaction; all are of the request of *traceparent*."""
         with self._cursor(commit=True) as cursor:
             cursor.executemany(
                 "insert into task (queue, data) values (?, ?)", [(PENDING, write_job(job)) for job in jobs]
@@ -110,10 +112,17 @@ class EmbeddedQueue:
                 "insert or ignore into counter (queue, key, value) values (?, ?, 0)",
                 [(DONE, name) for name in {job.request for job in jobs}],
             )
-            cursor.execute(
-                "delete from counter where queue = ? and key > '' and key < ?",
-                (DONE, oldest_request_id(self._clock(), _KEPT)),
-            )
+            if traceparent:
+                cursor.executemany(
+                    "insert or replace into kv (queue, key, value) values (?, ?, ?)",
+                    [(TRACE, name, traceparent.encode("ascii")) for name in {job.request for job in jobs} - {""}],
+                )
+            oldest = oldest_request_id(self._clock(), _KEPT)
+            for table, queue in (("counter", DONE), ("kv", TRACE)):
+                cursor.execute(
+                    f"delete from {table} where queue = ? and key > '' and key < ?",  # noqa: S608  # one of two words
+                    (queue, oldest),
+                )
 
     def claim(self, lease: float) -> Claim | None:
         """The next job, for *lease* seconds; None where none is pending or due."""
@@ -135,13 +144,13 @@ class EmbeddedQueue:
                         "update schedule set queue = ?, data = ?, timestamp = ? where id = ?",
                         (RUNNING, write_job(job), now + lease, row),
                     )
-                    return Claim(row, job)
+                    return Claim(row, job, trace_of(cursor, job))
                 delete_row(cursor, table, row)
                 cursor.execute(
                     "insert into schedule (queue, data, timestamp) values (?, ?, ?)",
                     (RUNNING, write_job(job), now + lease),
                 )
-                return Claim(cursor.lastrowid or 0, job)
+                return Claim(cursor.lastrowid or 0, job, trace_of(cursor, job))
         return None
 
     def renew(self, claims: Iterable[Claim], lease: float) -> None:

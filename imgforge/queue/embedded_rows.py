@@ -10,7 +10,7 @@ from typing import Any
 
 from huey.storage import SqliteStorage
 
-from imgforge.queue.jobs import RenderFailure, RenderJob, read_job, write_job
+from imgforge.queue.jobs import RenderFailure, RenderJob, read_job, read_traceparent, write_job
 
 __all__ = [
     "DONE",
@@ -18,6 +18,7 @@ __all__ = [
     "PAST_FAILED",
     "PENDING",
     "RUNNING",
+    "TRACE",
     "WAITING",
     "Claim",
     "QueueFile",
@@ -29,19 +30,25 @@ __all__ = [
     "has_next",
     "jobs_in",
     "next_job",
+    "trace_of",
 ]
 
-# The queues in huey's tables: task has PENDING and FAILED (with the request's name), schedule RUNNING and WAITING.
-PENDING, RUNNING, WAITING, FAILED, DONE = "pending", "running", "waiting", "failed:", "done"
+# The queues in huey's tables: task has PENDING and FAILED (with the request's name), schedule RUNNING and WAITING,
+# counter DONE and kv TRACE, both by the request's name.
+PENDING, RUNNING, WAITING, FAILED, DONE, TRACE = "pending", "running", "waiting", "failed:", "done", "trace"
 PAST_FAILED = "failed;"  # sorts behind all queues of failures
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A job that this process makes, and its row. Once the lease has ended another claim may replace it."""
+    """A job that this process makes, its row, and the trace of its request, "" where that is not known.
+
+    Once the lease has ended another claim may replace it.
+    """
 
     row: int
     job: RenderJob
+    traceparent: str = ""
 
     @property
     def document(self) -> bytes:
@@ -109,6 +116,13 @@ def count_done(cursor: sqlite3.Cursor, name: str) -> int | None:
     cursor.execute("select value from counter where queue = ? and key = ?", (DONE, name))
     found = cursor.fetchone()
     return None if found is None else int(found[0])
+
+
+def trace_of(cursor: sqlite3.Cursor, job: RenderJob) -> str:
+    """The trace of the request that *job* is of; "" where that is not known."""
+    cursor.execute("select substr(value, 1, 100) from kv where queue = ? and key = ?", (TRACE, job.request))
+    found = cursor.fetchone()
+    return "" if found is None else read_traceparent(found[0])
 
 
 def failures_in(cursor: sqlite3.Cursor, where: str, *values: object) -> list[RenderFailure]:

@@ -10,18 +10,23 @@ from imgforge.model import ImageRequest
 from imgforge.queue.jobs import BROWSER_ACCEPT, RenderJob, new_request_id
 from imgforge.urls import UrlParser, build_path
 
-__all__ = ["MOST_PATHS", "Intake", "jobs_of", "request_for"]
+__all__ = ["MOST_PATHS", "Intake", "jobs_of", "path_of", "request_for"]
 
 MOST_PATHS = 1000  # of one POST /render
 
 
-def request_for(parser: UrlParser, path: str) -> ImageRequest:
-    """The request that GET makes of *path*, which may be a URL; the errors are those of GET."""
+def path_of(path: str) -> str:
+    """*path* as GET would have it; it may be a URL, or have no slash at its beginning."""
     if path.startswith(("http://", "https://")):
         path = path[path.index("//") + 2 :]
         path = path[path.find("/") :] if "/" in path else "/"
+    return path if path.startswith("/") else f"/{path}"
+
+
+def request_for(parser: UrlParser, path: str) -> ImageRequest:
+    """The request that GET makes of *path*, which may be a URL; the errors are those of GET."""
     try:
-        return parser.parse((path if path.startswith("/") else f"/{path}").encode("utf-8"))
+        return parser.parse(path_of(path).encode("utf-8"))
     except UnicodeEncodeError:
         raise BadPath("the path is not UTF-8") from None
 

@@ -29,6 +29,7 @@ __all__ = [
     "new_request_id",
     "oldest_request_id",
     "read_job",
+    "read_traceparent",
     "shown_path",
     "total_of",
     "write_job",
@@ -40,6 +41,7 @@ BROWSER_ACCEPT = "image/avif,image/webp"
 _FIRST_PAUSE = 2.0  # seconds before the second try
 _LONGEST_PAUSE = 60.0
 _REQUEST_ID = re.compile(r"[0-9a-f]{11}[0-9a-f]{12}-[0-9]{1,10}")
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _REASON_LENGTH = 500
 _QUERY = re.compile(r"\?|%3f", re.IGNORECASE)
 _LONGEST_SHOWN = 500
@@ -106,12 +108,16 @@ class QueueStatus(msgspec.Struct, frozen=True):
 
 
 class JobFailed(Exception):
-    """An image that could not be made; *again* where another try may fare better."""
+    """An image that could not be made; *again* where another try may fare better.
 
-    def __init__(self, reason: str, *, again: bool) -> None:
+    *request_id* is that of the try in the log and in traces.
+    """
+
+    def __init__(self, reason: str, *, again: bool, request_id: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
         self.again = again
+        self.request_id = request_id
 
 
 class QueueFailed(ImgforgeError):
@@ -123,8 +129,11 @@ class QueueFailed(ImgforgeError):
 class RenderQueue(Protocol):
     """A queue of jobs. Its methods block, may be called on any thread, and raise `QueueFailed`."""
 
-    def add(self, jobs: Sequence[RenderJob]) -> None:
-        """Puts *jobs* at the end; they survive a crash once this returns."""
+    def add(self, jobs: Sequence[RenderJob], traceparent: str = "") -> None:
+        """Puts *jobs* at the end; they survive a crash once this returns.
+
+        *traceparent* is the trace of the request that they are of, beside them: workers of any version read the jobs.
+        """
 
     def status(self, most_failures: int = 1000) -> QueueStatus:
         """What the queue holds, with at most *most_failures* of the failures."""
@@ -150,6 +159,12 @@ def read_job(document: bytes | dict[str, Any]) -> RenderJob:
         return msgspec.convert(document, RenderJob)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(f"no job: {error}") from None
+
+
+def read_traceparent(found: object) -> str:
+    """What W3C's Trace Context has as *found*, a text or bytes out of a queue; "" for anything else."""
+    text = found.decode("latin-1") if isinstance(found, bytes) else found
+    return text if isinstance(text, str) and _TRACEPARENT.fullmatch(text) else ""
 
 
 def write_job(job: RenderJob) -> bytes:

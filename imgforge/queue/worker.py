@@ -56,6 +56,7 @@ def _end_with(outcomes: list[tuple[bool, Any]], ended: Deferred[Any]) -> None:
 class EmbeddedWorker:
     """Has *make* make the jobs of *queue*; *make* raises `JobFailed`, and is cancelled when the worker stops.
 
+    *make* gets a job, and the trace of its request as a `Claim` has it.
     The queue is used on a thread of the worker's own.
     """
 
@@ -65,7 +66,7 @@ class EmbeddedWorker:
         self,
         reactor: IServerReactor,
         queue: EmbeddedQueue,
-        make: Callable[[RenderJob], Coroutine[Deferred[Any], Any, None]],
+        make: Callable[[RenderJob, str], Coroutine[Deferred[Any], Any, None]],
         settings: WorkerSettings,
         observer: WorkerObserver,
     ) -> None:
@@ -167,7 +168,7 @@ class EmbeddedWorker:
         if self._stopping or not self._settings.may_begin():
             await self._call(self._queue.release, claim)
             return
-        making = Deferred.fromCoroutine(self._make(job))
+        making = Deferred.fromCoroutine(self._make(job, claim.traceparent))
         self._under_way[claim] = making
         try:
             await making
@@ -189,15 +190,16 @@ class EmbeddedWorker:
             await self._call(self._queue.again, claim, failed.reason, backoff(job.tries))
             self._observer.prerendered("retried")
         else:
-            await self._put_aside(claim, failed.reason)
+            await self._put_aside(claim, failed.reason, failed.request_id)
 
-    async def _put_aside(self, claim: Claim, reason: str) -> None:
+    async def _put_aside(self, claim: Claim, reason: str, request_id: str = "") -> None:
         await self._call(self._queue.put_aside, claim, reason)
         self._observer.prerendered("failed")
         self.log.warn(
             "cannot make {path} beforehand: {reason}; `imgforge render retry` tries it again",
             path=shown_path(claim.job.path),
             reason=reason,
+            request_id=request_id,
         )
 
     def _renew(self) -> Deferred[None] | None:

@@ -239,7 +239,9 @@ class Application(OrderedServices):
         """Makes images that nobody has asked for yet."""
         from imgforge.service.prerendering import RenditionMaker
 
-        return RenditionMaker(self._pipeline, self._parser, negotiation(self._settings), self._key)
+        return RenditionMaker(
+            self._pipeline, self._parser, negotiation(self._settings), self._key, self._telemetry.observers
+        )
 
     def _make_prerendering(self) -> Prerendering:
         from imgforge.service.prerendering import Prerendering

@@ -5,12 +5,13 @@ from __future__ import annotations
 import atexit
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from billiard import current_process
 from celery import Task, shared_task
 from celery.exceptions import Reject
-from celery.signals import worker_process_shutdown
+from celery.signals import worker_init, worker_process_shutdown
 from celery.utils.log import get_task_logger
 
 from imgforge.queue import (
@@ -22,10 +23,12 @@ from imgforge.queue import (
     backoff,
     holds_waiting,
     read_job,
+    read_traceparent,
     shown_path,
 )
 from imgforge.service.platform import usable_cpus
 from imgforge.service.prerendering import ThreadedEngine
+from imgforge.service.telemetry import telemetry_mistakes
 
 log = get_task_logger(__name__)
 
@@ -35,8 +38,18 @@ _LOST = "each process that made this image ended before it was done"
 _TURN = 0.1
 _NO_TIME = 1e11
 
+_TRACEPARENT = "traceparent"  # a header of messages, as W3C's Trace Context has it
+
 _lock = threading.Lock()
 _engines: list[ThreadedEngine] = []
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+def _check(sender: Any, **_: object) -> None:
+    """End a worker whose processes could not start, as each would lose the job that it has taken."""
+    mistakes = list(telemetry_mistakes(sender.app.imgforge_settings))
+    if mistakes:
+        raise SystemExit("\n".join(f"imgforge: {line}" for line in mistakes))
 
 
 def _engine(task: Task) -> ThreadedEngine:
@@ -84,7 +97,7 @@ def render(self: Task, document: Any, not_before: Any = 0) -> None:
         _again(self, job, tries, job.reason or _LOST)
         return
     try:
-        _engine(self).make(job)
+        _engine(self).make(job.after(tries), read_traceparent(getattr(self.request, _TRACEPARENT, "")))
     except JobFailed as error:
         (_again if error.again else _put_aside)(self, job, tries, error.reason)
         return
@@ -102,16 +115,23 @@ def _again(task: Task, job: RenderJob, tries: int, reason: str) -> None:
         return
     pause = min(backoff(tries), float(settings.timeout))
     if holds_waiting(settings):
-        raise task.retry(countdown=pause, exc=JobFailed(reason, again=True))
+        raise task.retry(countdown=pause, exc=JobFailed(reason, again=True), **_headers(task))
     _send_again(task, tries, time.time() + pause)
 
 
 def _send_again(task: Task, retries: int, not_before: float) -> None:
     """Put the job of *task* behind the others."""
     try:
-        task.apply_async(args=task.request.args[:1], kwargs={"not_before": not_before}, retries=retries)
+        kwargs = {"not_before": not_before}
+        task.apply_async(args=task.request.args[:1], kwargs=kwargs, retries=retries, **_headers(task))
     except Exception as error:  # a client's or the broker's: the job must not be lost
         raise Reject(str(error), requeue=True) from error
+
+
+def _headers(task: Task) -> Mapping[str, Any]:
+    """What goes on with the next message of a job: the trace of its request, if it has one."""
+    found = read_traceparent(getattr(task.request, _TRACEPARENT, ""))
+    return {"headers": {_TRACEPARENT: found}} if found else {}
 
 
 def _seconds_until(time_given: Any, most: float) -> float:

@@ -13,6 +13,7 @@ from imgforge.web.endpoints import (
     RenderEndpoint,
     RenderGate,
     RenderStatusEndpoint,
+    cache_status,
     landing_page,
     missing_endpoint,
     page_endpoint,
@@ -40,6 +41,7 @@ from imgforge.web.http import (
     Offer,
     Passthrough,
     names_this_machine,
+    request_id,
     whole_body,
 )
 from imgforge.web.rate_limit import ClientRates, RateLimit, Rates
@@ -85,6 +87,7 @@ __all__ = [
     "Server",
     "ServerSettings",
     "TargetHits",
+    "cache_status",
     "development_errors",
     "hit_access",
     "landing_page",
@@ -93,5 +96,6 @@ __all__ = [
     "page_endpoint",
     "plain_page",
     "prerendering_off",
+    "request_id",
     "whole_body",
 ]

@@ -9,7 +9,7 @@ render ── request id ── route ── endpoint(request) ─┬─ Answer 
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -31,7 +31,16 @@ from imgforge.errors import (
     TooManyClients,
     Unreadable,
 )
-from imgforge.observability import AccessLog, IRequestObserver, Metrics, RequestRecord, bind_request, logged_target
+from imgforge.observability import (
+    AccessLog,
+    IRequestObserver,
+    Metrics,
+    RequestRecord,
+    bind_request,
+    logged_target,
+    tell_begun,
+    tell_ended,
+)
 from imgforge.web.error_answers import (
     CLIENT_MISTAKES,
     REFUSALS,
@@ -161,8 +170,8 @@ class Server(Resource):
         attach_record(request, record)
         exchange = Exchange(request, record)
         self.in_flight.add(exchange)
-        for observer in self._observers:
-            self._tell(observer.begun, record, lambda header: request.getHeader(header) or b"")
+        if self._observers:
+            tell_begun(self._observers, record, lambda header: request.getHeader(header) or b"")
         answering = Deferred.fromCoroutine(self._answer(route, exchange))
         request.notifyFinish().addErrback(exchange.client_left, answering)
 
@@ -251,13 +260,5 @@ class Server(Resource):
             exchange.complete()
         if self._access_log.enabled:
             self._access_log.write(access_of(exchange))
-        for observer in self._observers:
-            self._tell(observer.ended, record)
+        tell_ended(self._observers, record)
         record.failure = None  # its traceback has the record, and the bytes of originals
-
-    def _tell(self, told: Callable[..., None], *arguments: Any) -> None:
-        """Call *told*; its fault is no fault of the request."""
-        try:
-            told(*arguments)
-        except Exception:
-            self.log.failure("telemetry failed for a request, which is answered all the same")

@@ -490,7 +490,9 @@ class LimitTests(ServiceCase):
         server = self.server(RATE_LIMIT_PER_MINUTE="5", PROCESSES="1", ALLOWED_MIME_TYPES="image/png").start()
         replies = [server.get("/unsafe/w:1/plain/nothing://x") for _ in range(7)]
         self.assertEqual([reply.status for reply in replies], [404] * 5 + [429] * 2)
-        self.assertIn(int(replies[-1].headers["retry-after"]), range(6, 13))  # 12 less the seconds of the seven requests
+        self.assertIn(
+            int(replies[-1].headers["retry-after"]), range(6, 13)
+        )  # 12 less the seconds of the seven requests
         self.assertEqual(server.get("/status").status, 200)
 
     def test_slow_request_gets_408(self) -> None:

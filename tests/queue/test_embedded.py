@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.queue import Claim, EmbeddedQueue, QueueFailed, RenderJob, jobs_of, new_request_id
 
 LEASE = 6.0
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 class QueueCase(SynchronousTestCase):
@@ -190,6 +191,32 @@ class RequestTests(QueueCase):
         self.queue.done(self.claim())
         self.queue.put_aside(self.claim(), "no")
         self.assertEqual(self.counts(), (0, 0, 1, 1))
+
+    def test_the_trace_of_a_request_is_kept_beside_its_jobs_which_older_workers_read(self) -> None:
+        jobs = jobs_of(["/1", "/2"])
+        self.queue.add(jobs, TRACEPARENT)
+        self.add("/3")
+        with sqlite3.connect(next(Path(self.directory).glob("*.sqlite"))) as file:
+            documents = [bytes(document) for (document,) in file.execute("select data from task order by id")]
+        self.assertFalse([one for one in documents if TRACEPARENT.encode() in one])
+        first, second = self.claim(), self.claim()
+        self.queue.again(first, "503: not now", 1.0)
+        self.assertEqual(
+            (first.traceparent, second.traceparent, self.claim().traceparent), (TRACEPARENT, TRACEPARENT, "")
+        )
+        self.now += 2
+        self.assertEqual(self.claim().traceparent, TRACEPARENT)
+        self.now = 4e9
+        self.add("/4")
+        with sqlite3.connect(next(Path(self.directory).glob("*.sqlite"))) as file:
+            self.assertEqual(file.execute("select count(*) from kv").fetchone(), (0,))
+
+    def test_a_trace_that_is_none_is_not_told(self) -> None:
+        for value in (b"\xff" * 55, b"x" * 10_000_000, f"{TRACEPARENT}\n", 7):
+            self.queue.add(jobs_of(["/1"]), TRACEPARENT)
+            with sqlite3.connect(next(Path(self.directory).glob("*.sqlite"))) as file:
+                file.execute("update kv set value = ?", (value,))
+            self.assertEqual(self.claim().traceparent, "")
 
     def test_old_requests_are_forgotten(self) -> None:
         old = self.add("/1")

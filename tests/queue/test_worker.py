@@ -46,7 +46,7 @@ class WorkerTests(TestCase):
         self.patch(worker, "backoff", lambda tries: 0.01 * tries)
 
     def worker(
-        self, make: Callable[[RenderJob], Coroutine[Deferred[Any], Any, None]], **settings: Any
+        self, make: Callable[[RenderJob, str], Coroutine[Deferred[Any], Any, None]], **settings: Any
     ) -> EmbeddedWorker:
         chosen = WorkerSettings(**{"drains": True, "poll": 0.01, **settings})
         return EmbeddedWorker(reactor, EmbeddedQueue(self.directory), make, chosen, self.outcomes)
@@ -61,7 +61,7 @@ class WorkerTests(TestCase):
         finally:
             await work.stop()
 
-    async def make(self, job: RenderJob) -> None:
+    async def make(self, job: RenderJob, _traceparent: str) -> None:
         self.made.append(job)
 
     async def test_all_jobs_are_made_and_the_worker_ends(self) -> None:
@@ -75,7 +75,7 @@ class WorkerTests(TestCase):
         under_way: set[str] = set()
         most = 0
 
-        async def make(job: RenderJob) -> None:
+        async def make(job: RenderJob, _traceparent: str) -> None:
             nonlocal most
             under_way.add(job.path)
             most = max(most, len(under_way))
@@ -88,7 +88,7 @@ class WorkerTests(TestCase):
         self.assertEqual(most, 4)
 
     async def test_a_failure_that_may_pass_is_tried_again_as_often_as_allowed(self) -> None:
-        async def make(job: RenderJob) -> None:
+        async def make(job: RenderJob, _traceparent: str) -> None:
             self.made.append(job)
             if job.path == "/never" or len(self.made) < 3:
                 raise JobFailed("503: not now", again=True)
@@ -103,7 +103,7 @@ class WorkerTests(TestCase):
         self.assertEqual((failure.path, failure.tries, failure.reason), ("/never", 3, "503: not now"))
 
     async def test_a_final_failure_is_put_aside_at_once(self) -> None:
-        async def make(job: RenderJob) -> None:
+        async def make(job: RenderJob, _traceparent: str) -> None:
             self.made.append(job)
             raise JobFailed("422: no image", again=False)
 
@@ -113,7 +113,7 @@ class WorkerTests(TestCase):
         self.assertEqual(self.queue.status().failures[0].reason, "422: no image")
 
     async def test_an_unexpected_error_is_logged_and_tried_again(self) -> None:
-        async def make(job: RenderJob) -> None:
+        async def make(job: RenderJob, _traceparent: str) -> None:
             if job.tries == 1:
                 raise ZeroDivisionError("a bug")
 
@@ -133,7 +133,7 @@ class WorkerTests(TestCase):
     async def test_a_worker_that_yields_or_stops_gives_its_job_back(self) -> None:
         begun, cancelled = 0, 0
 
-        async def make(_: RenderJob) -> None:
+        async def make(_: RenderJob, _traceparent: str) -> None:
             nonlocal begun, cancelled
             begun += 1
             try:
@@ -181,7 +181,7 @@ class WorkerTests(TestCase):
         self.addCleanup(rival.close)
         taken: list[object] = []
 
-        async def make(_job: RenderJob) -> None:
+        async def make(_job: RenderJob, _traceparent: str) -> None:
             for _ in range(20):
                 await deferLater(reactor, 0.05)
                 taken.append(rival.claim(1))

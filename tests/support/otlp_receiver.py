@@ -37,6 +37,7 @@ class SentSpan(NamedTuple):
     events: list[tuple[str, dict[str, Any]]]
     failed: bool
     resource: dict[str, Any]
+    links: list[tuple[str, str]]  # trace and span
 
 
 def values(pairs: Iterable[Any]) -> dict[str, Any]:
@@ -58,6 +59,7 @@ def _spans(message: Any) -> list[SentSpan]:
             [(event.name, values(event.attributes)) for event in span.events],
             span.status.code == 2,
             values(resource.resource.attributes),
+            [(link.trace_id.hex(), link.span_id.hex()) for link in span.links],
         )
         for resource in message.resource_spans
         for scope in resource.scope_spans

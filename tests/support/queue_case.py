@@ -44,6 +44,7 @@ class QueueCase(SynchronousTestCase):
             "SOURCE_RETRIES": "0",
             "CACHE_NOT_FOUND_TTL": "0",
         }
+        self.variables: dict[str, str] = {}  # of other programs' names
 
     def path(self, number: int, options: str = "w:20") -> str:
         return f"/unsafe/{options}/plain/{quote(self.origin.url(f'/{number}.jpg'), safe='')}"
@@ -56,7 +57,7 @@ class QueueCase(SynchronousTestCase):
     def environment(self) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("IMGFORGE_")}
         ours = {f"IMGFORGE_{name}": value for name, value in self.settings.items()}
-        return clean | ours | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(self.scratch)}
+        return clean | ours | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(self.scratch)} | self.variables
 
     def render(self, *arguments: str, status: int = 0, given: str = "") -> Any:
         """The JSON that `imgforge render` prints before it ends with *status*, or else its complaint."""
@@ -87,7 +88,7 @@ class QueueCase(SynchronousTestCase):
         return process
 
     def server(self, **settings: str) -> Twistd:
-        server = Twistd({"PROCESSES": "1", **self.settings, **settings})
+        server = Twistd({"PROCESSES": "1", **self.settings, **settings}, environment=self.variables)
         self.addCleanup(server.clean)
         return server.start()
 

@@ -22,10 +22,10 @@ __all__ = ["Remover", "is_purged"]
 _COUNT_WITHIN = 10.0
 
 
-def is_purged(found: FoundFile, purges: Purges) -> bool:
-    """Whether *purges* cover the entry in a file; False for an unreadable file, which the next look-up removes."""
+def is_purged(found: FoundFile, covers: Callable[[bytes, CacheEntry], bool]) -> bool:
+    """Whether *covers* says so of the entry in a file; False for an unreadable file, which the next look-up removes."""
     header = _header(found)
-    return header is not None and purges.covers(*header)
+    return header is not None and covers(*header)
 
 
 def _header(found: FoundFile) -> tuple[bytes, CacheEntry] | None:
@@ -92,7 +92,7 @@ class Remover:
     def _remove_url(self, task: _Task) -> None:
         purges = Purges([task.purge])
         for found in entries_beginning(self._root, task.purge.value):
-            task.removed += is_purged(found, purges) and remove(found[0])
+            task.removed += is_purged(found, purges.covers) and remove(found[0])
 
     def _walk(self, tasks: list[_Task]) -> None:
         all_purges = Purges(task.purge for task in tasks)

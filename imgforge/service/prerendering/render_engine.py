@@ -16,8 +16,9 @@ from imgforge.config import Settings
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import Metrics
 from imgforge.queue import RenderJob
+from imgforge.service.application_log import ApplicationLog
 from imgforge.service.assembly import Application, ApplicationParts
-from imgforge.service.log_output import catch_uncaught, observer_for
+from imgforge.service.log_output import catch_uncaught
 from imgforge.service.platform import tune_allocator
 from imgforge.service.prerendering.rendition_maker import RenditionMaker
 
@@ -64,7 +65,8 @@ class ThreadedEngine:
 
         tune_allocator()
         catch_uncaught()
-        globalLogBeginner.beginLoggingTo([observer_for(settings, sys.stderr)], redirectStandardIO=False)
+        self._log = ApplicationLog(settings, sys.stderr)
+        globalLogBeginner.beginLoggingTo(self._log.observers, redirectStandardIO=False)
         self._reactor = cast("IServerReactor", reactor)
         self._settings, self._threads, self._processes = settings, threads, processes
         self._engine: RenderEngine | None = None
@@ -72,6 +74,7 @@ class ThreadedEngine:
 
     def start(self) -> None:
         """Start the reactor and the engine; raises what the engine raises."""
+        self._log.start()
         started = threading.Event()
         self._reactor.callWhenRunning(started.set)
         self._thread.start()
@@ -85,9 +88,9 @@ class ThreadedEngine:
         self._engine = RenderEngine(self._reactor, self._settings, self._threads, self._processes)
         self._engine.start()
 
-    def make(self, job: RenderJob) -> None:
-        """Make the image of *job*. Raises `JobFailed`."""
-        self._call(lambda: ensureDeferred(self._started().maker.make(job)))
+    def make(self, job: RenderJob, traceparent: str = "") -> None:
+        """Make the image of *job*, whose request has the trace *traceparent*. Raises `JobFailed`."""
+        self._call(lambda: ensureDeferred(self._started().maker.make(job, traceparent)))
 
     def _started(self) -> RenderEngine:
         if self._engine is None:
@@ -100,6 +103,7 @@ class ThreadedEngine:
             self._call(self._engine.stop)
         self._reactor.callFromThread(self._reactor.stop)
         self._thread.join(10)
+        self._log.close()
 
     def _call(self, work: Callable[[], Any]) -> Any:
         return blockingCallFromThread(self._reactor, work)

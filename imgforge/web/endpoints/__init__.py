@@ -1,7 +1,7 @@
 """The endpoints: images, /info, /status, /metrics, purges, pre-rendering, and the landing page."""
 
 from imgforge.web.endpoints.image_services import ImageServices
-from imgforge.web.endpoints.images import ImageEndpoint
+from imgforge.web.endpoints.images import ImageEndpoint, cache_status
 from imgforge.web.endpoints.info import InfoEndpoint
 from imgforge.web.endpoints.landing import landing_page, plain_page
 from imgforge.web.endpoints.monitoring import HealthEndpoint, MetricsEndpoint, missing_endpoint, page_endpoint
@@ -27,6 +27,7 @@ __all__ = [
     "RenderEndpoint",
     "RenderGate",
     "RenderStatusEndpoint",
+    "cache_status",
     "landing_page",
     "missing_endpoint",
     "page_endpoint",

@@ -32,7 +32,7 @@ from imgforge.queue import (
     jobs_of,
     new_request_id,
 )
-from imgforge.web.http import Answer, BearerGate, whole_body
+from imgforge.web.http import Answer, BearerGate, record_of, whole_body
 from imgforge.web.routes import Route, origin_form
 
 __all__ = ["EventsEndpoint", "OnThread", "RenderEndpoint", "RenderGate", "RenderStatusEndpoint", "prerendering_off"]
@@ -124,7 +124,8 @@ class RenderEndpoint:
             paths = order.paths
             self._intake.check_all(paths)
         jobs = jobs_of(paths, order.accept, new_request_id(len(paths)))
-        await self._on_thread(self._queue.add, jobs)
+        traceparent = dict(record_of(request).propagated).get("traceparent", "")
+        await self._on_thread(self._queue.add, jobs, traceparent)
         return _json(202, {"id": jobs[0].request, "queued": len(jobs)})
 
 

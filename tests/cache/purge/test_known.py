@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from dataclasses import replace
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.cache.purge import FINAL_AFTER, KnownPurges
+from imgforge.cache.purge import FINAL_AFTER, KnownPurges, known
 from imgforge.model import Purge
 from tests.support.cache_directory import ENTRY, KEY
 
@@ -67,3 +68,66 @@ class KnownPurgesTests(SynchronousTestCase):
         slow.callback(None)
         self.successResultOf(first)
         self.successResultOf(Deferred.fromCoroutine(self.known.loaded()))
+
+
+class ManyPurgesTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.patch(known, "_MOST_UNPACKED", 10)
+        self.clock = Clock()
+        self.clock.advance(1000)
+        self.known = KnownPurges(self.clock.seconds)
+
+    def purges(self, count: int) -> list[Purge]:
+        return [Purge(100.0 + number, "source", f"http://o/{number}") for number in range(count)]
+
+    def covered(self, count: int) -> list[bool]:
+        entries = [replace(ENTRY, source=f"http://o/{number}", asked_at=50.0) for number in range(count)]
+        return [self.known.covers(KEY, entry) for entry in entries]
+
+    def test_all_are_known_and_those_that_are_told_again_are_not_new(self) -> None:
+        dropped: list[bool] = []
+        self.known.add_observer(
+            lambda: dropped.append(self.known.covers_unpacked(KEY, replace(ENTRY, source="http://o/0")))
+        )
+        for one in self.purges(95):
+            self.known.learn([one])
+        self.assertEqual((len(self.known), self.covered(96)), (95, [True] * 95 + [False]))
+        self.assertEqual(self.known.last_purge(KEY, "http://o/3", ()), 103.0)
+        self.known.learn(self.purges(95))
+        self.assertEqual((len(self.known), len(dropped)), (95, 95))
+        self.known.learn([Purge(200.0, "source", "http://o/3")])
+        self.assertEqual((len(dropped), self.known.last_purge(KEY, "http://o/3", ())), (96, 200.0))
+
+    def test_entries_in_memory_are_dropped_for_all_that_come_at_once(self) -> None:
+        dropped: list[bool] = []
+
+        def drop() -> None:
+            entries = [replace(ENTRY, source=f"http://o/{number}", asked_at=50.0) for number in range(40)]
+            dropped.extend(self.known.covers_unpacked(KEY, entry) for entry in entries)
+
+        self.known.add_observer(drop)
+        self.known.learn(self.purges(40))
+        self.assertEqual(dropped, [True] * 40)
+
+    def test_they_are_forgotten_as_the_others(self) -> None:
+        self.known.learn(self.purges(30))
+        self.clock.advance(FINAL_AFTER + 1)
+        self.known.learn([Purge(1500.0, "tag", "late")])
+        self.known.forget(999.0)
+        self.assertEqual(self.covered(30), [True] * 30)
+        self.assertTrue(self.known.final_unswept(1000.0))
+        self.known.forget(math.inf)
+        self.assertEqual((len(self.known), self.covered(30)), (1, [False] * 30))
+        self.assertFalse(self.known.final_unswept(1000.0))
+
+    def test_many_take_little_memory(self) -> None:
+        self.patch(known, "_MOST_UNPACKED", 100)
+        self.known.learn(self.purges(200))  # which makes the first table
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(20_000):
+            self.known.learn([Purge(2.0, "source", f"http://origin.example.com/products/images/{number:08}.jpg")])
+        after, _ = tracemalloc.get_traced_memory()
+        self.assertEqual(len(self.known), 20_200)
+        self.assertLess(after - before, 1_000_000)  # unpacked they take ten times as many bytes

@@ -1,4 +1,4 @@
-"""Spans of requests: views of their records.
+"""Spans of requests and of a queue's jobs: views of their records.
 
     begun   the sampler decides; the root span exists from now on, as its ids go to origins
     ended   the attributes of the root, and a child for each step of the record, with the times that the record has
@@ -15,8 +15,18 @@ from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import Getter, Setter, TextMapPropagator
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, format_trace_id
+from opentelemetry.trace import (
+    Link,
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+    format_trace_id,
+    get_current_span,
+)
 from opentelemetry.trace.propagation import set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from twisted.internet.defer import CancelledError
 from zope.interface import implementer
 
@@ -24,6 +34,7 @@ from imgforge.errors import ImgforgeError
 from imgforge.observability import IRequestObserver, RequestRecord, Stage, Step, error_type
 from imgforge.service.telemetry.otel.span_attributes import (
     image_attributes,
+    job_attributes,
     option_attributes,
     request_attributes,
     source_attributes,
@@ -33,6 +44,10 @@ __all__ = ["ROUTES", "SPAN_NAMES", "RequestTracer", "nanoseconds"]
 
 # The routes that are traced, as in imgproxy: no health checks, no metrics.
 ROUTES = frozenset({"/{*path}", "/info/{*path}"})
+
+# The route whose requests have jobs queued: the traces of these name that of the request.
+_QUEUEING = "/render"
+_TRACEPARENT = "traceparent"
 
 # imgproxy's names of spans where it has them; other steps have the names of the record.
 SPAN_NAMES = {
@@ -65,14 +80,18 @@ class RequestTracer:
 
     def begun(self, record: RequestRecord, header: Callable[[bytes], bytes]) -> None:
         """See `IRequestObserver`."""
-        if record.route not in ROUTES:
-            return
+        began = nanoseconds(record.began)
         context = Context()
-        if any(map(header, self._fields)):
-            context = self._propagator.extract(header, context, _HEADERS)
-        span = self._tracer.start_span(
-            "/request", context, SpanKind.SERVER, request_attributes(record), start_time=nanoseconds(record.began)
-        )
+        if record.job is not None:
+            links = _links(record.job.traceparent)
+            span = self._tracer.start_span("prerender", context, SpanKind.CONSUMER, None, links, began)
+        elif record.route in ROUTES:
+            context, attributes = self._context_in(header), request_attributes(record)
+            span = self._tracer.start_span("/request", context, SpanKind.SERVER, attributes, start_time=began)
+        else:
+            if self._propagates and record.route == _QUEUEING:
+                record.propagated = _traceparent(self._context_in(header))
+            return
         record.trace = span
         if self._propagates:
             carrier: list[tuple[str, str]] = []
@@ -81,12 +100,17 @@ class RequestTracer:
         if span.is_recording():
             record.trace_id = format_trace_id(span.get_span_context().trace_id)
 
+    def _context_in(self, header: Callable[[bytes], bytes]) -> Context:
+        """The context that a request's headers carry."""
+        context = Context()
+        return self._propagator.extract(header, context, _HEADERS) if any(map(header, self._fields)) else context
+
     def ended(self, record: RequestRecord) -> None:
         """See `IRequestObserver`."""
         span: Any = record.trace
         if span is None or not span.is_recording():
             return
-        span.set_attributes(image_attributes(record))
+        span.set_attributes(image_attributes(record) if record.job is None else job_attributes(record))
         if record.failure is not None and not isinstance(record.failure, CancelledError):
             _note_error(span, record, record.failure, record.ended)
         elif record.status >= _SERVER_ERROR:
@@ -121,6 +145,19 @@ class RequestTracer:
 def nanoseconds(seconds: float) -> int:
     """Seconds since the epoch in OpenTelemetry's unit."""
     return int(seconds * 1e9)
+
+
+def _traceparent(context: Context) -> tuple[tuple[str, str], ...]:
+    """The trace in *context* in the one form in which queues have it, whatever the propagators are; () for none."""
+    carrier: dict[str, str] = {}
+    _W3C.inject(carrier, context)
+    return tuple((name, value) for name, value in carrier.items() if name == _TRACEPARENT)
+
+
+def _links(traceparent: str) -> list[Link]:
+    """The link to *traceparent*: the job may run much later, and is one of many, so that its trace is its own."""
+    found = get_current_span(_W3C.extract({_TRACEPARENT: traceparent}, Context())).get_span_context()
+    return [Link(found)] if found.is_valid else []
 
 
 def _step_attributes(step: Step, record: RequestRecord) -> dict[str, Any]:
@@ -163,5 +200,6 @@ class _Pairs(Setter[list[tuple[str, str]]]):
         carrier.append((key.lower(), value))
 
 
+_W3C = TraceContextTextMapPropagator()
 _HEADERS = _Headers()
 _PAIRS = _Pairs()

@@ -14,6 +14,7 @@ from imgforge.observability import RequestRecord, shown_source, without_user_inf
 __all__ = [
     "hit_attributes",
     "image_attributes",
+    "job_attributes",
     "option_attributes",
     "request_attributes",
     "shown_target",
@@ -61,13 +62,28 @@ def image_attributes(record: RequestRecord) -> Attributes:
         "http.status_code": record.status,
         "http.route": record.route,
         "http.response_content_length": record.size,
-        "imgforge.request_id": record.identity,
     }
-    optional = {
-        "user_agent.original": record.agent[:_LONGEST],
-        "imgforge.cache_status": record.cache,
-        "imgforge.format": record.format,
+    if record.agent:
+        attributes["user_agent.original"] = record.agent[:_LONGEST]
+    return attributes | _work_attributes(record)
+
+
+def job_attributes(record: RequestRecord) -> Attributes:
+    """What is known at its end of a job that made an image beforehand: no client has asked for it."""
+    attributes: Attributes = {
+        "imgforge.path": shown_target(record.target, record.image.source if record.image is not None else ""),
+        "imgforge.status": record.status,
     }
+    if record.job is not None:
+        attributes["imgforge.tries"] = record.job.tries
+        if record.job.request:
+            attributes["imgforge.render_id"] = record.job.request
+    return attributes | _work_attributes(record)
+
+
+def _work_attributes(record: RequestRecord) -> Attributes:
+    attributes: Attributes = {"imgforge.request_id": record.identity}
+    optional = {"imgforge.cache_status": record.cache, "imgforge.format": record.format}
     attributes |= {name: value for name, value in optional.items() if value}
     if record.image is not None:
         attributes |= source_attributes(record.image.source) | option_attributes(record.image)

@@ -134,6 +134,8 @@ def _headers(header: Callable[[bytes], bytes], scrub: Scrubber) -> dict[str, str
 
 def _metadata(record: RequestRecord, scrub: Scrubber, repeated: int) -> dict[str, str | Mapping[str, str]]:
     metadata: dict[str, str | Mapping[str, str]] = {"Request ID": record.identity}
+    if record.job is not None:
+        metadata["Pre-rendering"] = f"try {record.job.tries} of a job of {record.job.request or 'a notification'}"
     if record.image is not None:
         source = record.source or shown_source(record.image.source)
         metadata["Source Image URL"] = scrub(source)
@@ -165,7 +167,7 @@ def _shown_target(record: RequestRecord) -> str:
     """The target with `***` for the signature, and the source as logs have it; of others the path alone."""
     path = record.target.partition(b"?")[0].decode("utf-8", "replace")
     if record.image is None:
-        return "/***" if record.route.endswith("{*path}") else path
+        return "/***" if record.job is not None or record.route.endswith("{*path}") else path
     options: list[str] = []
     for part in path.split("/")[2:]:  # the first part may be the signature, and has no option
         if part in {"plain", "enc"} or (options and ":" not in part and part != "-"):

@@ -87,8 +87,8 @@ class TopTables:
         self._options: OrderedDict[bytes, str] = OrderedDict()  # by target without its query
 
     def note(self, record: RequestRecord) -> None:
-        """Counts a request that has ended, if it asked for an image or its facts."""
-        if record.image is None:
+        """Counts a request that has ended, if it asked for an image or its facts; jobs of a queue are none."""
+        if record.image is None or record.job is not None:
             return
         failed = record.fallback or (record.status >= 400 and record.status != _CLIENT_GONE)
         options = options_text(record.image) or "-"
