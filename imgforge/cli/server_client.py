@@ -1,9 +1,8 @@
-"""Sends requests to a running server by treq: one in a reactor of its own, or many over connections that are kept."""
+"""Sends many requests to a running server by treq, over connections that are kept."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from io import BytesIO
 from typing import Any
 
 import treq
@@ -13,19 +12,17 @@ from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wra
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.ssl import CertificateOptions, optionsForClientTLS
-from twisted.internet.task import Cooperator
 from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, FileBodyProducer, HTTPConnectionPool, ResponseDone
+from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from imgforge.cli.server_connection import ServerAddress, ServerAnswer, ServerRequest, ServerUnreachable
+from imgforge.cli.server_connection import ServerAddress
 
-__all__ = ["ServerClient", "endpoint_of", "exchange", "reason"]
+__all__ = ["ServerClient", "endpoint_of", "reason"]
 
 # Of an http URL Agent takes a semicolon at the end for empty parameters, and drops it. The endpoint knows the scheme.
 _EXACT_SCHEME = "exact"
@@ -120,7 +117,6 @@ class ServerClient:
         path: bytes,
         headers: Mapping[str, str],
         take: Callable[[bytes], object],
-        body: str | None = None,
     ) -> IResponse:
         """Returns the response after *take* has got its body, in pieces."""
         client = treq.client.HTTPClient(_ExactAgent(self._agent, self._base + path))
@@ -128,7 +124,6 @@ class ServerClient:
             method,
             "http://server/",
             headers=Headers({"Host": [self._host], **{name: [value] for name, value in headers.items()}}),
-            data=None if body is None else _producer(self._reactor, body),
             allow_redirects=False,
             unbuffered=True,
             reactor=self._reactor,
@@ -142,49 +137,6 @@ class ServerClient:
         """Closes the connections that are kept."""
         closing: Deferred[None] = self._pool.closeCachedConnections()
         return closing
-
-
-def exchange(address: ServerAddress, request: ServerRequest) -> ServerAnswer:
-    """Returns the response; raises `ServerUnreachable`."""
-    reactor: Any = SelectReactor()  # one of its own, which can run although another one has
-    outcome: list[ServerAnswer | Failure] = []
-
-    def end(result: ServerAnswer | Failure) -> None:
-        outcome.append(result)
-        reactor.stop()
-
-    def begin() -> None:
-        sending = Deferred.fromCoroutine(_send(reactor, address, request))
-        sending.addTimeout(request.timeout, reactor).addBoth(end)
-
-    reactor.callWhenRunning(begin)
-    reactor.run()
-    if not outcome:
-        raise KeyboardInterrupt
-    if isinstance(outcome[0], Failure):
-        raise ServerUnreachable(f"no answer: {reason(outcome[0])}")
-    return outcome[0]
-
-
-async def _send(reactor: Any, address: ServerAddress, request: ServerRequest) -> ServerAnswer:
-    text = bytearray()
-    response = await ServerClient(reactor, address).request(
-        request.method,
-        request.path.encode("ascii"),
-        request.headers,
-        lambda data: text.extend(data[: max(0, request.longest - len(text))]),
-        request.body,
-    )
-    headers = {
-        name.decode("latin-1").lower(): b", ".join(values).decode("latin-1")
-        for name, values in response.headers.getAllRawHeaders()
-    }
-    return ServerAnswer(response.code, text.decode("utf-8", "replace").strip(), headers)
-
-
-def _producer(reactor: Any, body: str) -> FileBodyProducer:
-    """*body*, paced by *reactor*: the producer that treq makes is paced by the global one, which does not run."""
-    return FileBodyProducer(BytesIO(body.encode()), Cooperator(scheduler=lambda step: reactor.callLater(0, step)))
 
 
 def reason(failure: Failure) -> str:

@@ -103,6 +103,6 @@ def send(address: ServerAddress, request: ServerRequest) -> tuple[int, str]:
 
 def answer_to(address: ServerAddress, request: ServerRequest) -> ServerAnswer:
     """Returns the response; raises `ServerUnreachable`."""
-    from imgforge.cli.server_client import exchange
+    from imgforge.cli.server_exchange import exchange
 
     return exchange(address, request)

@@ -82,9 +82,10 @@ def sign(
 
 
 def _path(path: str | None, source: str | None, options: str, format_name: str | None) -> str:
-    from imgforge.urls import build_path
+    if path is None:
+        from imgforge.urls import build_path
 
-    path = path if path is not None else build_path(source or "", options, format_name)
+        path = build_path(source or "", options, format_name)
     return path if path.startswith("/") else f"/{path}"
 
 

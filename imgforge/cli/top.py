@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -90,15 +89,10 @@ def _refresh(base_url: str, request: ServerRequest, interval: float) -> None:
 
 
 def _answer(base_url: str, request: ServerRequest) -> str:
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         status, text = send(address_of_url(base_url), request)
     except ServerUnreachable as error:
         fail(str(error))
-    finally:
-        # The reactor of the request leaves its own behind, which stop a reactor that runs no more.
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
     if status != 200:
         fail(f"the server answered {status}: {text[:200]}")
     return text

@@ -163,6 +163,8 @@ _STORES = frozenset({"use_s3", "s3_endpoint", "s3_access_points", "use_gcs", "gc
 
 def _stores(settings: Settings) -> Iterator[str]:
     """Keys, endpoints and libraries of object stores must be usable."""
+    if not (settings.use_s3 or settings.use_gcs or settings.use_abs or settings.use_swift):
+        return
     from imgforge.service.translation import source_settings
     from imgforge.sources import store_mistakes
 

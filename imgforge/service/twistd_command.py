@@ -224,7 +224,8 @@ def makeService(options: Options) -> IService:
     cpus = usable_cpus()
     configuration = _Configuration(options, cpus)
     try:
-        settings = configuration.load()
+        with left_out(HTTP2_SERVER):  # the checks of a process that serves import what it is going to use
+            settings = configuration.load()
     except ConfigurationError as error:
         _exit_with(error.lines)
     template = None if configuration.alone else _early_template(options.parent)

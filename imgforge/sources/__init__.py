@@ -1,5 +1,8 @@
 """Sources of originals: HTTP, local files and plugins, and the rules about what may be fetched."""
 
+from typing import TYPE_CHECKING
+
+from imgforge.lazy_door import lazy_door
 from imgforge.sources.address_policy import AddressPolicy, address_class
 from imgforge.sources.allowed_sources import AllowedSources
 from imgforge.sources.http import (
@@ -23,7 +26,9 @@ from imgforge.sources.store_settings import (
     S3Settings,
     SwiftSettings,
 )
-from imgforge.sources.stores import bucket_mistakes, open_bucket, store_mistakes
+
+if TYPE_CHECKING:
+    from imgforge.sources.stores import bucket_mistakes, open_bucket, store_mistakes
 
 __all__ = [
     "PROXY_VARIABLES",
@@ -53,3 +58,5 @@ __all__ = [
     "unknown_scheme",
     "use_own_resolver",
 ]
+
+__getattr__ = lazy_door(__name__, {".stores": ("bucket_mistakes", "open_bucket", "store_mistakes")})

@@ -16,13 +16,13 @@ from imgforge.interfaces import IServerReactor, ISource, ISourceFactory, Reserve
 from imgforge.model import SourceHead, SourceImage, is_data_url
 from imgforge.observability import WorkRecord
 from imgforge.plugins import PluginError, find_plugins, own_settings
+from imgforge.sources import stores
 from imgforge.sources.allowed_sources import AllowedSources
 from imgforge.sources.data_urls import DataSource
 from imgforge.sources.http import HttpSource
 from imgforge.sources.local import LocalSource
 from imgforge.sources.plugins import SOURCE_PLUGINS, make_source
 from imgforge.sources.settings import SourceSettings
-from imgforge.sources.stores import AzureFactory, GcsFactory, S3Factory, SwiftFactory
 
 __all__ = ["BUILT_IN", "SWITCHES", "SourceRegistry", "scheme_of", "unknown_scheme"]
 
@@ -60,6 +60,21 @@ class _DataFactory:
         return DataSource(settings.media_type_of) if settings.data_urls else None
 
 
+@implementer(ISourceFactory)
+class _StoreFactory:
+    """That of a store, which is imported if *chosen* finds settings of it."""
+
+    def __init__(
+        self, scheme: str, chosen: Callable[[SourceSettings], object], factory: Callable[[], ISourceFactory]
+    ) -> None:
+        self.schemes = (scheme,)
+        self._chosen = chosen
+        self._factory = factory
+
+    def make(self, reactor: IServerReactor, settings: Any) -> Any:
+        return self._factory().make(reactor, settings) if self._chosen(settings) is not None else None
+
+
 # The setting that switches a built-in scheme on.
 SWITCHES = {
     "data": "IMGFORGE_ALLOW_DATA_SOURCES",
@@ -74,10 +89,10 @@ BUILT_IN: tuple[ISourceFactory, ...] = (
     _HttpFactory(),
     _LocalFactory(),
     _DataFactory(),
-    S3Factory(),
-    GcsFactory(),
-    AzureFactory(),
-    SwiftFactory(),
+    _StoreFactory("s3", lambda settings: settings.s3, lambda: stores.S3Factory()),
+    _StoreFactory("gs", lambda settings: settings.gcs, lambda: stores.GcsFactory()),
+    _StoreFactory("abs", lambda settings: settings.azure, lambda: stores.AzureFactory()),
+    _StoreFactory("swift", lambda settings: settings.swift, lambda: stores.SwiftFactory()),
 )
 
 

@@ -1,24 +1,32 @@
-"""Image URLs: their grammar, signatures and options."""
+"""Image URLs: their grammar, signatures and options.
 
-from imgforge.urls.encryption import SourceCipher
-from imgforge.urls.options import (
-    BY_NAME,
-    FORMATS,
-    INFO_OPTIONS,
-    OPTIONS,
-    PRESET_NAMES,
-    AppliedOption,
-    Argument,
-    ArgumentGroup,
-    ArgumentKind,
-    Arguments,
-    Option,
-    OptionTrace,
-)
-from imgforge.urls.parser import UrlParser, UrlSettings
-from imgforge.urls.signature import Signer
-from imgforge.urls.signature_diagnosis import SignedUrl, signature_mistakes, signing_pair
-from imgforge.urls.source import build_path
+What signs a path needs none of the options.
+"""
+
+from typing import TYPE_CHECKING
+
+from imgforge.lazy_door import lazy_door
+
+if TYPE_CHECKING:
+    from imgforge.urls.encryption import SourceCipher
+    from imgforge.urls.options import (
+        BY_NAME,
+        FORMATS,
+        INFO_OPTIONS,
+        OPTIONS,
+        PRESET_NAMES,
+        AppliedOption,
+        Argument,
+        ArgumentGroup,
+        ArgumentKind,
+        Arguments,
+        Option,
+        OptionTrace,
+    )
+    from imgforge.urls.parser import UrlParser, UrlSettings
+    from imgforge.urls.signature import Signer
+    from imgforge.urls.signature_diagnosis import SignedUrl, signature_mistakes, signing_pair
+    from imgforge.urls.source import build_path
 
 __all__ = [
     "BY_NAME",
@@ -42,3 +50,28 @@ __all__ = [
     "signature_mistakes",
     "signing_pair",
 ]
+
+__getattr__ = lazy_door(
+    __name__,
+    {
+        ".encryption": ("SourceCipher",),
+        ".options": (
+            "BY_NAME",
+            "FORMATS",
+            "INFO_OPTIONS",
+            "OPTIONS",
+            "PRESET_NAMES",
+            "AppliedOption",
+            "Argument",
+            "ArgumentGroup",
+            "ArgumentKind",
+            "Arguments",
+            "Option",
+            "OptionTrace",
+        ),
+        ".parser": ("UrlParser", "UrlSettings"),
+        ".signature": ("Signer",),
+        ".signature_diagnosis": ("SignedUrl", "signature_mistakes", "signing_pair"),
+        ".source": ("build_path",),
+    },
+)

@@ -37,6 +37,20 @@ class SignCommandTests(SynchronousTestCase):
         self.assertEqual(imgforge("sign", "--batch", "/nowhere", **KEYS).returncode, 2)
         self.assertEqual(imgforge("sign", "--batch", ".", **KEYS).returncode, 1)
 
+    def test_path_is_signed_without_the_options_of_urls(self) -> None:
+        program = (
+            "import sys\nfrom imgforge.cli import main\n"
+            f"main(['sign', {PATH!r}], standalone_mode=False)\nprint(*sys.modules)"
+        )
+        environment = {**os.environ, **KEYS, "PYTHONPATH": str(ROOT)}
+        run = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        )
+        signed, imported = run.stdout.splitlines()
+        self.assertEqual(signed, SIGNER.sign(PATH))
+        unwanted = {"imgforge.urls.options", "imgforge.model.options", "cryptography", "twisted", "msgspec"}
+        self.assertEqual(unwanted & set(imported.split()), set())
+
     def test_query_of_a_path_is_warned_of(self) -> None:
         result = imgforge("sign", PATH + "?v=2", **KEYS)
         self.assertEqual((result.returncode, result.stdout.strip()), (0, SIGNER.sign(PATH + "?v=2")))

@@ -97,6 +97,9 @@ class ImportTests(SynchronousTestCase):
             "celery",
             "kombu",
             "sentry_sdk",
+            "imgforge.sources.stores.azure",
+            "imgforge.sources.stores.bucket_opening",
+            "imgforge.sources.stores.s3",
             "imgforge.service.prerendering",
             "imgforge.service.telemetry.error_reports",
             "imgforge.service.telemetry.top_tables",
@@ -105,6 +108,11 @@ class ImportTests(SynchronousTestCase):
             "imgforge.service.telemetry.cloud_watch",
         }
         self.assertEqual(imported & unwanted, set())
+
+    def test_process_that_serves_alone_imports_no_http2_and_no_store(self) -> None:
+        imported = modules_after(SERVICE, PROCESSES="1", BIND="127.0.0.1:0")
+        self.assertIn("imgforge.service.assembly", imported)
+        self.assertEqual(imported & {"h2", "imgforge.sources.stores.s3", "imgforge.sources.stores.azure"}, set())
 
     def test_process_without_http2_servers_can_still_speak_http2_to_origins(self) -> None:
         imported = modules_after(f"{WORKER}{HTTP2_ORIGIN}")

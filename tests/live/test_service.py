@@ -474,10 +474,17 @@ class ListenerTests(ServiceCase):
 class LimitTests(ServiceCase):
     def test_clients_beyond_the_limit_get_health_checks_only(self) -> None:
         server = self.server(MAX_CLIENTS="3", PROCESSES="1").start()
-        connections = [socket.create_connection(("127.0.0.1", server.port), 20) for _ in range(3)]
-        for connection in connections:
-            connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            self.assertEqual(connection.recv(12)[9:12], b"200")
+        connections: list[socket.socket] = []
+
+        def have_room() -> bool:
+            for connection in connections:
+                connection.close()
+            connections[:] = [socket.create_connection(("127.0.0.1", server.port), 20) for _ in range(3)]
+            for connection in connections:
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            return [connection.recv(12)[9:12] for connection in connections] == [b"200"] * 3
+
+        wait_for(have_room, "three clients, once the connection that waited for the start is gone")
         self.assertEqual(server.get("/status").status, 200)
         refused = server.get("/")
         self.assertEqual((refused.status, refused.headers["retry-after"]), (503, "1"))

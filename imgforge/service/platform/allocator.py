@@ -36,10 +36,10 @@ def tune_allocator() -> None:
 def settle() -> None:
     """Ends the start of this process, during which Python's garbage collector may have been off (`gc.disable`).
 
-    What the start has made lives as long as the process: the collector leaves it out from now on. Memory that the start
-    has freed goes back to the system.
+    What the start has made lives as long as the process: the collector leaves it out from now on. It does not look for
+    garbage of the start first, which is some 600 of 110,000 objects: that takes 30 ms. Memory that the start has freed
+    goes back to the system.
     """
-    gc.collect()
     gc.freeze()
     gc.enable()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
