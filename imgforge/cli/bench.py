@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from imgforge.cli.common import parse_headers
+from imgforge.cli.common import HEADERS
 
 __all__ = ["bench"]
 
@@ -29,9 +29,7 @@ _MOST_AT_ONCE = 4096
     show_default=True,
     help="Maximum seconds for an answer.",
 )
-@click.option(
-    "--header", "-H", "headers", multiple=True, callback=parse_headers, help="Header of each request, such as Accept."
-)
+@HEADERS
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on a terminal too.")
 @click.argument("urls", metavar="URL...", nargs=-1, required=True)
 def bench(

@@ -7,12 +7,11 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from imgforge.cli.common import CONFIG, Progress, fail, settings_of
+from imgforge.cli.common import CONFIG, Progress, fail, rfc3339, settings_of
 
 if TYPE_CHECKING:
     from imgforge.cache import Inventory
@@ -187,9 +186,9 @@ def _description(key: bytes, kind: str, entry: CacheEntry, size: int, fresh_unti
         "size": size,
         "width": rendition.width or None,
         "height": rendition.height or None,
-        "created": _rfc3339(entry.stored_at),
-        "origin_asked": _rfc3339(entry.asked_at or entry.stored_at),
-        "fresh_until": _rfc3339(fresh_until),
+        "created": rfc3339(entry.stored_at),
+        "origin_asked": rfc3339(entry.asked_at or entry.stored_at),
+        "fresh_until": rfc3339(fresh_until),
         "etag": entry.etag or None,
         "tags": list(entry.tags),
         "source_etag": entry.source_etag or None,
@@ -198,14 +197,6 @@ def _description(key: bytes, kind: str, entry: CacheEntry, size: int, fresh_unti
         "source_expires": entry.source_expires or None,
         "source_headers": dict(entry.source_headers),
     }
-
-
-def _rfc3339(seconds: float) -> str | None:
-    """Formats *seconds* since the epoch as RFC 3339 says; None for times beyond the calendar, such as infinity."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 @cache.command(short_help="Remove the least recently used entries.")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import UTC, datetime
 
-from imgforge.cli.common import escaped
+from imgforge.cli.common import escaped, rfc3339
 from imgforge.cli.server_connection import ServerAnswer
 
 __all__ = ["cached_state"]
@@ -33,7 +32,7 @@ def cached_state(answer: ServerAnswer) -> dict[str, object]:
         "status": answer.status,
         "state": "stale" if "stale" in status else "fresh",
         "tier": tier[1] if tier else None,
-        "fresh_until": _after(int(lifetime[1])) if lifetime else None,
+        "fresh_until": rfc3339(time.time() + int(lifetime[1])) if lifetime else None,
         "key": headers.get("x-cache-key"),
         "content_type": headers.get("content-type"),
         "bytes": int(headers["content-length"]) if headers.get("content-length", "").isdecimal() else None,
@@ -51,12 +50,3 @@ def _refusal(answer: ServerAnswer) -> str:
     if answer.status == 403 and "bearer token" in reason:
         message += " (set IMGFORGE_SECRET to that of the server)"
     return message
-
-
-def _after(seconds: int) -> str | None:
-    """The moment in so many *seconds* as RFC 3339 says; None beyond the calendar."""
-    try:
-        moment = datetime.fromtimestamp(time.time() + seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

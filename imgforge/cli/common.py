@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,12 +18,18 @@ if TYPE_CHECKING:
     from imgforge.urls import Signer
 
 __all__ = [
+    "BASE_URL",
+    "BROWSER_ACCEPT",
     "CONFIG",
+    "HEADERS",
+    "SIGNALLED",
     "Progress",
     "checked_settings",
     "escaped",
     "fail",
+    "fail_without_keys",
     "parse_headers",
+    "rfc3339",
     "settings_of",
     "signer_of",
     "write_secret",
@@ -35,6 +42,20 @@ CONFIG = click.option(
     type=click.Path(),
     help="TOML file with settings; environment variables override it.",
 )
+
+HEADERS = click.option(
+    "--header",
+    "-H",
+    "headers",
+    multiple=True,
+    callback=lambda _context, _parameter, lines: parse_headers(lines),
+    help="Header of each request, such as Accept.",
+)
+BASE_URL = click.option("--base-url", "-B", required=True, help="URL of the server, such as http://127.0.0.1:3000.")
+
+# What browsers send for an image: Chrome's, which names the most formats.
+BROWSER_ACCEPT = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+SIGNALLED = 128  # added to the number of a signal, the exit status that shells know
 
 _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*([ -~]*)")
 
@@ -75,21 +96,41 @@ def checked_settings(config_path: str | None) -> Settings:
     return settings_of(config_path, check_settings)
 
 
+def fail_without_keys(why: str) -> NoReturn:
+    """Ends the program since there are no keys, *why* it needs them or where they come from."""
+    peer = "IMGPROXY_KEY" in os.environ
+    hint = ["IMGPROXY_KEY is not read: rename the prefix IMGPROXY_ to IMGFORGE_"] if peer else []
+    fail(f"IMGFORGE_KEY and IMGFORGE_SALT are not set: {why}", *hint)
+
+
 def signer_of(settings: Settings) -> Signer:
     """Returns what signs paths with the first key and salt of *settings*; ends the program without a key."""
     from imgforge.urls import Signer
 
     if not settings.key:
-        fail("IMGFORGE_KEY and IMGFORGE_SALT are not set: `imgforge keygen` generates them")
+        fail_without_keys("`imgforge keygen` generates them")
     return Signer(settings.key[0], settings.salt[0], settings.signature_size)
 
 
-def parse_headers(_context: object, _parameter: object, lines: tuple[str, ...]) -> dict[str, str]:
-    """The callback of an option for headers of requests: their values by name, as in `Accept`."""
+def parse_headers(lines: tuple[str, ...]) -> dict[str, str]:
+    """The headers in *lines*, `NAME: VALUE`, by name as in `Accept`; the values of a repeated name are joined."""
     matches = [_HEADER.fullmatch(line) for line in lines]
     if not all(matches):
         raise click.BadParameter("a header is a name, a colon and a value of ASCII")
-    return {match[1].title(): match[2] for match in matches if match}
+    headers: dict[str, str] = {}
+    for name, value in (match.groups() for match in matches if match):
+        known = headers.get(name.title())
+        between = "; " if name.lower() == "cookie" else ", "
+        headers[name.title()] = value if known is None else known + between + value
+    return headers
+
+
+def rfc3339(seconds: float) -> str | None:
+    """The moment *seconds* after the epoch as RFC 3339 says; None beyond the calendar, such as infinity."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def write_secret(path: str, text: str, *, replace: bool = False) -> None:

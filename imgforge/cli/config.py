@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 
 import click
 
-from imgforge.cli.common import CONFIG, checked_settings
+from imgforge.cli.common import CONFIG, checked_settings, fail
 
 __all__ = ["config"]
+
+_LONGEST_NAME = 60  # characters; those of settings are shorter
 
 
 @click.group(invoke_without_command=True, short_help="Check, show or document the configuration.")
@@ -42,18 +45,30 @@ def check(strict: bool, config_path: str | None) -> None:
     click.echo("the configuration is good")
 
 
-@config.command()
+@config.command(short_help="Print the effective settings as JSON, with secrets masked.")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--where", is_flag=True, help="Tell of each setting where it was set.")
 @click.option("--changed", is_flag=True, help="Only the settings whose values are not the defaults' own.")
 @CONFIG
-def show(where: bool = False, changed: bool = False, config_path: str | None = None) -> None:
-    """Print the effective settings as JSON, with secrets masked.
+def show(
+    names: tuple[str, ...] = (), where: bool = False, changed: bool = False, config_path: str | None = None
+) -> None:
+    """Print the effective settings, or those of the NAMEs, as JSON, with secrets masked.
+
+    NAME is quality or IMGFORGE_QUALITY.
 
     With --where each is {"value": ..., "where": "in the environment"}: on the command line, in the environment, in the
     file, or default; an older name by which it was set is told too.
     """
     settings = checked_settings(config_path)
     values = settings.masked()
+    if names:
+        wanted = [name.lower().removeprefix("imgforge_") for name in names]
+        for name in wanted:
+            if name not in values:
+                near = get_close_matches(name[:_LONGEST_NAME], values, 1)
+                fail(f"{name[:_LONGEST_NAME]} is not a setting" + (f"; did you mean {near[0]}?" if near else ""))
+        values = {name: values[name] for name in wanted}
     if changed:
         values = {name: value for name, value in values.items() if settings.origin(name) != "default"}
     if where:

@@ -7,31 +7,35 @@ import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
-from imgforge.cli.common import CONFIG, fail, settings_of
-from imgforge.cli.server_connection import ServerRequest, ServerUnreachable, address_of_url, answer_to
+from imgforge.cli.common import BROWSER_ACCEPT, CONFIG, fail, parse_headers, settings_of
+from imgforge.cli.server_connection import ServerRequest, ServerUnreachable, address_of_url, answer_to, path_at
 
 if TYPE_CHECKING:
     from imgforge.config import Settings
+    from imgforge.service import FetchedOriginal
 
 __all__ = ["explain"]
 
-# What browsers send for an image: Chrome's, which names the most formats.
-_BROWSER = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 _SIZE = re.compile(r"([0-9]{1,6})[xX]([0-9]{1,6})\Z")
 _LARGEST_FILE = 1 << 30  # bytes
 _LONGEST_REASON = 1000  # bytes of a refusal that are read
 _NOT_CACHED = 504
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 
 
 @click.command(short_help="Show what a URL does under the settings, and why.")
 @click.argument("url")
-@click.option("--accept", default=_BROWSER, help="The client's Accept header; by default a browser's.")
-@click.option("--header", "-H", "header_lines", multiple=True, help="Another header of the client, as NAME: VALUE.")
+@click.option("--accept", help="The client's Accept header; by default a browser's.")
+@click.option(
+    "--header",
+    "-H",
+    "headers",
+    multiple=True,
+    callback=lambda _context, _parameter, lines: parse_headers(lines),
+    help="A header of the client, as NAME: VALUE; --fetch sends those that the settings pass on.",
+)
 @click.option("--size", help="WIDTHxHEIGHT of the original in pixels: shows the sizes of every stage.")
 @click.option("--source-file", type=click.Path(exists=True, dir_okay=False), help="The original: as --size, exactly.")
 @click.option("--fetch", is_flag=True, help="Fetch the original as the server would: as --source-file.")
@@ -40,8 +44,8 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 @CONFIG
 def explain(
     url: str,
-    accept: str,
-    header_lines: tuple[str, ...],
+    accept: str | None,
+    headers: dict[str, str],
     size: str | None,
     source_file: str | None,
     fetch: bool,
@@ -62,18 +66,24 @@ def explain(
     if sum(map(bool, (size, source_file, fetch))) > 1:
         raise click.UsageError("give at most one of --size, --source-file and --fetch")
     settings = settings_of(config_path)
-    headers = _headers(header_lines)
-    arguments: dict[str, Any] = {"accept": accept, "headers": headers, "size": _size(size)}
+    if accept is not None and "Accept" in headers:
+        raise click.UsageError("give Accept either by --accept or by --header")
+    headers = {"Accept": BROWSER_ACCEPT if accept is None else accept, **headers}
+    arguments: dict[str, Any] = {"accept": headers["Accept"], "headers": headers, "size": _size(size)}
+    fetched: FetchedOriginal | None = None
     if source_file is not None:
         arguments["source"] = _read(source_file)
     elif fetch:
         try:
-            arguments["source"] = fetched_original(settings, url)
+            fetched = fetched_original(settings, url, headers)
         except Exception as error:
             fail(f"the original cannot be fetched: {error}")
+        arguments["source"] = fetched.body
     result = explained(settings, url, **arguments).as_json()
+    if fetched is not None:  # of what was passed on the names alone: the values may be secrets
+        result["fetched"] = {"bytes": len(fetched.body), "passed": list(fetched.passed)}
     if base_url is not None:
-        server = _cached_by(base_url, url, {**headers, "accept": accept}, settings)
+        server = _cached_by(base_url, url, headers, settings)
         key = (result.get("cache") or {}).get("result")
         if key and server.get("key") and server["key"] != key:
             server["note"] = "its key differs: the server has other settings, or another libvips, than this command"
@@ -96,17 +106,6 @@ def _size(text: str | None) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
-def _headers(lines: tuple[str, ...]) -> dict[str, str]:
-    """The headers of the *lines*, by name in lower case."""
-    headers = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon or not _HEADER_NAME.match(name.strip()) or not value.isprintable():
-            raise click.UsageError("--header is NAME: VALUE")
-        headers[name.strip().lower()] = value.strip()
-    return headers
-
-
 def _read(path: str) -> bytes:
     with Path(path).open("rb") as file:
         body = file.read(_LARGEST_FILE + 1)
@@ -119,14 +118,11 @@ def _cached_by(base_url: str, url: str, headers: dict[str, str], settings: Setti
     """What the server at *base_url* has cached for *url*, and until when; only-if-cached keeps it from making it."""
     from imgforge.cli.cached_state import cached_state
 
-    base = urlsplit(base_url).path.rstrip("/")
-    parts = urlsplit(url)
-    path = url.partition(parts.netloc)[2] if parts.scheme in {"http", "https"} else base + "/" + url.lstrip("/")
-    asked = {**headers, "cache-control": "only-if-cached"}
+    asked = {**headers, "Cache-Control": "only-if-cached"}
     if settings.secret:
-        asked["authorization"] = f"Bearer {settings.secret}"
+        asked["Authorization"] = f"Bearer {settings.secret}"
     try:
-        address = address_of_url(base_url)
+        address, path = address_of_url(base_url), path_at(base_url, url)
         answer = answer_to(address, ServerRequest("HEAD", path, headers=asked))
         if answer.status >= 400 and answer.status != _NOT_CACHED:  # only a GET tells why
             answer = answer_to(address, ServerRequest("GET", path, headers=asked, longest=_LONGEST_REASON))

@@ -24,6 +24,8 @@ def _lines(explanation: dict[str, Any]) -> Iterator[str]:
         if "cure" in error:
             yield f"           {error['cause']} {error['cure']}"
             yield f"           see {error['see']}"
+    if explanation["hint"]:
+        yield f"hint       {explanation['hint']}"
     signature = explanation["signature"]
     if signature:
         verdict = "good" if signature["valid"] else "wrong"
@@ -31,6 +33,10 @@ def _lines(explanation: dict[str, Any]) -> Iterator[str]:
         for mistake in signature["mistakes"]:
             yield f"           {mistake}"
     yield f"source     {explanation['source'] or 'unknown'}"
+    if "fetched" in explanation:
+        fetched = explanation["fetched"]
+        passed = f"; the origin got the client's {', '.join(fetched['passed'])}" if fetched["passed"] else ""
+        yield f"fetched    {fetched['bytes']} bytes{passed}"
     for preset in explanation["presets"]:
         named = "applies by default" if preset["from"] == "default" else f"named by the {preset['from']}"
         yield f"preset     {preset['name']}, {named}: {'/'.join(preset['options'])}"

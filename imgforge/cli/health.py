@@ -12,7 +12,11 @@ __all__ = ["health"]
 
 @click.command(short_help="Check whether a running server accepts requests.")
 @click.option(
-    "--url", help="URL of the server, such as http://127.0.0.1:3000; by default the first one of IMGFORGE_BIND."
+    "--url",
+    "--base-url",
+    "-B",
+    "url",
+    help="URL of the server, such as http://127.0.0.1:3000; by default the first one of IMGFORGE_BIND.",
 )
 @CONFIG
 def health(url: str | None, config_path: str | None) -> None:

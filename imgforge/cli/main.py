@@ -12,6 +12,7 @@ import click
 from imgforge import __version__
 from imgforge.cli.bench import bench
 from imgforge.cli.cache import cache
+from imgforge.cli.command_group import CommandGroup
 from imgforge.cli.common import CONFIG, fail, settings_of, write_secret
 from imgforge.cli.completion import completion
 from imgforge.cli.config import config
@@ -32,7 +33,7 @@ __all__ = ["main"]
 _KEY_BYTES = 32  # the output size of SHA-256, as RFC 2104, section 3, recommends
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="imgforge")
 def main() -> None:
     """Tools for the operator of imgforge; `twistd imgforge` starts the server itself."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from urllib.parse import urlsplit
 
 import click
 
-from imgforge.cli.common import CONFIG, fail, settings_of
-from imgforge.cli.server_connection import ServerRequest, ServerUnreachable, address_of_url, send
+from imgforge.cli.common import BASE_URL, CONFIG, fail, settings_of
+from imgforge.cli.server_connection import ServerRequest, ServerUnreachable, address_of_url, path_at, send
 
 __all__ = ["purge"]
 
@@ -16,7 +15,7 @@ _TIMEOUT = 30.0  # seconds; the server counts the removed entries for up to 10
 
 
 @click.command(short_help="Remove images from the cache of a running server.")
-@click.option("--base-url", "-B", required=True, help="URL of the server, such as http://127.0.0.1:3000.")
+@BASE_URL
 @click.option("--source", help="Remove all images of the original at this URL.")
 @click.option("--prefix", help="Remove all images of originals whose URLs begin with this.")
 @click.option("--tag", help="Remove the images with this cache tag.")
@@ -30,21 +29,20 @@ def purge(base_url: str, url: str | None, config_path: str | None, **matches: st
     secret = settings_of(config_path).purge_secret
     if not secret:
         fail("IMGFORGE_PURGE_SECRET is not set: set it to the server's value")
-    base = urlsplit(base_url).path.rstrip("/")
     if url:
-        parts = urlsplit(url)
-        path = url.partition(parts.netloc)[2] if parts.scheme in {"http", "https"} else base + "/" + url.lstrip("/")
-        status, text = _request(base_url, "PURGE", path, None, secret)
+        status, text = _request(base_url, "PURGE", url, None, secret)
     else:
-        status, text = _request(base_url, "POST", f"{base}/cache/purge", json.dumps(body), secret)
+        status, text = _request(base_url, "POST", "/cache/purge", json.dumps(body), secret)
     if status != 200:
         fail(f"the server answered {status}: {text}")
     click.echo(text)
 
 
-def _request(base_url: str, method: str, path: str, body: str | None, secret: str) -> tuple[int, str]:
+def _request(base_url: str, method: str, url: str, body: str | None, secret: str) -> tuple[int, str]:
     try:
         authorization = {"Authorization": f"Bearer {secret}"}
-        return send(address_of_url(base_url), ServerRequest(method, path, body, authorization, _TIMEOUT))
+        return send(
+            address_of_url(base_url), ServerRequest(method, path_at(base_url, url), body, authorization, _TIMEOUT)
+        )
     except ServerUnreachable as error:
         fail(str(error))

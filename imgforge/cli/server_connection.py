@@ -18,6 +18,7 @@ __all__ = [
     "address_of_listener",
     "address_of_url",
     "answer_to",
+    "path_at",
     "send",
 ]
 
@@ -80,6 +81,18 @@ def address_of_url(url: str) -> ServerAddress:
     if not host:
         raise ServerUnreachable(f"{url!r} must be a URL such as http://127.0.0.1:3000")
     return ServerAddress(scheme, host, port)
+
+
+def path_at(base_url: str, url: str) -> str:
+    """The path, with the query, by which the server at *base_url* is asked for *url*, a full URL or a path.
+
+    Raises `ServerUnreachable` where one of them is no URL.
+    """
+    try:
+        parts, base = urlsplit(url), urlsplit(base_url).path.rstrip("/")
+    except ValueError as error:
+        raise ServerUnreachable(f"{url!r} cannot be asked for at {base_url!r}: {error}") from None
+    return url.partition(parts.netloc)[2] if parts.scheme in {"http", "https"} else base + "/" + url.lstrip("/")
 
 
 def address_of_listener(listeners: Sequence[BindAddress]) -> ServerAddress:

@@ -32,6 +32,7 @@ _LONGEST = 16384  # bytes of a path that the server takes
 # What no client sends as it stands: it would percent-encode it, end the path there, or refuse it.
 _UNSENT = re.compile(r"[\x00-\x20\x7f?#]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_UNSIGNED = ("/insecure/", "/unsafe/")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -85,8 +86,18 @@ def _path(path: str | None, source: str | None, options: str, format_name: str |
     if path is None:
         from imgforge.urls import build_path
 
-        path = build_path(source or "", options, format_name)
-    return path if path.startswith("/") else f"/{path}"
+        if not source:
+            fail("--source is empty: it is the URL of an original")
+        path = build_path(source, options, format_name)
+    if _URL.match(path):
+        fail(
+            "PATH is a URL: give that of an original as --source, and of a URL of the server what follows its signature"
+        )
+    path = path if path.startswith("/") else f"/{path}"
+    if path.startswith(_UNSIGNED):
+        word = path.split("/")[1]
+        click.echo(f"warning: {word!r} stands for a signature: give the path from the slash behind it", err=True)
+    return path
 
 
 _FORMATS: dict[str, Callable[[], BatchFormat]] = {

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import click
 
-from imgforge.cli.common import CONFIG, fail, settings_of
-from imgforge.cli.server_connection import ServerRequest, ServerUnreachable, address_of_url, send
+from imgforge.cli.common import BASE_URL, CONFIG, fail, settings_of
+from imgforge.cli.server_connection import ServerRequest, ServerUnreachable, address_of_url, path_at, send
 
 if TYPE_CHECKING:
     from imgforge.cli.top_view import TopDocument
 
 __all__ = ["top"]
 
+_NO_SCREEN = frozenset({"dumb", "unknown"})  # terminals on which nothing can be drawn anew
 _LONGEST = 4 * 1024 * 1024  # bytes of an answer
 
 
 @click.command(short_help="Show what takes a running server's time, bytes and errors.")
-@click.option("--base-url", "-B", required=True, help="URL of the server, such as http://127.0.0.1:3000.")
+@BASE_URL
 @click.option(
     "--by",
     type=click.Choice(["time", "bytes", "errors", "count"]),
@@ -57,12 +59,15 @@ def top(
     IMGFORGE_PURGE_SECRET where that is empty. A tilde marks a number that is estimated.
     """
     token = secret or settings_of(config_path).top_secret
-    path = f"{urlsplit(base_url).path.rstrip('/')}/debug/top?{urlencode({'by': by, 'rows': rows, 'minutes': minutes})}"
+    path = f"/debug/top?{urlencode({'by': by, 'rows': rows, 'minutes': minutes})}"
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    request = ServerRequest("GET", path, headers=headers, longest=_LONGEST)
+    try:
+        request = ServerRequest("GET", path_at(base_url, path), headers=headers, longest=_LONGEST)
+    except ServerUnreachable as error:
+        fail(str(error))
     if as_json:
         click.echo(_answer(base_url, request))
-    elif once or not sys.stdout.isatty():
+    elif once or not sys.stdout.isatty() or os.environ.get("TERM") in _NO_SCREEN:
         from imgforge.cli.top_view import lines_of
 
         for line in lines_of(_document(_answer(base_url, request))):

@@ -19,7 +19,7 @@ from imgforge.cli.batch import (
     format_of,
     text,
 )
-from imgforge.cli.common import CONFIG, fail, settings_of
+from imgforge.cli.common import CONFIG, fail, fail_without_keys, settings_of
 
 if TYPE_CHECKING:
     from imgforge.cli.batch import Fields, Results
@@ -53,7 +53,7 @@ def verify(
         raise click.UsageError("--input-format and --json need --batch")
     settings = settings_of(config_path)
     if not settings.key:
-        fail("IMGFORGE_KEY and IMGFORGE_SALT are not set: a signature cannot be checked without them")
+        fail_without_keys("a signature cannot be checked without them")
     if url is not None:
         _verify_one(url, settings)
     elif batch is not None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import time
 
 import click
 
-from imgforge.cli.common import CONFIG, parse_headers, settings_of
+from imgforge.cli.common import BASE_URL, CONFIG, HEADERS, settings_of
 
 __all__ = ["warm"]
 
@@ -26,7 +25,7 @@ def _since(_context: object, _parameter: object, text: str | None) -> float | No
 
 
 @click.command(short_help="Ask a server for the images of access logs, so that it caches them.")
-@click.option("--base-url", "-B", required=True, help="URL of the server, such as http://127.0.0.1:3000.")
+@BASE_URL
 @click.option("--top", type=click.IntRange(1), help="Ask only for the most frequent paths, so many of them.")
 @click.option(
     "--since", callback=_since, help="Skip older requests: 2h, 3d, or a date or time (UTC), 2026-11-28T08:00."
@@ -38,9 +37,7 @@ def _since(_context: object, _parameter: object, text: str | None) -> float | No
 @click.option("--dry-run", is_flag=True, help="Print the paths and their counts as JSON lines, and ask for none.")
 @click.option("--resign", is_flag=True, help="Sign each path anew with IMGFORGE_KEY and IMGFORGE_SALT.")
 @click.option("--resume", type=click.Path(dir_okay=False), help="File that keeps what is done.")
-@click.option(
-    "--header", "-H", "headers", multiple=True, callback=parse_headers, help="Header of each request, such as Accept."
-)
+@HEADERS
 @click.argument(
     "logs", metavar="LOG...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, allow_dash=True)
 )
@@ -67,7 +64,4 @@ def warm(
     from imgforge.cli.warming import WarmOptions, run_warming
 
     options = WarmOptions(base_url, logs, top, since, concurrency, rate or 0.0, dry_run, resign, resume, headers)
-    try:
-        raise SystemExit(run_warming(options, settings_of(config_path)))
-    except KeyboardInterrupt:  # while logs were read: nothing is done yet
-        raise SystemExit(128 + signal.SIGINT) from None
+    raise SystemExit(run_warming(options, settings_of(config_path)))

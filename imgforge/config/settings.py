@@ -240,6 +240,12 @@ class Settings(
         return bool(self.open_telemetry_enable or self.new_relic_key or self.datadog_enable)
 
     @property
+    def propagates_traces(self) -> bool:
+        """Whether web origins get the context of a trace."""
+        asked = (self.open_telemetry_propagate_external, self.new_relic_propagate_external)
+        return self.sends_traces and any((*asked, self.datadog_propagate_external))
+
+    @property
     def reports_errors(self) -> bool:
         """Whether errors are reported to a service."""
         return bool(self.sentry_dsn or self.bugsnag_key or self.honeybadger_key or self.airbrake_project_key)

@@ -31,7 +31,7 @@ _MOST_IMAGES = 120
 _STYLES = ("page.css", "controls.css", "result.css")
 _SCRIPTS = (
     *("settings.js", "option_text.js", "controls.js", "signing.js", "result.js", "explanation.js"),
-    *("pictures.js", "page.js"),
+    *("linked_path.js", "pictures.js", "page.js"),
 )
 _PLACE = re.compile(r"<!--(\w+)-->")
 

@@ -10,7 +10,7 @@ from imgforge.lazy_door import lazy_door
 if TYPE_CHECKING:
     from imgforge.service.cache_translation import shared_tier_settings
     from imgforge.service.checks import all_plugins, check_settings
-    from imgforge.service.explanation import Explanation, explain, fetched_original
+    from imgforge.service.explanation import Explanation, FetchedOriginal, explain, fetched_original
     from imgforge.service.offline_renderer import OfflineRenderer
     from imgforge.service.platform import pixel_bytes, usable_bytes, usable_cpus
     from imgforge.service.playground_command import playground_settings, run_playground
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Explanation",
+    "FetchedOriginal",
     "OfflineRenderer",
     "all_plugins",
     "caches_settings",
@@ -52,7 +53,7 @@ __getattr__ = lazy_door(
         ".checks": ("all_plugins", "check_settings"),
         ".offline_renderer": ("OfflineRenderer",),
         ".platform": ("pixel_bytes", "usable_cpus", "usable_bytes"),
-        ".explanation": ("Explanation", "explain", "fetched_original"),
+        ".explanation": ("Explanation", "FetchedOriginal", "explain", "fetched_original"),
         ".playground_command": ("playground_settings", "run_playground"),
         ".prerendering": ("make_intake", "make_queue", "run_worker"),
         ".shares": ("threads_per_process",),

@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.selectreactor import SelectReactor
-
 from imgforge import processing
+from imgforge.concurrency import run_in_own_reactor
 from imgforge.config import Settings
-from imgforge.errors import BadOption, OriginFailed, SourceTooLarge
+from imgforge.errors import BadOption, ImgforgeError, OriginFailed, SourceTooLarge
 from imgforge.model import Rendition
 from imgforge.pipeline import shows_watermark_image
 from imgforge.processing import Cancellation
@@ -110,24 +108,17 @@ def _target(settings: Settings, options: str, extension: str) -> bytes:
 
 def _fetched(settings: Settings, url: str) -> bytes:
     """The watermark at *url*, under the rules that the server has for sources. Blocks."""
-    reactor: Any = SelectReactor()
-    outcome: list[Any] = []
 
-    async def fetch() -> bytes:
+    async def fetch(reactor: Any) -> bytes:
         sources = SourceRegistry(reactor, source_settings(settings))
         try:
             return (await sources.fetch(url, settings.max_src_file_size or None, {})).body
         finally:
             await sources.close()
 
-    def begin() -> None:
-        Deferred.fromCoroutine(fetch()).addBoth(outcome.append).addBoth(lambda _: reactor.stop())
-
-    reactor.callWhenRunning(begin)
-    reactor.run()
-    if not outcome:
-        raise KeyboardInterrupt
-    if isinstance(outcome[0], bytes):
-        return outcome[0]
-    error = outcome[0].value
-    raise error if hasattr(error, "logged") else OriginFailed(f"the watermark cannot be fetched: {error}")
+    try:
+        return run_in_own_reactor(fetch)
+    except ImgforgeError:
+        raise
+    except Exception as error:
+        raise OriginFailed(f"the watermark cannot be fetched: {error}") from error

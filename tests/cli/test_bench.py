@@ -160,10 +160,21 @@ class ErrorTests(BenchCase):
 class TerminalTests(BenchCase):
     def test_terminal_gets_a_table_and_a_histogram(self) -> None:
         server = self.server(lambda _: (200, b"body", ""))
+        url = f"{server.url}/a/[/b]"  # which is no markup
+        text = self.shown_on_80_columns("-n", "50", "-c", "2", url, f"{url}?2")
+        self.assertIn("p95 ms", text)
+        self.assertIn("█", text)
+        self.assertIn(" ms ", text)
+        self.assertNotIn("…", text)  # nothing is cut short
+        self.assertIn("/a/[/b]?2", "".join(line[65:].strip() for line in text.splitlines()))
+        self.assertIn(url, self.shown_on_80_columns("-n", "5", "-c", "2", url))
+
+    def shown_on_80_columns(self, *arguments: str) -> str:
+        """What the command prints on a terminal without colours."""
         ours, theirs = pty.openpty()
-        with subprocess.Popen(
-            [*PROGRAM, "-n", "50", "-c", "2", server.url], stdout=theirs, stderr=subprocess.DEVNULL
-        ) as process:
+        environment = os.environ | {"COLUMNS": "80", "TERM": "dumb"}
+        command = [*PROGRAM, *arguments]
+        with subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL, env=environment) as process:
             os.close(theirs)
             shown = b""
             try:
@@ -173,10 +184,7 @@ class TerminalTests(BenchCase):
                 pass
             self.assertEqual(process.wait(60), 0)
         os.close(ours)
-        text = shown.decode()
-        self.assertIn("p95 ms", text)
-        self.assertIn("█", text)
-        self.assertIn(" ms ", text)
+        return shown.decode()
 
     def test_histogram_counts_every_latency_once(self) -> None:
         latencies = [0.001] * 50 + [0.002] * 30 + [0.010] * 19 + [5.0]

@@ -53,6 +53,12 @@ class ConfigCommandTests(SynchronousTestCase):
         changed = {"allow_unsigned": True, "presets": {"small": "w:20"}, "presets_path": str(self.presets)}
         self.assertEqual(shown, {"quality": 70, "timeout": 9, "secret": "***"} | changed)
 
+    def test_show_of_names_has_those_alone(self) -> None:
+        self.assertEqual(self.shown("IMGFORGE_QUALITY", "secret"), {"quality": 70, "secret": "***"})
+        refused = imgforge("config", "show", "qualty")
+        self.assertEqual((refused.returncode, refused.stdout), (1, ""))
+        self.assertIn("did you mean quality?", refused.stderr)
+
     def test_strict_check_fails_on_a_risk(self) -> None:
         for arguments, status in (((), 0), (("--strict",), 1)):
             result = imgforge("config", "check", *arguments, IMGFORGE_ALLOW_UNSIGNED="1")

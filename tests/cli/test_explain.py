@@ -58,7 +58,12 @@ class ExplainCommandTests(SynchronousTestCase):
         self.assertEqual((result["sizes"]["source"], result["format"]["chosen"]), ([80, 60], "png"))
 
     def test_misuse_is_told(self) -> None:
-        for arguments in (("--size", "80"), ("--size", "8x6", "--fetch"), ("-H", "no colon")):
+        for arguments in (
+            ("--size", "80"),
+            ("--size", "8x6", "--fetch"),
+            ("-H", "no colon"),
+            ("--accept", "a/b", "-H", "accept: c/d"),
+        ):
             self.assertEqual(imgforge("explain", self.URL, *arguments, **OPEN).returncode, 2)
 
 
@@ -107,6 +112,39 @@ class RunningServerTests(SynchronousTestCase):
         fetched = explained(path, "--fetch", **self.variables)
         self.assertEqual(fetched["sizes"], {"source": [80, 60], "result": [40, 30]})
         self.assertEqual(len(self.origin.requests), 2)
+
+    def test_original_is_fetched_with_the_headers_that_the_settings_pass_on(self) -> None:
+        variables = {
+            **self.variables,
+            "IMGFORGE_REQUEST_HEADERS_PASSTHROUGH": "x-tenant",
+            "IMGFORGE_COOKIE_PASSTHROUGH": "true",
+            "IMGFORGE_USER_AGENT": "forge/9",
+            "IMGFORGE_CUSTOM_REQUEST_HEADERS": "X-Key=op3rators",
+            "IMGFORGE_OPEN_TELEMETRY_ENABLE": "true",
+            "IMGFORGE_OPEN_TELEMETRY_PROPAGATE_EXTERNAL": "true",
+        }
+        parent = f"00-{'1' * 32}-{'2' * 16}-01"
+        path = f"/unsafe/w:40/plain/{self.origin.url('/a.png')}?sig=s3cret"
+        lines = ("X-Tenant: t3nant", "Cookie: a=c00kie", "Cookie: b=2", f"traceparent: {parent}", "X-Other: 0ther")
+        sent = [argument for line in lines for argument in ("-H", line)]
+        for url, cookie in ((f"http://127.0.0.1:1{path}", "a=c00kie; b=2"), (f"https://cdn.example{path}", None)):
+            for form in ("--json", "--text"):
+                shown = imgforge("explain", url, "--fetch", form, *sent, **variables)
+                self.assertEqual(shown.returncode, 0, shown.stderr)
+                for secret in ("t3nant", "c00kie", "0ther", "op3rators", "s3cret", "tok3n"):
+                    self.assertNotIn(secret, shown.stdout + shown.stderr)
+                _, headers = self.origin.requests[-1]
+                names = ("x-tenant", "cookie", "user-agent", "x-key", "traceparent", "x-other")
+                got = tuple(headers.get(name) for name in names)
+                self.assertEqual(got, ("t3nant", cookie, "forge/9", "op3rators", parent, None))
+                self.assertIn("traceparent", shown.stdout)
+        off = explained(f"http://127.0.0.1:1{path}", "--fetch", *sent, **self.variables)
+        self.assertEqual(off["fetched"]["passed"], [])
+        self.assertFalse({"x-tenant", "cookie", "traceparent"} & set(self.origin.requests[-1][1]))
+        refused = imgforge("explain", path.replace("a.png", "missing.png"), "--fetch", *sent, **variables)
+        self.assertEqual(
+            (refused.returncode, "s3cret" in refused.stderr, "t3nant" in refused.stderr), (1, False, False)
+        )
 
     def test_another_key_of_the_server_is_told(self) -> None:
         path = f"/unsafe/w:40/plain/{self.origin.url('/a.png')}"

@@ -137,6 +137,8 @@ class NameTests(ProcessCase):
         self.assertIn("{number}", self.refused("w:9", folder, str(self.root / "{number}-{name}.png")))
         self.assertIn("formats are", self.refused("w:9", folder, str(self.root / "{name}.doc")))
         self.assertIn("no such file", self.refused("w:9", str(self.root / "no*"), str(self.root / "out/")))
+        self.assertIn("'': there is no such file", self.refused("w:9", "", str(self.root / "out/")))
+        self.assertIn("OUT is empty", self.refused("w:9", folder, ""))
         self.write("in/sub/a.png", self.picture)
         shown = imgforge("process", "w:9", folder, str(self.root / "out/{name}.png"))
         self.assertEqual((shown.returncode, len(shown.stderr.splitlines())), (1, 1))
@@ -165,6 +167,7 @@ class NameTests(ProcessCase):
             slow.stdin.write(self.picture[:100])
             slow.stdin.flush()
             time.sleep(2.0)  # longer than the time limit
+            wait_for(lambda: _catches(silent, signal.SIGTERM), "the command to wait for its input")
             silent.terminate()
             self.assertEqual(silent.wait(60), 128 + signal.SIGTERM)
             made, _ = slow.communicate(self.picture[100:], 60)
@@ -190,12 +193,14 @@ class WritingTests(ProcessCase):
 
     def test_failures_are_a_line_each_and_the_others_are_made(self) -> None:
         self.write("in/text.png", b"no image")
+        self.write("in/\x1b[2J\n.png", b"no image")
         self.write("in/cut.jpg", b"\xff\xd8\xff\xe0")
         result = imgforge("process", "w:9", str(self.root / "in"), str(self.root / "out/"))
-        self.assertEqual((result.returncode, len(result.stderr.splitlines())), (1, 2), result.stderr)
+        self.assertEqual((result.returncode, len(result.stderr.splitlines())), (1, 3), result.stderr)
+        self.assertNotIn("\x1b", result.stderr)
         self.assertIn(str(self.root / "in/text.png") + ": ", result.stderr)
         report = json.loads(result.stdout)
-        self.assertEqual((report["made"], report["failed"]), (2, 2))
+        self.assertEqual((report["made"], report["failed"]), (2, 3))
         self.assertEqual(self.files("out"), ["a.png", "sub/b.png"])
 
     def test_failed_write_leaves_nothing(self) -> None:
@@ -221,6 +226,13 @@ class WritingTests(ProcessCase):
         self.assertEqual(len(self.files("out")), report["made"])
         self.assertIn(b"--skip-existing goes on", errors)
         self.assertNotIn("partial", " ".join(self.files("out")))
+
+
+def _catches(process: subprocess.Popen[bytes], number: int) -> bool:
+    """Whether *process* handles the signal *number*."""
+    status = Path("/proc", str(process.pid), "status").read_text("ascii")
+    caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught, 16) & 1 << number - 1)
 
 
 def _base64(text: str) -> str:

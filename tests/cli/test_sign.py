@@ -57,6 +57,24 @@ class SignCommandTests(SynchronousTestCase):
         self.assertIn("write %3F", result.stderr)
         self.assertEqual(imgforge("sign", PATH, **KEYS).stderr, "")
 
+    def test_what_is_no_path_is_told(self) -> None:
+        for arguments, told in (
+            (("http://x/a.jpg",), "give that of an original as --source"),
+            (("--source", ""), "--source is empty"),
+        ):
+            refused = imgforge("sign", *arguments, **KEYS)
+            self.assertEqual((refused.returncode, refused.stdout), (1, ""))
+            self.assertIn(told, refused.stderr)
+        warned = imgforge("sign", f"/unsafe{PATH}", **KEYS)
+        self.assertEqual(warned.returncode, 0)
+        self.assertIn("'unsafe' stands for a signature", warned.stderr)
+
+    def test_keys_of_imgproxy_are_told_of(self) -> None:
+        for command in ("sign", "verify"):
+            refused = imgforge(command, PATH, IMGPROXY_KEY="aa", IMGPROXY_SALT="bb")
+            self.assertEqual(refused.returncode, 1)
+            self.assertIn("rename the prefix IMGPROXY_", refused.stderr)
+
     def test_batch_without_keys_names_keygen(self) -> None:
         result = imgforge_reading(PATH.encode(), "sign", "--batch", "-")
         self.assertEqual((result.returncode, result.stdout, "keygen" in result.stderr), (1, "", True))

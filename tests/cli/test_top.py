@@ -92,6 +92,16 @@ class CommandTests(SynchronousTestCase):
         other = imgforge("top", "-B", self.url + "/status?", "--secret", "s")
         self.assertEqual(other.returncode, 1)
 
+    def test_terminal_on_which_nothing_can_be_drawn_gets_lines(self) -> None:
+        main, other = pty.openpty()
+        self.addCleanup(os.close, main)
+        command = [sys.executable, "-c", "from imgforge.cli import main; main()", "top", "-B", self.url]
+        environment = {"PYTHONPATH": str(ROOT), "IMGFORGE_PURGE_SECRET": "s", "TERM": "dumb"}
+        shown = subprocess.run(command, stdout=other, env=environment, timeout=60, check=False)
+        os.close(other)
+        self.assertEqual(shown.returncode, 0)
+        self.assertRegex(os.read(main, 65536), b"^since .*\n")
+
     def test_terminal_refreshes_until_it_is_interrupted(self) -> None:
         main, other = pty.openpty()
         self.addCleanup(os.close, main)

@@ -12,9 +12,9 @@ from PIL import Image
 
 from imgforge.urls import OPTIONS, UrlParser, UrlSettings
 from tests.support.browser import BrowserCase
-from tests.support.pictures import decode
+from tests.support.pictures import decode, encode, gradient
 from tests.support.playground import Playground
-from tests.support.process import Twistd
+from tests.support.process import Origin, Twistd
 
 HOSTILE = '<img src=x onerror="window.pwned=1">\'"><script>window.pwned=1</script>'
 # What is typed into controls of several values of a kind.
@@ -223,6 +223,58 @@ class PlaygroundTests(BrowserCase):
         self.assertEqual(self.faults, [])
         stranger = self.open(playground.address.partition("#")[0])
         self.assertIn("open the address that imgforge playground has printed", stranger.inner_text("#failure"))
+
+    def test_path_of_a_link_is_neither_signed_nor_fetched_before_its_user_asks(self) -> None:
+        origin = Origin({"/a.png": encode(gradient(60, 40), "PNG"), "/b.png": encode(gradient(60, 40), "PNG")})
+        stranger = Origin({"/": b"<!doctype html><title>elsewhere</title>"}, {"Content-Type": "text/html"})
+        playground = Playground(KEY="ab" * 32, SALT="cd" * 32, ALLOW_LOOPBACK_SOURCE_ADDRESSES="1", SECRET="a-secret")
+        for one in (origin, stranger):
+            self.addCleanup(one.close)
+        self.addCleanup(playground.clean)
+        base = playground.address.partition("#")[0]
+        linked = f"{base}#/w:31/plain/{origin.url('/a.png')}"
+        page = self.open(playground.address)  # from here on the tab has the token
+        page.keyboard.press("e")
+
+        page.goto(stranger.url("/"))
+        self.asked.clear()
+        with page.expect_navigation():
+            page.evaluate("(url) => { location.href = url; }", linked)
+        page.locator("#unasked").wait_for()
+        self.assertEqual(page.inner_text("#unasked-source"), origin.url("/a.png"))
+        page.keyboard.press("e")
+        page.fill("#option-height-0", "20")  # whatever else is pressed or typed asks for nothing
+        page.select_option("#accept", "image/*;q=0.8")
+        page.locator("button[data-source='sample://logo'] img[src^='blob:']").wait_for()
+        page.wait_for_timeout(600)  # longer than the pause after which a change is shown
+        self.assertEqual(self.paths_with(origin.host), [])
+        self.assertEqual(origin.requests, [])
+        self.assertIsNone(page.get_attribute("#open", "href"))
+
+        page.click("#ask")
+        self.settle(page)
+        self.assertTrue(page.is_hidden("#unasked"))
+        self.assertIn("\N{MULTIPLICATION SIGN} 20", page.inner_text("#pixels"))
+        self.assertNotEqual(origin.requests, [])
+        page.reload()  # the user's own by now
+        self.settle(page)
+        self.assertTrue(page.is_hidden("#unasked"))
+        self.assertTrue(page.is_visible("#after-image"))
+
+        origin.requests.clear()
+        page.evaluate("(url) => { location.href = url; }", f"{base}#/w:31/plain/{origin.url('/b.png')}")
+        page.locator("#unasked").wait_for()  # in the same document, too
+        self.settle(page)
+        self.assertTrue(page.is_hidden("#after-image"))
+        page.click("button[data-source='sample://logo']")
+        self.settle(page)
+        self.assertTrue(page.is_visible("#after-image"))
+        self.assertEqual([path for path, _ in origin.requests if path == "/b.png"], [])
+        self.assertEqual(self.faults, [])
+
+    def paths_with(self, text: str) -> list[str]:
+        """What the page has asked for, and told in its questions, about *text*."""
+        return [asked for asked in self.asked if text in asked]
 
     def test_explanation_is_beside_the_result_and_follows_it(self) -> None:
         page = self.open(f"{self.url}#/rs:fill:640:400/plain/sample://landscape")

@@ -39,6 +39,19 @@ def acting(result: dict[str, Any]) -> list[tuple[str, list[int], list[int]]]:
     return [(one["stage"], one["before"], one["after"]) for one in result["stages"] if one["acts"]]
 
 
+class ForeignFormTests(SynchronousTestCase):
+    def test_refused_url_of_another_server_is_told_of(self) -> None:
+        for path, server in (
+            ("/unsafe/300x200/smart/x.example/a.jpg", "thumbor"),
+            ("/unsafe/fit-in/300x/http://x/a.jpg", "thumbor"),
+            ("http://cdn.example/4Hh1bOtv1nTAs5ZXCmbRz0qnHVE=/10x10:90x90/-30x-20/left/x.example/a.b.jpg", "thumbor"),
+            ("/insecure/fill/300/400/sm/0/aHR0cDovL3gvYS5qcGc.png", "basic form"),
+        ):
+            self.assertIn(server, explained(path)["hint"] or "", path)
+        for path in ("/unsafe/w:3/plain/http://x/a.jpg", "/unsafe/q:300/plain/http://x/300x200/a.jpg", "/x", ""):
+            self.assertIsNone(explained(path)["hint"], path)
+
+
 class OptionOriginTests(SynchronousTestCase):
     PRESETS = {"IMGFORGE_PRESETS": "default=q:60/dpr:2,card=pr:thumb/bg:ff0000,thumb=rs:fill:300:200"}
 

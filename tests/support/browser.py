@@ -63,8 +63,10 @@ class BrowserCase(SynchronousTestCase):
         browsing.set_default_timeout(_LONGEST)
         page = browsing.new_page()
         self.requests: list[str] = []
+        self.asked: list[str] = []  # URLs and bodies
         self.faults: list[str] = []
         page.on("request", lambda request: self.requests.append(request.url))
+        page.on("request", lambda request: self.asked.append(f"{request.url} {request.post_data or ''}"))
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("dialog", self._dismiss)
         page.on("console", self._note)

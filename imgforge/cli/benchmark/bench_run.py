@@ -15,14 +15,13 @@ from twisted.internet.epollreactor import EPollReactor
 from imgforge.cli.benchmark.load import Load, Target, Unanswered
 from imgforge.cli.benchmark.measurement import Measurement
 from imgforge.cli.benchmark.report import print_report
-from imgforge.cli.common import fail
+from imgforge.cli.common import SIGNALLED, fail
 from imgforge.cli.interruptible import run_until_signalled
 from imgforge.cli.progress import ProgressBar
 from imgforge.cli.server_connection import ServerUnreachable
 
 __all__ = ["BenchOptions", "run_bench"]
 
-_SIGNALLED = 128  # added to the number of a signal, the exit status that shells know
 _BUSY = 0.9  # of a CPU, from which on the client is what is measured
 
 
@@ -87,7 +86,7 @@ def run_bench(options: BenchOptions) -> int:
     if busy > _BUSY:
         click.echo(f"imgforge: the client took {busy:.0%} of a CPU: a server may be faster than this shows", err=True)
     if signal:
-        return _SIGNALLED + signal
+        return SIGNALLED + signal
     return 1 if whole.errors else 0
 
 

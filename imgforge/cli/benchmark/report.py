@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from imgforge.cli.benchmark.measurement import percentile
+from imgforge.cli.common import escaped
 
 __all__ = ["histogram", "print_report"]
 
@@ -52,12 +53,20 @@ def print_report(report: dict[str, Any], latencies: Sequence[float]) -> None:
     """Print *report*, the JSON of the command, as a table, and below it the histogram."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console()
-    table = Table("URL", *(name.replace("_", " ") for name in _COLUMNS))
-    rows = report["urls"] if len(report["urls"]) > 1 else []
-    for row in (*rows, report | {"url": "all" if rows else report["urls"][0]["url"]}):
-        table.add_row(str(row["url"]), *(f"{row[name]:,}" for name in _COLUMNS))
+    table = Table(box=None, pad_edge=False)
+    for name in _COLUMNS:  # whole on 80 columns; a URL has lines of its own where it must
+        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
+    urls = report["urls"]
+    if len(urls) > 1:
+        table.add_column("URL", overflow="fold")
+    for row in (*(urls if len(urls) > 1 else ()), report | {"url": "all"}):
+        figures = [f"{row[name]:,}" for name in _COLUMNS]
+        table.add_row(*figures, *([Text(escaped(str(row["url"])))] if len(urls) > 1 else ()))
+    if len(urls) == 1:
+        console.print(escaped(str(urls[0]["url"])), markup=False, highlight=False)
     console.print(table)
     for kind, count in report["error_kinds"].items():
         console.print(f"{count} errors: {kind}", markup=False)

@@ -55,8 +55,9 @@ def _origin(settings: Settings, url: str, is_image: bool) -> Iterator[Finding]:
     from imgforge.config import mask_user_info
     from imgforge.errors import OriginTimeout, SourceNotFound, SourceRefused, SourceTooLarge, UnknownScheme
 
-    parts = urlsplit(mask_user_info(url))
-    name = f"origin {parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    shown = mask_user_info(url)
+    parts = urlsplit(shown)
+    name = f"origin {parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.scheme else f"origin {shown!r}"
     began = time.time()
     outcome = _fetched(settings, url)
     seconds = time.time() - began
@@ -99,14 +100,10 @@ def _clock(name: str, date: str, sent: float, received: float) -> Iterator[Findi
 
 def _fetched(settings: Settings, url: str) -> Any:
     """The original at *url*, fetched as the server would, once and within seconds; or what it failed with."""
-    from twisted.internet.defer import Deferred
-    from twisted.internet.selectreactor import SelectReactor
-
+    from imgforge.concurrency import run_in_own_reactor
     from imgforge.service import source_settings
     from imgforge.sources import SourceRegistry
 
-    reactor: Any = SelectReactor()
-    outcome: list[Any] = []
     once = replace(
         source_settings(settings),
         retries=0,
@@ -116,22 +113,17 @@ def _fetched(settings: Settings, url: str) -> Any:
         response_headers=("date",),
     )
 
-    async def fetch() -> Any:
+    async def fetch(reactor: Any) -> Any:
         sources = SourceRegistry(reactor, once)
         try:
             return await sources.fetch(url, settings.max_src_file_size or None, {}).addTimeout(_TIMEOUT, reactor)
         finally:
             await sources.close()
 
-    def end(result: Any) -> None:
-        outcome.append(getattr(result, "value", result))
-        reactor.stop()
-
-    reactor.callWhenRunning(lambda: Deferred.fromCoroutine(fetch()).addBoth(end))
-    reactor.run()
-    if not outcome:
-        raise KeyboardInterrupt
-    return outcome[0]
+    try:
+        return run_in_own_reactor(fetch)
+    except Exception as error:
+        return error
 
 
 def check_shared_cache(settings: Settings) -> Iterator[Finding]:

@@ -7,12 +7,13 @@ import os
 import select
 import signal
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Condition, Lock, Thread
+from queue import Queue
+from threading import Condition, Thread
 from typing import TYPE_CHECKING
 
+from imgforge.cli.offline.file_table import FileTable
 from imgforge.cli.offline.input_files import InputFile
 from imgforge.cli.offline.new_file import write_file
 from imgforge.cli.offline.output_names import OutputNames
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["FileProcessor", "ProcessingTally", "ProcessingThreads"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_MOST_UNREPORTED = 1000  # failures
 _TICK = 0.1  # seconds between two looks at deadlines, signals and the progress
 
 
@@ -60,15 +62,21 @@ class FileProcessor:
     """Processes one file after another, on any thread: reads it, renders it, and writes the result by its name."""
 
     def __init__(
-        self, renderer: OfflineRenderer, names: OutputNames, *, force: bool, skip_existing: bool, timeout: float
+        self,
+        renderer: OfflineRenderer,
+        names: OutputNames,
+        files: FileTable,
+        *,
+        force: bool,
+        skip_existing: bool,
+        timeout: float,
     ) -> None:
         self.timeout = timeout  # seconds for one file
         self._renderer = renderer
         self._names = names
+        self._files = files
         self._force = force
         self._skips = skip_existing
-        self._lock = Lock()
-        self._sources: dict[str, str] = {}  # of the names that this run has written
         self.write: Callable[[str, bytes], None] = lambda path, body: write_file(path, body, replace=force)
 
     def process(self, file: InputFile, cancellation: Cancellation, begin: Callable[[], None]) -> tuple[int, int] | None:
@@ -78,7 +86,7 @@ class FileProcessor:
         what is wrong with the file, `OSError` for the system's failures.
         """
         early = self._names.early(file, self._renderer.format)
-        if early and not self._force and os.path.lexists(early) and early not in self._sources:
+        if early and not self._force and os.path.lexists(early) and not self._files.is_claimed(early):
             self._claim(early, file.path)
             self._check_existing(early)
             return None
@@ -93,7 +101,9 @@ class FileProcessor:
             self._check_existing(path)
             return None
         except OSError as error:
-            raise OSError(error.errno, os.strerror(error.errno or 0), path) from error
+            raise OSError(
+                error.errno, os.strerror(error.errno or 0), "standard output" if path == "-" else path
+            ) from error
         return len(body), len(result.body)
 
     def _check_existing(self, path: str) -> None:
@@ -111,8 +121,7 @@ class FileProcessor:
 
     def _claim(self, path: str, source: str) -> None:
         """Two files of a run may not have one name: the second would replace the first one's result."""
-        with self._lock:
-            other = self._sources.setdefault(path, source)
+        other = self._files.claim(path, source)
         if other != source:
             raise FileExistsError(
                 f"{path} is the result of {other} already: give a directory as IN and use {{dir}}, or one run for each"
@@ -136,14 +145,15 @@ def _standard_input(size: int, cancellation: Cancellation) -> bytes:
 class ProcessingThreads:
     """*count* threads that have *processor* process *files*."""
 
-    def __init__(self, processor: FileProcessor, files: Sequence[InputFile], count: int) -> None:
+    def __init__(self, processor: FileProcessor, files: FileTable, count: int) -> None:
         self.tally = ProcessingTally()
         self._processor = processor
-        self._files = deque(files)
+        self._files = files
         self._count = count
         self._changed = Condition()
         self._active: dict[Cancellation, float] = {}  # with its deadline, by the monotonic clock
-        self._failures: deque[tuple[str, str]] = deque()
+        # The threads wait where standard error takes no more lines.
+        self._failures: Queue[tuple[str, str]] = Queue(_MOST_UNREPORTED)
         self._signal = 0
 
     def run(self, show: Callable[[ProcessingTally], None], report: Callable[[str, str], None]) -> int:
@@ -176,24 +186,21 @@ class ProcessingThreads:
         return self._signal
 
     def _tell(self, show: Callable[[ProcessingTally], None], report: Callable[[str, str], None]) -> None:
-        while self._failures:
-            report(*self._failures.popleft())
+        for _ in range(self._failures.qsize()):
+            report(*self._failures.get())
         show(self.tally)
 
     def _stop_late_ones(self) -> None:
         """Stop the work that is past its deadline, and all of it after a signal."""
         now = time.monotonic()
-        if self._signal:
-            self._files.clear()
         for cancellation, deadline in self._active.items():
             if self._signal or now > deadline:
                 cancellation.cancel()
 
     def _work(self) -> None:
-        while True:
-            try:
-                file = self._files.popleft()
-            except IndexError:
+        while not self._signal:
+            file = self._files.take()
+            if file is None:
                 return
             self._process(file)
 
@@ -225,13 +232,14 @@ class ProcessingThreads:
             del self._active[cancellation]
             if failure and self._signal and cancellation.cancelled:
                 return  # it is left, as the others are
-            self._count_one(file, sizes, failure)
+            self._count_one(sizes, failure)
             self._changed.notify()
+        if failure:
+            self._failures.put((file.path, failure))
 
-    def _count_one(self, file: InputFile, sizes: tuple[int, int] | None, failure: str) -> None:
+    def _count_one(self, sizes: tuple[int, int] | None, failure: str) -> None:
         if failure:
             self.tally.failed += 1
-            self._failures.append((file.path, failure))
         elif sizes is None:
             self.tally.skipped += 1
         else:

@@ -8,6 +8,8 @@ from glob import has_magic, iglob
 from pathlib import Path
 from typing import NamedTuple
 
+from imgforge.cli.offline.temporary_database import sorted_on_disk
+
 __all__ = ["InputFile", "find_inputs"]
 
 
@@ -19,21 +21,17 @@ class InputFile(NamedTuple):
 
 
 def find_inputs(arguments: Iterable[str], extensions: Collection[str], left_out: str = "") -> Iterator[InputFile]:
-    """The files of *arguments*, each once, those of a directory in the order of their names.
+    """The files of *arguments*, those of a directory or a pattern in the order of their names.
 
     Of directories it is the files with one of *extensions*, in lower case and without a dot; hidden ones are left out,
     and so is the directory *left_out* with all below it. Raises `FileNotFoundError` for an argument without any file.
     """
-    seen: set[str] = set()
     for argument in arguments:
-        count = 0
+        empty = True
         for found in _found(argument, extensions, os.path.realpath(left_out) if left_out else ""):
-            count += 1
-            real = os.path.realpath(found.path)
-            if real not in seen:
-                seen.add(real)
-                yield found
-        if not count:
+            empty = False
+            yield found
+        if empty:
             raise FileNotFoundError(argument)
 
 
@@ -44,7 +42,7 @@ def _found(argument: str, extensions: Collection[str], left_out: str) -> Iterato
         if os.path.lexists(argument):
             yield InputFile(argument)
     else:
-        for path in sorted(iglob(argument, recursive=True)):
+        for path in sorted_on_disk(iglob(argument, recursive=True)):
             if not os.path.isdir(path):
                 yield InputFile(path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imgforge.cli.common import fail
+from imgforge.cli.common import SIGNALLED, Progress, escaped, fail
+from imgforge.cli.offline.file_table import FileTable
 from imgforge.cli.offline.file_threads import FileProcessor, ProcessingThreads
 from imgforge.cli.offline.input_files import InputFile, find_inputs
 from imgforge.cli.offline.output_names import OutputNames
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ProcessOptions", "run_processing"]
 
-_SIGNALLED = 128  # added to the number of a signal, the exit status that shells know
 _STANDARD = "-"
 
 
@@ -49,6 +50,8 @@ def run_processing(arguments: ProcessOptions, settings: Settings) -> int:
     to_standard_output = arguments.output == _STANDARD
     if several and (to_standard_output or _STANDARD in arguments.inputs):
         raise click.UsageError("- is for one file: IN is standard input, OUT standard output")
+    if not arguments.output:
+        raise click.UsageError("OUT is empty: it is a file, a directory, or - for standard output")
     try:
         names = OutputNames(arguments.output, several=several)
         extension = names.extension if names.extension in FORMATS else ""
@@ -60,25 +63,26 @@ def run_processing(arguments: ProcessOptions, settings: Settings) -> int:
         renderer = OfflineRenderer(settings, arguments.options, extension=extension, accept=arguments.accept)
     except ImgforgeError as error:
         fail(error.logged)
-    inputs = _inputs(arguments.inputs, {*FORMATS, *_CAMERAS}, names.directory)
+    files = _listed(arguments.inputs, {*FORMATS, *_CAMERAS}, names.directory)
     processor = FileProcessor(
         renderer,
         names,
+        files,
         force=arguments.force or to_standard_output,
         skip_existing=arguments.skip_existing,
         timeout=settings.timeout,
     )
     if to_standard_output:
         processor.write = _to_standard_output
-    threads = ProcessingThreads(processor, inputs, min(len(inputs), arguments.jobs or usable_cpus()))
-    with ProgressBar("processing", len(inputs)) as progress:
-        signal = threads.run(lambda tally: progress.update(tally.ended, tally.text(len(inputs))), _report_failure)
+    threads = ProcessingThreads(processor, files, min(files.count, arguments.jobs or usable_cpus()))
+    with ProgressBar("processing", files.count) as progress:
+        signal = threads.run(lambda tally: progress.update(tally.ended, tally.text(files.count)), _report_failure)
     if not to_standard_output:
         click.echo(json.dumps(threads.tally.report() | {"interrupted": bool(signal)}))
     if signal:
-        left = len(inputs) - threads.tally.ended
-        click.echo(f"imgforge: {left} of {len(inputs)} files are left: --skip-existing goes on with them", err=True)
-        return _SIGNALLED + signal
+        left = files.count - threads.tally.ended
+        click.echo(f"imgforge: {left} of {files.count} files are left: --skip-existing goes on with them", err=True)
+        return SIGNALLED + signal
     return 1 if threads.tally.failed else 0
 
 
@@ -90,17 +94,28 @@ def _is_one_file(argument: str) -> bool:
     return argument == _STANDARD or (os.path.lexists(argument) and not os.path.isdir(argument))
 
 
-def _inputs(arguments: Sequence[str], extensions: set[str], left_out: str) -> list[InputFile]:
-    if arguments[0] == _STANDARD:
-        return [InputFile(_STANDARD)]
+def _listed(arguments: Sequence[str], extensions: set[str], left_out: str) -> FileTable:
+    """The files of *arguments*; all are found before the first is processed, so that no result is taken for one."""
+    files = FileTable()
+    progress = Progress()
     try:
-        return list(find_inputs(arguments, extensions, left_out))
+        for file in (
+            [InputFile(_STANDARD)] if arguments[0] == _STANDARD else find_inputs(arguments, extensions, left_out)
+        ):
+            files.add(file)
+            progress.update(f"listing: {files.count} files")
     except FileNotFoundError as error:
-        fail(f"{error}: there is no such file, or no image in it")
+        fail(f"{str(error) or repr('')}: there is no such file, or no image in it")
+    except sqlite3.Error as error:
+        fail(f"the list of files cannot be kept on disk ({error}): TMPDIR names another directory for it")
+    finally:
+        progress.done()
+    return files
 
 
 def _report_failure(path: str, why: str) -> None:
-    click.echo(f"\r\x1b[K{path}: {why}" if sys.stderr.isatty() else f"{path}: {why}", err=True)
+    line = escaped(f"{path}: {why}")  # whoever named the file does not move the cursor
+    click.echo(f"\r\x1b[K{line}" if sys.stderr.isatty() else line, err=True)
 
 
 def _to_standard_output(_path: str, body: bytes) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from imgforge.cli.common import fail, signer_of
+from imgforge.cli.common import BROWSER_ACCEPT, SIGNALLED, fail, signer_of
 from imgforge.cli.progress import ProgressBar
 from imgforge.cli.server_connection import ServerUnreachable, address_of_url
 from imgforge.cli.warming.image_paths import ImagePaths
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WarmOptions", "run_warming"]
 
-_SIGNALLED = 128  # added to the number of a signal, the exit status that shells know
-# What browsers send: a server that chooses formats by Accept makes those that visitors get.
-_HEADERS = {"Accept": "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8", "User-Agent": "imgforge-warm"}
+# A server that chooses formats by Accept makes those that visitors get.
+_HEADERS = {"Accept": BROWSER_ACCEPT, "User-Agent": "imgforge-warm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ def run_warming(options: WarmOptions, settings: Settings) -> int:
             fail(f"{error.filename or options.resume or 'a temporary file'}: {error.strerror or error}")
     click.echo(json.dumps(report | result.tally.report() | {"interrupted": bool(result.signal)}))
     _explain(result, left, options.resume)
-    return _SIGNALLED + result.signal if result.signal else 0 if finished else 1
+    return SIGNALLED + result.signal if result.signal else 0 if finished else 1
 
 
 def _load(resume: ResumeFile, counts: PathCounts) -> None:

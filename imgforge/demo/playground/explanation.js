@@ -1,7 +1,7 @@
 "use strict";
 // The server's explanation of the path: its parts in the order in which one asks, then whatever else it has.
 
-const PARTS = ["error", "format", "stages", "options", "sizes", "presets", "signature", "cache", "settings", "source", "kind"];
+const PARTS = ["error", "hint", "format", "stages", "options", "sizes", "presets", "signature", "cache", "settings", "source", "kind"];
 const MOST_LEVELS = 8;
 let explained = ""; // the question whose answer is shown
 

@@ -21,6 +21,7 @@ function changed() {
 }
 
 function showSoon() {
+  if (unasked) return say(at("unasked-source"), state().source);
   clearTimeout(pause);
   document.body.dataset.waiting = "";
   pause = setTimeout(show, PAUSE);
@@ -34,7 +35,26 @@ function take(path) {
   writeControls(values);
 }
 
+/** Have the controls show the path of the page's address, which waits for the user where somebody else may have set it. */
+function takeLinked(path) {
+  take(path);
+  unasked = isUnasked(pathOf(state()));
+  if (!unasked) return;
+  clearTimeout(pause);
+  delete document.body.dataset.waiting;
+  under.abort();
+  hideOriginal();
+  link = "";
+  showUnasked(state().source);
+}
+
+function askFor() {
+  unasked = false;
+  at("unasked").hidden = true;
+}
+
 async function show() {
+  if (unasked) return;
   clearTimeout(pause);
   document.body.setAttribute("aria-busy", "true");
   delete document.body.dataset.waiting;
@@ -47,6 +67,7 @@ async function show() {
   showUnreadable();
   try {
     if (!now.source) throw new Refusal(0, "the source is missing");
+    noteAsked(pathOf(now));
     const [url] = await urlsOf([pathOf(now)], signal);
     link = url;
     at("open").href = url;
@@ -90,6 +111,7 @@ function fail(error, { values }) {
 }
 
 function chosen(source) {
+  askFor();
   at("source").value = source;
   changed();
 }
@@ -200,13 +222,15 @@ function begin() {
 
   const first = settings.pictures.length ? settings.pictures[0].source : "";
   try {
-    take(location.hash.startsWith("#/") ? location.hash.slice(1) : "/" + settings.start + sourceText(first || "https://"));
+    if (location.hash.startsWith("#/")) takeLinked(location.hash.slice(1));
+    else take("/" + settings.start + sourceText(first || "https://"));
   } catch (error) {
     at("source").value = first;
     showProblem("path", error.message);
   }
   at("source").addEventListener("input", changed);
   at("rest").addEventListener("input", changed);
+  at("ask").addEventListener("click", () => { askFor(); changed(); });
   at("path").addEventListener("input", takeTyped);
   at("accept").addEventListener("change", show);
   at("controls").addEventListener("submit", (event) => event.preventDefault());
@@ -223,7 +247,7 @@ function begin() {
   at("explanation").addEventListener("toggle", () => { if (link) explain(link, at("accept").value, under.signal); });
   addEventListener("hashchange", () => {
     if (!location.hash.startsWith("#/")) return;
-    try { take(location.hash.slice(1)); changed(); } catch (error) { showProblem("path", error.message); }
+    try { takeLinked(location.hash.slice(1)); changed(); } catch (error) { showProblem("path", error.message); }
   });
   document.addEventListener("keydown", pressed);
   buildPictures(chosen).catch(() => {}); // why there are none, the result says as well

@@ -34,6 +34,13 @@ function showOriginal(source) {
   return shown.ready;
 }
 
+/** Stop to fetch the original; the next result has it fetched anew. */
+function hideOriginal() {
+  if (shown.abort) shown.abort.abort();
+  shown = { source: null, abort: null, ready: null };
+  original = null;
+}
+
 async function loadOriginal(source, signal) {
   original = null;
   const [url, about] = await urlsOf(["/" + settings.original + sourceText(source), "/" + sourceText(source)], signal);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from imgforge.cache import entry_key, info_key, original_key
 from imgforge.config import Settings
@@ -13,6 +14,7 @@ from imgforge.model import ImageRequest, InfoRequest, Size
 from imgforge.observability import shown_source
 from imgforge.processing import STAGES, Rehearsal
 from imgforge.service.explanation.client import client_request
+from imgforge.service.explanation.foreign_url import foreign_form
 from imgforge.service.explanation.format_decision import format_by_name, rehearsed
 from imgforge.service.explanation.option_origins import file_quality, options_in_effect, presets_used
 from imgforge.service.explanation.reading import read_request
@@ -43,14 +45,17 @@ def explain(
     A server with the playground also has *samples*, `sample://`.
     Nothing is fetched, and no file but those of the settings is read. It takes 10 to 200 ms, at most 10 s.
     """
-    explaining = _Explaining(settings, accept, size, source, headers or {}, samples=samples)
+    client = client_request(path, {"accept": accept, **(headers or {})})
+    explaining = _Explaining(settings, accept, size, source, client, samples=samples)
     try:
         explaining.explain(path)
     except ImgforgeError as error:
         explaining.fail(error)
     except Exception as error:  # a fault of this server, which a panel shows rather than breaks by
         explaining.fail(ImgforgeError(f"the URL cannot be explained: {type(error).__name__}: {error}"))
-    return explaining.finished()
+    result = explaining.finished()
+    result.hint = foreign_form(path) if result.errors else ""
+    return result
 
 
 class _Explaining:
@@ -62,7 +67,7 @@ class _Explaining:
         accept: str,
         size: tuple[int, int] | None,
         source: bytes | None,
-        headers: Mapping[str, str],
+        client: Any,
         *,
         samples: bool,
     ) -> None:
@@ -70,7 +75,7 @@ class _Explaining:
         self._accept = accept
         self._size = size
         self._source = source
-        self._headers = headers
+        self._client = client
         self._samples = samples
         self._result = Explanation()
         self._facts: Facts | None = None
@@ -123,7 +128,7 @@ class _Explaining:
 
     def _for_client(self, request: ImageRequest | InfoRequest) -> ImageRequest | InfoRequest:
         """*request* with what the client's headers change of it."""
-        settings, client = self._settings, client_request(self._headers)
+        settings, client = self._settings, self._client
         passed, _ = passthrough(settings).of(client, request.source)
         if isinstance(request, InfoRequest) or request.delivery.raw:
             return replace(request, passed=passed)
@@ -132,7 +137,7 @@ class _Explaining:
 
     def _explain_cache(self, request: ImageRequest | InfoRequest, accepted: tuple[str, ...]) -> None:
         settings = self._settings
-        client = ClientKey(settings.cache_key_headers, settings.cache_key_cookies).of(client_request(self._headers))
+        client = ClientKey(settings.cache_key_headers, settings.cache_key_cookies).of(self._client)
         try:
             fingerprint = pipeline_settings(settings).fingerprint
         except OSError as error:  # the operator's images are part of the key, and may be on another machine

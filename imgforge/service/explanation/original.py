@@ -1,53 +1,46 @@
-"""Fetches the original of a URL as the server would: by its sources, its address rules and its limits."""
+"""Fetches the original of a URL as the server would for a client: by its sources, address rules, headers and limits."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
-
+from imgforge.concurrency import run_in_own_reactor
 from imgforge.config import Settings
-from imgforge.model import SourceImage
+from imgforge.model import ImageRequest, SourceImage
+from imgforge.service.explanation.client import client_request, headers_for_origin
 from imgforge.service.explanation.reading import read_request
 from imgforge.service.translation import source_settings
 from imgforge.sources import SourceRegistry
 
-__all__ = ["fetched_original"]
+__all__ = ["FetchedOriginal", "fetched_original"]
 
 _LARGEST = 1 << 30  # bytes, where the operator sets no limit
 
 
-def fetched_original(settings: Settings, path: str) -> bytes:
-    """The original that the URL or *path* names; runs a reactor of its own meanwhile.
+class FetchedOriginal(NamedTuple):
+    """An original, and the names of the client's headers that its origin got."""
+
+    body: bytes
+    passed: tuple[str, ...]
+
+
+def fetched_original(settings: Settings, path: str, headers: Mapping[str, str]) -> FetchedOriginal:
+    """The original that the URL or *path* names, for a client with *headers*; runs a reactor of its own meanwhile.
 
     Raises the error that the server would answer with.
     """
-    from twisted.internet.selectreactor import SelectReactor
-
     request = read_request(settings, path).request()
-    reactor: Any = SelectReactor()  # one of its own, which can run although another one has
-    outcome: list[SourceImage | Failure] = []
+    passed = headers_for_origin(settings, client_request(path, headers), request.source)
+    limit = request.options.max_src_file_size if isinstance(request, ImageRequest) else None
+    if limit is None:
+        limit = settings.max_src_file_size
 
-    async def fetch() -> SourceImage:
+    async def fetch(reactor: Any) -> SourceImage:
         sources = SourceRegistry(reactor, source_settings(settings))
         try:
-            return await sources.fetch(request.source, settings.max_src_file_size or _LARGEST, {})
+            return await sources.fetch(request.source, limit or _LARGEST, passed)
         finally:
             await sources.close()
 
-    def end(result: SourceImage | Failure) -> None:
-        outcome.append(result)
-        reactor.stop()
-
-    def begin() -> None:
-        fetching: Deferred[SourceImage] = Deferred.fromCoroutine(fetch())
-        fetching.addTimeout(settings.timeout, reactor).addBoth(end)
-
-    reactor.callWhenRunning(begin)
-    reactor.run()
-    if not outcome:
-        raise KeyboardInterrupt
-    if isinstance(outcome[0], Failure):
-        outcome[0].raiseException()
-    return outcome[0].body
+    return FetchedOriginal(run_in_own_reactor(fetch, settings.timeout).body, tuple(sorted(passed)))

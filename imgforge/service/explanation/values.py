@@ -60,6 +60,7 @@ class SettingThatMattered(NamedTuple):
 class Explanation:
     """All that is known of a URL; `errors` are its mistakes, in the order in which the server would find them.
 
+    `hint` says what a refused URL in the form of another server's is, "" for none.
     `kind` is image, raw (the source as it is) or info; `stages` are (stage, before, after, acts, pipeline).
     """
 
@@ -74,6 +75,7 @@ class Explanation:
     sizes: dict[str, object] = field(default_factory=lambda: {"source": None, "result": None})
     settings: list[SettingThatMattered] = field(default_factory=list)
     errors: list[ImgforgeError] = field(default_factory=list)
+    hint: str = ""
 
     @property
     def error(self) -> str:
@@ -95,6 +97,7 @@ class Explanation:
             "settings": [{"name": one.name, "value": plain(one.value), "why": one.why} for one in self.settings],
             "error": self.error or None,
             "errors": [_described(error) for error in self.errors],
+            "hint": self.hint or None,
         }
 
 

@@ -20,7 +20,7 @@ from imgforge.observability import IRequestObserver, Metrics
 if TYPE_CHECKING:
     from imgforge.web import HitSampling, Route, TargetHits
 
-__all__ = ["PARTS", "Part", "Telemetry", "make_telemetry", "sent_lines", "telemetry_mistakes"]
+__all__ = ["PARTS", "Part", "Telemetry", "make_telemetry", "propagated_names", "sent_lines", "telemetry_mistakes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,15 @@ def telemetry_mistakes(settings: Settings) -> Iterator[str]:
         from imgforge.service.telemetry.otel.setting_mistakes import otel_mistakes
 
         yield from otel_mistakes(settings)
+
+
+def propagated_names(settings: Settings) -> tuple[str, ...]:
+    """The headers, in lower case, by which a client's trace goes on to web origins; none where it does not."""
+    if not settings.propagates_traces:
+        return ()
+    from imgforge.service.telemetry.otel.sdk import propagator
+
+    return tuple(sorted(name.lower() for name in propagator().fields))
 
 
 def sent_lines(settings: Settings, environ: Mapping[str, str]) -> list[str]:

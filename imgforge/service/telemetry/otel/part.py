@@ -53,9 +53,7 @@ def make(reactor: IServerReactor, settings: Settings, metrics: Metrics) -> Telem
     tracer = RequestTracer(
         provider.get_tracer(_SCOPE, __version__),
         propagator(),
-        propagates=settings.open_telemetry_propagate_external
-        or settings.new_relic_propagate_external
-        or settings.datadog_propagate_external,
+        propagates=settings.propagates_traces,
     )
     ExporterFaults(receivers(settings, os.environ)).install()
     observers: list[IRequestObserver] = [tracer]
