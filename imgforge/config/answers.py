@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from imgforge.config.fields import Reads, Section, setting
+from imgforge.config.fields import Checks, Reads, Section, setting
 from imgforge.config.header_values import SEPARATOR, CustomHeaders, HeaderNames
 from imgforge.config.value_types import Base64, Levels, Moment
 
@@ -14,6 +14,13 @@ _HEADER = r"^[\x20-\x7e]*$"
 def _log_format(value: Any) -> Any:
     """imgproxy's name for lines that people read is taken, too."""
     return "text" if value == "pretty" else value
+
+
+def _image_status(status: int) -> int:
+    """1xx is no end of a response, and the others have no body."""
+    if 0 < status < 200 or status in {204, 205, 304}:
+        raise ValueError("must be 0 or the status of a response with a body: from 200 to 599 without 204, 205 and 304")
+    return status
 
 
 class AnswersSettings(Section):
@@ -76,11 +83,12 @@ class AnswersSettings(Section):
         description="Rewrite the URLs of the option fallback_image_url by url_replacements and base_url, as those of "
         "sources.",
     )
-    fallback_image_http_code: int = setting(
+    fallback_image_http_code: Annotated[int, Checks(_image_status)] = setting(
         200,
         ge=0,
         le=599,
-        description="Status number of a fallback image, from 100 to 599; 0 is the status of the failure.",
+        description="Status number of a fallback image, from 200 to 599 without 204, 205 and 304, which have no body; "
+        "0 is the status of the failure.",
     )
     fallback_image_ttl: int = setting(
         0, ge=0, description="Seconds for which clients and CDNs may keep a fallback image; 0 is ttl."

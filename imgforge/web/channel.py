@@ -231,17 +231,20 @@ class Channel(StrictChannel):
             self.persistent = False
         if self.persistent:
             self._answering = False
-        else:  # nothing else would notice a client that does not read
-            self._reading_begins()
         super().requestDone(request)
+
+    def loseConnection(self) -> None:
+        """Closes the connection when all is written: nothing else would notice a client that does not read."""
+        self._reading_begins()
+        super().loseConnection()
 
     def connectionLost(self, reason: Any) -> None:  # type: ignore[override]
         self._request_ends()
-        self._reading_ends()
         self._abort_no_more()
         try:
             super().connectionLost(reason)
         finally:
+            self._reading_ends()  # it begins where a request ends because of this
             self.factory.connections.discard(self)  # when its requests have ended
 
     @property

@@ -84,7 +84,7 @@ def error_answer(error: ImgforgeError, not_found_ttl: int = 0) -> Answer:
         headers.append((b"Allow", error.allow.encode("ascii")))
     if isinstance(error, Overloaded):
         headers.append((b"Retry-After", b"%d" % error.retry_after))
-    return Answer(error.status, headers, error.message.encode("utf-8") + b"\n")
+    return Answer(error.status, headers, error.message.encode("utf-8", "backslashreplace") + b"\n")
 
 
 def log_error(log: Logger, level: Any, error: ImgforgeError, record: RequestRecord) -> None:

@@ -9,6 +9,7 @@ render ── request id ── route ── endpoint(request) ─┬─ Answer 
 from __future__ import annotations
 
 import contextvars
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -74,6 +75,9 @@ _PHRASES = {status.value: status.phrase.encode("ascii") for status in HTTPStatus
 # The label in the metrics of requests without a path.
 _NO_ROUTE = "other"
 
+# A target whose query may be the secret of its sender.
+_WITH_SECRET = rb"((?:https?://[^/?]*)?(?:%s)?/events)\?"
+
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
@@ -111,6 +115,7 @@ class Server(Resource):
         self._settings = settings or ServerSettings()
         self._fast_lane = fast_lane
         self._observers = tuple(observers)
+        self._with_secret = re.compile(_WITH_SECRET % re.escape(self._settings.path_prefix), re.IGNORECASE)
         self.clients = self._settings.clients
         self.in_flight: InFlight[Exchange] = InFlight()
 
@@ -157,10 +162,11 @@ class Server(Resource):
         request.setHeader(b"X-Request-ID", name.encode("ascii"))
         for header in self._settings.headers:
             request.setHeader(*header)
+        secret = self._with_secret.match(request.uri)
         record = RequestRecord(
             name,
             request.method.decode("latin-1"),
-            request.uri,
+            request.uri if secret is None else secret[1],  # no log has the secret
             route.label,
             self.clients.of(request),
             self._clock.seconds(),
@@ -184,7 +190,9 @@ class Server(Resource):
                 answer = self._explain(Failure(), exchange)
             self._send(answer, exchange)
         except Exception:
-            self.log.failure("cannot write the response")
+            self.log.failure("cannot write the response: the connection is closed")
+            exchange.record.status, exchange.record.level = 500, "error"
+            exchange.request.loseConnection()
         try:
             self._account(exchange)
         finally:
@@ -234,6 +242,7 @@ class Server(Resource):
             record.size = request.sentLength
             request.finish()
         elif request.startedWriting:  # the stream failed: only a cut connection shows the client that
+            record.size = request.sentLength
             request.loseConnection()
         else:
             request.setResponseCode(answer.status, _PHRASES.get(answer.status))

@@ -73,6 +73,14 @@ class PrecedenceTests(LoadingCase):
         self.assertEqual(settings.cache_key_cookies, ("Session",))
         self.assertIn("names", self.mistakes(CACHE_KEY_HEADERS="x y")[0])
 
+    def test_status_of_a_fallback_image_is_one_of_responses_with_a_body(self) -> None:
+        for status in ("0", "200", "404", "503", "599"):
+            self.assertEqual(self.load(FALLBACK_IMAGE_HTTP_CODE=status).fallback_image_http_code, int(status))
+        for status in ("42", "101", "199", "204", "205", "304"):
+            (line,) = self.mistakes(FALLBACK_IMAGE_HTTP_CODE=status)
+            self.assertIn("must be 0 or the status of a response with a body: from 200 to 599 without 204", line)
+        self.assertEqual(len(self.mistakes(FALLBACK_IMAGE_HTTP_CODE="600")), 1)
+
     def test_the_names_of_imgproxys_cache_are_taken(self) -> None:
         settings = self.load(CACHE_USE="fs", CACHE_FS_ROOT="/x")
         self.assertEqual((settings.prepare_cache(), settings.cache_use), (("disk", "/x"), ""))

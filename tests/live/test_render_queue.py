@@ -56,7 +56,7 @@ class ServerTests(EmbeddedCase):
             self.assert_cached(server, self.path(number, "pr:thumb"), self.path(number, "rs:fill:24:12/f:webp"))
 
     def test_senders_without_bearer_tokens_send_the_secret_otherwise(self) -> None:
-        server = self.server(RENDER_SECRET="secret")
+        server = self.server(RENDER_SECRET="secret", ACCESS_LOG="combined")
         event = b'{"Service": "Amazon S3", "Event": "s3:TestEvent"}'
         basic = {"Authorization": "Basic dXNlcjpzZWNyZXQ="}  # user:secret
         self.assertEqual(server.get("/events", basic, "POST", event).status, 202)
@@ -69,6 +69,7 @@ class ServerTests(EmbeddedCase):
             ("/render", basic),
         ):
             self.assertEqual(server.get(target, headers, "POST", event).status, 403, target)
+        server.assert_logged('"POST /render HTTP/1.1" 403')  # the last line
         self.assertNotIn("token=", server.output())
 
     def test_what_cannot_be_queued_is_refused_and_nothing_is_queued(self) -> None:

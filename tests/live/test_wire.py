@@ -217,6 +217,8 @@ class EndlessOrigin:
 
 
 class RawTests(WireCase):
+    settings = {"RESPONSE_HEADERS_PASSTHROUGH": "X-Passed", "CUSTOM_RESPONSE_HEADERS": "X-Own=yes"}
+
     def raw(self, head: bytes, method: str = "GET", **headers: str) -> tuple[Reply, EndlessOrigin]:
         origin = EndlessOrigin(b"HTTP/1.1 " + head + b"\r\n\r\n")
         self.addCleanup(origin.listener.close)
@@ -247,6 +249,28 @@ class RawTests(WireCase):
         reply, _ = self.raw(b'304 Not Modified\r\nETag: "b"\r\nConnection: close', If_None_Match='"b"')
         self.assertEqual((reply.status, reply.headers["etag"]), (304, '"b"'))
         self.assertNotIn("content-length", reply.headers)
+
+    def test_error_of_an_origin_that_ends_after_its_head_has_no_headers_of_the_source(self) -> None:
+        head = (
+            b'HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nETag: "a"\r\nLast-Modified: Wed, 21 Oct 2015 07:28:00 GMT'
+        )
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+
+            def answer() -> None:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(head + b"\r\nAccept-Ranges: bytes\r\nX-Passed: yes\r\nContent-Length: 9\r\n\r\n")
+
+            Thread(target=answer).start()
+            source = quote(f"http://127.0.0.1:{listener.getsockname()[1]}/", safe="")
+            reply = self.server.get(f"/unsafe/raw:1/att:1/plain/{source}")
+        self.assertEqual((reply.status, reply.headers["x-own"]), (502, "yes"))
+        self.assertEqual(
+            (reply.headers["content-type"][:10], reply.headers["cache-control"]), ("text/plain", "no-store")
+        )
+        names = {"etag", "last-modified", "accept-ranges", "content-disposition", "x-passed", "content-security-policy"}
+        self.assertEqual(names & set(reply.headers), set())
 
     def test_416_of_the_origin_is_passed_on(self) -> None:
         reply, _ = self.raw(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from zope.interface import provider
 
+from imgforge.errors import OriginFailed
 from imgforge.web import Answer
 from tests.support.site_case import SiteCase
 
@@ -107,8 +109,21 @@ class ReadingTests(SiteCase):
         self.clock.advance(100)
         self.assertTrue(transport.aborted)
 
+    def test_stream_that_breaks_off_has_the_write_timeout_as_well(self) -> None:
+        channel, transport = self.ask(GET % b"/stream")
+        self.slow.errback(OriginFailed("it broke off"))
+        self.assertTrue(transport.disconnecting)
+        self.clock.advance(100)
+        self.assertTrue(transport.aborted)
+        channel.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_closed_connection_leaves_no_delayed_call(self) -> None:
         channel, _ = self.ask(GET % b"/quick")
         channel.pauseProducing()
+        channel.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.slow = Deferred(lambda stream: stream.errback(CancelledError()))
+        channel, _ = self.ask(GET % b"/stream")
         channel.connectionLost(Failure(ConnectionDone()))
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import copy_context
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
@@ -27,7 +28,44 @@ class StreamTests(SiteCase):
     def test_bytes_of_a_stream_are_counted(self) -> None:
         self.ask(GET % b"/stream")
         self.slow.callback(Answer(200, []))
-        self.assertEqual([line.size for line in self.access.lines], [4])
+        self.ask(GET % b"/stream")
+        self.slow = Deferred()
+        self.ask(GET % b"/stream")
+        self.slow.errback(OriginFailed("it broke off"))
+        self.assertEqual([(line.status, line.size) for line in self.access.lines], [(200, 4), (200, 4), (502, 4)])
+
+
+class FaultTests(SiteCase):
+    """Answers that cannot be written."""
+
+    def test_message_with_a_name_that_is_not_utf8_is_written(self) -> None:
+        _, transport = self.ask(GET % b"/slow")
+        self.slow.errback(SourceNotFound("no file 'a\udcff.jpg'"))  # as os.listdir has it
+        self.assertTrue(transport.value().endswith(b"no file 'a\\udcff.jpg'\n"))
+
+    def test_connection_of_an_answer_that_cannot_be_written_is_closed(self) -> None:
+        wrong: Any = None
+        _, transport = self.ask(GET % b"/slow")
+        self.slow.callback(Answer(200, [(b"X-Wrong", wrong)], b"body"))
+        self.assertEqual((transport.value(), transport.disconnecting), (b"", True))
+        self.assertEqual([(line.status, line.level) for line in self.access.lines], [(500, "error")])
+        self.assertEqual(len(self.flushLoggedErrors()), 1)
+
+
+class SecretTests(SiteCase):
+    def test_query_of_events_which_may_be_a_secret_is_not_logged(self) -> None:
+        for target, logged in (
+            (b"/events?token=secret", "/events"),
+            (b"HTTP://host/events?token=secret", "HTTP://host/events"),
+            (b"/unsafe/plain/http://host/events?a=b", "/unsafe/plain/http://host/events?a=b"),
+        ):
+            for asked in (GET % target, b"POST" + GET[3:] % target):  # the latter is 405 here
+                self.ask(asked)
+                self.assertEqual(self.access.lines.pop().target, logged)
+        _, transport = self.ask(b"POST /events?token=secret HTTP/1.1\r\nHost: x\r\n")
+        self.clock.advance(5)
+        self.assertIn(b" 408 ", transport.value())
+        self.assertEqual(self.access.lines.pop().target, "/events")
 
 
 @implementer(IRequestObserver)

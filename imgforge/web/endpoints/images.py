@@ -77,7 +77,13 @@ class ImageEndpoint:
             services.rates.of(request)()
             if passed_names:
                 request.setHeader(b"Vary", b", ".join(passed_names))
-            return await self._stream(request, image)
+            before = request.responseHeaders.copy()
+            try:
+                return await self._stream(request, image)
+            except Exception:
+                if not request.startedWriting:  # the error has none of the source's headers
+                    request.responseHeaders = before
+                raise
         formats = services.negotiation.accepted(image, _header(request, b"accept"))
         varies = services.negotiation.varies(image)
         hints = services.hints.of(request, image)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.web.server import Request
 
+from imgforge.concurrency import Coalescer
 from imgforge.errors import NotFound
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import Metrics
@@ -40,7 +42,10 @@ class HealthEndpoint:
 
 
 class MetricsEndpoint:
-    """`/metrics`: the sum over all worker processes, in Prometheus' format, or in OpenMetrics where it is accepted."""
+    """`/metrics`: the sum over all worker processes, in Prometheus' format, or in OpenMetrics where it is accepted.
+
+    Requests that come while an exposition is made share it: however many they are, there is one thread at work.
+    """
 
     def __init__(
         self, reactor: IServerReactor, gate: BearerGate, metrics: Metrics, refresh: Callable[[], None]
@@ -49,18 +54,28 @@ class MetricsEndpoint:
         self._gate = gate
         self._metrics = metrics
         self._refresh = refresh
+        self._expositions: Coalescer[bool, tuple[bytes, str]] = Coalescer()
 
     async def __call__(self, request: Request) -> Answer:
-        """Calls *refresh* first, which updates the gauges."""
+        """The exposition. Raises `BadToken`."""
         self._gate.check(request.getHeader(b"authorization"))
-        self._refresh()
-        self._metrics.flush()
         openmetrics = _OPENMETRICS in accepted_types(joined_header(request, b"accept").decode("latin-1"))
-        body, content_type = await deferToThreadPool(
-            self._reactor, self._reactor.getThreadPool(), self._metrics.flushed, openmetrics=openmetrics
-        )
+        if openmetrics not in self._expositions:
+            # A waiter that never leaves: the thread goes on when all clients have left, and no second one is begun.
+            self._exposition(openmetrics).addErrback(lambda _: None)
+        body, content_type = await self._exposition(openmetrics)
         headers = [(b"Content-Type", content_type.encode("ascii")), (b"Cache-Control", b"no-store"), _VARY]
         return Answer(200, headers, body)
+
+    def _exposition(self, openmetrics: bool) -> Deferred[tuple[bytes, str]]:
+        return self._expositions.do(openmetrics, lambda: Deferred.fromCoroutine(self._expose(openmetrics)))
+
+    async def _expose(self, openmetrics: bool) -> tuple[bytes, str]:
+        """Body and media type; *refresh* is called first, which updates the gauges."""
+        self._refresh()
+        self._metrics.flush()
+        pool = self._reactor.getThreadPool()
+        return await deferToThreadPool(self._reactor, pool, self._metrics.flushed, openmetrics=openmetrics)
 
 
 def page_endpoint(page: Answer) -> Endpoint:

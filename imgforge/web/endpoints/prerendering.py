@@ -71,7 +71,7 @@ class RenderGate(BearerGate):
     def check_sender(self, request: Request) -> None:
         """The same for senders that cannot send a bearer token: the secret is the password of Basic, or `?token=`.
 
-        The query is removed from *request*, so that no log has the token.
+        The query is removed from *request*, as `Server` removes it from the record, so that no log has the token.
         """
         path, _, query = request.uri.partition(b"?")
         request.uri = path

@@ -37,4 +37,8 @@ def _basename(source: str) -> str:
         return "image"
     if source[:6].lower() == "local:":  # a file name, not a URL: its percent signs stand for themselves
         return posixpath.basename(source.partition("?")[0]) or "image"
-    return posixpath.basename(unquote(urlsplit(source).path)) or "image"
+    try:
+        path = urlsplit(source).path
+    except ValueError:  # a bracket in what stands for the host
+        path = source.partition("?")[0].partition("://")[2].partition("/")[2]
+    return posixpath.basename(unquote(path)) or "image"

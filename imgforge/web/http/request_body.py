@@ -1,4 +1,4 @@
-"""Requests, and their bodies up to a bound: only purges have one that is read."""
+"""Requests, and their bodies up to a bound."""
 
 from __future__ import annotations
 

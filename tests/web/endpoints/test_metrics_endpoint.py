@@ -6,6 +6,7 @@ import threading
 from typing import Any, cast
 
 from twisted.internet import reactor as running
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import TestCase
 from twisted.web.test.requesthelper import DummyRequest
 
@@ -18,12 +19,20 @@ reactor = cast("IServerReactor", running)
 
 
 class RecordingMetrics(Metrics):
-    """Keeps the thread that rendered it."""
+    """Keeps the thread that rendered it, and how often; it does not end while `busy` is not set."""
 
     thread: threading.Thread | None = None
+    rendered = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.busy = threading.Event()
+        self.busy.set()
 
     def flushed(self, *, openmetrics: bool = False) -> tuple[bytes, str]:
         self.thread = threading.current_thread()
+        self.rendered += 1
+        self.busy.wait(30)
         return super().flushed(openmetrics=openmetrics)
 
 
@@ -58,6 +67,21 @@ class MetricsEndpointTests(TestCase):
             start = b"application/openmetrics-text; version=1.0.0" if sent else b"text/plain"
             self.assertTrue(dict(answer.headers)[b"Content-Type"].startswith(start), accept)
             self.assertEqual(dict(answer.headers)[b"Vary"], b"Accept")
+
+    async def test_requests_share_the_exposition_under_way_even_if_the_first_leaves(self) -> None:
+        refreshed: list[int] = []
+        endpoint = MetricsEndpoint(reactor, BearerGate(""), self.metrics, lambda: refreshed.append(1))
+        self.metrics.busy.clear()
+        first, second = (Deferred.fromCoroutine(endpoint(self.request)) for _ in range(2))
+        for left in (first, second):
+            left.addErrback(lambda failure: failure.trap(CancelledError) and None)
+            left.cancel()
+        third, fourth = (Deferred.fromCoroutine(endpoint(self.request)) for _ in range(2))
+        self.metrics.busy.set()
+        self.assertEqual(await third, await fourth)
+        self.assertEqual((self.metrics.rendered, len(refreshed)), (1, 1))
+        await endpoint(self.request)
+        self.assertEqual((self.metrics.rendered, len(refreshed)), (2, 2))
 
     async def test_nothing_is_rendered_without_the_token(self) -> None:
         with self.assertRaises(BadToken):

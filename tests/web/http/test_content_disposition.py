@@ -53,6 +53,14 @@ class ContentDispositionTests(SynchronousTestCase):
             raw = ImageRequest(source)
             self.assertEqual(content_disposition(raw, "", False), b'inline; filename="' + name + b'"')
 
+    def test_bracket_before_the_path_is_no_mistake(self) -> None:
+        for source, name in (
+            ("zip://holiday[1]/a/f%20g.png?v=1", b"f g.png"),
+            ("zip://holiday[1/f.png", b"f.png"),
+            ("zip://holiday[1]", b"image"),
+        ):
+            self.assertEqual(content_disposition(ImageRequest(source), "", False), b'inline; filename="' + name + b'"')
+
     def test_source_without_a_name_is_called_image(self) -> None:
         self.assertEqual(
             content_disposition(ImageRequest("http://origin.example/"), "webp", False), b'inline; filename="image.webp"'
