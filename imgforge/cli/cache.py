@@ -64,6 +64,8 @@ def _opened(config_path: str | None, shared: bool) -> Iterator[dict[str, Invento
     with closing(results):
         try:
             yield held
+        except BrokenPipeError:  # nobody reads the output any more: click ends the program
+            raise
         except OSError as error:
             text = _text(error)
             fail(text if text.startswith(results.place) else f"{results.place}: {text}")

@@ -35,9 +35,11 @@ def check(strict: bool, config_path: str | None) -> None:
 
     A line for each risk follows where there is no mistake.
     """
-    from imgforge.service import all_plugins
+    from imgforge.processing import capabilities
+    from imgforge.service import all_plugins, unwritten_formats
 
-    warnings = (*checked_settings(config_path).warnings(), *all_plugins().warnings)
+    settings = checked_settings(config_path)
+    warnings = (*settings.warnings(), *all_plugins().warnings, *unwritten_formats(settings, capabilities()))
     for line in warnings:
         click.echo(f"warning: {line}", err=True)
     if strict and warnings:

@@ -82,6 +82,9 @@ def encrypt(url: str, config_path: str | None) -> None:
 
     settings = settings_of(config_path)
     if not settings.source_url_encryption_key:
-        fail("IMGFORGE_SOURCE_URL_ENCRYPTION_KEY is not set")
+        fail(
+            "IMGFORGE_SOURCE_URL_ENCRYPTION_KEY is not set: it is 16, 24 or 32 bytes as hexadecimal digits, as of "
+            "`openssl rand -hex 32`"
+        )
     path = build_path(url, cipher=SourceCipher(settings.source_url_encryption_key[0]))
     click.echo(path.removeprefix("/enc/"))

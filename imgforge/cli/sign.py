@@ -32,6 +32,11 @@ _LONGEST = 16384  # bytes of a path that the server takes
 # What no client sends as it stands: it would percent-encode it, end the path there, or refuse it.
 _UNSENT = re.compile(r"[\x00-\x20\x7f?#]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# Paths that need no check, which would import the options of URLs and so take as long as all else.
+_USUAL = re.compile(
+    r"(?:/(?:rs:(?:fit|fill|auto|force):\d{1,4}:\d{1,4}|[wh]:\d{1,4}|q:[1-9]\d?|g:(?:ce|sm|no|so|ea|we)))*"
+    r"/plain/[a-z0-9]+:///?[A-Za-z0-9/._~-]+(?:@(?:jpg|png|webp|avif))?"
+)
 _UNSIGNED = ("/insecure/", "/unsafe/")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -65,19 +70,28 @@ def sign(
         raise click.UsageError("give either PATH or --source, or --batch")
     if input_format and batch is None:
         raise click.UsageError("--input-format needs --batch")
-    signer = signer_of(settings_of(config_path))
+    settings = settings_of(config_path)
+    signer = signer_of(settings)
     base = base_url.rstrip("/")
     if batch is None:
         signed_path = _path(path, source, options, format_name)
         if "?" in signed_path:
             click.echo("warning: the server ignores what follows ?, so the URL gets 403: write %3F for it", err=True)
+        if not signed_path.startswith(_UNSIGNED) and not _USUAL.fullmatch(signed_path):
+            from imgforge.cli.path_warning import PathWarning
+
+            PathWarning(settings).check(signed_path)
         click.echo(base + signer.sign(signed_path))
         return
     form = format_of(batch, input_format)
     if form == "lines" and (options or format_name):
         raise click.UsageError("--options and --format are for sources, which are given as CSV or JSON lines")
-    run = Batch(_FORMATS[form](), _signing(signer, base, options, format_name or ""), _REFUSED[form])
+    from imgforge.cli.path_warning import PathWarning
+
+    warning = PathWarning(settings)
+    run = Batch(_FORMATS[form](), _signing(signer, base, options, format_name or "", warning.check), _REFUSED[form])
     number = run.run(batch, sys.stdout.buffer, "signed")
+    warning.finish()
     if run.bad:
         fail(f"{run.bad} of {number} lines could not be signed")
 
@@ -112,8 +126,13 @@ _REFUSED: dict[str, Callable[[str], Results | None]] = {
 }
 
 
-def _signing(signer: Signer, base: str, options: str, format_name: str) -> Callable[[Fields], Results]:
-    """Returns what signs one record; *options* and *format_name* count where the record has none of its own."""
+def _signing(
+    signer: Signer, base: str, options: str, format_name: str, check: Callable[[str], None]
+) -> Callable[[Fields], Results]:
+    """Returns what signs one record; *options* and *format_name* count where the record has none of its own.
+
+    *check* warns of a path that is bad.
+    """
     from imgforge.urls import FORMATS, build_path
 
     sign_path = signer.sign
@@ -141,6 +160,7 @@ def _signing(signer: Signer, base: str, options: str, format_name: str) -> Calla
         url = sign_path(path)
         if len(url) > _LONGEST or (not url.isascii() and len(url.encode()) > _LONGEST):
             raise BadLine(f"the path is longer than {_LONGEST} bytes")
+        check(path)
         return {"url": base + url}
 
     return signed

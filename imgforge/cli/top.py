@@ -99,7 +99,8 @@ def _answer(base_url: str, request: ServerRequest) -> str:
     except ServerUnreachable as error:
         fail(str(error))
     if status != 200:
-        fail(f"the server answered {status}: {text[:200]}")
+        switch = "; IMGFORGE_SECRET or IMGFORGE_PURGE_SECRET switches them on" if "no top tables" in text else ""
+        fail(f"the server answered {status}: {text[:200].rstrip()}{switch}")
     return text
 
 

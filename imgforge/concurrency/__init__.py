@@ -3,7 +3,7 @@
 from imgforge.concurrency.coalescing import Coalescer
 from imgforge.concurrency.concurrency_limit import ConcurrencyLimit, ConcurrencyLimits
 from imgforge.concurrency.daemon_threads import DaemonThread, DaemonThreadPool, call_on_thread
-from imgforge.concurrency.file_threads import FileThreads, IDiskReactor, Stalled, TimeLimit
+from imgforge.concurrency.file_threads import FileThreads, Stalled, TimeLimit
 from imgforge.concurrency.own_reactor import run_in_own_reactor
 from imgforge.concurrency.reporting_threads import ReportingThreads
 
@@ -14,7 +14,6 @@ __all__ = [
     "DaemonThread",
     "DaemonThreadPool",
     "FileThreads",
-    "IDiskReactor",
     "ReportingThreads",
     "Stalled",
     "TimeLimit",

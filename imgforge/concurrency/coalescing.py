@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
 __all__ = ["Coalescer"]
@@ -46,7 +46,7 @@ class Coalescer(Generic[K, T]):
             return self._add_waiter(key, shared)
         shared = self._under_way[key] = _SharedWork()
         waiter = self._add_waiter(key, shared)
-        shared.result = start()
+        shared.result = maybeDeferred(start)
         shared.result.addBoth(self._finish, key, shared)
         return waiter
 
@@ -56,6 +56,8 @@ class Coalescer(Generic[K, T]):
         return waiter
 
     def _remove_waiter(self, waiter: Deferred[T], key: K, shared: _SharedWork[T]) -> None:
+        if waiter not in shared.waiters:  # the outcome is on its way, and a caller that had it cancels this one
+            return
         shared.waiters.remove(waiter)
         if not shared.waiters and shared.result is not None:
             # Forgotten first: a caller that comes while the cancelled work ends starts afresh.
@@ -66,7 +68,8 @@ class Coalescer(Generic[K, T]):
         self._forget(key, shared)
         waiters, shared.waiters = shared.waiters, []
         for waiter in waiters:
-            waiter.callback(outcome)  # a Failure starts the errback chain
+            if not waiter.called:
+                waiter.callback(outcome)  # a Failure starts the errback chain
 
     def _forget(self, key: K, shared: _SharedWork[T]) -> None:
         if self._under_way.get(key) is shared:

@@ -19,14 +19,12 @@ from twisted.python.failure import Failure
 from imgforge.concurrency.daemon_threads import DaemonThread, DaemonThreadPool
 from imgforge.interfaces import IServerReactor
 
-__all__ = ["FileThreads", "IDiskReactor", "Stalled", "TimeLimit"]
+__all__ = ["FileThreads", "Stalled", "TimeLimit"]
 
 T = TypeVar("T")
 
 # Bytes a second: a slower medium counts as stalled.
 _SLOWEST = 8 << 20
-
-IDiskReactor = IServerReactor  # until the packages that name it are changed
 
 
 class Stalled(OSError):

@@ -21,6 +21,13 @@ from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 __all__ = ["Bounds", "Checks", "Field", "Reads", "Section", "SettingMistakes", "setting"]
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,64}(_[0-9]{1,64})*(\.0+)?")
+# What the usual patterns say.
+_IN_WORDS = {
+    r"^[a-z0-9-]*$": "must be lower-case letters, digits and hyphens",
+    r"^[a-z0-9]*$": "must be lower-case letters and digits",
+    r"^[\x21-\x7e]*$": "must be printable ASCII characters without blanks",
+    r"^(https?://[\x21-\x7e]+)?$": "must be a URL that begins with http:// or https://",
+}
 _SWITCHES = {
     **dict.fromkeys(("1", "on", "t", "true", "y", "yes"), True),
     **dict.fromkeys(("0", "off", "f", "false", "n", "no"), False),
@@ -181,7 +188,8 @@ class Field:
             raise ValueError("must be a text")
         # The whole of it: `$` alone would let a line feed through.
         if self._pattern is not None and not self._pattern.fullmatch(value):
-            raise ValueError(f"must match the pattern {self._pattern.pattern}")
+            pattern = self._pattern.pattern
+            raise ValueError(_IN_WORDS.get(pattern, f"must match the pattern {pattern}"))
         return value
 
     def _choice(self, value: Any) -> Any:

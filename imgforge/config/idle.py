@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from imgforge.config.cache_buckets import BUCKETS
+
 if TYPE_CHECKING:
     from imgforge.config.settings import Settings
 
@@ -18,6 +20,8 @@ _SWITCHED = {
     "cloud_watch_service_name": ("cloud_watch_namespace", "cloud_watch_region"),
     "syslog_enable": ("syslog_level", "syslog_network", "syslog_address", "syslog_tag"),
 }
+# The switches of stores that originals come from, by what the names of their settings begin with.
+_STORES = {"use_s3": "s3_", "use_gcs": "gcs_", "use_abs": "abs_", "use_swift": "swift_"}
 # These count for traces, whichever of the switches has them sent.
 _TRACES = ("open_telemetry", "datadog", "new_relic")
 _OF_TRACES = (
@@ -31,8 +35,27 @@ def idle_settings(settings: Settings) -> Iterator[str]:
     for switch, names in _SWITCHED.items():
         if not getattr(settings, switch) and (idle := _listed(settings, names)):
             yield f"{idle}: without effect, as IMGFORGE_{switch.upper()} is not set"
+    yield from _idle_caches(settings)
+    for switch, prefix in _STORES.items():
+        if not getattr(settings, switch) and (idle := _listed(settings, _beginning(settings, prefix))):
+            yield f"{idle}: without effect, as IMGFORGE_{switch.upper()} is not set"
     if not settings.sends_traces and (idle := _listed(settings, _OF_TRACES)):
         yield f"{idle}: without effect, as no traces are sent"
+
+
+def _idle_caches(settings: Settings) -> Iterator[str]:
+    if settings.cache_disk_path and not settings.prepare_state_directory():
+        yield "IMGFORGE_CACHE_DISK_PATH: without effect, as IMGFORGE_CACHE_TYPE is neither disk nor hybrid"
+    if settings.cache_use not in BUCKETS and (idle := _listed(settings, ("cache_bucket", "cache_path_prefix"))):
+        yield f"{idle}: without effect, as IMGFORGE_CACHE_USE names no store with buckets"
+    for use in (*sorted(BUCKETS), "redis"):
+        if settings.cache_use != use and (idle := _listed(settings, _beginning(settings, f"cache_{use}_"))):
+            yield f"{idle}: without effect, as IMGFORGE_CACHE_USE is not {use}"
+
+
+def _beginning(settings: Settings, prefix: str) -> tuple[str, ...]:
+    """The names of settings that begin with *prefix*."""
+    return tuple(name for name in settings.fields if name.startswith(prefix))
 
 
 def _listed(settings: Settings, names: tuple[str, ...]) -> str:

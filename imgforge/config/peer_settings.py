@@ -56,6 +56,7 @@ _NETS = "there is no machine learning: no object detection, no classification, n
 
 _FEATURES = (
     _Feature(("s3_use_decryption_client",), "s3_use_decryption_", _ENCRYPTED),
+    _Feature(("cache_s3_use_decryption_client",), "cache_s3_use_decryption_", _ENCRYPTED),
     _Feature(("pprof_bind",), "pprof_", _MONITORS),
     _Feature(("enable_video_thumbnails",), "video_thumbnail_", "videos are not read"),
     _Feature(("object_detection_net",), "object_detection_", _NETS),

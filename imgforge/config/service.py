@@ -58,8 +58,11 @@ class ServiceSettings(Section):
         description="Maximum number of requests that wait for a worker, over all processes, and as many again for "
         "each origin; one more gets 429 at once, and 0 is no limit.",
     )
-    timeout: Seconds = setting(
-        30, description="Maximum seconds from a request for an image to its result; the client then gets 408."
+    timeout: float = setting(
+        30,
+        gt=0,
+        le=600,  # half of `imgforge.cache.purge.FINAL_AFTER`: purges are remembered while a request may be under way
+        description="Maximum seconds from a request for an image to its result; the client then gets 408.",
     )
     sandbox: bool = setting(
         False, description="Deny core files and new privileges to the processes that decode images (Linux only)."

@@ -141,11 +141,6 @@ class Settings(
         """Variables of a file or a secret store that are no settings: a process has them in its environment."""
         return self._variables
 
-    @property
-    def asks_a_store(self) -> bool:
-        """Whether settings come from a secret store, which takes a while."""
-        return bool(self.env_aws_secret_id or self.env_aws_ssm_parameters_path or self.env_gcp_secret_id)
-
     def with_origins(self, origins: Mapping[str, str]) -> Settings:
         """These settings, which know by name where the operator has set them, such as "in the environment"."""
         known = copy(self)

@@ -189,11 +189,13 @@ URLS = (
         (
             "the source is neither plain/ nor URL-safe base64: {}",
             "{} is neither an option with arguments nor a source",
+            "{} is neither an option with arguments nor a source; a source URL needs plain/ before it",
             "the source is not UTF-8",
             "the source is empty or has a control character",
         ),
-        "The part after the options is no base64 of a URL; often it is an option without its argument.",
-        "Give the option its argument, or write plain/ before the source URL.",
+        "The part after the options is no base64 of a URL; often it is an option without its argument, or the URL is "
+        "one of thumbor or imagor.",
+        "Give the option its argument, or write plain/ before the source URL; docs/migration.md has thumbor's parts.",
         ("base64_url_includes_filename", "only_presets"),
     ),
     Entry(
@@ -202,7 +204,7 @@ URLS = (
         (BadPath,),
         (
             "unknown format {} after the source{}",
-            "more than one format after the source",
+            "more than one format after a base64 source; a source URL needs plain/ before it",
             "more than one format after the source (write a '@' in the source as %40)",
         ),
         "What follows @ (or the dot, after base64) is no format; a source URL with @ in it must have it encoded.",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from imgforge.service.prerendering import make_intake, make_queue, run_worker
     from imgforge.service.shares import threads_per_process
     from imgforge.service.startup_lines import descriptors_needed
-    from imgforge.service.startup_report import missing_formats
+    from imgforge.service.startup_report import missing_formats, unwritten_formats
     from imgforge.service.translation import caches_settings, source_settings
     from imgforge.service.url_translation import url_settings
 
@@ -41,6 +41,7 @@ __all__ = [
     "shared_tier_settings",
     "source_settings",
     "threads_per_process",
+    "unwritten_formats",
     "url_settings",
     "usable_bytes",
     "usable_cpus",
@@ -58,7 +59,7 @@ __getattr__ = lazy_door(
         ".prerendering": ("make_intake", "make_queue", "run_worker"),
         ".shares": ("threads_per_process",),
         ".startup_lines": ("descriptors_needed",),
-        ".startup_report": ("missing_formats",),
+        ".startup_report": ("missing_formats", "unwritten_formats"),
         ".translation": ("caches_settings", "source_settings"),
         ".url_translation": ("url_settings",),
     },

@@ -9,8 +9,12 @@ from imgforge.cache import CacheSettings
 from imgforge.config import Settings
 from imgforge.service.cache_translation import cache_settings, original_cache_settings
 from imgforge.service.telemetry import sent_lines
+from imgforge.sources import Proxies
 
-__all__ = ["counted", "missing_formats", "summary"]
+__all__ = ["counted", "missing_formats", "summary", "unwritten_formats"]
+
+# The formats that clients get by their Accept header.
+_NEGOTIATED = ("jxl", "avif", "webp")
 
 
 def summary(settings: Settings, processes: int, threads: int) -> list[str]:
@@ -24,8 +28,32 @@ def summary(settings: Settings, processes: int, threads: int) -> list[str]:
         *missing_formats(able),
         f"{work} each" if processes > 1 else work,
         f"cache: {_where(results)}" + (f"; originals: {_where(originals)}" if originals.type else ""),
+        *_proxies(),
         *sent_lines(settings, os.environ),
     ]
+
+
+def _proxies() -> list[str]:
+    named = str(Proxies(os.environ))
+    return [f"origins are asked through a proxy: {named}"] if named else []
+
+
+def unwritten_formats(settings: Settings, able: processing.Capabilities) -> list[str]:
+    """One line for each setting that asks for a format which cannot be written here."""
+    named = {
+        f"{how}_{form}": [form]
+        for form in _NEGOTIATED
+        for how in ("auto", "enforce")
+        if getattr(settings, f"{how}_{form}")
+    }
+    lines = []
+    for name, forms in (named | {"preferred_formats": settings.preferred_formats}).items():
+        unwritten = [form for form in forms if form not in able.saves]
+        if unwritten:
+            lines.append(
+                f"IMGFORGE_{name.upper()}: {', '.join(unwritten)} is without effect: it cannot be written here"
+            )
+    return lines
 
 
 def missing_formats(able: processing.Capabilities) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, nullcontext, suppress
@@ -110,7 +111,6 @@ class _Configuration:
         self._overrides |= settings_of_try
         self._is_try = options["try"] is not None
         self._cpus = cpus
-        self._asks_a_store = False
         self.alone: bool | None = None  # as the settings of the start say: reloads do not change it
 
     def load(self) -> Settings:
@@ -121,13 +121,10 @@ class _Configuration:
             raise ConfigurationError(["--try is for a server without IMGFORGE_KEY and IMGFORGE_ALLOW_UNSIGNED"])
         if self.alone is None:
             self.alone = is_alone(settings, self._cpus)
-        self._asks_a_store = settings.asks_a_store
         return settings.with_notes(checks.warnings)
 
-    def load_again(self, reactor: IServerReactor) -> Settings | Deferred[Settings]:
-        """The settings once more, for a reload; on a thread where a secret store is asked, which may take a minute."""
-        if not self._asks_a_store:
-            return self.load()
+    def load_again(self, reactor: IServerReactor) -> Deferred[Settings]:
+        """The settings once more, for a reload; on a thread: plugins and secret stores may take a minute."""
         from imgforge.concurrency import call_on_thread
 
         return call_on_thread(reactor, self.load)
@@ -179,7 +176,7 @@ def _supervisor(
     start: _Start,
     output: PoolOutput,
     launcher: Launcher,
-    load: Callable[[], Settings | Deferred[Settings]],
+    load: Callable[[], Deferred[Settings]],
     workers: int,
 ) -> Any:
     """The part of *service* that has *workers* serve; *load* reads the configuration again."""
@@ -221,6 +218,7 @@ def _early_template(twistd: Any) -> TemplateProcess | None:
 def makeService(options: Options) -> IService:
     """The service for *options*; mistakes in the configuration end the process with one line for each."""
     gc.disable()  # until the start is over (`settle`): it would go through all modules again and again
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it means a reload: it would end the process
     cpus = usable_cpus()
     configuration = _Configuration(options, cpus)
     try:

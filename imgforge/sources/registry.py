@@ -75,6 +75,7 @@ class _StoreFactory:
         return self._factory().make(reactor, settings) if self._chosen(settings) is not None else None
 
 
+_NO_TRY = ", and no readable directory is named by --try"
 # The setting that switches a built-in scheme on.
 SWITCHES = {
     "data": "IMGFORGE_ALLOW_DATA_SOURCES",
@@ -196,7 +197,11 @@ def unknown_scheme(url: str, known: Iterable[str]) -> UnknownScheme:
     """The error for *url*, whose scheme is none of the *known* ones."""
     scheme = scheme_of(url)
     served = ", ".join("data:" if name == "data" else f"{name}://" for name in sorted(known))
-    why = f"{SWITCHES[scheme]} is not set" if scheme in SWITCHES else f"this server knows {served}"
+    why = (
+        f"{SWITCHES[scheme]} is not set{_NO_TRY if scheme == 'local' else ''}"
+        if scheme in SWITCHES
+        else f"this server knows {served}"
+    )
     return UnknownScheme(f"no source for {scheme[:40]!r}: {why}")
 
 

@@ -20,6 +20,8 @@ __all__ = ["SourceRewriter", "build_path", "percent_decoded", "split_source"]
 
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _FOLDED_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/(?!/)")
+# The part of a path that begins a source URL where it stands as it is.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?::\Z|(?::|%3A)(?:%2F){2})", re.IGNORECASE)
 _WILDCARD = re.compile(r"\\\*")
 _GROUP = re.compile(r"\$\{(\d+)\}")
 
@@ -77,6 +79,11 @@ def split_source(
     except BadPath:
         if "plain" in parts:  # further on: the mistake is the part that ended the options before it
             raise BadPath(f"{_shown(parts[0])} is neither an option with arguments nor a source") from None
+        if any(_SCHEME.match(part) for part in rest[1:]):  # as in the URLs of thumbor and imagor
+            part = _shown(parts[0])
+            raise BadPath(
+                f"{part} is neither an option with arguments nor a source; a source URL needs plain/ before it"
+            ) from None
         raise
     source = _checked(cipher.decrypt(message) if encrypted and cipher is not None else _text(message))
     return source, None if any_format else _format(extension)
@@ -94,7 +101,7 @@ def _plain(text: str) -> tuple[str, str]:
 def _base64(text: str) -> tuple[bytes, str]:
     encoded, _, extension = text.partition(".")
     if "." in extension:
-        raise BadPath("more than one format after the source")
+        raise BadPath("more than one format after a base64 source; a source URL needs plain/ before it")
     encoded = encoded.rstrip("=")
     if not encoded:
         raise BadPath("the source is missing")

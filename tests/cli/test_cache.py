@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 from imgforge.cache import entry_path
 from tests.cli.runner import imgforge
-from tests.support.cache_directory import Directory, number_key, write
+from tests.support.cache_directory import ENTRY, Directory, number_key, write
+from tests.support.process import ROOT
 
 
 class CacheCommandTests(Directory):
@@ -47,6 +50,23 @@ class CacheCommandTests(Directory):
         self.assertEqual(self.cache("verify")[1]["removed"], 2)
         self.assertEqual([path.exists() for path in paths], [True, False, False, True])
         self.assertEqual(self.cache("verify")[0], 0)
+
+    def test_a_reader_that_leaves_ends_it_quietly(self) -> None:
+        for number in range(3):
+            write(self.root, number)
+        reading, writing = os.pipe()
+        os.close(reading)
+        program = "from imgforge.cli import main; main()"
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "IMGFORGE_CACHE_DISK_PATH": self.root}
+        ended = subprocess.run(
+            [sys.executable, "-c", program, "cache", "find", "--source", ENTRY.source],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            env=environment,
+            check=False,
+        )
+        os.close(writing)
+        self.assertEqual((ended.returncode, ended.stderr), (1, b""))
 
     def test_show_reports_malformed_and_unknown_keys_in_one_line(self) -> None:
         for key in ("nonsense", "ab", "../" * 11, "00" * 32):

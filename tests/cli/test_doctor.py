@@ -130,7 +130,7 @@ class InstallationTests(DoctorCase):
         self.assertEqual(set(shown), {*extras, "absent"} - developers)
         self.assertIn("botocore 1.", shown["s3"]["text"])
         self.assertEqual(shown["absent"]["text"], "is not installed")
-        self.assertIn("pip install 'no-such-library>=3'", shown["absent"]["cure"])
+        self.assertIn(f"{sys.executable} -m pip install 'no-such-library>=3'", shown["absent"]["cure"])
 
     def test_mistakes_of_the_settings_are_a_line_each(self) -> None:
         status, found = self.findings(IMGFORGE_QUALITY="0", IMGFORGE_TIMEOUT="x")

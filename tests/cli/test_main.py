@@ -33,6 +33,11 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(list(first), ["IMGFORGE_KEY", "IMGFORGE_SALT"])
         self.assertNotEqual(first, second)
 
+    def test_encrypt_without_a_key_says_what_a_key_is(self) -> None:
+        refused = imgforge("encrypt", "http://x/a.jpg")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("16, 24 or 32 bytes as hexadecimal digits", refused.stderr)
+
     def test_keygen_file_is_readable_by_its_owner_only_and_replaced_only_with_force(self) -> None:
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory, "imgforge.env")

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -56,6 +57,35 @@ class SignCommandTests(SynchronousTestCase):
         self.assertEqual((result.returncode, result.stdout.strip()), (0, SIGNER.sign(PATH + "?v=2")))
         self.assertIn("write %3F", result.stderr)
         self.assertEqual(imgforge("sign", PATH, **KEYS).stderr, "")
+
+    def test_what_the_server_would_refuse_is_warned_of_and_signed(self) -> None:
+        for path, told in (
+            ("/wdth:3/plain/http://x/a.jpg", "unknown option 'wdth'"),
+            (SIGNER.sign(PATH), "neither an option with arguments nor a source"),
+            ("/http://x/a.jpg", "unknown option 'http'"),
+            ("/300x200/smart/http://x/a.jpg", "a source URL needs plain/"),
+        ):
+            result = imgforge("sign", path, **KEYS)
+            self.assertEqual((result.returncode, result.stdout.strip()), (0, SIGNER.sign(path)))
+            self.assertRegex(result.stderr, "^warning: a server with these settings refuses .*" + re.escape(told))
+        bad = [SIGNER.sign(f"/w:{number}/plain/http://x/a.jpg") for number in range(30)]
+        result = sign("\n".join([PATH, *bad, PATH]))
+        self.assertEqual(result.stdout.splitlines(), [SIGNER.sign(path) for path in (PATH, *bad, PATH)])
+        self.assertEqual((result.returncode, len(result.stderr.splitlines())), (0, 11))
+        self.assertIn("refuses 30 of these paths", result.stderr)
+
+    def test_what_another_server_may_take_is_not_warned_of(self) -> None:
+        for path, environment in (
+            ("/pr:thumb/plain/http://x/a.jpg", {}),
+            ("/blurhash:4:3/plain/http://x/a.jpg", {}),
+            ("/enc/aHR0cA", {}),
+            ("/msfs:5/plain/http://x/a.jpg", {}),
+            ("/thumb:wide/plain/x", {"ONLY_PRESETS": "true", "PRESETS": "thumb=w:3,wide=h:3"}),
+            ("/w-3/plain/x", {"ARGUMENTS_SEPARATOR": "-"}),
+            ("/plain/own-scheme://a", {}),
+        ):
+            given = KEYS | {f"IMGFORGE_{name}": value for name, value in environment.items()}
+            self.assertEqual(imgforge("sign", path, **given).stderr, "", path)
 
     def test_what_is_no_path_is_told(self) -> None:
         for arguments, told in (

@@ -89,6 +89,9 @@ class CommandTests(SynchronousTestCase):
         self.assertIn("\twidth=9\n", lines)
         refused = imgforge("top", "-B", self.url)
         self.assertEqual((refused.returncode, "answered 403" in refused.stderr), (1, True))
+        without = Origin({"/debug/top": b"this server has no top tables\n"}, status=404)
+        self.addCleanup(without.close)
+        self.assertIn("IMGFORGE_PURGE_SECRET switches", imgforge("top", "-B", without.url("").rstrip("/")).stderr)
         other = imgforge("top", "-B", self.url + "/status?", "--secret", "s")
         self.assertEqual(other.returncode, 1)
 

@@ -64,6 +64,26 @@ class CoalescerTests(SynchronousTestCase):
             self.failureResultOf(waiter, CancelledError)
         self.assertEqual((self.cancelled, len(self.coalescer)), (1, 0))
 
+    def test_a_caller_that_has_the_result_may_cancel_another(self) -> None:
+        first, second = self.coalescer.do("k", self.start), self.coalescer.do("k", self.start)
+
+        def leave(made: str) -> str:
+            second.cancel()
+            return made
+
+        first.addCallback(leave)
+        self.started[0].callback("made")
+        self.assertEqual(self.successResultOf(first), "made")
+        self.failureResultOf(second, CancelledError)
+
+    def test_a_start_that_raises_is_a_failure_and_the_next_call_starts_afresh(self) -> None:
+        def start() -> Deferred[str]:
+            raise ValueError("broken")
+
+        self.failureResultOf(self.coalescer.do("k", start), ValueError)
+        self.assertNoResult(self.coalescer.do("k", self.start))
+        self.assertEqual(len(self.started), 1)
+
     def test_a_call_after_a_cancellation_starts_afresh(self) -> None:
         cancelled = self.coalescer.do("k", self.start)
         cancelled.cancel()

@@ -16,6 +16,7 @@ class Sample(Section):
     size: int = setting(5, ge=1, le=100, description="Bytes.")
     share: Annotated[float, Bounds(gt=0, le=1)] = setting(1, description="A fraction.")
     on: bool = setting(False, description="A switch.")
+    region: str = setting("", pattern=r"^[a-z0-9-]*$", description="A region.")
     name: str = setting("a", pattern="^[a-z]*$", min_length=1, max_length=3, description="A name.")
     kind: Literal["", "disk"] = setting("", description="A kind.")
     maybe: bool | Literal[""] = setting("", description="A switch, or nothing.")
@@ -72,6 +73,7 @@ class FieldTests(SynchronousTestCase):
         self.assertEqual(self.wrong(name=1), "must be a text")
         self.assertEqual(self.wrong(name=""), "must have 1 to 3 characters")
         self.assertEqual(self.wrong(name="a\n"), "must match the pattern ^[a-z]*$")  # which `$` itself would take
+        self.assertEqual(self.wrong(region="A"), "must be lower-case letters, digits and hyphens")
         self.assertEqual(self.wrong(name="a\0"), "must not contain NUL")
         self.assertEqual(self.wrong(kind="tape"), "must be one of empty, disk")
         self.assertEqual(self.wrong(words=""), "must have at least 1 values")

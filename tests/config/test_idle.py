@@ -31,5 +31,20 @@ class IdleTests(SynchronousTestCase):
         self.assertEqual(idle(OPEN_TELEMETRY_PROPAGATE_EXTERNAL="true"), [line])
         self.assertEqual(idle(OPEN_TELEMETRY_PROPAGATE_EXTERNAL="true", DATADOG_ENABLE="true"), [])
 
+    def test_what_belongs_to_a_cache_or_a_store_waits_for_it(self) -> None:
+        for given, switch, told in (
+            ({"CACHE_DISK_PATH": "/x"}, {"CACHE_TYPE": "hybrid"}, "IMGFORGE_CACHE_TYPE is neither disk nor hybrid"),
+            ({"CACHE_DISK_PATH": "/x"}, {"SOURCE_CACHE_TYPE": "disk"}, "IMGFORGE_CACHE_TYPE is neither"),
+            ({"CACHE_DISK_PATH": "/x"}, {"CACHE_USE": "fs"}, "IMGFORGE_CACHE_TYPE is neither"),
+            ({"CACHE_REDIS_URL": "redis://x"}, {"CACHE_USE": "redis"}, "IMGFORGE_CACHE_USE is not redis"),
+            ({"CACHE_BUCKET": "b"}, {"CACHE_USE": "s3"}, "IMGFORGE_CACHE_USE names no store with buckets"),
+            ({"CACHE_GCS_KEY": "{}"}, {"CACHE_USE": "gcs", "CACHE_BUCKET": "b"}, "IMGFORGE_CACHE_USE is not gcs"),
+            ({"S3_ENDPOINT": "http://x"}, {"USE_S3": "true"}, "IMGFORGE_USE_S3 is not set"),
+            ({"GCS_KEY": "{}"}, {"USE_GCS": "true"}, "IMGFORGE_USE_GCS is not set"),
+        ):
+            (line,) = idle(KEY="aa", SALT="bb", **given)
+            self.assertIn(f"IMGFORGE_{next(iter(given))}: without effect, as {told}", line)
+            self.assertEqual(idle(KEY="aa", SALT="bb", **given, **switch), [], given)
+
     def test_defaults_are_not_named(self) -> None:
         self.assertEqual(idle(SYSLOG_ENABLE="false", SYSLOG_TAG="imgforge"), [])

@@ -26,6 +26,7 @@ class IdleTests(SynchronousTestCase):
 
     def test_a_feature_that_is_switched_off_is_not_missed(self) -> None:
         self.assertEqual(warnings(OBJECT_DETECTION_NET="", PPROF_BIND="0", ENABLE_VIDEO_THUMBNAILS="False"), ())
+        self.assertEqual(warnings(S3_USE_DECRYPTION_CLIENT="false", CACHE_S3_USE_DECRYPTION_CLIENT="false"), ())
         for name in ("OBJECT_DETECTION_TAGS", "VIDEO_THUMBNAIL_SECOND", "ML_NUM_STREAMS"):
             (line,) = warnings(**{name: "x"})
             self.assertIn(f"IMGFORGE_{name} (", line)
@@ -45,6 +46,7 @@ class MissingTests(SynchronousTestCase):
     def test_what_is_asked_for_and_not_here_ends_the_start(self) -> None:
         for name, word in (
             ("S3_USE_DECRYPTION_CLIENT", "encrypted"),
+            ("CACHE_S3_USE_DECRYPTION_CLIENT", "encrypted"),
             ("ENABLE_VIDEO_THUMBNAILS", "videos"),
             ("OBJECT_DETECTION_NET", "learned"),
         ):

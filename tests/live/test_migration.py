@@ -9,7 +9,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.urls import Signer
+from imgforge.urls import Signer, UrlParser, UrlSettings
 from tests.support.cli import imgforge
 from tests.support.pictures import decode, encode, gradient
 from tests.support.process import ROOT, Twistd, free_port
@@ -88,6 +88,18 @@ class MigrationTests(SynchronousTestCase):
     def test_what_is_not_here_is_said_by_the_check(self) -> None:
         checked = imgforge("config", "check", **environment("imgproxy") | {"IMGFORGE_OBJECT_DETECTION_NET": "/net"})
         self.assertEqual((checked.returncode, "IMGFORGE_OBJECT_DETECTION_NET" in checked.stderr), (1, True))
+
+
+class OtherUrlsTests(SynchronousTestCase):
+    def test_what_stands_for_the_parts_of_thumbors_urls_is_understood(self) -> None:
+        (table,) = re.findall(r"\| thumbor, imagor \| here \| \|\n\|---\|---\|---\|\n(.*?)\n\n", DOCUMENT, re.DOTALL)
+        options = [text for row in table.splitlines() for text in re.findall(r"`([a-z]+:[^`]*)`", row.split("|")[2])]
+        self.assertGreater(len(options), 15)
+        (path,) = re.findall(r"here:   (\S+)", DOCUMENT)
+        parser = UrlParser(UrlSettings(allow_unsigned=True))
+        parser.parse(f"/unsafe{path}".encode())
+        for text in options:
+            parser.parse(f"/unsafe/{text}/plain/http://x/a.jpg".encode())
 
 
 def imgforge_example() -> str:

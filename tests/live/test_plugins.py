@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -70,6 +71,17 @@ BROKEN = {
     "import nonsense_of_imgforge": "colours cannot be imported: ModuleNotFoundError: No module named 'nonsense_of_",
     "imgforge = (": "colours cannot be imported: SyntaxError",
 }
+# Waits in the process that checks the settings only: twistd imports all plugins, before the server is made.
+SLOW = """
+import sys
+import time
+from pathlib import Path
+
+here = Path(__file__).parent
+while "start_checks" in sys.argv[0] and (here / "wait").exists():
+    (here / "waits").touch()
+    time.sleep(0.02)
+"""
 RAISING = PLUGIN.replace("return Plain()", "raise ValueError('no token')")
 
 
@@ -122,6 +134,30 @@ class BrokenPluginTests(PluginCase):
         server = self.server().start()
         server.assert_logged("the plugin twisted.plugins.other cannot be imported: ModuleNotFoundError")
         self.assertEqual(server.stop(), 0)
+
+    def test_a_plugin_that_is_slow_at_a_reload_does_not_stop_the_supervisor(self) -> None:
+        (self.plugins / "slow.py").write_text(SLOW)
+        metrics = self.server()  # never started: the address of the supervisor's own listener
+        server = self.server(PROMETHEUS_BIND=f"127.0.0.1:{metrics.port}").start()
+        (self.plugins / "wait").touch()
+        assert server.process is not None
+        server.process.send_signal(signal.SIGHUP)
+        wait_for((self.plugins / "waits").exists, "the import of the plugin")
+        self.assertEqual(metrics.get("/metrics").status, 200)
+        (self.plugins / "wait").unlink()  # after 20 s the reload would be refused
+        server.assert_logged("the new configuration is in use")
+
+    def test_a_hangup_while_a_plugin_is_checked_at_the_start_does_not_end_the_server(self) -> None:
+        (self.plugins / "slow.py").write_text(SLOW)
+        (self.plugins / "wait").touch()
+        server = self.server()
+        server.launch()
+        wait_for((self.plugins / "waits").exists, "the import of the plugin")
+        assert server.process is not None
+        server.process.send_signal(signal.SIGHUP)
+        (self.plugins / "wait").unlink()
+        wait_for(lambda: server.ended or server.answers(), "the server's first answer")
+        self.assertFalse(server.ended, (server.process.returncode, server.output()))
 
     def test_a_scheme_of_two_plugins_is_a_warning(self) -> None:
         for name in ("one", "two"):

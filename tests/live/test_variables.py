@@ -48,8 +48,9 @@ class FileTests(VariablesCase):
     def test_start_and_reload(self) -> None:
         proxy = Origin()
         self.addCleanup(proxy.close)
-        self.file.write_text(variables("aa"))
+        self.file.write_text(variables("aa", "HTTPS_PROXY=http://user:hush@proxy.invalid:3128"))
         server = self.server(PROCESSES="2", ENV_LOCAL_FILE_PATH=str(self.file)).start()
+        server.assert_logged("origins are asked through a proxy: https by proxy.invalid:3128")
         self.assertTrue(self.accepts(server, "aa"))
         self.file.write_text("IMGFORGE_KEY\nbb")
         self.reload(server)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import sys
 import time
 import tomllib
 from pathlib import Path
@@ -131,8 +132,8 @@ class MissingTests(SynchronousTestCase):
             (requirement,) = project["optional-dependencies"][extra]
             self.assertEqual(re.split(r"[<>=]", requirement)[0], codec.package)
             formats = [name for name, one in FORMATS.items() if one.extra == extra]
-            self.assertEqual(needed_for(formats), f"pip install {codec.package}")
-        self.assertEqual(needed_for(["heic", "bmp", "ico"]), "pip install pillow pillow-heif")
+            self.assertEqual(needed_for(formats), f"{sys.executable} -m pip install {codec.package}")
+        self.assertEqual(needed_for(["heic", "bmp", "ico"]), f"{sys.executable} -m pip install pillow pillow-heif")
 
     def test_no_advice_names_a_distribution_of_another_project(self) -> None:
         """The package index has another project called imgforge."""

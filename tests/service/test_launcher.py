@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import socket
 import subprocess
 from collections.abc import Sequence
@@ -165,6 +166,29 @@ class LauncherTests(SynchronousTestCase):
         self.reactor.advance(2)
         self.assertEqual(self.template.end.recv(9), b"")
         self.assertEqual((self.reactor.readers, self.reactor.getDelayedCalls()), ([], []))
+
+    def test_template_that_is_slow_does_not_end_before_its_answer(self) -> None:
+        self.reactor.advance(61)
+        self.answer(b"!no memory")
+        self.assertEqual(str(self.reason), "no memory")
+        self.reactor.advance(21)
+        self.assertEqual(self.template.end.recv(9), b"")
+
+    def test_worker_whose_template_is_closed_before_its_answer_has_ended(self) -> None:
+        self.launcher.close()
+        self.assertEqual(str(self.reason), "the process that forks workers has ended")
+
+    def test_start_that_fails_for_want_of_descriptors_leaves_none_open(self) -> None:
+        before = os.listdir("/proc/self/fd")
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest = os.dup(0)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 3, hard))  # enough for one pipe
+        try:
+            self.assertRaises(OSError, self.launcher.launch, Worker(), b"{}", 1, 2, ())
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        self.assertEqual(os.listdir("/proc/self/fd"), before)
 
     def test_template_that_is_retired_forks_what_it_was_asked_for(self) -> None:
         self.launcher.retire()

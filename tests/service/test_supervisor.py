@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.protocol import ProcessProtocol
@@ -398,6 +399,20 @@ class ReloadTests(SupervisorCase):
             self.children[2 + number].beat()
             self.children[number].end(ProcessDone(0))
         self.assertEqual((len(self.children), [child.signals for child in self.children[4:]]), (6, [[], []]))
+
+    def test_children_that_the_load_waits_for_are_not_reaped(self) -> None:
+        loaded: Deferred[Settings] = Deferred()
+        self.load = lambda: loaded  # type: ignore[assignment,method-assign,return-value]
+        self.supervisor.reload()
+        child = os.posix_spawn("/bin/sh", ["sh", "-c", "exit 3"], {})
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        self.machine.advance(2)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 3)
+        orphan = os.posix_spawn("/bin/true", ["true"], {})
+        os.waitid(os.P_PID, orphan, os.WEXITED | os.WNOWAIT)
+        loaded.errback(ConfigurationError(["no"]))
+        self.machine.advance(2)
+        self.assertRaises(ChildProcessError, os.waitpid, orphan, 0)
 
     def test_stop_ends_a_reload(self) -> None:
         self.supervisor.reload()

@@ -78,7 +78,7 @@ class LocalTests(TestCase):
         self.assertEqual(await self.body("local:///a.jpg"), b"0123456789")
 
     async def test_without_a_root_the_error_names_the_setting(self) -> None:
-        with self.assertRaisesRegex(SourceNotFound, "IMGFORGE_LOCAL_FILESYSTEM_ROOT is not set"):
+        with self.assertRaisesRegex(SourceNotFound, "IMGFORGE_LOCAL_FILESYSTEM_ROOT is not set.*--try"):
             await SourceRegistry(reactor, SourceSettings()).fetch("local:///a.jpg", None, {})
 
     async def test_links_inside_the_root_are_followed(self) -> None:

@@ -125,6 +125,11 @@ class MeaningTests(SynchronousTestCase):
                 OptionParser(security=True).parse([text])
             self.assertIn(text.split(":")[0], caught.exception.message, text)
 
+    def test_a_wrong_background_is_told_all_its_forms(self) -> None:
+        for text in ("bg:red", "bg:12345"):
+            with self.assertRaisesRegex(BadOption, "must be 3, 6 or 8 hexadecimal digits, or red:green:blue"):
+                OptionParser().parse([text])
+
     def test_options_of_missing_features_may_be_off_only(self) -> None:
         for text in ("bd:0", "dd:false", "crop_objects:", "vts:0", "vtk:f", "vtt:0:0:0:0:0", "vta:0", "op:prop"):
             self.assertEqual(self.parse(text), ProcessingOptions(), text)

@@ -71,6 +71,13 @@ class SourceTests(SynchronousTestCase):
         for part in ("w300", "rs:fill/300", "w:10/sharpen"):
             self.assert_bad(f"/{part}/plain/{SOURCE}@png", f"{part.rpartition('/')[2]!r} is neither an option")
 
+    def test_urls_of_thumbor_are_told_of_plain(self) -> None:
+        told = "is neither an option with arguments nor a source; a source URL needs plain/ before it"
+        for source in ("http://x.example/a.b.jpg", "https:/x/a.jpg", "http%3A%2F%2Fx%2Fa.jpg", "HTTP:%2f%2fx/a.jpg"):
+            self.assert_bad(f"/300x200/smart/{source}", f"'300x200' {told}")
+            self.assert_bad(f"/fit-in/300x200/filters:quality(80)/{source}", f"'fit-in' {told}")
+        self.assert_bad("/300x200/smart/x.example/a.jpg", "a source URL needs plain/")
+
     def test_control_characters_in_options_are_rejected(self) -> None:
         for part in ("cb:a\rb", "cb:a\0", "cb:%0a", "cb:\x7f"):
             self.assert_bad(f"/{part}/plain/{SOURCE}", "control character in the option")

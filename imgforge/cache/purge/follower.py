@@ -83,7 +83,9 @@ class PurgeFollower:
         return self._threads.run(lambda: self.compact(before)).addErrback(self._read_failed)
 
     def _read(self) -> Deferred[None]:
-        read = self._threads.run_with_timeout(self._journal.read_new).addCallback(self._read_new)
+        # A result that comes late is learnt, too: the journal is read from behind it the next time.
+        read = self._threads.run_with_timeout(self._journal.read_new, discard=self._read_new)
+        read.addCallback(self._read_new)
         return read.addErrback(self._read_failed).addBoth(self._release)
 
     def _read_new(self, new: tuple[bool, list[Purge]]) -> None:

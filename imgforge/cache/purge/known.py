@@ -25,8 +25,9 @@ from imgforge.model import CacheEntry, Purge
 
 __all__ = ["FINAL_AFTER", "KnownPurges"]
 
-# A result whose original was requested before a purge may be written after it. No request lasts as long as this.
-FINAL_AFTER = 600.0
+# A result whose original was requested before a purge may be written after it. No request lasts as long as this:
+# twice the most that IMGFORGE_TIMEOUT may be, since a later request for the same image may carry its work on.
+FINAL_AFTER = 1200.0
 _MOST_UNPACKED = 10_000
 
 

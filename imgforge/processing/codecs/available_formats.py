@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -83,13 +85,13 @@ def missing(name: str, verb: str) -> UnsupportedFormat:
 
 
 def needed_for(names: Iterable[str]) -> str:
-    """Returns the command that installs the missing formats *names*, by the names of the libraries' packages.
+    """Returns the command that installs the missing formats *names* for this Python, by the libraries' packages.
 
     The names of our extras would not do: outside a checkout pip takes them from a project of another name.
     """
     extras = {FORMATS[name].extra for name in names}
     packages = {EXTRAS[extra].package if extra else "'pyvips[binary]'" for extra in extras}
-    return f"pip install {' '.join(sorted(packages))}"
+    return f"{shlex.quote(sys.executable or 'python')} -m pip install {' '.join(sorted(packages))}"
 
 
 def _exists(operation: str) -> bool:

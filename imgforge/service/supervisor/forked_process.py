@@ -42,7 +42,12 @@ class ForkedProcess:
         self._give_up = give_up
         self._signal = ""  # which waits for the process
         self._input, self._begin = os.pipe()
-        self._heartbeats, self._output = os.pipe()
+        try:
+            self._heartbeats, self._output = os.pipe()
+        except OSError:
+            os.close(self._input)
+            os.close(self._begin)
+            raise
         os.set_blocking(self._heartbeats, False)
         self.pid = 0
 

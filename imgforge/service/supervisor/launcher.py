@@ -64,7 +64,7 @@ class Launcher:
             self.close()
 
     def close(self) -> None:
-        """End the template."""
+        """End the template: the workers that it has not forked will not be there."""
         if self._end is not None:
             self._end.cancel()
             self._end = None
@@ -72,6 +72,9 @@ class Launcher:
             self._reactor.removeReader(self)
             self._template.control.close()
             self._template = None
+        asked, self._asked = self._asked, deque()  # no answer is for a worker that another template was asked for
+        for worker in asked:
+            worker.fail(_ENDED)
 
     def _use(self, template: TemplateProcess) -> TemplateProcess:
         template.watch()
@@ -88,7 +91,10 @@ class Launcher:
 
     def _end_idle(self) -> None:
         self._end = None
-        self.close()
+        if self._asked:  # its answer takes long; a worker that waits for too long has it killed
+            self._put_off_end()
+        else:
+            self.close()
 
     def fileno(self) -> int:
         """See `IReadDescriptor`."""
@@ -118,8 +124,5 @@ class Launcher:
         return None
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: ARG002
-        """The template has ended, or the reactor stops: the workers that it has not forked will not be there."""
+        """The template has ended, or the reactor stops."""
         self.close()
-        asked, self._asked = self._asked, deque()
-        for worker in asked:
-            worker.fail(_ENDED)

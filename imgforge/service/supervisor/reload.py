@@ -96,6 +96,7 @@ class Reloader:
         self._code = code
         self._code_at_start = code()
         self._machine = _make_machine(self)
+        self.is_loading = False  # *load* may have child processes of its own
 
     def reload(self) -> None:
         """Read the configuration again and replace the workers; a configuration with mistakes changes nothing.
@@ -135,8 +136,12 @@ class Reloader:
     async def _new_plan(self) -> Plan:
         if self.code_has_changed():
             raise ConfigurationError([CODE_HAS_CHANGED])
-        loaded = self._load()
-        settings = await loaded if isinstance(loaded, Deferred) else loaded
+        self.is_loading = True
+        try:
+            loaded = self._load()
+            settings = await loaded if isinstance(loaded, Deferred) else loaded
+        finally:
+            self.is_loading = False
         for name in _FIXED:
             if getattr(settings, name) != getattr(self._settings, name):
                 self.log.warn("IMGFORGE_{name}: the change takes effect at the next start", name=name.upper())

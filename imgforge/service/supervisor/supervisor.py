@@ -104,9 +104,9 @@ class Supervisor(OrderedServices):
         state = self._metrics.state
         state.update_process(children=False)  # workers count their own
         state.workers(self._pool.count)
-        state.workers(self._pool.count)
         state.quarantined(self._pool.quarantined_sources)
-        reap_orphans(reapProcessHandlers.__contains__)
+        if not self._reloader.is_loading:  # its thread waits for children, whose status it needs
+            reap_orphans(reapProcessHandlers.__contains__)
 
     def reload(self) -> None:
         """Replace the workers by workers with the configuration as it is now."""

@@ -48,6 +48,11 @@ class Proxies:
         }
         self._exceptions = _Exceptions(value_of("NO_PROXY").split(","))
 
+    def __str__(self) -> str:
+        """The proxies, without their credentials: `http by proxy:3128, https by proxy:3128`; empty for none."""
+        named = ((scheme, proxy) for scheme, proxy in self._by_scheme.items() if proxy is not None)
+        return ", ".join(f"{scheme} by {proxy.host}:{proxy.port}" for scheme, proxy in named)
+
     def proxy_for(self, origin: Origin) -> Proxy | None:
         """The proxy through which *origin* is asked; None asks it directly."""
         proxy = self._by_scheme[origin.scheme]

@@ -137,6 +137,9 @@ def padding(_: Arguments, values: dict[str, Any]) -> None:
     values["padding"] = Padding(**values["padding_sides"])
 
 
+_DIGITS = re.compile("(?:[0-9a-fA-F]{3}){0,2}|[0-9a-fA-F]{8}")  # of a background, with its opacity or none
+
+
 @takes(color=color)
 def background(arguments: Arguments, _: Color | None) -> Color | None:
     """hex, or red:green:blue; empty for no background. The last two of eight digits are `background_alpha`"""
@@ -145,6 +148,8 @@ def background(arguments: Arguments, _: Color | None) -> Color | None:
     if len(arguments) == 2:
         raise ValueError("must be hexadecimal digits or three numbers from 0 to 255")
     digits = arguments[0]
+    if not _DIGITS.fullmatch(digits):
+        raise ValueError(f"must be 3, 6 or 8 hexadecimal digits, or red:green:blue, not {digits!r}")
     return color(digits[:6] if len(digits) == 8 else digits) if digits else None
 
 

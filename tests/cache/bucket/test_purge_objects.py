@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.cache.bucket.object_names import ObjectNames
 from imgforge.cache.bucket.purge_objects import PurgeObjects
+from imgforge.cache.purge import FINAL_AFTER
 from imgforge.model import Purge
 from tests.support.logged_lines import logged_lines
 from tests.support.memory_objects import LearntPurges, MemoryObjects
@@ -124,9 +125,9 @@ class PurgeObjectsTests(SynchronousTestCase):
         fresh = PurgeObjects(self.clock, self.store, self.names)
         self.assertEqual(fresh.purged_before(), -math.inf)
         one, _ = self.user()
-        self.assertEqual(one.purged_before(), NOW - 600)
+        self.assertEqual(one.purged_before(), NOW - FINAL_AFTER)
         self.record(one, Purge(NOW, "tag", "a"))
-        self.pass_time(900)
+        self.pass_time(FINAL_AFTER + 300)
         self.assertEqual(one.purged_before(), NOW)
         other, _ = self.user()
         self.assertEqual(other.purged_before(), NOW)
@@ -136,10 +137,10 @@ class PurgeObjectsTests(SynchronousTestCase):
 
     def test_a_listing_that_is_behind_loses_no_purge(self) -> None:
         one, _ = self.user()
-        self.record(one, Purge(NOW - 700, "tag", "a"))
+        self.record(one, Purge(NOW - FINAL_AFTER - 100, "tag", "a"))
         self.store.objects.clear()  # which the listing does not show yet
         self.pass_time(30)
-        self.assertEqual(one.purged_before(), NOW - 700)
+        self.assertEqual(one.purged_before(), NOW - FINAL_AFTER - 100)
 
     def test_the_age_of_the_last_sweep_is_told(self) -> None:
         self.user()

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.cache.bucket import BucketTier
+from imgforge.cache.purge import FINAL_AFTER
 from imgforge.model import CacheEntry, Purge
 from imgforge.object_stores import ObjectStoreError
 from tests.support.cache_directory import ENTRY, number_key
@@ -170,7 +171,7 @@ class KeepTests(SweepCase):
         self.purge("tag", "a")
         calls = self.tier._store.calls  # type: ignore[attr-defined]
         calls.clear()
-        self.pass_time(890)
+        self.pass_time(300 + FINAL_AFTER - 10)
         self.assertEqual(len(self.names()), 2)
         self.pass_time(30)
         self.assertEqual(self.names(), [bytes(32).hex()])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,9 +29,10 @@ from imgforge.cache import (
     write_entry,
 )
 from imgforge.cache.eviction import janitor
-from imgforge.cache.purge import follower, known
+from imgforge.cache.purge import PurgeFollower, follower, known
+from imgforge.cache.purge.journal import Journal
 from imgforge.errors import PurgeFailed
-from imgforge.model import CacheEntry
+from imgforge.model import CacheEntry, Purge
 from tests.support.cache_directory import ENTRY, number_key
 
 
@@ -180,6 +183,32 @@ class PurgingTests(TestCase):
         warned = {formatEvent(event) for event in events if event["log_level"] is LogLevel.warn}
         self.assertEqual(len(warned), 1)
         self.assertIn(self.root, warned.pop())
+
+    async def test_what_a_slow_medium_tells_late_is_learnt(self) -> None:
+        self.patch(follower, "_PATIENCE", 0.02)
+        follows = PurgeFollower(self.running, self.root)
+        self.addCleanup(follows.close)
+        learnt: list[Purge] = []
+        read_new, answers = follows._journal.read_new, threading.Event()
+
+        def read_slowly() -> tuple[bool, list[Purge]]:
+            read = read_new()
+            answers.wait(20)
+            return read
+
+        purge = Purge(time.time(), "tag", "odd")
+        Journal(self.root).append(purge)
+        follows._journal.read_new = read_slowly  # type: ignore[method-assign]
+
+        def learn(purges: Sequence[Purge], *, replaced: bool = False) -> None:
+            learnt.extend(purges)
+
+        await follows.start(learn)  # and has given up
+        self.assertEqual(learnt, [])
+        answers.set()
+        while not learnt:
+            await deferLater(self.running, 0.02)
+        self.assertEqual(learnt, [purge])
 
     async def test_a_sweep_removes_what_old_purges_left_and_then_forgets_them(self) -> None:
         self.patch(known, "FINAL_AFTER", 0.1)

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.cache.purge import FINAL_AFTER, KnownPurges, known
+from imgforge.config import Settings
 from imgforge.model import Purge
 from tests.support.cache_directory import ENTRY, KEY
 
@@ -50,6 +51,10 @@ class KnownPurgesTests(SynchronousTestCase):
             self.clock.advance(advance)
             self.known.forget(needed_since)
             self.assertEqual((len(self.known), self.known.covers(KEY, HERO)), (left, bool(left)))
+
+    def test_it_is_not_forgotten_before_the_longest_request_and_one_that_joined_it_have_ended(self) -> None:
+        longest = Settings.fields["timeout"].bounds.le
+        self.assertLessEqual(2 * (longest or math.inf), FINAL_AFTER)
 
     def test_a_sweep_is_needed_for_what_was_learned_since_the_last_one(self) -> None:
         self.known.learn([Purge(100.0, "tag", "hero")])

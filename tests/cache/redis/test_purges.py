@@ -8,6 +8,7 @@ from functools import partial
 
 from twisted.internet.defer import DeferredList
 
+from imgforge.cache.purge import FINAL_AFTER
 from imgforge.cache.redis import RedisFault, purge_log
 from imgforge.errors import PurgeFailed
 from imgforge.model import CacheEntry, Purge, PurgeKind
@@ -100,7 +101,7 @@ class LearningTests(RedisCase):
         self.assertLess(abs(node.learned[0].at - time.time()), 100)
 
     async def test_old_purges_are_forgotten(self) -> None:
-        old = int(1000 * (time.time() - 3600 - 700))
+        old = int(1000 * (time.time() - 3600 - FINAL_AFTER - 100))
         for number in range(1000):
             self.server.command("XADD", STREAM, f"{old}-{number + 1}", "purge", b"{}")
         node = await self.node(keep=3600)

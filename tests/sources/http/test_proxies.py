@@ -35,6 +35,11 @@ class VariablesTests(SynchronousTestCase):
         self.assertIsNone(Proxies({"HTTP_PROXY": "proxy.test"}).proxy_for(HTTPS))
         self.assertIsNone(Proxies({}).proxy_for(HTTP))
 
+    def test_they_are_named_without_their_credentials(self) -> None:
+        self.assertEqual(str(Proxies({})), "")
+        proxies = Proxies({"HTTP_PROXY": "http://user:hush@one:8080", "https_proxy": "two:3128"})
+        self.assertEqual(str(proxies), "http by one:8080, https by two:3128")
+
     def test_upper_case_comes_first(self) -> None:
         proxy = Proxies({"http_proxy": "http://one.test", "HTTP_PROXY": "http://other.test"}).proxy_for(HTTP)
         assert proxy is not None
