@@ -11,6 +11,7 @@ from imgforge.concurrency import Coalescer
 from imgforge.model import ImageRequest, SourceImage
 from imgforge.observability import WorkRecord
 from imgforge.pipeline.caches import Caches
+from imgforge.pipeline.limits import BudgetLease
 from imgforge.pipeline.parts import PipelineSettings
 from imgforge.pipeline.renderer import Renderer
 from imgforge.pipeline.result_cache import CachedResult, CacheState
@@ -38,18 +39,22 @@ class FallbackImages:
         """The result of *request*, whose source is one of `sources`."""
         results = self._caches.fallback_results
         key = entry_key(request, accepted, self._settings.fingerprint)
-
-        async def make() -> CachedResult:
-            with self._caches.budget.lease() as lease:
-                if request.source == self._own_source and self._settings.fallback is not None:
-                    original = SourceImage(self._settings.fallback)
-                else:
-                    original = await self._renderer.fetch_overlay(
-                        self._caches.fallback_originals, request.source, request.options, lease, work
-                    )
-                return results.store(key, await self._renderer.render(request, accepted, original, lease, work))
-
         cached = await results.find(key)
         if cached is not None and cached.state is CacheState.FRESH:
             return cached
+
+        async def make() -> CachedResult:
+            with self._caches.budget.lease() as lease:
+                original = await self._original(request, lease, work)
+                if cached is not None and original.stored_at:  # its origin fails: what is made of it would be as old
+                    return cached
+                return results.store(key, await self._renderer.render(request, accepted, original, lease, work))
+
         return await self._renders.do(key, lambda: Deferred.fromCoroutine(make()))
+
+    async def _original(self, request: ImageRequest, lease: BudgetLease, work: WorkRecord) -> SourceImage:
+        """The fallback image that *request* names, whole."""
+        if request.source == self._own_source and self._settings.fallback is not None:
+            return SourceImage(self._settings.fallback)
+        fetcher = self._caches.fallback_originals
+        return await self._renderer.fetch_overlay(fetcher, request.source, request.options, lease, work)

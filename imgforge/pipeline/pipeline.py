@@ -207,7 +207,10 @@ class Pipeline:
             else:
                 if original.not_modified:
                     return self._stored_or_renewed(job, original)
-                entry = await self._renderer.render(request, job.accepted, original, lease, work)
+                try:
+                    entry = await self._renderer.render(request, job.accepted, original, lease, work)
+                except ImgforgeError as error:
+                    return self._on_error.stale_or_raise(error, job.stale)
                 return job.results.store(job.key, entry)
         # The lease has ended: a fallback image takes one of its own.
         return await self._on_error.result(job, request, failure, work)

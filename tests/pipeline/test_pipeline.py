@@ -21,7 +21,7 @@ from imgforge.pipeline import (
     Quarantine,
 )
 from tests.support.pictures import encode, gradient
-from tests.support.pipeline_case import PNG, PipelineCase
+from tests.support.pipeline_case import PNG, Photo, PipelineCase
 from tests.support.scripted_origin import until
 
 OTHER = encode(gradient(80, 30), "PNG")
@@ -234,6 +234,19 @@ class StaleTests(PipelineCase):
             with self.assertRaises(Overloaded):
                 await pipeline.image(replace(request, source=self.url + "?other"))
 
+    async def test_a_stale_entry_is_served_where_the_queue_is_full_once_the_original_is_there(self) -> None:
+        admission = Admission(1, 1)
+        pipeline, request = self.pipeline(ttl=60, if_error=600, admission=admission), self.request()
+        await pipeline.image(request)
+        self.clock.ahead = 100
+        self.photo.headers = {"ETag": '"2"'}
+        self.photo.held = Deferred()
+        waiting = Deferred.fromCoroutine(pipeline.image(request))
+        await until(lambda: self.photo.fetches == 2)
+        with admission.render(), admission.render():
+            self.photo.held.callback(None)
+            self.assertEqual((await waiting).state, CacheState.STALE)
+
     async def test_cached_entries_of_a_quarantined_source_are_served_fresh_or_stale(self) -> None:
         quarantined: set[str] = set()
 
@@ -256,3 +269,15 @@ class StaleTests(PipelineCase):
         self.photo.status = "503 No"
         self.clock.ahead = 100
         self.assertEqual((await pipeline.image(request)).entry.rendition.source_width, 40)
+
+    async def test_a_fallback_image_is_made_once_while_its_own_origin_fails(self) -> None:
+        other = Photo()
+        self.photo.status = "404 Not Found"
+        pipeline = self.pipeline(fallback_url=self.origin(other).url("/b.png"), failures=2.0)
+        first = await pipeline.image(self.request())
+        other.status = "503 No"
+        self.clock.ahead = 100
+        entries = {
+            id((await pipeline.image(replace(self.request(), source=f"{self.url}?{n}"))).entry) for n in range(5)
+        }
+        self.assertEqual(entries, {id(first.entry)})
