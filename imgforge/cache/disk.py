@@ -18,7 +18,7 @@ from imgforge.cache.disk_lease import DiskLeases
 from imgforge.cache.entry_file import LONGEST_BODY, CorruptEntry, OldEntry, entry_path, read_entry, write_entry
 from imgforge.cache.eviction import DiskLimits, Janitor
 from imgforge.cache.faults import FaultObserver, fault_kind, fault_text
-from imgforge.cache.purge import KnownPurges, PurgeFollower, Purges, Remover
+from imgforge.cache.purge import KnownPurges, PurgeFollower, PurgeRemover, Purges
 from imgforge.concurrency import FileThreads, Stalled, TimeLimit
 from imgforge.interfaces import ICacheTier, ILease, IServerReactor, LearnPurges, TierUsage
 from imgforge.model import CacheEntry, Purge
@@ -78,7 +78,7 @@ class DiskTier:
         self._journal = PurgeFollower(reactor, path)
         purges = purges if purges is not None else KnownPurges(reactor.seconds)
         self._janitor = Janitor(reactor, self._threads, path, limits, self._report_fault, purges, self._journal.compact)
-        self._remover = Remover(reactor, self._threads, path, self._report_fault)
+        self._remover = PurgeRemover(reactor, self._threads, path, self._report_fault)
         # Entries that wait to be written can be read already.
         self._unwritten: dict[bytes, CacheEntry] = {}
         self._unwritten_bytes = 0

@@ -161,12 +161,12 @@ class GuardedTier:
         if self._breaker.open:
             return fail(Stalled("the tier is left alone"))
 
-        def told(attempt: LeaseAttempt | None) -> LeaseAttempt:
+        def checked(attempt: LeaseAttempt | None) -> LeaseAttempt:
             if attempt is None:
                 raise Stalled("the tier fails")
             return attempt
 
-        return self._look_up(lease.attempt).addCallback(told)
+        return self._look_up(lease.attempt).addCallback(checked)
 
     def _write(self, key: bytes, entry: CacheEntry, seconds: float) -> Deferred[Any]:
         if self._breaker.open:

@@ -16,7 +16,7 @@ from imgforge.cli.common import CONFIG, Progress, checked_settings, fail
 
 if TYPE_CHECKING:
     from imgforge.config import Settings
-    from imgforge.queue import RenderQueue
+    from imgforge.queue import JobQueue
 
 __all__ = ["render"]
 
@@ -38,7 +38,7 @@ def _settings(config_path: str | None) -> Settings:
 
 
 @contextmanager
-def _queue(settings: Settings) -> Iterator[RenderQueue]:
+def _queue(settings: Settings) -> Iterator[JobQueue]:
     from imgforge.queue import QueueFailed
     from imgforge.service import make_queue
 

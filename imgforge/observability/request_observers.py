@@ -47,9 +47,9 @@ def tell_ended(observers: Iterable[IRequestObserver], record: RequestRecord) -> 
         _tell(observer.ended, record)
 
 
-def _tell(told: Callable[..., None], *arguments: Any) -> None:
-    """Call *told*; its fault is no fault of the request."""
+def _tell(observe: Callable[..., None], *arguments: Any) -> None:
+    """Call *observe*; its fault is no fault of the request."""
     try:
-        told(*arguments)
+        observe(*arguments)
     except Exception:
         _LOG.failure("telemetry failed for a request, which is answered all the same")

@@ -24,7 +24,6 @@ from imgforge.observability import RequestRecord, Stage, WorkRecord, keeping_req
 from imgforge.pipeline.cached_originals import renewed
 from imgforge.pipeline.fallback_images import FallbackImages
 from imgforge.pipeline.inspector import Inspection, Inspector
-from imgforge.pipeline.job import Job
 from imgforge.pipeline.limits import BudgetLease
 from imgforge.pipeline.original_fetcher import OriginalRequest, check_format
 from imgforge.pipeline.parts import PipelineParts, PipelineSettings
@@ -33,6 +32,7 @@ from imgforge.pipeline.result_cache import CachedResult, CacheState, ResultCache
 from imgforge.pipeline.results_on_error import ResultsOnError
 from imgforge.pipeline.staleness import validators
 from imgforge.pipeline.stateful_coalescing import StatefulCoalescer
+from imgforge.pipeline.wanted_result import WantedResult
 
 __all__ = ["Pipeline"]
 
@@ -63,28 +63,28 @@ class Pipeline:
         self,
         request: ImageRequest,
         accepted: tuple[str, ...] = (),
-        admit: Callable[[], None] = lambda: None,
+        take_token: Callable[[], None] = lambda: None,
         *,
         client: tuple[str | None, ...] = (),
         record: RequestRecord | None = None,
     ) -> CachedResult:
         """The result of *request*; *accepted* are the formats that the client takes and the operator offers.
 
-        *client* are the client's headers and cookies that vary the cache key. *admit* is called on a cache miss, before
-        any work, and may raise. *record* gets the work that the request waits for.
+        *client* are the client's headers and cookies that vary the cache key. *take_token* is called on a cache miss,
+        before any work, and may raise. *record* gets the work that the request waits for.
         """
-        return await self._cached_or_made(request, self._key(request, accepted, client), accepted, admit, record)
+        return await self._cached_or_made(request, self._key(request, accepted, client), accepted, take_token, record)
 
     async def info(
         self,
         request: InfoRequest,
-        admit: Callable[[], None] = lambda: None,
+        take_token: Callable[[], None] = lambda: None,
         *,
         client: tuple[str | None, ...] = (),
         record: RequestRecord | None = None,
     ) -> CachedResult:
         """The facts that *request* asks for of its source, as JSON; arguments as for `image`."""
-        return await self._cached_or_made(request, self._key(request, client=client), (), admit, record)
+        return await self._cached_or_made(request, self._key(request, client=client), (), take_token, record)
 
     async def cached(
         self,
@@ -109,7 +109,7 @@ class Pipeline:
         request: ImageRequest | InfoRequest,
         key: bytes,
         accepted: tuple[str, ...],
-        admit: Callable[[], None],
+        take_token: Callable[[], None],
         record: RequestRecord | None,
     ) -> CachedResult:
         results = self._results_for(request)
@@ -119,24 +119,24 @@ class Pipeline:
             look_up["hit"] = cached is not None
             if cached is not None:
                 look_up |= {"tier": cached.tier or "", "state": cached.state.value}
-        job = Job(request, accepted, results, key, cached, results.purged_at(key, request))
+        wanted = WantedResult(request, accepted, results, key, cached, results.purged_at(key, request))
         if cached is not None and (cached.state is CacheState.FRESH or results.may_be_served_while_revalidated(cached)):
             self._metrics.cache_hit(results.name, cached.tier or "")
             if cached.state is CacheState.STALE:
-                revalidation = self._make_once(job, self._renders.state(job.coalescing_key))
+                revalidation = self._make_once(wanted, self._renders.state(wanted.coalescing_key))
                 revalidation.addErrback(keeping_request_id(self._log_failed_revalidation))
             return cached
         if results.name:
             self._metrics.cache_miss(results.name)
         try:
-            if job.coalescing_key not in self._renders:
+            if wanted.coalescing_key not in self._renders:
                 self._admission.check(request.source)  # first: a refusal takes no lock, and costs the client no rate
         except Overloaded as error:
             return self._on_error.stale_or_raise(error, cached)
-        admit()
-        work = record.join(self._renders.state(job.coalescing_key))
+        take_token()
+        work = record.join(self._renders.state(wanted.coalescing_key))
         try:
-            return await self._make_once(job, work)
+            return await self._make_once(wanted, work)
         except RequestTimeout as error:  # also where most of the time went into waiting for others
             return self._on_error.stale_or_raise(error, cached)
 
@@ -170,13 +170,13 @@ class Pipeline:
         """
         return self._sources.stream(request.source, {**dict(propagated), **dict(request.passed), **headers}, started)
 
-    def _make_once(self, job: Job, work: WorkRecord) -> Deferred[CachedResult]:
-        """The result of *job*; equal jobs in this process, and in those that share the disk, are done once."""
+    def _make_once(self, wanted: WantedResult, work: WorkRecord) -> Deferred[CachedResult]:
+        """The result of *wanted*; equal work in this process, and in those that share the disk, are done once."""
 
         def start() -> Deferred[CachedResult]:
-            return self._with_timeout(job.results.make_once(job.key, lambda: self._make(job, work)))
+            return self._with_timeout(wanted.results.make_once(wanted.key, lambda: self._make(wanted, work)))
 
-        return self._renders.do(job.coalescing_key, start)
+        return self._renders.do(wanted.coalescing_key, start)
 
     def _with_timeout(self, work: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
         """The outcome of *work*; past the request timeout libvips is stopped, and every waiting request fails."""
@@ -186,46 +186,46 @@ class Pipeline:
 
         return Deferred.fromCoroutine(work).addTimeout(self._settings.timeout, self._clock, timed_out)
 
-    async def _make(self, job: Job, work: WorkRecord) -> CachedResult:
-        """The result of *job*: made, renewed if its original is not modified, or what is served on errors."""
-        request = job.request
+    async def _make(self, wanted: WantedResult, work: WorkRecord) -> CachedResult:
+        """The result of *wanted*: made, renewed if its original is not modified, or what is served on errors."""
+        request = wanted.request
         if isinstance(request, InfoRequest):
-            inspection = Inspection(request, self._validators(job), job.purged_at, job.has_stale)
+            inspection = Inspection(request, self._validators(wanted), wanted.purged_at, wanted.has_stale)
             try:
-                return self._stored_or_renewed(job, await self._inspector.inspect(inspection, work))
+                return self._stored_or_renewed(wanted, await self._inspector.inspect(inspection, work))
             except ImgforgeError as error:
-                stale = await self._on_error.stale(job, error)
+                stale = await self._on_error.stale(wanted, error)
                 if stale is None:
                     raise
                 return stale
         with self._caches.budget.lease() as lease:
             try:
                 with work.timed(Stage.FETCH, self._clock.seconds):
-                    original = await self._fetch_original(job, lease, work)
+                    original = await self._fetch_original(wanted, lease, work)
             except ImgforgeError as error:
                 failure = error
             else:
                 if original.not_modified:
-                    return self._stored_or_renewed(job, original)
+                    return self._stored_or_renewed(wanted, original)
                 try:
-                    entry = await self._renderer.render(request, job.accepted, original, lease, work)
+                    entry = await self._renderer.render(request, wanted.accepted, original, lease, work)
                 except ImgforgeError as error:
-                    return self._on_error.stale_or_raise(error, job.stale)
-                return job.results.store(job.key, entry)
+                    return self._on_error.stale_or_raise(error, wanted.stale)
+                return wanted.results.store(wanted.key, entry)
         # The lease has ended: a fallback image takes one of its own.
-        return await self._on_error.result(job, request, failure, work)
+        return await self._on_error.result(wanted, request, failure, work)
 
-    def _stored_or_renewed(self, job: Job, made: CacheEntry | SourceImage) -> CachedResult:
+    def _stored_or_renewed(self, wanted: WantedResult, made: CacheEntry | SourceImage) -> CachedResult:
         """The result of the entry that was *made*, or the stale one with the headers of its unmodified original."""
         if isinstance(made, CacheEntry):
-            return job.results.store(job.key, made)
-        if job.stale is None:  # an origin that answers 304 although it was not asked for that
+            return wanted.results.store(wanted.key, made)
+        if wanted.stale is None:  # an origin that answers 304 although it was not asked for that
             raise OriginFailed("the origin answered 304 to a request without conditions")
-        return job.results.renew(job.stale, renewed(job.stale.entry, made, self._clock.seconds()))
+        return wanted.results.renew(wanted.stale, renewed(wanted.stale.entry, made, self._clock.seconds()))
 
-    def _validators(self, job: Job) -> tuple[tuple[str, str], ...]:
+    def _validators(self, wanted: WantedResult) -> tuple[tuple[str, str], ...]:
         """The headers that ask whether the original has changed, where the stale result depends on nothing else."""
-        request, stale = job.request, job.stale
+        request, stale = wanted.request, wanted.stale
         if stale is None:
             return ()
         chain = (request.options, *request.chained) if isinstance(request, ImageRequest) else ()
@@ -233,17 +233,17 @@ class Pipeline:
             return ()
         return tuple(sorted(validators(stale.entry).items()))
 
-    async def _fetch_original(self, job: Job, lease: BudgetLease, work: WorkRecord) -> SourceImage:
+    async def _fetch_original(self, wanted: WantedResult, lease: BudgetLease, work: WorkRecord) -> SourceImage:
         """The original; fetched conditionally where the stale result depends on nothing else."""
-        request = job.request
+        request = wanted.request
         self._quarantine.check(request.source)
         limit = self._renderer.limit(request.options.max_src_file_size)
-        wanted = OriginalRequest(
-            request.source, limit, self._validators(job), since=job.purged_at, passed=request.passed
+        asked = OriginalRequest(
+            request.source, limit, self._validators(wanted), since=wanted.purged_at, passed=request.passed
         )
         with self._admission.fetch(request.source):
             fetcher = self._caches.originals_for(request)
-            original = await fetcher.get(wanted, lease, has_stale=job.has_stale, work=work)
+            original = await fetcher.get(asked, lease, has_stale=wanted.has_stale, work=work)
         work.bytes_in = len(original.body)
         if not original.not_modified:
             check_format(original)

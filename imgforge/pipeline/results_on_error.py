@@ -20,8 +20,8 @@ from imgforge.errors import (
 from imgforge.model import ImageRequest
 from imgforge.observability import WorkRecord, shown_source
 from imgforge.pipeline.fallback_images import FallbackImages
-from imgforge.pipeline.job import Job
 from imgforge.pipeline.result_cache import CachedResult, ResultCache
+from imgforge.pipeline.wanted_result import WantedResult
 
 __all__ = ["ResultsOnError"]
 
@@ -38,16 +38,18 @@ class ResultsOnError:
         self._results = results
         self._fallbacks = fallbacks
 
-    async def result(self, job: Job, request: ImageRequest, error: ImgforgeError, work: WorkRecord) -> CachedResult:
+    async def result(
+        self, wanted: WantedResult, request: ImageRequest, error: ImgforgeError, work: WorkRecord
+    ) -> CachedResult:
         """The stale result or a fallback image, since the source failed with *error*; else raises that."""
-        stale = await self.stale(job, error)
+        stale = await self.stale(wanted, error)
         if stale is not None:
             return stale
         if error.replaceable:
             for source in self._fallbacks.sources(request):
                 fallback = replace(request, source=source, passed=())
                 try:
-                    result = await self._fallbacks.image(fallback, job.accepted, work)
+                    result = await self._fallbacks.image(fallback, wanted.accepted, work)
                 except ImgforgeError as second_error:
                     self.log.warn("the fallback image failed too: {line}", line=second_error.logged)
                 else:
@@ -56,12 +58,12 @@ class ResultsOnError:
                     return replace(result, failure=error)
         raise error
 
-    async def stale(self, job: Job, error: ImgforgeError) -> CachedResult | None:
+    async def stale(self, wanted: WantedResult, error: ImgforgeError) -> CachedResult | None:
         """The stale result, since the source failed with *error*; None where it may not be served."""
-        if self._may_serve(job.stale, error):
-            return job.stale
-        if job.stale is not None and isinstance(error, SourceMissing):
-            await job.results.remove(job.stale.key)
+        if self._may_serve(wanted.stale, error):
+            return wanted.stale
+        if wanted.stale is not None and isinstance(error, SourceMissing):
+            await wanted.results.remove(wanted.stale.key)
         return None
 
     def stale_or_raise(self, error: ImgforgeError, stale: CachedResult | None) -> CachedResult:

@@ -51,7 +51,7 @@ _JOBS = Queue(QUEUE, routing_key=QUEUE, durable=True)
 
 
 class BrokerQueue:
-    """The queue of the Celery application *app*. Implements `RenderQueue`."""
+    """The queue of the Celery application *app*. Implements `JobQueue`."""
 
     log = Logger()
 

@@ -59,7 +59,7 @@ _KEPT = 30 * 86400.0  # seconds for which the counts of a request are kept
 
 
 class EmbeddedQueue:
-    """The queue in *directory*, which is created if it is not there. Implements `RenderQueue`.
+    """The queue in *directory*, which is created if it is not there. Implements `JobQueue`.
 
     With *durable* every transaction is on the disk once its method returns; without, the last ones before a power
     failure may be lost, which repeats work and loses none.

@@ -19,11 +19,11 @@ from imgforge.errors import ImgforgeError
 __all__ = [
     "BROWSER_ACCEPT",
     "JobFailed",
+    "JobQueue",
     "QueueFailed",
     "QueueStatus",
     "RenderFailure",
     "RenderJob",
-    "RenderQueue",
     "backoff",
     "is_request_id",
     "new_request_id",
@@ -126,7 +126,7 @@ class QueueFailed(ImgforgeError):
     status = 503
 
 
-class RenderQueue(Protocol):
+class JobQueue(Protocol):
     """A queue of jobs. Its methods block, may be called on any thread, and raise `QueueFailed`."""
 
     def add(self, jobs: Sequence[RenderJob], traceparent: str = "") -> None:

@@ -54,7 +54,7 @@ from imgforge.web.fast_lane import FastLane
 from imgforge.web.http import (
     Answer,
     Clients,
-    Exchange,
+    RequestInFlight,
     access_of,
     attach_record,
     joined_header,
@@ -117,7 +117,7 @@ class Server(Resource):
         self._observers = tuple(observers)
         self._with_secret = re.compile(_WITH_SECRET % re.escape(self._settings.path_prefix), re.IGNORECASE)
         self.clients = self._settings.clients
-        self.in_flight: InFlight[Exchange] = InFlight()
+        self.in_flight: InFlight[RequestInFlight] = InFlight()
 
     @property
     def active(self) -> int:
@@ -174,14 +174,14 @@ class Server(Resource):
         )
         bind_request(record)
         attach_record(request, record)
-        exchange = Exchange(request, record)
+        exchange = RequestInFlight(request, record)
         self.in_flight.add(exchange)
         if self._observers:
             tell_begun(self._observers, record, lambda header: request.getHeader(header) or b"")
         answering = Deferred.fromCoroutine(self._answer(route, exchange))
         request.notifyFinish().addErrback(exchange.client_left, answering)
 
-    async def _answer(self, route: Route, exchange: Exchange) -> None:
+    async def _answer(self, route: Route, exchange: RequestInFlight) -> None:
         """The whole exchange, in one coroutine: a callback would run in the context of its caller."""
         try:
             try:
@@ -198,7 +198,7 @@ class Server(Resource):
         finally:
             self.in_flight.discard(exchange)
 
-    def _explain(self, failure: Failure, exchange: Exchange) -> Answer:
+    def _explain(self, failure: Failure, exchange: RequestInFlight) -> Answer:
         # The end of a connection cancels the stream before it is reported to the exchange.
         record = exchange.record
         if exchange.client_gone or (exchange.request.startedWriting and failure.check(CancelledError)):
@@ -232,7 +232,7 @@ class Server(Resource):
             return LogLevel.warn
         return LogLevel.debug if self._access_log.enabled and isinstance(error, CLIENT_MISTAKES) else LogLevel.info
 
-    def _send(self, answer: Answer, exchange: Exchange) -> None:
+    def _send(self, answer: Answer, exchange: RequestInFlight) -> None:
         request, record = exchange.request, exchange.record
         record.status = answer.status or request.code
         if exchange.client_gone:
@@ -257,7 +257,7 @@ class Server(Resource):
             record.size = request.sentLength
             request.finish()
 
-    def _account(self, exchange: Exchange) -> None:
+    def _account(self, exchange: RequestInFlight) -> None:
         record = exchange.record
         record.ended = self._clock.seconds()
         self._metrics.answered(record.method, record.route, record.status, record.duration)

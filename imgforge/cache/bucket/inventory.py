@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.threads import blockingCallFromThread
 
 from imgforge.cache.bucket.object_names import SHARDS, ObjectNames
-from imgforge.cache.bucket.removal import read_metadata
+from imgforge.cache.bucket.purge_remover import read_metadata
 from imgforge.cache.bucket.settings import BucketSettings
 from imgforge.cache.bucket.stored_times import entry_moved
 from imgforge.cache.entry_format import LONGEST_BODY, CorruptEntry, decode

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from imgforge.cache.bucket.object_names import ObjectNames
 from imgforge.cache.bucket.purge_objects import PurgeObjects
-from imgforge.cache.bucket.removal import Removal
+from imgforge.cache.bucket.purge_remover import PurgeRemover
 from imgforge.cache.purge import FINAL_AFTER
 from imgforge.object_stores import IObjectStore
 
@@ -37,7 +37,7 @@ class Sweeping:
         clock: IReactorTime,
         store: IObjectStore,
         names: ObjectNames,
-        removal: Removal,
+        remover: PurgeRemover,
         keep: float,
         *,
         chance: Callable[[], float] = random,
@@ -45,7 +45,7 @@ class Sweeping:
         self._clock = clock
         self._store = store
         self._names = names
-        self._removal = removal
+        self._remover = remover
         self._keep = keep
         self._chance = chance
         self._work: Deferred[None] | None = None
@@ -70,7 +70,7 @@ class Sweeping:
     async def _sweep(self, purges: PurgeObjects) -> None:
         await self._store.put(self._names.swept, b"{}", "application/json")
         swept = purges.older_than(self._clock.seconds() - FINAL_AFTER)
-        removed = await self._removal.sweep(swept)
+        removed = await self._remover.sweep(swept)
         await purges.remove(list(swept))
         self.log.info(
             "{where}: removed {entries} purged entries and the {purges} purges that covered them",

@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from imgforge.cache.bucket.object_names import ObjectNames
 from imgforge.cache.bucket.purge_objects import PurgeObjects
-from imgforge.cache.bucket.removal import Removal
+from imgforge.cache.bucket.purge_remover import PurgeRemover
 from imgforge.cache.bucket.stored_times import entry_moved
 from imgforge.cache.bucket.sweeping import Sweeping
 from imgforge.cache.entry_format import HEAD_BYTES, LONGEST_HEADER, CorruptEntry, OldEntry, decode, encode
@@ -41,8 +41,8 @@ class BucketTier:
         self._store = store
         self._keep = keep
         self._names = ObjectNames(prefix)
-        self._removal = Removal(reactor, store, self._names)
-        self._sweeping = Sweeping(reactor, store, self._names, self._removal, keep)
+        self._remover = PurgeRemover(reactor, store, self._names)
+        self._sweeping = Sweeping(reactor, store, self._names, self._remover, keep)
         self._purges = PurgeObjects(
             reactor, store, self._names, lambda age: self._sweeping.after_listing(self._purges, age)
         )
@@ -126,27 +126,27 @@ class BucketTier:
 
     async def _purge(self, purge: Purge) -> int:
         await self._purges.record(purge)
-        return await self._removal.remove(purge)
+        return await self._remover.remove(purge)
 
     def _track(self, writing: Deferred[None]) -> Deferred[None]:
         """*writing*, which `close` waits for; its failure is the caller's, or nobody's."""
-        told: Deferred[None] = Deferred(lambda _: writing.cancel())
+        ended: Deferred[None] = Deferred(lambda _: writing.cancel())
         self._writes.add(writing)
 
-        def ended(outcome: Failure | None) -> None:
+        def end(outcome: Failure | None) -> None:
             self._writes.discard(writing)
             if isinstance(outcome, Failure):
-                told.errback(outcome)
+                ended.errback(outcome)
             else:
-                told.callback(None)
+                ended.callback(None)
 
-        writing.addBoth(ended)
-        return told
+        writing.addBoth(end)
+        return ended
 
     async def _close(self) -> None:
         self._purges.stop()
         self._sweeping.stop()
-        self._removal.stop()
+        self._remover.stop()
         if self._writes:
             finishing = DeferredList([_ended(writing) for writing in self._writes], consumeErrors=True)
             await finishing.addTimeout(_FINISH_WITHIN, self._reactor, lambda _outcome, _seconds: None)

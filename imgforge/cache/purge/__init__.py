@@ -4,6 +4,6 @@ from imgforge.cache.purge.follower import PurgeFollower
 from imgforge.cache.purge.known import FINAL_AFTER, KnownPurges
 from imgforge.cache.purge.packed import PackedPurges
 from imgforge.cache.purge.purges import Purges
-from imgforge.cache.purge.remover import Remover
+from imgforge.cache.purge.remover import PurgeRemover
 
-__all__ = ["FINAL_AFTER", "KnownPurges", "PackedPurges", "PurgeFollower", "Purges", "Remover"]
+__all__ = ["FINAL_AFTER", "KnownPurges", "PackedPurges", "PurgeFollower", "PurgeRemover", "Purges"]

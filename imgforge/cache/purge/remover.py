@@ -16,7 +16,7 @@ from imgforge.cache.purge.purges import Purges
 from imgforge.concurrency import FileThreads
 from imgforge.model import CacheEntry, Purge
 
-__all__ = ["Remover", "is_purged"]
+__all__ = ["PurgeRemover", "is_purged"]
 
 # Seconds that the caller of a purge waits for the count; the walk goes on after it.
 _COUNT_WITHIN = 10.0
@@ -42,7 +42,7 @@ class _Task:
     removed: int = 0
 
 
-class Remover:
+class PurgeRemover:
     """Removes entries below *root*; *on_fault* is called with the faults of the medium."""
 
     def __init__(

@@ -71,9 +71,9 @@ class RedisLeases:
 
         def work() -> None:
             if outcome is not None:
-                told = os.urandom(_RANDOM_BYTES) + outcome[: _LONGEST_OUTCOME - _RANDOM_BYTES]
+                message = os.urandom(_RANDOM_BYTES) + outcome[: _LONGEST_OUTCOME - _RANDOM_BYTES]
                 with self._client.session() as redis:
-                    redis.set(outcome_name(lease.key), told, px=int(1000 * _OUTCOME_TOLD))
+                    redis.set(outcome_name(lease.key), message, px=int(1000 * _OUTCOME_TOLD))
             self._delete({lease_name(lease.key): lease.token})
 
         # Where that fails, the lease expires.

@@ -16,7 +16,7 @@ from imgforge.cache.redis.client import RedisClient
 from imgforge.cache.redis.leases import RedisLease, RedisLeases
 from imgforge.cache.redis.names import entry_name
 from imgforge.cache.redis.purge_log import PurgeLog
-from imgforge.cache.redis.purge_removal import PurgeRemoval
+from imgforge.cache.redis.purge_remover import PurgeRemover
 from imgforge.cache.redis.settings import RedisSettings
 from imgforge.concurrency import FileThreads
 from imgforge.errors import PurgeFailed
@@ -65,7 +65,7 @@ class RedisTier:
         self._search = FileThreads(reactor, 1, _PATIENCE, "imgforge-redis-search")
         self._leases = RedisLeases(reactor, self._leasers, self._client)
         self._purges = PurgeLog(reactor, self._client, self._lifetime + FINAL_AFTER)
-        self._removal = PurgeRemoval(reactor, self._search, self._searcher)
+        self._remover = PurgeRemover(reactor, self._search, self._searcher)
         self._changes: set[Deferred[Any]] = set()
 
     def start(self, learn: LearnPurges) -> Deferred[None]:
@@ -80,7 +80,7 @@ class RedisTier:
 
     async def _close(self) -> None:
         self._purges.stop()
-        self._removal.stop()
+        self._remover.stop()
         await self._within(_DRAIN, *self._changes, self._leases.close())
         # What waits for an answer now fails, so that no thread is left.
         self._client.close()
@@ -161,7 +161,7 @@ class RedisTier:
         except OSError as error:
             self.log.error("a purge could not be recorded in Redis, purge again once it works: {error}", error=error)
             raise PurgeFailed("the purge could not be recorded: other nodes do not know of it") from error
-        return await self._removal.remove(purge)
+        return await self._remover.remove(purge)
 
     def purged_before(self) -> float:
         """See `ICacheTier`: what a purge of that time covers has expired."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from imgforge.config import Settings
-from imgforge.queue import Intake, RenderQueue
+from imgforge.queue import Intake, JobQueue
 from imgforge.service.url_translation import url_settings
 from imgforge.sources import AllowedSources
 from imgforge.urls import Signer, UrlParser
@@ -15,7 +15,7 @@ __all__ = ["make_intake", "make_queue"]
 _EXTRA = "IMGFORGE_QUEUE_URL needs Celery: pip install 'twisted-imgforge[queue]'"
 
 
-def make_queue(settings: Settings) -> RenderQueue:
+def make_queue(settings: Settings) -> JobQueue:
     """The queue that *settings* name; `ImportError` says what to install."""
     if settings.queue_path:
         from imgforge.queue import EmbeddedQueue

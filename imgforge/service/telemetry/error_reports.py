@@ -25,8 +25,8 @@ from imgforge.service.telemetry.reports import (
     Airbrake,
     Bugsnag,
     ErrorReport,
+    ErrorService,
     Honeybadger,
-    Notifier,
     Payload,
     ReportMetrics,
     ReportQueue,
@@ -88,14 +88,14 @@ def _no_header(_: bytes) -> bytes:
     return b""
 
 
-def _notifiers(settings: Settings) -> list[Notifier]:
-    notifiers: list[Notifier] = []
+def _error_services(settings: Settings) -> list[ErrorService]:
+    services: list[ErrorService] = []
     if settings.bugsnag_key:
-        notifiers.append(Bugsnag(settings.bugsnag_key, settings.bugsnag_stage, settings.bugsnag_endpoint))
+        services.append(Bugsnag(settings.bugsnag_key, settings.bugsnag_stage, settings.bugsnag_endpoint))
     if settings.honeybadger_key:
-        notifiers.append(Honeybadger(settings.honeybadger_key, settings.honeybadger_env, settings.honeybadger_endpoint))
+        services.append(Honeybadger(settings.honeybadger_key, settings.honeybadger_env, settings.honeybadger_endpoint))
     if settings.airbrake_project_key:
-        notifiers.append(
+        services.append(
             Airbrake(
                 settings.airbrake_project_id,
                 settings.airbrake_project_key,
@@ -103,7 +103,7 @@ def _notifiers(settings: Settings) -> list[Notifier]:
                 settings.airbrake_host,
             )
         )
-    return notifiers
+    return services
 
 
 class Reporters(MultiService):
@@ -132,7 +132,7 @@ def make(reactor: IServerReactor, settings: Settings, metrics: Metrics) -> Telem
         return (await client.ask(request)).status
 
     reporters: list[ReportQueue | SentryClient] = [
-        ReportQueue(reactor, notifier, post, counts) for notifier in _notifiers(settings)
+        ReportQueue(reactor, service, post, counts) for service in _error_services(settings)
     ]
     if settings.sentry_dsn:
         reporters.append(SentryClient(reactor, settings, counts))

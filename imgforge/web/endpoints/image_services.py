@@ -45,7 +45,7 @@ class ImageServices:
     key: ClientKey = field(default_factory=ClientKey)  # headers and cookies in the cache key
     hints: ClientHints = field(default_factory=ClientHints)
 
-    def admit(self, request: Request, parse: Callable[[bytes], R]) -> R:
+    def checked(self, request: Request, parse: Callable[[bytes], R]) -> R:
         """What *parse* reads in the target of *request*, if its signature, token and expiry are good.
 
         Raises `BadToken`, `Expired`, or what *parse* raises.

@@ -67,7 +67,7 @@ class ImageEndpoint:
     async def __call__(self, request: Request) -> Answer:
         """The result may come from a cache, and may be 206, 304, 412 or 416."""
         services = self._services
-        image = services.admit(request, services.parser.parse)
+        image = services.checked(request, services.parser.parse)
         record = record_of(request)
         record.format = image.options.format or ""
         passed, passed_names = services.passthrough.of(request, image.source)
@@ -89,13 +89,13 @@ class ImageEndpoint:
         hints = services.hints.of(request, image)
         if any(hints.used):
             image = replace(image, hints=hints.used)
-        admit = services.rates.of(request)
+        take_token = services.rates.of(request)
         only_cached = only_if_cached(request)
         client = services.key.of(request)
         if only_cached:
             result = await services.pipeline.cached(image, formats, client=client)
         else:
-            result = await services.pipeline.image(image, formats, admit, client=client, record=record)
+            result = await services.pipeline.image(image, formats, take_token, client=client, record=record)
         record.format = result.entry.rendition.format
         if result.failure is not None:
             record.failure, record.error, record.fallback = result.failure, result.failure.logged, result.failure.status

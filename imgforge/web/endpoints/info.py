@@ -22,15 +22,15 @@ class InfoEndpoint:
     async def __call__(self, request: Request) -> Answer:
         """The fields are those that the options name; caches, ours too, may store them as long as the image."""
         services, record = self._services, record_of(request)
-        wanted = services.admit(request, services.parser.parse_info)
+        wanted = services.checked(request, services.parser.parse_info)
         passed, passed_names = services.passthrough.of(request, wanted.source)
-        admit = services.rates.of(request)
+        take_token = services.rates.of(request)
         only_cached = only_if_cached(request)
         wanted, client = replace(wanted, passed=passed), services.key.of(request)
         if only_cached:
             result = await services.pipeline.cached(wanted, client=client)
         else:
-            result = await services.pipeline.info(wanted, admit, client=client, record=record)
+            result = await services.pipeline.info(wanted, take_token, client=client, record=record)
         status = cache_status(result) + (time_to_live(result, services.clock.seconds()) if only_cached else "")
         headers = [(b"Cache-Status", status.encode("ascii"))]
         headers += cache_headers(entry_terms(result.entry), wanted.delivery, services.answers, services.clock.seconds())

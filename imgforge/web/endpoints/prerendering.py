@@ -24,10 +24,10 @@ from imgforge.queue import (
     BROWSER_ACCEPT,
     MOST_PATHS,
     Intake,
+    JobQueue,
     NotAnEvent,
     QueueStatus,
     RenderJob,
-    RenderQueue,
     created_objects,
     jobs_of,
     new_request_id,
@@ -108,7 +108,7 @@ def prerendering_off() -> list[Route]:
 class RenderEndpoint:
     """`POST /render`: queues images by their paths, or all presets of an original."""
 
-    def __init__(self, gate: RenderGate, intake: Intake, queue: RenderQueue, on_thread: OnThread) -> None:
+    def __init__(self, gate: RenderGate, intake: Intake, queue: JobQueue, on_thread: OnThread) -> None:
         self._gate = gate
         self._intake = intake
         self._queue = queue
@@ -142,7 +142,7 @@ def _order(body: bytes) -> _Order:
 class RenderStatusEndpoint:
     """`GET /render/<id>`: what became of the images of a request."""
 
-    def __init__(self, gate: RenderGate, queue: RenderQueue, on_thread: OnThread) -> None:
+    def __init__(self, gate: RenderGate, queue: JobQueue, on_thread: OnThread) -> None:
         self._gate = gate
         self._queue = queue
         self._on_thread = on_thread
@@ -164,7 +164,7 @@ class EventsEndpoint:
 
     log = Logger()
 
-    def __init__(self, gate: RenderGate, intake: Intake, queue: RenderQueue, on_thread: OnThread) -> None:
+    def __init__(self, gate: RenderGate, intake: Intake, queue: JobQueue, on_thread: OnThread) -> None:
         self._gate = gate
         self._intake = intake
         self._queue = queue

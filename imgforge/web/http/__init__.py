@@ -19,7 +19,6 @@ from imgforge.web.http.conditions import (
     precondition_fails,
 )
 from imgforge.web.http.disposition import content_disposition
-from imgforge.web.http.exchange import Exchange, access_of, attach_record, record_of
 from imgforge.web.http.forwarded import FORWARDED, Clients, added_by_proxy, bucket, names_this_machine, plain_address
 from imgforge.web.http.image_answers import ServedImage, canonical, image_answer
 from imgforge.web.http.key_headers import ClientKey
@@ -36,6 +35,7 @@ from imgforge.web.http.request_headers import (
     only_if_cached,
     request_id,
 )
+from imgforge.web.http.request_in_flight import RequestInFlight, access_of, attach_record, record_of
 from imgforge.web.http.strict_channel import StrictChannel
 
 __all__ = [
@@ -53,11 +53,11 @@ __all__ = [
     "ClientKey",
     "Clients",
     "Conditions",
-    "Exchange",
     "Headers",
     "Negotiation",
     "Offer",
     "Passthrough",
+    "RequestInFlight",
     "ServedImage",
     "StrictChannel",
     "accepted_formats",

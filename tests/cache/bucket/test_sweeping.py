@@ -96,7 +96,7 @@ class PurgeTests(SweepCase):
         purging = self.tier.purge(Purge(NOW, "source", ENTRY.source))
         self.assertEqual(self.successResultOf(purging), 1)
         store.hung = True  # type: ignore[attr-defined]
-        counting = self.tier._removal.remove(Purge(NOW, "tag", "a"))
+        counting = self.tier._remover.remove(Purge(NOW, "tag", "a"))
         self.assertNoResult(counting)
         self.clock.advance(5)
         self.assertEqual(self.successResultOf(counting), 0)
@@ -139,13 +139,13 @@ class SweepTests(SweepCase):
     def test_a_sweep_that_fails_keeps_the_purges(self) -> None:
         self.leave_purged()
         store = self.tier._store
-        removal = self.tier._removal.sweep
+        sweep = self.tier._remover.sweep
 
         async def failing(purges: dict[str, Purge]) -> int:
             store.fault = "s3://cache answered 503"  # type: ignore[attr-defined]
-            return await removal(purges)
+            return await sweep(purges)
 
-        self.tier._removal.sweep = failing  # type: ignore[method-assign]
+        self.tier._remover.sweep = failing  # type: ignore[method-assign]
         self.pass_time(2 * HOUR)
         self.assertEqual(len([name for name in self.names() if name.endswith(".json")]), 1)
         self.assertTrue(any("old purges stay in the bucket until the next sweep" in line for line in self.lines))

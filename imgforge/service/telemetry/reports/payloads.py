@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from imgforge import __version__
 from imgforge.service.telemetry.reports.error_report import ErrorReport, Frame
 
-__all__ = ["Airbrake", "Bugsnag", "Honeybadger", "Notifier", "Payload", "sentry_event"]
+__all__ = ["Airbrake", "Bugsnag", "ErrorService", "Honeybadger", "Payload", "sentry_event"]
 
 _NOTIFIER = {"name": "imgforge", "version": __version__, "url": ""}  # the services want all three
 
@@ -31,7 +31,7 @@ class Payload:
     body: bytes
 
 
-class Notifier(Protocol):
+class ErrorService(Protocol):
     """A service and the operator's project there."""
 
     @property

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from imgforge.config import mask_user_info
 from imgforge.service.telemetry.reports.error_report import ErrorReport
-from imgforge.service.telemetry.reports.payloads import Notifier, Payload
+from imgforge.service.telemetry.reports.payloads import ErrorService, Payload
 from imgforge.service.telemetry.reports.report_metrics import ReportMetrics
 
 __all__ = ["ReportQueue"]
@@ -27,17 +27,17 @@ Post = Callable[[Payload], Awaitable[int]]
 
 
 class ReportQueue(Service):
-    """Sends reports by *post* to the service of *notifier*; *counts* learns what became of each.
+    """Sends reports by *post* to *service*; *counts* learns what became of each.
 
     A hundred reports may wait; further ones are dropped. While the service cannot be reached, a warning says so once.
     """
 
     log = Logger()
 
-    def __init__(self, clock: IReactorTime, notifier: Notifier, post: Post, counts: ReportMetrics) -> None:
-        self.name = notifier.name
+    def __init__(self, clock: IReactorTime, service: ErrorService, post: Post, counts: ReportMetrics) -> None:
+        self.name = service.name
         self._clock = clock
-        self._notifier = notifier
+        self._service = service
         self._post = post
         self._counts = counts
         self._waiting: deque[ErrorReport] = deque()
@@ -80,7 +80,7 @@ class ReportQueue(Service):
 
     async def _send(self, report: ErrorReport) -> bool:
         try:
-            status = await self._post(self._notifier.payload(report))
+            status = await self._post(self._service.payload(report))
             why = f"it answered {status}"
         except CancelledError:
             self._counts.counted("failed")

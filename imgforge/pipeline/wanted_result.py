@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from imgforge.model import ImageRequest, InfoRequest
 from imgforge.pipeline.result_cache import CachedResult, ResultCache
 
-__all__ = ["Job"]
+__all__ = ["WantedResult"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Job:
+class WantedResult:
     """A result to make: *key* is its place in *results*, *stale* what the cache has, *purged_at* the last purge."""
 
     request: ImageRequest | InfoRequest
@@ -28,5 +28,5 @@ class Job:
 
     @property
     def coalescing_key(self) -> tuple[bytes, float, ResultCache]:
-        """What equal jobs have in common; requests that came after a purge do not join work begun before it."""
+        """What equal work has in common; requests that came after a purge do not join work begun before it."""
         return self.key, self.purged_at, self.results

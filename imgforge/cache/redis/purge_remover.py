@@ -17,7 +17,7 @@ from imgforge.cache.redis.stored_entries import StoredEntry, batches, leave_unto
 from imgforge.concurrency import FileThreads
 from imgforge.model import Purge
 
-__all__ = ["PurgeRemoval"]
+__all__ = ["PurgeRemover"]
 
 # Seconds that the caller of a purge waits for the count; the search goes on after it.
 _COUNT_WITHIN = 3.0
@@ -30,7 +30,7 @@ class _Task:
     removed: int = 0
 
 
-class PurgeRemoval:
+class PurgeRemover:
     """Removes entries by *client*, which nothing else uses, on the one thread of *threads*."""
 
     log = Logger()

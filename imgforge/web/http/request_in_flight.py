@@ -12,7 +12,7 @@ from twisted.web.server import Request
 from imgforge.observability import Access, RequestRecord, as_sent
 from imgforge.web.http.request_headers import MOST_LOGGED
 
-__all__ = ["Exchange", "access_of", "attach_record", "record_of"]
+__all__ = ["RequestInFlight", "access_of", "attach_record", "record_of"]
 
 _ATTRIBUTE = "imgforge_record"
 
@@ -29,7 +29,7 @@ def record_of(request: Request) -> RequestRecord:
 
 
 @dataclass(eq=False, slots=True)
-class Exchange:
+class RequestInFlight:
     """A request in flight."""
 
     request: Request
@@ -51,7 +51,7 @@ class Exchange:
         return (self.request.getHeader(name) or b"")[:MOST_LOGGED].decode("latin-1")
 
 
-def access_of(exchange: Exchange) -> Access:
+def access_of(exchange: RequestInFlight) -> Access:
     """The line of the access log for *exchange*, which is complete."""
     record = exchange.record
     return Access(

@@ -23,7 +23,7 @@ from imgforge.cache.purge import FINAL_AFTER, Purges
 from imgforge.model import CacheEntry, Purge
 from imgforge.object_stores import IObjectStore, ObjectStoreError, StoredObject
 
-__all__ = ["Removal", "read_metadata"]
+__all__ = ["PurgeRemover", "read_metadata"]
 
 _COUNT_WITHIN = 5.0  # seconds that the caller of a purge waits for the count
 _MOST_AT_ONCE = 2000  # entries that are read for a purge; where there are more, a sweep removes them some day
@@ -59,7 +59,7 @@ async def read_metadata(store: IObjectStore, name: str) -> tuple[bytes, CacheEnt
     return key, entry, head.body
 
 
-class Removal:
+class PurgeRemover:
     """Removes entries from *store*; one search at a time, for all purges that wait for one."""
 
     log = Logger()
