@@ -46,7 +46,8 @@ class FallbackImages:
         async def make() -> CachedResult:
             with self._caches.budget.lease() as lease:
                 original = await self._original(request, lease, work)
-                if cached is not None and original.stored_at:  # its origin fails: what is made of it would be as old
+                # Its origin fails: what is made of the stale original would be no newer.
+                if cached is not None and cached.entry.stored_at >= original.stored_at > 0:
                     return cached
                 return results.store(key, await self._renderer.render(request, accepted, original, lease, work))
 

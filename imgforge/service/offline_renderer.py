@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from twisted.internet.defer import TimeoutError as TookTooLong
+
 from imgforge import processing
 from imgforge.concurrency import run_in_own_reactor
 from imgforge.config import Settings
@@ -117,8 +119,11 @@ def _fetched(settings: Settings, url: str) -> bytes:
             await sources.close()
 
     try:
-        return run_in_own_reactor(fetch)
+        return run_in_own_reactor(fetch, settings.timeout)
     except ImgforgeError:
         raise
+    except TookTooLong:
+        limit = f"it takes longer than {settings.timeout:g} seconds"
+        raise OriginFailed(f"the watermark cannot be fetched: {limit}") from None
     except Exception as error:
         raise OriginFailed(f"the watermark cannot be fetched: {error}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -98,6 +99,14 @@ class PixelTests(ProcessCase):
         options = "rs:fit:6000:6000/el:1/bl:90"
         text = self.refused(options, str(self.root / "in/a.png"), str(self.root / "o.png"), IMGFORGE_TIMEOUT="1")
         self.assertIn("it took longer than 1 seconds (IMGFORGE_TIMEOUT)", text)
+
+    def test_time_limit_of_the_settings_ends_the_wait_for_a_watermark(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = f"http://127.0.0.1:{silent.getsockname()[1]}/mark.png"
+            source = str(self.root / "in/a.png")
+            settings = {"IMGFORGE_ALLOW_LOOPBACK_SOURCE_ADDRESSES": "true", "IMGFORGE_TIMEOUT": "0.3"}
+            line = self.refused(f"wm:1/wmu:{_base64(url)}", source, str(self.root / "out.png"), **settings)
+        self.assertIn("the watermark cannot be fetched: it takes longer than 0.3 seconds", line)
 
     def test_options_are_refused_as_in_a_url(self) -> None:
         source, out = str(self.root / "in/a.png"), str(self.root / "o.png")

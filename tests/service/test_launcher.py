@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.interfaces import IServerReactor
-from imgforge.service.supervisor import Launcher, TemplateProcess
+from imgforge.service.supervisor import Launcher, TemplateProcess, launcher
 
 
 class Reactor(Clock):
@@ -72,6 +72,8 @@ class Worker(ProcessProtocol):
 
 class LauncherTests(SynchronousTestCase):
     def setUp(self) -> None:
+        # The process of the tests would be the parent of other tests' orphans, and would not reap them.
+        self.patch(launcher, "adopt_orphans", lambda: None)
         self.reactor = Reactor()
         self.template = Template()
         self.launcher = Launcher(cast("IServerReactor", self.reactor), cast("TemplateProcess", self.template))
