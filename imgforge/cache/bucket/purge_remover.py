@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import math
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -19,7 +18,7 @@ from imgforge.cache.bucket.object_names import SHARDS, ObjectNames
 from imgforge.cache.bucket.parallel import in_parallel
 from imgforge.cache.bucket.stored_times import entry_moved
 from imgforge.cache.entry_format import HEAD_BYTES, CorruptEntry, decode_header, read_head
-from imgforge.cache.purge import FINAL_AFTER, Purges
+from imgforge.cache.purge import FINAL_AFTER, Purges, PurgeSearches, PurgeTask
 from imgforge.model import CacheEntry, Purge
 from imgforge.object_stores import IObjectStore, ObjectStoreError, StoredObject
 
@@ -34,13 +33,6 @@ _START = 4096  # bytes of an entry, in which its metadata almost always end
 
 class _TooMany(Exception):
     """The bucket has more entries than are read for a purge."""
-
-
-@dataclass(eq=False)
-class _Task:
-    purge: Purge
-    done: Deferred[None] = field(default_factory=Deferred)
-    removed: int = 0
 
 
 async def read_metadata(store: IObjectStore, name: str) -> tuple[bytes, CacheEntry, int] | None:
@@ -68,8 +60,7 @@ class PurgeRemover:
         self._clock = clock
         self._store = store
         self._names = names
-        self._waiting: list[_Task] = []
-        self._searching = False
+        self._searches = PurgeSearches(clock, _COUNT_WITHIN, lambda tasks: self._run(self._remove_found(tasks)))
         self._under_way: set[Deferred[None]] = set()
 
     def stop(self) -> None:
@@ -79,31 +70,15 @@ class PurgeRemover:
 
     def remove(self, purge: Purge) -> Deferred[int]:
         """Remove the entries that *purge* covers; how many there were, as far as it is known in time."""
-        task = _Task(purge)
         if purge.kind == "url":
-            self._run([task], self._remove_url(task))
-        else:
-            self._waiting.append(task)
-            self._next()
-        counted = task.done.addTimeout(_COUNT_WITHIN, self._clock, lambda _outcome, _seconds: None)
-        return counted.addCallback(lambda _: task.removed)
+            return self._searches.remove_at_once(purge, lambda task: self._run(self._remove_url(task)))
+        return self._searches.remove(purge)
 
     async def sweep(self, purges: dict[str, Purge]) -> int:
         """Remove all entries that *purges* cover; how many there were. Fails where the store does."""
         return await self._search(list(purges.values()), [], math.inf)
 
-    def _next(self) -> None:
-        if self._searching or not self._waiting:
-            return
-        tasks, self._waiting = self._waiting, []
-        self._searching = True
-        self._run(tasks, self._remove_found(tasks)).addBoth(self._searched)
-
-    def _searched(self, _: object) -> None:
-        self._searching = False
-        self._next()
-
-    def _run(self, tasks: list[_Task], work: Coroutine[Deferred[Any], Any, None]) -> Deferred[None]:
+    def _run(self, work: Coroutine[Deferred[Any], Any, None]) -> Deferred[None]:
         running: Deferred[None] = Deferred.fromCoroutine(work)
         self._under_way.add(running)
 
@@ -113,13 +88,10 @@ class PurgeRemover:
                 self.log.info(
                     "purged entries are left in the bucket, where nobody serves them: {error}", error=outcome.value
                 )
-            for task in tasks:
-                if not task.done.called:
-                    task.done.callback(None)
 
         return running.addBoth(ended)
 
-    async def _remove_url(self, task: _Task) -> None:
+    async def _remove_url(self, task: PurgeTask) -> None:
         marker = ""
         while True:
             page = await self._store.page(self._names.entries(task.purge.value), marker)
@@ -128,18 +100,18 @@ class PurgeRemover:
             if not marker:
                 return
 
-    async def _remove_variant(self, task: _Task, name: str) -> None:
+    async def _remove_variant(self, task: PurgeTask, name: str) -> None:
         if self._names.key(name) is not None:
             await self._store.remove(name)
             task.removed += 1
 
-    async def _remove_found(self, tasks: list[_Task]) -> None:
+    async def _remove_found(self, tasks: list[PurgeTask]) -> None:
         try:
             await self._search([task.purge for task in tasks], tasks, _MOST_AT_ONCE)
         except _TooMany:
             self.log.debug("the bucket has too many entries to read them for a purge: a sweep removes those it covers")
 
-    async def _search(self, purges: list[Purge], tasks: list[_Task], most: float) -> int:
+    async def _search(self, purges: list[Purge], tasks: list[PurgeTask], most: float) -> int:
         """Read the entries that *purges* may cover, at most so many, and remove those that they do."""
         at_once = _AT_ONCE if tasks else _SWEPT_AT_ONCE
         ahead = self._store.ahead()
@@ -168,7 +140,7 @@ class PurgeRemover:
         return removed
 
     async def _sweep_entry(
-        self, found: StoredObject, covering: Purges, each_task: list[tuple[_Task, Purges]]
+        self, found: StoredObject, covering: Purges, each_task: list[tuple[PurgeTask, Purges]]
     ) -> bool | None:
         """As `_remove_covered`, which is tried again after a fault of the store; None where that does not help."""
         for pause in _PAUSES:
@@ -179,7 +151,7 @@ class PurgeRemover:
         return None
 
     async def _remove_covered(
-        self, found: StoredObject, covering: Purges, each_task: list[tuple[_Task, Purges]]
+        self, found: StoredObject, covering: Purges, each_task: list[tuple[PurgeTask, Purges]]
     ) -> bool:
         key = self._names.key(found.name)
         try:

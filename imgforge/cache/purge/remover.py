@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 
 from twisted.internet.defer import Deferred
@@ -13,6 +12,7 @@ from twisted.python.failure import Failure
 from imgforge.cache.directory_walk import FoundFile, WalkStopped, entries, entries_beginning, remove
 from imgforge.cache.entry_file import CorruptEntry, read_header
 from imgforge.cache.purge.purges import Purges
+from imgforge.cache.purge.searches import PurgeSearches, PurgeTask
 from imgforge.concurrency import FileThreads
 from imgforge.model import CacheEntry, Purge
 
@@ -35,25 +35,16 @@ def _header(found: FoundFile) -> tuple[bytes, CacheEntry] | None:
         return None
 
 
-@dataclass(eq=False)
-class _Task:
-    purge: Purge
-    done: Deferred[None] = field(default_factory=Deferred)
-    removed: int = 0
-
-
 class PurgeRemover:
     """Removes entries below *root*; *on_fault* is called with the faults of the medium."""
 
     def __init__(
         self, clock: IReactorTime, threads: FileThreads, root: str, on_fault: Callable[[Failure], None]
     ) -> None:
-        self._clock = clock
         self._threads = threads
         self._root = root
         self._on_fault = on_fault
-        self._waiting: list[_Task] = []
-        self._walking = False
+        self._searches = PurgeSearches(clock, _COUNT_WITHIN, lambda tasks: self._run(partial(self._walk, tasks)))
         self._stopping = False
 
     def stop(self) -> None:
@@ -62,39 +53,19 @@ class PurgeRemover:
 
     def remove(self, purge: Purge) -> Deferred[int]:
         """Remove the entries that *purge* covers; returns how many, as far as it is known in time."""
-        task = _Task(purge)
-        counted = task.done.addTimeout(_COUNT_WITHIN, self._clock, lambda _outcome, _seconds: None)
         if purge.kind == "url":
-            self._run([task], partial(self._remove_url, task))
-        else:
-            self._waiting.append(task)
-            self._next()
-        return counted.addCallback(lambda _: task.removed)
+            return self._searches.remove_at_once(purge, lambda task: self._run(partial(self._remove_url, task)))
+        return self._searches.remove(purge)
 
-    def _next(self) -> None:
-        if self._walking or not self._waiting:
-            return
-        tasks, self._waiting = self._waiting, []
-        self._walking = True
-        self._run(tasks, partial(self._walk, tasks)).addCallback(self._walked)
+    def _run(self, work: Callable[[], None]) -> Deferred[None]:
+        return self._threads.run(work).addErrback(self._on_fault)
 
-    def _walked(self, _: None) -> None:
-        self._walking = False
-        self._next()
-
-    def _run(self, tasks: list[_Task], work: Callable[[], None]) -> Deferred[None]:
-        def finished(_: None) -> None:
-            for task in tasks:
-                task.done.callback(None)
-
-        return self._threads.run(work).addErrback(self._on_fault).addCallback(finished)
-
-    def _remove_url(self, task: _Task) -> None:
+    def _remove_url(self, task: PurgeTask) -> None:
         purges = Purges([task.purge])
         for found in entries_beginning(self._root, task.purge.value):
             task.removed += is_purged(found, purges.covers) and remove(found[0])
 
-    def _walk(self, tasks: list[_Task]) -> None:
+    def _walk(self, tasks: list[PurgeTask]) -> None:
         all_purges = Purges(task.purge for task in tasks)
         each_purge = [(task, Purges([task.purge])) for task in tasks]
         try:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
-
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from imgforge.cache.purge import Purges
+from imgforge.cache.purge import Purges, PurgeSearches, PurgeTask
 from imgforge.cache.redis.client import RedisClient
 from imgforge.cache.redis.faults import RedisFault
 from imgforge.cache.redis.stored_entries import StoredEntry, batches, leave_untouched, read_metadata
@@ -23,24 +20,15 @@ __all__ = ["PurgeRemover"]
 _COUNT_WITHIN = 3.0
 
 
-@dataclass(eq=False)
-class _Task:
-    purge: Purge
-    done: Deferred[None] = field(default_factory=Deferred)
-    removed: int = 0
-
-
 class PurgeRemover:
     """Removes entries by *client*, which nothing else uses, on the one thread of *threads*."""
 
     log = Logger()
 
     def __init__(self, clock: IReactorTime, threads: FileThreads, client: RedisClient) -> None:
-        self._clock = clock
         self._threads = threads
         self._client = client
-        self._waiting: list[_Task] = []
-        self._searching = False
+        self._searches = PurgeSearches(clock, _COUNT_WITHIN, self._run)
         self._stopping = False
 
     def stop(self) -> None:
@@ -49,28 +37,12 @@ class PurgeRemover:
 
     def remove(self, purge: Purge) -> Deferred[int]:
         """Remove the entries that *purge* covers; returns how many, as far as it is known in time."""
-        task = _Task(purge)
-        self._waiting.append(task)
-        self._next()
-        counted = task.done.addTimeout(_COUNT_WITHIN, self._clock, lambda _outcome, _seconds: None)
-        return counted.addCallback(lambda _: task.removed)
+        return self._searches.remove(purge)
 
-    def _next(self) -> None:
-        if self._searching or not self._waiting:
-            return
-        tasks, self._waiting = self._waiting, []
-        self._searching = True
+    def _run(self, tasks: list[PurgeTask]) -> Deferred[None]:
+        return self._threads.run(lambda: self._search(tasks)).addErrback(self._failed)
 
-        def ended(_: Any) -> None:
-            self._searching = False
-            for task in tasks:
-                if not task.done.called:
-                    task.done.callback(None)
-            self._next()
-
-        self._threads.run(lambda: self._search(tasks)).addErrback(self._failed).addCallback(ended)
-
-    def _search(self, tasks: list[_Task]) -> None:
+    def _search(self, tasks: list[PurgeTask]) -> None:
         all_purges = Purges(task.purge for task in tasks)
         each_purge = [(task, Purges([task.purge])) for task in tasks]
         beginnings = {task.purge.value if task.purge.kind == "url" else "" for task in tasks}
