@@ -7,9 +7,10 @@ import re
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -28,12 +29,15 @@ __all__ = [
     "escaped",
     "fail",
     "fail_without_keys",
+    "headers_option",
     "parse_headers",
     "rfc3339",
     "settings_of",
     "signer_of",
     "write_secret",
 ]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 CONFIG = click.option(
     "--config",
@@ -43,14 +47,20 @@ CONFIG = click.option(
     help="TOML file with settings; environment variables override it.",
 )
 
-HEADERS = click.option(
-    "--header",
-    "-H",
-    "headers",
-    multiple=True,
-    callback=lambda _context, _parameter, lines: parse_headers(lines),
-    help="Header of each request, such as Accept.",
-)
+
+def headers_option(description: str) -> Callable[[F], F]:
+    """The option `-H NAME: VALUE`, which may be repeated, as `parse_headers` has them."""
+    return click.option(
+        "--header",
+        "-H",
+        "headers",
+        multiple=True,
+        callback=lambda _context, _parameter, lines: parse_headers(lines),
+        help=description,
+    )
+
+
+HEADERS = headers_option("Header of each request, such as Accept.")
 BASE_URL = click.option("--base-url", "-B", required=True, help="URL of the server, such as http://127.0.0.1:3000.")
 
 # What browsers send for an image: Chrome's, which names the most formats.

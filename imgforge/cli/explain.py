@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imgforge.cli.common import BROWSER_ACCEPT, CONFIG, fail, parse_headers, settings_of
+from imgforge.cli.common import BROWSER_ACCEPT, CONFIG, fail, headers_option, settings_of
 from imgforge.cli.server_connection import ServerRequest, ServerUnreachable, address_of_url, answer_to, path_at
 
 if TYPE_CHECKING:
@@ -28,14 +28,7 @@ _NOT_CACHED = 504
 @click.command(short_help="Show what a URL does under the settings, and why.")
 @click.argument("url")
 @click.option("--accept", help="The client's Accept header; by default a browser's.")
-@click.option(
-    "--header",
-    "-H",
-    "headers",
-    multiple=True,
-    callback=lambda _context, _parameter, lines: parse_headers(lines),
-    help="A header of the client, as NAME: VALUE; --fetch sends those that the settings pass on.",
-)
+@headers_option("A header of the client, as NAME: VALUE; --fetch sends those that the settings pass on.")
 @click.option("--size", help="WIDTHxHEIGHT of the original in pixels: shows the sizes of every stage.")
 @click.option("--source-file", type=click.Path(exists=True, dir_okay=False), help="The original: as --size, exactly.")
 @click.option("--fetch", is_flag=True, help="Fetch the original as the server would: as --source-file.")

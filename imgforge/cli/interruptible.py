@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -11,9 +10,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
+from imgforge.concurrency import run_handling_signals
+
 __all__ = ["run_until_signalled"]
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SHOWN_EVERY = 0.1  # seconds
 
 
@@ -43,13 +43,7 @@ def run_until_signalled(
         showing.start(_SHOWN_EVERY, now=False)
         Deferred.fromCoroutine(work()).addErrback(failures.append).addBoth(lambda _: reactor.stop())
 
-    before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
-    try:
-        reactor.callWhenRunning(begin)
-        reactor.run(installSignalHandlers=False)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    run_handling_signals(reactor, begin, on_signal)
     if failures:
         failures[0].raiseException()
     return caught

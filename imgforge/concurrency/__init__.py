@@ -4,7 +4,7 @@ from imgforge.concurrency.coalescing import Coalescer
 from imgforge.concurrency.concurrency_limit import ConcurrencyLimit, ConcurrencyLimits
 from imgforge.concurrency.daemon_threads import DaemonThread, DaemonThreadPool, call_on_thread
 from imgforge.concurrency.file_threads import FileThreads, Stalled, TimeLimit
-from imgforge.concurrency.own_reactor import run_in_own_reactor
+from imgforge.concurrency.own_reactor import run_handling_signals, run_in_own_reactor
 from imgforge.concurrency.reporting_threads import ReportingThreads
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "Stalled",
     "TimeLimit",
     "call_on_thread",
+    "run_handling_signals",
     "run_in_own_reactor",
 ]

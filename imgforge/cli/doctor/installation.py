@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import platform
 import re
-import shlex
-import sys
 from collections.abc import Iterator
 from importlib import metadata
 
 from imgforge import __version__
 from imgforge.cli.doctor.finding import Finding, ok, warn
+from imgforge.pip_command import pip_install
 
 __all__ = ["check_extras", "check_fonts", "check_formats", "check_versions"]
 
 _DISTRIBUTION = "twisted-imgforge"
-_PIP = f"{shlex.quote(sys.executable or 'python')} -m pip install"
 _FOR_DEVELOPERS = frozenset({"bench", "lint", "mutation", "tests", "types"})
 _REQUIREMENT = re.compile(
     r"(?P<name>[A-Za-z0-9._-]+)\s*(?P<extras>\[[^]]*\])?(?P<versions>[^;]*)"
@@ -68,7 +66,7 @@ def check_extras() -> Iterator[Finding]:
     try:
         requirements = metadata.requires(_DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
-        yield warn("extras", f"{_DISTRIBUTION} is not installed as a package", f"{_PIP} twisted-imgforge")
+        yield warn("extras", f"{_DISTRIBUTION} is not installed as a package", pip_install([_DISTRIBUTION]))
         return
     extras: dict[str, list[str]] = {}
     for text in requirements:
@@ -79,8 +77,8 @@ def check_extras() -> Iterator[Finding]:
     for extra, libraries in sorted(extras.items()):
         missing = [one for one in libraries if not _version(one)]
         if missing:
-            quoted = " ".join(f"'{one}'" for one in missing)
-            yield ok(f"extra {extra}", "is not installed", f"where it is needed: {_PIP} {quoted}")
+            command = pip_install(f"'{one}'" for one in missing)
+            yield ok(f"extra {extra}", "is not installed", f"where it is needed: {command}")
         else:
             yield ok(f"extra {extra}", ", ".join(f"{_name(one)} {_version(one)}" for one in libraries))
 

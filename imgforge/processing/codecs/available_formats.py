@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +9,7 @@ from functools import cache
 import pyvips
 
 from imgforge.errors import UnsupportedFormat
+from imgforge.pip_command import pip_install
 from imgforge.processing.codecs.extras import EXTRAS, Codec, installed
 from imgforge.processing.codecs.formats import FORMATS
 
@@ -91,7 +90,7 @@ def needed_for(names: Iterable[str]) -> str:
     """
     extras = {FORMATS[name].extra for name in names}
     packages = {EXTRAS[extra].package if extra else "'pyvips[binary]'" for extra in extras}
-    return f"{shlex.quote(sys.executable or 'python')} -m pip install {' '.join(sorted(packages))}"
+    return pip_install(sorted(packages))
 
 
 def _exists(operation: str) -> bool:
