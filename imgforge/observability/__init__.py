@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from imgforge.observability.prerender_metrics import PrerenderMetrics
     from imgforge.observability.request_observers import IRequestObserver, tell_begun, tell_ended
     from imgforge.observability.request_record import (
+        CLIENT_GONE,
         PRERENDER,
         QueuedJob,
         RequestRecord,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from imgforge.observability.syslog import Syslog, SyslogReceiver
 
 __all__ = [
+    "CLIENT_GONE",
     "ERROR_TYPES",
     "PRERENDER",
     "Access",
@@ -123,6 +125,7 @@ __getattr__ = lazy_door(
             "tell_ended",
         ),
         ".request_record": (
+            "CLIENT_GONE",
             "PRERENDER",
             "QueuedJob",
             "RequestRecord",

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from imgforge.model import ImageRequest, InfoRequest, is_data_url
 
 __all__ = [
+    "CLIENT_GONE",
     "PRERENDER",
     "QueuedJob",
     "RequestRecord",
@@ -31,6 +32,7 @@ __all__ = [
     "without_user_info",
 ]
 
+CLIENT_GONE = 499  # nginx's status of a request whose client left; of a job that was given back to its queue, too
 PRERENDER = "prerender"  # in place of a route: nobody has asked for the image yet
 
 _LONGEST_SOURCE = 500

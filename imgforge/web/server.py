@@ -33,6 +33,7 @@ from imgforge.errors import (
     Unreadable,
 )
 from imgforge.observability import (
+    CLIENT_GONE,
     AccessLog,
     IRequestObserver,
     Metrics,
@@ -66,7 +67,6 @@ from imgforge.web.routes import STREAMED, Route, origin_form, refusal
 __all__ = ["Server", "ServerSettings", "error_answer"]
 
 # The status in logs and metrics if the client left before its response (nginx's convention).
-_CLIENT_GONE = 499
 _GONE = "the client closed the connection"
 
 # twisted.web has no phrases for 422, 429 and 431.
@@ -203,7 +203,7 @@ class Server(Resource):
         record = exchange.record
         if exchange.client_gone or (exchange.request.startedWriting and failure.check(CancelledError)):
             record.error = _GONE
-            return Answer(_CLIENT_GONE, [])
+            return Answer(CLIENT_GONE, [])
         record.failure = error = failure.value
         if isinstance(error, CancelledError):
             error = ImgforgeError("the request was cancelled")
@@ -236,7 +236,7 @@ class Server(Resource):
         request, record = exchange.request, exchange.record
         record.status = answer.status or request.code
         if exchange.client_gone:
-            record.status = _CLIENT_GONE
+            record.status = CLIENT_GONE
             record.error = _GONE
         elif answer is STREAMED:
             record.size = request.sentLength

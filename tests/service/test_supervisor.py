@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.protocol import ProcessProtocol
@@ -111,7 +111,7 @@ class SupervisorCase(SynchronousTestCase):
                 threads=3,
                 output=PoolOutput(scratch.name),
                 launcher=cast("Launcher", self.machine),
-                load=lambda: self.load(),
+                load=lambda: maybeDeferred(self.load),
                 on_listening=lambda: self.events.append("listening"),
                 on_failure=lambda: self.events.append("failed"),
             ),

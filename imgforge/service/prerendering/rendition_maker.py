@@ -9,6 +9,7 @@ from twisted.internet.defer import CancelledError
 
 from imgforge.errors import ImgforgeError
 from imgforge.observability import (
+    CLIENT_GONE,
     PRERENDER,
     IRequestObserver,
     QueuedJob,
@@ -26,7 +27,6 @@ from imgforge.web import ClientKey, Negotiation, cache_status, request_id
 __all__ = ["RenditionMaker"]
 
 _AGAIN = frozenset({408, 429})  # besides 5xx
-_GIVEN_BACK = 499  # the status of a job that was stopped, as that of a request whose client has left
 
 
 class RenditionMaker:
@@ -99,7 +99,7 @@ def _note_failure(record: RequestRecord, error: Exception) -> None:
     if isinstance(error, ImgforgeError):
         record.status, record.error = error.status, error.logged
     elif isinstance(error, CancelledError):
-        record.status, record.error = _GIVEN_BACK, "the job was given back to the queue"
+        record.status, record.error = CLIENT_GONE, "the job was given back to the queue"
     else:
         record.status, record.error = 500, "internal error"
 

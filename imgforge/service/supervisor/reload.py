@@ -83,7 +83,7 @@ class Reloader:
         self,
         pool: WorkerPool,
         settings: Settings,
-        load: Callable[[], Settings | Deferred[Settings]],
+        load: Callable[[], Deferred[Settings]],
         notifier: Notifier,
         observer: ReloadObserver,
         code: Callable[[], bytes] = installed_code,
@@ -138,8 +138,7 @@ class Reloader:
             raise ConfigurationError([CODE_HAS_CHANGED])
         self.is_loading = True
         try:
-            loaded = self._load()
-            settings = await loaded if isinstance(loaded, Deferred) else loaded
+            settings = await self._load()
         finally:
             self.is_loading = False
         for name in _FIXED:

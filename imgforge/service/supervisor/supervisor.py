@@ -45,7 +45,7 @@ class SupervisorParts:
     threads: int
     output: PoolOutput
     launcher: Launcher
-    load: Callable[[], Settings | Deferred[Settings]]
+    load: Callable[[], Deferred[Settings]]
     metrics_listeners: Sequence[Listener] = ()
     notifier: Notifier = field(default_factory=Notifier)
     on_listening: Callable[[], None] = lambda: None

@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry
 from zope.interface import implementer
 
 from imgforge.observability import IRequestObserver, RequestRecord, error_type
-from imgforge.service.telemetry.otel.request_tracer import ROUTES, SPAN_NAMES
+from imgforge.service.telemetry.otel.request_tracer import SPAN_NAMES
+from imgforge.service.work_routes import WORK_ROUTES
 
 __all__ = ["Measurements"]
 
@@ -92,7 +93,7 @@ class Measurements:
 
     def ended(self, record: RequestRecord) -> None:
         """See `IRequestObserver`."""
-        if record.route not in ROUTES:
+        if record.route not in WORK_ROUTES:
             return
         if kind := error_type(record):
             self._errors[kind] = self._errors.get(kind, 0) + 1
@@ -107,7 +108,7 @@ class Measurements:
 
     def _requests(self) -> Iterable[Observation]:
         counted = self._samples(f"{_REQUESTS}_count")
-        yield Observation(int(sum(value for _, labels, value in counted if labels["path"] in ROUTES)))
+        yield Observation(int(sum(value for _, labels, value in counted if labels["path"] in WORK_ROUTES)))
 
     def _statuses(self) -> Iterable[Observation]:
         for _, labels, value in self._samples(_STATUSES):

@@ -39,11 +39,9 @@ from imgforge.service.telemetry.otel.span_attributes import (
     request_attributes,
     source_attributes,
 )
+from imgforge.service.work_routes import WORK_ROUTES
 
-__all__ = ["ROUTES", "SPAN_NAMES", "RequestTracer", "nanoseconds"]
-
-# The routes that are traced, as in imgproxy: no health checks, no metrics.
-ROUTES = frozenset({"/{*path}", "/info/{*path}"})
+__all__ = ["SPAN_NAMES", "RequestTracer", "nanoseconds"]
 
 # The route whose requests have jobs queued: the traces of these name that of the request.
 _QUEUEING = "/render"
@@ -85,7 +83,7 @@ class RequestTracer:
         if record.job is not None:
             links = _links(record.job.traceparent)
             span = self._tracer.start_span("prerender", context, SpanKind.CONSUMER, None, links, began)
-        elif record.route in ROUTES:
+        elif record.route in WORK_ROUTES:  # as in imgproxy: no health checks, no metrics
             context, attributes = self._context_in(header), request_attributes(record)
             span = self._tracer.start_span("/request", context, SpanKind.SERVER, attributes, start_time=began)
         else:

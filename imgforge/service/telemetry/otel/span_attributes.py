@@ -10,6 +10,7 @@ from typing import Any
 
 from imgforge.model import ImageRequest, InfoRequest
 from imgforge.observability import RequestRecord, shown_source, without_user_info
+from imgforge.service.work_routes import IMAGES
 
 __all__ = [
     "hit_attributes",
@@ -104,7 +105,7 @@ def hit_attributes(target: bytes, source: str, image_format: str, cache: bytes) 
     """What all hits of a target have in common."""
     return {
         "http.url": shown_target(target),
-        "http.route": "/{*path}",
+        "http.route": IMAGES,
         "imgforge.cache_status": cache.decode("latin-1"),
         "imgforge.format": image_format,
         "imgproxy.source_image_url": source,

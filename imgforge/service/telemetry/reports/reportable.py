@@ -16,7 +16,7 @@ from imgforge.errors import (
     SourceRefused,
     SourceTooLarge,
 )
-from imgforge.observability import RequestRecord, Stage
+from imgforge.observability import CLIENT_GONE, RequestRecord, Stage
 
 __all__ = ["ClientGone", "reported_error"]
 
@@ -24,8 +24,6 @@ _ALWAYS = (NotAnImage, DecoderLost, Quarantined, PurgeFailed)
 _DOWNLOADING = (OriginFailed, OriginTimeout, SourceNotFound)
 # Of these the fetch of an original may be the cause, or a limit that is known without it.
 _SOMETIMES_DOWNLOADING = (SourceRefused, SourceTooLarge)
-
-_CLIENT_GONE = 499
 
 
 class ClientGone(Exception):
@@ -40,7 +38,7 @@ def reported_error(record: RequestRecord, *, downloading: bool, io: bool) -> Bas
     """
     error = record.failure
     if error is None:
-        return ClientGone("the client closed the connection") if io and record.status == _CLIENT_GONE else None
+        return ClientGone("the client closed the connection") if io and record.status == CLIENT_GONE else None
     if isinstance(error, CancelledError):
         return None
     if not isinstance(error, ImgforgeError) or isinstance(error, _ALWAYS):

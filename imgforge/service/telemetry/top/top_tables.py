@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from imgforge.observability import RequestRecord, options_text
+from imgforge.observability import CLIENT_GONE, RequestRecord, options_text
 from imgforge.service.telemetry.top.ranking import MEASURES, Ranking, Totals
 from imgforge.web import TargetHits
 
@@ -20,7 +20,6 @@ _MOST_WAITING = 2000  # names that wait to be ranked
 _MOST_TARGETS = 2000  # whose options are known when the fast lane answers them
 _LONGEST_TARGET = 1000  # bytes
 _NONE: Totals = (0.0, 0.0, 0.0, 0.0, 0.0)
-_CLIENT_GONE = 499
 
 
 class Minute(msgspec.Struct):
@@ -90,7 +89,7 @@ class TopTables:
         """Counts a request that has ended, if it asked for an image or its facts; jobs of a queue are none."""
         if record.image is None or record.job is not None:
             return
-        failed = record.fallback or (record.status >= 400 and record.status != _CLIENT_GONE)
+        failed = record.fallback or (record.status >= 400 and record.status != CLIENT_GONE)
         options = options_text(record.image) or "-"
         target = record.target.partition(b"?")[0]
         if len(target) <= _LONGEST_TARGET:
