@@ -87,11 +87,11 @@ class FileTests(Directory):
     def test_a_directory_in_an_entrys_place_costs_no_descriptor(self) -> None:
         self.path.unlink()
         self.path.mkdir()
-        before = len(os.listdir("/proc/self/fd"))
+        before = set(os.listdir("/proc/self/fd"))
         for _ in range(5):
             with self.assertRaises(CorruptEntry):
                 read_entry(self.path, KEY)
-        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+        self.assertLessEqual(set(os.listdir("/proc/self/fd")), before)
 
     def test_a_body_beyond_the_limit_is_not_read(self) -> None:
         self.assertEqual(read_entry(self.path, KEY, longest=600), ENTRY)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge import __version__
 from tests.support.cli import imgforge
+from tests.support.fresh_python import output_of
 
 
 class ProcessTests(SynchronousTestCase):
@@ -29,6 +27,6 @@ class ProcessTests(SynchronousTestCase):
             "for name in main.commands: main([name, '--help'], standalone_mode=False)\n"
             "print([name for name in ('pyvips', 'twisted', 'rich', 'h11', 'msgspec') if name in sys.modules])"
         )
-        shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-        self.assertIn("bench [OPTIONS]", shown.stdout)
-        self.assertEqual(shown.stdout.splitlines()[-1], "[]")
+        shown = output_of(program)
+        self.assertIn("bench [OPTIONS]", shown)
+        self.assertEqual(shown.splitlines()[-1], "[]")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.fresh_python import output_of
 
 # In a process of its own: `configure` is for good.
 _SCRIPT = """
@@ -24,8 +23,7 @@ pyvips.Image.jpegload_buffer(picture[:len(picture) // 2]).avg()
 
 
 def said(how: str) -> str:
-    command = [sys.executable, "-c", _SCRIPT, how]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return output_of(_SCRIPT, how)
 
 
 class MessagesTests(SynchronousTestCase):

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.process import ROOT
+from tests.support.fresh_python import output_of
 
 ORPHANS = """
 import os, time
@@ -60,16 +56,11 @@ done.set()
 
 
 class ProcessTests(SynchronousTestCase):
-    def output(self, program: str) -> str:
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-c", program]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
-
     def test_orphans_are_reaped_and_awaited_children_are_not(self) -> None:
-        self.assertEqual(self.output(ORPHANS), "-9")
+        self.assertEqual(output_of(ORPHANS), "-9")
 
     def test_all_descriptors_but_those_kept_are_closed(self) -> None:
-        self.assertEqual(self.output(DESCRIPTORS), "True")
+        self.assertEqual(output_of(DESCRIPTORS), "True")
 
     def test_threads_are_noticed(self) -> None:
-        self.assertEqual(self.output(THREADS), "True False")
+        self.assertEqual(output_of(THREADS), "True False")

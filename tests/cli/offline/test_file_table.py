@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.cli.offline import FileTable, InputFile, find_inputs
+from tests.support.fresh_python import output_of
 
 # Paths whose list in memory would take 40 MB and more; the peak of memory is in kilobytes.
 _MANY = """
@@ -83,7 +82,6 @@ class FileTableTests(SynchronousTestCase):
         self.assertTrue(self.table.is_claimed("o/a.webp"))
 
     def test_memory_does_not_grow_with_the_files(self) -> None:
-        shown = subprocess.run([sys.executable, "-c", _MANY], capture_output=True, text=True, check=True, timeout=60)
-        count, kilobytes = map(int, shown.stdout.split())
+        count, kilobytes = map(int, output_of(_MANY).split())
         self.assertEqual(count, 40000)
         self.assertLess(kilobytes, 16 * 1024)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 
 import numpy as np
 from hypothesis import given, settings
@@ -15,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.errors import ResultTooLarge
 from imgforge.model import Gravity, ProcessingOptions, Trim
 from imgforge.processing import ProcessingSettings, process
+from tests.support.fresh_python import output_of
 from tests.support.geometry import place
 from tests.support.images import Pixels, decoded, encoded, oriented, smooth
 
@@ -45,8 +44,7 @@ def drawing(width: int, height: int) -> bytes:
 
 def megabytes_of(call: str) -> float:
     """The peak of libvips' memory in a fresh process that runs *call*."""
-    run = subprocess.run([sys.executable, "-c", MEASURED.format(call=call)], capture_output=True, check=True, text=True)
-    return int(run.stdout) / 1e6
+    return int(output_of(MEASURED.format(call=call))) / 1e6
 
 
 class RotationTests(SynchronousTestCase):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import BadOption, ResultTooLarge
 from imgforge.model import ProcessingOptions, Size, Watermark
 from imgforge.processing import ProcessingSettings, process
+from tests.support.fresh_python import output_of
 from tests.support.images import Pixels, decoded, encoded
 
 WIDTH, HEIGHT = 200, 120
@@ -51,8 +49,7 @@ def texted(text: str) -> Pixels:
 
 def megabytes_of(call: str) -> float:
     """The peak of libvips' memory in a fresh process that runs *call*."""
-    run = subprocess.run([sys.executable, "-c", MEASURED.format(call=call)], capture_output=True, check=True, text=True)
-    return int(run.stdout) / 1e6
+    return int(output_of(MEASURED.format(call=call))) / 1e6
 
 
 class LargeMarkTests(SynchronousTestCase):
