@@ -14,6 +14,7 @@ from imgforge.errors import OriginTimeout
 from imgforge.model import SourceImage
 from imgforge.sources import SourceRegistry, SourceSettings
 from tests.support.http_case import HttpCase
+from tests.support.paced_reactor import PacedReactor
 from tests.support.scripted_origin import reactor, response, until
 
 BODY = bytes(range(256)) * 16384  # 4 MB
@@ -94,20 +95,26 @@ class ReservationTests(HttpCase):
         self.assertEqual(len((await fetching).body), len(BODY) * 16)
 
     async def test_the_wait_does_not_count_as_the_origins_time(self) -> None:
+        self.reactor = clock = PacedReactor()
         for answer in (response(BODY), endless(b"", BODY)):
             budget = FakeBudget()
-            fetching = self.begin(answer, budget, download_timeout=0.3)
+            fetching = self.begin(answer, budget, download_timeout=3)
             await until(lambda budget=budget: budget.waiting)  # type: ignore[misc]
-            await deferLater(reactor, 0.6)
+            clock.advance(6)
             budget.grant()
             self.assertEqual((await fetching).body, BODY)
 
     async def test_the_deadline_goes_on_after_the_wait(self) -> None:
+        self.reactor = clock = PacedReactor()
         budget = FakeBudget()
         origin = self.origin(lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
-        fetching = self.sources(download_timeout=0.3).fetch(origin.url(), None, {}, budget)
+        fetching = self.sources(download_timeout=3).fetch(origin.url(), None, {}, budget)
         await until(lambda: budget.waiting)
+        clock.advance(2)
         budget.grant()
+        clock.advance(2.9)
+        self.assertNoResult(fetching)
+        clock.advance(0.1)
         with self.assertRaises(OriginTimeout):
             await fetching
 

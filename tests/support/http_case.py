@@ -20,7 +20,9 @@ SETTINGS = SourceSettings(addresses=AddressPolicy(allow_loopback=True), download
 
 
 class HttpCase(TestCase):
-    """Makes origins and sources that are closed at the end of a test."""
+    """Makes origins and sources that are closed at the end of a test; sources go by the time of `reactor`."""
+
+    reactor: Any = reactor
 
     def origin(self, answer: Any) -> ScriptedOrigin:
         origin = ScriptedOrigin(answer if callable(answer) else lambda _: answer)
@@ -29,7 +31,7 @@ class HttpCase(TestCase):
 
     def sources(self, **changes: Any) -> SourceRegistry:
         """A registry; *changes* are fields of its settings."""
-        sources = SourceRegistry(reactor, replace(SETTINGS, **changes))
+        sources = SourceRegistry(self.reactor, replace(SETTINGS, **changes))
         self.addCleanup(sources.close)
         return sources
 

@@ -17,11 +17,14 @@ from imgforge.sources.http.origin_request import IOriginKind
 from tests.support.corrected_store import CorrectedStore
 from tests.support.http_case import SETTINGS
 from tests.support.logged_lines import logged_lines
+from tests.support.paced_reactor import PacedReactor
 from tests.support.scripted_origin import ScriptedOrigin, reactor, response
 
 
 class StoreCase(TestCase):
-    """Fetches s3://photos/a.jpg from an origin that a test scripts."""
+    """Fetches s3://photos/a.jpg from an origin that a test scripts, by the time of `reactor`."""
+
+    reactor: Any = reactor
 
     def setUp(self) -> None:
         self.lines = logged_lines(self)
@@ -32,7 +35,7 @@ class StoreCase(TestCase):
         origin = self.origin = ScriptedOrigin(lambda _: left.pop(0) if len(left) > 1 else left[0])
         self.addCleanup(lambda: Deferred.fromCoroutine(origin.close()))
         self.kind = CorrectedStore(self.origin)
-        source = HttpSource(reactor, replace(SETTINGS, **changes), self.kind)
+        source = HttpSource(self.reactor, replace(SETTINGS, **changes), self.kind)
         self.addCleanup(source.close)
         return source
 
@@ -165,18 +168,25 @@ class OutageTests(StoreCase):
 
 
 class SilentStoreTests(StoreCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.reactor = self.clock = PacedReactor()
+
     @staticmethod
     def silent(transport: Any) -> None:
         transport.write(response(b"picture")[:-3])
 
     async def test_a_body_that_falls_silent_is_asked_for_again_on_another_connection(self) -> None:
         source = self.store(self.silent, self.silent, response(b"picture"), download_timeout=2.0)
-        image = await source.fetch("s3://photos/a.jpg", None, {})
+        fetching = source.fetch("s3://photos/a.jpg", None, {})
+        await self.clock.pass_until(lambda: fetching.called)
+        image = await fetching
         self.assertEqual((image.body, len(self.origin.heads), self.origin.connected), (b"picture", 3, 3))
         self.assertTrue(any("silent for 0.5 seconds in the middle of the body" in line for line in self.lines))
 
     async def test_the_last_attempt_has_all_the_time_that_is_left(self) -> None:
-        fetching = self.store(self.silent, download_timeout=1.0).fetch("s3://photos/a.jpg", None, {})
+        fetching = self.store(self.silent, download_timeout=2.0).fetch("s3://photos/a.jpg", None, {})
+        await self.clock.pass_until(lambda: fetching.called)
         await self.assertFailure(fetching, OriginTimeout)
         self.assertEqual(len(self.origin.heads), 3)
 
@@ -186,7 +196,7 @@ class SilentStoreTests(StoreCase):
 
         def reserve(_: int) -> Deferred[None]:
             granted.append(Deferred())
-            reactor.callLater(0.6, granted[-1].callback, None)  # twice the limit
+            self.clock.callLater(0.6, granted[-1].callback, None)  # twice the limit
             return granted[-1]
 
         unframed = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body
@@ -195,6 +205,8 @@ class SilentStoreTests(StoreCase):
             transport.write(unframed)
             transport.loseConnection()
 
-        image = await self.store(send, download_timeout=1.0).fetch("s3://photos/a.jpg", None, {}, reserve)
+        fetching = self.store(send, download_timeout=1.0).fetch("s3://photos/a.jpg", None, {}, reserve)
+        await self.clock.pass_until(lambda: fetching.called)
+        image = await fetching
         self.assertEqual((len(image.body), len(self.origin.heads)), (len(body), 1))
         self.assertGreater(len(granted), 0)

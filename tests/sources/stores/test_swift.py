@@ -17,6 +17,7 @@ from imgforge.sources.stores.swift import SwiftOrigins
 from imgforge.sources.stores.swift_login import swift_tokens
 from imgforge.testing.memory_source import MemoryConsumer
 from tests.support.logged_lines import logged_lines
+from tests.support.paced_reactor import PacedReactor
 from tests.support.scripted_origin import reactor, until
 from tests.support.swift_server import SmallSwift
 
@@ -37,7 +38,7 @@ class LaterReactor:
 class SwiftCase(TestCase):
     def setUp(self) -> None:
         self.lines = logged_lines(self)
-        self.clock = LaterReactor()
+        self.clock: Any = LaterReactor()
 
     def store(self, version: int = 1) -> SmallSwift:
         store = SmallSwift(version)
@@ -49,7 +50,7 @@ class SwiftCase(TestCase):
         """A registry that has authenticated, or tried to."""
         own = SwiftSettings("test:tester", "testing", store.auth_url, tenant="images")
         settings = SourceSettings(swift=replace(own, **(swift or {})), **({"store_retries": 0} | chosen))
-        sources = SourceRegistry(self.clock, settings)  # type: ignore[arg-type]
+        sources = SourceRegistry(self.clock, settings)
         self.addCleanup(sources.close)
         await until(lambda: any(line.startswith("swift: ") for line in self.lines))
         return sources
@@ -282,16 +283,19 @@ class AuthenticationFailureTests(SwiftCase):
         self.assertIn("more than 1048576 bytes", error.cause)
 
     async def test_service_that_hangs_is_a_timeout(self) -> None:
+        self.clock = clock = PacedReactor()
         store = self.store()
-        sources = await self.sources(store, download_timeout=0.4)
-        self.clock.ahead = 3601
+        sources = await self.sources(store, download_timeout=4)
+        clock.advance(3601)
         store.hold()
         fetches = [sources.fetch("swift://images/a.png", None, {}) for _ in range(3)]
+        await until(lambda: len(store.authentications) == 2)
+        clock.advance(4)
         for fetch in fetches:
             error: Any = await self.assertFailure(fetch, OriginTimeout)
             self.assertEqual(error.message, "the store's authentication service does not answer")
             self.assertIn(store.auth_url, error.cause)
         self.assertEqual(len(store.authentications), 2)
         store.release()
-        self.clock.ahead += 2
+        clock.advance(2)
         self.assertEqual(await self.fetch(sources), b"picture")
