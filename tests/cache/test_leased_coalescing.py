@@ -60,8 +60,6 @@ class Process:
 
 
 class SharedFlightTests(TestCase):
-    timeout = 20
-
     def setUp(self) -> None:
         for module in (disk, follower):  # a busy machine is no dead disk
             self.patch(module, "_PATIENCE", 60.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, cast
 
 from twisted.internet import reactor as installed
@@ -14,6 +14,7 @@ from twisted.trial.unittest import TestCase
 
 from imgforge.interfaces import IServerReactor
 from imgforge.queue import (
+    Claim,
     EmbeddedQueue,
     EmbeddedWorker,
     JobFailed,
@@ -176,19 +177,30 @@ class WorkerTests(TestCase):
         await ended
 
     async def test_a_lease_is_renewed_while_a_job_is_made(self) -> None:
-        self.patch(worker, "_LEASE", 0.3)
-        rival = EmbeddedQueue(self.directory)
+        self.patch(worker, "_LEASE", 0.3)  # by the reactor, which renews it
+        now = [1000.0]  # by the queues
+        renewals: list[float] = []
+
+        class Renewing(EmbeddedQueue):
+            def renew(self, claims: Iterable[Claim], lease: float) -> None:
+                begun = now[0]
+                super().renew(claims, lease)
+                renewals.append(begun)
+
+        own, rival = (kind(self.directory, clock=lambda: now[0]) for kind in (Renewing, EmbeddedQueue))
         self.addCleanup(rival.close)
         taken: list[object] = []
 
         async def make(_job: RenderJob, _traceparent: str) -> None:
-            for _ in range(20):
-                await deferLater(reactor, 0.05)
+            for _ in range(8):
+                now[0] += 0.2
+                await self.until(lambda: now[0] in renewals)
                 taken.append(rival.claim(1))
 
-        self.queue.add(jobs_of(["/long"]))
-        await self.drain(self.worker(make))
-        self.assertEqual(set(taken), {None})
+        rival.add(jobs_of(["/long"]))
+        settings = WorkerSettings(drains=True, poll=0.01)
+        await self.drain(EmbeddedWorker(reactor, own, make, settings, self.outcomes))
+        self.assertEqual(taken, [None] * 8)
         self.assertEqual(self.outcomes, {"done": 1})
 
     async def test_a_queue_that_cannot_be_used_ends_a_worker_that_drains(self) -> None:

@@ -70,8 +70,6 @@ class ThreadedClock(Clock):
 class DiskTierCase(TestCase):
     """A disk tier on a temporary directory, `root`, whose faults are kept in `faults`."""
 
-    timeout = 20
-
     def setUp(self) -> None:
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)

@@ -42,8 +42,6 @@ def entry(number: int, *tags: str) -> CacheEntry:
 
 
 class PurgingTests(TestCase):
-    timeout = 30
-
     def setUp(self) -> None:
         for module in (disk, follower):  # a busy machine is no dead disk
             self.patch(module, "_PATIENCE", 60.0)

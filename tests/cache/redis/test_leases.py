@@ -20,11 +20,6 @@ TAKEN = LeaseAttempt(taken=True, present=False, outcome=None)
 
 
 class LeaseTests(RedisCase):
-    def hasten(self) -> None:
-        """Let leases expire soon, so that a test need not wait for long."""
-        self.patch(leases, "_VALID", 0.5)
-        self.patch(leases, "_RENEWAL", 0.1)
-
     async def free(self) -> None:
         await self.until(lambda: not self.server.command("EXISTS", NAME), "the lease to be free")
 
@@ -49,12 +44,14 @@ class LeaseTests(RedisCase):
             self.assertTrue((await node.tier.lease(number_key(number)).attempt()).taken)
 
     async def test_it_is_kept_while_the_work_goes_on(self) -> None:
-        self.hasten()
+        self.patch(leases, "_VALID", 60.0)
+        self.patch(leases, "_RENEWAL", 0.1)
         first, second = (await self.node()).tier.lease(KEY), (await self.node()).tier.lease(KEY)
         await first.attempt()
         token = self.server.command("GET", NAME)
-        for _ in range(15):
-            await deferLater(reactor, 0.1)
+        for _ in range(5):
+            self.server.command("PEXPIRE", NAME, 30_000)  # as if half of its time were over
+            await self.until(lambda: self.server.command("PTTL", NAME) > 30_000, "a renewal")
             self.assertEqual(await second.attempt(), REFUSED)
         self.assertEqual(self.server.command("GET", NAME), token)
 
@@ -62,7 +59,7 @@ class LeaseTests(RedisCase):
         node, other = await self.node(), await self.node()
         await node.tier.lease(KEY).attempt()
         self.assertTrue(0 < self.server.command("PTTL", NAME) <= 5000)
-        self.hasten()
+        self.patch(leases, "_VALID", 3.0)  # which a test can wait for
         held = node.tier.lease(number_key(1))
         await held.attempt()
         node.tier._leases._renewing.stop()  # as a process that was killed
