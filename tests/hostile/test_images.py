@@ -243,7 +243,7 @@ def test_costly_svgs_end_at_the_timeout_and_free_their_threads(origin: RawOrigin
 
 def test_the_server_still_processes_images_after_the_hostile_ones(server: Twistd, origin: RawOrigin) -> None:
     assert decode(ask(server, "w:15", origin.url("/good.png")).body).size == (15, 10)
-    assert not working_decoders(server)
+    wait_for(lambda: not working_decoders(server), "the decoder processes to end")
 
 
 def test_svgs_with_150000_attributes_kill_no_worker(origin: RawOrigin) -> None:

@@ -149,7 +149,7 @@ def server() -> Iterator[Twistd]:
         ALLOW_LOOPBACK_SOURCE_ADDRESSES="true",
         CACHE_TYPE="memory",
         CACHE_NOT_FOUND_TTL="0",
-        DOWNLOAD_TIMEOUT="2",
+        DOWNLOAD_TIMEOUT="5",  # which nobody but silent origins should reach, on a busy machine either
         MAX_SRC_FILE_SIZE=str(30 << 20),
         WORKERS="2",
     ) as server:

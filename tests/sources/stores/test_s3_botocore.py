@@ -18,6 +18,7 @@ from imgforge.sources.stores.s3_signature import Credentials
 from imgforge.sources.stores.setting_mistakes import StoreMistake, require
 from tests.support.fault_proxy import Fault, FaultProxy
 from tests.support.metadata_server import MetadataServer
+from tests.support.process import wait_for
 from tests.support.s3_server import ACCOUNT, S3Server
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/images"
@@ -152,7 +153,7 @@ class StsTests(BotocoreCase):
         sts = {"AWS_ENDPOINT_URL_STS": proxy.url, "AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": token}
         with patch("imgforge.sources.stores.s3_botocore._TIMEOUT", 0.1):
             self.assertIn("ReadTimeoutError", self.failure(sts))
-        self.assertEqual(len(proxy.requests), 3)
+        wait_for(lambda: len(proxy.requests) == 3, "the requests, which a thread reads")
 
     def test_a_role_that_may_not_be_assumed(self) -> None:
         self.server.check_access()
