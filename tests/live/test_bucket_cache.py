@@ -135,8 +135,11 @@ class OtherStoresTests(SynchronousTestCase):
         server.start()
         path = f"/unsafe/w:20/plain/{origin.url('/a.png')}@png"
         body = server.get(path).body
-        wait_for(lambda: "HIT" in server.get(path).headers["cache-status"], f"a hit: {server.output()}")
-        self.assertEqual((server.get(path).body, len(origin.requests)), (body, 1))
+        cached = {"Cache-Control": "only-if-cached"}
+        wait_for(lambda: server.get(path, cached).status == 200, f"a hit: {server.output()}")
+        hit = server.get(path)
+        self.assertIn("HIT", hit.headers["cache-status"])
+        self.assertEqual((hit.body, len(origin.requests)), (body, 1))
         purged = server.get(path, {"Authorization": "Bearer secret"}, "PURGE")
         self.assertEqual((purged.status, json.loads(purged.body)), (200, {"purged": 1}))
         self.assertNotIn("HIT", server.get(path).headers["cache-status"])

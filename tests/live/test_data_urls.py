@@ -89,10 +89,10 @@ class DataUrlTests(LiveServer):
 
     def test_logs_name_the_media_type_only(self) -> None:
         self.server.get(f"/unsafe/w:11/{_base64(_URL)}")
-        self.server.get(f"/unsafe/w:11/{_base64('data:image/png;base64,' + 'QUJD' * 500)}")
-        output = self.server.output()
-        self.assertIn('"source": "data:image/png;base64"', output)
-        self.assertNotIn("QUJDQUJD", output)
+        long = f"/unsafe/w:11/{_base64('data:image/png;base64,' + 'QUJD' * 500)}"
+        self.server.get(long, {"X-Request-ID": "long-one"})
+        self.server.assert_logged('"source": "data:image/png;base64"', "long-one")
+        self.assertNotIn("QUJDQUJD", self.server.output())
 
 
 class SwitchTests(SynchronousTestCase):

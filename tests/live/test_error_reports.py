@@ -200,7 +200,7 @@ class StormTests(ReportCase):
         server = self.reporting("honeybadger", SOURCE_BREAKER_FAILURES="0")
         for number in range(40):
             self.assertEqual(server.get(self.path("/none.png", f"w:{number + 1}")).status, 404)
-        self.assertEqual(server.metric('error_reports_total{outcome="suppressed"}'), 39)
+        wait_for(lambda: server.metric('error_reports_total{outcome="suppressed"}') == 39, "all others in the metrics")
         wait_for(lambda: self.receiver.reports, "the report")
         server.stop()
         self.assertEqual(len(self.receiver.reports), 1)

@@ -138,4 +138,5 @@ class RunningTests(ServiceCase):
         mark.write_bytes(b"no image")
         os.kill(server.process.pid, signal.SIGHUP)
         wait_for(lambda: "the new configuration is not used: IMGFORGE_WATERMARK_PATH" in server.output(), "the mistake")
+        server.assert_logged("; writes ")
         self.assertEqual(server.output().count("; writes "), 1)  # one worker, once, names the formats

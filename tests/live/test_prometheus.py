@@ -136,6 +136,11 @@ class PrometheusTests(SynchronousTestCase):
             path = f"/unsafe/w:20/plain/{quote(image(f'/missing{number}.jpg'), safe='')}"
             assert cls.server.get(path, {"Cache-Control": "only-if-cached"}).status == 504
         wait_for(lambda: cls.server.metric('shop_prerendered_images_total{outcome="failed"}'), "the job that fails")
+        # What a worker has counted is written in its next turn.
+        not_cached = 'shop_status_codes_total{status="504"}'
+        wait_for(
+            lambda: cls.server.metric(not_cached) == NOT_CACHED, "the last of these in the metrics of both workers"
+        )
         # Those that follow say at once how long the queue is.
         for _ in range(2):
             before = cls.server.children()

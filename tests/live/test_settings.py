@@ -9,6 +9,7 @@ import re
 import socket
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import ClassVar
@@ -195,7 +196,10 @@ class LogTests(SettingsCase):
             ("gcp", r'\{"time": "\S+Z", "severity": "WARNING", "namespace": "imgforge\.\w+", "message": "'),
         ):
             running = self.server(LOG_FORMAT=form).start()
-            self.assertTrue(any(re.match(begins, line) for line in running.output().splitlines()), running.output())
+            wait_for(partial(self.is_logged, running, f"(?m)^{begins}"), form)
+
+    def is_logged(self, server: Twistd, line: str) -> bool:
+        return re.search(line, server.output()) is not None
 
 
 class CustomHeaderTests(SettingsCase):
@@ -284,6 +288,7 @@ class PassthroughTests(SettingsCase):
             for client in clients:
                 client.start()
             wait_for(lambda: len(self.private.requests) == 2, "a fetch for each")
+            wait_for(lambda: running.metric("requests_in_progress") == 3, "all of them at the server")
             self.private.release()
             for client in clients:
                 client.join(DEADLINE)
@@ -373,4 +378,5 @@ class UnlimitedTests(SettingsCase):
         for allowed, status in (("false", 422), ("true", 200)):
             running = self.server(LOCAL_FILESYSTEM_ROOT=root.name, SVG_UNLIMITED=allowed).start()
             self.assertEqual(running.get("/unsafe/w:8/plain/local:///a.svg@png").status, status)
+            self.assertEqual(running.stop(), 0)  # all lines are written
             self.assertEqual("IMGFORGE_SVG_UNLIMITED: " in running.output(), allowed == "true")

@@ -53,9 +53,11 @@ class SyslogTests(SynchronousTestCase):
     def test_all_processes_send_their_lines_and_those_of_the_access_log(self) -> None:
         receiver = self.receiver()
         server = self.server(PROCESSES="2", SYSLOG_LEVEL="info", SYSLOG_TAG="pictures", ACCESS_LOG="combined")
+        wait_for(lambda: len(server.children()) == 2, "both workers")
         workers = server.children()
         self.assertEqual(server.get("/unsafe/nonsense:1/plain/http://x/a.png").status, 400)
-        wait_for(lambda: "nonsense" in self.receive(receiver), "the request's line")
+        for text in ("nonsense", "listening on", "writes"):  # each of a process of its own
+            wait_for(lambda text=text: text in self.receive(receiver), text)  # type: ignore[misc]
         self.assertEqual(server.stop(), 0)
         everything = self.receive(receiver)
         for text in ("listening on", "writes", "stopping"):  # of supervisor, announcer and supervisor
