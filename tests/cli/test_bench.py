@@ -166,7 +166,9 @@ class TerminalTests(BenchCase):
         self.assertIn("█", text)
         self.assertIn(" ms ", text)
         self.assertNotIn("…", text)  # nothing is cut short
-        self.assertIn("/a/[/b]?2", "".join(line[65:].strip() for line in text.splitlines()))
+        lines = text.splitlines()
+        column = next(line for line in lines if "p95 ms" in line).index("URL")
+        self.assertIn("/a/[/b]?2", "".join(line[column:].strip() for line in lines))
         self.assertIn(url, self.shown_on_80_columns("-n", "5", "-c", "2", url))
 
     def shown_on_80_columns(self, *arguments: str) -> str:

@@ -169,13 +169,13 @@ class NameTests(ProcessCase):
 
     def test_standard_input_may_take_longer_than_a_file_and_a_signal_ends_the_wait(self) -> None:
         command = [sys.executable, "-c", "from imgforge.cli import main; main()", "process", "w:9/f:webp", "-", "-"]
-        environment = os.environ | {"IMGFORGE_TIMEOUT": "1"}
+        environment = os.environ | {"IMGFORGE_TIMEOUT": "3"}
         slow = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         with slow, subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as silent:
             assert slow.stdin is not None
             slow.stdin.write(self.picture[:100])
             slow.stdin.flush()
-            time.sleep(2.0)  # longer than the time limit
+            time.sleep(4.0)  # longer than the time limit
             wait_for(lambda: _catches(silent, signal.SIGTERM), "the command to wait for its input")
             silent.terminate()
             self.assertEqual(silent.wait(60), 128 + signal.SIGTERM)

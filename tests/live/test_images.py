@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.urls import Signer
 from tests.support.live_server import KEY, SALT, LiveServer
 from tests.support.pictures import decode, encode, gradient
-from tests.support.process import Reply, Twistd
+from tests.support.process import Reply, Twistd, wait_for
 
 TOKEN = "Bearer open sesame"
 
@@ -160,9 +160,7 @@ class ImageTests(LiveServer):
             self.assertIn(f"\n{name}", metrics)
 
     def test_start_is_summarised_with_its_risks(self) -> None:
-        log = self.server.output()
-        for words in ("libvips 8.", "unsigned", "LOOPBACK"):
-            self.assertIn(words, log)
+        self.server.assert_logged("libvips 8.", "unsigned", "LOOPBACK")
 
 
 class SignedTests(LiveServer):
@@ -300,13 +298,12 @@ class GuardTests(LiveServer):
 
 
 class TimeoutTests(LiveServer):
-    settings = {"TIMEOUT": "1", "DOWNLOAD_TIMEOUT": "30", "WORKERS": "1"}
+    settings = {"TIMEOUT": "1", "DOWNLOAD_TIMEOUT": "30", "WORKERS": "1", "AVIF_SPEED": "0"}
 
     def test_timeout_gets_408_and_frees_the_thread(self) -> None:
         big = encode(gradient(3000, 2000), "JPEG")
         self.origin.files["/big.jpg"] = big
         slow = self.image("bl:200/rs:force:6000:6000/el:1", source="/big.jpg", extension="@avif")
         self.assertEqual(slow.status, 408)
-        began = time.monotonic()
-        self.assertEqual(self.image("w:50").status, 200)
-        self.assertLess(time.monotonic() - began, 20)  # far less than the killed work would take
+        # The killed work would take many minutes.
+        wait_for(lambda: self.image("w:50").status == 200, "the thread")

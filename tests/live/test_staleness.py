@@ -81,6 +81,7 @@ class StalenessTests(CacheCase):
 
     def test_a_stale_entry_is_served_instead_of_a_408(self) -> None:
         server = self.server(CACHE_TYPE="memory", CACHE_TTL="0.3", CACHE_STALE_IF_ERROR="600", TIMEOUT="0.5")
+        wait_for(lambda: self.ask(server).status == 200, "an image in time")
         first = self.ask(server)
         self.origin.hold()
         wait_for(lambda: "stale" in self.ask(server).headers["cache-status"], "a stale answer")
