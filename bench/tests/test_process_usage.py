@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-from threading import Event, Thread
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from bench.process_usage import MemorySamples, children, cpu_seconds, memory_bytes, sample_memory, usage
+from tests.support.fresh_python import output_of
 from tests.support.process import wait_for
 
 # A grandchild uses half a second of CPU time, reports that on standard output, then waits.
@@ -23,6 +22,20 @@ if os.fork() == 0:
         os.write(1, b"burnt")
     time.sleep(60)
 time.sleep(60)
+"""
+
+# Three threads and four sockets more than before: the tests' own process has those of other tests.
+_THREADS_AND_SOCKETS = """
+import os, socket
+from threading import Event, Thread
+from bench.process_usage import usage
+before, ended = usage(os.getpid(), descendants=False), Event()
+threads = [Thread(target=ended.wait, daemon=True) for _ in range(3)]
+for thread in threads:
+    thread.start()
+sockets = [socket.socket() for _ in range(4)]
+after = usage(os.getpid(), descendants=False)
+print(after.threads - before.threads, after.descriptors - before.descriptors, after.memory)
 """
 
 # A grandchild holds 64 MB that it shares with a child of its own, then waits.
@@ -87,22 +100,9 @@ class UsageTests(SynchronousTestCase):
     """Descriptors, threads and children."""
 
     def test_descriptors_and_threads_of_a_process_are_counted(self) -> None:
-        before = usage(os.getpid(), descendants=False)
-        ended = Event()
-        threads = [Thread(target=ended.wait) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        sockets = [socket.socket() for _ in range(4)]
-        try:
-            after = usage(os.getpid(), descendants=False)
-        finally:
-            ended.set()
-            for thread in threads:
-                thread.join()
-            for opened in sockets:
-                opened.close()
-        self.assertEqual((after.threads - before.threads, after.descriptors - before.descriptors), (3, 4))
-        self.assertGreater(after.memory, 1 << 20)
+        threads, descriptors, memory = map(int, output_of(_THREADS_AND_SOCKETS).split())
+        self.assertEqual((threads, descriptors), (3, 4))
+        self.assertGreater(memory, 1 << 20)
 
     def test_children_are_direct_and_usage_includes_grandchildren(self) -> None:
         script = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])"
