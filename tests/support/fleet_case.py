@@ -118,7 +118,7 @@ class FleetTests(FleetCase):
         replies = self.ask_all_at_once(path)
         self.assertEqual(({reply.status for reply in replies}, len({reply.body for reply in replies})), ({200}, 1))
         self.assertLessEqual(len(self.origin.requests), self.most_renditions)
-        self.assertTrue(self.all_hit(path))
+        wait_for(partial(self.all_hit, path), "the facts to be stored")
 
     def test_what_one_node_has_made_the_other_serves(self) -> None:
         first, second = self.nodes
