@@ -141,8 +141,9 @@ class EvictionTests(FaultCase):
         self.server.command("XADD", "imgforge:purges", "*", "purge", b'{"at":1,"kind":"tag","value":"x"}')
         for number in range(100):
             await node.tier.put(number_key(number), sized(100_000))
-        self.assertIsNone(await node.tier.get(number_key(0)))
-        self.assertEqual(await node.tier.get(number_key(99)), sized(100_000))
+        found = [await node.tier.get(number_key(number)) for number in range(100)]
+        self.assertIn(None, found)  # which of them is chance: Redis counts idle time in seconds
+        self.assertEqual(found[99], sized(100_000))
         self.assertEqual(len((await self.node()).learned), 1)
 
 
