@@ -1,5 +1,6 @@
 """How work is shared out: equal work done once, limits on what runs at once, and threads for work that may hang."""
 
+from imgforge.concurrency.body_threads import run_by_size
 from imgforge.concurrency.coalescing import Coalescer
 from imgforge.concurrency.concurrency_limit import ConcurrencyLimit, ConcurrencyLimits
 from imgforge.concurrency.daemon_threads import DaemonThread, DaemonThreadPool, call_on_thread
@@ -18,6 +19,7 @@ __all__ = [
     "Stalled",
     "TimeLimit",
     "call_on_thread",
+    "run_by_size",
     "run_handling_signals",
     "run_in_own_reactor",
 ]

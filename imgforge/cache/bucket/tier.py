@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from functools import partial
 
 from twisted.internet.defer import Deferred, DeferredList, fail
 from twisted.python.failure import Failure
@@ -15,6 +16,7 @@ from imgforge.cache.bucket.purge_remover import PurgeRemover
 from imgforge.cache.bucket.stored_times import entry_moved
 from imgforge.cache.bucket.sweeping import Sweeping
 from imgforge.cache.entry_format import HEAD_BYTES, LONGEST_HEADER, CorruptEntry, OldEntry, decode, encode
+from imgforge.concurrency import run_by_size
 from imgforge.interfaces import ICacheTier, ILease, IServerReactor, LearnPurges, TierUsage
 from imgforge.model import CacheEntry, Purge
 from imgforge.object_stores import IObjectStore, ObjectTooLarge
@@ -68,11 +70,7 @@ class BucketTier:
         """See `ICacheTier`; OSError for an entry that is too large."""
         if len(entry.rendition.body) > _LONGEST_BODY:
             return fail(OSError(errno.EFBIG, f"{os.strerror(errno.EFBIG)}: the bucket takes {_LONGEST_BODY} bytes"))
-        try:
-            head, body = encode(key, entry_moved(entry, self._store.ahead()))
-        except ValueError as error:
-            return fail(error)
-        return self._track(self._store.put(self._names.entry(key), head + body, _CONTENT_TYPE, self._keep))
+        return self._track(Deferred.fromCoroutine(self._put(key, entry_moved(entry, self._store.ahead()))))
 
     def remove(self, key: bytes) -> Deferred[bool]:
         """See `ICacheTier`."""
@@ -94,13 +92,17 @@ class BucketTier:
         """None: only a listing of the whole bucket could tell."""
         return None
 
+    async def _put(self, key: bytes, entry: CacheEntry) -> None:
+        data = await run_by_size(self._reactor, len(entry.rendition.body), lambda: b"".join(encode(key, entry)))
+        await self._store.put(self._names.entry(key), data, _CONTENT_TYPE, self._keep)
+
     async def _get(self, key: bytes) -> CacheEntry | None:
         name = self._names.entry(key)
         try:
             data = await self._store.get(name, _LONGEST_OBJECT)
             if data is None:
                 return None
-            entry = decode(key, data, _LONGEST_BODY)
+            entry = await run_by_size(self._reactor, len(data), partial(decode, key, data, _LONGEST_BODY))
         except OldEntry:  # of another version, which may still use it; the next entry is written over it
             raise
         except CorruptEntry:

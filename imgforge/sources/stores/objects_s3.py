@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from imgforge.concurrency import run_by_size
 from imgforge.interfaces import IServerReactor
 from imgforge.object_stores import ObjectPage, StoredObject
 from imgforge.sources.http import OriginRequest, Refusal, ServiceResponse
@@ -16,6 +17,7 @@ from imgforge.sources.stores.s3_addressing import S3Addressing
 from imgforge.sources.stores.s3_botocore import credentials_loader, profile_region
 from imgforge.sources.stores.s3_refusals import s3_error
 from imgforge.sources.stores.s3_requests import S3Requests
+from imgforge.sources.stores.s3_signature import payload_of
 
 __all__ = ["S3Objects", "s3_objects"]
 
@@ -32,8 +34,9 @@ _CURES = {
 class S3Objects:
     """See `ObjectKind`."""
 
-    def __init__(self, bucket: str, requests: S3Requests) -> None:
+    def __init__(self, reactor: IServerReactor, bucket: str, requests: S3Requests) -> None:
         self.where = f"s3://{bucket}"
+        self._reactor = reactor
         self._bucket = bucket
         self._requests = requests
 
@@ -46,8 +49,9 @@ class S3Objects:
         return await self._requests.signed(self._bucket, name, method="HEAD")
 
     async def put(self, name: str, body: bytes, content_type: str, lifetime: float) -> OriginRequest:  # noqa: ARG002
+        payload = await run_by_size(self._reactor, len(body), lambda: payload_of(body))
         return await self._requests.signed(
-            self._bucket, name, headers={"content-type": content_type}, method="PUT", body=body
+            self._bucket, name, headers={"content-type": content_type}, method="PUT", body=body, payload=payload
         )
 
     async def remove(self, name: str) -> OriginRequest:
@@ -90,5 +94,5 @@ def s3_objects(reactor: IServerReactor, settings: SourceSettings, s3: S3Settings
     addressing = S3Addressing(s3, os.environ, profile_region())
     credentials = keeper_on_threads(reactor, "s3", credentials_loader(s3, addressing.region), for_cache=True)
     credentials.start()
-    kind = S3Objects(use.bucket, S3Requests(addressing, credentials))
+    kind = S3Objects(reactor, use.bucket, S3Requests(addressing, credentials))
     return ObjectStore(reactor, settings, kind, use.timeout, credentials)

@@ -14,6 +14,7 @@ from imgforge.sources.stores.credentials_keeper import CredentialsKeeper
 from imgforge.sources.stores.s3_addressing import S3Addressing
 from imgforge.sources.stores.s3_refusals import REJECTED_KEYS, SKEWED, S3Error, s3_error
 from imgforge.sources.stores.s3_signature import (
+    EMPTY_PAYLOAD,
     Credentials,
     escaped_key,
     escaped_query,
@@ -56,8 +57,10 @@ class S3Requests:
         *,
         method: str = "GET",
         body: bytes | None = None,
+        payload: str = EMPTY_PAYLOAD,
     ) -> OriginRequest:
-        """The request for *key* in *bucket*, or for the bucket itself where *key* is "".
+        """The request for *key* in *bucket*, or for the bucket itself where *key* is "". *payload* is the hash of the
+        *body*.
 
         Of *headers* (names in lower case) the type of the content is signed: a proxy in front of a store may write
         conditions and ranges otherwise.
@@ -72,7 +75,7 @@ class S3Requests:
         sent = dict(headers or {})
         own = {name: value for name, value in sent.items() if name == "content-type"}
         signed = signed_headers(
-            address.host, target, credentials, address.scope, moment, method=method, body=body or b"", headers=own
+            address.host, target, credentials, address.scope, moment, method=method, payload=payload, headers=own
         )
         return OriginRequest(f"{address.origin}{target}", sent | signed, body=body, method=method)
 

@@ -16,11 +16,13 @@ from hashlib import sha256
 from urllib.parse import quote
 
 __all__ = [
+    "EMPTY_PAYLOAD",
     "Credentials",
     "Scope",
     "authorization",
     "escaped_key",
     "escaped_query",
+    "payload_of",
     "scope_of",
     "signed_headers",
     "signer_of",
@@ -28,7 +30,7 @@ __all__ = [
 ]
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
-_EMPTY = sha256(b"").hexdigest()  # the hash of no body
+EMPTY_PAYLOAD = sha256(b"").hexdigest()  # the hash of no body
 _SCOPE = re.compile(r"Credential=[^,/ ]+/\d{8}/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request")
 _TIME = "%Y%m%dT%H%M%SZ"
 _BLANKS = re.compile(r" +")
@@ -91,20 +93,25 @@ def signed_headers(
     moment: datetime,
     *,
     method: str = "GET",
-    body: bytes = b"",
+    payload: str = EMPTY_PAYLOAD,
     headers: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """The headers that make *method* *target* at *host*, with *body*, a signed request. *moment* is in UTC.
+    """The headers that make *method* *target* at *host*, with a body of hash *payload*, a signed request. *moment* is
+    in UTC.
 
     Of the request's other headers, *headers* are signed as well. Conditions and ranges are left unsigned, as S3 allows:
     a proxy in front of a store may write them otherwise.
     """
-    payload = sha256(body).hexdigest() if body else _EMPTY
     own = {"x-amz-date": moment.strftime(_TIME), "x-amz-content-sha256": payload}
     if credentials.token:
         own["x-amz-security-token"] = credentials.token
     signed = {"host": host, **(headers or {}), **own}
     return {**own, "authorization": authorization(f"{method} {target}", signed, payload, credentials, scope)}
+
+
+def payload_of(body: bytes) -> str:
+    """The hash of *body* that a signature contains."""
+    return sha256(body).hexdigest()
 
 
 def signer_of(headers: Mapping[str, str]) -> Credentials:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
+from importlib import import_module
+from threading import current_thread
 from unittest.mock import patch
 
 from twisted.internet.defer import CancelledError, gatherResults
@@ -26,6 +30,18 @@ from tests.support.versity_server import VersityServer
 
 NOW = 1_800_000_000.0
 FRESH = replace(ENTRY, stored_at=NOW - 5, asked_at=NOW - 10)
+
+
+def _spy(name: str, size: Callable[..., int], calls: dict[bool, list[int]]) -> AbstractContextManager[object]:
+    """Has the function called *name* add the size of what it is called with to *calls*, by whether that is here."""
+    module, _, function = name.rpartition(".")
+    called, here = getattr(import_module(module), function), current_thread()
+
+    def spying(*arguments: object) -> object:
+        calls[current_thread() is here].append(size(*arguments))
+        return called(*arguments)
+
+    return patch(name, spying)
 
 
 class VersityTests(TestCase):
@@ -74,6 +90,26 @@ class VersityTests(TestCase):
         self.assertTrue(await one.remove(KEY))
         self.assertIsNone(await other.get(KEY))
         self.assertFalse(await one.remove(KEY))
+
+    async def test_long_entries_are_hashed_on_other_threads_than_the_reactors(self) -> None:
+        # The sizes of what is hashed, by whether that is on the reactor's thread.
+        hashed: dict[bool, list[int]] = {True: [], False: []}
+        with ExitStack() as spying:
+            for name, size in (
+                ("imgforge.cache.bucket.tier.encode", lambda _key, entry: len(entry.rendition.body)),
+                ("imgforge.cache.bucket.tier.decode", lambda _key, data, _longest: len(data)),
+                ("imgforge.sources.stores.objects_s3.payload_of", len),
+            ):
+                spying.enter_context(_spy(name, size, hashed))
+            node, _ = await self.node("long")
+            for body in (1000, 2 << 20):
+                entry = sized(body)
+                await node.put(KEY, entry)
+                self.assertEqual(await node.get(KEY), entry)
+        self.assertEqual(len(hashed[True]), 3)
+        self.assertLess(max(hashed[True]), 2000)
+        self.assertEqual(len(hashed[False]), 3)
+        self.assertGreaterEqual(min(hashed[False]), 2 << 20)
 
     async def test_an_object_under_another_name_is_a_miss_and_is_removed(self) -> None:
         tier, _ = await self.node("other")

@@ -20,6 +20,7 @@ from imgforge.sources.stores.s3_signature import (
     authorization,
     escaped_key,
     escaped_query,
+    payload_of,
     scope_of,
     signed_headers,
 )
@@ -131,7 +132,7 @@ class BotocoreTests(SynchronousTestCase):
         headers = {"content-type": content_type} if content_type else {}
         ours = headers | signed_headers(
             "store.example:9000", target, credentials, Scope("eu-west-3"), moment,
-            method=method, body=body, headers=headers,
+            method=method, payload=payload_of(body), headers=headers,
         )  # fmt: skip
         request: Any = AWSRequest(method, f"http://store.example:9000{target}", headers, body)
         request.context["payload_signing_enabled"] = True
