@@ -70,7 +70,9 @@ class _StoreTests:
         return self.open(self.store, name)
 
     async def test_it_is_an_object_store(self: Any) -> None:
-        self.assertTrue(verifyObject(IObjectStore, self.bucket()))
+        bucket = self.bucket()
+        self.assertTrue(verifyObject(IObjectStore, bucket))
+        await bucket.size_of("missing")  # the login, which begins with the reactor, else falls into the next test
 
     async def test_an_object_is_written_read_replaced_and_removed(self: Any) -> None:
         bucket = self.bucket()
