@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import math
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -24,10 +23,12 @@ from imgforge.object_stores import IObjectStore, ObjectStoreError, StoredObject
 
 __all__ = ["PurgeRemover", "read_metadata"]
 
+T = TypeVar("T")
+
 _COUNT_WITHIN = 5.0  # seconds that the caller of a purge waits for the count
 _MOST_AT_ONCE = 2000  # entries that are read for a purge; where there are more, a sweep removes them some day
 _AT_ONCE, _SWEPT_AT_ONCE = 8, 2  # entries that are read side by side: a sweep has time, and clients share the processor
-_PAUSES = (1.0, 5.0, 0.0)  # seconds after each fault of the store; a sweep reads very many entries
+_PAUSES = (1.0, 5.0)  # seconds after a fault of the store until a sweep, which asks very often, tries again
 _START = 4096  # bytes of an entry, in which its metadata almost always end
 
 
@@ -118,37 +119,48 @@ class PurgeRemover:
         latest = max(purge.at for purge in purges) + ahead + FINAL_AFTER
         covering = Purges(purges, self._clock.seconds)
         each_task = [(task, Purges([task.purge], self._clock.seconds)) for task in tasks]
-        read = removed = left = 0
+        read = removed = 0
+        unread: list[str] = []
+        remove = self._remove_covered if tasks else partial(self._sweep_entry, unread)
         for shard in SHARDS:
             marker = ""
             while True:
-                page = await self._store.page(self._names.entries(shard), marker)
+                list_page = partial(self._store.page, self._names.entries(shard), marker)
+                page = await (list_page() if tasks else self._tried_again(list_page))
                 found = [each for each in page.objects if each.modified <= latest and self._names.key(each.name)]
                 read += len(found)
                 # Shards are alike: after the first one it can be told how many entries there are.
                 if read > most or (shard == SHARDS[0] and 16 * read > 2 * most):
                     raise _TooMany
-                remove = self._remove_covered if tasks else self._sweep_entry
                 results = await in_parallel([partial(remove, each, covering, each_task) for each in found], at_once)
-                removed += results.count(True)
-                left += results.count(None)
+                removed += sum(results)
                 marker = page.marker
                 if not marker:
                     break
-        if left:
-            raise ObjectStoreError(errno.EIO, f"{left} entries could not be read")
+        if unread:
+            raise ObjectStoreError(
+                f"{len(unread)} entries could not be read, the first is {unread[0]}; remove those that stay unreadable"
+            )
         return removed
 
-    async def _sweep_entry(
-        self, found: StoredObject, covering: Purges, each_task: list[tuple[PurgeTask, Purges]]
-    ) -> bool | None:
-        """As `_remove_covered`, which is tried again after a fault of the store; None where that does not help."""
+    async def _tried_again(self, work: Callable[[], Awaitable[T]]) -> T:
+        """The outcome of *work*, which is tried again after a fault of the store."""
         for pause in _PAUSES:
             try:
-                return await self._remove_covered(found, covering, each_task)
+                return await work()
             except ObjectStoreError:
                 await deferLater(self._clock, pause)
-        return None
+        return await work()
+
+    async def _sweep_entry(
+        self, unread: list[str], found: StoredObject, covering: Purges, each_task: list[tuple[PurgeTask, Purges]]
+    ) -> bool:
+        """As `_remove_covered`, tried again after faults; where that does not help, add name and fault to *unread*."""
+        try:
+            return await self._tried_again(partial(self._remove_covered, found, covering, each_task))
+        except ObjectStoreError as error:
+            unread.append(f"{found.name} ({error})")
+            return False
 
     async def _remove_covered(
         self, found: StoredObject, covering: Purges, each_task: list[tuple[PurgeTask, Purges]]

@@ -150,17 +150,37 @@ class SweepTests(SweepCase):
         self.assertEqual(len([name for name in self.names() if name.endswith(".json")]), 1)
         self.assertTrue(any("old purges stay in the bucket until the next sweep" in line for line in self.lines))
 
+    def fail_calls(self, method: str, begins: str, faults: int) -> None:
+        """Have the store refuse so many calls of *method* for names that begin so."""
+        store: Any = self.tier._store
+        call, faulty = getattr(store, method), iter(range(faults))
+
+        def failing(name: str, *arguments: object) -> Any:
+            if name.startswith(begins) and next(faulty, None) is not None:
+                return fail(ObjectStoreError("s3://cache answered 503"))
+            return call(name, *arguments)
+
+        self.patch(store, method, failing)
+
     def test_a_sweep_tries_an_entry_again_that_could_not_be_read(self) -> None:
         self.leave_purged()
-        store: Any = self.tier._store
-        get_start, faults = store.get_start, iter([True, True])
-
-        def failing(name: str, size: int) -> Any:
-            return fail(ObjectStoreError("s3://cache answered 503")) if next(faults, False) else get_start(name, size)
-
-        self.patch(store, "get_start", failing)
+        self.fail_calls("get_start", "p/", 2)
         self.pass_time(2 * HOUR)
         self.assertEqual([name for name in self.names() if name.endswith(".json")], [])
+
+    def test_a_sweep_tries_a_listing_again_that_failed(self) -> None:
+        self.leave_purged()
+        self.fail_calls("page", "p/7", 2)
+        self.pass_time(2 * HOUR)
+        self.assertEqual([name for name in self.names() if name.endswith(".json")], [])
+        self.assertFalse(any("old purges stay" in line for line in self.lines))
+
+    def test_the_log_names_an_entry_that_can_never_be_read(self) -> None:
+        self.leave_purged()
+        self.fail_calls("get_start", "p/", 1000)
+        self.pass_time(2 * HOUR)
+        (line,) = (line for line in self.lines if "old purges stay" in line)
+        self.assertIn(f"2 entries could not be read, the first is p/{bytes(32).hex()} (s3://cache answered 503)", line)
 
 
 class KeepTests(SweepCase):
