@@ -1,43 +1,25 @@
-"""Sends many requests to a running server by treq, over connections that are kept."""
+"""Sends many requests to a running server, over connections that are kept; what it answers is bounded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import treq
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
-from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, connectProtocol, wrapClientTLS
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.ssl import CertificateOptions, optionsForClientTLS
 from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone
-from twisted.web.http import PotentialDataLoss
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
-from zope.interface import implementer
+from twisted.web.client import ResponseDone
+from twisted.web.iweb import IResponse
 
 from imgforge.cli.server_connection import ServerAddress
+from imgforge.sources import Http1Connection, NotSent
 
 __all__ = ["ServerClient", "endpoint_of", "reason"]
-
-# Of an http URL Agent takes a semicolon at the end for empty parameters, and drops it. The endpoint knows the scheme.
-_EXACT_SCHEME = "exact"
-
-
-@implementer(IAgentEndpointFactory)
-class _Endpoint:
-    """Connects to *address*, whatever the URL."""
-
-    def __init__(self, reactor: Any, address: ServerAddress) -> None:
-        self._reactor = reactor
-        self._address = address
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: ARG002
-        return endpoint_of(self._reactor, self._address)
 
 
 def endpoint_of(reactor: Any, address: ServerAddress) -> IStreamClientEndpoint:
@@ -51,28 +33,8 @@ def endpoint_of(reactor: Any, address: ServerAddress) -> IStreamClientEndpoint:
     return wrapClientTLS(creator, endpoint)
 
 
-@implementer(IAgent)
-class _ExactAgent:
-    """Sends *url*, whatever treq has made of it."""
-
-    def __init__(self, agent: Agent, url: bytes) -> None:
-        self._agent = agent
-        self._url = url
-
-    def request(
-        self,
-        method: bytes,
-        uri: bytes,  # noqa: ARG002
-        headers: Headers | None = None,
-        bodyProducer: IBodyProducer | None = None,
-    ) -> Deferred[IResponse]:
-        """See `IAgent`."""
-        answering: Deferred[IResponse] = self._agent.request(method, self._url, headers, bodyProducer)
-        return answering
-
-
 class _Body(Protocol):
-    """Passes a body to *take*; cancelling `whole` closes the connection, which that of `treq.collect` leaves open."""
+    """Passes a body to *take*; cancelling `whole` closes the connection."""
 
     def __init__(self, take: Callable[[bytes], object]) -> None:
         self._take = take
@@ -88,10 +50,10 @@ class _Body(Protocol):
         self._take(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """See `Protocol`; a body without a length ends with its connection."""
+        """See `Protocol`."""
         if self.whole.called:
             return
-        if reason.check(ResponseDone, PotentialDataLoss):
+        if reason.check(ResponseDone):
             self.whole.callback(None)
         else:
             self.whole.errback(reason)
@@ -100,16 +62,14 @@ class _Body(Protocol):
 class ServerClient:
     """Sends requests to the server at *address*, with paths exactly as they are given.
 
-    *connections* of them are kept between requests.
+    *connections* of them are kept between requests. They are those of origins, which bound the head of a response.
     """
 
     def __init__(self, reactor: Any, address: ServerAddress, connections: int = 0) -> None:
-        self._reactor = reactor
-        self._base = f"{_EXACT_SCHEME}://{address.authority}".encode("ascii")
-        self._host = address.authority
-        self._pool = HTTPConnectionPool(reactor, persistent=connections > 0)
-        self._pool.maxPersistentPerHost = connections
-        self._agent = Agent.usingEndpointFactory(reactor, _Endpoint(reactor, address), self._pool)
+        self._endpoint = endpoint_of(reactor, address)
+        self._authority = address.authority
+        self._connections = connections
+        self._idle: list[Http1Connection] = []
 
     async def request(
         self,
@@ -119,24 +79,45 @@ class ServerClient:
         take: Callable[[bytes], object],
     ) -> IResponse:
         """Returns the response after *take* has got its body, in pieces."""
-        client = treq.client.HTTPClient(_ExactAgent(self._agent, self._base + path))
-        response = await client.request(
-            method,
-            "http://server/",
-            headers=Headers({"Host": [self._host], **{name: [value] for name, value in headers.items()}}),
-            allow_redirects=False,
-            unbuffered=True,
-            reactor=self._reactor,
-        )
+        while self._idle:
+            try:
+                return await self._ask(self._idle.pop(), method, path, headers, take)
+            except NotSent:  # the server has closed the connection meanwhile
+                continue
+        fresh: Http1Connection = await connectProtocol(self._endpoint, Http1Connection())
+        return await self._ask(fresh, method, path, headers, take)
+
+    async def _ask(
+        self,
+        connection: Http1Connection,
+        method: str,
+        path: bytes,
+        headers: Mapping[str, str],
+        take: Callable[[bytes], object],
+    ) -> IResponse:
+        sent = {"Host": self._authority, **headers}
+        host = sent.pop("Host").encode("ascii")
+        fields = [(name.encode("ascii"), value.encode("ascii")) for name, value in sent.items()]
+        response = await connection.send(host, path, fields, method=method.encode("ascii"))
         receiver = _Body(take)
         response.deliverBody(receiver)
         await receiver.whole
+        if len(self._idle) < self._connections:
+            self._idle.append(connection)
+        else:
+            _hang_up(connection)
         return response
 
-    def close(self) -> Deferred[None]:
+    def close(self) -> None:
         """Closes the connections that are kept."""
-        closing: Deferred[None] = self._pool.closeCachedConnections()
-        return closing
+        while self._idle:
+            _hang_up(self._idle.pop())
+
+
+def _hang_up(connection: Http1Connection) -> None:
+    """Closes an idle connection in order: the abrupt end that origins get is an error in a server's log."""
+    transport: Any = connection.transport
+    transport.loseConnection()
 
 
 def reason(failure: Failure) -> str:

@@ -7,7 +7,9 @@ from imgforge.sources.address_policy import AddressPolicy, address_class
 from imgforge.sources.allowed_sources import AllowedSources
 from imgforge.sources.http import (
     PROXY_VARIABLES,
+    Http1Connection,
     HttpSource,
+    NotSent,
     OriginRequest,
     Proxies,
     ServiceClient,
@@ -40,8 +42,10 @@ __all__ = [
     "BucketRules",
     "BucketUse",
     "GcsSettings",
+    "Http1Connection",
     "HttpSource",
     "LocalSource",
+    "NotSent",
     "OriginRequest",
     "Proxies",
     "S3Settings",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from collections import Counter
@@ -24,13 +25,17 @@ def image(name: str) -> str:
 
 
 class Server(LoopbackServer):
-    """Answers as `statuses` says for each path, one after the other, then 200; `paths` were asked for."""
+    """Answers as `statuses` says for each path, one after the other, then 200; `paths` were asked for.
+
+    `raw` are whole answers by paths, after which the connection is closed.
+    """
 
     def __init__(self) -> None:
         self.paths: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.connections = 0
         self.statuses: dict[str, list[int]] = {}
+        self.raw: dict[str, bytes] = {}
         server = self
 
         class Handler(QuietHandler):
@@ -43,9 +48,10 @@ class Server(LoopbackServer):
                 server.headers.append({name.lower(): value for name, value in self.headers.items()})
                 left = server.statuses.get(self.path, [])
                 status = left.pop(0) if left else 200
-                if status == 0:  # breaks off
-                    self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+                if self.path in server.raw:
                     self.close_connection = True
+                    with contextlib.suppress(OSError):  # the client hangs up
+                        self.wfile.write(server.raw[self.path])
                     return
                 self.send_response(status)
                 self.send_header("Cache-Status", "imgforge; fwd=miss; detail=MISS")
@@ -117,11 +123,23 @@ class WarmCommandTests(SynchronousTestCase):
         self.assertEqual((result.returncode, "keygen" in result.stderr), (1, True))
 
     def test_failures_are_counted_by_status_and_cause(self) -> None:
-        self.server.statuses = {image("a"): [404], image("b"): [500], image("c"): [0], image("d"): [301]}
+        self.server.statuses = {image("a"): [404], image("b"): [500], image("d"): [301]}
+        self.server.raw = {image("c"): b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"}
         report, result = self.warm(self.log(*((image(name), 200) for name in "abcde")))
         self.assertEqual(result.returncode, 1)
         self.assertEqual(report["failures"], {"404": 1, "500": 1, "301": 1, "broken": 1})
         self.assertEqual((report["made"], report["requests"]), (1, 5))
+
+    def test_a_head_of_megabytes_is_not_read(self) -> None:
+        answer = b"HTTP/1.1 200 OK\r\n%sContent-Length: 5\r\n\r\nimage"
+        hint = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+        self.server.raw = {
+            image("a"): answer % (b"X-Name: value\r\n" * 300_000),
+            image("b"): hint * 200_000 + answer % b"",
+            image("c"): hint + answer % (b"X-Name: value\r\n" * 100),
+        }
+        report, _ = self.warm(self.log(*((image(name), 200) for name in "abcd")))
+        self.assertEqual((report["failures"], report["requests"]), ({"broken": 2}, 4))
 
     def test_a_busy_server_is_asked_again(self) -> None:
         self.server.statuses = {image("a"): [429, 503]}

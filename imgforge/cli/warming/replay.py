@@ -93,7 +93,7 @@ class Replay:
         except FirstError as error:
             self.interrupt()
             error.subFailure.raiseException()
-        await self._client.close()
+        self._client.close()
 
     def interrupt(self) -> None:
         """Gives up the requests under way and those to come."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["WarmOptions", "run_warming"]
 
 # A server that chooses formats by Accept makes those that visitors get.
-_HEADERS = {"Accept": BROWSER_ACCEPT, "User-Agent": "imgforge-warm"}
+_HEADERS = {"Accept": BROWSER_ACCEPT, "Accept-Encoding": "gzip", "User-Agent": "imgforge-warm"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ class Client:
         self.waiting.append((path, answer))
         return await answer
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Nothing to close."""
 
 
