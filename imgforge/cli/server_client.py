@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
-from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, connectProtocol, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, connectProtocol
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
@@ -17,7 +17,7 @@ from twisted.web.client import ResponseDone
 from twisted.web.iweb import IResponse
 
 from imgforge.cli.server_connection import ServerAddress
-from imgforge.sources import Http1Connection, NotSent
+from imgforge.sources import Http1Connection, NotSent, TlsEndpoint
 
 __all__ = ["ServerClient", "endpoint_of", "reason"]
 
@@ -30,7 +30,7 @@ def endpoint_of(reactor: Any, address: ServerAddress) -> IStreamClientEndpoint:
     if address.scheme == "http":
         return endpoint
     creator: Any = optionsForClientTLS(address.host) if address.verified else CertificateOptions(verify=False)
-    return wrapClientTLS(creator, endpoint)
+    return TlsEndpoint(reactor, creator, endpoint)
 
 
 class _Body(Protocol):

@@ -13,6 +13,7 @@ from imgforge.sources.http import (
     OriginRequest,
     Proxies,
     ServiceClient,
+    TlsEndpoint,
     read_authorities,
 )
 from imgforge.sources.local import LocalSource
@@ -53,6 +54,7 @@ __all__ = [
     "SourceRegistry",
     "SourceSettings",
     "SwiftSettings",
+    "TlsEndpoint",
     "address_class",
     "bucket_mistakes",
     "open_bucket",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 
@@ -20,13 +21,22 @@ class QuietHandler(BaseHTTPRequestHandler):
 
 
 class LoopbackServer:
-    """Serves with *handler* on a free port; `host` has it. A handler that is silent meanwhile calls `wait`."""
+    """Serves with *handler* on a free port; `host` has it. A handler that is silent meanwhile calls `wait`.
 
-    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+    With a file *pem* of a certificate and its key it serves by TLS.
+    """
+
+    def __init__(self, handler: type[BaseHTTPRequestHandler], pem: str = "") -> None:
         self._open = Event()
         self._open.set()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
+        if pem:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(pem)
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.port: int = self._server.server_address[1]
         self.host = f"127.0.0.1:{self.port}"
         Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()

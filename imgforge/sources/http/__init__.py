@@ -9,6 +9,7 @@ from imgforge.sources.http.origin_connection import NotSent
 from imgforge.sources.http.origin_request import IOriginKind, OriginRequest, Refusal
 from imgforge.sources.http.proxies import PROXY_VARIABLES, Proxies
 from imgforge.sources.http.service_client import ServiceClient, ServiceResponse
+from imgforge.sources.http.tls_endpoint import TlsEndpoint
 from imgforge.sources.http.wire_url import wire_url as to_wire_url
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Refusal",
     "ServiceClient",
     "ServiceResponse",
+    "TlsEndpoint",
     "read_authorities",
     "to_wire_url",
 ]

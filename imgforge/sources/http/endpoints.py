@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any
 
 from OpenSSL import SSL
-from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
 from twisted.internet.ssl import (
     Certificate,
@@ -24,6 +23,7 @@ from imgforge.interfaces import IServerReactor
 from imgforge.sources.guarded_endpoint import GuardedEndpoint, check_literal_address
 from imgforge.sources.http.proxies import Proxies, Proxy, numeric_address
 from imgforge.sources.http.proxy_connections import ProxyEndpoint, TunnelEndpoint
+from imgforge.sources.http.tls_endpoint import TlsEndpoint
 from imgforge.sources.http.wire_url import Origin
 from imgforge.sources.settings import SourceSettings
 
@@ -98,4 +98,4 @@ class EndpointFactory:
                 endpoint = TunnelEndpoint(endpoint, proxy, origin)
         if origin.scheme == "http":
             return endpoint
-        return wrapClientTLS(self._creator(origin.host, protocols), endpoint)
+        return TlsEndpoint(self._reactor, self._creator(origin.host, protocols), endpoint)
