@@ -36,6 +36,9 @@ _LOST = "each process that made this image ended before it was done"
 
 # Seconds that a job which waits for its next try keeps its place: the others go on, and nothing spins.
 _TURN = 0.1
+# The priority of those jobs. Of Redis, workers take them only while there is no other (0 comes first, 9 last): else a
+# new image would wait for the turns of all. At RabbitMQ they do not go round.
+_LAST = 9
 _NO_TIME = 1e11
 
 _TRACEPARENT = "traceparent"  # a header of messages, as W3C's Trace Context has it
@@ -120,10 +123,10 @@ def _again(task: Task, job: RenderJob, tries: int, reason: str) -> None:
 
 
 def _send_again(task: Task, retries: int, not_before: float) -> None:
-    """Put the job of *task* behind the others."""
+    """Put the job of *task* behind all others."""
     try:
         kwargs = {"not_before": not_before}
-        task.apply_async(args=task.request.args[:1], kwargs=kwargs, retries=retries, **_headers(task))
+        task.apply_async(args=task.request.args[:1], kwargs=kwargs, retries=retries, priority=_LAST, **_headers(task))
     except Exception as error:  # a client's or the broker's: the job must not be lost
         raise Reject(str(error), requeue=True) from error
 
