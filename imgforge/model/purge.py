@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 __all__ = ["Purge", "PurgeKind"]
@@ -20,3 +20,10 @@ class Purge:
     at: float
     kind: PurgeKind
     value: str
+
+    def not_after(self, now: float) -> Purge:
+        """The purge, or that of *now* in place of one from the future.
+
+        A clock that is ahead, or was put back since, must not have it cover entries that are still to be made.
+        """
+        return self if self.at <= now else replace(self, at=now)

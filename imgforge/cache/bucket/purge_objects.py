@@ -181,9 +181,7 @@ class PurgeObjects:
     def _read(self, name: str, data: bytes) -> None:
         now = self._clock.seconds()
         try:
-            stored = purge_moved(_decode(data), -self._store.ahead())
-            # A purge from the future, by a clock that is wrong, must not cover entries still to be made.
-            purge: Purge | None = Purge(min(stored.at, now), stored.kind, stored.value)
+            purge: Purge | None = purge_moved(_decode(data), -self._store.ahead()).not_after(now)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self.log.warn("{where}: {name} is no purge: {error}", where=self._store.where, name=name, error=error)
             purge = None

@@ -118,11 +118,10 @@ def _random_line() -> bytes:
 
 def _purges(text: bytes) -> Iterator[Purge]:
     """The purges among the lines; other lines, such as the first one or half a line, are skipped."""
-    latest = time.time()
+    now = time.time()
     for line in text.split(b"\n"):
         try:
             purge = _decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
             continue
-        # A purge from the future, by a clock that has been put back since, must not cover entries still to be made.
-        yield Purge(min(purge.at, latest), purge.kind, purge.value)
+        yield purge.not_after(now)
