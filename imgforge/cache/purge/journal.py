@@ -122,6 +122,6 @@ def _purges(text: bytes) -> Iterator[Purge]:
     for line in text.split(b"\n"):
         try:
             purge = _decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
         yield purge.not_after(now)

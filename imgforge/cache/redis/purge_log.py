@@ -156,5 +156,5 @@ def _purge(fields: dict[bytes, bytes] | None) -> Purge | None:
         return None
     try:
         return _decode(text).not_after(time.time())
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

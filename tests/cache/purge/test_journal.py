@@ -54,7 +54,8 @@ class JournalTests(Directory):
         self.assertEqual(self.reader.read_new()[1], [last])
 
     def test_no_garbage_is_a_purge(self) -> None:
-        for line in (b"\xff\xfe", b'{"at":1}', b'{"at":1,"kind":"all","value":"x"}', b"[" * 100_000, b"null"):
+        deep = b'{"x":' + b"[" * 50_000
+        for line in (deep, b"\xff\xfe", b'{"at":1}', b'{"at":1,"kind":"all","value":"x"}', b"[" * 100_000, b"null"):
             self.path.write_bytes(line + b"\n")
             self.assertEqual(Journal(self.root).read_new()[1], [], line[:40])
 

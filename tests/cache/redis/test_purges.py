@@ -89,6 +89,7 @@ class LearningTests(RedisCase):
 
     async def test_what_is_no_purge_is_passed_over(self) -> None:
         self.add(b"", b"nonsense", b"[]", b'{"at":1,"kind":"all","value":"x"}', b"\xff", b'"' + b"x" * 100_000)
+        self.add(b'{"x":' + b"[" * 50_000)
         self.server.command("XADD", STREAM, "*", "other", "x")
         self.add(b'{"at":1,"kind":"tag","value":"x"}')
         node = await self.node()
