@@ -27,7 +27,7 @@ from imgforge.queue import (
     shown_path,
 )
 from imgforge.service.platform import usable_cpus
-from imgforge.service.prerendering import ThreadedEngine
+from imgforge.service.prerendering import ThreadedEngine, log_what_is_sent
 from imgforge.service.telemetry import telemetry_mistakes
 
 log = get_task_logger(__name__)
@@ -49,10 +49,15 @@ _engines: list[ThreadedEngine] = []
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def _check(sender: Any, **_: object) -> None:
-    """End a worker whose processes could not start, as each would lose the job that it has taken."""
-    mistakes = list(telemetry_mistakes(sender.app.imgforge_settings))
+    """End a worker whose processes could not start, as each would lose the job that it has taken.
+
+    Another one says in the log where its traces and reports go.
+    """
+    settings = sender.app.imgforge_settings
+    mistakes = list(telemetry_mistakes(settings))
     if mistakes:
         raise SystemExit("\n".join(f"imgforge: {line}" for line in mistakes))
+    log_what_is_sent(settings)
 
 
 def _engine(task: Task) -> ThreadedEngine:

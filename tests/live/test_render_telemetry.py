@@ -69,6 +69,13 @@ class RenderTelemetryCase(QueueCase):
         told = [headers.get("traceparent", "") for _, headers in self.origin.requests]
         self.assertIn(root.trace, {header.split("-")[1] for header in told if header})
 
+    def assert_places_named_once(self) -> None:
+        """That the worker's log says where traces and reports go, once for all of its processes, as a server's does."""
+        log = (self.scratch / "worker.log").read_text()
+        self.assertEqual(log.count(f"traces go to {self.variables['OTEL_EXPORTER_OTLP_ENDPOINT']} ("), 1, log)
+        self.assertIn(", reports to Sentry", log)
+        self.assertNotIn("hush", log)
+
     def assert_no_secret_sent(self) -> None:
         self.assertFalse(b"hush" in b"".join(self.receiver.sent))
 
@@ -137,6 +144,12 @@ class EmbeddedTests(RenderTelemetryCase):
         self.assertEqual(len(self.jobs(4)), 4)
         self.assertEqual(reports.reports, [])
 
+    def test_workers_say_where_traces_and_reports_go(self) -> None:
+        self.settings["SENTRY_DSN"] = "http://hush@127.0.0.1:9/1"
+        self.render("add", self.path(1))
+        self.assertEqual(self.worker("--drain", "--concurrency", "2").wait(60), 0)
+        self.assert_places_named_once()
+
     def test_off_no_library_is_needed_and_nothing_is_sent(self) -> None:
         del self.settings["OPEN_TELEMETRY_ENABLE"]
         # Libraries that can do without it ask for it all the same.
@@ -159,6 +172,18 @@ class FleetTests(RenderTelemetryCase):
         log = (self.scratch / "worker.log").read_text()
         self.assertIn("imgforge: OTEL_TRACES_SAMPLER='foo' must be parentbased_always_on, ", log)
         self.assertNotIn("Traceback", log)
+
+    def test_workers_say_at_their_start_where_traces_and_reports_go(self) -> None:
+        self.settings |= {
+            "QUEUE_URL": f"redis://127.0.0.1:{free_port()}",
+            "SENTRY_DSN": "http://hush@127.0.0.1:9/1",
+            "LOG_FORMAT": "json",
+        }
+        self.celery()  # it waits for its broker
+        wait_for(lambda: "Cannot connect" in (self.scratch / "worker.log").read_text(), "the start of the worker")
+        self.assert_places_named_once()
+        line = next(line for line in (self.scratch / "worker.log").read_text().splitlines() if "go to" in line)
+        self.assertEqual(json.loads(line)["level"], "info")
 
     def test_each_try_of_celery_s_jobs_is_a_trace_and_what_is_left_is_sent_when_the_worker_ends(self) -> None:
         broker = RedisBroker()

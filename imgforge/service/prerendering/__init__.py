@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from imgforge.service.prerendering.intake import make_intake, make_queue
     from imgforge.service.prerendering.render_engine import RenderEngine, ThreadedEngine
     from imgforge.service.prerendering.rendition_maker import RenditionMaker
+    from imgforge.service.prerendering.sent_elsewhere import log_what_is_sent
     from imgforge.service.prerendering.serving import Prerendering
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "RenditionMaker",
     "ThreadedEngine",
     "WorkerReport",
+    "log_what_is_sent",
     "make_intake",
     "make_queue",
     "run_worker",
@@ -29,6 +31,7 @@ __getattr__ = lazy_door(
         ".intake": ("make_intake", "make_queue"),
         ".render_engine": ("RenderEngine", "ThreadedEngine"),
         ".rendition_maker": ("RenditionMaker",),
+        ".sent_elsewhere": ("log_what_is_sent",),
         ".serving": ("Prerendering",),
     },
 )

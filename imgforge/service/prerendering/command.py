@@ -16,6 +16,7 @@ from imgforge.queue import QueueFailed
 from imgforge.service.application_log import ApplicationLog
 from imgforge.service.log_output import catch_uncaught
 from imgforge.service.platform import tune_allocator, usable_cpus
+from imgforge.service.prerendering.sent_elsewhere import log_what_is_sent
 from imgforge.service.prerendering.worker_processes import run_in_processes
 from imgforge.service.prerendering.worker_report import WorkerReport
 
@@ -41,6 +42,7 @@ def run_worker(settings: Settings, concurrency: int, *, drains: bool, show: Show
 
 def _run_embedded(settings: Settings, concurrency: int, drains: bool, show: Show) -> WorkerReport:
     """A process for each CPU that is to be used, with a share of the jobs at once."""
+    log_what_is_sent(settings)
     processes = min(concurrency, usable_cpus())
     if processes == 1:
         report = WorkerReport()
