@@ -10,7 +10,7 @@ from imgforge.lazy_door import lazy_door
 
 if TYPE_CHECKING:
     from imgforge.queue.broker import BrokerQueue
-    from imgforge.queue.celery import TASK, app, holds_waiting, make_app
+    from imgforge.queue.celery import TASK, TRACE_HEADER, app, holds_waiting, make_app
     from imgforge.queue.embedded import EmbeddedQueue
     from imgforge.queue.embedded_rows import Claim
     from imgforge.queue.events import NotAnEvent, created_objects
@@ -35,6 +35,7 @@ __all__ = [
     "BROWSER_ACCEPT",
     "MOST_PATHS",
     "TASK",
+    "TRACE_HEADER",
     "BrokerQueue",
     "Claim",
     "EmbeddedQueue",
@@ -67,7 +68,7 @@ __getattr__ = lazy_door(
     __name__,
     {
         ".broker": ("BrokerQueue",),
-        ".celery": ("TASK", "app", "holds_waiting", "make_app"),
+        ".celery": ("TASK", "TRACE_HEADER", "app", "holds_waiting", "make_app"),
         ".embedded": ("EmbeddedQueue",),
         ".embedded_rows": ("Claim",),
         ".events": ("NotAnEvent", "created_objects"),

@@ -12,7 +12,7 @@ What became of jobs is on the broker as well, in queues that nobody consumes and
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -26,7 +26,7 @@ from kombu.message import Message
 from twisted.logger import Logger
 
 from imgforge.config import mask_user_info
-from imgforge.queue.celery import QUEUE, TASK
+from imgforge.queue.celery import QUEUE, TASK, TRACE_HEADER
 from imgforge.queue.jobs import (
     QueueFailed,
     QueueStatus,
@@ -34,6 +34,7 @@ from imgforge.queue.jobs import (
     RenderJob,
     is_request_id,
     read_job,
+    read_traceparent,
     total_of,
 )
 
@@ -98,7 +99,7 @@ class BrokerQueue:
             args=[msgspec.to_builtins(job)],
             queue=QUEUE,
             producer=producer,
-            headers={"traceparent": traceparent} if traceparent else None,
+            headers=_trace_headers(traceparent),
             retry=True,
             retry_policy=_RETRY,
         )
@@ -110,10 +111,10 @@ class BrokerQueue:
             if job.request:
                 self._note(producer, _done_queue(job.request, _REQUEST_KEPT))
 
-    def put_aside(self, job: RenderJob, reason: str) -> None:
-        """Keeps *job* as failed for *reason*, until `retry`."""
+    def put_aside(self, job: RenderJob, reason: str, traceparent: str = "") -> None:
+        """Keeps *job*, whose request has the trace *traceparent*, as failed for *reason*, until `retry`."""
         with self._producer() as producer:
-            _publish(producer, _FAILED, msgspec.to_builtins(job.failed(reason)))
+            _publish(producer, _FAILED, msgspec.to_builtins(job.failed(reason)), _trace_headers(traceparent))
             if job.request:
                 self._note(producer, _failed_queue(job.request))
 
@@ -205,7 +206,7 @@ class BrokerQueue:
                 if job is None:
                     self.log.warn("a damaged job was removed from the queue {name}", name=_FAILED.name)
                 else:
-                    self._send(producer, job.fresh())
+                    self._send(producer, job.fresh(), read_traceparent(message.headers.get(TRACE_HEADER)))
                     count += 1
                     if job.request:
                         note = _failed_queue(job.request)(channel)
@@ -219,9 +220,14 @@ class BrokerQueue:
         self._app.close()
 
 
-def _publish(producer: Any, queue: Queue, document: dict[str, Any]) -> None:
+def _trace_headers(traceparent: str) -> dict[str, str]:
+    return {TRACE_HEADER: traceparent} if traceparent else {}
+
+
+def _publish(producer: Any, queue: Queue, document: dict[str, Any], headers: Mapping[str, str] | None = None) -> None:
     producer.publish(
         document,
+        headers=headers,
         exchange="",
         routing_key=queue.name,
         declare=[queue],

@@ -14,10 +14,11 @@ from celery import Celery
 
 from imgforge.config import ConfigurationError, Settings, load_settings
 
-__all__ = ["QUEUE", "TASK", "app", "holds_waiting", "make_app"]
+__all__ = ["QUEUE", "TASK", "TRACE_HEADER", "app", "holds_waiting", "make_app"]
 
 QUEUE = "imgforge"
 TASK = "imgforge.render"
+TRACE_HEADER = "traceparent"  # of messages: the trace of the job's request, as W3C's Trace Context has it
 _TASK_MODULE = "imgforge.service.render_task"
 
 _CONNECT_TIMEOUT = 4.0  # seconds

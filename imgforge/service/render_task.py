@@ -16,6 +16,7 @@ from celery.utils.log import get_task_logger
 
 from imgforge.queue import (
     TASK,
+    TRACE_HEADER,
     BrokerQueue,
     JobFailed,
     QueueFailed,
@@ -40,8 +41,6 @@ _TURN = 0.1
 # new image would wait for the turns of all. At RabbitMQ they do not go round.
 _LAST = 9
 _NO_TIME = 1e11
-
-_TRACEPARENT = "traceparent"  # a header of messages, as W3C's Trace Context has it
 
 _lock = threading.Lock()
 _engines: list[ThreadedEngine] = []
@@ -105,7 +104,7 @@ def render(self: Task, document: Any, not_before: Any = 0) -> None:
         _again(self, job, tries, job.reason or _LOST)
         return
     try:
-        _engine(self).make(job.after(tries), read_traceparent(getattr(self.request, _TRACEPARENT, "")))
+        _engine(self).make(job.after(tries), _traceparent(self))
     except JobFailed as error:
         (_again if error.again else _put_aside)(self, job, tries, error.reason)
         return
@@ -138,8 +137,13 @@ def _send_again(task: Task, retries: int, not_before: float) -> None:
 
 def _headers(task: Task) -> Mapping[str, Any]:
     """What goes on with the next message of a job: the trace of its request, if it has one."""
-    found = read_traceparent(getattr(task.request, _TRACEPARENT, ""))
-    return {"headers": {_TRACEPARENT: found}} if found else {}
+    found = _traceparent(task)
+    return {"headers": {TRACE_HEADER: found}} if found else {}
+
+
+def _traceparent(task: Task) -> str:
+    """The trace of the request whose job *task* has, "" where that is not known."""
+    return read_traceparent(getattr(task.request, TRACE_HEADER, ""))
 
 
 def _seconds_until(time_given: Any, most: float) -> float:
@@ -152,6 +156,6 @@ def _seconds_until(time_given: Any, most: float) -> float:
 def _put_aside(task: Task, job: RenderJob, tries: int, reason: str) -> None:
     log.warning("cannot make %s beforehand: %s; `imgforge render retry` tries it again", shown_path(job.path), reason)
     try:
-        BrokerQueue(task.app).put_aside(job.after(tries), reason)
+        BrokerQueue(task.app).put_aside(job.after(tries), reason, _traceparent(task))
     except QueueFailed as error:
         raise Reject(error.logged, requeue=True) from error

@@ -185,6 +185,20 @@ class FleetTests(RenderTelemetryCase):
         line = next(line for line in (self.scratch / "worker.log").read_text().splitlines() if "go to" in line)
         self.assertEqual(json.loads(line)["level"], "info")
 
+    def test_what_retry_puts_back_keeps_its_link(self) -> None:
+        broker = RedisBroker()
+        self.addCleanup(broker.close)
+        broker.start()
+        self.settings["QUEUE_URL"] = broker.url
+        request = self.post_traced(self.server(), self.secret_path(50))
+        self.render("run", "--drain", status=1)
+        self.origin.files["/50.jpg"] = self.origin.files["/1.jpg"]
+        self.assertEqual(self.render("retry"), {"retried": 1})
+        self.render("run", "--drain")
+        failed, made = self.jobs(2)
+        self.assertEqual(failed.links, [(PARENT, PARENT_SPAN)])
+        self.assert_made(made, request)
+
     def test_each_try_of_celery_s_jobs_is_a_trace_and_what_is_left_is_sent_when_the_worker_ends(self) -> None:
         broker = RedisBroker()
         self.addCleanup(broker.close)

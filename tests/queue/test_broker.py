@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+from kombu.connection import Connection
 from redis import Redis
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -15,6 +18,7 @@ class RequestTests(SynchronousTestCase):
         broker = RedisBroker()
         self.addCleanup(broker.close)
         broker.start()
+        self.url = broker.url
         self.redis = Redis.from_url(broker.url)
         self.addCleanup(self.redis.close)
         environment = {
@@ -67,6 +71,21 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual((status.failed, len(status.failures), self.taken()), (2, 1, before))
         self.now += 10
         self.assertEqual({failure.path for failure in self.status(request).failures}, {"/1", "/2"})
+
+    def traces(self) -> list[object]:
+        """The traces that the jobs in the queue name, in order."""
+        messages = [json.loads(message) for message in self.redis.lrange("imgforge", 0, -1)]
+        return [message["headers"].get("traceparent") for message in reversed(messages)]
+
+    def test_what_is_put_back_keeps_the_trace_of_its_request(self) -> None:
+        traced = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        self.queue.put_aside(RenderJob("/1"), "404: gone", traced)
+        self.queue.put_aside(RenderJob("/2"), "404: gone")
+        with Connection(self.url) as connection, connection.Producer() as producer:
+            for found in ("00-nonsense", 7):
+                producer.publish({"path": "/3"}, routing_key="imgforge.failed", headers={"traceparent": found})
+        self.assertEqual(self.queue.retry(), 4)
+        self.assertEqual(self.traces(), [traced, None, None, None])
 
     def test_what_is_put_back_is_not_counted_as_failed(self) -> None:
         request = new_request_id(2)
