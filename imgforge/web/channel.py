@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.web.http import HTTPChannel, datetimeToString
 
 from imgforge.errors import ImgforgeError, TooManyClients, Unreadable
-from imgforge.web.fast_lane import FastLane
+from imgforge.web.fast_lane import Lane
 from imgforge.web.http import StrictChannel, joined_header, plain_address
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Channel(StrictChannel):
 
     factory: ImageSite
     site: ImageSite
-    fast_lane: FastLane | None = None
+    fast_lane: Lane | None = None
     client = ""  # the address of the connection
     proxy: str | None = None  # the same if that is a trusted proxy, whose headers name the client
     # A spare connection is one of the few beyond the limit that are left for health checks, a surplus one is beyond
@@ -57,6 +57,9 @@ class Channel(StrictChannel):
             self.proxy = self.client
         elif not clients.allows(self.client):
             self.fast_lane = None
+        lane = self.site.fast_lane
+        if lane is not None and self.fast_lane is not None:
+            self.fast_lane = lane.for_connection(self.isSecure)
         if self.surplus:
             self.reject(TooManyClients("this server has too many clients at the moment"))
             return

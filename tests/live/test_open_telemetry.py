@@ -169,20 +169,28 @@ class TraceTests(TracedCase):
         for name in ("downloading_source_image", "processing_image"):
             self.assertEqual((first[name].began, first[name].ended), (second[name].began, second[name].ended))
 
-    def test_the_scheme_is_that_of_the_listener(self) -> None:
+    def test_the_scheme_is_that_of_the_listener_also_for_hits(self) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             pem = Path(scratch, "own.pem")
             pem.write_bytes(certificate("localhost"))
             tls = free_port()
             server = self.traced(BIND=f"127.0.0.1:{free_port()},ssl:{tls}:interface=127.0.0.1:privateKey={pem}")
             path = f"/unsafe/w:9/plain/{self.origin.url('/a.png')}"
-            self.assertEqual(self.ask(server, path, "plain").attributes["http.scheme"], "http")
             context = ssl.create_default_context(cafile=str(pem))
-            connection = http.client.HTTPSConnection("localhost", tls, context=context, timeout=20)
-            connection.request("GET", path, headers={"X-Request-ID": "encrypted", "X-Forwarded-Proto": "http"})
-            self.assertEqual(connection.getresponse().status, 200)
-            connection.close()
-            self.assertEqual(self.root("encrypted").attributes["http.scheme"], "https")
+
+            def ask_encrypted(identity: str) -> SentSpan:
+                connection = http.client.HTTPSConnection("localhost", tls, context=context, timeout=20)
+                connection.request("GET", path, headers={"X-Request-ID": identity, "X-Forwarded-Proto": "http"})
+                self.assertEqual(connection.getresponse().status, 200)
+                connection.close()
+                return self.root(identity)
+
+            made = self.ask(server, path, "plain"), ask_encrypted("encrypted")
+            hits = self.ask(server, path, "plain-hit"), ask_encrypted("encrypted-hit")
+            for spans in (made, hits):
+                self.assertEqual([span.attributes["http.scheme"] for span in spans], ["http", "https"])
+            for hit in hits:  # of the fast lane, which looks nothing up
+                self.assertEqual(list(self.receiver.tree(hit)), ["/request"])
 
     def test_a_sampler_that_takes_none_sends_nothing_and_the_origin_learns_so(self) -> None:
         server = self.traced(

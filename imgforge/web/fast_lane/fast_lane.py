@@ -40,6 +40,7 @@ from imgforge.interfaces import IMemoryTier
 from imgforge.model import Hints
 from imgforge.web.fast_lane.deciding_headers import DecidingHeaders, ReadHeaders, read_direct_headers, read_headers
 from imgforge.web.fast_lane.hits import TargetHits
+from imgforge.web.fast_lane.lane import Lane
 from imgforge.web.fast_lane.prebuilt import Prebuilt, RawHeaders, prebuild
 from imgforge.web.fast_lane.prepared import END_OF_GIVEN_ID, ENDS, Prepared
 from imgforge.web.fast_lane.target_counts import TargetCounts
@@ -47,12 +48,10 @@ from imgforge.web.http import Clients, Offer, accepted_formats
 
 __all__ = ["FastLane", "FastLaneSettings"]
 
-# Requests that are written differently share an entry.
-_MOST_SPELLINGS = 8
+_MOST_SPELLINGS = 8  # requests that are written differently share an entry
 _LONGEST_REQUEST = 8192
-# Responses that are kept for equal requests, for a second: so many, for requests of so many bytes.
-_MOST_KEPT = 1024
-_LONGEST_KEPT = 1024
+_MOST_KEPT = 1024  # responses that are kept for equal requests, for a second
+_LONGEST_KEPT = 1024  # bytes of those requests
 # A request line up to its version, if its method or its query is not the one in the table.
 _REQUEST_LINE = re.compile(rb"(GET|HEAD) ([\x21-\x3e\x40-\xff]+)(?:\?[\x21-\xff]*)?\Z")
 
@@ -129,6 +128,10 @@ class FastLane:
         spellings.append(spelling)
         if len(spellings) > _MOST_SPELLINGS:
             self._forget(spellings.pop(0))
+
+    def for_connection(self, is_secure: Callable[[], bool]) -> Lane:  # noqa: ARG002  # for lanes that note the scheme
+        """What answers the requests of a connection, which *is_secure* if it has TLS."""
+        return self
 
     def answer(self, data: bytes, client: str = "", proxy: str | None = None) -> tuple[bytes, bytes, bytes] | None:
         """The response to the request *data* in pieces, the body last, or None if twisted.web must answer.

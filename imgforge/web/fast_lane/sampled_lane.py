@@ -5,6 +5,9 @@ No hit counts towards the next noted one: how many follow until then is drawn fo
 which changes nothing: the draw has no memory. Only responses to requests of trusted proxies, or with ids of their own,
 which are prepared for one hit each, are counted down one by one.
 
+A prepared response is the same over TLS and without it. Connections over TLS have a lane of their own before this one,
+which tells it so: those without pay nothing for the scheme of a noted hit.
+
 A request that its client has sampled (`traceparent`) goes to twisted.web, where its trace is continued; one whose
 client has decided against that is not noted.
 """
@@ -22,6 +25,7 @@ from imgforge.interfaces import IMemoryTier
 from imgforge.web.fast_lane.deciding_headers import DecidingHeaders
 from imgforge.web.fast_lane.fast_lane import FastLane, FastLaneSettings
 from imgforge.web.fast_lane.hits import Hit, LoggedTarget
+from imgforge.web.fast_lane.lane import Lane
 from imgforge.web.fast_lane.prepared import Prepared
 
 __all__ = ["HitSampling", "SampledFastLane"]
@@ -54,7 +58,8 @@ class HitSampling:
     """Which hits are noted, and by whom."""
 
     gaps: Iterator[int]  # endless; n: the nth hit from now on is noted
-    note: Callable[[Hit], None]  # without the address of a client that no proxy names
+    # Gets the hit, without the address of a client that no proxy names, and its scheme: https over TLS, or http.
+    note: Callable[[Hit, str], None]
     parents: bool = True  # whether clients decide too
 
 
@@ -72,6 +77,7 @@ class SampledFastLane(FastLane):
         super().__init__(tier, settings, clock)
         self._gaps = sampling.gaps
         self._note = sampling.note
+        self._scheme = "http"
         self._until = next(self._gaps)  # of the hits that are prepared one by one
         if sampling.parents:
             read = self._read
@@ -80,6 +86,18 @@ class SampledFastLane(FastLane):
                 return None if _parent(lines) in _ODD else read(lines)
 
             self._read = read_unless_sampled
+
+    def for_connection(self, is_secure: Callable[[], bool]) -> Lane:
+        """See `FastLane`."""
+        return _LaneOverTLS(self) if is_secure() else self
+
+    def answer_over_tls(self, data: bytes, client: str, proxy: str | None) -> tuple[bytes, bytes, bytes] | None:
+        """As `answer`, for a request that came over TLS."""
+        self._scheme = "https"
+        try:
+            return self.answer(data, client, proxy)
+        finally:
+            self._scheme = "http"
 
     def _prepare(self, data: bytes, proxy: str | None, now: float) -> Prepared | None:
         prepared = super()._prepare(data, proxy, now)
@@ -96,7 +114,7 @@ class SampledFastLane(FastLane):
             if _parent(data) < 0:
                 end = next(prepared.ends)
                 hit = _Noted(prepared.logged, prepared.request_id, len(prepared.body), prepared.counted)
-                self._note(hit.at(now, end, prepared.client))
+                self._note(hit.at(now, end, prepared.client), self._scheme)
                 prepared.ends = iter((end,))
         return prepared
 
@@ -106,8 +124,24 @@ class SampledFastLane(FastLane):
             end = next(ends, None)
             if end is None:
                 return
-            self._note(hit.at(self._clock(), end))
+            self._note(hit.at(self._clock(), end), self._scheme)
             yield (end,)
+
+
+class _LaneOverTLS:
+    """The lane of a connection over TLS."""
+
+    def __init__(self, lane: SampledFastLane) -> None:
+        self._lane = lane
+
+    @property
+    def last(self) -> float:
+        """See `Lane`."""
+        return self._lane.last
+
+    def answer(self, data: bytes, client: str = "", proxy: str | None = None) -> tuple[bytes, bytes, bytes] | None:
+        """See `Lane`."""
+        return self._lane.answer_over_tls(data, client, proxy)
 
 
 def _parent(lines: bytes) -> int:

@@ -46,7 +46,7 @@ class HitSpansTests(SynchronousTestCase):
         spans = HitSpans(provider, counted, self.traced.append, asks=asks)
         target = LoggedTarget(b"/unsafe/plain/http://o/a.png", b"hit", "http://o/a.png", "png")
         for _ in range(3):
-            spans.note(Hit(1.0, "::1", "GET", target, 200, 9, 0.001, b"id", {}))
+            spans.note(Hit(1.0, "::1", "GET", target, 200, 9, 0.001, b"id", {}), "https")
         self.assertEqual(
             [(one.method, one.route, one.duration) for one in self.traced], counted.count * [("GET", "/{*path}", 0.001)]
         )

@@ -19,6 +19,11 @@ class SampledLaneTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.now = 1000.25
         self.noted: list[Hit] = []
+        self.schemes: list[str] = []
+
+    def note(self, hit: Hit, scheme: str) -> None:
+        self.noted.append(hit)
+        self.schemes.append(scheme)
 
     def lane(self, gaps: Iterator[int], *, parents: bool = True, clients: Clients | None = None) -> SampledFastLane:
         tier = MemoryTier(1_000_000, 100)
@@ -27,7 +32,7 @@ class SampledLaneTests(SynchronousTestCase):
             tier,
             FastLaneSettings(clients=clients or Clients()),
             lambda: self.now,
-            sampling=HitSampling(gaps, self.noted.append, parents),
+            sampling=HitSampling(gaps, self.note, parents),
         )
         for target in (b"/image", OTHER):
             offer = Offer(b"key", float("inf"), False, source="http://x/a.png", format="png")
@@ -70,6 +75,17 @@ class SampledLaneTests(SynchronousTestCase):
         for _ in range(2):
             self.ask(lane, request(OTHER, b"X-Forwarded-For: 192.0.2.7"), proxy="10.0.0.1")
         self.assertEqual(self.noted[1].client, "192.0.2.7")
+
+    def test_the_scheme_is_that_of_the_connection_also_where_a_prepared_response_is_shared(self) -> None:
+        lane = self.lane(repeat(1))
+        over_tls, plain = lane.for_connection(lambda: True), lane.for_connection(lambda: False)
+        for data in (request(), request(b"/image", b"X-Request-ID: mine")):
+            for one in (plain, over_tls, plain, over_tls):
+                self.assertIsNotNone(one.answer(data, "192.0.2.1"))
+        self.assertIsNone(over_tls.answer(request(b"/missing")))
+        self.assertIsNotNone(plain.answer(request()))
+        self.assertEqual(self.schemes, ["http", "https"] * 4 + ["http"])
+        self.assertEqual(over_tls.last, plain.last)
 
     def test_a_request_that_its_client_has_sampled_is_left_to_twisted_web(self) -> None:
         lane = self.lane(repeat(1))

@@ -71,9 +71,9 @@ class TargetCountTests(SynchronousTestCase):
         self.assertEqual(self.taken(), {})
 
     def test_hits_that_are_noted_for_traces_count_as_the_others(self) -> None:
-        noted: list[Hit] = []
+        noted: list[tuple[Hit, str]] = []
         chosen = FastLaneSettings(clients=Clients(["192.0.2.1"]), counts_targets=True)
-        sampling = HitSampling(cycle([10]), noted.append)
+        sampling = HitSampling(cycle([10]), lambda *one: noted.append(one))
         self.lane = SampledFastLane(self.tier, chosen, self.clock.seconds, sampling=sampling)
         self.fill(self.lane)
         self.ask(b"/a", 95)

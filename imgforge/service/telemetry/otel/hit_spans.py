@@ -64,8 +64,8 @@ class HitSpans:
         self._second = 0
         self._left = _MOST
 
-    def note(self, hit: Hit) -> None:
-        """Make the span of *hit*, unless this second has had its share."""
+    def note(self, hit: Hit, scheme: str) -> None:
+        """Make the span of *hit*, whose URL has *scheme*, unless this second has had its share."""
         second = int(hit.at)
         if second != self._second:
             self._second, self._left = second, _MOST
@@ -77,6 +77,7 @@ class HitSpans:
         attributes = {
             **hit_attributes(target.target, target.source, target.format, target.cache_status),
             "http.method": hit.method,
+            "http.scheme": scheme,
             "http.status_code": hit.status,
             "imgforge.request_id": hit.request_id.decode("ascii"),
         }
