@@ -139,6 +139,7 @@ class RequestRecord:
     error: str = ""  # for logs: why the request failed, with the cause
     failure: BaseException | None = None  # the exception that it failed with
     level: str = "info"  # of the request's line in the access log
+    only_cached: bool = False  # nothing is made for it (Cache-Control: only-if-cached), as for `imgforge explain`
     fallback: int = 0  # the status of the failure that a fallback image is sent for; 0 where none is
     work: WorkRecord = field(default_factory=WorkRecord)
     before: tuple[Step, ...] = ()  # steps before the work that it waits for: look-ups in caches

@@ -20,7 +20,10 @@ _LOG = Logger("imgforge.slow")  # IMGFORGE_LOG_LEVEL=imgforge.slow=off silences 
 
 @implementer(IRequestObserver)
 class SlowRequests:
-    """Logs each request, and each job of a queue, that takes *least* seconds or more, ten of a second at most."""
+    """Logs each request, and each job of a queue, that takes *least* seconds or more, ten of a second at most.
+
+    Requests that look into the caches only are probes, and have no line: a slow cache shows in those of visitors.
+    """
 
     def __init__(self, least: float) -> None:
         self._least = least
@@ -33,7 +36,7 @@ class SlowRequests:
 
     def ended(self, record: RequestRecord) -> None:
         """See `IRequestObserver`."""
-        if record.duration < self._least or not self._may_log(record.ended):
+        if record.duration < self._least or record.only_cached or not self._may_log(record.ended):
             return
         timings = _timings(record)
         spent = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in timings.items())

@@ -26,6 +26,21 @@ class SlowRequestTests(ServiceCase):
         self.assertTrue(line["bytes_in"] > 0 and line["size"] > 0 and line["request_id"])
         self.assertNotIn("hush", server.output())
 
+    def test_what_looks_into_the_caches_only_has_no_line(self) -> None:
+        origin = self.slow_origin(0.0)
+        server = self.server(
+            PROCESSES="1", ALLOW_LOOPBACK_SOURCE_ADDRESSES="true", CACHE_TYPE="memory", SLOW_REQUEST_SECONDS="0.000001"
+        ).start()
+        path, probe = f"/unsafe/w:20/plain/{origin.url('/a.png')}", {"Cache-Control": "only-if-cached"}
+        self.assertEqual(server.get(path, {**probe, "X-Request-ID": "probe-1"}).status, 504)
+        self.assertEqual(server.get(path, {"X-Request-ID": "made"}).status, 200)
+        self.assertEqual(server.get(path, {**probe, "X-Request-ID": "probe-2"}).status, 200)
+        raw = f"/unsafe/raw:1/plain/{origin.url('/a.png')}"  # is in no cache, and streamed
+        self.assertEqual(server.get(raw, {**probe, "X-Request-ID": "streamed"}).status, 200)
+        server.assert_logged("[streamed] slow request")
+        slow = [line for line in server.output().splitlines() if "slow request: GET /unsafe/" in line]
+        self.assertEqual([line.partition("] slow")[0].rpartition("[")[2] for line in slow], ["made", "streamed"])
+
 
 class TopTests(ServiceCase):
     def setUp(self) -> None:
@@ -46,6 +61,8 @@ class TopTests(ServiceCase):
             path = f"/unsafe/w:{number % 2 + 5}/plain/{self.origin.url('/a.png')}%3Ftoken=hush{number}"
             self.assertEqual(server.get(path).status, 200)
         self.assertEqual(server.get(f"/unsafe/w:5/plain/{self.origin.url('/none.png')}").status, 404)
+        probe = f"/unsafe/w:99/plain/{self.origin.url('/probe.png')}"
+        self.assertEqual(server.get(probe, {"Cache-Control": "only-if-cached"}).status, 504)
 
         def counted() -> bool:
             # Either worker may answer, and knows of the other by its file.

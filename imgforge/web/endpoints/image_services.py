@@ -20,6 +20,7 @@ from imgforge.web.http import (
     ClientKey,
     Negotiation,
     Passthrough,
+    only_if_cached,
     record_of,
 )
 from imgforge.web.rate_limit import Rates
@@ -53,6 +54,7 @@ class ImageServices:
         image = parse(origin_form(request.uri))
         record = record_of(request)
         record.image, record.source = image, shown_source(image.source)
+        record.only_cached = only_if_cached(request)
         self.gate.check(request.getHeader(b"authorization"))
         image.delivery.check_expiry(self.clock.seconds())
         return image

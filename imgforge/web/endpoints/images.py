@@ -27,7 +27,6 @@ from imgforge.web.http import (
     joined_header,
     not_modified,
     not_satisfiable,
-    only_if_cached,
     precondition_failed,
     precondition_fails,
     record_of,
@@ -74,6 +73,7 @@ class ImageEndpoint:
         if passed:
             image = replace(image, passed=passed)
         if image.delivery.raw:
+            record.only_cached = False  # no cache has it: it is streamed all the same
             services.rates.of(request)()
             if passed_names:
                 request.setHeader(b"Vary", b", ".join(passed_names))
@@ -90,9 +90,8 @@ class ImageEndpoint:
         if any(hints.used):
             image = replace(image, hints=hints.used)
         take_token = services.rates.of(request)
-        only_cached = only_if_cached(request)
         client = services.key.of(request)
-        if only_cached:
+        if record.only_cached:
             result = await services.pipeline.cached(image, formats, client=client)
         else:
             result = await services.pipeline.image(image, formats, take_token, client=client, record=record)
@@ -100,10 +99,11 @@ class ImageEndpoint:
         if result.failure is not None:
             record.failure, record.error, record.fallback = result.failure, result.failure.logged, result.failure.status
         accept = (b"Accept",) if varies else ()
+        lifetime = time_to_live(result, services.clock.seconds()) if record.only_cached else ""
         served = ServedImage(
             result.entry,
             now=services.clock.seconds(),
-            cache_status=cache_status(result) + (time_to_live(result, services.clock.seconds()) if only_cached else ""),
+            cache_status=cache_status(result) + lifetime,
             vary=tuple(dict.fromkeys((*accept, *hints.vary, *services.key.vary(), *passed_names))),
             key=result.key,
             failure=result.failure,

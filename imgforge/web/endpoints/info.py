@@ -8,7 +8,7 @@ from twisted.web.server import Request
 
 from imgforge.web.endpoints.image_services import ImageServices
 from imgforge.web.endpoints.images import cache_status, time_to_live
-from imgforge.web.http import Answer, cache_headers, cache_tag_headers, entry_terms, only_if_cached, record_of
+from imgforge.web.http import Answer, cache_headers, cache_tag_headers, entry_terms, record_of
 
 __all__ = ["InfoEndpoint"]
 
@@ -25,13 +25,13 @@ class InfoEndpoint:
         wanted = services.checked(request, services.parser.parse_info)
         passed, passed_names = services.passthrough.of(request, wanted.source)
         take_token = services.rates.of(request)
-        only_cached = only_if_cached(request)
         wanted, client = replace(wanted, passed=passed), services.key.of(request)
-        if only_cached:
+        if record.only_cached:
             result = await services.pipeline.cached(wanted, client=client)
         else:
             result = await services.pipeline.info(wanted, take_token, client=client, record=record)
-        status = cache_status(result) + (time_to_live(result, services.clock.seconds()) if only_cached else "")
+        lifetime = time_to_live(result, services.clock.seconds()) if record.only_cached else ""
+        status = cache_status(result) + lifetime
         headers = [(b"Cache-Status", status.encode("ascii"))]
         headers += cache_headers(entry_terms(result.entry), wanted.delivery, services.answers, services.clock.seconds())
         headers += cache_tag_headers(wanted.delivery, services.answers)

@@ -86,8 +86,11 @@ class TopTables:
         self._options: OrderedDict[bytes, str] = OrderedDict()  # by target without its query
 
     def note(self, record: RequestRecord) -> None:
-        """Counts a request that has ended, if it asked for an image or its facts; jobs of a queue are none."""
-        if record.image is None or record.job is not None:
+        """Counts a request that has ended, if it asked for an image or its facts.
+
+        Jobs of a queue are none, and those that look into the caches only: their 504 is no error of a source.
+        """
+        if record.image is None or record.job is not None or record.only_cached:
             return
         failed = record.fallback or (record.status >= 400 and record.status != CLIENT_GONE)
         options = options_text(record.image) or "-"

@@ -57,6 +57,13 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(self.tables.present.totals[0], 1.0)
         self.assertEqual(self.tables.present.totals[3], 0.0)
 
+    def test_what_looks_into_the_caches_only_is_not_counted(self) -> None:
+        probe = record(status=504)
+        probe.only_cached = True
+        self.tables.note(probe)
+        self.tables.fold()
+        self.assertEqual(self.tables.present.totals[0], 0.0)
+
     def test_hits_have_the_options_of_the_request_that_was_rendered(self) -> None:
         self.tables.note(record(width=30))
         target = b"/s/w:30/plain/http://o/a.png"
