@@ -168,6 +168,18 @@ class RunningServerTests(SynchronousTestCase):
             self.assertRegex(found.headers["cache-status"], r'^imgforge; hit; detail="HIT memory"; ttl=(600|5\d\d)$')
             self.origin.requests.clear()
 
+    def test_the_time_to_live_goes_to_those_who_ask_for_it_only(self) -> None:
+        """The fast lane repeats what twisted.web has sent, whoever asks next."""
+        authorized = {"Authorization": "Bearer tok3n"}
+        path = f"/unsafe/w:41/plain/{self.origin.url('/a.png')}"
+        self.assertEqual(self.server.get(path, authorized).status, 200)
+        asked = self.server.get(path, {**authorized, "Cache-Control": "only-if-cached"})
+        self.assertIn("ttl=", asked.headers["cache-status"])
+        for _ in range(3):
+            self.assertEqual(
+                self.server.get(path, authorized).headers["cache-status"], 'imgforge; hit; detail="HIT memory"'
+            )
+
     def test_refused_and_unreachable_servers_are_told(self) -> None:
         variables = {**self.variables, "IMGFORGE_SECRET": "wrong"}
         server = explained("/unsafe/plain/http://x/a.png", "-B", self.base, **variables)["server"]

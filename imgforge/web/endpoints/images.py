@@ -111,7 +111,8 @@ class ImageEndpoint:
         )
         whole = image_answer(served, image, services.answers)
         answer = conditioned(whole, _conditions(request), services.clock.seconds())
-        if answer is whole and self._may_repeat(image, result):
+        # The lifetime is right at this moment, and for those who ask for it.
+        if answer is whole and not record.only_cached and self._may_repeat(image, result):
             since = aging_since(result.entry, services.answers)
             offer = Offer(result.key, result.until, varies, since, hints.sent, record.source, record.format)
             return replace(answer, offer=offer)
