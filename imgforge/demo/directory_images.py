@@ -21,7 +21,10 @@ _MOST_ENTRIES = 20000  # directory entries that are read for one page
 
 
 def find_images(root: str, formats: Collection[str], most: int) -> list[str]:
-    """Paths below *root* of at most *most* files with a suffix of one of *formats*, level by level."""
+    """Paths below *root* of at most *most* files with a suffix of one of *formats*, level by level.
+
+    `OSError` where *root* cannot be read; directories below it that cannot be read are left out.
+    """
     paths = (path for path in _files(root) if _FORMATS.get(path.rpartition(".")[2].lower()) in formats)
     return list(islice(paths, most))
 
@@ -35,6 +38,8 @@ def _files(root: str) -> Iterator[str]:
             with os.scandir(os.path.join(root, directory)) as scanned:
                 entries = sorted(islice(scanned, remaining), key=lambda entry: entry.name)
         except OSError:  # unreadable, or just removed
+            if not directory:
+                raise
             continue
         remaining -= len(entries)
         for entry in entries:

@@ -115,10 +115,10 @@ def _page_settings(settings: PlaygroundSettings, pictures: Sequence[tuple[str, s
     }
 
 
-def demo_page(settings: PlaygroundSettings, pictures: Sequence[tuple[str, str]] = ()) -> Answer:
-    """The page, with the *pictures* of a directory: their names and source URLs."""
+def demo_page(settings: PlaygroundSettings, pictures: Sequence[tuple[str, str]] = (), fault: str = "") -> Answer:
+    """The page, with the *pictures* of a directory, their names and source URLs, or why it cannot be read."""
     # Nothing in it ends the script element: `<` is escaped, whatever files are called.
-    document = json.dumps(_page_settings(settings, pictures)).replace("<", "\\u003c")
+    document = json.dumps(_page_settings(settings, pictures) | {"rootFault": fault}).replace("<", "\\u003c")
     parts = {
         "STYLES": "\n".join(f"<style>{_read(name)}</style>" for name in _STYLES),
         "SCRIPTS": "\n".join(f"<script>{_read(name)}</script>" for name in _SCRIPTS),
@@ -152,5 +152,8 @@ class DemoEndpoint:
 
     def _page(self) -> Answer:
         root, separator = self._settings.root, self._settings.query_separator
-        names = find_images(root, capabilities().loads, _MOST_IMAGES) if root else []
+        try:
+            names = find_images(root, capabilities().loads, _MOST_IMAGES) if root else []
+        except OSError as error:
+            return demo_page(self._settings, fault=error.strerror or str(error))
         return demo_page(self._settings, [(name, local_url(name, separator)) for name in names])

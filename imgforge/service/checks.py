@@ -17,7 +17,7 @@ from imgforge.config import BindAddress, Rule, Settings, broken_rules
 if TYPE_CHECKING:
     from imgforge.plugins import Plugins
 
-__all__ = ["HEAVY", "LIGHT", "all_plugins", "check_settings"]
+__all__ = ["HEAVY", "LIGHT", "all_plugins", "check_settings", "why_unreadable"]
 
 # Settings that the URL parser checks, each by itself.
 _CHECKED_BY_URLS = ("allowed_processing_options", "allowed_info_options", "presets", "info_presets")
@@ -82,13 +82,18 @@ def _proxies(_: Settings) -> Iterator[str]:
 
 def _root(settings: Settings) -> Iterator[str]:
     path = settings.local_filesystem_root
-    if not path or (os.path.isdir(path) and os.access(path, os.R_OK | os.X_OK)):
-        return
-    if not os.path.exists(path):
-        why = "it does not exist, or this user may not search the directories above it"
-    else:
-        why = "this user may not read it" if os.path.isdir(path) else "it is a file"
-    yield f"IMGFORGE_LOCAL_FILESYSTEM_ROOT={path!r} must name a readable directory: {why}"
+    why = why_unreadable(path) if path else ""
+    if why:
+        yield f"IMGFORGE_LOCAL_FILESYSTEM_ROOT={path!r} must name a readable directory: {why}"
+
+
+def why_unreadable(directory: str) -> str:
+    """Why this user cannot read *directory*; "" for one that can be read."""
+    if not os.path.exists(directory):
+        return "it does not exist, or this user may not search the directories above it"
+    if not os.path.isdir(directory):
+        return "it is a file"
+    return "" if os.access(directory, os.R_OK | os.X_OK) else "this user may not read it"
 
 
 def _queue(settings: Settings) -> Iterator[str]:

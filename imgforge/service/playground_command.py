@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from imgforge.config import ConfigurationError, Settings, load_settings
 from imgforge.interfaces import IServerReactor
-from imgforge.service.checks import check_settings
+from imgforge.service.checks import check_settings, why_unreadable
 from imgforge.service.log_output import catch_uncaught, observer_for
 from imgforge.service.platform import confine, settle, stop_on_signals, tune_allocator, usable_cpus
 from imgforge.service.shares import threads_per_process
@@ -67,8 +67,9 @@ def playground_settings(config_path: str | None, port: int, directory: str | Non
     own = _OWN | {"bind": f"127.0.0.1:{port}"}
     if directory is not None:
         own["local_filesystem_root"] = os.path.abspath(os.path.expanduser(directory))
-        if not os.path.isdir(own["local_filesystem_root"]):
-            raise ConfigurationError([f"--try {own['local_filesystem_root']}: no such directory"])
+        why = why_unreadable(own["local_filesystem_root"])
+        if why:
+            raise ConfigurationError([f"--try {own['local_filesystem_root']}: no readable directory: {why}"])
     if settings.allowed_sources:
         tried = () if directory is None else ("local://",)
         own["allowed_sources"] = (*settings.allowed_sources, _SAMPLES, *tried)

@@ -11,7 +11,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack, nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from imgforge import __version__
 from imgforge.config import ConfigurationError, Settings, load_settings
 from imgforge.plugins import plugin_modules
 from imgforge.service.application_log import ApplicationLog
+from imgforge.service.checks import why_unreadable
 from imgforge.service.log_output import log_stream
 from imgforge.service.main_service import ImgforgeService
 from imgforge.service.platform import (
@@ -92,13 +93,16 @@ def _exit_with(lines: Iterable[str]) -> NoReturn:
 
 
 def _settings_of_try(directory: str | None) -> tuple[dict[str, str], list[str]]:
-    """The settings of `--try DIR`, and warnings; without a readable directory only the sample images are shown."""
+    """The settings of `--try DIR`, and warnings.
+
+    Without a readable directory the page shows the sample images: what is tried out first should not end in an error.
+    """
     if directory is None:
         return {}, []
     path = os.path.abspath(os.path.expanduser(directory))
-    if not os.path.isdir(path) or not os.access(path, os.R_OK | os.X_OK):
-        return {}, [f"--try {path}: no readable directory; only the sample images are shown"]
-    return {"local_filesystem_root": path}, []
+    why = why_unreadable(path)
+    remarks = [f"--try {path}: no readable directory: {why}; only the sample images are shown"] if why else []
+    return {"local_filesystem_root": path}, remarks
 
 
 class _Configuration:
@@ -116,7 +120,12 @@ class _Configuration:
     def load(self) -> Settings:
         """The settings; `ConfigurationError` with a line for each mistake."""
         checks = StartChecks(self._cpus, alone=self.alone)
-        settings = load_settings(self._path, os.environ, self._overrides, checks)
+
+        def check(settings: Settings, unusable: Collection[str]) -> list[str]:
+            """The directory of --try need not be readable."""
+            return checks(settings, {*unusable, "local_filesystem_root"} if self._is_try else unusable)
+
+        settings = load_settings(self._path, os.environ, self._overrides, check)
         if self._is_try and not settings.embedded:
             raise ConfigurationError(["--try is for a server without IMGFORGE_KEY and IMGFORGE_ALLOW_UNSIGNED"])
         if self.alone is None:

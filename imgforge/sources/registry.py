@@ -75,7 +75,7 @@ class _StoreFactory:
         return self._factory().make(reactor, settings) if self._chosen(settings) is not None else None
 
 
-_NO_TRY = ", and no readable directory is named by --try"
+_NO_TRY = ", and no directory is named by --try"
 # The setting that switches a built-in scheme on.
 SWITCHES = {
     "data": "IMGFORGE_ALLOW_DATA_SOURCES",

@@ -197,7 +197,8 @@ class SigningTests(SynchronousTestCase):
         port = str(taken.getsockname()[1])
         for arguments, named in (
             (("--port", port), f"port {port} is in use"),
-            (("--try", str(self.directory / "nowhere")), "no such directory"),
+            (("--try", str(self.directory / "nowhere")), "nowhere: no readable directory: it does not exist"),
+            (("--try", __file__), f"{__file__}: no readable directory: it is a file"),
             (("--config", str(self.directory / "none.toml")), "none.toml"),
         ):
             ended = imgforge("playground", *arguments, IMGFORGE_KEY=KEY, IMGFORGE_SALT=SALT)

@@ -224,6 +224,14 @@ class PlaygroundTests(BrowserCase):
         stranger = self.open(playground.address.partition("#")[0])
         self.assertIn("open the address that imgforge playground has printed", stranger.inner_text("#failure"))
 
+    def test_directory_that_cannot_be_read_is_told_beside_the_samples(self) -> None:
+        running = Twistd({"PROCESSES": "1"}, arguments=("--try", __file__))
+        self.addCleanup(running.clean)
+        page = self.open(f"http://127.0.0.1:{running.start().port}/")
+        self.assertEqual(page.inner_text("#root"), f"{__file__} cannot be read (Not a directory): samples")
+        page.locator("button[data-source='sample://logo']").wait_for()
+        self.assertEqual(self.faults, [])
+
     def test_path_of_a_link_is_neither_signed_nor_fetched_before_its_user_asks(self) -> None:
         origin = Origin({"/a.png": encode(gradient(60, 40), "PNG"), "/b.png": encode(gradient(60, 40), "PNG")})
         stranger = Origin({"/": b"<!doctype html><title>elsewhere</title>"}, {"Content-Type": "text/html"})

@@ -107,10 +107,26 @@ class DirectoryTests(ServiceCase):
         (self.directory / "zz.png").write_bytes(encode(gradient(60, 40), "PNG"))
         self.assertIn(b"zz.png", running.get("/").body)
 
-    def test_missing_directory_is_named_and_leaves_the_samples(self) -> None:
-        running = self.server("--try", f"{self.directory}/nowhere").start()
-        self.assertIn(b"sample://landscape", running.get("/").body)
-        running.assert_logged(f"--try {self.directory}/nowhere: no readable directory")
+    def test_directory_that_cannot_be_read_is_named_in_the_log_and_on_the_page_and_leaves_the_samples(self) -> None:
+        file, missing = self.directory / "notes.txt", self.directory / "later"
+        for path, why, fault in (
+            (file, "it is a file", "Not a directory"),
+            (missing, "it does not exist, ", "No such file or directory"),
+        ):
+            running = self.server("--try", str(path)).start()
+            running.assert_logged(f"--try {path}: no readable directory: {why}")
+            self.assertEqual(running.output().count("--try"), 1)
+            page = running.get("/")
+            self.assertIn(b"sample://landscape", page.body)
+            shown = settings_of(page)
+            self.assertEqual((shown["root"], shown["rootFault"]), (str(path), fault))
+            self.assertEqual(running.get("/unsafe/plain/local:///none.png").status, 502)
+        missing.mkdir()  # as when a disk is mounted
+        (missing / "a.png").write_bytes(encode(gradient(60, 40), "PNG"))
+        page = running.get("/")
+        self.assertEqual([one["name"] for one in settings_of(page)["pictures"] if one["own"]], ["a.png"])
+        self.assertEqual(settings_of(page)["rootFault"], "")
+        self.assertEqual(running.get("/unsafe/w:30/plain/local:///a.png").status, 200)
 
     def test_try_is_refused_with_a_key_or_allow_unsigned(self) -> None:
         for settings in ({"KEY": "aa", "SALT": "bb"}, {"ALLOW_UNSIGNED": "true"}):

@@ -3,7 +3,9 @@
 
 async function buildPictures(choose) {
   const own = settings.pictures.some((picture) => picture.own);
-  at("root").textContent = settings.root ? (own ? `in ${settings.root}${settings.more ? ", the first ones" : ""}, and samples` : `none in ${settings.root}: samples`) : "";
+  const more = settings.more ? ", the first ones" : "", fault = settings.rootFault;
+  const found = own ? `in ${settings.root}${more}, and samples` : `none in ${settings.root}: samples`;
+  at("root").textContent = settings.root && (fault ? `${settings.root} cannot be read (${fault}): samples` : found);
   at("pictures").hidden = !settings.pictures.length;
   at("sources").append(...settings.pictures.map(({ source }) => make("option", { value: source })));
   const images = settings.pictures.map(({ name, source }) => {
