@@ -45,7 +45,8 @@ def idle_settings(settings: Settings) -> Iterator[str]:
 
 def _idle_caches(settings: Settings) -> Iterator[str]:
     if settings.cache_disk_path and not settings.prepare_state_directory():
-        yield "IMGFORGE_CACHE_DISK_PATH: without effect, as IMGFORGE_CACHE_TYPE is neither disk nor hybrid"
+        path, kind = settings.variable("cache_disk_path"), settings.variable("cache_type")
+        yield f"{path}: without effect, as {kind} is neither disk nor hybrid"
     if settings.cache_use not in BUCKETS and (idle := _listed(settings, ("cache_bucket", "cache_path_prefix"))):
         yield f"{idle}: without effect, as IMGFORGE_CACHE_USE names no store with buckets"
     for use in (*sorted(BUCKETS), "redis"):

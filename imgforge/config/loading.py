@@ -57,6 +57,7 @@ def load_settings(
     idle: dict[str, str] = {}
     given: dict[str, Any] = {}
     origins: dict[str, str] = {}
+    aliases: dict[str, str] = {}
     from_file = _from_file(config_path, mistakes)
     variables = _variables(environ, from_file, mistakes)
     for origin, prefix, values in (
@@ -65,23 +66,23 @@ def load_settings(
         *((source.place, _PREFIX, fold_plugins(_from_environment(source.values))) for source in variables),
         ("on the command line", "", {name: value for name, value in (overrides or {}).items() if value}),
     ):
-        for name, value, named_origin in _known(values, origin, prefix, mistakes, idle):
+        for name, value, named_origin, alias in _known(values, origin, prefix, mistakes, idle):
             merged = _merged(given.get(name), value)
             origins[name] = named_origin if merged is value else f"{origins[name]} and {named_origin}"
-            given[name] = merged
+            given[name], aliases[name] = merged, alias
     for name in ("presets", "info_presets"):
         _read_presets(name, given, mistakes)
         if given.get(f"{name}_path"):
             named_file = f"in the file of {_PREFIX}{name.upper()}_PATH"
             origins[name] = f"{origins[name]} and {named_file}" if name in origins else named_file
     _split_headers(given)
-    settings = _validated(given, origins, mistakes, check, variables.secrets)
+    settings = _validated(given, (origins, aliases), mistakes, check, variables.secrets)
     renaming = unread_imgproxy_variables({*environ, *variables.values}, _PREFIX)
     if mistakes:
         lines = [*mistakes, *filter(None, [renaming])]
         raise ConfigurationError([_without_secrets(line, variables.secret_values) for line in lines])
     without_effect = "; ".join(f"{written} ({why})" for written, why in sorted(idle.items()))
-    settings = settings.with_variables(variables.others, variables.secrets).with_origins(origins)
+    settings = settings.with_variables(variables.others, variables.secrets)
     return settings.with_notes(filter(None, [renaming, without_effect and f"without effect: {without_effect}"]))
 
 
@@ -147,8 +148,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _known(
     values: Mapping[str, Any], origin: str, prefix: str, mistakes: list[str], idle: dict[str, str]
-) -> list[tuple[str, Any, str]]:
-    """Name, value and origin of each of *values* that is a setting.
+) -> list[tuple[str, Any, str, str]]:
+    """Name, value and origin of each of *values* that is a setting, and the name by which it was set.
 
     Settings that only the peers have, and that do nothing here, are put into *idle* with the reason; all others are
     mistakes.
@@ -162,11 +163,12 @@ def _known(
     # Aliases first: a setting that is also given by its own name comes later and wins.
     for name, value in sorted(values.items(), key=lambda item: item[0] not in {*ALIASES, "cache_use"}):
         if name == "cache_use" and str(value).lower() in OWN_CACHES:
-            known += [("cache_use", "", origin), ("cache_type", value, f"{origin}, as {written(name)}")]
+            known.append((name, "", origin, name))
+            known.append(("cache_type", str(value).lower(), f"{origin}, as {written(name)}", name))
         elif name in Settings.fields:
-            known.append((name, value, origin))
+            known.append((name, value, origin, name))
         elif name in ALIASES:
-            known.append((ALIASES[name], value, f"{origin}, as {written(name)}"))
+            known.append((ALIASES[name], value, f"{origin}, as {written(name)}", name))
         elif (peer := peer_setting(name, value)) is not None:
             if peer.missing:
                 mistakes.append(f"{written(name)} {origin} is not supported: {peer.why}")
@@ -217,19 +219,23 @@ def _split_headers(given: dict[str, Any]) -> None:
 
 def _validated(
     given: Mapping[str, Any],
-    origins: Mapping[str, str],
+    known: tuple[Mapping[str, str], Mapping[str, str]],
     mistakes: list[str],
     check: SettingsCheck,
     hidden: frozenset[str],
 ) -> Settings:
-    """The settings; mistakes in some are added to *mistakes*, and their defaults used in their place."""
+    """The settings; mistakes in some are added to *mistakes*, and their defaults used in their place.
+
+    *known* is what `Settings.with_origins` takes.
+    """
     unusable: set[str] = set()
     try:
         settings = Settings.from_given(dict(given))
     except SettingMistakes as error:
-        mistakes += [_line(name, allowed, given, origins, hidden) for name, allowed in error.by_name.items()]
+        mistakes += [_line(name, allowed, given, known[0], hidden) for name, allowed in error.by_name.items()]
         unusable = set(error.by_name)
         settings = Settings.from_given({name: value for name, value in given.items() if name not in unusable})
+    settings = settings.with_origins(*known)
     mistakes += [*broken_rules(settings, unusable), *check(settings, unusable)]
     return settings
 

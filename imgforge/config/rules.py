@@ -31,7 +31,8 @@ def _encryption_key(settings: Settings) -> Iterator[str]:
 
 def _directory(settings: Settings) -> Iterator[str]:
     if settings.cache_type in {"disk", "hybrid"} and not settings.cache_disk_path:
-        yield f"IMGFORGE_CACHE_TYPE={settings.cache_type} needs IMGFORGE_CACHE_DISK_PATH, a directory"
+        kind = settings.given.get("cache_type", settings.cache_type)
+        yield f"{settings.variable('cache_type')}={kind} needs IMGFORGE_CACHE_DISK_PATH, a directory"
 
 
 def _originals_directory(settings: Settings) -> Iterator[str]:

@@ -107,11 +107,12 @@ class Settings(
     _variables: Mapping[str, str]
     _hidden: frozenset[str]
     _origins: Mapping[str, str]
+    _aliases: Mapping[str, str]
 
     def __init__(self, given: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
         super().__init__({**(defaults or {}), **given})
-        unknown: dict[str, Any] = {"_notes": (), "_variables": {}, "_hidden": frozenset(), "_origins": {}}
-        self.__dict__.update(unknown, _given=dict(given))
+        self.__dict__.update(_given=dict(given), _notes=(), _variables={}, _hidden=frozenset())
+        self.__dict__.update(_origins={}, _aliases={})
 
     @property
     def given(self) -> dict[str, Any]:
@@ -141,11 +142,15 @@ class Settings(
         """Variables of a file or a secret store that are no settings: a process has them in its environment."""
         return self._variables
 
-    def with_origins(self, origins: Mapping[str, str]) -> Settings:
-        """These settings, which know by name where the operator has set them, such as "in the environment"."""
+    def with_origins(self, origins: Mapping[str, str], aliases: Mapping[str, str]) -> Settings:
+        """These settings, which know by name where they were set, such as "in the environment", and by which alias."""
         known = copy(self)
-        known.__dict__.update(_origins=dict(origins))
+        known.__dict__.update(_origins=dict(origins), _aliases=dict(aliases))
         return known
+
+    def variable(self, name: str) -> str:
+        """The variable of the setting *name*: that which the operator wrote, where it goes by another name."""
+        return f"IMGFORGE_{self._aliases.get(name, name).upper()}"
 
     def origin(self, name: str) -> str:
         """Where the setting *name* has its value from; "default" where the operator has not set it."""

@@ -46,5 +46,11 @@ class IdleTests(SynchronousTestCase):
             self.assertIn(f"IMGFORGE_{next(iter(given))}: without effect, as {told}", line)
             self.assertEqual(idle(KEY="aa", SALT="bb", **given, **switch), [], given)
 
+    def test_settings_go_by_the_names_that_were_written(self) -> None:
+        (line,) = idle(KEY="aa", SALT="bb", CACHE_USE="memory", CACHE_FS_ROOT="/x")
+        self.assertEqual(
+            line, "IMGFORGE_CACHE_FS_ROOT: without effect, as IMGFORGE_CACHE_USE is neither disk nor hybrid"
+        )
+
     def test_defaults_are_not_named(self) -> None:
         self.assertEqual(idle(SYSLOG_ENABLE="false", SYSLOG_TAG="imgforge"), [])

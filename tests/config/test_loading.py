@@ -85,6 +85,14 @@ class PrecedenceTests(LoadingCase):
         settings = self.load(CACHE_USE="fs", CACHE_FS_ROOT="/x")
         self.assertEqual((settings.prepare_cache(), settings.cache_use), (("disk", "/x"), ""))
 
+    def test_mistakes_name_the_setting_that_was_written(self) -> None:
+        for name, kind in (("CACHE_USE", "fs"), ("CACHE_TYPE", "fs"), ("CACHE_TYPE", "hybrid"), ("CACHE_USE", "Disk")):
+            line = f"IMGFORGE_{name}={kind.lower()} needs IMGFORGE_CACHE_DISK_PATH, a directory"
+            self.assertEqual(self.mistakes(**{name: kind}), (line,))
+            self.assertEqual(self.mistakes(f'{name.lower()} = "{kind}"'), (line,))
+        (line,) = self.mistakes('cache_type = "disk"', CACHE_USE="fs")  # the environment's wins
+        self.assertEqual(line, "IMGFORGE_CACHE_USE=fs needs IMGFORGE_CACHE_DISK_PATH, a directory")
+
     def test_a_shared_cache_stands_beside_those_of_the_node(self) -> None:
         settings = self.load(CACHE_USE="Redis", CACHE_TYPE="memory")
         self.assertEqual((settings.prepare_cache(), settings.cache_use), (("memory", ""), "redis"))
