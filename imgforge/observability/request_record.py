@@ -196,8 +196,10 @@ def shown_source(url: str) -> str:
     return shown if len(shown) <= _LONGEST_SOURCE else shown[:_LONGEST_SOURCE] + "..."
 
 
-def logged_target(target: bytes) -> str:
-    """*target* for a log line: without the query of its source, and the user and password of that."""
+def logged_target(target: bytes | str) -> str:
+    """*target*, or the path of a job, for a log line: without its source's query, user and password."""
+    if isinstance(target, str):
+        target = target.encode("utf-8", "backslashreplace")
     text = without_user_info(target).decode("utf-8", "backslashreplace")
     path, *query = _QUERY.split(text, maxsplit=1)
     logged = path[:_LONGEST_TARGET]

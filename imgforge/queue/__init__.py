@@ -27,7 +27,6 @@ if TYPE_CHECKING:
         new_request_id,
         read_job,
         read_traceparent,
-        shown_path,
     )
     from imgforge.queue.worker import EmbeddedWorker, WorkerObserver, WorkerSettings
 
@@ -61,7 +60,6 @@ __all__ = [
     "read_job",
     "read_traceparent",
     "request_for",
-    "shown_path",
 ]
 
 __getattr__ = lazy_door(
@@ -85,7 +83,6 @@ __getattr__ = lazy_door(
             "new_request_id",
             "read_job",
             "read_traceparent",
-            "shown_path",
         ),
         ".worker": ("EmbeddedWorker", "WorkerObserver", "WorkerSettings"),
     },

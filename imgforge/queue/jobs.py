@@ -30,7 +30,6 @@ __all__ = [
     "oldest_request_id",
     "read_job",
     "read_traceparent",
-    "shown_path",
     "total_of",
     "write_job",
 ]
@@ -43,8 +42,6 @@ _LONGEST_PAUSE = 60.0
 _REQUEST_ID = re.compile(r"[0-9a-f]{11}[0-9a-f]{12}-[0-9]{1,10}")
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _REASON_LENGTH = 500
-_QUERY = re.compile(r"\?|%3f", re.IGNORECASE)
-_LONGEST_SHOWN = 500
 
 _Text = Annotated[str, msgspec.Meta(max_length=16384)]
 _Accept = Annotated[str, msgspec.Meta(max_length=1024)]
@@ -195,12 +192,6 @@ def is_request_id(name: str) -> bool:
 def total_of(name: str) -> int:
     """How many images the request *name* was for."""
     return int(name.rpartition("-")[2])
-
-
-def shown_path(path: str) -> str:
-    """*path* for a log: without the query of its source, which may have tokens."""
-    shown = _QUERY.split(path, maxsplit=1)[0]
-    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}..."
 
 
 def _milliseconds(seconds: float) -> str:

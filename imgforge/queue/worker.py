@@ -14,9 +14,10 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from imgforge.interfaces import IServerReactor
+from imgforge.observability import logged_target
 from imgforge.queue.embedded import EmbeddedQueue
 from imgforge.queue.embedded_rows import Claim
-from imgforge.queue.jobs import JobFailed, QueueFailed, RenderJob, backoff, shown_path
+from imgforge.queue.jobs import JobFailed, QueueFailed, RenderJob, backoff
 
 __all__ = ["EmbeddedWorker", "WorkerObserver", "WorkerSettings"]
 
@@ -178,7 +179,7 @@ class EmbeddedWorker:
         except JobFailed as error:
             failed = error
         except Exception:
-            self.log.failure("an unexpected error kept {path} from being made", path=shown_path(job.path))
+            self.log.failure("an unexpected error kept {path} from being made", path=logged_target(job.path))
             failed = JobFailed(f"unexpected error: {Failure().getErrorMessage()}", again=True)
         else:
             if await self._call(self._queue.done, claim):
@@ -197,7 +198,7 @@ class EmbeddedWorker:
         self._observer.prerendered("failed")
         self.log.warn(
             "cannot make {path} beforehand: {reason}; `imgforge render retry` tries it again",
-            path=shown_path(claim.job.path),
+            path=logged_target(claim.job.path),
             reason=reason,
             request_id=request_id,
         )

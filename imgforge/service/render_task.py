@@ -14,6 +14,7 @@ from celery.exceptions import Reject
 from celery.signals import worker_init, worker_process_shutdown
 from celery.utils.log import get_task_logger
 
+from imgforge.observability import logged_target
 from imgforge.queue import (
     TASK,
     TRACE_HEADER,
@@ -25,7 +26,6 @@ from imgforge.queue import (
     holds_waiting,
     read_job,
     read_traceparent,
-    shown_path,
 )
 from imgforge.service.platform import usable_cpus
 from imgforge.service.prerendering import ThreadedEngine, log_what_is_sent
@@ -154,7 +154,9 @@ def _seconds_until(time_given: Any, most: float) -> float:
 
 
 def _put_aside(task: Task, job: RenderJob, tries: int, reason: str) -> None:
-    log.warning("cannot make %s beforehand: %s; `imgforge render retry` tries it again", shown_path(job.path), reason)
+    log.warning(
+        "cannot make %s beforehand: %s; `imgforge render retry` tries it again", logged_target(job.path), reason
+    )
     try:
         BrokerQueue(task.app).put_aside(job.after(tries), reason, _traceparent(task))
     except QueueFailed as error:

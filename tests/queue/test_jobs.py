@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.queue import RenderJob, backoff, new_request_id, read_job, shown_path
+from imgforge.queue import RenderJob, backoff, new_request_id, read_job
 from imgforge.queue.jobs import is_request_id, oldest_request_id, total_of, write_job
 
 
@@ -56,7 +56,3 @@ class RequestTests(SynchronousTestCase):
         self.assertLess(oldest_request_id(4e12 / 1e3, 1e9), oldest_request_id(4e12 / 1e3, 0))
         for other in ("", "x", name.upper(), f"{name}\n", f"{name}/.."):
             self.assertFalse(is_request_id(other))
-
-    def test_a_shown_path_has_no_query_of_its_source(self) -> None:
-        self.assertEqual(shown_path("/s/w:1/plain/http://a/b?token=1"), "/s/w:1/plain/http://a/b")
-        self.assertEqual(shown_path("/s/w:1/plain/http://a/b%3Ftoken=1"), "/s/w:1/plain/http://a/b")

@@ -24,6 +24,7 @@ from imgforge.queue import (
     jobs_of,
     worker,
 )
+from tests.support.logged_lines import logged_lines
 
 reactor = cast("IServerReactor", installed)
 
@@ -122,6 +123,28 @@ class WorkerTests(TestCase):
         await self.drain(self.worker(make))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(self.outcomes, {"retried": 1, "done": 1})
+
+    async def test_lines_name_paths_without_the_secrets_of_their_sources(self) -> None:
+        lines = logged_lines(self, "imgforge.queue")
+        kinds = {"/s/plain/http://me:hush@o/a?token=hush": True, "/s/plain/http%3A%2F%2Fme%3Ahush%40o%3Fhush": False}
+
+        async def make(job: RenderJob, _traceparent: str) -> None:
+            if kinds[job.path] and job.tries == 1:
+                raise ZeroDivisionError("a bug")
+            raise JobFailed("422: no image", again=False)
+
+        self.queue.add(jobs_of(list(kinds)))
+        await self.drain(self.worker(make))
+        self.flushLoggedErrors(ZeroDivisionError)
+        ends = "beforehand: 422: no image; `imgforge render retry` tries it again"
+        self.assertEqual(
+            {line.partition("\n")[0] for line in lines},
+            {
+                "an unexpected error kept /s/plain/http://***@o/a... from being made",
+                f"cannot make /s/plain/http://***@o/a... {ends}",
+                f"cannot make /s/plain/http%3A%2F%2F***@o... {ends}",
+            },
+        )
 
     async def test_an_image_that_ends_each_process_is_put_aside(self) -> None:
         self.queue.add(jobs_of(["/killer"]))

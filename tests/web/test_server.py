@@ -199,6 +199,7 @@ class ErrorLogTests(SiteCase):
             (b"/\xfc.jpg", r"/\xfc.jpg"),
         ):
             self.assertEqual(logged_target(target), logged)
+        self.assertEqual(logged_target("/\u00fc\ud800.jpg"), "/\u00fc\\ud800.jpg")  # of a job in a queue
 
     def test_users_and_passwords_are_not_logged(self) -> None:
         for source in ("http://me:hush@o/a.jpg", "http%3A%2F%2Fme%3Ahush%40o%2Fa.jpg"):
