@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["top"]
 
 _NO_SCREEN = frozenset({"dumb", "unknown"})  # terminals on which nothing can be drawn anew
+_NO_TABLES = 404  # of a server that does not count, and of other programs
+_SWITCH = "for top tables a server of imgforge needs IMGFORGE_SECRET or IMGFORGE_PURGE_SECRET"
 _LONGEST = 4 * 1024 * 1024  # bytes of an answer
 
 
@@ -98,9 +100,10 @@ def _answer(base_url: str, request: ServerRequest) -> str:
         status, text = send(address_of_url(base_url), request)
     except ServerUnreachable as error:
         fail(str(error))
+    if status == _NO_TABLES:
+        fail(f"the server answered {status}: {text[:200].rstrip()}; {_SWITCH}")
     if status != 200:
-        switch = "; IMGFORGE_SECRET or IMGFORGE_PURGE_SECRET switches them on" if "no top tables" in text else ""
-        fail(f"the server answered {status}: {text[:200].rstrip()}{switch}")
+        fail(f"the server answered {status}: {text[:200].rstrip()}")
     return text
 
 

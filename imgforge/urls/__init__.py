@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from imgforge.urls.parser import UrlParser, UrlSettings
     from imgforge.urls.signature import Signer
     from imgforge.urls.signature_diagnosis import SignedUrl, signature_mistakes, signing_pair
-    from imgforge.urls.source import build_path
+    from imgforge.urls.source import NEEDS_PLAIN, build_path
 
 __all__ = [
     "BY_NAME",
     "FORMATS",
     "INFO_OPTIONS",
+    "NEEDS_PLAIN",
     "OPTIONS",
     "PRESET_NAMES",
     "AppliedOption",
@@ -72,6 +73,6 @@ __getattr__ = lazy_door(
         ".parser": ("UrlParser", "UrlSettings"),
         ".signature": ("Signer",),
         ".signature_diagnosis": ("SignedUrl", "signature_mistakes", "signing_pair"),
-        ".source": ("build_path",),
+        ".source": ("NEEDS_PLAIN", "build_path"),
     },
 )

@@ -16,7 +16,10 @@ from imgforge.model import is_data_url
 from imgforge.urls.encryption import SourceCipher
 from imgforge.urls.options import CONTROL, FORMATS, base64_bytes, did_you_mean
 
-__all__ = ["SourceRewriter", "build_path", "percent_decoded", "split_source"]
+__all__ = ["NEEDS_PLAIN", "SourceRewriter", "build_path", "percent_decoded", "split_source"]
+
+# What URLs of thumbor and imagor lack: in errors, and in the hint of `imgforge explain`.
+NEEDS_PLAIN = "a source URL needs plain/ before it"
 
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _FOLDED_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/(?!/)")
@@ -81,9 +84,7 @@ def split_source(
             raise BadPath(f"{_shown(parts[0])} is neither an option with arguments nor a source") from None
         if any(_SCHEME.match(part) for part in rest[1:]):  # as in the URLs of thumbor and imagor
             part = _shown(parts[0])
-            raise BadPath(
-                f"{part} is neither an option with arguments nor a source; a source URL needs plain/ before it"
-            ) from None
+            raise BadPath(f"{part} is neither an option with arguments nor a source; {NEEDS_PLAIN}") from None
         raise
     source = _checked(cipher.decrypt(message) if encrypted and cipher is not None else _text(message))
     return source, None if any_format else _format(extension)
@@ -101,7 +102,7 @@ def _plain(text: str) -> tuple[str, str]:
 def _base64(text: str) -> tuple[bytes, str]:
     encoded, _, extension = text.partition(".")
     if "." in extension:
-        raise BadPath("more than one format after a base64 source; a source URL needs plain/ before it")
+        raise BadPath(f"more than one format after a base64 source; {NEEDS_PLAIN}")
     encoded = encoded.rstrip("=")
     if not encoded:
         raise BadPath("the source is missing")

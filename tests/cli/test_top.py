@@ -89,11 +89,21 @@ class CommandTests(SynchronousTestCase):
         self.assertIn("\twidth=9\n", lines)
         refused = imgforge("top", "-B", self.url)
         self.assertEqual((refused.returncode, "answered 403" in refused.stderr), (1, True))
-        without = Origin({"/debug/top": b"this server has no top tables\n"}, status=404)
-        self.addCleanup(without.close)
-        self.assertIn("IMGFORGE_PURGE_SECRET switches", imgforge("top", "-B", without.url("").rstrip("/")).stderr)
         other = imgforge("top", "-B", self.url + "/status?", "--secret", "s")
         self.assertEqual(other.returncode, 1)
+
+    def test_server_without_tables_is_known_by_its_status_whatever_it_says(self) -> None:
+        told = "for top tables a server of imgforge needs IMGFORGE_SECRET or IMGFORGE_PURGE_SECRET"
+        server = Twistd({"PROCESSES": "1", "ALLOW_UNSIGNED": "true"})
+        self.addCleanup(server.clean)
+        missing = imgforge("top", "-B", f"http://127.0.0.1:{server.start().port}").stderr
+        self.assertIn(f"answered 404: this server has no top tables; {told}", missing)
+        other = Origin({"/debug/top": b"a page in other words\n"}, status=404)
+        self.addCleanup(other.close)
+        self.assertIn(told, imgforge("top", "-B", other.url("").rstrip("/")).stderr)
+        busy = Origin({"/debug/top": b"there are no top tables at the moment\n"}, status=503)
+        self.addCleanup(busy.close)
+        self.assertNotIn(told, imgforge("top", "-B", busy.url("").rstrip("/")).stderr)
 
     def test_terminal_on_which_nothing_can_be_drawn_gets_lines(self) -> None:
         main, other = pty.openpty()

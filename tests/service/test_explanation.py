@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from imgforge.config import Settings, load_settings
 from imgforge.processing import STAGES
 from imgforge.service import explain
-from imgforge.urls import Signer
+from imgforge.urls import NEEDS_PLAIN, Signer
 
 KEYS = {"IMGFORGE_KEY": "aa" * 32, "IMGFORGE_SALT": "bb" * 32}
 OPEN = {"IMGFORGE_ALLOW_UNSIGNED": "true"}
@@ -48,6 +48,9 @@ class ForeignFormTests(SynchronousTestCase):
             ("/insecure/fill/300/400/sm/0/aHR0cDovL3gvYS5qcGc.png", "basic form"),
         ):
             self.assertIn(server, explained(path)["hint"] or "", path)
+            self.assertEqual(NEEDS_PLAIN in explained(path)["hint"], server == "thumbor", path)
+        told = explained("/unsafe/fit-in/300x/http://x/a.jpg")  # the error and the hint say it in the same words
+        self.assertTrue(all(NEEDS_PLAIN in text for text in (str(told["errors"]), told["hint"])), told)
         for path in ("/unsafe/w:3/plain/http://x/a.jpg", "/unsafe/q:300/plain/http://x/300x200/a.jpg", "/x", ""):
             self.assertIsNone(explained(path)["hint"], path)
 

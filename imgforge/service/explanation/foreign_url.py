@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from imgforge.urls import NEEDS_PLAIN
+
 __all__ = ["foreign_form"]
 
 _LONGEST = 2048  # characters that are looked at
@@ -22,7 +24,7 @@ def foreign_form(url: str) -> str:
     if _THUMBOR.match(begin):
         return (
             "this looks like a URL of thumbor's: here 300x200 is rs:fill:300:200, fit-in/300x200 rs:fit:300:200, "
-            "smart g:sm, filters are options of their own, and the source follows plain/, as in "
+            f"smart g:sm, filters are options of their own, and {NEEDS_PLAIN}, as in "
             "/SIGNATURE/rs:fill:300:200/g:sm/plain/http://example.com/a.jpg"
         )
     if _BASIC.match(begin):
