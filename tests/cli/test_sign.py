@@ -74,6 +74,17 @@ class SignCommandTests(SynchronousTestCase):
         self.assertEqual((result.returncode, len(result.stderr.splitlines())), (0, 11))
         self.assertIn("refuses 30 of these paths", result.stderr)
 
+    def test_usual_paths_are_warned_of_where_the_settings_have_them_written_in_other_ways(self) -> None:
+        for variables, told in (
+            ({"IMGFORGE_ARGUMENTS_SEPARATOR": ","}, "neither an option with arguments nor a source"),
+            ({"IMGFORGE_ONLY_PRESETS": "true", "IMGFORGE_PRESETS": "a=w:3"}, "unknown preset"),
+        ):
+            for arguments in ((PATH,), ("--batch", "-")):
+                result = imgforge_reading(PATH.encode(), "sign", *arguments, **KEYS, **variables)
+                self.assertRegex(result.stderr, f"refuses .*{told}")
+                self.assertEqual(result.stdout.strip(), SIGNER.sign(PATH))
+                self.assertEqual(imgforge_reading(PATH.encode(), "sign", *arguments, **KEYS).stderr, "")
+
     def test_what_another_server_may_take_is_not_warned_of(self) -> None:
         for path, environment in (
             ("/pr:thumb/plain/http://x/a.jpg", {}),
