@@ -1,7 +1,7 @@
 """Makes the answers of `/info`: fetches an original, or its first bytes where these have all fields, and describes it.
 
 fields of the header only? ── yes ── ask for 64 KiB ── header complete? ── yes ── describe
-                            └ no ── fetch the whole ──────── no: ask for more, twice; then fetch the whole
+                            └ no ── fetch the whole ──────── no: ask for as much as it takes, then fetch the whole
 """
 
 from __future__ import annotations
@@ -85,12 +85,16 @@ class Inspector:
 
         Whatever fails here is tried with the whole source, so that errors are the same.
         """
+        needed = 0
         for size in _FIRST_BYTES:
+            if size < needed:
+                continue
             try:
                 return await self._inspect(inspection, replace(wanted, first=size), originals, work)
             except _HeaderIncomplete as incomplete:
-                if not incomplete.more_may_do:
+                if incomplete.needed >= incomplete.whole:
                     return None
+                needed = incomplete.needed
             except (SourceMissing, UnknownScheme, CircuitOpen):
                 raise
             except (OriginFailed, SourceNotFound):
@@ -112,12 +116,13 @@ class Inspector:
             return await self._describe(inspection.request, original, work)
 
     async def _describe_part(self, request: InfoRequest, part: SourceImage, work: WorkRecord) -> CacheEntry:
-        if not processing.header_is_complete(part.body):
-            raise _HeaderIncomplete(more_may_do=processing.header_comes_first(part.body))
+        needed = processing.header_length(part.body, part.whole_size)
+        if needed > len(part.body):
+            raise _HeaderIncomplete(needed, part.whole_size)
         try:
             return await self._describe(request, part, work)
         except (NotAnImage, SourceTooLarge):
-            raise _HeaderIncomplete(more_may_do=False) from None
+            raise _HeaderIncomplete(part.whole_size, part.whole_size) from None
 
     async def _describe(self, request: InfoRequest, original: SourceImage, work: WorkRecord) -> CacheEntry:
         with self._admission.render():
@@ -142,8 +147,9 @@ class Inspector:
 
 
 class _HeaderIncomplete(Exception):
-    """The first bytes of a source do not tell; *more_may_do*: a few more of them may."""
+    """The first bytes of a source do not tell: at least *needed* are, of the *whole* number."""
 
-    def __init__(self, *, more_may_do: bool) -> None:
+    def __init__(self, needed: int, whole: int) -> None:
         super().__init__()
-        self.more_may_do = more_may_do
+        self.needed = needed
+        self.whole = whole

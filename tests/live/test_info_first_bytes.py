@@ -6,6 +6,7 @@ import io
 from random import Random
 from urllib.parse import quote
 
+import pyvips
 from PIL import Image, PngImagePlugin
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -49,7 +50,9 @@ class FirstBytesTests(SynchronousTestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        large = _noise(500, 400)
+        large, transparent = _noise(500, 400), _noise(500, 400).convert("RGBA")
+        transparent.putalpha(_noise(500, 400).convert("L"))
+        pyvips_image = pyvips.Image.new_from_memory(large.tobytes(), 500, 400, 3, "uchar").copy(interpretation="srgb")
         frames = [_noise(400, 300) for _ in range(4)]
         gif = io.BytesIO()
         frames[0].save(gif, "GIF", save_all=True, append_images=frames[1:])
@@ -62,9 +65,18 @@ class FirstBytesTests(SynchronousTestCase):
             "/profile.jpg": encode(large, "JPEG", quality=95, icc_profile=Random(9).randbytes(100_000)),
             "/progressive.jpg": encode(large, "JPEG", quality=95, progressive=True),
             "/large.gif": gif.getvalue(),
-            "/large.webp": encode(large, "WEBP", quality=95, exif=_exif()),
+            "/large.webp": encode(large, "WEBP", quality=95),
+            "/lossless.webp": encode(large, "WEBP", lossless=True, icc_profile=Random(9).randbytes(1000)),
+            "/alpha.webp": encode(transparent, "WEBP", quality=80),
+            "/exif.webp": encode(large, "WEBP", quality=95, exif=_exif()),
+            "/film.webp": encode(large, "WEBP", quality=95, save_all=True, append_images=[large.rotate(180)]),
             "/large.tiff": encode(large, "TIFF"),
             "/large.avif": encode(large, "AVIF", quality=95),
+            "/exif.avif": encode(large, "AVIF", quality=95, exif=_exif(), icc_profile=Random(9).randbytes(1000)),
+            "/profile.avif": encode(large, "AVIF", quality=95, icc_profile=Random(9).randbytes(300_000)),
+            "/behind.avif": bytes(pyvips_image.heifsave_buffer(compression="av1", effort=0, Q=95)),
+            "/truncated.webp": encode(large, "WEBP", quality=95)[:-1000],
+            "/truncated.avif": encode(large, "AVIF", quality=95)[:-1000],
             "/small.png": encode(_noise(20, 10), "PNG"),
             "/truncated.jpg": photo[: len(photo) // 2],
             "/broken.jpg": photo[:40] + Random(10).randbytes(200_000),
@@ -94,11 +106,17 @@ class FirstBytesTests(SynchronousTestCase):
         return [told.get("range") for asked, told in self.ranged.requests[before:] if asked == path]
 
     def test_first_bytes_suffice(self) -> None:
-        for path in ("/large.jpg", "/large.png", "/progressive.jpg"):
+        for path in (
+            "/large.jpg", "/progressive.jpg", "/large.png", "/large.webp", "/lossless.webp", "/large.avif",
+            "/exif.avif",
+        ):  # fmt: skip
             self.assertGreater(len(self.files[path]), _FIRST)
+            before = self.ranged.sent
             self.assertEqual(self.asked(path), ["bytes=0-65535"], path)
+            self.assertEqual(self.ranged.sent - before, _FIRST, path)
         more = "/colorspace:1/bands:1/sample_format:1/pages_number:1/alpha:1"
-        self.assertEqual(self.asked("/large.jpg", more), ["bytes=0-65535"])
+        for path in ("/large.jpg", "/large.webp", "/exif.avif"):
+            self.assertEqual(self.asked(path, more), ["bytes=0-65535"])
         self.assertEqual(self.asked("/truncated.jpg"), ["bytes=0-65535"])
 
     def test_size_is_that_of_the_whole(self) -> None:
@@ -112,9 +130,18 @@ class FirstBytesTests(SynchronousTestCase):
         self.assertEqual(self.asked("/many-texts.png"), ["bytes=0-65535", "bytes=0-262143", "bytes=0-1048575", None])
 
     def test_formats_whose_header_is_not_first(self) -> None:
-        for path in ("/large.gif", "/large.webp", "/large.tiff", "/large.avif", "/text.txt"):
+        for path in ("/large.gif", "/large.tiff", "/text.txt"):
             self.assertGreater(len(self.files[path]), _FIRST)
             self.assertEqual(self.asked(path), ["bytes=0-65535", None], path)
+
+    def test_files_whose_metadata_or_end_is_behind_the_pixels(self) -> None:
+        for path in ("/exif.webp", "/film.webp", "/behind.avif", "/truncated.webp", "/truncated.avif"):
+            self.assertGreater(len(self.files[path]), _FIRST)
+            self.assertEqual(self.asked(path), ["bytes=0-65535", None], path)
+
+    def test_no_more_than_what_is_known_to_be_needed_is_asked_for(self) -> None:
+        self.assertEqual(self.asked("/alpha.webp"), ["bytes=0-65535", "bytes=0-262143"])
+        self.assertEqual(self.asked("/profile.avif"), ["bytes=0-65535", "bytes=0-1048575"])
 
     def test_small_and_odd_files(self) -> None:
         self.assertEqual(self.asked("/small.png"), ["bytes=0-65535"])

@@ -278,6 +278,7 @@ class Origin(LoopbackServer):
 
     def __post_init__(self) -> None:
         self.requests: list[tuple[str, dict[str, str]]] = []
+        self.sent = 0  # bytes of bodies
         origin = self
 
         class Handler(QuietHandler):
@@ -301,6 +302,7 @@ class Origin(LoopbackServer):
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body or b"")))
                 self.end_headers()
+                origin.sent += len(body or b"")
                 self.wfile.write(body or b"")
 
         super().__init__(Handler)

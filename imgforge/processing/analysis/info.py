@@ -16,7 +16,15 @@ from typing import Any
 from imgforge.model import CENTRE, Crop, InfoOptions, ProcessingOptions
 from imgforge.processing.analysis.palette import average, dominant, palette
 from imgforge.processing.analysis.placeholders import blurhash, perceptual_hash, thumb_hash
-from imgforge.processing.codecs import FORMATS, Original, check_hash, jpeg_shrink, open_original, whole_or_part
+from imgforge.processing.codecs import (
+    FORMATS,
+    Original,
+    check_hash,
+    jpeg_shrink,
+    open_original,
+    readable_header,
+    whole_or_part,
+)
 from imgforge.processing.gravity import crop_gravity, position
 from imgforge.processing.metadata import exif_of, iptc_of, resolution_of, resources, xmp_of
 from imgforge.processing.pixel_estimate import source_pixel_bytes
@@ -54,6 +62,8 @@ def describe(
     """
     cancellation = cancellation or Cancellation()
     check_hash(source, options.hashsum)
+    if size:
+        source = readable_header(source, size)
 
     def described(partial: bool) -> dict[str, object]:
         original = open_original(source, settings, cancellation=cancellation, partial=partial)

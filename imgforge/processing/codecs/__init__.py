@@ -18,7 +18,7 @@ from imgforge.processing.codecs.available_formats import (
     reader,
     writer,
 )
-from imgforge.processing.codecs.first_bytes import header_comes_first, header_is_complete
+from imgforge.processing.codecs.first_bytes import header_length, readable_header
 from imgforge.processing.codecs.formats import FORMATS, Format, check_format, detect_format, sniffed_media_type
 from imgforge.processing.codecs.original import Original, check_hash, jpeg_shrink, open_original
 from imgforge.processing.codecs.partial_files import whole_or_part
@@ -33,13 +33,13 @@ __all__ = [
     "check_format",
     "check_hash",
     "detect_format",
-    "header_comes_first",
-    "header_is_complete",
+    "header_length",
     "holds",
     "jpeg_shrink",
     "missing",
     "needed_for",
     "open_original",
+    "readable_header",
     "reader",
     "sniffed_media_type",
     "whole_or_part",

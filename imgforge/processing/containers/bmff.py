@@ -27,15 +27,20 @@ class Box:
     end: int
 
 
-def read_boxes(body: bytes) -> Iterator[Box]:
-    """Yields the boxes of the top level; `NotAnImage` where one is longer than the file or shorter than its header."""
-    at = 0
+def read_boxes(body: bytes, size: int = 0) -> Iterator[Box]:
+    """Yields the boxes of the top level; `NotAnImage` where one is longer than the file or shorter than its header.
+
+    Where *size* is not 0, *body* is the beginning of a file of *size* bytes: only boxes that begin within it are found.
+    """
+    at, size = 0, size or len(body)
     while at + _HEADER <= len(body):
         length, kind, start = int.from_bytes(body[at : at + 4], "big"), body[at + 4 : at + 8], at + _HEADER
         if length == 1:
             length, start = int.from_bytes(body[at + 8 : at + 16], "big"), at + _LARGE_HEADER
-        end = at + length if length else len(body)
-        if end < start or end > len(body):
+            if start > len(body) < size:
+                return
+        end = at + length if length else size
+        if end < start or end > size:
             raise NotAnImage("the source image is broken: it ends too early")
         yield Box(kind, start, end)
         at = end
