@@ -83,8 +83,9 @@ def _types(content: bytes) -> dict[int, bytes]:
     version = fields.version()
     count = fields.number(4 if version else 2)
     types: dict[int, bytes] = {}
-    for box in _boxes(fields.rest()):
-        entry = _Fields(fields.rest()[box.start : box.end])
+    entries = fields.rest()
+    for box in _boxes(entries):
+        entry = _Fields(entries[box.start : box.end])
         version = entry.version()
         if box.kind != b"infe" or version not in {2, 3}:
             raise _UnusualError
