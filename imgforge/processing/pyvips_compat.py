@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
+from traceback import walk_tb
 from typing import Any
 
 import pyvips
 
-__all__ = ["RELIED_ON", "AddressedImage", "field_names", "library_path", "log_warnings_only", "remove_field", "usage"]
+__all__ = [
+    "RELIED_ON",
+    "AddressedImage",
+    "field_names",
+    "library_path",
+    "log_warnings_only",
+    "readable_error",
+    "remove_field",
+    "usage",
+]
 
 # Names of the module pyvips: why they are needed, and the public hook that would replace them.
 RELIED_ON = {
@@ -20,7 +30,10 @@ RELIED_ON = {
     "_log_handler_id": ("The handler that is replaced, so that pyvips removes the new one at its end.", "As above."),
     "_log_handler_cb": ("pyvips' own handler, for warnings.", "As above."),
     "glib_lib": ("Sets the log handler, and frees GLib's memory.", "As above; get_fields that takes any bytes."),
-    "vips_lib": ("Reads and removes fields whose names are not UTF-8.", "get_fields and remove that take bytes."),
+    "vips_lib": (
+        "Reads and removes fields whose names are not UTF-8, and clears error texts that are not.",
+        "get_fields and remove that take bytes; an Error that takes any text.",
+    ),
     "ffi": ("Strings and null pointers of the two, and images by their address.", "As above; Image.from_address."),
     "gobject_lib": ("References to images by their address.", "Image.from_address."),
 }
@@ -101,6 +114,18 @@ def field_names(image: Any) -> list[str]:
 def remove_field(image: Any, name: str) -> None:
     """Remove the metadata field *name*, as `field_names` returns it."""
     pyvips.vips_lib.vips_image_remove(image.pointer, name.encode("utf-8", "surrogateescape"))
+
+
+def readable_error(error: UnicodeDecodeError) -> pyvips.Error | None:
+    """The error of libvips that pyvips was about to raise, when it met a text that is not UTF-8; None for other texts.
+
+    Some texts repeat bytes of the file. pyvips leaves such a text to the next failure, of any file, which would fail to
+    be read as well: it is cleared.
+    """
+    if all(frame.f_code is not pyvips.Error.__init__.__code__ for frame, _ in walk_tb(error.__traceback__)):
+        return None
+    pyvips.vips_lib.vips_error_clear()
+    return pyvips.Error("libvips failed", error.object.decode("utf-8", "replace"))
 
 
 @cache

@@ -154,7 +154,10 @@ def load(loader: str, body: bytes, **options: Any) -> Any:
     """The image in *body*, opened by libvips' *loader* with *options*; `pyvips.Error` where it is broken."""
     function, arguments = _LOADERS.get(loader), optional_arguments(options)
     if function is None or arguments is None:
-        return pyvips.Operation.call(loader, body, **options)
+        try:
+            return pyvips.Operation.call(loader, body, **options)
+        except UnicodeDecodeError as error:
+            raise pyvips_compat.readable_error(error) or error from None
     out, before = c_void_p(), errors_so_far()
     if function(body, len(body), byref(out), *arguments) or out.value is None:
         raise failed(function, before)

@@ -14,6 +14,7 @@ import pyvips
 from imgforge.errors import NotAnImage
 from imgforge.processing.codecs.broken_files import broken
 from imgforge.processing.codecs.formats import FORMATS, detect_format
+from imgforge.processing.pyvips_compat import readable_error
 from imgforge.processing.resources import Cancellation
 from imgforge.processing.settings import ProcessingSettings
 
@@ -45,6 +46,9 @@ def whole_or_part(
 def _translated(work: Callable[[bool], T], source: bytes, cancellation: Cancellation, *, partial: bool) -> T:
     try:
         return work(partial)
-    except pyvips.Error as error:
+    except (pyvips.Error, UnicodeDecodeError) as error:
+        cause = readable_error(error) if isinstance(error, UnicodeDecodeError) else error
+        if cause is None:
+            raise
         cancellation.check()
-        raise broken(error, source) from None
+        raise broken(cause, source) from None
