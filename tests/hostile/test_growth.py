@@ -27,6 +27,7 @@ from imgforge.processing.codecs.svg_cost import svg_cost
 from imgforge.processing.metadata import rights_of, xmp_of
 from imgforge.sources import AllowedSources
 from imgforge.web import Clients
+from tests.support.site_case import SiteCase
 
 _MULTIPLIER = int(os.environ.get("IMGFORGE_FUZZ", "1"))
 _TIMES = 16  # as many pieces in the longer document
@@ -253,3 +254,23 @@ def test_time_for_headers_and_urls_up_to_16_kilobytes_grows_linearly(name: str) 
     call, line = LINES[name]
     assert _growth(call, line, 100) <= _MAX_GROWTH
     assert _growth(call, line, 1000) <= _MAX_GROWTH
+
+
+def _form(n: int) -> bytes:
+    """Returns a POST of *n* multipart forms within one another, with many lines in the last one."""
+    parts = (b"--%x\nContent-Type:multipart/a;boundary=%x\n\n" % (one, one + 1) for one in range(n))
+    body = b"".join(parts) + b"\n" * 100 * n
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=0\r\nContent-Length: %d\r\n\r\n"
+    return head % len(body) + body
+
+
+def _quoted(n: int) -> bytes:
+    """Returns a POST with *n* quotation marks in its Content-Type."""
+    return b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: a/b;a=%s\r\nContent-Length: 2\r\n\r\n{}" % (b'"' * n)
+
+
+@pytest.mark.parametrize(("request_of", "n"), [(_form, 28), (_quoted, 900)], ids=["forms", "quotation marks"])
+def test_time_for_a_request_with_a_body_grows_linearly(request_of: Shape, n: int) -> None:
+    case = SiteCase()
+    case.setUp()
+    assert _growth(case.ask, request_of, n) <= _MAX_GROWTH

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
 
 from imgforge.observability import IRequestObserver, Metrics
-from imgforge.web import Answer, ConnectionLimits, ImageSite, Route, Server, ServerSettings
+from imgforge.web import Answer, ConnectionLimits, ImageSite, Route, Server, ServerSettings, whole_body
 from imgforge.web.routes import STREAMED
 from tests.support.fast_lane_case import Log, Wire
 
@@ -43,6 +43,12 @@ class SiteCase(SynchronousTestCase):
         async def slow(_: Request) -> Answer:
             return await self.slow
 
+        self.posted: list[tuple[bytes, Any]] = []  # path and arguments of each request with a body
+
+        async def posted(request: Request) -> Answer:
+            self.posted.append((request.path, request.args))
+            return Answer(200, [], whole_body(request))
+
         async def stream(request: Request) -> Answer:
             request.write(b"some")
             await self.slow
@@ -53,6 +59,7 @@ class SiteCase(SynchronousTestCase):
             Route(b"/quick", "q", quick),
             Route(b"/slow", "s", slow),
             Route(b"/stream", "r", stream),
+            Route(b"/posted", "p", posted, methods=(b"POST",)),
             Route(b"", "o", quick, prefix=True),
         ]
         self.metrics = Metrics()

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from twisted.internet.defer import DeferredLock
 from twisted.internet.threads import deferToThreadPool
+from twisted.web.http import parse_qs
 from twisted.web.server import Request
 from zope.interface import implementer
 
@@ -101,7 +102,7 @@ class TopEndpoint:
     async def __call__(self, request: Request) -> Answer:
         """JSON with a list of rows for each table. `BadToken` without the token, `BadRequest` for other arguments."""
         self._gate.check(request.getHeader(b"authorization"))
-        by, rows, minutes = _asked(request.args or {}, self._most)
+        by, rows, minutes = _asked(parse_qs(request.uri.partition(b"?")[2]), self._most)
         self._tables.fold()
         least = self._tables.present.minute - minutes
         # Bytes: the thread may not read what goes on changing.

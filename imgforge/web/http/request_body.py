@@ -38,8 +38,15 @@ class SiteRequest(BoundedBody):
         self.method, self.uri, self.path, self.clientproto = method, target, target, version
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: ARG002
-        """Puts the client's own bytes in the place of *path*, in which `StrictChannel` has replaced some."""
-        super().requestReceived(command, self.uri, version)
+        """Keeps the client's own bytes of the target: in *path* `StrictChannel` has replaced some.
+
+        twisted.web's method is not called. It reads the forms of all POST requests, at any path, in quadratic time,
+        and fails on some Content-Type; nothing here takes a form.
+        """
+        self.method, self.clientproto = command, version
+        self.path = self.uri.partition(b"?")[0]
+        self.args = {}
+        self.process()
 
     def write(self, data: bytes) -> None:
         """Sends a head without the beginning of a body at once; else the channel sends both together."""

@@ -28,6 +28,13 @@ NOT_A_PATH = {
     b"CONNECT x:443 HTTP/1.1": 400,
     b"OPTIONS /quick HTTP/1.1": 405,
 }
+FORMS = {
+    b"application/x-www-form-urlencoded": b"a=b",
+    b"multipart/form-data; boundary=x": b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--',
+    b"multipart/form-data": b"--x",
+    b"x; a*": b"{}",  # Twisted's parser of a Content-Type fails on these two
+    b"(" * 8000: b"{}",
+}
 
 
 class StrictChannelTests(SiteCase):
@@ -60,6 +67,14 @@ class StrictChannelTests(SiteCase):
     def test_unusual_but_valid_request_is_answered(self) -> None:
         for name, data in VALID.items():
             self.assertEqual(self.status(data), 200, name)
+
+    def test_forms_are_bodies_like_others(self) -> None:
+        for kind, body in FORMS.items():
+            head = b"POST /posted?q=1 HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
+            _, transport = self.ask(head % (kind, len(body)) + body)
+            self.assertEqual(transport.value().partition(b"\r\n\r\n")[2], body, kind)
+            self.assertEqual(self.logged().status, 200, kind)
+            self.assertEqual(self.posted.pop(), (b"/posted", {}), kind)
 
     def test_head_and_body_are_sent_by_one_call(self) -> None:
         for method, parts in ((b"GET", 2), (b"HEAD", 1)):
