@@ -9,7 +9,7 @@ image ── fresh in the cache ────────────────
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -55,7 +55,7 @@ class Pipeline:
         self._renderer = Renderer(clock, settings, parts)
         self._inspector = Inspector(clock, settings, parts, self._renderer)
         self._on_error = ResultsOnError(parts.caches.results, FallbackImages(settings, parts.caches, self._renderer))
-        self._renders: StatefulCoalescer[tuple[bytes, float, ResultCache], CachedResult, WorkRecord] = (
+        self._renders: StatefulCoalescer[tuple[bytes, str, float, ResultCache], CachedResult, WorkRecord] = (
             StatefulCoalescer(WorkRecord)
         )
 
@@ -173,10 +173,23 @@ class Pipeline:
     def _make_once(self, wanted: WantedResult, work: WorkRecord) -> Deferred[CachedResult]:
         """The result of *wanted*; equal work in this process, and in those that share the disk, are done once."""
 
-        def start() -> Deferred[CachedResult]:
-            return self._with_timeout(wanted.results.make_once(wanted.key, lambda: self._make(wanted, work)))
+        async def once() -> CachedResult:
+            begun = False
 
-        return self._renders.do(wanted.coalescing_key, start)
+            def make() -> Awaitable[CachedResult]:
+                nonlocal begun
+                begun = True
+                return self._make(wanted, work)
+
+            try:
+                return await wanted.results.make_once(wanted.key, make)
+            except ImgforgeError as error:
+                if begun:
+                    raise
+                # Another process failed, for a request that may have had neither a stale result nor a fallback image.
+                return await self._on_error.result(wanted, error, work)
+
+        return self._renders.do(wanted.coalescing_key, lambda: self._with_timeout(once()))
 
     def _with_timeout(self, work: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
         """The outcome of *work*; past the request timeout libvips is stopped, and every waiting request fails."""
@@ -194,10 +207,7 @@ class Pipeline:
             try:
                 return self._stored_or_renewed(wanted, await self._inspector.inspect(inspection, work))
             except ImgforgeError as error:
-                stale = await self._on_error.stale(wanted, error)
-                if stale is None:
-                    raise
-                return stale
+                return await self._on_error.result(wanted, error, work)
         with self._caches.budget.lease() as lease:
             try:
                 with work.timed(Stage.FETCH, self._clock.seconds):
@@ -213,7 +223,7 @@ class Pipeline:
                     return self._on_error.stale_or_raise(error, wanted.stale)
                 return wanted.results.store(wanted.key, entry)
         # The lease has ended: a fallback image takes one of its own.
-        return await self._on_error.result(wanted, request, failure, work)
+        return await self._on_error.result(wanted, failure, work)
 
     def _stored_or_renewed(self, wanted: WantedResult, made: CacheEntry | SourceImage) -> CachedResult:
         """The result of the entry that was *made*, or the stale one with the headers of its unmodified original."""

@@ -38,14 +38,13 @@ class ResultsOnError:
         self._results = results
         self._fallbacks = fallbacks
 
-    async def result(
-        self, wanted: WantedResult, request: ImageRequest, error: ImgforgeError, work: WorkRecord
-    ) -> CachedResult:
+    async def result(self, wanted: WantedResult, error: ImgforgeError, work: WorkRecord) -> CachedResult:
         """The stale result or a fallback image, since the source failed with *error*; else raises that."""
         stale = await self.stale(wanted, error)
         if stale is not None:
             return stale
-        if error.replaceable:
+        request = wanted.request
+        if error.replaceable and isinstance(request, ImageRequest):
             for source in self._fallbacks.sources(request):
                 fallback = replace(request, source=source, passed=())
                 try:

@@ -27,6 +27,9 @@ class WantedResult:
         return self.stale is not None and self.results.may_be_served(self.stale)
 
     @property
-    def coalescing_key(self) -> tuple[bytes, float, ResultCache]:
-        """What equal work has in common; requests that came after a purge do not join work begun before it."""
-        return self.key, self.purged_at, self.results
+    def coalescing_key(self) -> tuple[bytes, str, float, ResultCache]:
+        """What equal work has in common: also its fallback image, which is no part of an entry's key.
+
+        Requests that came after a purge do not join work begun before it.
+        """
+        return self.key, self.request.delivery.fallback_image_url, self.purged_at, self.results

@@ -167,10 +167,19 @@ def server_settings(settings: Settings, clients: Clients) -> ServerSettings:
         headers=answer_headers(settings),
         path_prefix=settings.path_prefix.rstrip("/").encode(),
         clients=clients,
-        # CDNs keep the 404 of a source as long as the negative cache does, where the operator has chosen how long.
-        not_found_ttl=int(settings.cache_not_found_ttl) if "cache_not_found_ttl" in settings.given else 0,
+        not_found_ttl=_not_found_ttl(settings),
         development_errors=explaining_errors(settings) if settings.development_errors_mode else None,
     )
+
+
+def _not_found_ttl(settings: Settings) -> int:
+    """How long CDNs may keep the 404 of a source: as the negative cache does, where the operator has chosen how long.
+
+    Not at all where origins get headers or cookies of clients: the next client's may get another answer.
+    """
+    if "cache_not_found_ttl" not in settings.given or passthrough(settings):
+        return 0
+    return int(settings.cache_not_found_ttl)
 
 
 def connection_limits(settings: Settings, max_clients: int) -> ConnectionLimits:

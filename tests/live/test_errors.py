@@ -119,6 +119,14 @@ class StoredErrorTests(LiveServer):
         self.assertEqual(reply.headers["cache-control"], self.image("w:7").headers["cache-control"])
 
 
+class StoredErrorOfClientTests(LiveServer):
+    settings = {"CACHE_NOT_FOUND_TTL": "30", "COOKIE_PASSTHROUGH": "true"}
+
+    def test_404_that_another_clients_cookie_may_change_is_not_stored(self) -> None:
+        missing = self.image("", "/nothing.jpg")
+        self.assertEqual((missing.status, missing.headers["cache-control"]), (404, "no-store"))
+
+
 class FallbackTests(LiveServer):
     settings = {
         "FALLBACK_IMAGE_DATA": base64.b64encode(encode(gradient(8, 8), "PNG")).decode(),

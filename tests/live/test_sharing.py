@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -64,6 +65,18 @@ class SingleFlightTests(SharingCase):
         self.assertEqual(len(self.origin.requests), 1)
         servers[0].get(self.path("none"))
         self.assertEqual(len(self.origin.requests), 2)
+
+    def test_what_fails_at_one_server_has_its_fallback_image_at_another(self) -> None:
+        first, second = self.server(CACHE_NOT_FOUND_TTL="0"), self.server(CACHE_NOT_FOUND_TTL="0")
+        fallback = urlsafe_b64encode(self.origin.url("/b.png").encode()).decode().rstrip("=")
+        self.origin.hold()
+        with ThreadPoolExecutor(2) as pool:
+            failed = pool.submit(first.get, self.path("none"))
+            wait_for(lambda: self.origin.requests, "the request to the origin")
+            replaced = pool.submit(second.get, self.path("none", f"w:20/fiu:{fallback}"))
+            wait_for(lambda: second.metric('cache_misses_total{cache_type="hybrid"}') == 1, "the second request")
+            self.origin.release()
+            self.assertEqual([failed.result().status, replaced.result().status], [404, 200])
 
 
 TOKEN = {"Authorization": "Bearer purge-secret"}

@@ -281,3 +281,16 @@ class StaleTests(PipelineCase):
             id((await pipeline.image(replace(self.request(), source=f"{self.url}?{n}"))).entry) for n in range(5)
         }
         self.assertEqual(entries, {id(first.entry)})
+
+    async def test_requests_at_once_get_their_own_fallback_images(self) -> None:
+        self.photo.status, self.photo.held = "404 Not Found", Deferred()
+        pipeline, plain = self.pipeline(), self.request()
+        urls = [self.origin(Photo(encode(gradient(width, 30), "PNG"))).url("/b.png") for width in (50, 60)]
+        wanted = [replace(plain, delivery=DeliveryOptions(fallback_image_url=url)) for url in urls]
+        asked = [self.begin(pipeline, one) for one in (wanted[0], plain, wanted[1])]
+        await until(lambda: self.photo.fetches)
+        self.photo.held.callback(None)
+        with self.assertRaises(SourceMissing):
+            await asked[1]
+        widths = [(await one).entry.rendition.source_width for one in (asked[0], asked[2])]
+        self.assertEqual(widths, [50, 60])
