@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IConsumer
 from twisted.web.server import Request
 
 from imgforge.cache import MemoryTier
+from imgforge.errors import NotCached
 from imgforge.model import ImageRequest, SourceHead
 from imgforge.observability import Stage
 from imgforge.pipeline import CachedResult, CacheState
@@ -73,7 +74,8 @@ class ImageEndpoint:
         if passed:
             image = replace(image, passed=passed)
         if image.delivery.raw:
-            record.only_cached = False  # no cache has it: it is streamed all the same
+            if record.only_cached:
+                raise NotCached("the result is not in the cache")  # no cache has what is streamed
             services.rates.of(request)()
             if passed_names:
                 request.setHeader(b"Vary", b", ".join(passed_names))
