@@ -125,7 +125,8 @@ SOURCES = (
         (SourceMissing, SourceNotFound, OriginFailed),
         ("the origin answered {}",),
         "The origin has no such original (404, 410), refuses this server (another 4xx) or fails (5xx, 429).",
-        "Ask it with the same URL; the log has what it says. Where it wants credentials, send them as headers.",
+        "Ask it with the same URL; the log has the beginning of what it says (of a missing original only the status). "
+        "Where it wants credentials, send them as headers.",
         ("custom_request_headers", "request_headers_passthrough", "source_retries", "cache_not_found_ttl"),
         status=(404, 502),
     ),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         line_observer,
         make_observer,
         notice_line,
+        one_line,
         parse_level_spec,
         public_namespace,
     )
@@ -74,6 +75,7 @@ __all__ = [
     "make_observer",
     "mark_dead",
     "notice_line",
+    "one_line",
     "options_text",
     "parse_level_spec",
     "public_namespace",
@@ -109,6 +111,7 @@ __getattr__ = lazy_door(
             "line_observer",
             "make_observer",
             "notice_line",
+            "one_line",
             "parse_level_spec",
             "public_namespace",
         ),

@@ -17,7 +17,7 @@ from imgforge.errors import ImgforgeError, OriginFailed, OriginTimeout, SourceTo
 from imgforge.interfaces import Reserve, unlimited_reserve
 from imgforge.sources.http.silence_limit import NoSilenceLimit, SilenceLimit
 
-__all__ = ["collect", "discard", "forward"]
+__all__ = ["beginning", "collect", "discard", "forward"]
 
 # Bytes by which the reservation for a body of unknown length grows at least.
 _STEP = 1024 * 1024
@@ -145,6 +145,39 @@ class _Collector(_Receiver):
         self.done.callback(body)
 
 
+class _Beginning(_Receiver):
+    """Collects *size* bytes, or as many as come in *seconds*."""
+
+    def __init__(self, size: int, clock: IReactorTime, seconds: float) -> None:
+        super().__init__()
+        self._size = size
+        self._bytes = bytearray()
+        self._call = clock.callLater(seconds, self._end)
+
+    def received(self, data: bytes) -> None:
+        self._bytes += data[: self._size - len(self._bytes)]
+        if len(self._bytes) >= self._size:
+            self._end()
+
+    def fail(self, error: ImgforgeError) -> None:  # noqa: ARG002  # of a body that broke off, what came is good enough
+        self._end()
+
+    def _end(self) -> None:
+        if not self.done.called:
+            self.stop()
+            self.done.callback(bytes(self._bytes))
+
+    def stop(self) -> None:
+        if self._call.active():
+            self._call.cancel()
+        super().stop()
+
+    def finished(self) -> None:
+        if self._call.active():
+            self._call.cancel()
+        self.done.callback(bytes(self._bytes))
+
+
 @implementer(IPushProducer)
 class _Forwarder(_Receiver):
     """Forwards bytes; the origin may be silent for *patience* seconds, not counting pauses of the consumer."""
@@ -208,6 +241,13 @@ def collect(
     collector = _Collector(limit, reserve, expected, silence or NoSilenceLimit())
     response.deliverBody(collector)
     return collector.done
+
+
+def beginning(response: IResponse, size: int, clock: IReactorTime, seconds: float) -> Deferred[bytes]:
+    """The first *size* bytes of the body, fewer where it ends, breaks off or takes *seconds*; the rest is dropped."""
+    receiver = _Beginning(size, clock, seconds)
+    response.deliverBody(receiver)
+    return receiver.done
 
 
 def forward(response: IResponse, consumer: IConsumer, clock: IReactorTime, patience: float) -> Deferred[None]:

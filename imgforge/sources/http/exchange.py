@@ -15,12 +15,13 @@ from imgforge.errors import ImgforgeError, OriginFailed, SourceMissing, SourceNo
 from imgforge.observability import WorkRecord
 from imgforge.sources.allowed_sources import AllowedSources
 from imgforge.sources.circuit_breaker import CircuitBreaker
-from imgforge.sources.http.body import collect, discard
+from imgforge.sources.http.body import beginning, collect, discard
 from imgforge.sources.http.client import OriginClient
 from imgforge.sources.http.connection_limit import ConnectionLimit
 from imgforge.sources.http.encoding import is_unreadable
 from imgforge.sources.http.hedging import Hedging
 from imgforge.sources.http.origin_request import IOriginKind, OriginRequest, Refusal
+from imgforge.sources.http.refusal_text import is_text
 from imgforge.sources.http.response_headers import joined_headers
 from imgforge.sources.http.wire_url import same_origin, target_of_redirect
 from imgforge.sources.settings import SourceSettings
@@ -36,6 +37,9 @@ _TRANSIENT = frozenset({408, 425, 429})
 # The headers that follow a redirect to another origin, or go to a store: any other could be a credential.
 _HARMLESS_HEADERS = frozenset({"accept", "accept-language", "if-modified-since", "if-none-match", "if-range", "range"})
 _LONGEST_REFUSAL = 64 * 1024  # bytes of an error's body that are read for its cause
+# Of a page on the web only this is read: the client of the failed request is waiting, and any origin may be slow.
+_BEGINNING = 4096  # bytes
+_BEGINNING_SECONDS = 1.0
 
 
 class Exchange:
@@ -161,19 +165,22 @@ class Exchange:
         )
 
     async def _refusal(self, sent: OriginRequest, response: IResponse) -> Refusal:
-        body = b""
+        body, headers = b"", joined_headers(response)
         if self._kind.follows_redirects:
-            discard(response)
+            if response.code in _MISSING or not is_text(headers) or is_unreadable(response):
+                discard(response)
+            else:
+                body = await beginning(response, _BEGINNING, self._clock, _BEGINNING_SECONDS)
         else:
             try:
                 body = await collect(response, _LONGEST_REFUSAL)
             except ImgforgeError:
                 self.log.debug("the body of a refusal is too long, or broke off")
-        return Refusal(sent, response.code, joined_headers(response), body)
+        return Refusal(sent, response.code, headers, body)
 
     def _error(self, request: OriginRequest, refusal: Refusal) -> ImgforgeError:
         status, cause = refusal.status, self._kind.explain(refusal)
-        if cause:
+        if cause and not self._kind.follows_redirects:  # what a store says has a cure, and concerns all its originals
             # The query may carry a signature, which would open the origin to every reader of the log.
             url = request.url.partition("?")[0]
             self.log.info("{url}: the origin answered {status}: {cause}", url=url, status=status, cause=cause)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from zope.interface import implementer
 
 from imgforge.sources.http.origin_request import IOriginKind, OriginRequest, Refusal
+from imgforge.sources.http.refusal_text import refusal_text
 from imgforge.sources.http.wire_url import wire_url
 from imgforge.sources.settings import SourceSettings
 
@@ -43,6 +44,6 @@ class WebOrigins:
         """Never: this server has no credentials on the web."""
         return False
 
-    def explain(self, refusal: Refusal) -> str:  # noqa: ARG002
-        """Nothing: what a page says is for its readers."""
-        return ""
+    def explain(self, refusal: Refusal) -> str:
+        """The beginning of what the origin says."""
+        return refusal_text(refusal)
