@@ -115,7 +115,8 @@ class AccessSettings(Section):
     )
     base_url: str = setting(
         "",
-        description="Prefix of source URLs that do not begin with it; empty is none.",
+        description="Prefix of source URLs that do not begin with it, such as https://images.example/ or s3://bucket/; "
+        "empty is none.",
     )
     url_replacements: Pairs = setting(
         (),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from imgforge.config.base_url_check import base_url_doubts
 from imgforge.config.cache_buckets import BUCKETS
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _OF_TRACES = (
 
 
 def idle_settings(settings: Settings) -> Iterator[str]:
-    """One line for each switch that is off, with the settings that wait for it."""
+    """One line for each switch that is off, with the settings that wait for it, and for a base URL without use."""
     for switch, names in _SWITCHED.items():
         if not getattr(settings, switch) and (idle := _listed(settings, names)):
             yield f"{idle}: without effect, as IMGFORGE_{switch.upper()} is not set"
@@ -39,6 +40,7 @@ def idle_settings(settings: Settings) -> Iterator[str]:
     for switch, prefix in _STORES.items():
         if not getattr(settings, switch) and (idle := _listed(settings, _beginning(settings, prefix))):
             yield f"{idle}: without effect, as IMGFORGE_{switch.upper()} is not set"
+    yield from base_url_doubts(settings)
     if not settings.sends_traces and (idle := _listed(settings, _OF_TRACES)):
         yield f"{idle}: without effect, as no traces are sent"
 
