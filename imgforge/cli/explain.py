@@ -71,10 +71,11 @@ def explain(
             fetched = fetched_original(settings, url, headers)
         except Exception as error:
             fail(f"the original cannot be fetched: {error}")
-        arguments["source"] = fetched.body
+        arguments |= {"failure": fetched.error, "source": None if fetched.error else fetched.body}
     result = explained(settings, url, **arguments).as_json()
     if fetched is not None:  # of what was passed on the names alone: the values may be secrets
-        result["fetched"] = {"bytes": len(fetched.body), "passed": list(fetched.passed)}
+        failed = fetched.error.logged if fetched.error else None
+        result["fetched"] = {"bytes": len(fetched.body), "passed": list(fetched.passed), "error": failed}
     if base_url is not None:
         server = _cached_by(base_url, url, headers, settings)
         key = (result.get("cache") or {}).get("result")

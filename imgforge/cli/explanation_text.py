@@ -36,7 +36,7 @@ def _lines(explanation: dict[str, Any]) -> Iterator[str]:
     if "fetched" in explanation:
         fetched = explanation["fetched"]
         passed = f"; the origin got the client's {', '.join(fetched['passed'])}" if fetched["passed"] else ""
-        yield f"fetched    {fetched['bytes']} bytes{passed}"
+        yield f"fetched    {fetched['error'] or '{} bytes'.format(fetched['bytes'])}{passed}"
     for preset in explanation["presets"]:
         named = "applies by default" if preset["from"] == "default" else f"named by the {preset['from']}"
         yield f"preset     {preset['name']}, {named}: {'/'.join(preset['options'])}"

@@ -36,12 +36,14 @@ def explain(
     size: tuple[int, int] | None = None,
     source: bytes | None = None,
     headers: Mapping[str, str] | None = None,
+    failure: ImgforgeError | None = None,
     samples: bool = False,
 ) -> Explanation:
     """What the URL or *path* does under *settings*; it never raises: a mistake in the path is the result's `error`.
 
     *accept* is the client's Accept header, *headers* others of its headers: client hints, those of the cache key,
-    those for origins. The stages have sizes for an original of *size* (pixels), or for the file *source*.
+    those for origins. The stages have sizes for an original of *size* (pixels), or for the file *source*; *failure* is
+    the error with which the original could not be fetched.
     A server with the playground also has *samples*, `sample://`.
     Nothing is fetched, and no file but those of the settings is read. It takes 10 to 200 ms, at most 10 s.
     """
@@ -53,6 +55,8 @@ def explain(
         explaining.fail(error)
     except Exception as error:  # a fault of this server, which a panel shows rather than breaks by
         explaining.fail(ImgforgeError(f"the URL cannot be explained: {type(error).__name__}: {error}"))
+    if failure is not None:
+        explaining.fail(failure)
     result = explaining.finished()
     result.hint = foreign_form(path) if result.errors else ""
     return result

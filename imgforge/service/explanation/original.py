@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from imgforge.concurrency import run_in_own_reactor
 from imgforge.config import Settings
+from imgforge.errors import ImgforgeError
 from imgforge.model import ImageRequest, SourceImage
 from imgforge.service.explanation.client import client_request, headers_for_origin
 from imgforge.service.explanation.reading import read_request
@@ -19,18 +20,22 @@ _LARGEST = 1 << 30  # bytes, where the operator sets no limit
 
 
 class FetchedOriginal(NamedTuple):
-    """An original, and the names of the client's headers that its origin got."""
+    """An original, and the names of the client's headers that its origin got; or the error that came instead of it."""
 
     body: bytes
     passed: tuple[str, ...]
+    error: ImgforgeError | None = None
 
 
 def fetched_original(settings: Settings, path: str, headers: Mapping[str, str]) -> FetchedOriginal:
     """The original that the URL or *path* names, for a client with *headers*; runs a reactor of its own meanwhile.
 
-    Raises the error that the server would answer with.
+    The error that the server would answer with is part of the result.
     """
-    request = read_request(settings, path).request()
+    try:
+        request = read_request(settings, path).request()
+    except ImgforgeError as error:
+        return FetchedOriginal(b"", (), error)
     passed = headers_for_origin(settings, client_request(path, headers), request.source)
     limit = request.options.max_src_file_size if isinstance(request, ImageRequest) else None
     if limit is None:
@@ -43,4 +48,8 @@ def fetched_original(settings: Settings, path: str, headers: Mapping[str, str]) 
         finally:
             await sources.close()
 
-    return FetchedOriginal(run_in_own_reactor(fetch, settings.timeout).body, tuple(sorted(passed)))
+    names = tuple(sorted(passed))
+    try:
+        return FetchedOriginal(run_in_own_reactor(fetch, settings.timeout).body, names)
+    except ImgforgeError as error:
+        return FetchedOriginal(b"", names, error)
