@@ -108,7 +108,7 @@ def _server(server: dict[str, Any] | None) -> Iterator[str]:
         yield "server     has not cached the result"
     else:
         tier = f" in {server['tier']}" if server["tier"] else ""
-        until = f", fresh until {server['fresh_until']}" if server["fresh_until"] else ""
+        until = f", fresh until {server['fresh_until']}" if server["fresh_until"] else " for ever, as it has no ttl"
         yield f"server     has it cached{tier}: {server['state']}{until}"
         yield f"           key {server['key']}, {server['bytes']} bytes, Cache-Control {server['cache_control']}"
         if server.get("note"):

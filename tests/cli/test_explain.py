@@ -113,6 +113,18 @@ class RunningServerTests(SynchronousTestCase):
         self.assertEqual(fetched["sizes"], {"source": [80, 60], "result": [40, 30]})
         self.assertEqual(len(self.origin.requests), 2)
 
+    def test_an_entry_without_a_time_to_live_is_fresh_for_ever(self) -> None:
+        self.server.stop()
+        self.server.settings = {**self.server.settings, "CACHE_TTL": "0"}
+        self.server.start()
+        path = f"/unsafe/w:40/plain/{self.origin.url('/a.png')}"
+        self.server.get(path, {"Accept": "image/png", "Authorization": "Bearer tok3n"})
+        base = f"http://127.0.0.1:{self.server.port}"
+        variables = {**self.variables, "IMGFORGE_CACHE_TTL": "0"}
+        shown = imgforge("explain", path, "--accept", "image/png", "-B", base, "--text", **variables).stdout
+        self.assertRegex(shown, "server     has it cached in [a-z]+: fresh for ever, as it has no ttl\n")
+        self.assertRegex(shown, "IMGFORGE_CACHE_TTL +0.0 +seconds for which a cached result is fresh; 0: for ever\n")
+
     def test_original_is_fetched_with_the_headers_that_the_settings_pass_on(self) -> None:
         variables = {
             **self.variables,

@@ -131,7 +131,7 @@ _ROWS: tuple[_Row, ...] = (
     ),
     ("cache_type", lambda facts: facts.cached, "where this node keeps results; empty: nowhere"),
     ("cache_use", lambda facts: facts.cached and bool(facts.settings.cache_use), "the cache that nodes share"),
-    ("cache_ttl", lambda facts: facts.cached, "seconds for which a cached result is fresh"),
+    ("cache_ttl", lambda facts: facts.cached, "seconds for which a cached result is fresh; 0: for ever"),
     (
         "cache_presets_only",
         lambda facts: facts.cached and facts.settings.cache_presets_only,
