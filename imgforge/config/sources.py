@@ -68,7 +68,9 @@ class SourcesSettings(Section):
         ge=0,
         le=1000000,
         description="Number of failures in a row that open the circuit breaker of an origin for "
-        "source_breaker_seconds; 0 switches circuit breakers off.",
+        "source_breaker_seconds: connections that fail, answers that do not come or break HTTP, and 502, 503 and 504. "
+        "Any other answer, 500 and 429 too, begins the count anew; those of requests under way together count once. 0 "
+        "switches circuit breakers off.",
     )
     source_breaker_seconds: float = setting(
         10,

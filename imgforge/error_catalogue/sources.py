@@ -201,7 +201,8 @@ SOURCES = (
         "the origin",
         (CircuitOpen,),
         ("the origin keeps failing and is left alone for a while",),
-        "So many fetches from this origin failed in a row that no more are tried for some seconds.",
+        "So many fetches from this origin failed in a row that no more are tried for some seconds. Connections that "
+        "fail, answers that do not come or break HTTP, and 502, 503 and 504 count, not 500 and 429.",
         "Mend the origin: the log has its failures. The breaker closes by itself.",
         ("source_breaker_failures", "source_breaker_seconds"),
         status=(502, 504),

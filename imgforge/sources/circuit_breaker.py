@@ -4,7 +4,8 @@
        ^                                     ^                                                 └─ failure ─> open
        └── any answer                        └── all other requests fail at once
 
-Failures that cost waiting count: connections that fail, heads that do not come or break HTTP, and 502, 503 and 504.
+Failures that cost waiting count: connections that fail, heads that do not come or break HTTP, and 502, 503 and 504. Any
+other status is an answer, 500 and 429 too.
 Failures of requests that were under way together count once: a burst of them is one outage.
 """
 
