@@ -148,6 +148,14 @@ class NameTests(ProcessCase):
         self.assertIn("no such file", self.refused("w:9", str(self.root / "no*"), str(self.root / "out/")))
         self.assertIn("'': there is no such file", self.refused("w:9", "", str(self.root / "out/")))
         self.assertIn("OUT is empty", self.refused("w:9", folder, ""))
+        for options, told in (
+            ("wdith:3", "unknown option 'wdith'"),
+            ("w:x", "option 'w:x'"),
+            ("thumb", "is not an option"),
+        ):
+            misused = imgforge("process", options, folder, str(self.root / "out/"))
+            self.assertEqual((misused.returncode, misused.stdout), (2, ""))
+            self.assertIn(told, misused.stderr)
         self.write("in/sub/a.png", self.picture)
         shown = imgforge("process", "w:9", folder, str(self.root / "out/{name}.png"))
         self.assertEqual((shown.returncode, len(shown.stderr.splitlines())), (1, 1))

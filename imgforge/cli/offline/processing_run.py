@@ -42,7 +42,7 @@ class ProcessOptions:
 
 def run_processing(arguments: ProcessOptions, settings: Settings) -> int:
     """Runs the command and returns its exit status; ends the program where it cannot begin."""
-    from imgforge.errors import ImgforgeError
+    from imgforge.errors import BadOption, BadPath, ImgforgeError, OptionForbidden
     from imgforge.service import OfflineRenderer, usable_cpus
     from imgforge.urls import FORMATS
 
@@ -61,6 +61,8 @@ def run_processing(arguments: ProcessOptions, settings: Settings) -> int:
         raise click.UsageError(str(error)) from None
     try:
         renderer = OfflineRenderer(settings, arguments.options, extension=extension, accept=arguments.accept)
+    except (BadOption, BadPath, OptionForbidden) as error:
+        raise click.UsageError(error.message) from None
     except ImgforgeError as error:
         fail(error.logged)
     files = _listed(arguments.inputs, {*FORMATS, *_CAMERAS}, names.directory)
