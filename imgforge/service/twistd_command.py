@@ -67,6 +67,14 @@ class Options(usage.Options):
         ["try", "t", None, "Show the pictures of this directory on the demo page: without a key, on loopback."],
     ]
 
+    def parseOptions(self, options: Any = None) -> None:
+        """A mistake ends the program here: twistd would print all options of its own before it."""
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            hint = "; the port is set by --bind, as --bind 3000, or by IMGFORGE_BIND" if "--port" in str(error) else ""
+            _exit_with([f"{error}{hint}", "twistd imgforge --help lists the options; all else is a setting"])
+
     def postOptions(self) -> None:
         """No pid file in the foreground: it would only keep a second server from starting in the same directory."""
         twistd: Any = self.parent

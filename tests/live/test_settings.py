@@ -44,6 +44,16 @@ class MigrationTests(SettingsCase):
         self.assertIn("IMGFORGE_FREE_MEMORY_INTERVAL (", line)
         self.assertIn("IMGFORGE_OBJECT_DETECTION_CONFIG (", line)
 
+    def test_an_unknown_option_is_told_without_the_options_of_twistd(self) -> None:
+        for option, told in (("--port", "; the port is set by --bind"), ("--prot", "\n")):
+            refused = self.server()
+            refused.arguments = (option, "3000")
+            refused.launch()
+            wait_for(partial(getattr, refused, "ended"), "the end")
+            self.assertEqual(refused.stop(), 1)
+            self.assertIn(f"imgforge: option {option} not recognized{told}", refused.output())
+            self.assertNotIn("--rundir", refused.output())
+
     def test_settings_of_missing_features_end_the_start(self) -> None:
         refused = self.server(OBJECT_DETECTION_NET="/net", ENABLE_VIDEO_THUMBNAILS="true")
         refused.launch()
