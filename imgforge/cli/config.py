@@ -14,6 +14,14 @@ __all__ = ["config"]
 _LONGEST_NAME = 60  # characters; those of settings are shorter
 
 
+def _matching_names(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:  # noqa: ARG001
+    """The names of settings that begin as *typed*, in the form in which it begins."""
+    from imgforge.config import Settings
+
+    names = (form for name in Settings.fields for form in (name, f"IMGFORGE_{name.upper()}"))
+    return [name for name in names if name.startswith(typed) and (typed or name.islower())]
+
+
 @click.group(invoke_without_command=True, short_help="Check, show or document the configuration.")
 @click.option("--schema", is_flag=True, help="Print the JSON schema of a configuration file.")
 @click.pass_context
@@ -48,7 +56,7 @@ def check(strict: bool, config_path: str | None) -> None:
 
 
 @config.command(short_help="Print the effective settings as JSON, with secrets masked.")
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=_matching_names)
 @click.option("--where", is_flag=True, help="Tell of each setting where it was set.")
 @click.option("--changed", is_flag=True, help="Only the settings whose values are not the defaults' own.")
 @CONFIG

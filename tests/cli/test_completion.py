@@ -50,6 +50,11 @@ class CompletionTests(SynchronousTestCase):
         self.assertEqual(self.bash("imgforge completion z"), {"zsh"})
         self.assertEqual(self.bash("imgforge config show --config "), {"compopt -o default"})
 
+    def test_bash_completes_names_of_settings(self) -> None:
+        self.assertIn("cache_disk_path", self.bash("imgforge config show cache_d"))
+        self.assertIn("IMGFORGE_CACHE_DISK_PATH", self.bash("imgforge config show quality IMGFORGE_CACHE_D"))
+        self.assertEqual(self.bash("imgforge config show qualit"), {"quality"})
+
     def test_other_shells_take_their_script(self) -> None:
         for shell in ("zsh", "fish"):
             script = self.run_shell("imgforge", "completion", shell)
