@@ -42,7 +42,7 @@ _ADVICE = {
     "full": "the disk cache has no space ({error}) and evicts its oldest entries; until then images are served as if "
     "uncached. Check what fills the medium of IMGFORGE_CACHE_DISK_PATH ({path}), of which "
     "IMGFORGE_CACHE_DISK_MIN_FREE_BYTES stay free",
-    "io": "the disk cache lost an entry ({error}); images are served as if uncached. "
+    "io": "the disk cache cannot read or write ({error}); images are served as if uncached. "
     "Check the space and the permissions of IMGFORGE_CACHE_DISK_PATH ({path})",
     "slow": "the disk cache does not answer in time; images are served as if uncached until it does. "
     "Check the medium of IMGFORGE_CACHE_DISK_PATH ({path})",

@@ -82,6 +82,7 @@ class DiskTierTests(DiskTierCase):
         warnings = [line for line in lines if "journal" not in line]
         self.assertEqual(len(warnings), 2)
         self.assertIn("IMGFORGE_CACHE_DISK_PATH", warnings[0])
+        self.assertIn("the disk cache cannot read or write", warnings[0])
 
 
 class StalledMediumTests(DiskTierCase):
