@@ -163,7 +163,9 @@ class UrlParser:
         if self._prefix and path.startswith(self._prefix + b"/"):
             path = path[len(self._prefix) :]
         signature, slash, rest = path.removeprefix(b"/").partition(b"/")
-        if not signature or not slash:
+        if slash and not signature:
+            raise BadPath("the path begins with two slashes: the part of the signature is empty")
+        if not slash:
             raise BadPath("the path is not /<signature>/<options>/<source>")
         self._verifier.check(signature, slash + rest)
         try:

@@ -17,6 +17,7 @@ from imgforge.errors import BadPath, BadSignature
 __all__ = ["Signer", "Verifier"]
 
 UNSAFE = b"unsafe"
+_UNSAFE_CAUSE = "'unsafe' is in the signature's place: unsigned URLs are taken with IMGFORGE_ALLOW_UNSIGNED only"
 
 # Proxies may fold the slashes of `plain/http://` into one; imgproxy accepts signatures of both spellings.
 _FOLDED = re.compile(rb"/plain/([A-Za-z0-9+.-]+):/(?!/)")
@@ -69,7 +70,8 @@ class Verifier:
             for signer in self._signers:
                 valid |= hmac.compare_digest(signature, signer.signature(spelling))
         if not valid:
-            raise BadSignature("the signature does not match the path")
+            error = BadSignature("the signature does not match the path")
+            raise error.caused_by(_UNSAFE_CAUSE) if signature == UNSAFE else error
 
 
 def _unfold(match: re.Match[bytes]) -> bytes:

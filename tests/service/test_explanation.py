@@ -123,6 +123,7 @@ class SignatureTests(SynchronousTestCase):
         signed = Signer(b"\xaa" * 32, b"").sign(self.PATH)
         result = self.verdict(signed)
         self.assertIn("salt was left out", result["signature"]["mistakes"][0])
+        self.assertNotIn("imgforge explain", result["errors"][0]["cure"])
         self.assertEqual(
             (result["error"], result["source"]), ("the signature does not match the path", "http://x/a.jpg")
         )
@@ -239,6 +240,7 @@ class HostilePathTests(SynchronousTestCase):
     def test_refusals_are_the_servers_own_words(self) -> None:
         for path, message in (
             ("", "the path is not /<signature>/<options>/<source>"),
+            ("//unsafe/plain/http://x/a.jpg", "the path begins with two slashes: the part of the signature is empty"),
             ("/unsafe/wdth:3/plain/http://x/a.jpg", "unknown option 'wdth'"),
             ("/unsafe/exp:1/plain/http://x/a.jpg", "the URL has expired"),
             ("/unsafe/\ud800/plain/http://x/a.jpg", "the path is not UTF-8"),

@@ -66,6 +66,15 @@ class VerificationTests(SynchronousTestCase):
         self.assertEqual(allowing.parse(f"/unsafe{PATH}".encode()).options.width, 10)
         self.assert_refused(f"/anything{PATH}", allowing)
 
+    def test_unsafe_in_the_signatures_place_is_told_to_the_log_only(self) -> None:
+        with self.assertRaises(BadSignature) as caught:
+            self.parser.parse(f"/unsafe{PATH}".encode())
+        self.assertEqual(caught.exception.message, "the signature does not match the path")
+        self.assertIn("'unsafe' is in the signature's place", caught.exception.logged)
+        with self.assertRaises(BadSignature) as caught:
+            self.parser.parse(f"/anything{PATH}".encode())
+        self.assertEqual(caught.exception.cause, "")
+
     def test_without_keys_signatures_are_valid_only_if_unsigned_urls_are_allowed(self) -> None:
         self.assert_refused(f"/unsafe{PATH}", UrlParser(UrlSettings()))
         for signature in ("unsafe", "_", "insecure"):

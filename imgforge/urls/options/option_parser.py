@@ -171,7 +171,7 @@ class OptionParser:
             if text == CHAIN:
                 number += 1
                 if not trusted and 0 < self._pipelines <= number:
-                    raise BadOption(f"more than {self._pipelines} chained pipelines")
+                    raise BadOption(f"the number of chained pipelines is above {self._pipelines}")
                 draft.add()
                 draft.pipeline(number)
             else:
