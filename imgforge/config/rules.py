@@ -21,7 +21,8 @@ SettingsCheck = Callable[["Settings", Collection[str]], Iterable[str]]
 def _keys_and_salts(settings: Settings) -> Iterator[str]:
     keys, salts = len(settings.key), len(settings.salt)
     if keys != salts:
-        yield f"IMGFORGE_KEY has {keys} keys and IMGFORGE_SALT {salts} salts: each key needs a salt"
+        have = f"{keys} key{'s' * (keys != 1)} and IMGFORGE_SALT {salts} salt{'s' * (salts != 1)}"
+        yield f"IMGFORGE_KEY has {have}: each key needs a salt"
 
 
 def _encryption_key(settings: Settings) -> Iterator[str]:

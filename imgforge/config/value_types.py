@@ -150,7 +150,7 @@ def _levels(text: str) -> str:
     for item in filter(None, (item.strip() for item in text.split(","))):
         namespace, equals, level = item.rpartition("=")
         if level.strip().lower() not in _LEVEL_NAMES or (equals and not namespace.strip()):
-            raise ValueError(f"must be of {', '.join(_LEVEL_NAMES)}, or namespace=level; several separated by commas")
+            raise ValueError(f"must be one of {', '.join(_LEVEL_NAMES)}, or namespace=level, separated by commas")
     return text
 
 

@@ -26,7 +26,9 @@ REQUESTS = (
         (BadToken,),
         ("the Authorization header does not have this server's bearer token",),
         "The endpoint wants `Authorization: Bearer SECRET`, and the request has none or another one.",
-        "Send its secret; of /debug/top `IMGFORGE_SECRET`, else `IMGFORGE_PURGE_SECRET`. Proxies must pass it on.",
+        "Send the endpoint's secret: `IMGFORGE_SECRET` for images, /info and /metrics, `IMGFORGE_PURGE_SECRET` for "
+        "purges, `IMGFORGE_RENDER_SECRET` for /render and /events; for /debug/top `IMGFORGE_SECRET` or, where that is "
+        "not set, `IMGFORGE_PURGE_SECRET`. Proxies must pass the header on.",
         ("secret", "purge_secret", "render_secret"),
     ),
     Entry(
@@ -141,7 +143,7 @@ REQUESTS = (
         "method",
         "the method",
         (MethodNotAllowed,),
-        ("only the methods {} are allowed here",),
+        ("the method must be {} here",),
         "The endpoint exists, but not for this method.",
         "Use one that the message, and the Allow header, name.",
     ),

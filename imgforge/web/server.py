@@ -143,10 +143,8 @@ class Server(Resource):
         route = next((one for one in same_paths if request.method in one.methods), None)
         if route is None:
             allow = [method.decode("ascii") for method in first.methods]
-            return refusal(
-                first.label,
-                MethodNotAllowed(f"only the methods {' and '.join(allow)} are allowed here", ", ".join(allow)),
-            )
+            message = f"the method must be {' or '.join(allow)} here"
+            return refusal(first.label, MethodNotAllowed(message, ", ".join(allow)))
         if not route.always:
             try:
                 self.clients.check(request)

@@ -52,6 +52,12 @@ class FaultTests(SiteCase):
         self.assertEqual(len(self.flushLoggedErrors()), 1)
 
 
+class MethodTests(SiteCase):
+    def test_the_methods_that_are_allowed_are_named(self) -> None:
+        _, transport = self.ask(b"DELETE" + GET[3:] % b"/unsafe/plain/http://host/a.png")
+        self.assertIn(b"the method must be GET or HEAD here", transport.value())
+
+
 class SecretTests(SiteCase):
     def test_query_of_events_which_may_be_a_secret_is_not_logged(self) -> None:
         for target, logged in (

@@ -15,6 +15,9 @@ __all__ = ["Explanation", "OptionInEffect", "Preset", "SettingThatMattered", "pl
 
 VARIABLE = "IMGFORGE_"
 
+# In place of the catalogue's, which name this very explanation.
+_CURES = {"signature-mismatch": "The part `signature` here names the usual mistakes of programs that sign."}
+
 
 class OptionInEffect(NamedTuple):
     """An option in effect: its value, and where that comes from.
@@ -106,7 +109,7 @@ def _described(error: ImgforgeError) -> dict[str, object]:
     entry = entry_of(error)
     described: dict[str, object] = {"message": error.message, "status": error.status}
     if entry is not None:
-        described |= {"part": entry.part, "cause": entry.cause, "cure": entry.cure}
+        described |= {"part": entry.part, "cause": entry.cause, "cure": _CURES.get(entry.anchor, entry.cure)}
         described |= {"settings": list(entry.variables), "see": f"{DOCUMENT}#{entry.anchor}"}
     return described
 
