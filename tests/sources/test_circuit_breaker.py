@@ -121,13 +121,24 @@ class FetchTests(HttpCase):
                 await sources.fetch(origin.url(), None, {})
         self.assertEqual(len(origin.heads), 3)
 
-    async def test_404_and_500_of_single_sources_do_not_count(self) -> None:
-        origin = self.origin(lambda head: response(b"", "500 Oops" if b"/bad" in head else "404 Not Found"))
-        sources = self.sources(breaker_failures=3)
-        for path in ("/bad", "/missing") * 4:
+    async def test_404_429_and_500_of_single_sources_do_not_count(self) -> None:
+        for status in ("404 Not Found", "429 Too Many Requests", "500 Oops"):
+            origin = self.origin(response(b"", status))
+            sources = self.sources(breaker_failures=3, retries=0)
+            for _ in range(5):
+                with self.assertRaises(ImgforgeError) as caught:
+                    await sources.fetch(origin.url(), None, {})
+                self.assertIn(status[:3], caught.exception.message)
+            self.assertEqual(len(origin.heads), 5)
+
+    async def test_500_begins_the_count_anew(self) -> None:
+        answers = [response(b"", status) for status in ("503 Busy", "503 Busy", "500 Oops") * 3]
+        origin = self.origin(lambda _: answers.pop(0))
+        sources = self.sources(breaker_failures=3, retries=0)
+        for _ in range(9):
             with self.assertRaises(ImgforgeError):
-                await sources.fetch(origin.url(path), None, {})
-        self.assertEqual(len(origin.heads), 8)
+                await sources.fetch(origin.url(), None, {})
+        self.assertEqual(len(origin.heads), 9)
 
     async def test_a_failed_fetch_is_retried(self) -> None:
         answers = [response(b"", "503 Busy"), response(b"", "500 Oops"), response(b"picture")]
