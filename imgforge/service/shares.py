@@ -7,11 +7,15 @@ import math
 from imgforge.config import Settings
 
 __all__ = [
+    "IDLE_CONNECTIONS",
     "clients_per_process",
     "longest_wait",
+    "origin_connections_kept",
     "queue_per_process",
     "threads_per_process",
 ]
+
+IDLE_CONNECTIONS = 100  # to all origins of the web, and of each store, that a process keeps at most
 
 
 def threads_per_process(settings: Settings, processes: int, cpus: int) -> int:
@@ -22,6 +26,14 @@ def threads_per_process(settings: Settings, processes: int, cpus: int) -> int:
 def clients_per_process(settings: Settings, processes: int) -> int:
     """The number of connections that each process accepts; 0 is unlimited."""
     return math.ceil(settings.max_clients / processes)
+
+
+def origin_connections_kept(settings: Settings) -> int:
+    """The most idle connections to origins and stores that each process keeps."""
+    if not settings.client_keep_alive_timeout:
+        return 0
+    stores = (settings.use_s3, settings.use_gcs, settings.use_abs, settings.use_swift)
+    return IDLE_CONNECTIONS * (1 + sum(stores))
 
 
 def queue_per_process(settings: Settings, processes: int) -> int:

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from imgforge.cache import usable_directory
 from imgforge.config import BindAddress, Settings
-from imgforge.service.shares import clients_per_process
+from imgforge.service.shares import clients_per_process, origin_connections_kept
 
 __all__ = ["StartupLines", "descriptors_needed", "listening", "warnings"]
 
-# Descriptors of a process besides its clients: files, listeners, the reactor's own, connections to some origins.
+# Descriptors of a process besides: files, listeners, the reactor's own, connections to origins that are in use.
 _OTHER_DESCRIPTORS = 128
 
 
@@ -49,5 +49,5 @@ def warnings(settings: Settings, processes: int, descriptors: int) -> list[str]:
 
 
 def descriptors_needed(settings: Settings, processes: int) -> int:
-    """The descriptors that each process may need, for its clients and all else."""
-    return clients_per_process(settings, processes) + _OTHER_DESCRIPTORS
+    """The descriptors that each process may need, for its clients, idle connections to origins and all else."""
+    return clients_per_process(settings, processes) + origin_connections_kept(settings) + _OTHER_DESCRIPTORS

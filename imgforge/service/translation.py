@@ -14,6 +14,7 @@ from imgforge.model import AutoQuality, Unsharp
 from imgforge.pipeline import CachesSettings, PipelineSettings, StalenessPolicy
 from imgforge.processing import ProcessingSettings, sniffed_media_type
 from imgforge.service.development_errors import explaining_errors
+from imgforge.service.shares import IDLE_CONNECTIONS
 from imgforge.service.store_translation import azure_settings, gcs_settings, s3_settings, swift_settings
 from imgforge.sources import (
     PROXY_VARIABLES,
@@ -36,7 +37,7 @@ __all__ = [
     "source_settings",
 ]
 
-_IDLE_CONNECTIONS = 64  # that are kept where there is no limit of connections
+_IDLE_CONNECTIONS_PER_HOST = 64  # that are kept where there is no limit of connections
 _STORE_RETRIES = 2  # where the operator sets no number
 
 _TAG_HEADERS = {
@@ -73,7 +74,8 @@ def source_settings(settings: Settings) -> SourceSettings:
         response_headers=settings.response_headers_passthrough,
         keep_alive_timeout=settings.client_keep_alive_timeout,
         connections_per_host=settings.source_connections_per_host,
-        idle_connections_per_host=settings.source_connections_per_host or _IDLE_CONNECTIONS,
+        idle_connections_per_host=settings.source_connections_per_host or _IDLE_CONNECTIONS_PER_HOST,
+        idle_connections=IDLE_CONNECTIONS,
         ignore_ssl_verification=settings.ignore_ssl_verification,
         ca_file=settings.ca_file,
         proxies={name: os.environ[name] for name in PROXY_VARIABLES if name in os.environ},

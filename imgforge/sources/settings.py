@@ -36,6 +36,7 @@ class SourceSettings:
     keep_alive_timeout: float = 90.0  # of an idle connection; 0 keeps none
     connections_per_host: int = 64  # at once to one origin; 0 is any number
     idle_connections_per_host: int = 16
+    idle_connections: int = 100  # to all origins, of the web and of each store
     ignore_ssl_verification: bool = False
     ca_file: str = ""  # PEM; "" is the system's certificate authorities
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)  # `PROXY_VARIABLES` of the environment

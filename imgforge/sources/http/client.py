@@ -80,7 +80,11 @@ class OriginClient:
         self._timeout = settings.download_timeout
         self._failed = self.log.debug if quiet else self.log.info
         self._pool = ConnectionPool(
-            reactor, Connector(reactor, settings), settings.keep_alive_timeout, settings.idle_connections_per_host
+            reactor,
+            Connector(reactor, settings),
+            settings.keep_alive_timeout,
+            settings.idle_connections_per_host,
+            settings.idle_connections,
         )
         self._preconnecting: set[Deferred[None]] = set()
         if settings.preconnect and endpoints:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from itertools import islice
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -36,7 +37,6 @@ class _Kept:
 
     connection: IOriginConnection
     idle_since: float = 0.0
-    idle: bool = False
     timer: IDelayedCall | None = None
     waiting: list[Deferred[None]] = field(default_factory=list)  # for the next change
 
@@ -71,18 +71,22 @@ class _Host:
 
 
 class ConnectionPool:
-    """Sends requests; keeps at most *per_host* idle connections to each origin, for *idle* seconds; 0 keeps none.
+    """Sends requests; keeps idle connections, at most *per_host* to each origin and *most* in all, the oldest go first.
+
+    They are kept for *idle* seconds; 0 keeps none.
 
     A request to which a kept connection brought no byte of a response is sent once more, over a new one; and once more
     over one of its own, where it shared that with others and the origin took too few of them.
     """
 
-    def __init__(self, clock: IReactorTime, connector: Connector, idle: float, per_host: int) -> None:
+    def __init__(self, clock: IReactorTime, connector: Connector, idle: float, per_host: int, most: int) -> None:
         self._clock = clock
         self._connector = connector
         self._idle = idle
         self._per_host = per_host
+        self._most = most
         self._hosts: dict[Origin, _Host] = {}
+        self._idle_ones: dict[_Kept, None] = {}  # of all origins; those that became idle last are at the end
         self._handshakes: Coalescer[Origin, Opened] = Coalescer()
         self._closing: Deferred[None] | None = None
 
@@ -142,7 +146,8 @@ class ConnectionPool:
             self._closing = Deferred()
             for host in list(self._hosts.values()):
                 for kept in list(host.kept):
-                    kept.idle = not kept.connection.active  # it may be about to tell so
+                    if not kept.connection.active:  # it may be about to tell so
+                        self._idle_ones[kept] = None
                     kept.connection.close()
             self._check_closed()
         return self._closing if not self._closing.called else succeed(None)
@@ -189,9 +194,10 @@ class ConnectionPool:
         if connection.closed:
             self._forget(origin, host, kept)
         elif connection.active:
-            kept.idle = False
-        elif not kept.idle:
-            kept.idle, kept.idle_since = True, self._clock.seconds()
+            self._idle_ones.pop(kept, None)
+        elif kept not in self._idle_ones:
+            self._idle_ones[kept] = None
+            kept.idle_since = self._clock.seconds()
             if kept in host.kept:  # the last one to become idle is the first one to be used
                 host.kept.remove(kept)
                 host.kept.append(kept)
@@ -204,14 +210,16 @@ class ConnectionPool:
             return
         if kept.timer is None:
             kept.timer = self._clock.callLater(self._idle, self._expire, kept)
-        idle = [other for other in host.kept if other.idle]
+        idle = [other for other in host.kept if other in self._idle_ones]
         for oldest in idle[: max(0, len(idle) - self._per_host)]:
+            oldest.connection.close()
+        for oldest in list(islice(self._idle_ones, max(0, len(self._idle_ones) - self._most))):
             oldest.connection.close()
 
     def _expire(self, kept: _Kept) -> None:
         """Close a connection that has been idle for too long; one that was used meanwhile gets the rest of its time."""
         kept.timer = None
-        if kept.idle:
+        if kept in self._idle_ones:
             left = kept.idle_since + self._idle - self._clock.seconds()
             if left <= 0:
                 kept.connection.close()
@@ -222,6 +230,7 @@ class ConnectionPool:
         if kept.timer is not None:
             kept.timer.cancel()
             kept.timer = None
+        self._idle_ones.pop(kept, None)
         if kept in host.kept:
             host.kept.remove(kept)
         if not host.kept and self._hosts.get(origin) is host:
@@ -229,6 +238,5 @@ class ConnectionPool:
         self._check_closed()
 
     def _check_closed(self) -> None:
-        idle = any(kept.idle for host in self._hosts.values() for kept in host.kept)
-        if self._closing is not None and not self._closing.called and not idle:
+        if self._closing is not None and not self._closing.called and not self._idle_ones:
             self._closing.callback(None)

@@ -123,7 +123,7 @@ class PoolCase(SynchronousTestCase):
         self.clock = Clock()
         self.connector = MemoryConnector()
         connector: Any = self.connector
-        self.pool = ConnectionPool(self.clock, connector, self.idle, 2)
+        self.pool = ConnectionPool(self.clock, connector, self.idle, 2, 5)
 
     def send(self, origin: Origin = PLAIN, target: bytes = b"/", new: bool = False) -> Deferred[IResponse]:
         return self.pool.send(origin, origin.authority, target, [], None, b"GET", new)
@@ -186,6 +186,23 @@ class KeptConnectionTests(PoolCase):
     def test_too_many_idle_connections_are_closed_the_oldest_first(self) -> None:
         connections = [self.idle_connection() for _ in range(3)]
         self.assertEqual([connection.closed for connection in connections], [True, False, False])
+
+    def test_too_many_idle_connections_to_all_origins_are_closed_the_oldest_first(self) -> None:
+        origins = [Origin("http", f"{number}.test", 80) for number in range(6)]
+        connections = [self.idle_connection(origin) for origin in origins[:5]]
+        self.send(origins[0])
+        connections[0].answer()  # no longer the oldest
+        connections.append(self.idle_connection(origins[5]))
+        self.assertEqual([connection.closed for connection in connections], [False, True, False, False, False, False])
+
+    def test_a_connection_in_use_does_not_count_as_idle(self) -> None:
+        idle = [self.idle_connection(Origin("http", f"{number}.test", 80)) for number in range(4)]
+        self.send(new=True)
+        busy = self.connector.open()
+        idle.append(self.idle_connection(OTHER))
+        self.assertEqual({connection.closed for connection in idle}, {False})
+        busy.answer()
+        self.assertEqual([connection.closed for connection in idle], [True, False, False, False, False])
 
     def test_a_connection_that_was_closed_is_forgotten(self) -> None:
         self.idle_connection().abort()

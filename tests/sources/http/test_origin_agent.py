@@ -26,7 +26,7 @@ PACKED = gzip.compress(b"picture")
 class AgentTests(HttpCase):
     async def get(self, origin: ScriptedOrigin, path: str = "/", headers: Mapping[str, str] | None = None) -> Any:
         """treq's response for another URL, and its body."""
-        pool = ConnectionPool(reactor, Connector(reactor, SETTINGS), 90, 4)
+        pool = ConnectionPool(reactor, Connector(reactor, SETTINGS), 90, 4, 100)
         self.addCleanup(pool.close)
         agent = OriginAgent(pool, OriginRequest(origin.url(path), headers or {}), {})
         self.assertTrue(verifyObject(IAgent, agent))
