@@ -2,7 +2,8 @@
 
 docs/errors.md is generated from it, the log names the anchor there, and IMGFORGE_DEVELOPMENT_ERRORS_MODE shows it to
 clients.
-It is imported when the first error is described: no server needs it for images.
+A process that serves imports it at its start: the first error may come when no file descriptor is left. No command
+needs it for images.
 """
 
 from __future__ import annotations

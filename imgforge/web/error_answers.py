@@ -104,7 +104,7 @@ def log_error(log: Logger, level: Any, error: ImgforgeError, record: RequestReco
 
 def reference(error: ImgforgeError) -> dict[str, str]:
     """`see`, where docs/errors.md explains *error*, and `settings`, those that decide it; nothing for a plugin's."""
-    from imgforge.error_catalogue import DOCUMENT, entry_of
+    from imgforge.error_catalogue import DOCUMENT, entry_of  # a process that serves has imported it at its start
 
     entry = entry_of(error)
     if entry is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 
+import imgforge.error_catalogue  # noqa: F401  ready for an error that comes when no descriptor is left to import it
 from imgforge.config import Settings
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import Metrics
