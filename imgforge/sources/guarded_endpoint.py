@@ -6,6 +6,7 @@ The policy is applied between the look-up and the connection, to the very addres
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,8 @@ __all__ = ["GuardedEndpoint", "check_literal_address"]
 class _Decisions:
     """The decisions about the addresses of one look-up."""
 
+    resolution: IHostResolution | None = None  # under way
+
     allowed: int = 0
     refused: list[tuple[str, str]] = field(default_factory=list)  # class and address
 
@@ -51,6 +54,7 @@ class _Filter:
         self._decisions = decisions
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+        self._decisions.resolution = resolutionInProgress
         self._receiver.resolutionBegan(resolutionInProgress)
 
     def addressResolved(self, address: IAddress) -> None:
@@ -63,6 +67,7 @@ class _Filter:
             self._decisions.refused.append((kind, text))
 
     def resolutionComplete(self) -> None:
+        self._decisions.resolution = None
         self._receiver.resolutionComplete()
 
 
@@ -122,12 +127,21 @@ class GuardedEndpoint:
         decisions = _Decisions()
         guarded: Any = _GuardedReactor(self._reactor, self._policy, decisions)
         endpoint = HostnameEndpoint(guarded, self._host, self._port, timeout=self._timeout)
-        return endpoint.connect(protocolFactory).addErrback(keeping_request_id(self._explain), decisions)
+        connecting = endpoint.connect(protocolFactory).addBoth(_give_up, decisions)
+        return connecting.addErrback(keeping_request_id(self._explain), decisions)
 
     def _explain(self, failure: Failure, decisions: _Decisions) -> Failure:
         if decisions.allowed or not decisions.refused:
             return failure
         raise _refusal(self._host, *decisions.refused[0])
+
+
+def _give_up(outcome: Any, decisions: _Decisions) -> Any:
+    """End a look-up that is still under way: `HostnameEndpoint` leaves it to itself when it is cancelled."""
+    if decisions.resolution is not None:
+        with suppress(NotImplementedError):  # Twisted's own resolver has nothing to cancel
+            decisions.resolution.cancel()
+    return outcome
 
 
 def check_literal_address(host: str, address: str | None, policy: AddressPolicy) -> None:

@@ -40,8 +40,10 @@ class _Resolution:
     def __init__(self, name: str) -> None:
         self.name = name
 
+        self.cancelled = False
+
     def cancel(self) -> None:
-        """The look-up has ended already."""
+        self.cancelled = True
 
 
 @implementer(IHostnameResolver)
@@ -71,11 +73,28 @@ class FakeResolver:
         return resolution
 
 
+@implementer(IHostnameResolver)
+class SilentResolver:
+    """Answers no look-up."""
+
+    def resolveHostName(
+        self,
+        resolutionReceiver: IResolutionReceiver,
+        hostName: str,
+        portNumber: int = 0,
+        addressTypes: Sequence[type[IAddress]] | None = None,
+        transportSemantics: str = "TCP",
+    ) -> IHostResolution:
+        self.resolution = _Resolution(hostName)
+        resolutionReceiver.resolutionBegan(self.resolution)
+        return self.resolution
+
+
 @implementer(IReactorPluggableNameResolver, IReactorTCP, IReactorTime)
 class RecordingReactor:
     """The reactor with another resolver; records the addresses that are connected to."""
 
-    def __init__(self, resolver: FakeResolver) -> None:
+    def __init__(self, resolver: IHostnameResolver) -> None:
         self.nameResolver = resolver
         self.dialled: list[str] = []
 
@@ -129,6 +148,15 @@ class AddressPolicyTests(HttpCase):
         with self.assertRaises(OriginFailed):
             await self.dialled(FakeResolver("169.254.169.254 127.0.0.1"), self.url, allow_loopback=True)
         self.assertEqual(self.recording.dialled, ["127.0.0.1"])
+
+    async def test_cancelling_a_connection_gives_its_look_up_up(self) -> None:
+        resolver = SilentResolver()
+        guarded = cast("IServerReactor", RecordingReactor(resolver))
+        connecting = GuardedEndpoint(guarded, "cdn.example", 80, AddressPolicy(), 10).connect(Factory())
+        self.assertFalse(resolver.resolution.cancelled)
+        connecting.cancel()
+        self.assertTrue(resolver.resolution.cancelled)
+        connecting.addErrback(lambda _: None)
 
     async def test_a_name_without_addresses_fails(self) -> None:
         with self.assertRaises(OriginFailed):
