@@ -1,7 +1,9 @@
 """`local:///path`: files below one directory.
 
-Every spelling of a path ends at the same check: the file is opened first, and the name that the kernel then reports for
-the open file must lie below the root. No symbolic link, no `..` and no rename in between leads out of it.
+Every spelling of a path ends at the same check: the path is held first (O_PATH), which opens nothing, and the name that
+the kernel then reports for it must lie below the root and be a regular file's. What is held is what is opened then: no
+symbolic link, no `..` and no rename in between leads out of the root, and no pipe, device or file outside is opened. A
+path whose own `..` lead above the root is not even looked at: a mount outside may hang.
 """
 
 from __future__ import annotations
@@ -149,11 +151,11 @@ class LocalSource:
 
     def _open(self, name: str) -> OpenFile:
         """Open the file *name*, or where there is none, the file of the percent-decoded name. On a thread."""
-        # Non-blocking, so that a named pipe does not block the thread.
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
         for spelling in dict.fromkeys((name, unquote(name))):
+            if _leads_up(spelling):
+                continue
             try:
-                descriptor = os.open(f"{self._root}/{spelling.lstrip('/')}", flags)
+                descriptor = self._open_spelling(spelling)
                 break
             except ValueError:  # NUL, or a character that no file name can hold
                 continue
@@ -165,18 +167,36 @@ class LocalSource:
                 raise OriginFailed("the directory of local files (IMGFORGE_LOCAL_FILESYSTEM_ROOT) is not there")
             raise SourceNotFound("no such file")
         try:
-            status = os.fstat(descriptor)
-            real = os.readlink(f"/proc/self/fd/{descriptor}")
-            if not stat.S_ISREG(status.st_mode) or not real.startswith(self._below_root):
-                raise SourceNotFound("no such file")
-            return OpenFile(self._threads, descriptor, status, self._content_type(name, descriptor))
+            content_type = self._content_type(name, descriptor)
+            return OpenFile(self._threads, descriptor, os.fstat(descriptor), content_type)
         except BaseException:
             os.close(descriptor)
             raise
 
+    def _open_spelling(self, path: str) -> int:
+        """A descriptor of the regular file *path* below the root; `SourceNotFound` for anything else, OSError."""
+        held = os.open(f"{self._root}/{path.lstrip('/')}", os.O_PATH | os.O_CLOEXEC)
+        try:
+            link = f"/proc/self/fd/{held}"
+            if not stat.S_ISREG(os.fstat(held).st_mode) or not os.readlink(link).startswith(self._below_root):
+                raise SourceNotFound("no such file")
+            return os.open(link, os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            os.close(held)
+
     def _content_type(self, name: str, descriptor: int) -> str:
         by_name = mimetypes.guess_type(name)[0]
         return by_name or self._media_type_of(read_at(descriptor, 0, _SIGNATURE_BYTES)) or "application/octet-stream"
+
+
+def _leads_up(path: str) -> bool:
+    """Whether the `..` of *path* lead above where it begins."""
+    depth = 0
+    for part in path.split("/"):
+        depth += -1 if part == ".." else part not in {"", "."}
+        if depth < 0:
+            return True
+    return False
 
 
 def _etag(status: os.stat_result) -> str:

@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer
@@ -99,6 +99,51 @@ class LocalTests(TestCase):
         os.mkfifo(self.root / "pipe.jpg")
         with self.assertRaises(SourceNotFound):
             await self.body("local:///pipe.jpg")
+
+    async def test_nothing_that_is_not_served_is_opened(self) -> None:
+        """A writer that waits for a reader of the pipe would find one, and its open would return."""
+        pipe = self.outside / "pipe"
+        os.mkfifo(pipe)
+        os.link(pipe, self.root / "pipe.jpg")
+        (self.root / "out.jpg").symlink_to(pipe)
+        begun, found_reader = Event(), Event()
+
+        def write() -> None:
+            begun.set()
+            os.close(os.open(pipe, os.O_WRONLY))
+            found_reader.set()
+
+        writer = Thread(target=write, daemon=True)
+        writer.start()
+        begun.wait()
+        state = Path(f"/proc/self/task/{writer.native_id}/stat")
+        while state.read_text().rpartition(") ")[2][0] != "S":
+            await deferLater(reactor, 0.001)
+        for path in ("pipe.jpg", "out.jpg", "../pipe", "sub dir/../../pipe", "..%2fpipe"):
+            with self.assertRaises(SourceNotFound):
+                await self.body(f"local:///{path}")
+        await deferLater(reactor, 0.05)
+        found = found_reader.is_set()
+        os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
+        await deferToThread(writer.join)
+        self.assertFalse(found)
+
+    async def test_no_path_above_the_root_is_looked_at(self) -> None:
+        held: list[str] = []
+        hold = os.open
+
+        def record(path: str, flags: int) -> int:
+            held.append(path)
+            return hold(path, flags)
+
+        self.patch(os, "open", record)
+        for path in ("../secret.jpg", "sub dir/../../secret.jpg", "..%2f/secret.jpg", f"../{self.root.name}/a.jpg"):
+            with self.assertRaises(SourceNotFound):
+                await self.body(f"local:///{path}")
+        self.assertEqual([path for path in held if ".." in path.split("/")], [])
+        (self.root / "sub").mkdir()
+        for path in ("sub dir/../a.jpg", "sub%2f./../a.jpg", "sub%2f../sub/../a.jpg"):
+            self.assertEqual(await self.body(f"local:///{path}"), b"0123456789", path)
 
     async def test_the_limit_is_checked_before_reading(self) -> None:
         self.assertEqual(await self.body("local:///a.jpg", 10), b"0123456789")
