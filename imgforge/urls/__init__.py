@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         OptionTrace,
     )
     from imgforge.urls.parser import UrlParser, UrlSettings
+    from imgforge.urls.path_prefix import without_prefix
     from imgforge.urls.signature import Signer
     from imgforge.urls.signature_diagnosis import SignedUrl, signature_mistakes, signing_pair
     from imgforge.urls.source import NEEDS_PLAIN, build_path
@@ -50,6 +51,7 @@ __all__ = [
     "build_path",
     "signature_mistakes",
     "signing_pair",
+    "without_prefix",
 ]
 
 __getattr__ = lazy_door(
@@ -71,6 +73,7 @@ __getattr__ = lazy_door(
             "OptionTrace",
         ),
         ".parser": ("UrlParser", "UrlSettings"),
+        ".path_prefix": ("without_prefix",),
         ".signature": ("Signer",),
         ".signature_diagnosis": ("SignedUrl", "signature_mistakes", "signing_pair"),
         ".source": ("NEEDS_PLAIN", "build_path"),

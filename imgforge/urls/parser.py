@@ -9,6 +9,7 @@ from imgforge.errors import BadPath, OptionForbidden
 from imgforge.model import DeliveryOptions, ImageRequest, InfoRequest
 from imgforge.urls.encryption import SourceCipher
 from imgforge.urls.options import BY_NAME, CHAIN, PRESET_NAMES, InfoOptionParser, OptionParser, OptionTrace
+from imgforge.urls.path_prefix import without_prefix
 from imgforge.urls.signature import Signer, Verifier
 from imgforge.urls.source import SourceRewriter, percent_decoded, split_source
 
@@ -104,7 +105,7 @@ class UrlParser:
 
     def parse_info(self, target: bytes, trace: OptionTrace | None = None) -> InfoRequest:
         """The request of an `/info/...` target, whose signature covers the path after it; errors as `parse`."""
-        target = target.removeprefix(self._prefix).removeprefix(b"/info")
+        target = without_prefix(target, self._prefix).removeprefix(b"/info")
         sent: dict[str, str] = {}
         texts, rest, presets = self._parts(target, sent, only_presets=self._settings.info_only_presets)
         wanted, delivery, named = self._info_options.parse(texts, presets, sent, trace)
@@ -159,9 +160,7 @@ class UrlParser:
         """The path after the signature, as text; `BadSignature` unless the signature is valid."""
         if len(target) > _MAX_LENGTH:
             raise BadPath(f"the path is longer than {_MAX_LENGTH} bytes")
-        path = target.partition(b"?")[0]
-        if self._prefix and path.startswith(self._prefix + b"/"):
-            path = path[len(self._prefix) :]
+        path = without_prefix(target.partition(b"?")[0], self._prefix)
         signature, slash, rest = path.removeprefix(b"/").partition(b"/")
         if slash and not signature:
             raise BadPath("the path begins with two slashes: the part of the signature is empty")

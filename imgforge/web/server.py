@@ -43,6 +43,7 @@ from imgforge.observability import (
     tell_begun,
     tell_ended,
 )
+from imgforge.urls import without_prefix
 from imgforge.web.error_answers import (
     CLIENT_MISTAKES,
     REFUSALS,
@@ -84,7 +85,7 @@ class ServerSettings:
     """The operator's settings for all responses."""
 
     headers: Sequence[tuple[bytes, bytes]] = ()  # sent with every response
-    path_prefix: bytes = b""  # removed from the beginning of every path
+    path_prefix: bytes = b""  # removed from the beginning of every path; without a slash at its end
     clients: Clients = field(default_factory=Clients)  # who a request comes from, and whether it is allowed
     not_found_ttl: int = 0  # seconds that caches in front of imgforge may store the 404 of a source
     # The answers of errors for developers; None for the line alone.
@@ -135,7 +136,7 @@ class Server(Resource):
 
     def _route(self, request: Request) -> Route:
         try:
-            path = origin_form(request.path).removeprefix(self._settings.path_prefix)
+            path = without_prefix(origin_form(request.path), self._settings.path_prefix)
         except BadPath as error:
             return refusal(_NO_ROUTE, error)
         first = next(route for route in self._routes if route.matches(path))

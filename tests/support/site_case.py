@@ -31,6 +31,7 @@ class Abortable(Wire):
 
 class SiteCase(SynchronousTestCase):
     observers: Sequence[IRequestObserver] = ()
+    path_prefix = b""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -63,7 +64,7 @@ class SiteCase(SynchronousTestCase):
             Route(b"", "o", quick, prefix=True),
         ]
         self.metrics = Metrics()
-        chosen = ServerSettings(headers=[(b"X-Configured", b"yes")])
+        chosen = ServerSettings(headers=[(b"X-Configured", b"yes")], path_prefix=self.path_prefix)
         server = Server(self.clock, routes, self.metrics, self.access, chosen, observers=self.observers)
         self.site = ImageSite(server, self.clock, ConnectionLimits(keep_alive=60, read_timeout=5))
 

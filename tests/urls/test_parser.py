@@ -113,6 +113,12 @@ class SourceTests(SynchronousTestCase):
         parser = UrlParser(UrlSettings(allow_unsigned=True, path_prefix="/images"))
         self.assertEqual(parser.parse(f"/images/unsafe/plain/{SOURCE}".encode()).source, SOURCE)
 
+    def test_the_path_prefix_ends_with_a_segment(self) -> None:
+        parser = UrlParser(UrlSettings(keys=((b"k", b"s"),), path_prefix="/in"))
+        info = "/info" + Signer(b"k", b"s").sign(f"/size:1/plain/{SOURCE}")
+        for target in (info, f"/in{info}"):
+            self.assertEqual(parser.parse_info(target.encode()).source, SOURCE)
+
     def test_info_signatures_cover_the_path_after_them(self) -> None:
         parser = UrlParser(UrlSettings(keys=((b"k", b"s"),)))
         target = "/info" + Signer(b"k", b"s").sign(f"/size:1/plain/{SOURCE}")

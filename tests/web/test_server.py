@@ -146,6 +146,26 @@ class ObserverTests(SiteCase):
         self.assertEqual([record.status for record in self.observer.ends], [499])
 
 
+class PathPrefixTests(SiteCase):
+    path_prefix = b"/he"
+
+    def setUp(self) -> None:
+        self.observer = Observer()
+        self.observers = [self.observer]
+        super().setUp()
+
+    def test_path_prefix_is_removed_with_whole_segments_only(self) -> None:
+        for target, route in (
+            (b"/he/health", "h"),
+            (b"/health", "h"),
+            (b"HTTP://host/he/quick?a=b", "q"),
+            (b"/he/he/quick", "o"),
+            (b"/he", "o"),
+        ):
+            self.ask(GET % target)
+            self.assertEqual(self.observer.ends.pop().route, route, target)
+
+
 class ErrorLogTests(SiteCase):
     """Log lines of errors."""
 
