@@ -36,8 +36,9 @@ REQUESTS = (
         "the client",
         (ClientRefused,),
         ("this server does not serve your address",),
-        "The client's address is not in the list; behind a proxy it is the proxy's unless the server trusts that.",
-        "Add the network, or name the proxy as a trusted one.",
+        "The client's address is not in the list; behind a proxy it is the proxy's unless the server trusts that, and "
+        "it is unknown where X-Forwarded-For and Forwarded of a trusted one differ.",
+        "Add the network, or name the proxy as a trusted one, and have it remove the header that it does not write.",
         ("allowed_clients", "trusted_proxies"),
     ),
     Entry(

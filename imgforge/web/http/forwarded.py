@@ -7,13 +7,15 @@ Each proxy appends the address from which it received the request:
 
 The list is read from the right. An address is believed if the one to its right, which wrote it, is trusted. The client
 is therefore the first address from the right that is not trusted itself; it may have made up everything to its left.
-If a trusted proxy writes something that is not an address, the client is `UNKNOWN`, which belongs to no network.
+If a trusted proxy writes something that is not an address, the client is `UNKNOWN`, which belongs to no network. So it
+is where a request has both X-Forwarded-For and Forwarded, and they name different clients: the proxy may write one of
+them, and hand on the other as the client made it up.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
@@ -24,7 +26,7 @@ from imgforge.web.http.request_headers import joined_header
 
 __all__ = ["FORWARDED", "UNIX", "UNKNOWN", "Clients", "added_by_proxy", "bucket", "names_this_machine"]
 
-FORWARDED = (b"x-forwarded-for", b"forwarded")  # the first one that is present counts
+FORWARDED = (b"x-forwarded-for", b"forwarded")
 
 # Headers that proxies, load balancers and CDNs add, besides those that begin with x-forwarded-.
 _BY_PROXIES = frozenset(
@@ -94,8 +96,16 @@ class Clients:
 
     def behind(self, peer: str, forwarded_for: bytes, forwarded: bytes) -> str:
         """The client of a request that the trusted proxy *peer* forwards with these headers."""
+        if not forwarded:
+            return self._named(peer, forwarded_for.split(b",") if forwarded_for else [])
+        client = self._named(peer, _hops(forwarded))
+        if forwarded_for and client != self._named(peer, forwarded_for.split(b",")):
+            return UNKNOWN
+        return client
+
+    def _named(self, peer: str, hops: Sequence[bytes]) -> str:
+        """The client of a request that came to the trusted proxy *peer* by *hops*."""
         client = peer
-        hops = forwarded_for.split(b",") if forwarded_for else _hops(forwarded)
         for hop in reversed(hops):
             client = _address(hop.strip(b" \t")[: _LONGEST_HOP + 1])
             if not self.trusts(client):

@@ -66,12 +66,22 @@ class BehindTests(SynchronousTestCase):
         ):
             self.assertEqual(self.client(b"", header), client, header)
 
-    def test_x_forwarded_for_takes_precedence_over_forwarded(self) -> None:
-        self.assertEqual(self.client(b"192.0.2.7", b"for=203.0.113.1"), "192.0.2.7")
+    def test_headers_that_name_different_clients_name_none(self) -> None:
+        for forwarded_for, forwarded, client in (
+            (b"192.0.2.7", b"for=203.0.113.1", UNKNOWN),
+            (b"192.0.2.7", b"for=192.0.2.7, for=203.0.113.1", UNKNOWN),
+            (b"192.0.2.7", b"proto=https", UNKNOWN),
+            (b"unknown", b"for=203.0.113.1", UNKNOWN),
+            (b"192.0.2.7", b"for=192.0.2.7;proto=https", "192.0.2.7"),
+            (b"198.51.100.1, 192.0.2.7, 10.2.2.2", b'for="192.0.2.7:4711"', "192.0.2.7"),
+        ):
+            self.assertEqual(self.client(forwarded_for, forwarded), client, (forwarded_for, forwarded))
 
     @given(st.binary(), st.binary())
     def test_client_cannot_change_the_last_hop(self, before: bytes, forwarded: bytes) -> None:
-        self.assertEqual(CLIENTS.behind(PROXY, before + b", 192.0.2.7", forwarded), "192.0.2.7")
+        self.assertEqual(CLIENTS.behind(PROXY, before + b", 192.0.2.7", b""), "192.0.2.7")
+        self.assertIn(CLIENTS.behind(PROXY, before + b", 192.0.2.7", forwarded), {"192.0.2.7", UNKNOWN})
+        self.assertIn(CLIENTS.behind(PROXY, before, forwarded + b", for=192.0.2.7"), {"192.0.2.7", UNKNOWN})
         self.assertIn(CLIENTS.behind(PROXY, b"", forwarded + b", for=192.0.2.7"), {"192.0.2.7", UNKNOWN})
 
 
@@ -112,6 +122,17 @@ class ConnectionTests(SynchronousTestCase):
         site.by_twisted = 0
         site.logged()
         return site
+
+    def test_client_cannot_pass_as_another_by_the_header_that_its_proxy_does_not_write(self) -> None:
+        for by_proxy, by_client in (
+            (b"Forwarded: for=203.0.113.1", b"X-Forwarded-For: 192.0.2.7"),
+            (b"X-Forwarded-For: 203.0.113.1", b"Forwarded: for=192.0.2.7"),
+        ):
+            for with_fast_lane in (False, True):
+                site = self.site(["10.0.0.0/8"], ["192.0.2.0/24"], with_fast_lane=with_fast_lane)
+                peer = IPv4Address("TCP", PROXY, 1)
+                self.assertEqual(self.ask(site, peer, by_client), b"200")
+                self.assertEqual(self.ask(site, peer, by_client, by_proxy), b"403")
 
     def test_hit_is_refused_to_clients_that_are_not_allowed(self) -> None:
         site = self.site([], ["192.0.2.0/24"], with_fast_lane=True)
