@@ -6,15 +6,18 @@ all work with files. Equal look-ups under way are done once.
 Names of silent name servers may take all of these threads, too. Look-ups that wait for a thread are dropped once nobody
 waits for them. A look-up that takes longer than a second is answered with the addresses that the name had lately, and
 goes on for the sake of later ones: names in use do not wait for those that never resolve (as RFC 8767 does it).
+Addresses in place of names take no thread.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
+from ipaddress import ip_address
 from socket import gaierror, getaddrinfo
 from typing import Any
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver
 from twisted.logger import Logger
@@ -122,6 +125,10 @@ class Resolver:
         """See `IHostnameResolver`."""
         resolution = _Resolution(hostName)
         resolutionReceiver.resolutionBegan(resolution)
+        literal = None if addressTypes else _literal(hostName, transportSemantics)
+        if literal is not None:
+            _deliver([literal], portNumber, resolutionReceiver)
+            return resolution
         key = (hostName, tuple(addressTypes or ()), transportSemantics)
         addresses = self._lookups.do(key, lambda: self._start(key))
         if key in self._known and not addresses.called:
@@ -176,6 +183,16 @@ class Resolver:
     def _failed(self, failure: Failure, host: str) -> None:
         if not failure.check(CancelledError):
             self.log.failure("look-up of {host} failed", failure, host=host)
+
+
+def _literal(host: str, semantics: str) -> IAddress | None:
+    """The address that *host* is in its usual spelling; getaddrinfo knows the others, and zones."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    kind: Any = IPv4Address if address.version == 4 else IPv6Address
+    return kind(semantics, host, 0) if "%" not in host else None
 
 
 def _deliver(addresses: _Addresses, port: int, receiver: IResolutionReceiver) -> None:

@@ -6,7 +6,7 @@ import socket
 from threading import Event
 from typing import Any
 
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver
 from twisted.internet.task import deferLater
@@ -32,7 +32,7 @@ class Receiver:
         self.resolution = resolutionInProgress
 
     def addressResolved(self, address: IAddress) -> None:
-        assert isinstance(address, IPv4Address)
+        assert isinstance(address, IPv4Address | IPv6Address)
         self.addresses.append(address.host)
         self.ports.add(address.port)
 
@@ -121,6 +121,17 @@ class ResolverTests(TestCase):
         await unknown
         self.assertEqual(await self.ask("known.example"), ["192.0.2.7"])
         self.assertIn("known.example", self.asked)  # looked up nevertheless
+
+    async def test_addresses_take_no_thread(self) -> None:
+        await self.occupy_all_threads()
+        for host in ("192.0.2.9", "2001:db8::9"):
+            receiver = self.receiver(host, 443)
+            self.assertEqual((self.successResultOf(receiver.done), receiver.ports), ([host], {443}))
+        waiting = [self.receiver(host) for host in ("127.1", "0x7f.0.0.1", "127.0.0.010", "fe80::9%lo", "2130706433")]
+        self.assertFalse(any(receiver.done.called for receiver in waiting))
+        self.server_is_back.set()
+        for receiver in waiting:
+            await receiver.done
 
     async def test_addresses_of_long_ago_are_not_used(self) -> None:
         self.patch(resolver_module, "_KNOWN_FOR", 0.0)
