@@ -249,6 +249,12 @@ class IMemoryTier(ICacheTier):
     def visit_mark(key: bytes) -> VisitMark | None:
         """The mark of the entry under *key*, to be set by a table that serves the entry without `get`."""
 
+    def charge(key: bytes, size: int) -> bool:
+        """Count *size* more bytes, or fewer if negative, as those of the entry under *key*, and evict others for them.
+
+        False, with nothing counted, if there is no such entry, or it has to go itself.
+        """
+
     def add_drop_observer(observer: Callable[[bytes], None]) -> None:
         """Have *observer* called with the key of each entry that is evicted, replaced, removed or purged."""
 

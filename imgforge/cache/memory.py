@@ -22,7 +22,7 @@ from imgforge.model import CacheEntry, Purge, Rendition
 
 __all__ = ["MemoryTier"]
 
-# Bytes of an entry beside its values: its node, its slot in the dict, and the fast lane's prebuilt response.
+# Bytes of an entry beside its values: its node and its slot in the dict.
 _OVERHEAD = 500
 
 
@@ -94,6 +94,19 @@ class MemoryTier:
     def visit_mark(self, key: bytes) -> VisitMark | None:
         """See `IMemoryTier`."""
         return self._nodes.get(key)
+
+    def charge(self, key: bytes, size: int) -> bool:
+        """See `IMemoryTier`."""
+        node = self._nodes.get(key)
+        if node is None or node.cost + size > self._max_bytes:
+            return False
+        while self.bytes + size > self._max_bytes:
+            self._evict()
+            if self._nodes.get(key) is not node:
+                return False
+        node.cost += size
+        self.bytes += size
+        return True
 
     def get(self, key: bytes) -> Deferred[CacheEntry | None]:
         """The entry under *key*, or None; has always fired."""

@@ -99,8 +99,24 @@ class MemoryTierTests(SynchronousTestCase):
         self.tier.put(b"\x01", replace(entry(mark="1"), source="\U0001f600" * 1000))
         self.assertGreaterEqual(self.tier.bytes - before, 4000)
 
+    def test_bytes_that_are_charged_to_an_entry_evict_others_and_go_with_it(self) -> None:
+        self.put(*range(10))
+        before = self.tier.bytes
+        self.has(9)
+        self.assertTrue(self.tier.charge(b"\x09", 990_000))
+        self.assertLessEqual(self.tier.bytes, 1_000_000)
+        self.assertTrue(self.has(9))
+        self.assertLess(len(self.tier), 10)
+        self.assertTrue(self.tier.charge(b"\x09", -990_000))
+        self.assertFalse(self.tier.charge(b"\x09", 1_000_000))
+        self.assertFalse(self.tier.charge(b"none", 1))
+        self.assertLess(self.tier.bytes, before)
+        self.tier.charge(b"\x09", 500)
+        self.tier.drop(lambda _key, _entry: True)
+        self.assertEqual(self.tier.bytes, 0)
+
     @given(
-        st.lists(st.tuples(st.sampled_from("pgr"), st.integers(0, 30), st.integers(0, 4000)), max_size=200),
+        st.lists(st.tuples(st.sampled_from("pgrc"), st.integers(0, 30), st.integers(0, 4000)), max_size=200),
         st.integers(1, 20_000),
         st.integers(1, 12),
     )
@@ -117,6 +133,9 @@ class MemoryTierTests(SynchronousTestCase):
             elif step == "r":
                 tier.remove(key)
                 last.pop(key, None)
+            elif step == "c":
+                charged = tier.charge(key, size)
+                self.assertTrue(tier.visit_mark(key) if charged else True)
             else:
                 found = tier.peek(key)
                 self.assertIn(found, (None, last.get(key)))

@@ -10,8 +10,8 @@ requests for one target: the bearer token, the accepted formats and the client h
 If-None-Match, Age, and the client that a trusted proxy names. The query is ignored, as everywhere. Everything else that
 could matter goes to twisted.web: ranges, bodies, other conditions, Connection, anything but plain HTTP/1.1.
 
-A response stays in the table while the memory tier holds its entry, and shares the entry's body. It costs some 2 kB for
-each spelling of the entry's target. An entry has at most eight spellings: one more replaces the oldest.
+A response stays in the table while the memory tier holds its entry, and shares the entry's body. Each spelling of the
+entry's target costs some 2 kB, which the tier counts as bytes of the entry. A ninth spelling replaces the oldest.
 
 With an access log, each hit leaves a tuple behind. Several times a second a thread writes the lines of all of them.
 
@@ -50,8 +50,10 @@ __all__ = ["FastLane", "FastLaneSettings"]
 
 _MOST_SPELLINGS = 8  # requests that are written differently share an entry
 _LONGEST_REQUEST = 8192
-_MOST_KEPT = 1024  # responses that are kept for equal requests, for a second
-_LONGEST_KEPT = 1024  # bytes of those requests
+_LONGEST_TARGET = 2048
+# Responses that are kept for equal requests, for a second: so many, for requests of so many bytes.
+_MOST_KEPT = 1024
+_LONGEST_KEPT = 1024
 # A request line up to its version, if its method or its query is not the one in the table.
 _REQUEST_LINE = re.compile(rb"(GET|HEAD) ([\x21-\x3e\x40-\xff]+)(?:\?[\x21-\xff]*)?\Z")
 
@@ -109,21 +111,27 @@ class FastLane:
 
     def offer(self, target: bytes, accept: bytes, offer: Offer, headers: RawHeaders, body: bytes) -> None:
         """Takes a response into the table: *headers* are those that twisted.web wrote for the 200 to *target*."""
+        path = target.partition(b"?")[0]
         visit_mark = self._tier.visit_mark(offer.key)
-        if visit_mark is None:
+        if visit_mark is None or len(path) > _LONGEST_TARGET:
             return
         spelling: _Spelling
-        spelling = line = b"GET " + target.partition(b"?")[0]
+        spelling = line = b"GET " + path
+        variants = None
         if offer.varies or offer.hints is not None:
             mask = _EVERY_FORMAT if offer.varies else 0
-            variants = self._varying.setdefault(line, _Variants(mask, offer.hints is not None))
+            variants = self._varying.get(line) or _Variants(mask, offer.hints is not None)
             formats = accepted_formats(accept.decode("latin-1")) & variants.formats
             spelling = line, formats, offer.hints if variants.hints else None
         if spelling in self._table:
             return
-        if isinstance(spelling, tuple):
-            self._varying[line].count += 1
-        self._table[spelling] = prebuild(offer, visit_mark, line[4:], headers, body)
+        prebuilt = prebuild(offer, visit_mark, path, headers, body)
+        if not self._tier.charge(offer.key, prebuilt.cost):
+            return
+        self._table[spelling] = prebuilt
+        if variants is not None:
+            self._varying[line] = variants
+            variants.count += 1
         spellings = self._spellings.setdefault(offer.key, [])
         spellings.append(spelling)
         if len(spellings) > _MOST_SPELLINGS:
@@ -200,8 +208,8 @@ class FastLane:
         """*response* with the headers that are new each time, the request id last."""
         if not self._second <= now < self._second + 1:
             self._begin_second(now)
-        status, head, body = response
         until = min(self._second + 1, prebuilt.until)
+        status, head, body = response
         if prebuilt.aging_since:
             age = int(now - prebuilt.aging_since)
             until = min(until, prebuilt.aging_since + age + 1)
@@ -256,7 +264,9 @@ class FastLane:
 
     def _forget(self, spelling: _Spelling) -> None:
         self._clear_prepared()
-        if self._table.pop(spelling, None) is not None and isinstance(spelling, tuple):
+        prebuilt = self._table.pop(spelling)
+        self._tier.charge(prebuilt.key, -prebuilt.cost)  # no matter if the tier has dropped the entry
+        if isinstance(spelling, tuple):
             variants = self._varying[spelling[0]]
             variants.count -= 1
             if not variants.count:
@@ -292,8 +302,7 @@ class FastLane:
 
     def take_hits(self) -> list[tuple[Any, ...]]:
         """The fields for `hit_access` of each hit since the last call; none unless hits are logged."""
-        hits = self._hits
-        if not hits:
-            return []
-        self._hits = []
+        hits = self._hits or []
+        if hits:
+            self._hits = []
         return hits

@@ -231,6 +231,46 @@ class FastLaneTests(SynchronousTestCase):
         tier.remove(b"key")
         self.assertEqual(len(fast_lane), 0)
 
+    def test_bytes_of_spellings_count_as_those_of_their_entry(self) -> None:
+        for varies in (False, True):
+            tier = MemoryTier(100_000, 100)
+            fast_lane = FastLane(tier, FastLaneSettings())
+            tier.put(b"key", ENTRY)
+            before = tier.bytes
+            offer = Offer(b"key", 100.0, varies)
+            for number in range(30):
+                target = b"/%d/%s" % (number, b"x" * 1000)
+                fast_lane.offer(target, b"image/webp", offer, [(b"X-Name", [b"n" * 2000])], BODY)
+            self.assertEqual(len(fast_lane), 8)
+            self.assertGreater(tier.bytes - before, 8 * 5000)
+            self.assertLess(tier.bytes - before, 8 * 9000)
+            for number in range(99):
+                tier.put(b"%d" % number, ENTRY)
+                fast_lane.offer(b"/%d" % number, b"", Offer(b"%d" % number, 100.0, varies), [], BODY)
+                self.assertLessEqual(tier.bytes, 100_000)
+            tier.drop(lambda _key, _entry: True)
+            self.assertEqual((len(fast_lane), tier.bytes), (0, 0))
+
+    def test_bytes_of_an_expired_response_are_given_back(self) -> None:
+        site = Site(with_fast_lane=True, until=100)
+        before = site.tier.bytes
+        site.warm(b"/image")
+        self.assertGreater(site.tier.bytes, before)
+        site.clock.advance(101)
+        assert site.fast_lane is not None
+        self.assertIsNone(site.fast_lane.answer(request()))
+        self.assertEqual(site.tier.bytes, before)
+
+    def test_long_target_is_left_to_twisted_web(self) -> None:
+        tier = MemoryTier(1_000_000, 100)
+        tier.put(b"key", ENTRY)
+        fast_lane = FastLane(tier, FastLaneSettings())
+        fast_lane.offer(b"/" + b"x" * 2048, b"", Offer(b"key", 100.0, False), [], BODY)
+        fast_lane.offer(b"/" + b"x" * 15000, b"", Offer(b"key", 100.0, True), [], BODY)
+        self.assertEqual(len(fast_lane), 0)
+        fast_lane.offer(b"/" + b"x" * 1500, b"", Offer(b"key", 100.0, False), [], BODY)
+        self.assertEqual(len(fast_lane), 1)
+
     def test_response_that_varies_by_hints_is_for_these_only(self) -> None:
         tier = MemoryTier(1_000_000, 100)
         tier.put(b"key", ENTRY)
