@@ -22,6 +22,7 @@ from imgforge.model.effects import (
     WebpOptions,
 )
 from imgforge.model.entry import CacheEntry
+from imgforge.model.http_date import seconds_of_http_date
 from imgforge.model.image import Rendition, SourceHead, SourceImage, head_of_part
 from imgforge.model.info import InfoOptions, InfoRequest
 from imgforge.model.options import (
@@ -85,4 +86,5 @@ __all__ = [
     "head_of_part",
     "is_data_url",
     "parse_redis_url",
+    "seconds_of_http_date",
 ]

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
-from imgforge.model import CacheControl, CacheEntry, delta_seconds
+from imgforge.model import CacheControl, CacheEntry, delta_seconds, seconds_of_http_date
 
 __all__ = ["StalenessPolicy", "StalenessRules", "validators"]
 
@@ -116,10 +115,8 @@ def _lifetime(directives: CacheControl, expires: str, asked_at: float) -> float 
             return _seconds(directives.value(name), 0.0)
     if not expires:
         return None
-    try:
-        return max(0.0, parsedate_to_datetime(expires).timestamp() - asked_at)
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
+    moment = seconds_of_http_date(expires)
+    return 0.0 if moment is None else max(0.0, moment - asked_at)
 
 
 def _seconds(value: str | None, default: float) -> float:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.hostile_world import RawOrigin, base64_of, serving
+from tests.support.hostile_world import RawOrigin, base64_of, serving, whole
+from tests.support.pictures import encode, gradient
 from tests.support.process import Reply, Twistd
 
 # Line breaks, and bytes that some parsers treat as such.
@@ -27,6 +28,7 @@ BREAKS = (
     "%250d%250a",
 )
 INJECTED = "Evil: injected"
+PICTURE = encode(gradient(30, 20), "PNG")
 # Paths whose text may reach a header or a log line; {} is the encoded text.
 PLACES = (
     "/unsafe/fn:{}/plain/{source}",
@@ -160,3 +162,44 @@ def test_request_headers_inject_nothing_and_do_not_reach_the_origin(
     after = server.get(url)
     assert after.body == before.body
     assert all("evil.example" not in head for _, head in origin.requests if name != "Host")
+
+
+DATES = (
+    "Wed, 21 Oct 99999999999999 07:28:00 GMT",
+    "Fri, 31 Dec 9999 23:59:59 -2359",
+    f"Wed, 21 Oct {'9' * 4500} 07:28:00 GMT",
+    "Wed, 21 Oct 2015 07:28:00",
+    "Wed, 99 Oct 2015 99:28:00 GMT",
+    "yesterday",
+)
+
+
+@pytest.mark.parametrize("date", DATES)
+def test_malformed_dates_of_clients_are_ignored(server: Twistd, origin: RawOrigin, date: str) -> None:
+    origin.answers["/dated.png"] = whole(PICTURE, "200 OK", "Last-Modified: Wed, 21 Oct 2015 07:28:00 GMT")
+    for options in ("w:12", "raw:1"):
+        url = f"/unsafe/{options}/plain/{origin.url('/dated.png')}"
+        for headers in (
+            {"If-Modified-Since": date},
+            {"If-Unmodified-Since": date},
+            {"If-Range": date, "Range": "bytes=0-3"},
+        ):
+            reply = server.get(url, headers)
+            assert (reply.status, len(reply.body)) == (200, len(server.get(url).body)), (options, headers)
+
+
+@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize("name", ["Last-Modified", "Expires"])
+def test_malformed_dates_of_origins_are_ignored(server: Twistd, origin: RawOrigin, name: str, date: str) -> None:
+    path = f"/{name}-{DATES.index(date)}.png"
+    origin.answers[path] = whole(PICTURE, "200 OK", f"{name}: {date}")
+    good = "Wed, 21 Oct 2015 07:28:00 GMT"
+    for options in ("w:12", "raw:1", "w:12/exp:4000000000"):
+        url = f"/unsafe/{options}/plain/{origin.url(path)}"
+        for headers in (
+            {},
+            {"If-Modified-Since": good},
+            {"If-Unmodified-Since": good},
+            {"If-Range": good, "Range": "bytes=0-3"},
+        ):
+            assert server.get(url, headers).status == 200, (options, headers)

@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from imgforge.cli.doctor.finding import Finding, fail, ok, warn
+from imgforge.model import seconds_of_http_date
 
 if TYPE_CHECKING:
     from imgforge.config import Settings
@@ -83,9 +83,8 @@ def _origin(settings: Settings, url: str, is_image: bool) -> Iterator[Finding]:
 
 def _clock(name: str, date: str, sent: float, received: float) -> Iterator[Finding]:
     """How far this machine's clock is from the origin's, by the *date* of its answer."""
-    try:
-        theirs = parsedate_to_datetime(date).timestamp()
-    except (ValueError, TypeError, OverflowError):
+    theirs = seconds_of_http_date(date)
+    if theirs is None:
         return
     # The date is that of a moment between the two times, without its fraction of a second.
     ahead = max(sent - theirs - 1, theirs - received, 0.0)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from base64 import b64decode
 from collections.abc import Callable, Mapping
-from email.utils import formatdate, parsedate_to_datetime
+from email.utils import formatdate
 from time import time
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
+from imgforge.model import seconds_of_http_date
 from imgforge.sources.http import Refusal
 from imgforge.sources.store_settings import AzureSettings
 from imgforge.sources.stores.azure_signature import shared_key_authorization
@@ -55,7 +56,8 @@ class SharedKey:
         """Whether the clock has been corrected: the store then took the request for an old one."""
         if refusal.status != 403 or code not in {"AuthenticationFailed", ""}:
             return False
-        return self._clock.correct(refusal, parsedate_to_datetime(refusal.request.headers["x-ms-date"]).timestamp())
+        sent = seconds_of_http_date(refusal.request.headers["x-ms-date"])
+        return sent is not None and self._clock.correct(refusal, sent)
 
 
 class TokenCredentials:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
+
+from imgforge.model import seconds_of_http_date
 
 __all__ = ["elements", "parsed_json", "parsed_xml", "seconds_of_date", "seconds_of_time", "size_of", "text_of"]
 
@@ -58,7 +59,7 @@ def seconds_of_time(text: str) -> float:
 
 def seconds_of_date(text: str) -> float:
     """The seconds since the epoch of a date as HTTP has it; `ValueError` for another."""
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except (TypeError, OverflowError) as error:
-        raise ValueError(f"no date: {error}") from None
+    seconds = seconds_of_http_date(text)
+    if seconds is None:
+        raise ValueError("no date")
+    return seconds

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 
 from twisted.logger import Logger
 
+from imgforge.model import seconds_of_http_date
 from imgforge.sources.http import Refusal
 
 __all__ = ["StoreClock"]
@@ -34,11 +34,8 @@ class StoreClock:
 
         The store's time is followed from then on.
         """
-        try:
-            stores = parsedate_to_datetime(refusal.headers.get("date", "")).timestamp()
-        except (ValueError, OverflowError):
-            return False
-        if not _EARLIEST < stores < _LATEST or abs(stores - sent) < _LEAST_SKEW:
+        stores = seconds_of_http_date(refusal.headers.get("date", ""))
+        if stores is None or not _EARLIEST < stores < _LATEST or abs(stores - sent) < _LEAST_SKEW:
             return False
         skew = stores - self._now()
         if abs(skew - self._skew) >= _LEAST_SKEW:

@@ -7,7 +7,8 @@ clock that they read about once a second. So each answer bounds the difference f
 from __future__ import annotations
 
 import math
-from email.utils import parsedate_to_datetime
+
+from imgforge.model import seconds_of_http_date
 
 __all__ = ["StoreSkew"]
 
@@ -27,11 +28,8 @@ class StoreSkew:
 
     def observe(self, date: str, sent: float, received: float) -> None:
         """Learn from the header *date* of the answer to a request, by this machine's clock."""
-        try:
-            stores = parsedate_to_datetime(date).timestamp()
-        except (ValueError, OverflowError, TypeError):
-            return
-        if not _EARLIEST < stores < _LATEST:
+        stores = seconds_of_http_date(date)
+        if stores is None or not _EARLIEST < stores < _LATEST:
             return
         least, most = stores - received, stores + _LONGEST_LAG - sent
         # Bounds that contradict each other are of before and after a clock was set.

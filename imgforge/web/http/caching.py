@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imgforge.model import CacheControl, CacheEntry, DeliveryOptions
+from imgforge.model import CacheControl, CacheEntry, DeliveryOptions, seconds_of_http_date
 from imgforge.web.http.answer import AnswerSettings, Headers
-from imgforge.web.http.header_values import moment_of, printable
+from imgforge.web.http.header_values import printable
 
 __all__ = [
     "OriginTerms",
@@ -55,7 +55,9 @@ def cache_headers(terms: OriginTerms, delivery: DeliveryOptions, settings: Answe
     age = max(0, int(now - terms.asked_at)) if terms.asked_at else 0
     if (left := _seconds_left(delivery, now)) is not None:
         control = CacheControl.parse(terms.cache_control)
-        otherwise = int(max(0.0, moment_of(terms.expires, now) - now)) if terms.expires else settings.ttl
+        expires = seconds_of_http_date(terms.expires)
+        given = 0 if expires is None else int(max(0.0, expires - now))
+        otherwise = given if terms.expires else settings.ttl
         return [(b"Cache-Control", printable(str(control.within(left, age, otherwise).shared())))]
     if not terms.cache_control:
         return [(b"Cache-Control", b"public"), (b"Expires", printable(terms.expires))]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 
-from imgforge.model import Unsatisfiable, byte_range
+from imgforge.model import Unsatisfiable, byte_range, seconds_of_http_date
 from imgforge.web.http.answer import Answer, error_headers
 
 __all__ = [
@@ -69,7 +67,7 @@ def precondition_fails(etag: str, modified: str, conditions: Conditions) -> bool
     if conditions.if_match:
         matches = not etag.startswith("W/") and etag in _WHOLE_TAG.findall(conditions.if_match)
         return not matches and conditions.if_match.strip() != "*"
-    since, changed = _moment(conditions.if_unmodified_since), _moment(modified)
+    since, changed = seconds_of_http_date(conditions.if_unmodified_since), seconds_of_http_date(modified)
     return since is not None and changed is not None and changed > since
 
 
@@ -79,7 +77,7 @@ def not_modified(etag: str, modified: str, conditions: Conditions) -> bool:
         if conditions.if_none_match.strip() == "*":
             return True
         return bool(etag) and etag.removeprefix("W/") in _TAG.findall(conditions.if_none_match)
-    since, changed = _moment(conditions.if_modified_since), _moment(modified)
+    since, changed = seconds_of_http_date(conditions.if_modified_since), seconds_of_http_date(modified)
     return since is not None and changed is not None and changed <= since
 
 
@@ -107,15 +105,6 @@ def _if_range_holds(etag: str, modified: str, if_range: str, now: float) -> bool
         return True
     if if_range.endswith('"'):
         return if_range == etag and not etag.startswith("W/")
-    moment, changed = _moment(if_range), _moment(modified)
+    moment, changed = seconds_of_http_date(if_range), seconds_of_http_date(modified)
     # A date within the current second is not a strong validator (section 8.8.2.2): the body may change within it.
-    return moment is not None and moment == changed and moment.timestamp() + 1 <= now
-
-
-def _moment(text: str) -> datetime | None:
-    """The date in *text*; None if it is not a date or has no time zone: the condition is then ignored."""
-    try:
-        moment = parsedate_to_datetime(text) if text else None
-    except (ValueError, TypeError):
-        return None
-    return moment if moment is not None and moment.tzinfo is not None else None
+    return moment is not None and moment == changed and moment + 1 <= now

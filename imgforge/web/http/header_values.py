@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from email.utils import formatdate, parsedate_to_datetime
+from email.utils import formatdate
 
-__all__ = ["http_date", "moment_of", "printable"]
+from imgforge.model import seconds_of_http_date
+
+__all__ = ["http_date", "printable"]
 
 
 def printable(text: str) -> bytes:
@@ -15,13 +16,5 @@ def printable(text: str) -> bytes:
 
 def http_date(text: str, earliest: float) -> bytes:
     """The HTTP date *text* written anew, or *earliest* if that is later; empty if *text* is not a date."""
-    moment = moment_of(text, math.nan)
-    return b"" if math.isnan(moment) else formatdate(max(moment, earliest), usegmt=True).encode("ascii")
-
-
-def moment_of(text: str, otherwise: float) -> float:
-    """The HTTP date *text* in seconds since the epoch; *otherwise* if it is not a date."""
-    try:
-        return parsedate_to_datetime(text).timestamp() if text else otherwise
-    except (ValueError, TypeError, OverflowError):
-        return otherwise
+    moment = seconds_of_http_date(text)
+    return b"" if moment is None else formatdate(max(moment, earliest), usegmt=True).encode("ascii")
