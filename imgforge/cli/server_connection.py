@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+
+from imgforge.model import HttpUrl, parse_http_url
 
 if TYPE_CHECKING:
     from imgforge.config import BindAddress
@@ -73,26 +74,31 @@ class ServerAnswer:
 
 def address_of_url(url: str) -> ServerAddress:
     """Returns the address of the server at *url*; raises `ServerUnreachable` unless it is an http or https URL."""
+    parts = _parsed(url)
+    return ServerAddress(parts.scheme, parts.host, parts.port)
+
+
+def _parsed(url: str) -> HttpUrl:
     try:
-        parts = urlsplit(url)
-        scheme, host, port = parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme]
-    except (KeyError, ValueError):
-        host = ""
-    if not host:
+        parts = parse_http_url(url)
+    except ValueError:
+        parts = None
+    if parts is None:
         raise ServerUnreachable(f"{url!r} must be a URL such as http://127.0.0.1:3000")
-    return ServerAddress(scheme, host, port)
+    return parts
 
 
 def path_at(base_url: str, url: str) -> str:
     """The path, with the query, by which the server at *base_url* is asked for *url*, a full URL or a path.
 
-    Raises `ServerUnreachable` where one of them is no URL.
+    Raises `ServerUnreachable` where one of them is a malformed URL.
     """
+    base = _parsed(base_url).path.rstrip("/")
     try:
-        parts, base = urlsplit(url), urlsplit(base_url).path.rstrip("/")
+        parts = parse_http_url(url)
     except ValueError as error:
         raise ServerUnreachable(f"{url!r} cannot be asked for at {base_url!r}: {error}") from None
-    return url.partition(parts.netloc)[2] if parts.scheme in {"http", "https"} else base + "/" + url.lstrip("/")
+    return base + "/" + url.lstrip("/") if parts is None else parts.target
 
 
 def address_of_listener(listeners: Sequence[BindAddress]) -> ServerAddress:

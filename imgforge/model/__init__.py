@@ -23,6 +23,7 @@ from imgforge.model.effects import (
 )
 from imgforge.model.entry import CacheEntry
 from imgforge.model.http_date import seconds_of_http_date
+from imgforge.model.http_url import HttpUrl, parse_http_url
 from imgforge.model.image import Rendition, SourceHead, SourceImage, head_of_part
 from imgforge.model.info import InfoOptions, InfoRequest
 from imgforge.model.options import (
@@ -59,6 +60,7 @@ __all__ = [
     "Gradient",
     "Gravity",
     "Hints",
+    "HttpUrl",
     "ImageRequest",
     "InfoOptions",
     "InfoRequest",
@@ -85,6 +87,7 @@ __all__ = [
     "delta_seconds",
     "head_of_part",
     "is_data_url",
+    "parse_http_url",
     "parse_redis_url",
     "seconds_of_http_date",
 ]

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from imgforge.cli.benchmark.keep_alive import KeptConnection, Reply
 from imgforge.cli.benchmark.measurement import Measurement
 from imgforge.cli.server_client import endpoint_of, reason
-from imgforge.cli.server_connection import ServerAddress, address_of_url
+from imgforge.cli.server_connection import ServerAddress, address_of_url, path_at
 
 __all__ = ["Load", "Target", "Unanswered"]
 
@@ -44,12 +44,9 @@ class Target:
     def of(cls, url: str, headers: Mapping[str, str]) -> Target:
         """The target of *url*, with further *headers*; its path is sent as it is written."""
         address = address_of_url(url)
-        rest = url.partition("://")[2].partition("#")[0]
-        start = min((rest.index(mark) for mark in "/?" if mark in rest), default=len(rest))
-        path = rest[start:] if rest[start:].startswith("/") else f"/{rest[start:]}"
         # Host, as all headers of a benchmark, may be given by the operator.
         sent = {"Host": address.authority, "User-Agent": "imgforge-bench", "Accept-Encoding": "identity", **headers}
-        target = quote(path, safe=_PRINTABLE)
+        target = quote(path_at(url, url), safe=_PRINTABLE)
         return cls(url, address, h11.Request(method="GET", target=target, headers=list(sent.items())))
 
 

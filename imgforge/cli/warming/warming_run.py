@@ -6,13 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 
 from imgforge.cli.common import BROWSER_ACCEPT, SIGNALLED, fail, signer_of
 from imgforge.cli.progress import ProgressBar
-from imgforge.cli.server_connection import ServerUnreachable, address_of_url
+from imgforge.cli.server_connection import ServerUnreachable, address_of_url, path_at
 from imgforge.cli.warming.image_paths import ImagePaths
 from imgforge.cli.warming.log_reader import LogReader, LogTotals
 from imgforge.cli.warming.path_counts import PathCounts
@@ -52,7 +51,7 @@ def run_warming(options: WarmOptions, settings: Settings) -> int:
         address = address_of_url(options.base_url)
     except ServerUnreachable as error:
         fail(f"--base-url: {error}")
-    images = ImagePaths(settings, urlsplit(options.base_url).path, signer_of(settings) if options.resign else None)
+    images = ImagePaths(settings, path_at(options.base_url, ""), signer_of(settings) if options.resign else None)
     resume = ResumeFile(options.resume, options.base_url) if options.resume else None
     with PathCounts() as counts:
         if resume is not None:

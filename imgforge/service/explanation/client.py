@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import IAddress
 from twisted.web import http
 
 from imgforge.config import Settings
+from imgforge.model import parse_http_url
 from imgforge.service.telemetry import propagated_names
 from imgforge.service.translation import passthrough
 
@@ -50,7 +50,7 @@ def headers_for_origin(settings: Settings, client: Any, source: str) -> dict[str
 def _host(url: str) -> str:
     """The host and port of *url*; empty for a path."""
     try:
-        parts = urlsplit(url.strip())
+        parts = parse_http_url(url.strip())
     except ValueError:
         return ""
-    return parts.netloc.rpartition("@")[2] if parts.scheme in {"http", "https"} else ""
+    return parts.authority if parts is not None else ""
