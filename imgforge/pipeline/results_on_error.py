@@ -60,6 +60,7 @@ class ResultsOnError:
     async def stale(self, wanted: WantedResult, error: ImgforgeError) -> CachedResult | None:
         """The stale result, since the source failed with *error*; None where it may not be served."""
         if self._may_serve(wanted.stale, error):
+            self._log_stale(wanted.stale, error)
             return wanted.stale
         if wanted.stale is not None and isinstance(error, SourceMissing):
             await wanted.results.remove(wanted.stale.key)
@@ -68,14 +69,18 @@ class ResultsOnError:
     def stale_or_raise(self, error: ImgforgeError, stale: CachedResult | None) -> CachedResult:
         """The *stale* result, since the work was refused or took too long; else raises *error*."""
         if self._may_serve(stale, error):
+            self._log_stale(stale, error)
             return stale
         raise error
 
     def _may_serve(self, stale: CachedResult | None, error: ImgforgeError) -> TypeGuard[CachedResult]:
-        """Whether *stale* is served in place of what failed with *error*; logs it."""
+        """Whether *stale* may be served in place of what failed with *error*."""
         if stale is None or not isinstance(error, _TRANSIENT):
             return False
-        served = self._results.may_be_served_on_error(stale)
-        if served:
+        return self._results.may_be_served_on_error(stale)
+
+    def _log_stale(self, stale: CachedResult, error: ImgforgeError) -> None:
+        if self._results.may_be_served_while_revalidated(stale):  # in the background: clients had it before the failure
+            self.log.debug("a stale result could not be revalidated: {line}", line=error.logged)
+        else:
             self.log.info("served a stale result: {line}", line=error.logged)
-        return served

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 
 from imgforge.errors import OriginFailed, Overloaded, Quarantined, SourceMissing
 from imgforge.model import DeliveryOptions, InfoRequest, Watermark
@@ -212,6 +213,18 @@ class StaleTests(PipelineCase):
             await pipeline.image(request)
         self.photo.status = "200 OK"
         self.assertEqual((await pipeline.image(request)).state, CacheState.MADE)
+
+    async def test_a_stale_result_is_logged_as_served_only_where_a_client_waited_for_a_new_one(self) -> None:
+        pipeline, request = self.pipeline(ttl=60, while_revalidate=30, if_error=600), self.request()
+        await pipeline.image(request)
+        self.photo.status = "503 No"
+        for ahead, wanted in ((61, "a stale result could not be revalidated: "), (91, "served a stale result: ")):
+            self.clock.ahead = ahead
+            with capturedLogs() as events:
+                self.assertEqual((await pipeline.image(request)).state, CacheState.STALE)
+                await until(lambda: not pipeline._renders)
+            lines = [formatEvent(event) for event in events if "stale" in formatEvent(event)]
+            self.assertEqual([line.startswith(wanted) for line in lines], [True], lines)
 
     async def test_a_404_of_the_origin_removes_the_entry(self) -> None:
         pipeline, request = self.pipeline(ttl=60, if_error=600), self.request()
