@@ -144,7 +144,10 @@ class NameTests(ProcessCase):
         folder = str(self.root / "in")
         self.assertIn("one name", self.refused("w:9", folder, str(self.root / "{width}.png")))
         self.assertIn("{number}", self.refused("w:9", folder, str(self.root / "{number}-{name}.png")))
-        self.assertIn("formats are", self.refused("w:9", folder, str(self.root / "{name}.doc")))
+        for ending in ("doc", "best"):
+            line = self.refused("w:9", folder, str(self.root / f"{{name}}.{ending}"))
+            self.assertIn(f"OUT ends with .{ending}, and the formats are jpg, ", line)
+            self.assertNotIn(", best", line)
         self.assertIn("no such file", self.refused("w:9", str(self.root / "no*"), str(self.root / "out/")))
         self.assertIn("'': there is no such file", self.refused("w:9", "", str(self.root / "out/")))
         self.assertIn("OUT is empty", self.refused("w:9", folder, ""))

@@ -46,6 +46,7 @@ def run_processing(arguments: ProcessOptions, settings: Settings) -> int:
     from imgforge.service import OfflineRenderer, usable_cpus
     from imgforge.urls import FORMATS
 
+    endings = [name for name in FORMATS if name != "best"]  # that is whichever of the others suits the image
     several = len(arguments.inputs) > 1 or not _is_one_file(arguments.inputs[0])
     to_standard_output = arguments.output == _STANDARD
     if several and (to_standard_output or _STANDARD in arguments.inputs):
@@ -54,18 +55,17 @@ def run_processing(arguments: ProcessOptions, settings: Settings) -> int:
         raise click.UsageError("OUT is empty: it is a file, a directory, or - for standard output")
     try:
         names = OutputNames(arguments.output, several=several)
-        extension = names.extension if names.extension in FORMATS else ""
-        if names.extension and not extension:
-            raise ValueError(f"OUT ends with .{names.extension}, and the formats are {', '.join(FORMATS)}, or {{ext}}")
+        if names.extension and names.extension not in endings:
+            raise ValueError(f"OUT ends with .{names.extension}, and the formats are {', '.join(endings)}, or {{ext}}")
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     try:
-        renderer = OfflineRenderer(settings, arguments.options, extension=extension, accept=arguments.accept)
+        renderer = OfflineRenderer(settings, arguments.options, extension=names.extension, accept=arguments.accept)
     except (BadOption, BadPath, OptionForbidden) as error:
         raise click.UsageError(error.message) from None
     except ImgforgeError as error:
         fail(error.logged)
-    files = _listed(arguments.inputs, {*FORMATS, *_CAMERAS}, names.directory)
+    files = _listed(arguments.inputs, {*endings, *_CAMERAS}, names.directory)
     processor = FileProcessor(
         renderer,
         names,
