@@ -89,6 +89,7 @@ class MachineTests(DoctorCase):
         with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as other:
             Thread(target=other.serve_forever, args=(0.05,), daemon=True).start()
             port = other.server_address[1]
+            self.patch(os, "strerror", lambda _number: "Address in use")  # as musl, Alpine's C library, has it
             level, text = self.finding(f"port http://127.0.0.1:{port}", IMGFORGE_BIND=f"127.0.0.1:{port}")
             other.shutdown()
         self.assertEqual((level, "another program" in text), ("fail", True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import shutil
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_cache_directory", "check_descriptors", "check_memory", "check_ports", "check_processes"]
 
+_IN_USE = "in use"
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -121,9 +123,6 @@ def check_ports(settings: Settings) -> Iterator[Finding]:
             yield fail(name, f"cannot be listened on: {reason}", "choose another address with IMGFORGE_BIND")
 
 
-_IN_USE = "in use"
-
-
 def _taken(listener: BindAddress) -> str | None:
     """Why nobody can listen there now; None where it is free."""
     if listener.kind == "unix":
@@ -140,8 +139,7 @@ def _taken(listener: BindAddress) -> str | None:
             probe.bind(address)
             probe.listen(1)
     except OSError as error:
-        in_use = error.errno is not None and os.strerror(error.errno) == "Address already in use"
-        return _IN_USE if in_use else error.strerror or str(error)
+        return _IN_USE if error.errno == errno.EADDRINUSE else error.strerror or str(error)
     return None
 
 
