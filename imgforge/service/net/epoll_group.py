@@ -124,7 +124,10 @@ class EpollGroup:
         self._iterate(0)
 
     def _answer(self, ready: list[tuple[int, int]]) -> bool:
-        """Serves the connections that are *ready*; whether all of that, and something, was hits that are sent whole."""
+        """Serves the connections that are *ready*. True if each was a hit that is sent: the reactor has nothing to do.
+
+        The code for a hit is all here: a call for it would take longer.
+        """
         connections, most, read, write = self._connections, self._most, os.read, os.writev
         hits = 0
         for descriptor, _ in ready:
@@ -132,36 +135,54 @@ class EpollGroup:
                 continue
             connection, answer_at_once = connections[descriptor]
             try:
-                try:
-                    received = read(descriptor, most)
-                except BlockingIOError:
-                    continue
-                except OSError:
-                    received = b""
+                received = read(descriptor, most)
+            except BlockingIOError:
+                continue
+            except OSError:
+                received = b""
+            try:
                 answer = answer_at_once(received)
-                if answer is None:
-                    if received:
-                        connection.protocol.take(received)
-                    else:  # the reactor knows which kind of end it is, and what to do about it
-                        connection.leave_group()
-                    continue
-                sent = 0
-                if not connection.writing:
-                    # To the socket directly where nothing waits before it: through the reactor it takes a third longer.
-                    try:
-                        sent = write(descriptor, answer)
-                    except OSError:  # full, or gone: the transport finds out which
-                        sent = 0
-                    head, end, body = answer
-                    if sent == len(head) + len(end) + len(body):
-                        hits += 1
-                        continue
-                connection.write(b"".join(answer)[sent:])
             except Exception:
-                # What a reactor does with the connection of a protocol that raises.
-                self.log.failure("a client's connection was closed after an error")
-                connection.connectionLost(Failure())
+                self._close(connection)
+                continue
+            if answer is None:
+                self._take(connection, received)
+                continue
+            sent = 0
+            if not connection.writing:
+                # To the socket directly where nothing waits before it: through the reactor it takes a third longer.
+                try:
+                    sent = write(descriptor, answer)
+                except OSError:  # full, or gone: the transport finds out which
+                    sent = 0
+                head, end, body = answer
+                if sent == len(head) + len(end) + len(body):
+                    hits += 1
+                    continue
+            self._write(connection, b"".join(answer)[sent:])
         return 0 < hits == len(ready)
+
+    def _take(self, connection: Any, received: bytes) -> None:
+        """Has the protocol handle what it has *received*; b"" is the end of *connection*."""
+        try:
+            if received:
+                connection.protocol.take(received)
+            else:  # the reactor knows which kind of end it is, and what to do about it
+                connection.leave_group()
+        except Exception:
+            self._close(connection)
+
+    def _write(self, connection: Any, rest: bytes) -> None:
+        """Sends the *rest* of an answer when the socket takes it."""
+        try:
+            connection.write(rest)
+        except Exception:
+            self._close(connection)
+
+    def _close(self, connection: Any) -> None:
+        """Does what a reactor does with the connection of a protocol that raises; called while it is handled."""
+        self.log.failure("a client's connection was closed after an error")
+        connection.connectionLost(Failure())
 
     def _end(self) -> None:
         """The reactor ends, and all connections with it."""

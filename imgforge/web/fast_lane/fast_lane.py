@@ -37,12 +37,12 @@ from typing import Any
 from twisted.web.http import datetimeToString
 
 from imgforge.interfaces import IMemoryTier
-from imgforge.model import Hints
 from imgforge.web.fast_lane.deciding_headers import DecidingHeaders, ReadHeaders, read_direct_headers, read_headers
 from imgforge.web.fast_lane.hits import TargetHits
 from imgforge.web.fast_lane.lane import Lane
 from imgforge.web.fast_lane.prebuilt import Prebuilt, RawHeaders, prebuild
 from imgforge.web.fast_lane.prepared import END_OF_GIVEN_ID, ENDS, Prepared
+from imgforge.web.fast_lane.spellings import Spelling, Variants
 from imgforge.web.fast_lane.target_counts import TargetCounts
 from imgforge.web.http import Clients, Offer, accepted_formats
 
@@ -51,15 +51,10 @@ __all__ = ["FastLane", "FastLaneSettings"]
 _MOST_SPELLINGS = 8  # requests that are written differently share an entry
 _LONGEST_REQUEST = 8192
 _LONGEST_TARGET = 2048
-# Responses that are kept for equal requests, for a second: so many, for requests of so many bytes.
-_MOST_KEPT = 1024
-_LONGEST_KEPT = 1024
+_MOST_KEPT = 1024  # responses that are kept for equal requests, for a second
+_LONGEST_KEPT = 1024  # bytes of those requests
 # A request line up to its version, if its method or its query is not the one in the table.
 _REQUEST_LINE = re.compile(rb"(GET|HEAD) ([\x21-\x3e\x40-\xff]+)(?:\?[\x21-\xff]*)?\Z")
-
-# A request line; with the formats and hints where its responses vary.
-_Spelling = bytes | tuple[bytes, int, Hints | None]
-_EVERY_FORMAT = -1  # all bits: a mask for `accepted_formats`
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +67,6 @@ class FastLaneSettings:
     counts_targets: bool = False  # whether hits are counted by target
 
 
-@dataclass(slots=True)
-class _Variants:
-    """By what the responses to a request line vary, and how many of them are in the table."""
-
-    formats: int
-    hints: bool
-    count: int = 0
-
-
 class FastLane:
     """The table of prebuilt responses for entries of *tier*. *clock* returns seconds since the epoch."""
 
@@ -90,9 +76,9 @@ class FastLane:
         self._clock = clock
         self._clients = settings.clients
         self._read: ReadHeaders = read_direct_headers if self._clients.direct_only else read_headers
-        self._table: dict[_Spelling, Prebuilt] = {}
-        self._varying: dict[bytes, _Variants] = {}
-        self._spellings: dict[bytes, list[_Spelling]] = {}  # by cache key, the oldest first
+        self._table: dict[Spelling, Prebuilt] = {}
+        self._varying: dict[bytes, Variants] = {}
+        self._spellings: dict[bytes, list[Spelling]] = {}  # by cache key, the oldest first
         # A new request id: these digits belong to the process, the others count.
         self._id_prefix = os.urandom(8).hex().encode("ascii")
         self._number = count()
@@ -115,14 +101,13 @@ class FastLane:
         visit_mark = self._tier.visit_mark(offer.key)
         if visit_mark is None or len(path) > _LONGEST_TARGET:
             return
-        spelling: _Spelling
-        spelling = line = b"GET " + path
+        line = b"GET " + path
+        spelling: Spelling = line
         variants = None
         if offer.varies or offer.hints is not None:
-            mask = _EVERY_FORMAT if offer.varies else 0
-            variants = self._varying.get(line) or _Variants(mask, offer.hints is not None)
-            formats = accepted_formats(accept.decode("latin-1")) & variants.formats
-            spelling = line, formats, offer.hints if variants.hints else None
+            variants = self._varying.get(line) or Variants(offer.varies, offer.hints is not None)
+            formats = accepted_formats(accept.decode("latin-1")) if variants.by_formats else 0
+            spelling = line, formats, offer.hints if variants.by_hints else None
         if spelling in self._table:
             return
         prebuilt = prebuild(offer, visit_mark, path, headers, body)
@@ -237,8 +222,8 @@ class FastLane:
         if request_line is None:
             return None
         method, path = request_line.groups()
-        get = b"GET " + path
-        prebuilt = self._table.get(get) or self._variant(get, rest)
+        line_of_get = b"GET " + path
+        prebuilt = self._table.get(line_of_get) or self._variant(line_of_get, rest)
         if prebuilt is None:
             return None
         body = b"" if method == b"HEAD" else prebuilt.body
@@ -250,7 +235,8 @@ class FastLane:
         headers = self._read(rest) if variants is not None else None
         if variants is None or headers is None:
             return None
-        return self._table.get((line, headers.formats & variants.formats, headers.hints if variants.hints else None))
+        formats = headers.formats if variants.by_formats else 0
+        return self._table.get((line, formats, headers.hints if variants.by_hints else None))
 
     def _begin_second(self, now: float) -> None:
         """Writes the headers that are new each second, up to the request id; responses with others are of no use."""
@@ -262,7 +248,7 @@ class FastLane:
         for spelling in self._spellings.pop(key, ()):
             self._forget(spelling)
 
-    def _forget(self, spelling: _Spelling) -> None:
+    def _forget(self, spelling: Spelling) -> None:
         self._clear_prepared()
         prebuilt = self._table.pop(spelling)
         self._tier.charge(prebuilt.key, -prebuilt.cost)  # no matter if the tier has dropped the entry
