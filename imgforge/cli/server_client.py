@@ -127,5 +127,5 @@ def reason(failure: Failure) -> str:
     if isinstance(inner, (CancelledError, TimeoutError, TookTooLong)):
         return "it takes too long"
     if isinstance(inner, ConnectError) and inner.osError is not None:
-        return str(inner).partition(": ")[2] or str(inner)
+        return str(inner.args[0]) if inner.args else str(inner)  # str() would put two more texts before it
     return " ".join(str(inner).split()) or type(inner).__name__

@@ -46,14 +46,14 @@ class CachesSettings(Section):
     cache_memory_capacity: int = setting(
         1000,
         ge=1,
-        description="Maximum number of results in the memory cache of each process; beyond it the least recently "
-        "used are evicted.",
+        description="Maximum number of results in the memory cache of each process; beyond it the oldest that were "
+        "not asked for again are evicted (SIEVE).",
     )
     cache_memory_max_bytes: int = setting(
         67108864,
         ge=0,
-        description="Maximum bytes of the memory cache of each process; beyond it the least recently used results "
-        "are evicted, and 0 keeps none.",
+        description="Maximum bytes of the memory cache of each process; beyond it the oldest results that were not "
+        "asked for again are evicted (SIEVE), and 0 keeps none.",
     )
     cache_disk_path: str = setting(
         "",

@@ -125,7 +125,7 @@ class ErrorTests(BenchCase):
         server = self.server(lambda _: (404, b"no such\nsource", ""))
         for url, message in (
             (server.url, ": 404 no such source"),
-            (f"http://127.0.0.1:{free_port()}/", "refused"),
+            (f"http://127.0.0.1:{free_port()}/", "/: Connection refused"),
             ("ftp://a/", "must be a URL"),
         ):
             result = imgforge("bench", url)
