@@ -45,11 +45,12 @@ from imgforge.web.http import (
     whole_body,
 )
 from imgforge.web.rate_limit import ClientRates, RateLimit, Rates
-from imgforge.web.routes import Endpoint, Route
+from imgforge.web.routes import EVENTS, Endpoint, Route
 from imgforge.web.server import Server, ServerSettings
 from imgforge.web.site import ConnectionLimits, ImageSite
 
 __all__ = [
+    "EVENTS",
     "Answer",
     "AnswerSettings",
     "BearerGate",

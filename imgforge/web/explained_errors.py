@@ -14,7 +14,7 @@ from twisted.web.server import Request
 
 from imgforge.error_catalogue import DOCUMENT, entry_of
 from imgforge.errors import ImgforgeError
-from imgforge.web.http import Answer, accepted_types, joined_header
+from imgforge.web.http import Answer, accepted_types, joined_header, record_of
 
 __all__ = ["DevelopmentErrors"]
 
@@ -56,7 +56,7 @@ class DevelopmentErrors:
             yield "at fault", entry.part
         if error.cause:
             yield "cause", error.cause
-        for hint in self.hints(error, request.uri):
+        for hint in self.hints(error, record_of(request).target):
             yield "hint", hint
         if entry is not None:
             yield "why", entry.cause

@@ -11,8 +11,10 @@ from twisted.web.server import Request
 from imgforge.errors import BadPath, ImgforgeError
 from imgforge.web.http import Answer
 
-__all__ = ["STREAMED", "Endpoint", "Route", "origin_form", "refusal"]
+__all__ = ["EVENTS", "STREAMED", "Endpoint", "Route", "origin_form", "refusal"]
 
+# The path whose query may be the secret of its sender.
+EVENTS = b"/events"
 # Returned by an endpoint that has written its response itself.
 STREAMED = Answer(0, [])
 

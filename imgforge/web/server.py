@@ -63,7 +63,7 @@ from imgforge.web.http import (
     request_id,
 )
 from imgforge.web.in_flight import InFlight
-from imgforge.web.routes import STREAMED, Route, origin_form, refusal
+from imgforge.web.routes import EVENTS, STREAMED, Route, origin_form, refusal
 
 __all__ = ["Server", "ServerSettings", "error_answer"]
 
@@ -76,8 +76,8 @@ _PHRASES = {status.value: status.phrase.encode("ascii") for status in HTTPStatus
 # The label in the metrics of requests without a path.
 _NO_ROUTE = "other"
 
-# A target whose query may be the secret of its sender.
-_WITH_SECRET = rb"((?:https?://[^/?]*)?(?:%s)?/events)\?"
+# A target whose query is in no record, and so in no log, whatever the request is answered with.
+_WITH_SECRET = rb"((?:https?://[^/?]*)?(?:%s)?" + re.escape(EVENTS) + rb")\?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class Server(Resource):
         record = RequestRecord(
             name,
             request.method.decode("latin-1"),
-            request.uri if secret is None else secret[1],  # no log has the secret
+            request.uri if secret is None else secret[1],
             route.label,
             self.clients.of(request),
             self._clock.seconds(),

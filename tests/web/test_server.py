@@ -8,11 +8,21 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
+from twisted.web.server import Request
 from zope.interface import implementer, provider
 
-from imgforge.errors import BadSignature, NotAnImage, OriginFailed, Overloaded, SourceNotFound, Unreadable
+from imgforge.errors import (
+    BadSignature,
+    ImgforgeError,
+    NotAnImage,
+    OriginFailed,
+    Overloaded,
+    SourceNotFound,
+    Unreadable,
+)
 from imgforge.observability import IRequestObserver, RequestRecord, bind_request, current_request_id, logged_target
-from imgforge.web import Answer
+from imgforge.web import Answer, ConnectionLimits, ImageSite, Route, ServerSettings
+from imgforge.web.explained_errors import DevelopmentErrors
 from imgforge.web.server import Server
 from tests.support.site_case import SiteCase
 
@@ -72,6 +82,23 @@ class SecretTests(SiteCase):
         self.clock.advance(5)
         self.assertIn(b" 408 ", transport.value())
         self.assertEqual(self.access.lines.pop().target, "/events")
+
+    def test_hints_of_an_explained_error_do_not_have_the_query_of_events(self) -> None:
+        targets: list[bytes] = []
+
+        def hints(_: ImgforgeError, target: bytes) -> list[str]:
+            targets.append(target)
+            return []
+
+        async def refuse(_: Request) -> Answer:
+            raise BadSignature("no")
+
+        chosen = ServerSettings(development_errors=DevelopmentErrors(hints).answer)
+        server = Server(self.clock, [Route(b"", "o", refuse, prefix=True)], self.metrics, self.access, chosen)
+        self.site = ImageSite(server, self.clock, ConnectionLimits(keep_alive=60, read_timeout=5))
+        for target in (b"/events?token=secret", b"/image?x"):
+            self.ask(GET % target)
+        self.assertEqual(targets, [b"/events", b"/image?x"])
 
 
 @implementer(IRequestObserver)

@@ -25,6 +25,7 @@ from imgforge.service.lifecycle import Component, PeriodicCall
 from imgforge.service.prerendering.intake import make_intake, make_queue
 from imgforge.service.prerendering.rendition_maker import RenditionMaker
 from imgforge.web import (
+    EVENTS,
     EventsEndpoint,
     RateLimit,
     RenderEndpoint,
@@ -113,7 +114,7 @@ class Prerendering:
             ),
             Route(b"/render/", "/render/{id}", RenderStatusEndpoint(gate, self._queue, self._on_thread), prefix=True),
             Route(
-                b"/events", "/events", EventsEndpoint(gate, intake, self._queue, self._on_thread), methods=(b"POST",)
+                EVENTS, EVENTS.decode(), EventsEndpoint(gate, intake, self._queue, self._on_thread), methods=(b"POST",)
             ),
         ]
 

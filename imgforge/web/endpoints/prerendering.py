@@ -33,7 +33,7 @@ from imgforge.queue import (
     new_request_id,
 )
 from imgforge.web.http import Answer, BearerGate, record_of, whole_body
-from imgforge.web.routes import Route, origin_form
+from imgforge.web.routes import EVENTS, Route, origin_form
 
 __all__ = ["EventsEndpoint", "OnThread", "RenderEndpoint", "RenderGate", "RenderStatusEndpoint", "prerendering_off"]
 
@@ -71,10 +71,9 @@ class RenderGate(BearerGate):
     def check_sender(self, request: Request) -> None:
         """The same for senders that cannot send a bearer token: the secret is the password of Basic, or `?token=`.
 
-        The query is removed from *request*, as `Server` removes it from the record, so that no log has the token.
+        The record of *request*, by which it is logged, has no query at this path: see `Server`.
         """
-        path, _, query = request.uri.partition(b"?")
-        request.uri = path
+        query = request.uri.partition(b"?")[2]
         authorization = request.getHeader(b"authorization") or b""
         scheme, _, credentials = authorization.partition(b" ")
         try:
@@ -102,7 +101,7 @@ def prerendering_off() -> list[Route]:
         gate.check(None)
         raise NotFound("there is nothing here")  # not reached
 
-    return [Route(path, path.decode(), refuse, methods=(b"POST",)) for path in (b"/render", b"/events")]
+    return [Route(path, path.decode(), refuse, methods=(b"POST",)) for path in (b"/render", EVENTS)]
 
 
 class RenderEndpoint:
