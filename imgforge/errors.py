@@ -32,6 +32,7 @@ __all__ = [
     "Overloaded",
     "PurgeFailed",
     "Quarantined",
+    "QueueFailed",
     "RateExceeded",
     "RequestTimeout",
     "ResultTooLarge",
@@ -237,6 +238,12 @@ class DecoderLost(ImgforgeError):
 
 class PurgeFailed(ImgforgeError):
     """A purge that did not reach all processes."""
+
+    status = 503
+
+
+class QueueFailed(ImgforgeError):
+    """The queue of images to make beforehand cannot be used: its file is damaged or its broker does not answer."""
 
     status = 503
 

@@ -39,7 +39,7 @@ def _settings(config_path: str | None) -> Settings:
 
 @contextmanager
 def _queue(settings: Settings) -> Iterator[JobQueue]:
-    from imgforge.queue import QueueFailed
+    from imgforge.errors import QueueFailed
     from imgforge.service import make_queue
 
     try:
@@ -129,7 +129,7 @@ def _lines(file: IO[str]) -> Iterator[tuple[str, str]]:
 @CONFIG
 def run(drain: bool, concurrency: int | None, config_path: str | None) -> None:
     """Make the images in the queue, beside servers and other workers; prints a JSON report at the end."""
-    from imgforge.queue import QueueFailed
+    from imgforge.errors import QueueFailed
     from imgforge.service import run_worker, usable_cpus
 
     settings, progress = _settings(config_path), Progress()

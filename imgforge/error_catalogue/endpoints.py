@@ -10,6 +10,7 @@ from imgforge.errors import (
     ClientRefused,
     NotFound,
     PurgeFailed,
+    QueueFailed,
 )
 
 __all__ = ["ENDPOINTS"]
@@ -61,6 +62,24 @@ ENDPOINTS = (
         ("there is no such request, or it is too long ago",),
         "The queue does not know the id, or has forgotten it.",
         "Ask for the state of all by `imgforge render status`.",
+        ("queue_path",),
+    ),
+    Entry(
+        "broker",
+        "the queue",
+        (QueueFailed,),
+        ("the broker of IMGFORGE_QUEUE_URL does not answer",),
+        "RabbitMQ or Redis is away, or refuses the user and password; in parentheses, what its client says.",
+        "Start it or correct the URL. What was accepted is in the broker; what was refused must be sent again.",
+        ("queue_url",),
+    ),
+    Entry(
+        "queue-file",
+        "the queue",
+        (QueueFailed,),
+        ("the queue in IMGFORGE_QUEUE_PATH cannot be used",),
+        "The SQLite file cannot be opened, read or written; in parentheses, why.",
+        "Check the directory's owner and mode and the space on the disk. Move a damaged file away: a new one is begun.",
         ("queue_path",),
     ),
     Entry(

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
         BROWSER_ACCEPT,
         JobFailed,
         JobQueue,
-        QueueFailed,
         QueueStatus,
         RenderFailure,
         RenderJob,
@@ -43,7 +42,6 @@ __all__ = [
     "JobFailed",
     "JobQueue",
     "NotAnEvent",
-    "QueueFailed",
     "QueueStatus",
     "RenderFailure",
     "RenderJob",
@@ -74,7 +72,6 @@ __getattr__ = lazy_door(
         ".jobs": (
             "BROWSER_ACCEPT",
             "JobFailed",
-            "QueueFailed",
             "QueueStatus",
             "RenderFailure",
             "RenderJob",

@@ -26,9 +26,9 @@ from kombu.message import Message
 from twisted.logger import Logger
 
 from imgforge.config import mask_user_info
+from imgforge.errors import QueueFailed
 from imgforge.queue.celery import QUEUE, TASK, TRACE_HEADER
 from imgforge.queue.jobs import (
-    QueueFailed,
     QueueStatus,
     RenderFailure,
     RenderJob,

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 
 from twisted.logger import Logger
 
+from imgforge.errors import QueueFailed
 from imgforge.queue.embedded_rows import (
     DONE,
     FAILED,
@@ -41,7 +42,6 @@ from imgforge.queue.embedded_rows import (
     trace_of,
 )
 from imgforge.queue.jobs import (
-    QueueFailed,
     QueueStatus,
     RenderJob,
     is_request_id,

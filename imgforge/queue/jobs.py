@@ -14,13 +14,10 @@ from typing import Annotated, Any, Protocol
 
 import msgspec
 
-from imgforge.errors import ImgforgeError
-
 __all__ = [
     "BROWSER_ACCEPT",
     "JobFailed",
     "JobQueue",
-    "QueueFailed",
     "QueueStatus",
     "RenderFailure",
     "RenderJob",
@@ -115,12 +112,6 @@ class JobFailed(Exception):
         self.reason = reason
         self.again = again
         self.request_id = request_id
-
-
-class QueueFailed(ImgforgeError):
-    """The queue cannot be used: its file is damaged or its broker does not answer."""
-
-    status = 503
 
 
 class JobQueue(Protocol):

@@ -13,11 +13,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from imgforge.errors import QueueFailed
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import logged_target
 from imgforge.queue.embedded import EmbeddedQueue
 from imgforge.queue.embedded_rows import Claim
-from imgforge.queue.jobs import JobFailed, QueueFailed, RenderJob, backoff
+from imgforge.queue.jobs import JobFailed, RenderJob, backoff
 
 __all__ = ["EmbeddedWorker", "WorkerObserver", "WorkerSettings"]
 

@@ -14,13 +14,13 @@ from celery.exceptions import Reject
 from celery.signals import worker_init, worker_process_shutdown
 from celery.utils.log import get_task_logger
 
+from imgforge.errors import QueueFailed
 from imgforge.observability import logged_target
 from imgforge.queue import (
     TASK,
     TRACE_HEADER,
     BrokerQueue,
     JobFailed,
-    QueueFailed,
     RenderJob,
     backoff,
     holds_waiting,

@@ -15,7 +15,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from imgforge.queue import Claim, EmbeddedQueue, QueueFailed, RenderJob, jobs_of, new_request_id
+from imgforge.errors import QueueFailed
+from imgforge.queue import Claim, EmbeddedQueue, RenderJob, jobs_of, new_request_id
 
 LEASE = 6.0
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -12,13 +12,13 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
+from imgforge.errors import QueueFailed
 from imgforge.interfaces import IServerReactor
 from imgforge.queue import (
     Claim,
     EmbeddedQueue,
     EmbeddedWorker,
     JobFailed,
-    QueueFailed,
     RenderJob,
     WorkerSettings,
     jobs_of,

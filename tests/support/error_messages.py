@@ -31,6 +31,7 @@ RELAYS = {
     ("processing/isolation/parent.py", "' '.join(words[1:])"),  # of a process that cleans an SVG
     ("queue/intake.py", "f'path {number}: {error.message}'"),  # of a path among several
     ("web/endpoints/prerendering.py", "str(error)"),  # NotAnEvent
+    ("service/prerendering/worker_processes.py", "processes.reason"),  # of a worker process
     ("web/endpoints/monitoring.py", "message"),  # missing_endpoint
     ("concurrency/concurrency_limit.py", "self._message"),  # ConcurrencyLimit
 }

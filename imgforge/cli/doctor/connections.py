@@ -146,7 +146,7 @@ def check_shared_cache(settings: Settings) -> Iterator[Finding]:
 
 def check_queue(settings: Settings) -> Iterator[Finding]:
     """Whether the queue of images to make beforehand answers."""
-    from imgforge.queue import QueueFailed
+    from imgforge.errors import QueueFailed
     from imgforge.service import make_queue
 
     if not settings.has_queue:

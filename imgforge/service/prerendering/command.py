@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from imgforge.config import Settings
-from imgforge.queue import QueueFailed
+from imgforge.errors import QueueFailed
 from imgforge.service.application_log import ApplicationLog
 from imgforge.service.log_output import catch_uncaught
 from imgforge.service.platform import tune_allocator, usable_cpus

@@ -18,9 +18,9 @@ from twisted.python.threadpool import ThreadPool
 
 from imgforge.concurrency import ConcurrencyLimit
 from imgforge.config import Settings
+from imgforge.errors import QueueFailed
 from imgforge.interfaces import IServerReactor
 from imgforge.observability import PrerenderMetrics
-from imgforge.queue import QueueFailed
 from imgforge.service.lifecycle import Component, PeriodicCall
 from imgforge.service.prerendering.intake import make_intake, make_queue
 from imgforge.service.prerendering.rendition_maker import RenditionMaker

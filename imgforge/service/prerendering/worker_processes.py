@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from imgforge.queue import QueueFailed
+from imgforge.errors import QueueFailed
 from imgforge.service.platform import die_with_parent
 from imgforge.service.prerendering.worker_report import OUTCOMES, WorkerReport
 

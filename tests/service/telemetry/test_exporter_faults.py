@@ -50,6 +50,14 @@ class ExporterFaultsTests(SynchronousTestCase):
         self.warn(f"{OTLP}.http.trace_exporter", BY_HTTP)
         self.assertEqual(self.lines[1:], [f"{line} (and 3 times since the last line)"])
 
+    def test_of_two_receivers_of_one_host_the_one_of_the_port_is_named(self) -> None:
+        collector = Receiver("traces", "http://127.0.0.1:18950", "http/protobuf", ("OTEL_EXPORTER_OTLP_ENDPOINT",))
+        ExporterFaults([collector, AGENT], self.clock.seconds).install()
+        self.warn(f"{OTLP}.http.trace_exporter", BY_HTTP)
+        self.assertIn("traces cannot be sent to http://127.0.0.1:4318 ", self.lines[0])
+        self.warn(f"{OTLP}.http.trace_exporter", BY_HTTP.replace("4318", "18950"))
+        self.assertIn("traces cannot be sent to http://127.0.0.1:18950 ", self.lines[1])
+
     def test_signals_to_one_receiver_share_the_line(self) -> None:
         one = ("OTEL_EXPORTER_OTLP_ENDPOINT",)
         collector = [Receiver(signal, "http://collector:4317", "grpc", one) for signal in ("traces", "metrics", "logs")]

@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 from twisted.logger import Logger
 
@@ -72,13 +73,16 @@ class ExporterFaults(logging.Handler):
         if not signal and (match := _SIGNAL.search(text)):
             signal = match[1]
         found = [one for one in self._receivers if one.signal == signal]
-        named = [one for one in found if _host(one.address) in text]
-        return next(iter(named or found), None)
+        return max(found, key=lambda one: _named(one.address, text), default=None)
 
 
-def _host(address: str) -> str:
-    """The host of *address*, which HTTP's exporter names apart from the port."""
-    return re.sub(r"^\w+://|:\d+$", "", address).strip("[]")
+def _named(address: str, text: str) -> int:
+    """How much of *address* is in *text*: 2 for host and port, which HTTP's exporter names apart, 1 for the host."""
+    url = urlsplit(address if "://" in address else f"//{address}")
+    if (url.hostname or "") not in text:
+        return 0
+    port = url.port or {"https": 443}.get(url.scheme, 80)
+    return 2 if re.search(rf"(?:port=|:){port}\b", text) else 1
 
 
 def _reason(text: str) -> str:
