@@ -124,7 +124,7 @@ def _lines(file: IO[str]) -> Iterator[tuple[str, str]]:
 
 
 @render.command(short_help="Make the images in the queue.")
-@click.option("--drain", is_flag=True, help="End when the queue is empty; exit status 1 if an image failed.")
+@click.option("--drain", is_flag=True, help="End when the queue is empty; status 1 if an image failed, at any worker.")
 @click.option("--concurrency", "-n", type=click.IntRange(1, 1024), help="Images at once; by default one for each CPU.")
 @CONFIG
 def run(drain: bool, concurrency: int | None, config_path: str | None) -> None:
@@ -139,6 +139,7 @@ def run(drain: bool, concurrency: int | None, config_path: str | None) -> None:
         line = f"{counts['done']} made, {counts['failed']} failed, {counts['retried']} tried again"
         progress.update(f"{line}, {counts['done'] / max(report.seconds, 0.001):.1f} a second")
 
+    failed_before = _failed(settings) if drain else 0
     try:
         report = run_worker(settings, concurrency or usable_cpus(), drains=drain, show=show)
     except ImportError as error:
@@ -148,7 +149,14 @@ def run(drain: bool, concurrency: int | None, config_path: str | None) -> None:
     progress.done()
     document = report.document()
     click.echo(json.dumps(document))
-    raise SystemExit(1 if drain and document["failed"] else 0)
+    # Servers and other workers take from the queue as well.
+    raise SystemExit(1 if drain and (document["failed"] or _failed(settings) > failed_before) else 0)
+
+
+def _failed(settings: Settings) -> int:
+    """How many images were put aside."""
+    with _queue(settings) as queue:
+        return queue.depth()["failed"]
 
 
 @render.command(short_help="Show what the queue holds.")

@@ -187,6 +187,21 @@ class WorkerTests(EmbeddedCase):
         self.assertEqual(set(self.asked), {f"/{n}.jpg" for n in range(8)})
         self.assert_cached(self.server(), *paths)
 
+    def test_drain_fails_where_another_worker_failed_meanwhile(self) -> None:
+        self.origin.hold()
+        self.render("add", self.path(50))
+        other = self.worker("--concurrency", "1")
+        wait_for(lambda: len(self.asked) == 1, "the image of the other worker")
+        self.render("add", self.path(1))
+        draining = self.worker("--drain", "--concurrency", "1")
+        wait_for(lambda: len(self.asked) == 2, "the image of the worker that drains")
+        self.origin.release()
+        self.assertEqual(draining.wait(60), 1)
+        other.terminate()
+        other.wait(60)
+        self.assertEqual(self.render("status")["failed"], 1)
+        self.assertEqual(self.worker("--drain").wait(60), 0)
+
     def test_a_process_of_a_worker_that_is_killed_is_replaced(self) -> None:
         paths = [self.path(n) for n in range(6)]
         self.render("add", *paths)
