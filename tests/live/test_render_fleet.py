@@ -139,6 +139,14 @@ class RedisTests(FleetCase):
         self.assertEqual((reply.status, reply.body), (503, b"the broker of IMGFORGE_QUEUE_URL does not answer\n"))
         self.assertEqual(server.get(self.path(1)).status, 200)
 
+    def test_a_server_logs_that_its_broker_is_away_and_that_it_is_back(self) -> None:
+        self.broker.stop()
+        server = self.server()
+        server.assert_logged("the broker of IMGFORGE_QUEUE_URL does not answer (")
+        self.broker.start()
+        server.assert_logged("the broker of IMGFORGE_QUEUE_URL answers again")
+        self.assertEqual(server.output().count("does not answer"), 1)
+
 
 class RabbitTests(FleetCase):
     broker_type = RabbitBroker

@@ -77,6 +77,7 @@ class Prerendering:
         self._pool = ThreadPool(0, 1, name="imgforge-queue-requests")
         self._limit = ConcurrencyLimit("prerender", _MOST_WAITING, message="too many requests to the queue at once")
         self._last_work = -_QUIET
+        self._complained = False  # whether the log has the last line that the broker does not answer
         self._worker = self._make_worker(maker) if settings.queue_path else None
 
     def _make_worker(self, maker: RenditionMaker) -> Any:
@@ -148,9 +149,18 @@ class Prerendering:
 
     def _observe(self) -> None:
         if not self._limit.active:
-            self._on_thread(self._queue.depth).addCallbacks(self._metrics.depth, self._not_observed)
+            self._on_thread(self._queue.depth).addCallbacks(self._observed, self._not_observed)
+
+    def _observed(self, depth: dict[str, int]) -> None:
+        self._metrics.depth(depth)
+        if self._complained:
+            self._complained = False
+            self.log.info("the broker of IMGFORGE_QUEUE_URL answers again")
 
     def _not_observed(self, failure: Failure) -> None:
-        """Show nothing: the worker, or the next request to the queue, says what is wrong with it."""
+        """Log it once, and leave the gauges as they were; of the embedded queue the worker says what is wrong."""
         failure.trap(QueueFailed)
-        self._metrics.depth({})
+        if self._worker is None and not self._complained:
+            self._complained = True
+            error: Any = failure.value
+            self.log.error("{line}; it is tried again every {pause:g} s", line=error.logged, pause=_OBSERVED)
