@@ -17,8 +17,8 @@ from imgforge.model import CacheEntry
 
 __all__ = ["RedisInventory"]
 
-# Seconds that the server may take for an answer: nobody else waits for it.
-_PATIENCE = 30.0
+# Seconds that the server may take for an answer, of which the longest is a page of a scan; it is asked twice.
+_PATIENCE = 5.0
 
 
 class RedisInventory:

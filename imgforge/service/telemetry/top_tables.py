@@ -132,7 +132,9 @@ class TopEndpoint:
                 "errors": round(errors),
                 "estimated": round(estimated),
             },
-            "tables": {table: list(whole.tables[table][by].top(rows)) for table in TABLES},
+            "tables": {
+                table: list(whole.tables[table][by].top(rows, whole.tables[table].values())) for table in TABLES
+            },
         }
         return _encode(document) + b"\n"
 

@@ -39,6 +39,10 @@ def _sum(first: _Row, second: _Row) -> _Row:
     )
 
 
+def _requests(row: _Row) -> float:
+    return row[1]
+
+
 class Ranking(msgspec.Struct):
     """The names with the greatest sums of the measure number *measure*; *most* are kept, twice as many for a while.
 
@@ -84,10 +88,18 @@ class Ranking(msgspec.Struct):
             self.floor = max(self.floor, self._weight(ranked[-1]))
             self.rows = dict(ranked[:-1])
 
-    def top(self, count: int) -> Iterable[dict[str, Any]]:
-        """The *count* names with the greatest sums, the greatest first."""
+    def top(self, count: int, others: Iterable[Ranking] = ()) -> Iterable[dict[str, Any]]:
+        """The *count* names with the greatest sums, the greatest first.
+
+        The other totals of a name are those of the one of *others* that took it up first: an error is rarely the
+        first request for a name.
+        """
+        others = list(others)
         for name, row in nlargest(count, self.rows.items(), key=self._weight):
-            over, requests, seconds, size, errors, estimated = row
+            fullest = max((row, *(one.rows[name] for one in others if name in one.rows)), key=_requests)
+            totals = [*fullest[1:]]
+            totals[self.measure] = row[1 + self.measure]
+            over, (requests, seconds, size, errors, estimated) = row[0], totals
             yield {
                 "name": name,
                 "count": round(requests),

@@ -57,6 +57,15 @@ class RankingTests(SynchronousTestCase):
         self.assertEqual(len(ranking.rows), 10)
         self.assertEqual(next(iter(ranking.top(1)))["name"], "often")
 
+    def test_other_totals_are_those_since_the_first_request(self) -> None:
+        by = {name: Ranking(number, 4) for number, name in enumerate(MEASURES)}
+        for ranking in by.values():
+            ranking.rows = {}
+            for errors in (0.0, 2.0):
+                ranking.add({"a": (16.0, 1.6, 160.0, errors, 0.0)})
+        (row,) = by["errors"].top(1, by.values())
+        self.assertEqual([row[name] for name in ("count", "seconds", "bytes", "errors")], [32, 3.2, 320, 2])
+
     def test_names_without_the_measure_are_not_kept(self) -> None:
         errors = Ranking(MEASURES.index("errors"), 10)
         errors.add({"good": totals(3), "bad": (1.0, 0.0, 0.0, 1.0, 0.0)})
