@@ -35,8 +35,10 @@ class SlowRequestTests(ServiceCase):
         self.assertEqual(server.get(path, {**probe, "X-Request-ID": "probe-1"}).status, 504)
         self.assertEqual(server.get(path, {"X-Request-ID": "made"}).status, 200)
         self.assertEqual(server.get(path, {**probe, "X-Request-ID": "probe-2"}).status, 200)
-        raw = f"/unsafe/raw:1/plain/{origin.url('/a.png')}"  # is in no cache, and streamed
-        self.assertEqual(server.get(raw, {**probe, "X-Request-ID": "streamed"}).status, 200)
+        raw = f"/unsafe/raw:1/plain/{origin.url('/a.png')}"  # is in no cache
+        self.assertEqual(server.get(raw, {**probe, "X-Request-ID": "probe-3"}).status, 504)
+        self.assertEqual(server.get(raw, {"X-Request-ID": "streamed"}).status, 200)
+        self.assertEqual(len(origin.requests), 2)
         server.assert_logged("[streamed] slow request")
         slow = [line for line in server.output().splitlines() if "slow request: GET /unsafe/" in line]
         self.assertEqual([line.partition("] slow")[0].rpartition("[")[2] for line in slow], ["made", "streamed"])
