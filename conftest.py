@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from imgforge.processing.pyvips_compat import survive_nested_lines
+
 # How long an example takes on a machine of any speed says nothing about what it shows.
 settings.register_profile("imgforge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("imgforge")
+
+survive_nested_lines()  # of pictures that other tests have left
 
 STARTERS = (
     "process",

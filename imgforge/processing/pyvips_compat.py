@@ -21,6 +21,7 @@ __all__ = [
     "log_warnings_only",
     "readable_error",
     "remove_field",
+    "survive_nested_lines",
     "usage",
 ]
 
@@ -97,6 +98,19 @@ def log_warnings_only() -> None:
         library._log_handler_cb,  # noqa: SLF001
         library.ffi.NULL,
     )
+    survive_nested_lines()
+
+
+def survive_nested_lines() -> None:
+    """Keep GLib from ending the process where a line is logged while its thread logs another one.
+
+    Python may collect garbage while it logs a line of libvips, and an image that is freed by that may have a line too,
+    such as of a file that ends too early. GLib takes that for endless recursion. It prints the second line itself.
+    """
+    library, only_errors = _library(), pyvips.GLogLevelFlags.LEVEL_ERROR
+    if library is not None:
+        library.g_log_set_always_fatal(only_errors)
+        library.g_log_set_fatal_mask(b"VIPS", only_errors)
 
 
 def field_names(image: Any) -> list[str]:

@@ -13,6 +13,34 @@ from imgforge.processing.vips_image import load
 from tests.support.fresh_python import output_of
 from tests.support.pictures import encode, gradient
 
+# Each line of libvips frees an image of a broken file, which has a line of its own.
+NESTED_LINES = """
+import gc, logging
+import pyvips
+from imgforge.processing.pyvips_compat import log_warnings_only
+from tests.support.pictures import encode, gradient
+
+class Collector(logging.Handler):
+    def emit(self, record):
+        freed.append(gc.collect())
+
+def read_half():
+    image = pyvips.Image.new_from_buffer(half, "", access="sequential", fail_on="none")
+    image.avg()
+    return image  # which logs a line when it is freed
+
+gc.disable()
+log_warnings_only()
+freed, body = [], encode(gradient(800, 600), "JPEG")
+half = body[: len(body) // 2]
+logging.getLogger("pyvips").addHandler(Collector())
+for _ in range(20):
+    cycle = [read_half()]
+    cycle.append(cycle)
+    read_half()
+print("nested" if any(freed) else "no image was freed while libvips logged")
+"""
+
 
 class PyvipsTests(SynchronousTestCase):
     def test_names_exist(self) -> None:
@@ -44,6 +72,9 @@ class PyvipsTests(SynchronousTestCase):
             logging.getLogger("pyvips").debug("at least this")
             pyvips.Image.thumbnail_buffer(encode(gradient(400, 300), "JPEG"), 50).jpegsave_buffer()
         self.assertNotIn(logging.INFO, {record.levelno for record in caught.records})
+
+    def test_image_that_is_freed_while_libvips_logs_may_log_too(self) -> None:
+        self.assertEqual(output_of(NESTED_LINES), "nested")
 
     def test_memory_of_an_image_is_counted(self) -> None:
         counted = output_of(
