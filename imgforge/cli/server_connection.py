@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from imgforge.model import HttpUrl, parse_http_url
-
 if TYPE_CHECKING:
     from imgforge.config import BindAddress
+    from imgforge.model import HttpUrl
 
 __all__ = [
     "ServerAddress",
@@ -79,6 +78,8 @@ def address_of_url(url: str) -> ServerAddress:
 
 
 def _parsed(url: str) -> HttpUrl:
+    from imgforge.model import parse_http_url
+
     try:
         parts = parse_http_url(url)
     except ValueError:
@@ -93,6 +94,8 @@ def path_at(base_url: str, url: str) -> str:
 
     Raises `ServerUnreachable` where one of them is a malformed URL.
     """
+    from imgforge.model import parse_http_url
+
     base = _parsed(base_url).path.rstrip("/")
     try:
         parts = parse_http_url(url)

@@ -19,7 +19,7 @@ from imgforge.observability import (
 )
 
 # Those that a request for an image cannot fail with: they belong to other endpoints.
-ELSEWHERE = {"BadRequest", "BodyTooLarge", "PurgeFailed"}
+ELSEWHERE = {"BadRequest", "BodyTooLarge", "PurgeFailed", "QueueFailed"}
 WANTED = {"NotCached"}  # what a request asks for that takes no miss
 
 

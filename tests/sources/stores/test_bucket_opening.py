@@ -215,15 +215,11 @@ class AzureTests(_StoreTests, BucketCase):
 class SwiftTests(_StoreTests, BucketCase):
     server: RealSwift
 
-    @classmethod
-    def setUpClass(cls) -> None:
-        cls.server = RealSwift()
-        cls.server.put("cache", "first", b"x")
-        cls.store = SwiftSettings("test:tester", "testing", cls.server.auth_url)
-
-    @classmethod
-    def tearDownClass(cls) -> None:
-        cls.server.close()
+    def setUp(self) -> None:
+        self.server = RealSwift()  # for each test: after so many requests its eventlet drops a connection
+        self.addCleanup(self.server.close)
+        self.server.put("cache", "first", b"x")
+        self.store = SwiftSettings("test:tester", "testing", self.server.auth_url)
 
     async def test_a_revoked_token_is_replaced(self) -> None:
         bucket = self.bucket()

@@ -82,7 +82,12 @@ def port_of(listener: Any) -> int:
 def serve(listener: Any, app: Any, **chosen: Any) -> None:
     with open(os.devnull, "w") as log:
         log = os.fdopen(os.dup(log.fileno()), "w")
-    eventlet.spawn(eventlet.wsgi.server, listener, app, log, **chosen)
+
+    def run() -> None:
+        while True:  # it ends, without an error, where a connection that it accepts has gone already
+            eventlet.wsgi.server(listener.dup(), app, log, **chosen)
+
+    eventlet.spawn(run)
 
 
 def start_keystone(directory: Path, proxy: int) -> str:
