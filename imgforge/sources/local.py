@@ -27,6 +27,7 @@ from imgforge.errors import OriginFailed, OriginTimeout, SourceNotFound, SourceT
 from imgforge.interfaces import IServerReactor, ISource, Reserve, unlimited_reserve
 from imgforge.model import SourceHead, SourceImage, head_of_part
 from imgforge.sources.bounded_file import OpenFile, read_at
+from imgforge.sources.climbing_path import climbs_out
 from imgforge.sources.thread_producer import ThreadProducer
 
 __all__ = ["LocalSource"]
@@ -152,7 +153,7 @@ class LocalSource:
     def _open(self, name: str) -> OpenFile:
         """Open the file *name*, or where there is none, the file of the percent-decoded name. On a thread."""
         for spelling in dict.fromkeys((name, unquote(name))):
-            if _leads_up(spelling):
+            if climbs_out(spelling):
                 continue
             try:
                 descriptor = self._open_spelling(spelling)
@@ -187,16 +188,6 @@ class LocalSource:
     def _content_type(self, name: str, descriptor: int) -> str:
         by_name = mimetypes.guess_type(name)[0]
         return by_name or self._media_type_of(read_at(descriptor, 0, _SIGNATURE_BYTES)) or "application/octet-stream"
-
-
-def _leads_up(path: str) -> bool:
-    """Whether the `..` of *path* lead above where it begins."""
-    depth = 0
-    for part in path.split("/"):
-        depth += -1 if part == ".." else part not in {"", "."}
-        if depth < 0:
-            return True
-    return False
 
 
 def _etag(status: os.stat_result) -> str:

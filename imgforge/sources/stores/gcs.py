@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from imgforge.errors import SourceNotFound, SourceRefused
 from imgforge.interfaces import IServerReactor, ISourceFactory
+from imgforge.sources.climbing_path import climbs_out
 from imgforge.sources.http import IOriginKind, OriginRequest, Refusal
 from imgforge.sources.settings import SourceSettings
 from imgforge.sources.store_settings import GcsSettings
@@ -25,7 +26,7 @@ from imgforge.sources.stores.credentials_keeper import CredentialsKeeper
 from imgforge.sources.stores.credentials_threads import keeper_on_threads
 from imgforge.sources.stores.error_codes import error_code, explanation
 from imgforge.sources.stores.gcs_credentials import endpoint_of, is_google, needs_token, token_loader
-from imgforge.sources.stores.object_url import ObjectName, climbs_out, object_name
+from imgforge.sources.stores.object_url import ObjectName, object_name
 from imgforge.sources.stores.store_source import StoreSource
 
 __all__ = ["GcsFactory", "GcsStore", "check_gcs"]

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from imgforge.errors import SourceNotFound
 
-__all__ = ["ObjectName", "climbs_out", "object_name"]
+__all__ = ["ObjectName", "object_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,3 @@ def object_name(url: str, separator: str) -> ObjectName:
     except UnicodeEncodeError:
         raise SourceNotFound("the source's URL is no valid text") from None
     return ObjectName(bucket, key, version)
-
-
-def climbs_out(key: str) -> bool:
-    """Whether `..` in *key* leads above its beginning, for a server that resolves it and merges slashes."""
-    depth = 0
-    for part in key.split("/"):
-        depth += -1 if part == ".." else part not in {"", "."}
-        if depth < 0:
-            return True
-    return False

@@ -11,13 +11,14 @@ from zope.interface import implementer
 
 from imgforge.errors import SourceRefused
 from imgforge.interfaces import IServerReactor, ISourceFactory
+from imgforge.sources.climbing_path import climbs_out
 from imgforge.sources.http import IOriginKind, OriginRequest, Refusal
 from imgforge.sources.settings import SourceSettings
 from imgforge.sources.store_settings import S3Settings
 from imgforge.sources.stores.conditional_requests import understood_headers
 from imgforge.sources.stores.credentials_keeper import CredentialsKeeper
 from imgforge.sources.stores.credentials_threads import keeper_on_threads
-from imgforge.sources.stores.object_url import ObjectName, climbs_out, object_name
+from imgforge.sources.stores.object_url import ObjectName, object_name
 from imgforge.sources.stores.s3_addressing import S3Addressing, addressing_mistakes
 from imgforge.sources.stores.s3_botocore import credentials_loader, profile_region, require_botocore
 from imgforge.sources.stores.s3_refusals import REJECTED_TOKENS, s3_error

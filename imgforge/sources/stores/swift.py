@@ -10,11 +10,12 @@ from zope.interface import implementer
 
 from imgforge.errors import SourceNotFound, SourceRefused
 from imgforge.interfaces import IServerReactor, ISourceFactory
+from imgforge.sources.climbing_path import climbs_out
 from imgforge.sources.http import IOriginKind, OriginRequest, Refusal
 from imgforge.sources.settings import SourceSettings
 from imgforge.sources.store_settings import SwiftSettings
 from imgforge.sources.stores.credentials_keeper import CredentialsKeeper
-from imgforge.sources.stores.object_url import climbs_out, object_name
+from imgforge.sources.stores.object_url import object_name
 from imgforge.sources.stores.setting_mistakes import endpoint_url
 from imgforge.sources.stores.store_source import StoreSource
 from imgforge.sources.stores.swift_auth import SwiftToken
