@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeGuard
 
 from twisted.logger import Logger
 
@@ -40,9 +39,11 @@ class ResultsOnError:
 
     async def result(self, wanted: WantedResult, error: ImgforgeError, work: WorkRecord) -> CachedResult:
         """The stale result or a fallback image, since the source failed with *error*; else raises that."""
-        stale = await self.stale(wanted, error)
+        stale = self._served(wanted.stale, error)
         if stale is not None:
             return stale
+        if wanted.stale is not None and isinstance(error, SourceMissing):
+            await wanted.results.remove(wanted.stale.key)
         request = wanted.request
         if error.replaceable and isinstance(request, ImageRequest):
             for source in self._fallbacks.sources(request):
@@ -57,30 +58,19 @@ class ResultsOnError:
                     return replace(result, failure=error)
         raise error
 
-    async def stale(self, wanted: WantedResult, error: ImgforgeError) -> CachedResult | None:
-        """The stale result, since the source failed with *error*; None where it may not be served."""
-        if self._may_serve(wanted.stale, error):
-            self._log_stale(wanted.stale, error)
-            return wanted.stale
-        if wanted.stale is not None and isinstance(error, SourceMissing):
-            await wanted.results.remove(wanted.stale.key)
-        return None
-
     def stale_or_raise(self, error: ImgforgeError, stale: CachedResult | None) -> CachedResult:
         """The *stale* result, since the work was refused or took too long; else raises *error*."""
-        if self._may_serve(stale, error):
-            self._log_stale(stale, error)
-            return stale
-        raise error
+        served = self._served(stale, error)
+        if served is None:
+            raise error
+        return served
 
-    def _may_serve(self, stale: CachedResult | None, error: ImgforgeError) -> TypeGuard[CachedResult]:
-        """Whether *stale* may be served in place of what failed with *error*."""
-        if stale is None or not isinstance(error, _TRANSIENT):
-            return False
-        return self._results.may_be_served_on_error(stale)
-
-    def _log_stale(self, stale: CachedResult, error: ImgforgeError) -> None:
+    def _served(self, stale: CachedResult | None, error: ImgforgeError) -> CachedResult | None:
+        """*stale* in place of what failed with *error*, told in the log; None where it may not be served."""
+        if stale is None or not isinstance(error, _TRANSIENT) or not self._results.may_be_served_on_error(stale):
+            return None
         if self._results.may_be_served_while_revalidated(stale):  # in the background: clients had it before the failure
             self.log.debug("a stale result could not be revalidated: {line}", line=error.logged)
         else:
             self.log.info("served a stale result: {line}", line=error.logged)
+        return stale

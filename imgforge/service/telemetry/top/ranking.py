@@ -10,8 +10,9 @@ datasketches has this by `frequent_strings_sketch`, but of one sum only, and wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from heapq import nlargest
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -37,10 +38,6 @@ def _sum(first: _Row, second: _Row) -> _Row:
         first[4] + errors,
         first[5] + estimated,
     )
-
-
-def _requests(row: _Row) -> float:
-    return row[1]
 
 
 class Ranking(msgspec.Struct):
@@ -88,15 +85,15 @@ class Ranking(msgspec.Struct):
             self.floor = max(self.floor, self._weight(ranked[-1]))
             self.rows = dict(ranked[:-1])
 
-    def top(self, count: int, others: Iterable[Ranking] = ()) -> Iterable[dict[str, Any]]:
+    def top(self, count: int, others: Collection[Ranking] = ()) -> Iterable[dict[str, Any]]:
         """The *count* names with the greatest sums, the greatest first.
 
         The other totals of a name are those of the one of *others* that took it up first: an error is rarely the
         first request for a name.
         """
-        others = list(others)
         for name, row in nlargest(count, self.rows.items(), key=self._weight):
-            fullest = max((row, *(one.rows[name] for one in others if name in one.rows)), key=_requests)
+            found = (row, *(one.rows[name] for one in others if name in one.rows))
+            fullest = max(found, key=itemgetter(1))  # by requests
             totals = [*fullest[1:]]
             totals[self.measure] = row[1 + self.measure]
             over, (requests, seconds, size, errors, estimated) = row[0], totals
