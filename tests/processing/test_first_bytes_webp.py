@@ -127,13 +127,7 @@ class WebpTests(FirstBytesCase):
     def test_answer_never_differs(
         self, body: bytes, changes: list[tuple[int, int]], end: int, data: st.DataObject
     ) -> None:
-        changed = bytearray(body if end > 0 else body[: len(body) + end])
-        for at, value in changes:
-            changed[at % len(changed)] = value
-        changed += bytes(max(end, 0))
-        most = len(changed) - 1
-        header = min(webp_header_length(bytes(changed[:most]), len(changed)), most)
-        self.assert_never_differs(bytes(changed), data.draw(st.integers(0, most) | st.integers(header, most)))
+        self.assert_changed_never_differs(body, changes, end, webp_header_length, data)
 
     @given(st.binary(max_size=80), st.integers(0, 1 << 33))
     @example(b"", 0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from imgforge.errors import NotAnImage, SourceTooLarge
@@ -44,6 +45,26 @@ class FirstBytesCase(SynchronousTestCase):
             self.assertIn(found, (None, self.answer(body)))
         elif length < needed < size:
             self.assertFalse(has_header(body[: needed - 1], size), "fewer do as well")
+
+    def assert_changed_never_differs(
+        self,
+        body: bytes,
+        changes: Iterable[tuple[int, int]],
+        end: int,
+        measure: Callable[[bytes, int], int],
+        data: st.DataObject,
+    ) -> None:
+        """The same of *body* with other bytes at some places, and cut or continued at its *end*.
+
+        The length is any, or at least the header's by *measure*.
+        """
+        changed = bytearray(body if end > 0 else body[: len(body) + end])
+        for at, value in changes:
+            changed[at % len(changed)] = value
+        changed += bytes(max(end, 0))
+        most = len(changed) - 1
+        header = min(measure(bytes(changed[:most]), len(changed)), most)
+        self.assert_never_differs(bytes(changed), data.draw(st.integers(0, most) | st.integers(header, most)))
 
     def answer(self, body: bytes, size: int = 0) -> dict[str, object] | None:
         """All fields of a file; None where it is refused."""

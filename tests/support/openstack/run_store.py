@@ -84,7 +84,7 @@ def serve(listener: Any, app: Any, **chosen: Any) -> None:
         log = os.fdopen(os.dup(log.fileno()), "w")
 
     def run() -> None:
-        while True:  # it ends, without an error, where a connection that it accepts has gone already
+        while True:  # it ends, without an error, where it cannot accept a connection
             eventlet.wsgi.server(listener.dup(), app, log, **chosen)
 
     eventlet.spawn(run)
